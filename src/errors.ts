@@ -1,0 +1,60 @@
+/**
+ * Errors meant for the person at the keyboard.
+ *
+ * Every message is one line that names what failed, where (file:line, sample id, tensor), what was expected
+ * and what to do. The exit code is a contract with schedulers (see README, "Exit codes").
+ */
+export const EXIT = {
+  done: 0,
+  unexpected: 1,
+  usage: 2,
+  data: 3,
+  engine: 4,
+  interrupted: 75,
+} as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+export class ReasVqaError extends Error {
+  constructor(
+    message: string,
+    readonly exitCode: ExitCode,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** Wrong option, unknown recipe key, contradictory settings. Exit code 2. */
+export class UsageError extends ReasVqaError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, EXIT.usage, options);
+  }
+}
+
+/** Data or weights that are missing, truncated or malformed. Exit code 3. */
+export class DataError extends ReasVqaError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, EXIT.data, options);
+  }
+}
+
+/** An engine or device that cannot be used. Exit code 4. */
+export class EngineError extends ReasVqaError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, EXIT.engine, options);
+  }
+}
+
+/** Stopped by a signal after a checkpoint was saved; the same command continues. Exit code 75. */
+export class Interrupted extends ReasVqaError {
+  constructor(message: string) {
+    super(message, EXIT.interrupted);
+  }
+}
+
+/** The one-line text of an unknown thrown value. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
