@@ -1,0 +1,53 @@
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { DataError, messageOf } from './errors.js';
+
+/**
+ * Writes a file so that a reader sees the old content or the new, never a part: a temporary file beside it,
+ * fsync, rename, fsync of the folder. A failure (a full disk, say) removes the temporary file and leaves the old
+ * content as it was.
+ *
+ * @param fill writes the content to the open temporary file.
+ * @throws DataError naming the path and the cause.
+ */
+export async function writeAtomic(path: string, fill: (file: FileHandle) => Promise<void>): Promise<void> {
+  const temporary = `${path}.tmp-${process.pid}-${randomBytes(3).toString('hex')}`;
+  try {
+    const file = await open(temporary, 'wx');
+    try {
+      await fill(file);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+    await syncFolder(dirname(path));
+  } catch (error) {
+    await rm(temporary, { force: true });
+    if (error instanceof DataError) throw error;
+    throw new DataError(
+      `${path}: could not be written (${messageOf(error)}); what was there before is untouched`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+/** {@link writeAtomic} for content that is already in memory. */
+export async function writeFileAtomic(path: string, data: string | Uint8Array): Promise<void> {
+  await writeAtomic(path, async (file) => {
+    await file.writeFile(data);
+  });
+}
+
+/** Makes a rename in `folder` durable. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
