@@ -24,7 +24,8 @@ export async function writeAtomic(path: string, fill: (file: FileHandle) => Prom
     await rename(temporary, path);
     await syncFolder(dirname(path));
   } catch (error) {
-    await rm(temporary, { force: true });
+    // Cleaning up must not hide the cause: rm itself fails when the folder is not one.
+    await rm(temporary, { force: true }).catch(() => {});
     if (error instanceof DataError) throw error;
     throw new DataError(
       `${path}: could not be written (${messageOf(error)}); what was there before is untouched`,

@@ -1,0 +1,33 @@
+import { createRequire } from 'node:module';
+import { type Io, processIo } from './commands/io.js';
+import { buildProgram, commanderExit } from './commands/program.js';
+import { EXIT, type ExitCode, messageOf, ReasVqaError } from './errors.js';
+
+const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
+
+/**
+ * Runs one command line.
+ *
+ * @param argv arguments after the program's name.
+ * @returns the exit code (README, "Exit codes"); every error has been printed as one line.
+ */
+export async function main(argv: readonly string[], io: Io = processIo()): Promise<ExitCode> {
+  try {
+    await buildProgram(io, version).parseAsync(argv, { from: 'user' });
+    return EXIT.done;
+  } catch (error) {
+    const code = commanderExit(error);
+    if (code !== undefined) return code;
+    if (io.env.REASVQA_DEBUG === '1' && error instanceof Error) io.stderr.write(`${error.stack}\n`);
+    if (error instanceof ReasVqaError) {
+      io.stderr.write(`reasvqa: ${oneLine(error.message)}\n`);
+      return error.exitCode;
+    }
+    io.stderr.write(
+      `reasvqa: unexpected: ${oneLine(messageOf(error))} (REASVQA_DEBUG=1 shows where; please report it)\n`,
+    );
+    return EXIT.unexpected;
+  }
+}
+
+const oneLine = (text: string) => text.trim().replace(/\s*\n\s*/g, ' ');

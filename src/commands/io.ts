@@ -1,0 +1,161 @@
+import { resolve } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+
+/** Where a command reads and writes; tests give their own. */
+export interface Io {
+  /** Results only. */
+  stdout: Writer;
+  /** Progress, warnings and errors. */
+  stderr: Writer;
+  /** Folder that relative paths of the command line are relative to. */
+  cwd: string;
+  env: NodeJS.ProcessEnv;
+}
+
+export interface Writer {
+  write(text: string): unknown;
+  isTTY?: boolean;
+  columns?: number;
+}
+
+/** The process's own streams. A reader that went away (`| head`) ends the output, not the work. */
+export function processIo(): Io {
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  return { stdout: process.stdout, stderr: process.stderr, cwd: process.cwd(), env: process.env };
+}
+
+/** Writes one line of result. */
+export function print(io: Io, line: string): void {
+  io.stdout.write(`${line}\n`);
+}
+
+/** Writes a result for machines: one JSON document. */
+export function printJson(io: Io, value: unknown): void {
+  print(io, JSON.stringify(value, null, 2));
+}
+
+/** Writes one line for the person watching. */
+export function note(io: Io, line: string): void {
+  io.stderr.write(`${line}\n`);
+}
+
+/** Columns padded to their widest cell; `right` names those that hold numbers. */
+export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
+  const widths: number[] = [];
+  for (const row of rows)
+    row.forEach((cell, i) => {
+      widths[i] = Math.max(widths[i] ?? 0, cell.length);
+    });
+  const pad = (cell: string, i: number) =>
+    right.includes(i) ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!);
+  return rows.map((row) => row.map(pad).join('  ').trimEnd()).join('\n');
+}
+
+/**
+ * Progress on stderr: one line that is rewritten on a terminal, elsewhere a line at most every ten seconds. `end`
+ * must be called before anything else is written.
+ */
+export class Progress {
+  private lastWritten = 0;
+  private width = 0;
+
+  constructor(private readonly io: Io) {}
+
+  /** Shows a line; `now` (the last step, say) is shown whatever the time. */
+  show(line: string, now = false): void {
+    const { stderr } = this.io;
+    const time = Date.now();
+    if (!now && time - this.lastWritten < (stderr.isTTY ? 100 : 10_000)) return;
+    this.lastWritten = time;
+    if (!stderr.isTTY) {
+      stderr.write(`${line}\n`);
+      return;
+    }
+    const text = line.slice(0, (stderr.columns ?? 80) - 1);
+    stderr.write(`\r${text.padEnd(this.width)}`);
+    this.width = text.length;
+  }
+
+  /** Leaves the last line standing. */
+  end(): void {
+    if (this.width > 0) this.io.stderr.write('\n');
+    this.width = 0;
+  }
+}
+
+/** Absolute path of a path given on the command line. */
+export function fromCwd(io: Io, path: string): string {
+  return resolve(io.cwd, path);
+}
+
+/** Option parser: a whole number of at least `least`. */
+export function integer(least: number) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (!/^-?\d+$/.test(text.trim()) || value < least)
+      throw new InvalidArgumentError(`Expected a whole number, at least ${least}.`);
+    return value;
+  };
+}
+
+/** Option parser: a number from `least` to `most`. */
+export function number(least: number, most: number) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (text.trim() === '' || !(value >= least && value <= most))
+      throw new InvalidArgumentError(`Expected a number from ${least} to ${most}.`);
+    return value;
+  };
+}
+
+/** Adds the recipe argument and `--set`, for commands that read a recipe. */
+export function withRecipe(command: Command): Command {
+  return command
+    .argument('[recipe]', 'recipe file; without one give the keys with --set')
+    .addOption(
+      new Option('-s, --set <key=value>', 'set a recipe key, for example train.beta=0.5; may be repeated')
+        .argParser((text: string, earlier: string[]) => [...earlier, text])
+        .default([], 'none'),
+    );
+}
+
+/** `--on-bad-video`, the short form of `--set data.onBadVideo=...`. */
+export function withBadVideo(command: Command): Command {
+  return command.option(
+    '--on-bad-video <error|skip>',
+    'stop at a missing or broken video, or leave its samples out (default: data.onBadVideo of the recipe)',
+  );
+}
+
+/** Options of {@link withRecipe} and {@link withBadVideo}. */
+export interface RecipeOptions {
+  set: string[];
+  onBadVideo?: string;
+}
+
+/** The configuration a command was given; settings without effect are said on stderr. */
+export async function configOf(io: Io, recipe: string | undefined, options: RecipeOptions) {
+  const { resolveConfig } = await import('../config/load.js');
+  const overrides = [...options.set];
+  if (options.onBadVideo !== undefined) overrides.push(`data.onBadVideo=${options.onBadVideo}`);
+  const resolved = await resolveConfig({ ...(recipe ? { recipe } : {}), overrides, cwd: io.cwd });
+  for (const warning of resolved.warnings) note(io, `reasvqa: ${warning}`);
+  return resolved;
+}
+
+/** Runs work that SIGINT or SIGTERM stops through a signal; a second one ends the process at once. */
+export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  const stop = () => controller.abort();
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+  try {
+    return await work(controller.signal);
+  } finally {
+    process.off('SIGINT', stop);
+    process.off('SIGTERM', stop);
+  }
+}

@@ -1,0 +1,49 @@
+import { Command, CommanderError } from 'commander';
+import { addConfig } from './config.js';
+import { addData } from './data.js';
+import type { Io } from './io.js';
+import { addGenerate, addRefine } from './reasoning.js';
+import { addScore } from './score.js';
+import { addShapes } from './shapes.js';
+import { addWeights } from './weights.js';
+
+/** The command line. Files of commands hold options and printing; what they call is imported when it runs. */
+export function buildProgram(io: Io, version: string): Command {
+  const program = new Command('reasvqa')
+    .description(
+      'Video question answering that learns from imperfect reasoning (ReasVQA), trained on TensorFlow.js.',
+    )
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .configureHelp({ helpWidth: 100, showGlobalOptions: false })
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done, 1 unexpected, 2 usage or recipe, 3 data or weights, 4 engine or device, 75 interrupted (run the same command again).',
+    )
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+      outputError: (text, write) => write(`reasvqa: ${oneLine(text)}\n`),
+    });
+  addGenerate(program, io);
+  addRefine(program, io);
+  addScore(program, io);
+  addConfig(program, io);
+  addData(program, io);
+  addWeights(program, io);
+  addShapes(program, io);
+  return program;
+}
+
+/** The exit code of an error of commander's, which has already been printed; undefined for another error. */
+export function commanderExit(error: unknown): 0 | 2 | undefined {
+  if (!(error instanceof CommanderError)) return undefined;
+  return error.exitCode === 0 ? 0 : 2;
+}
+
+const oneLine = (text: string) =>
+  text
+    .replace(/^error: /, '')
+    .trim()
+    .replace(/\s*\n\s*/g, ' ');

@@ -1,0 +1,159 @@
+import type { Command } from 'commander';
+import { UsageError } from '../errors.js';
+import type { GenerateProgress } from '../reasoning/generate.js';
+import {
+  configOf,
+  fromCwd,
+  type Io,
+  integer,
+  interruptible,
+  note,
+  number,
+  Progress,
+  print,
+  printJson,
+  type RecipeOptions,
+  table,
+  withBadVideo,
+  withRecipe,
+} from './io.js';
+
+interface GenerateOptions extends RecipeOptions {
+  teacher: string;
+  model: string;
+  out: string;
+  split: string;
+  frames: number;
+  maxSide?: number;
+  maxTokens: number;
+  temperature: number;
+  concurrency: number;
+  retries: number;
+  json?: boolean;
+}
+
+export function addGenerate(program: Command, io: Io): void {
+  withBadVideo(withRecipe(program.command('generate')))
+    .summary('let a large model write reasoning for every question')
+    .description(
+      "Asks an OpenAI-compatible server about every sample with the paper's prompt and writes one JSON line each. The same command continues where it stopped. The key comes from OPENAI_API_KEY.",
+    )
+    .requiredOption('--teacher <url>', 'base URL of the server, up to and with /v1 (required)')
+    .requiredOption('--model <name>', 'model to ask (required)')
+    .requiredOption('--out <file>', 'JSON-lines file to write or continue (required)')
+    .option('--split <name>', 'train, val or test', 'train')
+    .option('--frames <n>', 'frames shown, uniformly sampled', integer(1), 4)
+    .option('--max-side <pixels>', 'scale the longer side down to this (default: as decoded)', integer(16))
+    .option('--max-tokens <n>', 'longest answer in tokens', integer(1), 1024)
+    .option('--temperature <t>', 'sampling temperature', number(0, 2), 0)
+    .option('--concurrency <n>', 'requests under way at once', integer(1), 4)
+    .option('--retries <n>', 'further attempts after a request that failed', integer(0), 5)
+    .option('--json', 'print the counts as JSON (default: off)')
+    .action((recipe: string | undefined, options: GenerateOptions) => generate(io, recipe, options));
+}
+
+async function generate(io: Io, recipe: string | undefined, options: GenerateOptions): Promise<void> {
+  const { config } = await configOf(io, recipe, options);
+  const { clipOf, locatedSamples } = await import('./samples.js');
+  const { samples, paths, skipped } = await locatedSamples(config, options.split);
+  if (skipped.length > 0) note(io, `left out, no video: ${skipped.join(' ')}`);
+  const { openTeacher } = await import('../reasoning/client.js');
+  const { generateReasoning } = await import('../reasoning/generate.js');
+  const { readFrames } = await import('../video/frames.js');
+  const { teacher: baseUrl, model, temperature, maxTokens, frames: frameCount, retries } = options;
+  const client = await openTeacher({ baseUrl, model, temperature, maxTokens, backoff: { retries } });
+  const progress = new Progress(io);
+  const result = await interruptible((signal) =>
+    generateReasoning({
+      samples,
+      framesOf: (sample) =>
+        readFrames({
+          path: paths.get(sample.video)!,
+          id: sample.id,
+          count: frameCount,
+          mode: 'uniform',
+          ...clipOf(sample),
+          signal,
+        }),
+      frameCount,
+      client,
+      out: fromCwd(io, options.out),
+      concurrency: options.concurrency,
+      ...(options.maxSide ? { maxSide: options.maxSide } : {}),
+      onProgress: (state) => progress.show(progressLine(state), state.done + state.failed === state.total),
+      onNotice: (line) => note(io, line),
+      signal,
+    }),
+  ).finally(() => progress.end());
+  if (options.json) return printJson(io, result);
+  print(
+    io,
+    `${result.done} of ${result.total} samples in ${options.out}, ${result.skipped} from earlier runs`,
+  );
+  if (result.judged > 0) print(io, `teacher accuracy: ${percent(result.correct, result.judged)}`);
+  if (result.unanswered > 0) print(io, `no answer could be read from ${result.unanswered}`);
+  if (result.cut > 0) print(io, `cut at ${maxTokens} tokens: ${result.cut}`);
+}
+
+function progressLine({ done, total, failed, judged, correct }: GenerateProgress): string {
+  const accuracy = judged > 0 ? `, teacher ${percent(correct, judged)}` : '';
+  return `${done} of ${total} samples${failed > 0 ? `, ${failed} failed` : ''}${accuracy}`;
+}
+
+const percent = (part: number, whole: number) => `${((100 * part) / whole).toFixed(2)} %`;
+
+interface RefineOptions {
+  out: string;
+  patterns: string;
+  groundTruth: string;
+  original?: boolean;
+  json?: boolean;
+}
+
+export function addRefine(program: Command, io: Io): void {
+  program
+    .command('refine')
+    .summary('take the conclusions out of generated reasoning')
+    .description(
+      'Reads the JSON lines of `reasvqa generate` and writes {id, reasoning, correct, removed} for data.reasoning: the sentences that state a conclusion or the predicted answer are removed (paper, appendix A.4).',
+    )
+    .argument('<input>', 'file written by `reasvqa generate`')
+    .requiredOption('--out <file>', 'JSON-lines file to write (required)')
+    .option(
+      '--patterns <set>',
+      "paper: the paper's list; wide: also the same closings in other words",
+      'paper',
+    )
+    .option(
+      '--ground-truth <scope>',
+      'words of the true answer removed from incorrect reasoning: phrase, words or keep',
+      'phrase',
+    )
+    .option('--original', 'remove nothing, for comparison (default: off)')
+    .option('--json', 'print the counts as JSON (default: off)')
+    .action((input: string, options: RefineOptions) => refine(io, input, options));
+}
+
+const GROUND_TRUTH = ['phrase', 'words', 'keep'] as const;
+
+async function refine(io: Io, input: string, options: RefineOptions): Promise<void> {
+  const groundTruth = GROUND_TRUTH.find((scope) => scope === options.groundTruth);
+  if (!groundTruth)
+    throw new UsageError(`--ground-truth ${options.groundTruth}: expected ${GROUND_TRUTH.join(', ')}`);
+  const { refineFile } = await import('../reasoning/refineFile.js');
+  const { patternsFrom } = await import('../reasoning/patterns.js');
+  const stats = await refineFile({
+    input: fromCwd(io, input),
+    output: fromCwd(io, options.out),
+    patterns: patternsFrom(options.patterns),
+    groundTruth,
+    mode: options.original ? 'original' : 'refined',
+  });
+  if (options.json) return printJson(io, stats);
+  print(io, `${stats.kept} of ${stats.samples} samples keep reasoning, ${stats.empty} have nothing left`);
+  print(io, `correct ${stats.correct}, incorrect ${stats.incorrect}, unknown ${stats.unknown}`);
+  const { before, after } = stats.meanCharacters;
+  print(io, `mean length ${before.toFixed(0)} -> ${after.toFixed(0)} characters`);
+  const counts = Object.entries(stats.removed).map(([name, count]) => [name, String(count)]);
+  if (counts.length > 0) print(io, table([['removed', 'times'], ...counts], [1]));
+}

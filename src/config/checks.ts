@@ -1,0 +1,133 @@
+import { UsageError } from '../errors.js';
+import type { Config } from './schema.js';
+
+/** A setting that contradicts another: the key to blame and what is wrong. */
+export interface Contradiction {
+  key: string;
+  message: string;
+}
+
+/** Errors between keys that are each valid by themselves. */
+export function contradictions(config: Config): Contradiction[] {
+  const found: Contradiction[] = [];
+  const blame = (key: string, message: string) => found.push({ key, message });
+  const { data, video, text, model, train, eval: evaluation, features } = config;
+
+  if (Math.abs(train.alpha + train.beta - 1) > 1e-6)
+    blame(
+      'train.alpha',
+      `alpha + beta must be 1, got ${train.alpha} + ${train.beta}; leave alpha out to have 1 - beta`,
+    );
+  if (train.minLearningRate > train.learningRate)
+    blame(
+      'train.minLearningRate',
+      `must not exceed train.learningRate, got ${train.minLearningRate} > ${train.learningRate}`,
+    );
+  if (train.warmupLearningRate > train.learningRate)
+    blame(
+      'train.warmupLearningRate',
+      `must not exceed train.learningRate, got ${train.warmupLearningRate} > ${train.learningRate}`,
+    );
+  if (new Set(model.train).size !== model.train.length) blame('model.train', 'names a group twice');
+  if (new Set(model.lora.targets).size !== model.lora.targets.length)
+    blame('model.lora.targets', 'names a layer twice');
+
+  if (features.cache) {
+    if (video.sampling !== 'uniform')
+      blame(
+        'features.cache',
+        'needs video.sampling uniform: frames drawn anew every epoch have no features to keep',
+      );
+    if (video.crop !== 'none')
+      blame('features.cache', 'needs video.crop none: a random crop has no features to keep');
+    if (model.train.includes('all'))
+      blame('features.cache', 'needs a frozen vision model, but model.train has all');
+  }
+
+  if (!video.template.includes('{i}')) blame('video.template', "must contain {i}, the frame's number");
+  for (const field of ['{question}', '{options}'])
+    if (!text.template.includes(field)) blame('text.template', `must contain ${field}`);
+  if (text.reasoningPrompt !== undefined && train.mode === 'stl')
+    blame('text.reasoningPrompt', 'is for train.mode mtl; stl has one task and one prompt');
+  if (data.map !== undefined && (data.dataset === 'star' || data.dataset === 'jsonl'))
+    blame('data.map', `is for NExT-QA's video ids, not for data.dataset ${data.dataset}`);
+
+  if (writesReasoningFirst(config)) {
+    if (evaluation.scorer === 'letter')
+      blame(
+        'eval.scorer',
+        'letter reads the first thing decoded, but train.stlTarget reasoning-answer writes the reasoning first; use generate',
+      );
+    else if (evaluation.maxNewTokens < text.maxReasoning)
+      blame(
+        'eval.maxNewTokens',
+        `must be at least text.maxReasoning (${text.maxReasoning}), since the answer follows the reasoning; got ${evaluation.maxNewTokens}`,
+      );
+  }
+  return found;
+}
+
+/**
+ * Settings that were given but do nothing. Not errors: a sweep may switch the mode and keep the rest.
+ *
+ * @param given whether the user wrote a key.
+ */
+export function ineffective(config: Config, given: (key: string) => boolean): Contradiction[] {
+  const found: Contradiction[] = [];
+  const idle = (key: string, message: string) => {
+    if (given(key)) found.push({ key, message });
+  };
+  const { train, model } = config;
+  if (train.mode === 'stl') {
+    idle('train.alpha', 'has no effect with train.mode stl');
+    idle('train.beta', 'has no effect with train.mode stl');
+  } else idle('train.stlTarget', 'has no effect with train.mode mtl');
+  if (train.mode === 'stl' ? train.stlTarget === 'answer' : train.beta === 0)
+    for (const key of ['data.reasoning', 'train.reasoningSet', 'train.reasoningFraction'])
+      idle(key, 'has no effect: no reasoning is trained');
+  if (!model.train.includes('lora')) {
+    for (const key of ['r', 'alpha', 'dropout', 'targets'])
+      idle(`model.lora.${key}`, 'has no effect: model.train has no lora');
+    idle('train.loraLearningRate', 'has no effect: model.train has no lora');
+  }
+  if (train.schedule === 'constant') idle('train.minLearningRate', 'has no effect with a constant schedule');
+  if (!config.features.cache) idle('features.folder', 'has no effect: features.cache is false');
+  return found;
+}
+
+/** Whether this recipe trains on reasoning at all. */
+export function trainsReasoning({ train }: Config): boolean {
+  return train.mode === 'stl' ? train.stlTarget === 'reasoning-answer' : train.beta > 0;
+}
+
+const writesReasoningFirst = ({ train }: Config) =>
+  train.mode === 'stl' && train.stlTarget === 'reasoning-answer';
+
+/**
+ * What training needs beyond a valid recipe: annotations, and reasoning where it is trained (own samples carry it
+ * themselves).
+ *
+ * @throws UsageError naming the key.
+ */
+export function checkForTraining(config: Config): void {
+  if (!config.data.train)
+    throw new UsageError(
+      'data.train: missing; training needs annotations, for example --set data.train=train.csv',
+    );
+  if (trainsReasoning(config) && !config.data.reasoning && config.data.dataset !== 'jsonl')
+    throw new UsageError(
+      'data.reasoning: missing; write it with reasvqa generate and reasvqa refine, or train on answers alone with --set train.beta=0',
+    );
+}
+
+/**
+ * The annotations `evaluate` reads.
+ *
+ * @throws UsageError when the recipe has none for the split.
+ */
+export function evaluationFile(config: Config, split: 'val' | 'test' = config.eval.split): string {
+  const file = config.data[split];
+  if (!file)
+    throw new UsageError(`data.${split}: missing; evaluation of the ${split} split needs annotations`);
+  return file;
+}

@@ -1,0 +1,211 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, isAbsolute, resolve } from 'node:path';
+import { stringify } from 'yaml';
+import type { z } from 'zod';
+import { UsageError } from '../errors.js';
+import { contradictions, ineffective } from './checks.js';
+import { CONFIG_KEYS, configKey, nearest, sectionKeys } from './keys.js';
+import { type Override, parseOverride, type Recipe, readRecipe, shown, unknownKey } from './recipe.js';
+import { type Config, configSchema } from './schema.js';
+
+export interface ConfigRequest {
+  /** Recipe file; without one everything comes from overrides and defaults. */
+  recipe?: string;
+  /** `key=value` texts, applied in order over the recipe. */
+  overrides?: readonly string[];
+  /** Folder that `recipe` and paths in overrides are relative to; default the current one. */
+  cwd?: string;
+}
+
+export interface ResolvedConfig {
+  config: Config;
+  /** Where each key's value comes from: `default`, `recipe.yaml:5:3` or `--set train.beta`. */
+  sources: Record<string, string>;
+  /** One line each: settings that were given and do nothing. */
+  warnings: string[];
+}
+
+type Values = Record<string, unknown>;
+
+/**
+ * Reads a recipe, applies overrides, fills in defaults, makes paths absolute (against the recipe's folder, or `cwd`
+ * for overrides) and checks everything.
+ *
+ * @throws UsageError: one line with every problem, each with its place, for example
+ *   `recipe.yaml:5:3 train.betta: unknown key (did you mean beta?)`.
+ */
+export async function resolveConfig(request: ConfigRequest): Promise<ResolvedConfig> {
+  const cwd = request.cwd ?? process.cwd();
+  const recipe = request.recipe ? await readRecipe(resolve(cwd, request.recipe), request.recipe) : undefined;
+  const overrides = new Map((request.overrides ?? []).map(parseOverride).map((o) => [o.name, o]));
+  const places = new Places(recipe, overrides);
+  const merged = merge(recipe?.values ?? {}, overrides);
+
+  const parsed = configSchema.safeParse(merged);
+  if (!parsed.success)
+    throw usageError(parsed.error.issues.flatMap((issue) => describeIssue(issue, merged, places)));
+
+  const recipeFolder = recipe ? dirname(resolve(cwd, request.recipe!)) : cwd;
+  const config = complete(withPaths(parsed.data, (name) => (overrides.has(name) ? cwd : recipeFolder)));
+  const line = ({ key, message }: { key: string; message: string }) => places.name(key.split('.'), message);
+  const wrong = contradictions(config).map(line);
+  if (wrong.length > 0) throw usageError(wrong);
+
+  const sources = Object.fromEntries(
+    CONFIG_KEYS.map(({ name }) => [name, places.given(name, merged) ?? 'default']),
+  );
+  const warnings = ineffective(config, (key) => sources[key] !== 'default').map(line);
+  return { config, sources, warnings };
+}
+
+/** A resolved configuration as YAML that {@link resolveConfig} reads back to the same one. */
+export function dumpConfig(config: Config): string {
+  return stringify(config, { lineWidth: 0 });
+}
+
+/** SHA-256 over the resolved configuration, whatever the order of its keys. */
+export function configHash(config: Config): string {
+  return createHash('sha256')
+    .update(JSON.stringify(sorted(config)))
+    .digest('hex');
+}
+
+/** Says where a key was set. */
+class Places {
+  constructor(
+    private readonly recipe: Recipe | undefined,
+    private readonly overrides: ReadonlyMap<string, Override>,
+  ) {}
+
+  /** `recipe.yaml:5:3 train.beta: message` or `--set train.beta: message`. */
+  name(path: readonly (string | number)[], message: string): string {
+    const name = path.filter((step) => typeof step === 'string').join('.');
+    if (this.overrides.get(name)?.value !== undefined) return `--set ${name}: ${message}`;
+    if (!this.recipe) return `${name}: ${message}`;
+    return `${this.recipe.locate(path)} ${name}: ${message}`;
+  }
+
+  /** The source of a key that has a value, else undefined. */
+  given(name: string, values: Values): string | undefined {
+    if (this.overrides.has(name))
+      return this.overrides.get(name)!.value === undefined ? undefined : `--set ${name}`;
+    const path = name.split('.');
+    return at(values, path) === undefined ? undefined : this.recipe?.locate(path);
+  }
+}
+
+/** The recipe's values with the overrides in place. A section written but left empty counts as absent. */
+function merge(values: Values, overrides: ReadonlyMap<string, Override>): Values {
+  const merged = structuredClone(values);
+  const dropEmpty = (section: string, target: Values) => {
+    for (const [key, value] of Object.entries(target)) {
+      const name = section ? `${section}.${key}` : key;
+      if (!sectionKeys(name)) continue;
+      if (value === null) delete target[key];
+      else if (isRecord(value)) dropEmpty(name, value);
+    }
+  };
+  dropEmpty('', merged);
+  merged.data ??= {};
+  for (const { name, value } of overrides.values()) {
+    const path = name.split('.');
+    const key = path.pop()!;
+    let target = merged;
+    for (const step of path) {
+      target[step] ??= {};
+      if (!isRecord(target[step])) return merged;
+      target = target[step];
+    }
+    if (value === undefined) delete target[key];
+    else target[key] = value;
+  }
+  return merged;
+}
+
+function describeIssue(issue: z.core.$ZodIssue, values: Values, places: Places): string[] {
+  const path = issue.path.map((step) => (typeof step === 'number' ? step : String(step)));
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => places.name([...path, key], unknownKey(path.join('.'), key)));
+  const name = path.filter((step) => typeof step === 'string').join('.');
+  const key = configKey(name);
+  const value = at(values, path);
+  if (!key)
+    return [places.name(path, `expected keys such as ${sectionKeys(name)?.[0]}:, got ${shown(value)}`)];
+  const element = path.length > name.split('.').length;
+  const expected = element ? key.type.replace('list of ', '') : key.type;
+  if (value === undefined && !element) return [places.name(path, `missing; expected ${expected}`)];
+  const suggestion = typeof value === 'string' ? nearest(value, expected.split(' | ')) : undefined;
+  const hint = suggestion ? ` (did you mean ${suggestion}?)` : '';
+  return [places.name(path, `expected ${expected}, got ${shown(value)}${hint}`)];
+}
+
+function usageError(lines: string[]): UsageError {
+  const most = 8;
+  const rest = lines.length > most ? `; and ${lines.length - most} more` : '';
+  return new UsageError(lines.slice(0, most).join('; ') + rest);
+}
+
+/** Values that follow from others. */
+function complete(parsed: z.output<typeof configSchema>): Config {
+  const { data, model, train } = parsed;
+  const punctuated = data.dataset !== 'star' && data.dataset !== 'jsonl';
+  // 1 - 0.8 is 0.19999999999999996 in binary; the weight meant is the nearest 12-digit decimal.
+  const alpha = train.alpha ?? Number((1 - train.beta).toFixed(12));
+  return {
+    ...parsed,
+    data: { ...data, addPunctuation: data.addPunctuation ?? punctuated },
+    model: { ...model, tokenizer: model.tokenizer ?? model.base },
+    train: { ...train, alpha, loraLearningRate: train.loraLearningRate ?? train.learningRate },
+  };
+}
+
+/** Makes the schema's paths absolute; `folderOf` gives the folder a key's value is relative to. */
+function withPaths<T extends object>(parsed: T, folderOf: (name: string) => string): T {
+  const copy = structuredClone(parsed) as Values;
+  for (const { name, kind } of CONFIG_KEYS) {
+    if (kind !== 'path' && kind !== 'pathOrId') continue;
+    const steps = name.split('.');
+    const key = steps.pop()!;
+    const section = at(copy, steps) as Values;
+    const value = section[key];
+    if (typeof value === 'string') section[key] = absolute(value, folderOf(name), kind === 'pathOrId');
+  }
+  return copy as T;
+}
+
+/**
+ * With `mayBeId`, `org/name` is a Hugging Face repository unless such a folder exists; anything that starts with
+ * `.`, `/` or `~/` is a path.
+ */
+function absolute(value: string, folder: string, mayBeId: boolean): string {
+  if (value.startsWith('~/')) return resolve(homedir(), value.slice(2));
+  if (isAbsolute(value)) return value;
+  const path = resolve(folder, value);
+  if (mayBeId && /^[A-Za-z0-9][\w.-]*(\/[\w.-]+)?$/.test(value) && !existsSync(path)) return value;
+  return path;
+}
+
+function at(values: unknown, path: readonly (string | number)[]): unknown {
+  let value = values;
+  for (const step of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return undefined;
+    value = (value as Record<string | number, unknown>)[step];
+  }
+  return value;
+}
+
+function isRecord(value: unknown): value is Values {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(
+    Object.keys(value)
+      .sort()
+      .map((key) => [key, sorted(value[key])]),
+  );
+}

@@ -1,0 +1,155 @@
+import { readFile } from 'node:fs/promises';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parse,
+  parseDocument,
+} from 'yaml';
+import { messageOf, UsageError } from '../errors.js';
+import { configKey, sectionKeys, suggestKey } from './keys.js';
+
+/** A recipe as written: its values, and where each key stands. */
+export interface Recipe {
+  /** The path as the user gave it, for messages. */
+  file: string;
+  values: Record<string, unknown>;
+  /**
+   * `recipe.yaml:5:3` of a key, or of the nearest section above it that is written. For an element of a list the
+   * element's own place.
+   */
+  locate(path: readonly (string | number)[]): string;
+}
+
+/**
+ * Reads a recipe.
+ *
+ * @param file what to call it in messages; @param path where it is.
+ * @throws UsageError when it cannot be read, is not YAML, or is not a map.
+ */
+export async function readRecipe(path: string, file = path): Promise<Recipe> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    throw new UsageError(`${file}: ${missing ? 'no such recipe' : `cannot be read (${messageOf(error)})`}`, {
+      cause: error,
+    });
+  }
+  return parseRecipe(text, file);
+}
+
+/** As {@link readRecipe}, from text. */
+export function parseRecipe(text: string, file: string): Recipe {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const place = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return `${file}:${line}:${col}`;
+  };
+  const problem = document.errors[0];
+  if (problem) throw new UsageError(`${place(problem.pos[0])}: ${oneLine(problem.message)}`);
+  const values = toValues(document, file);
+  if (values === null || values === undefined) return { file, values: {}, locate: () => file };
+  if (typeof values !== 'object' || Array.isArray(values))
+    throw new UsageError(
+      `${place(document.contents?.range?.[0] ?? 0)}: expected sections such as data: and train:, got ${shown(values)}`,
+    );
+  return {
+    file,
+    values: values as Record<string, unknown>,
+    locate: (path) => {
+      const offset = offsetOf(document, path);
+      return offset === undefined ? file : place(offset);
+    },
+  };
+}
+
+/** One `--set key=value`. */
+export interface Override {
+  name: string;
+  /** Undefined takes the default again (`key=null`). */
+  value: unknown;
+}
+
+/**
+ * Reads `train.beta=0.5`. The value is YAML, except that keys that hold text or a path take it as it stands unless it
+ * is quoted (so `video.template=Frame {i}: ` needs no further quoting).
+ *
+ * @throws UsageError for a missing `=`, an unknown key, a section, or a value that is not YAML.
+ */
+export function parseOverride(text: string): Override {
+  const at = text.indexOf('=');
+  if (at <= 0) throw new UsageError(`--set ${text}: expected key=value, for example train.beta=0.5`);
+  const name = text.slice(0, at).trim();
+  const raw = text.slice(at + 1);
+  const key = configKey(name);
+  if (!key) throw new UsageError(unknownOverride(name));
+  if (raw.trim() === 'null') return { name, value: undefined };
+  if (key.kind !== 'other' && !/^\s*["']/.test(raw)) return { name, value: raw };
+  try {
+    return { name, value: parse(raw) };
+  } catch (error) {
+    throw new UsageError(`--set ${name}: ${oneLine(messageOf(error))} in the value ${JSON.stringify(raw)}`);
+  }
+}
+
+function unknownOverride(name: string): string {
+  const children = sectionKeys(name);
+  if (children) return `--set ${name}: a section; set one of its keys: ${children.join(', ')}`;
+  const parts = name.split('.');
+  const last = parts.pop()!;
+  const section = parts.join('.');
+  if (sectionKeys(section)) return `--set ${name}: ${unknownKey(section, last)}`;
+  return `--set ${name}: ${unknownKey('', name.split('.')[0]!)}`;
+}
+
+/** `unknown key (did you mean beta?)`, or the keys there are. */
+export function unknownKey(section: string, wrong: string): string {
+  const suggestion = suggestKey(section, wrong);
+  if (suggestion) return `unknown key (did you mean ${suggestion}?)`;
+  return `unknown key (expected ${(sectionKeys(section) ?? []).join(', ')})`;
+}
+
+/** A value as a message shows it. */
+export function shown(value: unknown): string {
+  if (value === null || value === undefined) return 'nothing';
+  const text = typeof value === 'number' ? String(value) : JSON.stringify(value);
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
+
+function toValues(document: Document, file: string): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    throw new UsageError(`${file}: ${oneLine(messageOf(error))}`, { cause: error });
+  }
+}
+
+const oneLine = (text: string) => text.split('\n')[0]!.trim().replace(/:$/, '');
+
+/** Offset of the key a path names, as far as the path is written. */
+function offsetOf(document: Document, path: readonly (string | number)[]): number | undefined {
+  let node: Node | null | undefined = document.contents;
+  let offset: number | undefined;
+  for (const step of path) {
+    if (isAlias(node)) node = node.resolve(document);
+    if (isMap(node)) {
+      const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === String(step));
+      if (!pair) break;
+      offset = (pair.key as Node).range?.[0] ?? offset;
+      node = pair.value as Node | null;
+    } else if (isSeq(node) && typeof step === 'number') {
+      const item = node.items[step] as Node | undefined;
+      if (!item) break;
+      offset = item.range?.[0] ?? offset;
+      node = item;
+    } else break;
+  }
+  return offset;
+}

@@ -1,0 +1,247 @@
+import { z } from 'zod';
+
+/**
+ * The keys of a recipe. Each `describe` is the key's documentation: meaning, unit, and where its default comes from
+ * (the paper, arXiv 2501.13536; SeViLA and LAVIS where the paper is silent). `reasvqa config --keys` prints them.
+ */
+
+const DATASETS = ['nextqa', 'star', 'intentqa', 'shapes', 'jsonl'] as const;
+const TRAIN_GROUPS = [
+  'qformer',
+  'query_tokens',
+  'language_projection',
+  'post_layernorm',
+  'lora',
+  'all',
+] as const;
+
+/** SeViLA's multiple-choice prompt; `{options}` is `Option A: ... Option B: ...`. */
+export const DEFAULT_TEMPLATE =
+  'Question: {question} {options} Considering the information presented in the frame, select the correct answer from the options.';
+
+const text = () => z.string().min(1);
+const count = () => z.int().min(1);
+const positive = () => z.number().gt(0);
+const probability = () => z.number().min(0).lt(1);
+
+/** A file or folder; relative ones are resolved against the recipe's folder (or the current one for --set). */
+const path = () => text().meta({ kind: 'path' });
+/** A file or folder as {@link path}, or the name of a Hugging Face repository such as `org/name`. */
+const pathOrId = () => text().meta({ kind: 'pathOrId' });
+
+const data = z.strictObject({
+  dataset: z
+    .enum(DATASETS)
+    .describe('Annotation format; `shapes` is the built-in world, `jsonl` your own samples.'),
+  videos: path().describe('Folder that holds the video files or folders of frames.'),
+  train: path().optional().describe('Annotations to train on.'),
+  val: path()
+    .optional()
+    .describe('Annotations evaluated after every epoch; they choose the best checkpoint.'),
+  test: path().optional().describe('Annotations of the test split, read only by `evaluate`.'),
+  map: path().optional().describe('JSON from annotated video ids to files (NExT-QA: map_vid_vidorID.json).'),
+  reasoning: path()
+    .optional()
+    .describe('JSONL written by `reasvqa refine` (or `generate`), joined by sample id.'),
+  onBadVideo: z
+    .enum(['error', 'skip'])
+    .default('error')
+    .describe('A missing or broken video stops the run, or its samples are listed and left out.'),
+  addPunctuation: z
+    .boolean()
+    .optional()
+    .describe(
+      'Add `?` to questions and `.` to options, as SeViLA does. Default: true for nextqa, intentqa and shapes, else false.',
+    ),
+});
+
+const video = z.strictObject({
+  frames: count().max(256).default(4).describe('Frames per clip (SeViLA: 4).'),
+  sampling: z
+    .enum(['random', 'uniform'])
+    .default('random')
+    .describe(
+      'Frames in training: random within equal segments, or their middles. Evaluation is always uniform.',
+    ),
+  crop: z
+    .enum(['none', 'random-resized'])
+    .default('random-resized')
+    .describe('Crop in training: one of 50-100 % of the area for the whole clip (SeViLA), or none.'),
+  prefix: z
+    .boolean()
+    .default(true)
+    .describe('Write `template` before the tokens of each frame (SeViLA: yes).'),
+  template: text().default('Frame {i}: ').describe('Text before frame `{i}`, counted from 1.'),
+});
+
+const textKeys = z.strictObject({
+  maxPrompt: count().default(128).describe('Longest prompt in tokens, `</s>` included (InstructBLIP: 128).'),
+  maxReasoning: count()
+    .default(256)
+    .describe('Longest reasoning in tokens, `</s>` included (InstructBLIP, ViLA: 256).'),
+  template: text()
+    .default(DEFAULT_TEMPLATE)
+    .describe('Prompt; `{question}` and `{options}` are filled in (SeViLA).'),
+  reasoningPrompt: text()
+    .optional()
+    .describe(
+      'A second instruction for the reasoning task; costs a second encoder pass. Default: one prompt for both.',
+    ),
+  decoderCue: z
+    .enum(['none', 'task'])
+    .default('none')
+    .describe(
+      '`task` starts the decoder with a token for answer or reasoning; the paper has one f(v, q) for both.',
+    ),
+});
+
+const lora = z.strictObject({
+  r: count().default(8).describe('Rank (LSTP, same laboratory: 8).'),
+  alpha: positive().default(32).describe('Scale: the adapter is multiplied by alpha / r (LSTP: 32).'),
+  dropout: probability().default(0.1).describe('Dropout of the adapter input (LSTP: 0.1).'),
+  targets: z
+    .array(z.string().regex(/^[\w.]+$/))
+    .min(1)
+    .default(['q', 'v'])
+    .describe(
+      'Names of adapted layers of the language model, as in PEFT: q, k, v, o, wi_0, wi_1, wo or a whole path.',
+    ),
+});
+
+const model = z.strictObject({
+  base: pathOrId()
+    .default('Salesforce/blip2-flan-t5-xl')
+    .describe('Folder with config.json and safetensors, or a Hugging Face id (the paper: BLIP-2 FlanT5-XL).'),
+  tokenizer: pathOrId()
+    .optional()
+    .describe('Folder with tokenizer.json, or a Hugging Face id. Default: model.base.'),
+  precision: z
+    .enum(['f32', 'bf16'])
+    .default('f32')
+    .describe('Storage of frozen weights and activations; what is trained stays f32.'),
+  train: z
+    .array(z.enum(TRAIN_GROUPS))
+    .min(1)
+    .default(['qformer', 'query_tokens', 'language_projection', 'post_layernorm', 'lora'])
+    .describe("What learns (SeViLA's set and LoRA); `all` is every parameter."),
+  lora: lora.prefault({}),
+  adapter: path().optional().describe('Folder of a PEFT adapter to start from.'),
+});
+
+const train = z.strictObject({
+  mode: z
+    .enum(['mtl', 'stl'])
+    .default('mtl')
+    .describe('Two tasks (answer and reasoning), or one (paper, section 3.3).'),
+  stlTarget: z
+    .enum(['answer', 'reasoning-answer'])
+    .default('answer')
+    .describe('The one target of stl: the answer, or the reasoning followed by the answer.'),
+  reasoningSet: z
+    .enum(['all', 'correct'])
+    .default('all')
+    .describe("Reasoning used: all, or only where the teacher's answer was right (the paper's All and CR)."),
+  reasoningFraction: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(1)
+    .describe('Fraction of that reasoning, drawn with the seed (paper, figure 3: 0.25 to 1).'),
+  alpha: z.number().min(0).max(1).optional().describe('Weight of the answer loss. Default: 1 - beta.'),
+  beta: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.8)
+    .describe('Weight of the reasoning loss (paper, figure 4: best at 0.8).'),
+  epochs: count().default(10).describe('Passes over the training data (paper: at most 10).'),
+  batch: count().default(8).describe('Samples per forward pass (paper: 8).'),
+  accumulate: count().default(1).describe('Forward passes per update; gradients are averaged.'),
+  learningRate: positive().default(3e-5).describe('Largest learning rate (paper: 3e-5).'),
+  minLearningRate: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe('Learning rate at the end of the cosine (SeViLA: 0).'),
+  loraLearningRate: positive()
+    .optional()
+    .describe('Largest learning rate of the LoRA matrices. Default: learningRate.'),
+  warmupSteps: z.int().min(0).default(1000).describe('Linear warm-up, in forward passes (SeViLA: 1000).'),
+  warmupLearningRate: z.number().min(0).default(1e-8).describe('Learning rate at step 0 (SeViLA: 1e-8).'),
+  schedule: z
+    .enum(['cosine-epoch', 'cosine-step', 'constant'])
+    .default('cosine-epoch')
+    .describe('Cosine that moves once an epoch (LAVIS), at every step, or no decay.'),
+  weightDecay: z
+    .number()
+    .min(0)
+    .default(0.05)
+    .describe('AdamW decay; none for vectors and biases (LAVIS: 0.05).'),
+  beta1: probability().default(0.9).describe('AdamW first moment.'),
+  beta2: probability().default(0.999).describe('AdamW second moment.'),
+  eps: positive().default(1e-8).describe('AdamW epsilon.'),
+  clipNorm: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe('Largest global gradient norm; 0 is no clipping (LAVIS: none).'),
+  seed: z
+    .int()
+    .min(0)
+    .max(0xffffffff)
+    .default(42)
+    .describe('Seed of order, frames, crops, dropout and new weights.'),
+  recompute: z
+    .boolean()
+    .default(false)
+    .describe('Recompute each transformer block in the backward pass: less memory, one more forward pass.'),
+  dropLast: z
+    .boolean()
+    .default(true)
+    .describe('Leave out the last batch of an epoch when it is not full (LAVIS).'),
+  checkpointEverySteps: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe('Updates between checkpoints; 0 is only at the end of an epoch.'),
+  logEverySteps: count().default(10).describe('Updates between two lines of metrics.jsonl.'),
+});
+
+const evaluation = z.strictObject({
+  scorer: z
+    .enum(['letter', 'generate'])
+    .default('letter')
+    .describe(
+      'Compare the option letters after a forced "Option" (SeViLA), or write an answer and parse it.',
+    ),
+  batch: count().default(8).describe('Samples per forward pass.'),
+  split: z.enum(['val', 'test']).default('val').describe('Split that `evaluate` reads.'),
+  maxNewTokens: count().default(30).describe('Longest generated text in tokens (SeViLA: 30).'),
+});
+
+const features = z.strictObject({
+  cache: z
+    .boolean()
+    .default(false)
+    .describe('Keep the frozen vision features on disk; needs video.sampling uniform and video.crop none.'),
+  folder: path().optional().describe('Folder of the kept features. Default: one inside the run folder.'),
+});
+
+export const configSchema = z.strictObject({
+  data,
+  video: video.prefault({}),
+  text: textKeys.prefault({}),
+  model: model.prefault({}),
+  train: train.prefault({}),
+  eval: evaluation.prefault({}),
+  features: features.prefault({}),
+});
+
+type Parsed = z.output<typeof configSchema>;
+
+/** A resolved recipe: defaults filled in, paths absolute, values that depend on others computed. */
+export interface Config extends Parsed {
+  data: Parsed['data'] & { addPunctuation: boolean };
+  model: Parsed['model'] & { tokenizer: string };
+  train: Parsed['train'] & { alpha: number; loraLearningRate: number };
+}

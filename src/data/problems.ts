@@ -1,0 +1,50 @@
+import { DataError } from '../errors.js';
+
+/** One thing that is wrong in an annotation file, at the place where a person can mend it. */
+export interface Problem {
+  file: string;
+  /** 1-based line of the file. */
+  line: number;
+  /** Column, key or JSON path, for example `answer` or `[17].choices`. */
+  field: string;
+  expected: string;
+  got: string;
+}
+
+/** `file:line: field: expected ..., got ...`, always one line. */
+export function describeProblem(problem: Problem): string {
+  const { file, line, field, expected, got } = problem;
+  return `${file}:${line}: ${field}: expected ${expected}, got ${got}`;
+}
+
+/** A value as a message shows it: JSON, at most 60 characters. */
+export function shown(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
+  return text.length <= 60 ? text : `${text.slice(0, 57)}...`;
+}
+
+/** Collects the problems of one file while it is read, so that all of them can be listed and not just the first. */
+export class ProblemLog {
+  readonly problems: Problem[] = [];
+
+  constructor(
+    readonly file: string,
+    private readonly onProblem?: (problem: Problem) => void,
+  ) {}
+
+  add(line: number, field: string, expected: string, got: string): void {
+    const problem = { file: this.file, line, field, expected, got };
+    this.problems.push(problem);
+    this.onProblem?.(problem);
+  }
+
+  /** @throws DataError with the first problem and the number of further ones, if there are any. */
+  throwIfAny(): void {
+    const first = this.problems[0];
+    if (!first) return;
+    const more = this.problems.length - 1;
+    const tail = more > 0 ? ` (and ${more} more problem${more > 1 ? 's' : ''} in this file)` : '';
+    throw new DataError(describeProblem(first) + tail);
+  }
+}

@@ -1,0 +1,173 @@
+import { CsvError, parse } from 'csv-parse/sync';
+import type { ProblemLog } from '../problems.js';
+import { shown } from '../problems.js';
+import type { Sample } from '../sample.js';
+
+/** What differs between the datasets that are published as one question a row. */
+export interface CsvLayout {
+  dataset: string;
+  /** Column that names the video. */
+  videoColumn: string;
+  /** Known question types. */
+  types: readonly string[];
+  /** Number of answer options, in columns a0, a1, ... */
+  optionCount: number;
+}
+
+interface CsvRow {
+  line: number;
+  fields: string[];
+}
+
+/**
+ * Reads multiple-choice questions from CSV text: quote-aware, LF or CRLF, columns found by name, extra columns
+ * ignored. The sample id is `<video>_<qid>`, as in the official prediction files.
+ *
+ * Without an answer column, or with every answer empty, the split is blind and `answer` stays undefined.
+ */
+export function readCsvSamples(text: string, layout: CsvLayout, log: ProblemLog): Sample[] {
+  const rows = parseRows(text, log);
+  const [header, ...body] = rows;
+  if (!header) {
+    if (log.problems.length === 0) log.add(1, 'header', 'a line of column names', 'an empty file');
+    return [];
+  }
+  const columns = findColumns(header, layout, log);
+  if (!columns) return [];
+  if (body.length === 0) log.add(header.line, 'rows', 'at least one question', 'only the header');
+
+  const answerColumn = columns.get('answer');
+  const blind = answerColumn === undefined || body.every((row) => !row.fields[answerColumn]?.trim());
+  const lineOfId = new Map<string, number>();
+  const samples: Sample[] = [];
+  for (const row of body) {
+    const before = log.problems.length;
+    const sample = readRow(row, header, columns, layout, blind, log);
+    if (!sample) continue;
+    const earlier = lineOfId.get(sample.id);
+    if (earlier === undefined) lineOfId.set(sample.id, row.line);
+    else
+      log.add(
+        row.line,
+        'qid',
+        'a video and qid used once',
+        `${shown(sample.id)} again (first on line ${earlier})`,
+      );
+    if (log.problems.length === before) samples.push(sample);
+  }
+  return samples;
+}
+
+function parseRows(text: string, log: ProblemLog): CsvRow[] {
+  try {
+    const parsed = parse(text, {
+      bom: true,
+      info: true,
+      record_delimiter: ['\r\n', '\n'],
+      relax_column_count: true,
+      // A quote inside an unquoted field is text, as Python's csv module (which wrote these files) has it.
+      relax_quotes: true,
+      skip_empty_lines: true,
+    }) as unknown as { record: string[]; info: { lines: number } }[];
+    return parsed.map(({ record, info }) => ({ line: firstLine(record, info.lines), fields: record }));
+  } catch (error) {
+    if (!(error instanceof CsvError)) throw error;
+    const line = typeof error.lines === 'number' ? error.lines : 1;
+    const unclosed = error.code === 'CSV_QUOTE_NOT_CLOSED';
+    log.add(line, 'quotes', 'well-formed CSV', unclosed ? 'a quote that is never closed' : error.message);
+    return [];
+  }
+}
+
+/** csv-parse counts to the last line of a record; quoted line breaks put its first line above. */
+function firstLine(record: string[], lastLine: number): number {
+  let breaks = 0;
+  for (const field of record) breaks += field.split('\n').length - 1;
+  return lastLine - breaks;
+}
+
+function findColumns(header: CsvRow, layout: CsvLayout, log: ProblemLog): Map<string, number> | undefined {
+  const options = Array.from({ length: layout.optionCount }, (_, i) => `a${i}`);
+  const needed = [layout.videoColumn, 'question', 'qid', 'type', ...options];
+  const names = header.fields.map((name) => name.trim());
+  const before = log.problems.length;
+  const columns = new Map<string, number>();
+  for (const name of [...needed, 'answer']) {
+    const at = names.indexOf(name);
+    if (at >= 0) columns.set(name, at);
+    else if (name !== 'answer') {
+      log.add(header.line, name, `a column of this name (${layout.dataset})`, `columns ${names.join(',')}`);
+    }
+    if (at >= 0 && names.indexOf(name, at + 1) >= 0) {
+      log.add(header.line, name, 'one column of this name', 'several');
+    }
+  }
+  return log.problems.length === before ? columns : undefined;
+}
+
+function readRow(
+  row: CsvRow,
+  header: CsvRow,
+  columns: Map<string, number>,
+  layout: CsvLayout,
+  blind: boolean,
+  log: ProblemLog,
+): Sample | undefined {
+  const { line, fields } = row;
+  const { optionCount } = layout;
+  if (fields.length !== header.fields.length) {
+    // The columns no longer line up, so nothing else in the row can be judged.
+    const missing = header.fields.length - fields.length;
+    const optionsLast = columns.get(`a${optionCount - 1}`) === header.fields.length - 1;
+    if (missing > 0 && missing < optionCount && optionsLast) {
+      const got = `${optionCount - missing} (the row has ${fields.length} fields, the header ${header.fields.length})`;
+      log.add(line, 'options', `${optionCount} answer options`, got);
+    } else log.add(line, 'row', `${header.fields.length} fields`, String(fields.length));
+    return undefined;
+  }
+  const field = (name: string) => fields[columns.get(name) as number] as string;
+  const filled = (name: string, what: string) => {
+    const value = field(name).trim();
+    if (!value) log.add(line, name, what, 'an empty field');
+    return value;
+  };
+  const before = log.problems.length;
+  const video = filled(layout.videoColumn, 'a video id');
+  const qid = filled('qid', 'a question id');
+  filled('question', 'a question');
+  const type = filled('type', `one of ${layout.types.join(', ')}`);
+  if (type && !layout.types.includes(type)) {
+    log.add(line, 'type', `one of ${layout.types.join(', ')}`, shown(type));
+  }
+  const options = Array.from({ length: optionCount }, (_, i) => field(`a${i}`));
+  const empty = options.flatMap((option, i) => (option.trim() ? [] : [`a${i}`]));
+  if (empty.length > 0) {
+    const verb = empty.length > 1 ? 'are' : 'is';
+    const got = `${optionCount - empty.length} (${empty.join(', ')} ${verb} empty)`;
+    log.add(line, 'options', `${optionCount} answer options`, got);
+  }
+  const answer = blind ? undefined : readAnswer(field('answer'), optionCount, line, log);
+  if (log.problems.length > before) return undefined;
+  const sample: Sample = {
+    id: `${video}_${qid}`,
+    dataset: layout.dataset,
+    video,
+    question: field('question'),
+    options,
+    type,
+  };
+  if (answer !== undefined) sample.answer = answer;
+  return sample;
+}
+
+function readAnswer(text: string, optionCount: number, line: number, log: ProblemLog): number | undefined {
+  const value = text.trim();
+  if (/^\d+$/.test(value) && Number(value) < optionCount) return Number(value);
+  log.add(
+    line,
+    'answer',
+    `an integer from 0 to ${optionCount - 1}`,
+    value ? shown(value) : 'an empty field (other rows have an answer)',
+  );
+  return undefined;
+}

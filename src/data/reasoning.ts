@@ -1,0 +1,84 @@
+import { ProblemLog, shown } from './problems.js';
+import type { Sample } from './sample.js';
+import { JsonSyntaxError, numberedLines, parseJson, readTextFile } from './textFile.js';
+
+export interface ReasoningJoin {
+  /** The samples in their order, those with reasoning as copies that carry it. */
+  samples: Sample[];
+  /** Samples that have reasoning now. */
+  joined: number;
+  /** Samples without: no line for them, or nothing left after refinement. */
+  without: number;
+  /** Lines whose reasoning is empty (refinement removed all of it); counted in `without`. */
+  empty: number;
+}
+
+/**
+ * Joins refined reasoning onto samples by id. The file holds one `{id, reasoning, correct}` a line, `correct` telling
+ * whether the teacher's own answer was right (null when it gave none that could be read); further keys are the
+ * refinement's notes and are ignored. The given samples are not changed.
+ *
+ * @throws DataError naming file:line for malformed lines, unknown ids and ids used twice.
+ */
+export async function joinReasoning(
+  samples: readonly Sample[],
+  reasoningFile: string,
+): Promise<ReasoningJoin> {
+  const log = new ProblemLog(reasoningFile);
+  const known = new Set(samples.map((sample) => sample.id));
+  const lineOfId = new Map<string, number>();
+  const found = new Map<string, Reasoning>();
+  let empty = 0;
+  for (const { line, text } of numberedLines(await readTextFile(reasoningFile))) {
+    const entry = readEntry(text, line, log);
+    if (!entry) continue;
+    const earlier = lineOfId.get(entry.id);
+    if (!known.has(entry.id)) log.add(line, 'id', 'the id of a sample in the annotations', shown(entry.id));
+    else if (earlier !== undefined) {
+      log.add(line, 'id', 'an id used once', `${shown(entry.id)} again (first on line ${earlier})`);
+    } else {
+      lineOfId.set(entry.id, line);
+      if (entry.reasoning.trim() === '') empty++;
+      else found.set(entry.id, entry);
+    }
+  }
+  log.throwIfAny();
+  const result = samples.map((sample) => {
+    const entry = found.get(sample.id);
+    if (!entry) return sample;
+    const joined: Sample = { ...sample, reasoning: entry.reasoning };
+    if (entry.correct !== null) joined.reasoningCorrect = entry.correct;
+    else delete joined.reasoningCorrect;
+    return joined;
+  });
+  return { samples: result, joined: found.size, without: samples.length - found.size, empty };
+}
+
+interface Reasoning {
+  id: string;
+  reasoning: string;
+  correct: boolean | null;
+}
+
+function readEntry(text: string, line: number, log: ProblemLog): Reasoning | undefined {
+  let value: unknown;
+  try {
+    value = parseJson(text);
+  } catch (error) {
+    if (!(error instanceof JsonSyntaxError)) throw error;
+    log.add(line, 'json', 'one JSON object', error.message);
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    log.add(line, 'json', 'one JSON object', shown(value));
+    return undefined;
+  }
+  const { id, reasoning, correct } = value as Record<string, unknown>;
+  const before = log.problems.length;
+  if (typeof id !== 'string' || id === '') log.add(line, 'id', 'a text', shown(id));
+  if (typeof reasoning !== 'string') log.add(line, 'reasoning', 'a text', shown(reasoning));
+  if (typeof correct !== 'boolean' && correct !== null) {
+    log.add(line, 'correct', 'true, false or null', shown(correct));
+  }
+  return log.problems.length > before ? undefined : (value as Reasoning);
+}

@@ -1,0 +1,164 @@
+/**
+ * Choosing the engine that computes: our native backend, or one of tfjs's own.
+ *
+ * `auto` takes native-cpu, and wasm only when the addon cannot be used, with the reason. Naming an engine means that
+ * engine or an error: there is no silent fall to something slower.
+ */
+import '@tensorflow/tfjs-backend-cpu';
+// tfjs-core alone has no gradients in Node; importing tfjs-layers registers them.
+import '@tensorflow/tfjs-layers';
+import os from 'node:os';
+import * as tf from '@tensorflow/tfjs-core';
+import { EngineError, messageOf, UsageError } from '../errors.js';
+import { registerGradients } from './gradients.js';
+import { nativeDevice } from './native/addon.js';
+import { BACKEND_NAME } from './native/backend.js';
+import { registerNativeBackend } from './native/register.js';
+
+export const ENGINE_NAMES = ['auto', 'native-cpu', 'native-cuda', 'tensorflow', 'wasm', 'cpu'] as const;
+export type EngineName = (typeof ENGINE_NAMES)[number];
+
+export interface EngineInfo {
+  name: Exclude<EngineName, 'auto'>;
+  /** What computes: the CPU's model for CPU engines. */
+  device: string;
+  /** One line for the start of a run. */
+  description: string;
+  /** Why a better engine was passed over. */
+  reason?: string;
+  threads: number;
+  /** Instruction set of the kernels. */
+  isa: string;
+}
+
+export interface EngineOptions {
+  /** Threads of native-cpu; default REASVQA_THREADS, else all cores. */
+  threads?: number;
+}
+
+const MAX_THREADS = 1024;
+let current: EngineInfo | undefined;
+
+/** The engine in use, once selectEngine has been called. */
+export function currentEngine(): EngineInfo | undefined {
+  return current;
+}
+
+/**
+ * Makes an engine the backend of TensorFlow.js for this process.
+ * @throws UsageError for an unknown name; EngineError (exit code 4) when the engine cannot be used, with the reason
+ */
+export async function selectEngine(name: EngineName, options: EngineOptions = {}): Promise<EngineInfo> {
+  if (!ENGINE_NAMES.includes(name)) {
+    throw new UsageError(`--engine ${name}: expected one of ${ENGINE_NAMES.join(', ')}`);
+  }
+  checkSettings(options);
+  tf.enableProdMode();
+  registerGradients();
+  current = await start(name, options);
+  return current;
+}
+
+async function start(name: EngineName, options: EngineOptions): Promise<EngineInfo> {
+  switch (name) {
+    case 'auto':
+      return startBest(options);
+    case 'native-cpu':
+      return startNative(options);
+    case 'wasm':
+      return startWasm();
+    case 'cpu':
+      return startPlain();
+    case 'native-cuda':
+      throw new EngineError(
+        'the engine native-cuda is not part of this build: use --engine native-cpu (or leave --engine out)',
+      );
+    case 'tensorflow':
+      throw new EngineError(
+        'the engine tensorflow is not part of this build: use --engine native-cpu (or leave --engine out)',
+      );
+  }
+}
+
+async function startBest(options: EngineOptions): Promise<EngineInfo> {
+  try {
+    return await startNative(options);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    return { ...(await startWasm()), reason: `native-cpu cannot be used: ${messageOf(error)}` };
+  }
+}
+
+async function startNative({ threads }: EngineOptions): Promise<EngineInfo> {
+  const device = nativeDevice();
+  if (threads !== undefined) device.setThreads(threads);
+  registerNativeBackend();
+  await use(BACKEND_NAME);
+  const count = device.threads();
+  const isa = device.isa();
+  return {
+    name: 'native-cpu',
+    device: cpuModel(),
+    description: `native-cpu (${isa}, ${count} thread${count === 1 ? '' : 's'}, ${cpuModel()})`,
+    threads: count,
+    isa,
+  };
+}
+
+async function startWasm(): Promise<EngineInfo> {
+  const { delegateToCpu } = await import('./wasm.js');
+  delegateToCpu();
+  await use('wasm');
+  const simd = await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT');
+  const isa = simd ? 'wasm-simd' : 'wasm';
+  return {
+    name: 'wasm',
+    device: cpuModel(),
+    description: `wasm (${isa}, 1 thread; about a tenth of native-cpu's speed)`,
+    threads: 1,
+    isa,
+  };
+}
+
+async function startPlain(): Promise<EngineInfo> {
+  await use('cpu');
+  return {
+    name: 'cpu',
+    device: cpuModel(),
+    description:
+      "cpu (tfjs's plain JavaScript: the reference for tests, hundreds of times slower than native-cpu)",
+    threads: 1,
+    isa: 'javascript',
+  };
+}
+
+function cpuModel(): string {
+  return os.cpus()[0]?.model ?? 'unknown CPU';
+}
+
+async function use(backendName: string): Promise<void> {
+  let reason = 'its initialisation failed';
+  try {
+    if (await tf.setBackend(backendName)) return;
+  } catch (error) {
+    if (error instanceof EngineError) throw error;
+    reason = messageOf(error);
+  }
+  throw new EngineError(`the engine ${backendName} cannot be used: ${reason}`);
+}
+
+/** Settings are the user's to correct: they stop even `auto`, which otherwise would run ten times slower. */
+function checkSettings({ threads }: EngineOptions): void {
+  const count = (value: number): boolean => Number.isInteger(value) && value >= 1 && value <= MAX_THREADS;
+  const given = process.env.REASVQA_THREADS;
+  if (given && !(/^\d+$/.test(given) && count(Number(given)))) {
+    throw new EngineError(`REASVQA_THREADS=${given}: expected a whole number from 1 to ${MAX_THREADS}`);
+  }
+  if (threads !== undefined && !count(threads)) {
+    throw new EngineError(`--threads ${threads}: expected a whole number from 1 to ${MAX_THREADS}`);
+  }
+  const isa = process.env.REASVQA_ISA;
+  if (isa && !['plain', 'avx2', 'avx512'].includes(isa)) {
+    throw new EngineError(`REASVQA_ISA=${isa}: expected plain, avx2 or avx512`);
+  }
+}

@@ -1,0 +1,254 @@
+/**
+ * The seam between TypeScript and native code, and the only file that loads the .node: typed functions over integer
+ * buffer ids.
+ *
+ * Every device exports the same functions (today `cpu`; a CUDA device fills the same interface). Work may be
+ * asynchronous until `read`. TypeScript allocates every output and passes its id in; native code keeps no shapes.
+ * Shapes and strides of a call go through `params`, one Int32Array that both sides see. Native code checks ids and
+ * sizes and throws an Error; who calls checks shapes first.
+ */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { EngineError, messageOf } from '../../errors.js';
+
+export type BufferId = number;
+
+/** Element types of buffers; the numbers are those of src/native/binding.h. */
+export const DTYPE = { float32: 0, int32: 1, bool: 2 } as const;
+export type NumericDtype = keyof typeof DTYPE;
+export const BYTES: Record<NumericDtype, 1 | 4> = { float32: 4, int32: 4, bool: 1 };
+
+/** In the order of UnaryOp in src/native/cpu/unary.h. */
+export const UNARY = enumerate(
+  'abs,neg,exp,log,sqrt,rsqrt,square,reciprocal,relu,sigmoid,tanh,erf,floor,ceil,sign,step,clip,isFinite,isNan,isInf,logicalNot',
+);
+/** In the order of BinaryOp in src/native/cpu/binary.h. */
+export const BINARY = enumerate(
+  'add,sub,mul,div,maximum,minimum,squaredDifference,pow,mod,floorDiv,equal,notEqual,greater,greaterEqual,less,lessEqual,logicalAnd,logicalOr',
+);
+/** In the order of ReduceOp in src/native/cpu/reduce.h. */
+export const REDUCE = enumerate('sum,max,min,prod,any,all,argMax,argMin');
+
+function enumerate(names: string): Record<string, number> {
+  return Object.fromEntries(names.split(',').map((name, index) => [name, index]));
+}
+
+export interface DeviceMemory {
+  /** Bytes of live buffers, rounded up to their blocks. */
+  inUse: number;
+  /** Bytes kept for reuse. */
+  cached: number;
+  /** Highest `inUse` since the start or the last resetPeak. */
+  peak: number;
+  /** Live buffers. */
+  buffers: number;
+  /** Blocks taken from the system so far. */
+  systemCalls: number;
+}
+
+type Values = Float32Array | Int32Array | Uint8Array | Uint16Array;
+
+/** What a device exports. Sizes are element counts; offsets are elements but for `read`, whose offset is in bytes. */
+export interface NativeDevice {
+  /** The exports themselves, for functions that another part adds to the addon (src/ops). */
+  readonly raw: unknown;
+  /** Shapes and strides of the next call. */
+  readonly params: Int32Array;
+
+  /** A buffer with undefined contents. Throws an Error that says requested and held bytes when memory is out. */
+  allocate(bytes: number): BufferId;
+  release(id: BufferId, ignoreUnknown?: boolean): void;
+  write(id: BufferId, values: Values): void;
+  read(id: BufferId, into: Values, byteOffset?: number): void;
+  memory(): DeviceMemory;
+  resetPeak(): void;
+  /** Returns cached memory to the system. */
+  trim(): void;
+  /** Releases every buffer. */
+  clear(): void;
+
+  threads(): number;
+  setThreads(threads: number): void;
+  isa(): string;
+  setIsa(name: string): void;
+  bestIsa(): string;
+
+  unary(op: number, dtype: number, x: BufferId, y: BufferId, n: number, p: number, q: number): void;
+  /** params: dims[rank], strides of a, strides of b. out is dense. */
+  binary(op: number, dtype: number, a: BufferId, b: BufferId, out: BufferId, rank: number): void;
+  /** params: dims[rank], strides of from, strides of to. */
+  copyStrided(
+    elementBytes: number,
+    from: BufferId,
+    fromOffset: number,
+    to: BufferId,
+    toOffset: number,
+    rank: number,
+  ): void;
+  fill(dtype: number, out: BufferId, n: number, value: number): void;
+  range(dtype: number, out: BufferId, n: number, start: number, step: number): void;
+  cast(from: number, to: number, x: BufferId, y: BufferId, n: number): void;
+  select(
+    elementBytes: number,
+    condition: BufferId,
+    a: BufferId,
+    b: BufferId,
+    out: BufferId,
+    n: number,
+    inner: number,
+  ): void;
+  /** (outer, reduced, inner) to (outer, inner); `scale` multiplies a float sum. */
+  reduce(
+    op: number,
+    dtype: number,
+    x: BufferId,
+    y: BufferId,
+    outer: number,
+    reduced: number,
+    inner: number,
+    scale: number,
+  ): void;
+  softmax(x: BufferId, y: BufferId, rows: number, length: number): void;
+  cumsum(
+    dtype: number,
+    x: BufferId,
+    y: BufferId,
+    rows: number,
+    length: number,
+    exclusive: number,
+    reverse: number,
+  ): void;
+  topK(x: BufferId, values: BufferId, indices: BufferId, rows: number, length: number, k: number): void;
+  /** x (batch, outer, dim, slice), indices (batch, count), out (batch, outer, count, slice). */
+  gather(
+    elementBytes: number,
+    x: BufferId,
+    indices: BufferId,
+    out: BufferId,
+    batch: number,
+    outer: number,
+    dim: number,
+    slice: number,
+    count: number,
+  ): void;
+  segmentSum(
+    dtype: number,
+    x: BufferId,
+    ids: BufferId,
+    out: BufferId,
+    rows: number,
+    inner: number,
+    segments: number,
+  ): void;
+  oneHot(
+    dtype: number,
+    indices: BufferId,
+    out: BufferId,
+    n: number,
+    depth: number,
+    on: number,
+    off: number,
+  ): void;
+  /** out (rows, samples): outcomes drawn from rows of probabilities by uniform numbers (rows, samples). */
+  draw(
+    probabilities: BufferId,
+    uniform: BufferId,
+    out: BufferId,
+    rows: number,
+    outcomes: number,
+    samples: number,
+  ): void;
+  /** c = alpha * op(a) op(b) [+ c] for `batch` dense matrices; strides between items, 0 to share an operand. */
+  matmul(
+    a: BufferId,
+    b: BufferId,
+    c: BufferId,
+    batch: number,
+    m: number,
+    n: number,
+    k: number,
+    transA: number,
+    transB: number,
+    strideA: number,
+    strideB: number,
+    strideC: number,
+    alpha: number,
+    accumulate: number,
+  ): void;
+  /** params: the fifteen sizes of Conv in src/native/cpu/conv.h. */
+  conv2d(x: BufferId, filter: BufferId, y: BufferId): void;
+  conv2dFilterGrad(x: BufferId, dy: BufferId, dfilter: BufferId): void;
+  conv2dInputGrad(dy: BufferId, filter: BufferId, dx: BufferId): void;
+}
+
+/** 8 dimensions with three rows of strides and room to spare. */
+const PARAMS = 64;
+const BUILD_HINT = 'build it with: node tools/build-addon.mjs --force';
+
+let device: NativeDevice | undefined;
+let failure: EngineError | undefined;
+
+/** Where the addon is: build/Release of the repository, or REASVQA_ADDON. */
+export function addonPath(): string {
+  return (
+    process.env.REASVQA_ADDON ||
+    fileURLToPath(new URL('../../../build/Release/reasvqa.node', import.meta.url))
+  );
+}
+
+/**
+ * The CPU device; loaded once a process.
+ * @throws EngineError with the reason (not built, half built, built for another Node or CPU, bad REASVQA_THREADS or
+ *   REASVQA_ISA) and what to do; the same error on every call.
+ */
+export function nativeDevice(): NativeDevice {
+  if (device) return device;
+  if (failure) throw failure;
+  try {
+    device = loadAddon(addonPath());
+    return device;
+  } catch (error) {
+    failure = error instanceof EngineError ? error : new EngineError(messageOf(error));
+    throw failure;
+  }
+}
+
+/** True when the addon has been loaded. */
+export function isLoaded(): boolean {
+  return device !== undefined;
+}
+
+/** Loads the addon file and prepares the parameter block; throws EngineError. */
+export function loadAddon(path: string): NativeDevice {
+  if (!existsSync(path)) {
+    throw new EngineError(`native addon not built (${path} does not exist): ${BUILD_HINT}`);
+  }
+  let loaded: Record<string, unknown>;
+  try {
+    loaded = createRequire(import.meta.url)(path) as Record<string, unknown>;
+  } catch (error) {
+    throw loadError(path, error);
+  }
+  const missing = ['setParams', 'allocate', 'matmul', 'reduce'].filter(
+    (name) => typeof loaded[name] !== 'function',
+  );
+  if (missing.length > 0) {
+    throw new EngineError(`${path} lacks ${missing.join(', ')} (built from other sources): ${BUILD_HINT}`);
+  }
+  const params = new Int32Array(PARAMS);
+  (loaded.setParams as (params: Int32Array) => void)(params);
+  return Object.assign(loaded, { raw: loaded, params }) as unknown as NativeDevice;
+}
+
+function loadError(path: string, error: unknown): EngineError {
+  const reason = messageOf(error).split('\n')[0];
+  // Settings are the user's to correct; everything else is about the file.
+  if (/REASVQA_(THREADS|ISA)=/.test(reason ?? '')) return new EngineError(reason ?? '', { cause: error });
+  const about = /NODE_MODULE_VERSION|self-register|API version|napi/i.test(reason ?? '')
+    ? `built for another Node than ${process.version}`
+    : /ELF|Mach-O|invalid|too short|exec format|truncated/i.test(reason ?? '')
+      ? `damaged, half built or built for another machine than ${process.platform} ${process.arch}`
+      : 'cannot be loaded';
+  return new EngineError(`native addon ${path} is ${about} (${reason}): ${BUILD_HINT}`, { cause: error });
+}

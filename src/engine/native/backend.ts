@@ -1,0 +1,244 @@
+/**
+ * The `native-cpu` backend of TensorFlow.js: TypeScript keeps dataIds, reference counts and aliases, native code keeps
+ * memory (the contract is in the class comment of KernelBackend in tfjs-core; see also fallback.ts).
+ *
+ * A dataId that this backend makes *is* its record (NativeData), so that the common look-up is a property read. A
+ * dataId that comes from another backend is an object of theirs; its record is in `foreign`, whose get() has the
+ * engine move the data here.
+ */
+import {
+  type BackendTimingInfo,
+  type BackendValues,
+  backend_util,
+  DataStorage,
+  type DataType,
+  engine,
+  KernelBackend,
+  type TensorInfo,
+  util,
+} from '@tensorflow/tfjs-core';
+import { EngineError } from '../../errors.js';
+import { type BufferId, BYTES, type NativeDevice, type NumericDtype, nativeDevice } from './addon.js';
+import { sizeOf } from './strides.js';
+
+export const BACKEND_NAME = 'native-cpu';
+
+/** The data behind one dataId. */
+export class NativeData {
+  refCount = 1;
+  /** The buffer, or -1 when the data is not numeric or has been given up. */
+  id: BufferId = -1;
+  /** Encoded strings. */
+  strings: Uint8Array[] | undefined;
+  /** The two parts of a complex64 tensor, each with a dataId of its own. */
+  parts: { real: TensorInfo; imag: TensorInfo } | undefined;
+  alive = true;
+
+  constructor(
+    readonly dtype: DataType,
+    readonly size: number,
+  ) {}
+}
+
+export class NativeBackend extends KernelBackend {
+  readonly device: NativeDevice = nativeDevice();
+  private readonly foreign = new DataStorage<NativeData>(this, engine());
+  private live = 0;
+  private disposed = false;
+  /** Frees the buffer of a tensor that was dropped without dispose(). */
+  private readonly leaks = new FinalizationRegistry<BufferId>((id) => {
+    if (this.disposed) return;
+    this.live--;
+    this.device.release(id, true);
+  });
+
+  override numDataIds(): number {
+    return this.live;
+  }
+
+  override write(values: BackendValues | null, shape: number[], dtype: DataType): object {
+    const data = new NativeData(dtype, sizeOf(shape));
+    this.live++;
+    try {
+      this.fill(data, values);
+    } catch (error) {
+      this.live--;
+      throw error;
+    }
+    return data;
+  }
+
+  private fill(data: NativeData, values: BackendValues | null): void {
+    if (data.dtype === 'string') {
+      data.strings = values as Uint8Array[];
+      return;
+    }
+    if (data.dtype === 'complex64') {
+      data.parts = this.split(data, values as Float32Array);
+      return;
+    }
+    const dtype = data.dtype as NumericDtype;
+    data.id = this.device.allocate(data.size * BYTES[dtype]);
+    this.leaks.register(data, data.id, data);
+    if (values && data.size > 0) this.device.write(data.id, typed(values, dtype, data.size));
+  }
+
+  private split(data: NativeData, values: Float32Array): { real: TensorInfo; imag: TensorInfo } {
+    const { real, imag } = backend_util.splitRealAndImagArrays(values);
+    const shape = [data.size];
+    return {
+      real: { dataId: this.write(real, shape, 'float32'), shape, dtype: 'float32' },
+      imag: { dataId: this.write(imag, shape, 'float32'), shape, dtype: 'float32' },
+    };
+  }
+
+  /** A tensor of this backend with undefined contents. */
+  output(shape: number[], dtype: NumericDtype): TensorInfo {
+    const data = new NativeData(dtype, sizeOf(shape));
+    data.id = this.device.allocate(data.size * BYTES[dtype]);
+    this.live++;
+    this.leaks.register(data, data.id, data);
+    return { dataId: data, shape, dtype };
+  }
+
+  makeTensorInfo(shape: number[], dtype: DataType, values?: BackendValues): TensorInfo {
+    return { dataId: this.write(values ?? null, shape, dtype), shape, dtype };
+  }
+
+  /** A complex64 tensor of two float32 tensors, whose references it takes over. */
+  makeComplex(shape: number[], real: TensorInfo, imag: TensorInfo): TensorInfo {
+    const data = new NativeData('complex64', sizeOf(shape));
+    data.parts = { real, imag };
+    this.live++;
+    return { dataId: data, shape, dtype: 'complex64' };
+  }
+
+  /** Another tensor over the same data. */
+  alias(x: TensorInfo, shape: number[]): TensorInfo {
+    this.dataOf(x.dataId).refCount++;
+    return { dataId: x.dataId, shape, dtype: x.dtype };
+  }
+
+  /** The record behind a dataId; data of another backend is moved here first. */
+  dataOf(dataId: object): NativeData {
+    if (dataId instanceof NativeData && dataId.alive) return dataId;
+    return this.foreign.get(dataId);
+  }
+
+  /** The buffer of a numeric tensor. */
+  bufferOf(x: TensorInfo): BufferId {
+    const dataId = x.dataId;
+    if (dataId instanceof NativeData && dataId.id >= 0) return dataId.id;
+    const { id } = this.dataOf(dataId);
+    if (id < 0) throw new EngineError(`a ${x.dtype} tensor of shape [${x.shape}] has no native buffer`);
+    return id;
+  }
+
+  private own(dataId: object): NativeData | undefined {
+    if (dataId instanceof NativeData && dataId.alive) return dataId;
+    return this.foreign.has(dataId) ? this.foreign.get(dataId) : undefined;
+  }
+
+  override async read(dataId: object): Promise<BackendValues> {
+    return this.readSync(dataId);
+  }
+
+  override readSync(dataId: object): BackendValues {
+    const data = this.dataOf(dataId);
+    if (data.strings) return data.strings;
+    if (data.parts) {
+      const real = this.readSync(data.parts.real.dataId) as Float32Array;
+      const imag = this.readSync(data.parts.imag.dataId) as Float32Array;
+      return backend_util.mergeRealAndImagArrays(real, imag);
+    }
+    const values = util.getArrayFromDType(data.dtype as NumericDtype, data.size) as Float32Array;
+    if (data.size > 0) this.device.read(data.id, values);
+    return values;
+  }
+
+  override disposeData(dataId: object, force = false): boolean {
+    const data = this.own(dataId);
+    if (!data) return true;
+    data.refCount--;
+    if (!force && data.refCount > 0) return false;
+    data.alive = false;
+    this.live--;
+    if (data !== dataId) this.foreign.delete(dataId);
+    if (data.id >= 0) {
+      this.leaks.unregister(data);
+      this.device.release(data.id);
+      data.id = -1;
+    }
+    if (data.parts) {
+      this.disposeData(data.parts.real.dataId, true);
+      this.disposeData(data.parts.imag.dataId, true);
+    }
+    return true;
+  }
+
+  /** Drops a tensor that a kernel made for itself. */
+  disposeIntermediateTensorInfo(x: TensorInfo): void {
+    this.disposeData(x.dataId);
+  }
+
+  override incRef(dataId: object): void {
+    this.dataOf(dataId).refCount++;
+  }
+
+  override refCount(dataId: object): number {
+    return this.own(dataId)?.refCount ?? 0;
+  }
+
+  override move(
+    dataId: object,
+    values: BackendValues,
+    shape: number[],
+    dtype: DataType,
+    refCount: number,
+  ): void {
+    const data = new NativeData(dtype, sizeOf(shape));
+    data.refCount = refCount;
+    this.live++;
+    this.fill(data, values);
+    this.foreign.set(dataId, data);
+  }
+
+  override memory(): { unreliable: boolean } {
+    return { unreliable: false };
+  }
+
+  override timerAvailable(): boolean {
+    return true;
+  }
+
+  override async time(f: () => void): Promise<BackendTimingInfo> {
+    const start = performance.now();
+    f();
+    return { kernelMs: performance.now() - start };
+  }
+
+  override floatPrecision(): 16 | 32 {
+    return 32;
+  }
+
+  /** Frees all buffers; the addon and its threads stay, for the next instance. */
+  override dispose(): void {
+    if (this.disposed) return;
+    this.disposed = true;
+    this.device.clear();
+  }
+}
+
+/** The values as the typed array of the dtype, copied only when they are something else. */
+function typed(
+  values: BackendValues,
+  dtype: NumericDtype,
+  size: number,
+): Float32Array | Int32Array | Uint8Array {
+  const Wanted = dtype === 'float32' ? Float32Array : dtype === 'int32' ? Int32Array : Uint8Array;
+  const given = values as Float32Array;
+  if (given.length !== size) {
+    throw new EngineError(`${given.length} values for a tensor of ${size} elements`);
+  }
+  return given instanceof Wanted ? given : Wanted.from(given as ArrayLike<number>);
+}

@@ -1,0 +1,461 @@
+import * as tf from '@tensorflow/tfjs-core';
+
+/**
+ * The fused kernels of src/ops on our own engine: each unpacks its tensors, allocates the results and makes one call
+ * into the addon. Shapes were checked by the operation; the addon checks every size against its buffer again.
+ */
+
+/** A buffer's number on the native device; NONE leaves an operand or a result out. */
+type Id = number;
+const NONE: Id = -1;
+
+/** Dropout as five numbers: rate, threshold, seed, step, call (dropoutAttrs in src/ops/dropout.ts). */
+type DropoutArgs = [number, number, number, number, number];
+
+/** What src/native/cpu/fused_*.cc export; argument order is documented there. */
+interface FusedAddon {
+  fusedDropout(x: Id, y: Id, rows: number, columns: number, ...dropout: DropoutArgs): void;
+  fusedGelu(form: number, x: Id, y: Id, n: number): void;
+  fusedGeluGrad(form: number, dy: Id, x: Id, dx: Id, n: number): void;
+  fusedGatedGelu(form: number, gate: Id, up: Id, y: Id, n: number): void;
+  fusedGatedGeluGrad(form: number, dy: Id, gate: Id, up: Id, dgate: Id, dup: Id, n: number): void;
+  fusedLayerNorm(x: Id, weight: Id, bias: Id, y: Id, rows: number, d: number, eps: number): void;
+  fusedLayerNormGradInput(dy: Id, x: Id, weight: Id, dx: Id, rows: number, d: number, eps: number): void;
+  fusedLayerNormGradParameters(dy: Id, x: Id, dw: Id, db: Id, rows: number, d: number, eps: number): void;
+  fusedRmsNorm(x: Id, weight: Id, y: Id, rows: number, d: number, eps: number): void;
+  fusedRmsNormGradInput(dy: Id, x: Id, weight: Id, dx: Id, rows: number, d: number, eps: number): void;
+  fusedRmsNormGradWeight(dy: Id, x: Id, dw: Id, rows: number, d: number, eps: number): void;
+  /** buffers: x, weight, bias, A, B, y */
+  fusedLinear(...args: [Id, Id, Id, Id, Id, Id, ...LinearArgs]): void;
+  /** buffers: dy, weight, A, B, dx */
+  fusedLinearGradInput(...args: [Id, Id, Id, Id, Id, ...LinearArgs]): void;
+  /** buffers: dy, x, A, B, dA, dB */
+  fusedLinearGradLora(...args: [Id, Id, Id, Id, Id, Id, ...LinearArgs]): void;
+  fusedAttention(...args: [...AttentionArgs, out: Id]): void;
+  fusedAttentionGrad(...args: [...AttentionArgs, dy: Id, dq: Id, dk: Id, dv: Id, dbias: Id]): void;
+  fusedCrossEntropy(
+    hidden: Id,
+    weight: Id,
+    labels: Id,
+    loss: Id,
+    gradient: Id,
+    ...sizes: [N: number, V: number, d: number, chunkRows: number]
+  ): void;
+  fusedCrossEntropyGradWeight(
+    dy: Id,
+    hidden: Id,
+    weight: Id,
+    labels: Id,
+    dweight: Id,
+    ...sizes: [N: number, V: number, d: number, chunkRows: number]
+  ): void;
+  fusedEmbedding(table: Id, ids: Id, y: Id, n: number, rows: number, d: number): void;
+  fusedEmbeddingGrad(dy: Id, ids: Id, dtable: Id, n: number, rows: number, d: number): void;
+  fusedAdamW(
+    buffers: Int32Array,
+    sizes: Float64Array,
+    rates: Float64Array,
+    beta1: number,
+    beta2: number,
+    eps: number,
+    step: number,
+    gradScale: number,
+  ): void;
+  fusedGlobalNorm(buffers: Int32Array, sizes: Float64Array, result: Id): void;
+}
+
+type LinearArgs = [rows: number, inputs: number, outputs: number, r: number, scale: number, ...DropoutArgs];
+type AttentionArgs = [
+  q: Id,
+  k: Id,
+  v: Id,
+  bias: Id,
+  keyMask: Id,
+  batch: number,
+  heads: number,
+  Lq: number,
+  Lk: number,
+  D: number,
+  Dv: number,
+  biasHeads: number,
+  scale: number,
+  ...DropoutArgs,
+];
+
+/** What the kernels need of the backend (src/engine/native/backend.ts). */
+export interface FusedBackend {
+  /** The device; `raw` are the addon's exports. */
+  readonly device: { readonly raw: unknown };
+  bufferOf(info: tf.TensorInfo): Id;
+  output(shape: number[], dtype: 'float32'): tf.TensorInfo;
+  refCount(dataId: object): number;
+  disposeData(dataId: object): boolean;
+}
+
+type Inputs = Record<string, tf.TensorInfo>;
+type Attrs = Record<string, number | boolean | string | number[]>;
+
+/** One kernel call: names to buffers, and fresh results. */
+class Call {
+  private readonly made: tf.TensorInfo[] = [];
+
+  constructor(
+    readonly backend: FusedBackend,
+    readonly inputs: Inputs,
+    readonly attrs: Attrs,
+  ) {}
+
+  get addon(): FusedAddon {
+    return this.backend.device.raw as FusedAddon;
+  }
+
+  tensor(name: string): tf.TensorInfo {
+    const info = this.inputs[name];
+    if (info === undefined) throw new Error(`fused kernel: input ${name} is missing`);
+    return info;
+  }
+
+  /** The buffer of an input, NONE when it was left out. */
+  id(name: string): Id {
+    const info = this.inputs[name];
+    return info === undefined ? NONE : this.backend.bufferOf(info);
+  }
+
+  /** Size of one axis of an input. */
+  size(name: string, axis: number): number {
+    return this.tensor(name).shape.at(axis) as number;
+  }
+
+  number(name: string): number {
+    return this.attrs[name] as number;
+  }
+
+  get dropout(): DropoutArgs {
+    const a = this.attrs;
+    return [a.rate, a.threshold, a.seed, a.step, a.call] as DropoutArgs;
+  }
+
+  result(shape: number[]): { info: tf.TensorInfo; id: Id } {
+    const info = this.backend.output(shape, 'float32');
+    this.made.push(info);
+    return { info, id: this.backend.bufferOf(info) };
+  }
+
+  /** Frees the results of a call that failed. */
+  abandon(): void {
+    for (const info of this.made) this.backend.disposeData(info.dataId);
+  }
+
+  like(name: string): { info: tf.TensorInfo; id: Id } {
+    return this.result(this.tensor(name).shape);
+  }
+}
+
+type Kernel = (call: Call) => tf.TensorInfo | tf.TensorInfo[];
+
+const elements = (shape: number[]): number => shape.reduce((a, b) => a * b, 1);
+const rowsOf = (info: tf.TensorInfo): number => elements(info.shape.slice(0, -1));
+const widthOf = (info: tf.TensorInfo): number => info.shape.at(-1) as number;
+
+const dropout: Kernel = (call) => {
+  const x = call.tensor('x');
+  const y = call.like('x');
+  call.addon.fusedDropout(call.id('x'), y.id, rowsOf(x), widthOf(x), ...call.dropout);
+  return y.info;
+};
+
+const geluForm = (call: Call): number => (call.attrs.form === 'tanh' ? 1 : 0);
+
+const gelu: Kernel = (call) => {
+  const y = call.like('x');
+  call.addon.fusedGelu(geluForm(call), call.id('x'), y.id, elements(y.info.shape));
+  return y.info;
+};
+
+const geluGrad: Kernel = (call) => {
+  const dx = call.like('x');
+  call.addon.fusedGeluGrad(geluForm(call), call.id('dy'), call.id('x'), dx.id, elements(dx.info.shape));
+  return dx.info;
+};
+
+const gatedGelu: Kernel = (call) => {
+  const y = call.like('gate');
+  call.addon.fusedGatedGelu(geluForm(call), call.id('gate'), call.id('up'), y.id, elements(y.info.shape));
+  return y.info;
+};
+
+const gatedGeluGrad: Kernel = (call) => {
+  const dgate = call.like('gate');
+  const dup = call.like('up');
+  const n = elements(dup.info.shape);
+  const [dy, gate, up] = [call.id('dy'), call.id('gate'), call.id('up')];
+  call.addon.fusedGatedGeluGrad(geluForm(call), dy, gate, up, dgate.id, dup.id, n);
+  return [dgate.info, dup.info];
+};
+
+const normSizes = (call: Call): [number, number, number] => {
+  const x = call.tensor('x');
+  return [rowsOf(x), widthOf(x), call.number('eps')];
+};
+
+const layerNorm: Kernel = (call) => {
+  const y = call.like('x');
+  call.addon.fusedLayerNorm(call.id('x'), call.id('weight'), call.id('bias'), y.id, ...normSizes(call));
+  return y.info;
+};
+
+const layerNormGradInput: Kernel = (call) => {
+  const dx = call.like('x');
+  const [dy, x, weight] = [call.id('dy'), call.id('x'), call.id('weight')];
+  call.addon.fusedLayerNormGradInput(dy, x, weight, dx.id, ...normSizes(call));
+  return dx.info;
+};
+
+const layerNormGradParameters: Kernel = (call) => {
+  const dweight = call.result([call.size('x', -1)]);
+  const dbias = call.result([call.size('x', -1)]);
+  const [dy, x] = [call.id('dy'), call.id('x')];
+  call.addon.fusedLayerNormGradParameters(dy, x, dweight.id, dbias.id, ...normSizes(call));
+  return [dweight.info, dbias.info];
+};
+
+const rmsNorm: Kernel = (call) => {
+  const y = call.like('x');
+  call.addon.fusedRmsNorm(call.id('x'), call.id('weight'), y.id, ...normSizes(call));
+  return y.info;
+};
+
+const rmsNormGradInput: Kernel = (call) => {
+  const dx = call.like('x');
+  const [dy, x, weight] = [call.id('dy'), call.id('x'), call.id('weight')];
+  call.addon.fusedRmsNormGradInput(dy, x, weight, dx.id, ...normSizes(call));
+  return dx.info;
+};
+
+const rmsNormGradWeight: Kernel = (call) => {
+  const dweight = call.result([call.size('x', -1)]);
+  call.addon.fusedRmsNormGradWeight(call.id('dy'), call.id('x'), dweight.id, ...normSizes(call));
+  return dweight.info;
+};
+
+/** rows is the leading size of `rowsFrom`; r is 0 without a low-rank update. */
+function linearSizes(call: Call, rowsFrom: string, inputs: number, outputs: number): LinearArgs {
+  const r = call.inputs.loraA === undefined ? 0 : call.size('loraA', 0);
+  return [call.size(rowsFrom, 0), inputs, outputs, r, call.number('scale'), ...call.dropout];
+}
+
+const linear: Kernel = (call) => {
+  const [outputs, inputs] = call.tensor('weight').shape as [number, number];
+  const y = call.result([call.size('x', 0), outputs]);
+  call.addon.fusedLinear(
+    call.id('x'),
+    call.id('weight'),
+    call.id('bias'),
+    call.id('loraA'),
+    call.id('loraB'),
+    y.id,
+    ...linearSizes(call, 'x', inputs, outputs),
+  );
+  return y.info;
+};
+
+const linearGradInput: Kernel = (call) => {
+  const [outputs, inputs] = call.tensor('weight').shape as [number, number];
+  const dx = call.result([call.size('dy', 0), inputs]);
+  call.addon.fusedLinearGradInput(
+    call.id('dy'),
+    call.id('weight'),
+    call.id('loraA'),
+    call.id('loraB'),
+    dx.id,
+    ...linearSizes(call, 'dy', inputs, outputs),
+  );
+  return dx.info;
+};
+
+const linearGradLora: Kernel = (call) => {
+  const dA = call.like('loraA');
+  const dB = call.like('loraB');
+  call.addon.fusedLinearGradLora(
+    call.id('dy'),
+    call.id('x'),
+    call.id('loraA'),
+    call.id('loraB'),
+    dA.id,
+    dB.id,
+    ...linearSizes(call, 'dy', call.size('loraA', 1), call.size('loraB', 0)),
+  );
+  return [dA.info, dB.info];
+};
+
+function attentionArgs(call: Call): AttentionArgs {
+  const heads = call.number('heads');
+  return [
+    call.id('q'),
+    call.id('k'),
+    call.id('v'),
+    call.id('bias'),
+    call.id('keyMask'),
+    call.size('q', 0),
+    heads,
+    call.size('q', 1),
+    call.size('k', 1),
+    call.size('q', 2) / heads,
+    call.size('v', 2) / heads,
+    call.inputs.bias === undefined ? 0 : call.size('bias', 0),
+    call.number('scale'),
+    ...call.dropout,
+  ];
+}
+
+const attention: Kernel = (call) => {
+  const out = call.result([call.size('q', 0), call.size('q', 1), call.size('v', 2)]);
+  call.addon.fusedAttention(...attentionArgs(call), out.id);
+  return out.info;
+};
+
+/** Results in the order dq, dk, dv, dbias, as far as wanted. */
+const attentionGrad: Kernel = (call) => {
+  const inputs = call.attrs.wantQkv ? ['q', 'k', 'v'].map((name) => call.like(name)) : [];
+  const dbias = call.attrs.wantBias ? call.like('bias') : undefined;
+  const [dq, dk, dv] = inputs;
+  call.addon.fusedAttentionGrad(
+    ...attentionArgs(call),
+    call.id('dy'),
+    dq?.id ?? NONE,
+    dk?.id ?? NONE,
+    dv?.id ?? NONE,
+    dbias?.id ?? NONE,
+  );
+  return [...inputs, ...(dbias ? [dbias] : [])].map((result) => result.info);
+};
+
+function lossSizes(call: Call): [number, number, number, number] {
+  const [V, d] = call.tensor('weight').shape as [number, number];
+  return [call.size('hidden', 0), V, d, call.number('chunkRows')];
+}
+
+/** The loss, and the gradient to hidden (for dy = 1) when wanted. */
+const crossEntropy: Kernel = (call) => {
+  const loss = call.result([call.size('hidden', 0)]);
+  const gradient = call.attrs.wantGradient ? call.like('hidden') : undefined;
+  call.addon.fusedCrossEntropy(
+    call.id('hidden'),
+    call.id('weight'),
+    call.id('labels'),
+    loss.id,
+    gradient?.id ?? NONE,
+    ...lossSizes(call),
+  );
+  return gradient ? [loss.info, gradient.info] : [loss.info];
+};
+
+const crossEntropyGradWeight: Kernel = (call) => {
+  const dweight = call.like('weight');
+  call.addon.fusedCrossEntropyGradWeight(
+    call.id('dy'),
+    call.id('hidden'),
+    call.id('weight'),
+    call.id('labels'),
+    dweight.id,
+    ...lossSizes(call),
+  );
+  return dweight.info;
+};
+
+const embedding: Kernel = (call) => {
+  const [rows, d] = call.tensor('table').shape as [number, number];
+  const n = call.size('ids', 0);
+  const y = call.result([n, d]);
+  call.addon.fusedEmbedding(call.id('table'), call.id('ids'), y.id, n, rows, d);
+  return y.info;
+};
+
+const embeddingGrad: Kernel = (call) => {
+  const [n, d] = call.tensor('dy').shape as [number, number];
+  const rows = call.number('rows');
+  const dtable = call.result([rows, d]);
+  call.addon.fusedEmbeddingGrad(call.id('dy'), call.id('ids'), dtable.id, n, rows, d);
+  return dtable.info;
+};
+
+/** Updates p, m and v in place; nobody else may hold their buffers (adamwStep sees to it). */
+const adamw: Kernel = (call) => {
+  const learningRates = call.attrs.learningRates as number[];
+  const weightDecays = call.attrs.weightDecays as number[];
+  const n = learningRates.length;
+  const buffers = new Int32Array(4 * n);
+  const sizes = new Float64Array(n);
+  const rates = new Float64Array(2 * n);
+  for (let i = 0; i < n; i++) {
+    ['p', 'm', 'v'].forEach((name, at) => {
+      const info = call.tensor(`${name}${i}`);
+      if (call.backend.refCount(info.dataId) !== 1) throw new Error(`adamw: ${name}${i} shares its buffer`);
+      buffers[4 * i + at] = call.backend.bufferOf(info);
+    });
+    buffers[4 * i + 3] = call.id(`g${i}`);
+    sizes[i] = elements(call.tensor(`p${i}`).shape);
+    rates.set([learningRates[i]!, weightDecays[i]!], 2 * i);
+  }
+  const [beta1, beta2, eps] = [call.number('beta1'), call.number('beta2'), call.number('eps')];
+  const [step, gradScale] = [call.number('step'), call.number('gradScale')];
+  call.addon.fusedAdamW(buffers, sizes, rates, beta1, beta2, eps, step, gradScale);
+  return [];
+};
+
+const globalNorm: Kernel = (call) => {
+  const infos = Object.values(call.inputs);
+  const buffers = Int32Array.from(infos, (info) => call.backend.bufferOf(info));
+  const sizes = Float64Array.from(infos, (info) => elements(info.shape));
+  const norm = call.result([]);
+  call.addon.fusedGlobalNorm(buffers, sizes, norm.id);
+  return norm.info;
+};
+
+const kernels: Record<string, Kernel> = {
+  ReasDropout: dropout,
+  ReasGelu: gelu,
+  ReasGeluGrad: geluGrad,
+  ReasGatedGelu: gatedGelu,
+  ReasGatedGeluGrad: gatedGeluGrad,
+  ReasLayerNorm: layerNorm,
+  ReasLayerNormGradInput: layerNormGradInput,
+  ReasLayerNormGradParameters: layerNormGradParameters,
+  ReasRmsNorm: rmsNorm,
+  ReasRmsNormGradInput: rmsNormGradInput,
+  ReasRmsNormGradWeight: rmsNormGradWeight,
+  ReasLinear: linear,
+  ReasLinearGradInput: linearGradInput,
+  ReasLinearGradLora: linearGradLora,
+  ReasAttention: attention,
+  ReasAttentionGrad: attentionGrad,
+  ReasLinearCrossEntropy: crossEntropy,
+  ReasLinearCrossEntropyGradWeight: crossEntropyGradWeight,
+  ReasEmbedding: embedding,
+  ReasEmbeddingGrad: embeddingGrad,
+  ReasAdamW: adamw,
+  ReasGlobalNorm: globalNorm,
+};
+
+/**
+ * Registers the fused kernels for an engine; loads nothing native.
+ *
+ * @param backendName the engine's name in tfjs, such as native-cpu; its backend is a FusedBackend
+ */
+export function registerFusedKernels(backendName: string): void {
+  for (const [kernelName, kernel] of Object.entries(kernels)) {
+    tf.registerKernel({
+      kernelName,
+      backendName,
+      kernelFunc: ({ inputs, attrs, backend }) => {
+        const call = new Call(backend as FusedBackend, inputs as Inputs, (attrs ?? {}) as Attrs);
+        try {
+          return kernel(call);
+        } catch (error) {
+          call.abandon();
+          throw error;
+        }
+      },
+    });
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * What `reasvqa doctor` prints: the engine, what it runs on, versions, memory, and what is missing with how to get it.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import os from 'node:os';
+import * as tf from '@tensorflow/tfjs-core';
+import { messageOf } from '../errors.js';
+import { currentEngine, type EngineInfo } from './engine.js';
+import { addonPath, type DeviceMemory, isLoaded, nativeDevice } from './native/addon.js';
+import { fallbackCounts } from './native/fallback.js';
+import { nativeKernels } from './native/kernels/kernel.js';
+
+export interface Missing {
+  what: string;
+  /** What does not work without it. */
+  effect: string;
+  how: string;
+}
+
+export interface EngineReport {
+  engine?: EngineInfo;
+  addon: { path: string; built: boolean; loaded: boolean; error?: string };
+  cpu: {
+    model: string;
+    cores: number;
+    instructionSet?: string;
+    bestInstructionSet?: string;
+    threads?: number;
+  };
+  /** Bytes. */
+  memory: { total: number; free: number; resident: number; native?: DeviceMemory };
+  versions: { node: string; tfjs: string; platform: string };
+  tools: Record<'ffmpeg' | 'ffprobe' | 'cmake' | 'c++', string | undefined>;
+  /** Kernels with native code, and how often others ran on tfjs-backend-cpu so far. */
+  kernels: { native: string[]; fallbacks: Record<string, number> };
+  missing: Missing[];
+}
+
+/** Looks at this process and machine; loads the addon if it can. Never throws. */
+export function engineReport(): EngineReport {
+  const addon = inspectAddon();
+  const device = addon.loaded ? nativeDevice() : undefined;
+  const engine = currentEngine();
+  const tools = {
+    ffmpeg: versionOf('ffmpeg', '-version'),
+    ffprobe: versionOf('ffprobe', '-version'),
+    cmake: versionOf('cmake', '--version'),
+    'c++': versionOf(process.env.CXX || 'c++', '--version'),
+  };
+  return {
+    ...(engine && { engine }),
+    addon,
+    cpu: {
+      model: os.cpus()[0]?.model ?? 'unknown',
+      cores: os.availableParallelism(),
+      ...(device && {
+        instructionSet: device.isa(),
+        bestInstructionSet: device.bestIsa(),
+        threads: device.threads(),
+      }),
+    },
+    memory: {
+      total: os.totalmem(),
+      free: os.freemem(),
+      resident: process.memoryUsage().rss,
+      ...(device && { native: device.memory() }),
+    },
+    versions: {
+      node: process.version,
+      tfjs: tf.version_core,
+      platform: `${process.platform} ${process.arch}`,
+    },
+    tools,
+    kernels: { native: nativeKernels(), fallbacks: fallbackCounts() },
+    missing: missingParts(addon, tools),
+  };
+}
+
+function inspectAddon(): EngineReport['addon'] {
+  const path = addonPath();
+  const built = existsSync(path);
+  try {
+    nativeDevice();
+    return { path, built, loaded: isLoaded() };
+  } catch (error) {
+    return { path, built, loaded: false, error: messageOf(error) };
+  }
+}
+
+/** First line of a program's version text, or undefined when it cannot be run. */
+function versionOf(command: string, flag: string): string | undefined {
+  const { status, stdout } = spawnSync(command, [flag], { encoding: 'utf8' });
+  return status === 0 ? stdout.split('\n')[0] : undefined;
+}
+
+function missingParts(addon: EngineReport['addon'], tools: EngineReport['tools']): Missing[] {
+  const missing: Missing[] = [];
+  if (!addon.loaded) {
+    missing.push({
+      what: `native addon (${addon.error})`,
+      effect: 'the wasm engine runs instead, about ten times slower',
+      how: 'npm run setup (needs g++ 12 or clang 14, and CMake 3.18)',
+    });
+    if (!tools['c++']) missing.push(install('a C++ compiler', 'the native addon cannot be built', 'g++'));
+    if (!tools.cmake) missing.push(install('CMake', 'the native addon cannot be built', 'cmake'));
+  }
+  if (!tools.ffmpeg || !tools.ffprobe) {
+    const absent = (['ffmpeg', 'ffprobe'] as const).filter((name) => !tools[name]).join(' and ');
+    missing.push(
+      install(absent, 'video files cannot be read (frame folders and cached features can)', 'ffmpeg'),
+    );
+  }
+  return missing;
+}
+
+function install(what: string, effect: string, pack: string): Missing {
+  return { what, effect, how: `Debian and Ubuntu: apt install ${pack}; macOS: brew install ${pack}` };
+}

@@ -1,0 +1,131 @@
+import { createHash } from 'node:crypto';
+import { mkdir, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { DataError, messageOf } from '../errors.js';
+import { SafetensorsFile, writeSafetensors } from '../weights/safetensors.js';
+
+/** Everything that frozen features depend on; change any of it and the key changes. */
+export interface FeatureSource {
+  /** Hash of the frozen vision weights. */
+  visionHash: string;
+  /** Which file the frames come from; see {@link videoIdentity}. */
+  video: string;
+  /** Frame indices in the video, in order. */
+  indices: readonly number[];
+  imageSize: number;
+  /** PREPROCESS_VERSION of video/preprocess.ts. */
+  preprocessVersion: number;
+}
+
+/** A feature tensor: f32, or bf16 as its bits. */
+export interface Features {
+  data: Float32Array | Uint16Array;
+  shape: number[];
+}
+
+const TENSOR = 'features';
+
+/** Raised when the layout of the files changes; older files are then rebuilt. */
+const FORMAT = '1';
+
+/** The key under which features are stored: 64 hexadecimal digits. */
+export function featureKey(source: FeatureSource): string {
+  const { visionHash, video, indices, imageSize, preprocessVersion } = source;
+  const parts = [FORMAT, visionHash, video, [...indices], imageSize, preprocessVersion];
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+}
+
+/**
+ * What tells one version of a video file from another without reading it: name below the data root, size and time
+ * of last change. For a folder of images, size and time are the folder's own.
+ *
+ * @param name path below the data root, so that a moved data root keeps its features.
+ */
+export async function videoIdentity(name: string, path: string): Promise<string> {
+  const { size, mtimeMs } = await stat(path);
+  return `${name}:${size}:${Math.round(mtimeMs)}`;
+}
+
+/**
+ * Features of frozen layers on disk, one `.safetensors` file a clip, so that any Python tool opens them. A file is
+ * written beside its place and renamed: that it exists means that it is whole. What is on disk is checked all the same
+ * (lengths against the file, key, CRC-32 of the data); a damaged file is reported and counts as absent, so the
+ * caller computes the features again and `put` replaces it.
+ *
+ * Several processes may share a store: the same key always holds the same bytes.
+ */
+export class FeatureStore {
+  /**
+   * @param folder created when the first features are put.
+   * @param onWarning told, in one line, about files that were damaged.
+   */
+  constructor(
+    readonly folder: string,
+    private readonly onWarning: (message: string) => void = () => undefined,
+  ) {}
+
+  /** Where the features of a key lie: 256 subfolders keep listings short. */
+  path(key: string): string {
+    return join(this.folder, key.slice(0, 2), `${key}.safetensors`);
+  }
+
+  async has(key: string): Promise<boolean> {
+    return stat(this.path(key)).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** The features of a key, or undefined when they are absent or were damaged. */
+  async get(key: string): Promise<Features | undefined> {
+    if (!(await this.has(key))) return undefined;
+    const path = this.path(key);
+    try {
+      return await readFeatures(path, key);
+    } catch (error) {
+      this.onWarning(`${messageOf(error)}; the features are computed again`);
+      return undefined;
+    }
+  }
+
+  /**
+   * Stores features, replacing what the key held.
+   *
+   * @throws DataError when they cannot be written (a full disk); nothing partial stays behind.
+   */
+  async put(key: string, features: Features): Promise<void> {
+    const { data, shape } = features;
+    const path = this.path(key);
+    const folder = dirname(path);
+    await mkdir(folder, { recursive: true }).catch((error) => {
+      throw new DataError(`${folder}: cannot be created (${messageOf(error)})`, { cause: error });
+    });
+    const dtype = data instanceof Uint16Array ? 'BF16' : 'F32';
+    const metadata = { format: FORMAT, key, crc32: String(checksum(data)) };
+    await writeSafetensors(path, new Map([[TENSOR, { dtype, shape, data }]]), metadata);
+  }
+}
+
+async function readFeatures(path: string, key: string): Promise<Features> {
+  const file = await SafetensorsFile.open(path);
+  try {
+    const { metadata } = file;
+    if (metadata.format !== FORMAT || metadata.key !== key || !file.has(TENSOR)) {
+      throw new Error(`${path}: not the features of this key`);
+    }
+    const { data, shape, dtype } = await file.read(TENSOR, { raw: true });
+    if (!(data instanceof Float32Array || (data instanceof Uint16Array && dtype === 'BF16'))) {
+      throw new Error(`${path}: tensor "${TENSOR}": expected F32 or BF16, got ${dtype}`);
+    }
+    if (metadata.crc32 !== String(checksum(data)))
+      throw new Error(`${path}: the data does not match its checksum`);
+    return { data, shape };
+  } finally {
+    await file.close();
+  }
+}
+
+function checksum(data: Float32Array | Uint16Array): number {
+  return crc32(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+}

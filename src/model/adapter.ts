@@ -1,0 +1,92 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { DataError } from '../errors.js';
+import {
+  type AdapterBase,
+  type LoraConfig,
+  type LoraModule,
+  loraScaling,
+  readAdapter,
+  selectTargets,
+  writeAdapter,
+} from '../weights/peft.js';
+import type { Linear } from './linear.js';
+import type { ReasVqa } from './reasvqa.js';
+
+const T5_PREFIX = 'language_model.';
+
+/** The adapter a model carries: what PEFT's adapter_config.json would say, and which paths have it. */
+export interface AttachedAdapter {
+  config: LoraConfig;
+  base: AdapterBase;
+}
+
+/**
+ * Adds fresh adapters to the language model: every Linear layer that the targets select (PEFT's rules), A
+ * kaiming-uniform and B zero, to be initialised with the model's other missing parameters.
+ *
+ * @throws UsageError when the targets select nothing.
+ */
+export function addAdapter(model: ReasVqa, config: LoraConfig): AttachedAdapter {
+  const linears = model.linears();
+  const paths = [...linears.keys()]
+    .filter((path) => path.startsWith(T5_PREFIX))
+    .map((path) => path.slice(T5_PREFIX.length));
+  for (const path of selectTargets(paths, config.targetModules)) {
+    const { r, scaling } = loraScaling(config, path);
+    linears.get(T5_PREFIX + path)!.addLora({ r, scaling, dropout: config.dropout });
+  }
+  return { config, base: 't5' };
+}
+
+/**
+ * Adds the adapter of a PEFT folder with its weights.
+ *
+ * @throws DataError naming the module that the model lacks or whose shape differs.
+ */
+export async function loadAdapter(model: ReasVqa, folder: string): Promise<AttachedAdapter> {
+  const { config, base, modules } = await readAdapter(folder);
+  const linears = model.linears();
+  for (const [path, module] of modules) {
+    const linear = linears.get(path);
+    if (!linear)
+      throw new DataError(`${folder}: the adapter changes ${path}, which is no Linear layer of this model`);
+    requireFit(folder, path, module, linear);
+    linear.addLora({ r: module.r, scaling: module.scaling, dropout: config.dropout });
+    linear.lora!.A.set(tf.tensor2d(module.a, [module.r, module.inFeatures]));
+    linear.lora!.B.set(tf.tensor2d(module.b, [module.outFeatures, module.r]));
+  }
+  return { config, base };
+}
+
+function requireFit(folder: string, path: string, module: LoraModule, linear: Linear): void {
+  if (module.inFeatures !== linear.inFeatures || module.outFeatures !== linear.outFeatures)
+    throw new DataError(
+      `${folder}: the adapter of ${path} is for (${module.outFeatures}, ${module.inFeatures}), the model has (${linear.outFeatures}, ${linear.inFeatures})`,
+    );
+}
+
+/** Writes the model's adapter in PEFT's layout. */
+export async function saveAdapter(model: ReasVqa, adapter: AttachedAdapter, folder: string): Promise<void> {
+  const modules = new Map<string, LoraModule>();
+  for (const [path, linear] of model.linears()) {
+    if (!linear.lora) continue;
+    const { A, B, scaling } = linear.lora;
+    modules.set(path, {
+      a: (await A.value.data()) as Float32Array,
+      b: (await B.value.data()) as Float32Array,
+      r: A.shape[0]!,
+      inFeatures: linear.inFeatures,
+      outFeatures: linear.outFeatures,
+      scaling,
+    });
+  }
+  await writeAdapter(folder, { ...adapter, modules });
+}
+
+/** Folds every adapter into its weight, so that it costs nothing, or takes it out again. */
+export function mergeAdapters(model: ReasVqa, merged: boolean): void {
+  for (const linear of model.linears().values()) {
+    if (merged) linear.mergeLora();
+    else linear.unmergeLora();
+  }
+}

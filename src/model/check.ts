@@ -1,0 +1,276 @@
+/**
+ * `weights check`: compares what this implementation computes with what PyTorch computed from the same weights and
+ * inputs (reference.safetensors: `input.*`, `expect.*`, `grad.*`; tools/reference/make_reference.py writes such
+ * folders). Every tensor's largest error is taken relative to the reference tensor's largest magnitude.
+ */
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import { DataError } from '../errors.js';
+import { evaluateLosses, gradients, type Objective, type TrainBatch } from '../training/objective.js';
+import { AdamW } from '../training/optimizer.js';
+import { SafetensorsFile } from '../weights/safetensors.js';
+import { loadAdapter } from './adapter.js';
+import { type Context, inferenceContext } from './context.js';
+import { generate } from './generate.js';
+import { loadModel } from './load.js';
+import type { Encoded, ReasVqa } from './reasvqa.js';
+import { selectTrainable } from './trainable.js';
+
+export interface CheckRow {
+  name: string;
+  /** Largest error over the reference's largest magnitude; for greedy ids the share of tokens that differ. */
+  error: number;
+  tolerance: number;
+  ok: boolean;
+}
+
+export interface CheckResult {
+  rows: CheckRow[];
+  ok: boolean;
+}
+
+/** f32 on any engine; bf16 when frozen weights and activations are stored in bf16. */
+export const TOLERANCE = {
+  f32: { expect: 1e-4, grad: 1e-3, adamw: 1e-3 },
+  bf16: { expect: 3e-2, grad: 1e-1, adamw: 1e-2 },
+} as const;
+
+export type Precision = keyof typeof TOLERANCE;
+
+interface Reference {
+  names: string[];
+  metadata: Record<string, string>;
+  read(name: string): Promise<{ shape: number[]; data: Float32Array | Int32Array }>;
+}
+
+/**
+ * Runs the whole comparison on the engine in use.
+ *
+ * @param folder config.json, model.safetensors, adapter_config.json, adapter_model.safetensors, reference.safetensors.
+ * @throws DataError when the folder is incomplete or a tensor is missing.
+ */
+export async function weightsCheck(folder: string, precision: Precision = 'f32'): Promise<CheckResult> {
+  const tolerance = TOLERANCE[precision];
+  const file = await SafetensorsFile.open(join(folder, 'reference.safetensors'));
+  const { model } = await loadModel(folder);
+  try {
+    await loadAdapter(model, folder);
+    const reference: Reference = {
+      names: file.names,
+      metadata: file.metadata,
+      read: async (name) => {
+        const { shape, data } = await file.read(name);
+        return { shape, data: data as Float32Array | Int32Array };
+      },
+    };
+    const rows: CheckRow[] = [];
+    const gradientFloor = GRADIENT_FLOOR * (await largestGradient(reference));
+    const compare = async (name: string, actual: ArrayLike<number>, limit: number) => {
+      const { data, shape } = await reference.read(name);
+      if (data.length !== actual.length)
+        throw new DataError(
+          `${folder}: ${name} has shape (${shape.join(', ')}), the model computes ${actual.length} values`,
+        );
+      const error = relativeError(actual, data, name.startsWith('grad.') ? gradientFloor : 0);
+      rows.push({ name, error, tolerance: limit, ok: error <= limit });
+    };
+    const batch = await readBatch(reference);
+    await compareForward(model, batch, reference, (name, actual) => compare(name, actual, tolerance.expect));
+    await compareGreedy(model, batch, reference, rows);
+    await compareTraining(model, batch, reference, compare, tolerance);
+    const compared = new Set(rows.map((row) => row.name));
+    for (const name of reference.names)
+      if (/^(expect|grad)\./.test(name) && !compared.has(name))
+        rows.push({
+          name: `${name} (not computed)`,
+          error: Number.POSITIVE_INFINITY,
+          tolerance: 0,
+          ok: false,
+        });
+    return { rows, ok: rows.every((row) => row.ok) };
+  } finally {
+    model.dispose();
+    await file.close();
+  }
+}
+
+/**
+ * A gradient that is zero in exact arithmetic (the Q-Former's key biases: softmax ignores a shift) is rounding noise in
+ * the reference, about 1e-8 of the largest gradient. Magnitudes below this share of the folder's largest gradient are
+ * compared on that scale instead of their own.
+ */
+const GRADIENT_FLOOR = 1e-4;
+
+async function largestGradient(reference: Reference): Promise<number> {
+  let largest = 0;
+  for (const name of reference.names)
+    if (name.startsWith('grad.'))
+      for (const value of (await reference.read(name)).data) largest = Math.max(largest, Math.abs(value));
+  return largest;
+}
+
+/** max |actual - expected| / max(max |expected|, floor); NaN counts as infinite. */
+function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>, floor: number): number {
+  let worst = 0;
+  let largest = floor;
+  for (let i = 0; i < expected.length; i++) {
+    const difference = Math.abs((actual[i] as number) - (expected[i] as number));
+    if (!(difference <= worst)) worst = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference;
+    largest = Math.max(largest, Math.abs(expected[i] as number));
+  }
+  return largest === 0 ? worst : worst / largest;
+}
+
+/** The reference's inputs as a batch; pixel values stay pixels. */
+async function readBatch(reference: Reference): Promise<TrainBatch & { pixels: tf.Tensor4D }> {
+  const pixels = await reference.read('input.pixel_values');
+  const [videos, frames, channels, height, width] = pixels.shape as [number, number, number, number, number];
+  const ids = async (name: string) => {
+    const { shape, data } = await reference.read(name);
+    return { data: Int32Array.from(data), columns: shape[1] as number };
+  };
+  const prefix = await ids('input.frame_prefix_ids');
+  const prompt = await ids('input.prompt_ids');
+  const promptMask = await ids('input.prompt_mask');
+  return {
+    encoder: {
+      videos,
+      frames,
+      ...(prefix.columns > 0
+        ? {
+            prefix: {
+              ids: prefix.data,
+              mask: new Int32Array(prefix.data.length).fill(1),
+              columns: prefix.columns,
+            },
+          }
+        : {}),
+      prompt: { ids: prompt.data, mask: promptMask.data, columns: prompt.columns },
+    },
+    pixels: tf.tensor4d(pixels.data as Float32Array, [videos * frames, channels, height, width]),
+    answer: await ids('input.answer_labels'),
+    reasoning: await ids('input.reasoning_labels'),
+  };
+}
+
+/** Every stage of the forward pass. */
+async function compareForward(
+  model: ReasVqa,
+  batch: TrainBatch & { pixels: tf.Tensor4D },
+  reference: Reference,
+  compare: (name: string, actual: ArrayLike<number>) => Promise<void>,
+): Promise<void> {
+  const context = inferenceContext();
+  const stages = tf.tidy(() => {
+    const image = model.vision.postLayernorm.forward(model.visionFeatures(batch.pixels)) as tf.Tensor3D;
+    const qformer = model.queryOutput(image, context);
+    const projection = model.languageProjection.forward(qformer, context) as tf.Tensor3D;
+    const encoded = model.encode(projection, batch.encoder, context);
+    const packed = model.pack([batch.answer, batch.reasoning!]);
+    const logits = model.logits(model.decode(encoded, packed, context));
+    const [answer, reasoning] = tf.split(logits, packed.lengths, 1) as [tf.Tensor, tf.Tensor];
+    return {
+      'expect.vision': image.dataSync(),
+      'expect.qformer': qformer.dataSync(),
+      'expect.projection': projection.dataSync(),
+      'expect.encoder': tf.mul(encoded.hidden, tf.expandDims(encoded.keyMask, 2)).dataSync(),
+      'expect.answer_logits': answer.dataSync(),
+      'expect.reasoning_logits': reasoning.dataSync(),
+    } as unknown as tf.TensorContainerObject;
+  }) as unknown as Record<string, Float32Array>;
+  for (const [name, actual] of Object.entries(stages))
+    if (reference.names.includes(name)) await compare(name, actual);
+}
+
+async function compareGreedy(
+  model: ReasVqa,
+  batch: TrainBatch & { pixels: tf.Tensor4D },
+  reference: Reference,
+  rows: CheckRow[],
+): Promise<void> {
+  const name = 'expect.greedy_ids';
+  if (!reference.names.includes(name)) return;
+  const { shape, data } = await reference.read(name);
+  const columns = shape[1] as number;
+  const encoded = tf.tidy(() => {
+    const context = inferenceContext();
+    const projected = model.project(model.visionFeatures(batch.pixels), context);
+    return model.encode(projected, batch.encoder, context) as Encoded & tf.TensorContainerObject;
+  });
+  const ids = generate(model, encoded, { maxNewTokens: columns });
+  tf.dispose(encoded);
+  const different = ids.flat().filter((id, i) => id !== data[i]).length;
+  rows.push({ name, error: different / data.length, tolerance: 0, ok: different === 0 });
+}
+
+/** Losses, every gradient, and the losses of a few AdamW steps on this one batch. */
+async function compareTraining(
+  model: ReasVqa,
+  batch: TrainBatch & { pixels: tf.Tensor4D },
+  reference: Reference,
+  compare: (name: string, actual: ArrayLike<number>, limit: number) => Promise<void>,
+  tolerance: (typeof TOLERANCE)[Precision],
+): Promise<void> {
+  const number = (key: string) => {
+    const value = Number(reference.metadata[key]);
+    if (!Number.isFinite(value))
+      throw new DataError(`reference.safetensors: metadata ${key} is not a number`);
+    return value;
+  };
+  const start = number('decoder_start_token_id');
+  const objective: Objective = {
+    alpha: number('alpha'),
+    beta: number('beta'),
+    answerStartId: start,
+    reasoningStartId: start,
+  };
+  const parameters = selectTrainable(model, [
+    'qformer',
+    'query_tokens',
+    'language_projection',
+    'post_layernorm',
+    'lora',
+  ]);
+  const context: Context = { ...inferenceContext(), training: true };
+  context.dropout.enabled = false;
+  const { pixels, ...rest } = batch;
+  const frozen: TrainBatch = { ...rest, features: tf.tidy(() => model.visionFeatures(pixels)) };
+  const optimizer = new AdamW(parameters, {
+    beta1: number('adamw_beta1'),
+    beta2: number('adamw_beta2'),
+    eps: number('adamw_eps'),
+    weightDecay: number('adamw_weight_decay'),
+    clipNorm: 0,
+  });
+  const losses: number[] = [];
+  try {
+    for (let step = 0; step < number('adamw_steps'); step++) {
+      const { values, grads } = gradients(model, frozen, objective, parameters, context);
+      losses.push(values.loss);
+      if (step === 0) {
+        // With weight 1 each, so that a reference with beta 0 still has both compared.
+        const both = evaluateLosses(model, frozen, { ...objective, alpha: 1, beta: 1 }, context);
+        await compare('expect.loss_qa', [both.qa], tolerance.expect);
+        await compare('expect.loss_reasoning', [both.reasoning], tolerance.expect);
+        await compare('expect.loss', [values.loss], tolerance.expect);
+        for (const [i, parameter] of parameters.entries()) {
+          const name = gradientName(parameter.name);
+          if (reference.names.includes(name)) await compare(name, grads[i]!.dataSync(), tolerance.grad);
+        }
+      }
+      optimizer.update(grads, () => number('adamw_lr'));
+      tf.dispose(grads);
+    }
+    await compare('expect.adamw_losses', losses, tolerance.adamw);
+  } finally {
+    optimizer.dispose();
+    tf.dispose([frozen.features!, pixels]);
+  }
+}
+
+/** The reference names LoRA gradients by their path inside the language model. */
+function gradientName(parameter: string): string {
+  return /\.lora_[AB]\.weight$/.test(parameter)
+    ? `grad.lora.${parameter.replace(/^language_model\./, '')}`
+    : `grad.${parameter}`;
+}

@@ -1,0 +1,173 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { linear } from '../ops/linear.js';
+import { layerNorm, rmsNorm } from '../ops/norm.js';
+import type { Rng } from '../random.js';
+import { type Context, inferenceContext, nextDropout } from './context.js';
+import { Module, type Parameter } from './module.js';
+
+/** Settings of one low-rank adapter (Hu et al. 2021; names as in PEFT). */
+export interface LoraSettings {
+  r: number;
+  /** The factor on B A x: alpha / r. */
+  scaling: number;
+  dropout: number;
+}
+
+/**
+ * y = x W^T + b, with the weight as torch stores it: (out, in). With an adapter, y += scaling * B(A(dropout(x))).
+ *
+ * Input (..., in) float32, output (..., out) float32.
+ */
+export class Linear extends Module {
+  static className = 'ReasVqaLinear';
+  readonly weight: Parameter;
+  readonly bias: Parameter | undefined;
+  lora: { A: Parameter; B: Parameter; scaling: number; dropout: number } | undefined;
+  private mergedLora = false;
+
+  constructor(
+    path: string,
+    readonly inFeatures: number,
+    readonly outFeatures: number,
+    bias: boolean,
+    initialStd = 0.02,
+  ) {
+    super(path);
+    this.weight = this.parameter('weight', [outFeatures, inFeatures], { normal: initialStd });
+    this.bias = bias ? this.parameter('bias', [outFeatures], 'zeros') : undefined;
+  }
+
+  /** Adds an adapter: `lora_A.weight` (r, in) by torch's default kaiming-uniform, `lora_B.weight` (out, r) zeros. */
+  addLora(settings: LoraSettings): void {
+    if (this.lora) throw new Error(`${this.path}: has an adapter already`);
+    this.lora = {
+      A: this.parameter('lora_A.weight', [settings.r, this.inFeatures], {
+        uniform: 1 / Math.sqrt(this.inFeatures),
+      }),
+      B: this.parameter('lora_B.weight', [this.outFeatures, settings.r], 'zeros'),
+      scaling: settings.scaling,
+      dropout: settings.dropout,
+    };
+  }
+
+  /** Adds scaling * B A to the weight, so that the adapter costs nothing at inference. No-op when merged already. */
+  mergeLora(): void {
+    this.addDelta(1);
+  }
+
+  /** Takes a merged adapter out of the weight again, to float32 rounding. */
+  unmergeLora(): void {
+    this.addDelta(-1);
+  }
+
+  private addDelta(sign: 1 | -1): void {
+    const merge = sign === 1;
+    if (!this.lora || this.mergedLora === merge) return;
+    const { A, B, scaling } = this.lora;
+    tf.tidy(() => {
+      const delta = tf.mul(tf.matMul(B.value as tf.Tensor2D, A.value as tf.Tensor2D), sign * scaling);
+      this.weight.value.assign(tf.add(this.weight.value, delta));
+    });
+    this.mergedLora = merge;
+  }
+
+  forward(x: tf.Tensor, context: Context): tf.Tensor {
+    const lora =
+      this.lora && !this.mergedLora
+        ? {
+            A: this.lora.A.value as tf.Tensor2D,
+            B: this.lora.B.value as tf.Tensor2D,
+            scale: this.lora.scaling,
+            dropout: nextDropout(context, this.lora.dropout),
+          }
+        : undefined;
+    return linear(x, this.weight.value as tf.Tensor2D, this.bias?.value as tf.Tensor1D | undefined, lora);
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return this.forward(single(inputs), inferenceContext());
+  }
+
+  override computeOutputShape(inputShape: number[]): number[] {
+    return [...inputShape.slice(0, -1), this.outFeatures];
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    const config = { path: this.path, inFeatures: this.inFeatures, outFeatures: this.outFeatures };
+    return { ...super.getConfig(), ...config, bias: this.bias !== undefined };
+  }
+}
+
+/** Layer normalisation over the last axis with scale and shift; (..., d) float32 in and out. */
+export class LayerNorm extends Module {
+  static className = 'ReasVqaLayerNorm';
+  readonly weight: Parameter;
+  readonly bias: Parameter;
+
+  constructor(
+    path: string,
+    readonly size: number,
+    readonly eps: number,
+  ) {
+    super(path);
+    this.weight = this.parameter('weight', [size], 'ones');
+    this.bias = this.parameter('bias', [size], 'zeros');
+  }
+
+  forward(x: tf.Tensor): tf.Tensor {
+    return layerNorm(x, this.weight.value as tf.Tensor1D, this.bias.value as tf.Tensor1D, this.eps);
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return this.forward(single(inputs));
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), path: this.path, size: this.size, eps: this.eps };
+  }
+}
+
+/** T5's normalisation: x / rms(x) * weight, no mean, no shift; (..., d) float32 in and out. */
+export class RmsNorm extends Module {
+  static className = 'ReasVqaRmsNorm';
+  readonly weight: Parameter;
+
+  constructor(
+    path: string,
+    readonly size: number,
+    readonly eps: number,
+  ) {
+    super(path);
+    this.weight = this.parameter('weight', [size], 'ones');
+  }
+
+  forward(x: tf.Tensor): tf.Tensor {
+    return rmsNorm(x, this.weight.value as tf.Tensor1D, this.eps);
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return this.forward(single(inputs));
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), path: this.path, size: this.size, eps: this.eps };
+  }
+}
+
+/** The one tensor that tfjs hands to `call` alone or in a list. */
+export function single(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+  const x = Array.isArray(inputs) ? inputs[0] : inputs;
+  if (!x) throw new Error('a layer was called without an input');
+  return x;
+}
+
+/** Gives every parameter that has no value yet a fresh one. */
+export function initialiseMissing(module: Module, rng: Rng): string[] {
+  const fresh: string[] = [];
+  for (const parameter of module.parameters())
+    if (!parameter.loaded) {
+      parameter.initialise(rng);
+      fresh.push(parameter.name);
+    }
+  return fresh;
+}

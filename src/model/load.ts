@@ -1,0 +1,90 @@
+/**
+ * Between checkpoint folders and models: loading whatever layout a public file has, saving what was trained.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import { canonicalSource } from '../weights/canonical.js';
+import { type Blip2Config, loadBlip2Config } from '../weights/config.js';
+import { type Comparison, compareCheckpoint, requireComplete } from '../weights/expected.js';
+import { type WritableTensor, writeSafetensors } from '../weights/safetensors.js';
+import { openCheckpoint } from '../weights/sharded.js';
+import type { TensorSource } from '../weights/source.js';
+import type { Parameter } from './module.js';
+import { ReasVqa } from './reasvqa.js';
+
+export interface LoadedModel {
+  model: ReasVqa;
+  config: Blip2Config;
+  comparison: Comparison;
+}
+
+/**
+ * Builds the model of a checkpoint folder and reads its weights, tensor by tensor.
+ *
+ * @param folder has config.json and model.safetensors (or shards), in any layout that weights/names.ts knows.
+ * @param onProgress called with the bytes read so far and in all.
+ * @throws DataError naming the tensor that is missing, of another shape, truncated or not finite.
+ */
+export async function loadModel(
+  folder: string,
+  onProgress?: (bytes: number, total: number) => void,
+): Promise<LoadedModel> {
+  const config = await loadBlip2Config(folder);
+  const source = canonicalSource(await openCheckpoint(folder));
+  const model = new ReasVqa(config);
+  try {
+    const parameters = [...model.parameters()];
+    const comparison = compareCheckpoint(new Map(parameters.map((p) => [p.name, p.shape])), source);
+    requireComplete(comparison, folder);
+    await readParameters(parameters, source, onProgress);
+    return { model, config, comparison };
+  } catch (error) {
+    model.dispose();
+    throw error;
+  } finally {
+    await source.close();
+  }
+}
+
+/** Reads the given parameters from a source that has them all. @throws DataError for a value that is not finite. */
+export async function readParameters(
+  parameters: readonly Parameter[],
+  source: TensorSource,
+  onProgress?: (bytes: number, total: number) => void,
+): Promise<void> {
+  const total = parameters.reduce((sum, p) => sum + 4 * p.size, 0);
+  let bytes = 0;
+  for (const parameter of parameters) {
+    const { data } = await source.read(parameter.name, { finite: true });
+    parameter.set(tf.tensor(data as Float32Array, parameter.shape, 'float32'));
+    bytes += 4 * parameter.size;
+    onProgress?.(bytes, total);
+  }
+}
+
+/** The parameters as float32 tensors to write, each read from the engine when its turn comes. */
+export function writableParameters(parameters: Iterable<Parameter>): Map<string, WritableTensor> {
+  const tensors = new Map<string, WritableTensor>();
+  for (const parameter of parameters)
+    tensors.set(parameter.name, {
+      dtype: 'F32',
+      shape: parameter.shape,
+      data: async () => (await parameter.value.data()) as Float32Array,
+    });
+  return tensors;
+}
+
+/** Writes config.json and model.safetensors, a folder that {@link loadModel} and transformers read. */
+export async function saveModel(
+  model: ReasVqa,
+  folder: string,
+  metadata: Record<string, string> = {},
+  dtype: 'F32' | 'BF16' | 'F16' = 'F32',
+): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, 'config.json'), `${JSON.stringify(model.config, null, 2)}\n`);
+  const tensors = writableParameters(model.parameters());
+  for (const tensor of tensors.values()) tensor.dtype = dtype;
+  await writeSafetensors(join(folder, 'model.safetensors'), tensors, { format: 'pt', ...metadata });
+}

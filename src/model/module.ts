@@ -1,0 +1,170 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { type LayerVariable, layers } from '@tensorflow/tfjs-layers';
+import type { Rng } from '../random.js';
+
+/** How a parameter starts when no checkpoint gives it a value. */
+export type Initial = 'zeros' | 'ones' | { normal: number } | { uniform: number };
+
+/**
+ * One named tensor of the model. The name is the checkpoint's own, so that files, variables, optimizer state and
+ * error messages agree. It has no memory until {@link Module.materialize} gives it a value: a 3.9 B-parameter
+ * model is laid out and compared with a file before the first byte is read.
+ */
+export class Parameter {
+  private variable: tf.Variable | undefined;
+
+  constructor(
+    readonly name: string,
+    readonly shape: number[],
+    readonly initial: Initial,
+    private readonly create: (parameter: Parameter, value: tf.Tensor) => tf.Variable,
+  ) {}
+
+  /** The variable, float32, of shape `shape`. */
+  get value(): tf.Variable {
+    if (!this.variable) throw new Error(`${this.name}: used before it was loaded`);
+    return this.variable;
+  }
+
+  get size(): number {
+    return this.shape.reduce((a, b) => a * b, 1);
+  }
+
+  get loaded(): boolean {
+    return this.variable !== undefined;
+  }
+
+  /** Takes the value over; the tensor is disposed. @throws Error when the shape is another. */
+  set(value: tf.Tensor): void {
+    tf.util.assertShapesMatch(value.shape, this.shape, `${this.name}: `);
+    if (this.variable) this.variable.assign(value);
+    else this.variable = this.create(this, value);
+    value.dispose();
+  }
+
+  /** A fresh value by `initial`, drawn from a stream of its own so that the order of parameters does not matter. */
+  initialise(rng: Rng): void {
+    this.set(tf.tensor(initialValues(this.initial, this.size, rng.fork(this.name)), this.shape, 'float32'));
+  }
+}
+
+function initialValues(initial: Initial, size: number, rng: Rng): Float32Array {
+  const values = new Float32Array(size);
+  if (initial === 'ones') values.fill(1);
+  else if (typeof initial === 'object') {
+    const draw =
+      'normal' in initial
+        ? () => rng.normal() * initial.normal
+        : () => (rng.float() * 2 - 1) * initial.uniform;
+    for (let i = 0; i < size; i++) values[i] = draw();
+  }
+  return values;
+}
+
+/**
+ * A tfjs layer that knows its children and names its parameters as the checkpoint does. tfjs-layers does not track
+ * layers held as fields, so the tree is kept here; `weights`, `trainableWeights` and `countParams` see all of it.
+ *
+ * Subclasses have a typed `forward`; `call` serves those who use them as plain tfjs layers.
+ */
+export abstract class Module extends layers.Layer {
+  private readonly ownParameters: Parameter[] = [];
+  private readonly ownVariables: LayerVariable[] = [];
+  private readonly children: Module[] = [];
+
+  /** @param path the checkpoint's prefix of this module's parameters, without a trailing dot. */
+  constructor(readonly path: string) {
+    super({ name: path });
+    this.built = true;
+  }
+
+  /** Declares a parameter `<path>.<name>`. */
+  protected parameter(name: string, shape: number[], initial: Initial): Parameter {
+    const fullName = this.path === '' ? name : `${this.path}.${name}`;
+    const parameter = new Parameter(fullName, shape, initial, (p, value) => this.createVariable(p, value));
+    this.ownParameters.push(parameter);
+    return parameter;
+  }
+
+  protected child<T extends Module>(module: T): T {
+    this.children.push(module);
+    return module;
+  }
+
+  private createVariable(parameter: Parameter, value: tf.Tensor): tf.Variable {
+    const initializer = new Given(value);
+    const variable = this.addWeight(
+      parameter.name,
+      parameter.shape,
+      'float32',
+      initializer,
+      undefined,
+      false,
+    );
+    this.ownVariables.push(variable);
+    // LayerVariable.read() returns the tf.Variable itself (tfjs-layers 4.22, variables.ts).
+    return variable.read() as tf.Variable;
+  }
+
+  /** This module's modules, itself first, depth first. */
+  *modules(): Generator<Module> {
+    yield this;
+    for (const child of this.children) yield* child.modules();
+  }
+
+  /** Every parameter of this module and those below it. */
+  *parameters(): Generator<Parameter> {
+    for (const module of this.modules()) yield* module.ownParameters;
+  }
+
+  /** Marks the parameters that `selected` accepts as trainable and all others as frozen. */
+  setTrainable(selected: (parameter: Parameter) => boolean): void {
+    for (const module of this.modules())
+      for (const parameter of module.ownParameters) {
+        const variable = module.ownVariables.find((v) => v.originalName === parameter.name);
+        if (variable) variable.trainable = selected(parameter);
+      }
+  }
+
+  override get weights(): LayerVariable[] {
+    return [...this.modules()].flatMap((module) => module.ownVariables);
+  }
+
+  override get trainableWeights(): LayerVariable[] {
+    return this.weights.filter((variable) => variable.trainable);
+  }
+
+  override get nonTrainableWeights(): LayerVariable[] {
+    return this.weights.filter((variable) => !variable.trainable);
+  }
+
+  /** Frees every variable of the tree. (The base class refuses layers that were never applied.) */
+  override dispose(): { refCountAfterDispose: number; numDisposedVariables: number } {
+    const variables = this.weights;
+    for (const variable of variables) variable.dispose();
+    return { refCountAfterDispose: 0, numDisposedVariables: variables.length };
+  }
+}
+
+/** A tfjs initializer that hands out a tensor that is already there. */
+class Given {
+  static className = 'Given';
+
+  constructor(private readonly value: tf.Tensor) {}
+
+  apply(): tf.Tensor {
+    return this.value.clone();
+  }
+
+  fromConfigUsesCustomObjects(): boolean {
+    return false;
+  }
+
+  getClassName(): string {
+    return Given.className;
+  }
+
+  getConfig(): tf.serialization.ConfigDict {
+    return {};
+  }
+}

@@ -1,0 +1,35 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { recompute } from '../ops/recompute.js';
+import type { Context } from './context.js';
+import type { Module } from './module.js';
+
+type Tensors = Record<string, tf.Tensor | undefined>;
+
+/**
+ * Runs one transformer block, with its activations recomputed in the backward pass when the context says so.
+ *
+ * @param inputs tensors that gradients may flow to; `undefined` entries are left out.
+ * @param constants tensors the block reads that need no gradient (masks, a frozen bias). They must be named here
+ *   rather than captured: tfjs frees captured ones before the recomputation.
+ */
+export function runBlock<T extends tf.Tensor>(
+  context: Context,
+  block: Module,
+  inputs: Tensors,
+  constants: Tensors,
+  forward: (tensors: Tensors) => T,
+): T {
+  if (!context.recompute) return tf.tidy(() => forward({ ...inputs, ...constants }));
+  const present = (tensors: Tensors) =>
+    Object.entries(tensors).filter((entry): entry is [string, tf.Tensor] => entry[1] !== undefined);
+  const named = [...present(inputs), ...present(constants)].map(([name]) => name);
+  const step = (...tensors: tf.Tensor[]) =>
+    forward(Object.fromEntries(named.map((name, i) => [name, tensors[i]])));
+  return recompute(
+    step,
+    present(inputs).map(([, tensor]) => tensor),
+    [...block.parameters()].map((parameter) => parameter.value),
+    context.dropout,
+    present(constants).map(([, tensor]) => tensor),
+  ) as T;
+}

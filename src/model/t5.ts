@@ -1,0 +1,343 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { gatedGelu, gelu } from '../ops/activation.js';
+import { attention } from '../ops/attention.js';
+import { dropout } from '../ops/dropout.js';
+import { embedding } from '../ops/embedding.js';
+import type { Blip2Config } from '../weights/config.js';
+import { type Context, inferenceContext, nextDropout } from './context.js';
+import { Linear, RmsNorm, single } from './linear.js';
+import { Module, type Parameter } from './module.js';
+import { relativeBuckets } from './relativeBias.js';
+import { runBlock } from './runBlock.js';
+
+export type TextConfig = Blip2Config['text_config'];
+
+/** What restricts and biases one attention: see ops/attention.ts. */
+export interface AttentionInputs {
+  bias?: tf.Tensor3D;
+  keyMask?: tf.Tensor2D;
+}
+
+/** Keys and values of a sequence, (B, length, heads * d_kv) each. */
+export interface KeyValue {
+  key: tf.Tensor3D;
+  value: tf.Tensor3D;
+}
+
+/** T5 attention: no scaling by sqrt(d), no biases, inner size heads * d_kv that need not equal d_model. */
+export class T5Attention extends Module {
+  static className = 'T5Attention';
+  private readonly q: Linear;
+  private readonly k: Linear;
+  private readonly v: Linear;
+  private readonly o: Linear;
+  /** (buckets, heads); only in block 0's self-attention of each stack, shared by all blocks. */
+  readonly relativeAttentionBias: Parameter | undefined;
+
+  constructor(
+    path: string,
+    readonly config: TextConfig,
+    hasRelativeBias: boolean,
+  ) {
+    super(path);
+    const { d_model: width, d_kv: size, num_heads: heads } = config;
+    const inner = heads * size;
+    // T5's own initial scales (HF T5PreTrainedModel._init_weights): they stand in for the missing 1/sqrt(d_kv).
+    this.q = this.child(new Linear(`${path}.q`, width, inner, false, (width * size) ** -0.5));
+    this.k = this.child(new Linear(`${path}.k`, width, inner, false, width ** -0.5));
+    this.v = this.child(new Linear(`${path}.v`, width, inner, false, width ** -0.5));
+    this.o = this.child(new Linear(`${path}.o`, inner, width, false, inner ** -0.5));
+    if (hasRelativeBias)
+      this.relativeAttentionBias = this.parameter(
+        'relative_attention_bias.weight',
+        [config.relative_attention_num_buckets, heads],
+        { normal: width ** -0.5 },
+      );
+  }
+
+  keyValue(memory: tf.Tensor3D, context: Context): KeyValue {
+    return {
+      key: this.k.forward(memory, context) as tf.Tensor3D,
+      value: this.v.forward(memory, context) as tf.Tensor3D,
+    };
+  }
+
+  /** @param x (B, Lq, d_model) queries. @returns (B, Lq, d_model). */
+  attend(x: tf.Tensor3D, { key, value }: KeyValue, inputs: AttentionInputs, context: Context): tf.Tensor3D {
+    const mixed = attention(this.q.forward(x, context) as tf.Tensor3D, key, value, {
+      heads: this.config.num_heads,
+      scale: 1,
+      ...inputs,
+      dropout: nextDropout(context, this.config.dropout_rate),
+    });
+    return this.o.forward(mixed, context) as tf.Tensor3D;
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    const x = single(inputs) as tf.Tensor3D;
+    const context = inferenceContext();
+    return this.attend(x, this.keyValue(x, context), {}, context);
+  }
+}
+
+/** wo(dropout(act(wi_0 x) * wi_1 x)), or wo(dropout(act(wi x))) when the model is not gated. */
+export class T5FeedForward extends Module {
+  static className = 'T5DenseGatedActDense';
+  private readonly wi: Linear[];
+  private readonly wo: Linear;
+
+  constructor(
+    path: string,
+    readonly config: TextConfig,
+  ) {
+    super(path);
+    const { d_model: width, d_ff: inner } = config;
+    const names = config.is_gated_act ? ['wi_0', 'wi_1'] : ['wi'];
+    this.wi = names.map((name) =>
+      this.child(new Linear(`${path}.${name}`, width, inner, false, width ** -0.5)),
+    );
+    this.wo = this.child(new Linear(`${path}.wo`, inner, width, false, inner ** -0.5));
+  }
+
+  forward(x: tf.Tensor3D, context: Context): tf.Tensor3D {
+    const [first, second] = this.wi.map((wi) => wi.forward(x, context));
+    const inner = this.activate(first!, second);
+    const kept = dropout(inner, nextDropout(context, this.config.dropout_rate));
+    return this.wo.forward(kept, context) as tf.Tensor3D;
+  }
+
+  private activate(gate: tf.Tensor, up: tf.Tensor | undefined): tf.Tensor {
+    const act = this.config.dense_act_fn;
+    if (act === 'gelu' || act === 'gelu_new') {
+      const form = act === 'gelu' ? 'erf' : 'tanh';
+      return up ? gatedGelu(gate, up, form) : gelu(gate, form);
+    }
+    const active = act === 'relu' ? tf.relu(gate) : tf.mul(gate, tf.sigmoid(gate));
+    return up ? tf.mul(active, up) : active;
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return this.forward(single(inputs) as tf.Tensor3D, inferenceContext());
+  }
+}
+
+/** Everything a block of the decoder attends to besides its own input. */
+export interface BlockInputs {
+  self: AttentionInputs;
+  /** The encoder's output and its padding; only in the decoder. */
+  memory?: { hidden: tf.Tensor3D; keyMask?: tf.Tensor2D };
+}
+
+/** Pre-norm residual block: self-attention, in the decoder cross-attention, feed-forward. */
+export class T5Block extends Module {
+  static className = 'T5Block';
+  readonly selfAttention: T5Attention;
+  readonly crossAttention: T5Attention | undefined;
+  private readonly norms: RmsNorm[];
+  private readonly feedForward: T5FeedForward;
+
+  constructor(
+    path: string,
+    readonly config: TextConfig,
+    isDecoder: boolean,
+    index: number,
+  ) {
+    super(path);
+    const last = isDecoder ? 2 : 1;
+    this.selfAttention = this.child(new T5Attention(`${path}.layer.0.SelfAttention`, config, index === 0));
+    if (isDecoder)
+      this.crossAttention = this.child(new T5Attention(`${path}.layer.1.EncDecAttention`, config, false));
+    this.feedForward = this.child(new T5FeedForward(`${path}.layer.${last}.DenseReluDense`, config));
+    this.norms = Array.from({ length: last + 1 }, (_, i) =>
+      this.child(new RmsNorm(`${path}.layer.${i}.layer_norm`, config.d_model, config.layer_norm_epsilon)),
+    );
+  }
+
+  /** (B, L, d_model) float32 in and out. */
+  forward(x: tf.Tensor3D, { self, memory }: BlockInputs, context: Context): tf.Tensor3D {
+    const normed = this.norms[0]!.forward(x) as tf.Tensor3D;
+    const own = this.selfAttention.keyValue(normed, context);
+    const attended = this.residual(x, this.selfAttention.attend(normed, own, self, context), context);
+    const cross =
+      memory && this.crossAttention
+        ? { keyValue: this.crossAttention.keyValue(memory.hidden, context), keyMask: memory.keyMask }
+        : undefined;
+    return this.afterSelf(attended, cross, context);
+  }
+
+  /**
+   * One decoding step with what was computed before: appends this step's keys and values to the cache.
+   *
+   * @param x (B, steps, d_model). @returns the output and the longer cache; the caller owns and disposes both.
+   */
+  decode(
+    x: tf.Tensor3D,
+    past: KeyValue | undefined,
+    bias: tf.Tensor3D,
+    cross: { keyValue: KeyValue; keyMask?: tf.Tensor2D },
+    context: Context,
+  ): { hidden: tf.Tensor3D; cache: KeyValue } {
+    const normed = this.norms[0]!.forward(x) as tf.Tensor3D;
+    const now = this.selfAttention.keyValue(normed, context);
+    const cache = past
+      ? { key: tf.concat([past.key, now.key], 1), value: tf.concat([past.value, now.value], 1) }
+      : now;
+    const attended = this.residual(x, this.selfAttention.attend(normed, cache, { bias }, context), context);
+    return { hidden: this.afterSelf(attended, cross, context), cache };
+  }
+
+  private afterSelf(
+    x: tf.Tensor3D,
+    cross: { keyValue: KeyValue; keyMask?: tf.Tensor2D | undefined } | undefined,
+    context: Context,
+  ): tf.Tensor3D {
+    let hidden = x;
+    if (cross && this.crossAttention) {
+      const normed = this.norms[1]!.forward(hidden) as tf.Tensor3D;
+      const inputs = cross.keyMask ? { keyMask: cross.keyMask } : {};
+      hidden = this.residual(
+        hidden,
+        this.crossAttention.attend(normed, cross.keyValue, inputs, context),
+        context,
+      );
+    }
+    const normed = this.norms.at(-1)!.forward(hidden) as tf.Tensor3D;
+    return this.residual(hidden, this.feedForward.forward(normed, context), context);
+  }
+
+  private residual(x: tf.Tensor3D, update: tf.Tensor3D, context: Context): tf.Tensor3D {
+    return tf.add(x, dropout(update, nextDropout(context, this.config.dropout_rate)));
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    const [x, hidden] = Array.isArray(inputs) ? inputs : [inputs];
+    const memory = hidden ? { memory: { hidden: hidden as tf.Tensor3D } } : {};
+    return this.forward(x as tf.Tensor3D, { self: {}, ...memory }, inferenceContext());
+  }
+}
+
+/** Puts the tensors of {@link runBlock} together again, without undefined entries. */
+function blockInputs(tensors: Record<string, tf.Tensor | undefined>): BlockInputs {
+  const { bias, selfMask, memory, memoryMask } = tensors;
+  const masked = (mask: tf.Tensor | undefined) => (mask ? { keyMask: mask as tf.Tensor2D } : {});
+  return {
+    self: { ...(bias ? { bias: bias as tf.Tensor3D } : {}), ...masked(selfMask) },
+    ...(memory ? { memory: { hidden: memory as tf.Tensor3D, ...masked(memoryMask) } } : {}),
+  };
+}
+
+/** The encoder or the decoder: blocks and a final norm. Embedding happens outside, since frames come in as vectors. */
+export class T5Stack extends Module {
+  static className = 'T5Stack';
+  readonly block: T5Block[];
+  private readonly finalLayerNorm: RmsNorm;
+
+  constructor(
+    path: string,
+    readonly config: TextConfig,
+    readonly isDecoder: boolean,
+  ) {
+    super(path);
+    const layers = isDecoder ? config.num_decoder_layers : config.num_layers;
+    this.block = Array.from({ length: layers }, (_, i) =>
+      this.child(new T5Block(`${path}.block.${i}`, config, isDecoder, i)),
+    );
+    this.finalLayerNorm = this.child(
+      new RmsNorm(`${path}.final_layer_norm`, config.d_model, config.layer_norm_epsilon),
+    );
+  }
+
+  /**
+   * Relative position bias (heads, queries, keys) plus an optional additive mask (queries, keys), computed once and
+   * shared by every block.
+   */
+  positionBias(queries: ArrayLike<number>, keys: ArrayLike<number>, mask?: Float32Array): tf.Tensor3D {
+    const table = this.block[0]?.selfAttention.relativeAttentionBias;
+    if (!table) throw new Error(`${this.path}: has no block to take the relative bias from`);
+    const buckets = relativeBuckets(queries, keys, {
+      buckets: this.config.relative_attention_num_buckets,
+      maxDistance: this.config.relative_attention_max_distance,
+      bidirectional: !this.isDecoder,
+    });
+    const shape: [number, number] = [queries.length, keys.length];
+    const values = embedding(tf.tensor2d(buckets, shape, 'int32'), table.value as tf.Tensor2D);
+    const bias = tf.transpose(values as tf.Tensor3D, [2, 0, 1]);
+    return mask ? tf.add(bias, tf.tensor3d(mask, [1, ...shape])) : bias;
+  }
+
+  /** @param x (B, L, d_model) embedded input. @returns (B, L, d_model) after the final norm. */
+  forward(x: tf.Tensor3D, inputs: BlockInputs, context: Context): tf.Tensor3D {
+    const { memory, self } = inputs;
+    let hidden = dropout(x, nextDropout(context, this.config.dropout_rate));
+    const biasLearns = this.block[0]?.selfAttention.relativeAttentionBias?.value.trainable;
+    const bias = { bias: self.bias };
+    const masks = { selfMask: self.keyMask, memoryMask: memory?.keyMask };
+    for (const block of this.block)
+      hidden = runBlock(
+        context,
+        block,
+        { hidden, memory: memory?.hidden, ...(biasLearns ? bias : {}) },
+        { ...masks, ...(biasLearns ? {} : bias) },
+        (tensors) => block.forward(tensors.hidden as tf.Tensor3D, blockInputs(tensors), context),
+      );
+    return this.finish(hidden, context);
+  }
+
+  /** Final norm and dropout. */
+  finish(hidden: tf.Tensor3D, context: Context): tf.Tensor3D {
+    return dropout(
+      this.finalLayerNorm.forward(hidden) as tf.Tensor3D,
+      nextDropout(context, this.config.dropout_rate),
+    );
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    const [x, hidden] = Array.isArray(inputs) ? inputs : [inputs];
+    const length = (x as tf.Tensor3D).shape[1];
+    const positions = Int32Array.from({ length }, (_, i) => i);
+    const memory = hidden ? { memory: { hidden: hidden as tf.Tensor3D } } : {};
+    const self = { bias: this.positionBias(positions, positions) };
+    return this.forward(x as tf.Tensor3D, { self, ...memory }, inferenceContext());
+  }
+}
+
+/** FlanT5: shared embedding, encoder, decoder, and an untied output head unless the configuration ties it. */
+export class T5 extends Module {
+  static className = 'T5ForConditionalGeneration';
+  readonly shared: Parameter;
+  readonly encoder: T5Stack;
+  readonly decoder: T5Stack;
+  private readonly lmHead: Parameter | undefined;
+
+  constructor(
+    path: string,
+    readonly config: TextConfig,
+  ) {
+    super(path);
+    const table = [config.vocab_size, config.d_model];
+    this.shared = this.parameter('shared.weight', table, { normal: 1 });
+    this.encoder = this.child(new T5Stack(`${path}.encoder`, config, false));
+    this.decoder = this.child(new T5Stack(`${path}.decoder`, config, true));
+    if (!config.tie_word_embeddings)
+      this.lmHead = this.parameter('lm_head.weight', table, { normal: config.d_model ** -0.5 });
+  }
+
+  /** @param ids int32 of any shape. @returns (..., d_model). */
+  embed(ids: tf.Tensor): tf.Tensor {
+    return embedding(ids, this.shared.value as tf.Tensor2D);
+  }
+
+  /** The output head's weight (vocab, d_model). */
+  get head(): tf.Tensor2D {
+    return (this.lmHead ?? this.shared).value as tf.Tensor2D;
+  }
+
+  /** The decoder's output as the head expects it: a tied head wants it scaled by d_model^-0.5. */
+  headInput(hidden: tf.Tensor3D): tf.Tensor3D {
+    return this.config.scale_decoder_outputs ? tf.mul(hidden, this.config.d_model ** -0.5) : hidden;
+  }
+
+  override call(): tf.Tensor {
+    throw new Error('T5: use encoder, decoder and head; the model joins them (reasvqa.ts)');
+  }
+}

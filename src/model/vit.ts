@@ -1,0 +1,164 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { gelu } from '../ops/activation.js';
+import { attention } from '../ops/attention.js';
+import type { Blip2Config } from '../weights/config.js';
+import { type Context, inferenceContext, nextDropout } from './context.js';
+import { LayerNorm, Linear, single } from './linear.js';
+import { Module, type Parameter } from './module.js';
+import { runBlock } from './runBlock.js';
+
+type VisionConfig = Blip2Config['vision_config'];
+
+/**
+ * Patch and position embeddings of EVA ViT-g: a convolution with stride = kernel = patch size written as one matrix
+ * product, a class token in front, learned absolute positions (LAVIS eva_vit.py, HF Blip2VisionEmbeddings).
+ */
+export class VisionEmbeddings extends Module {
+  static className = 'Blip2VisionEmbeddings';
+  readonly classEmbedding: Parameter;
+  readonly positionEmbedding: Parameter;
+  readonly patchWeight: Parameter;
+  readonly patchBias: Parameter;
+  readonly grid: number;
+
+  constructor(
+    path: string,
+    readonly config: VisionConfig,
+  ) {
+    super(path);
+    const { hidden_size: width, patch_size: patch, image_size: image } = config;
+    this.grid = Math.floor(image / patch);
+    this.classEmbedding = this.parameter('class_embedding', [1, 1, width], { normal: 0.02 });
+    this.positionEmbedding = this.parameter('position_embedding', [1, this.grid ** 2 + 1, width], {
+      normal: 0.02,
+    });
+    this.patchWeight = this.parameter('patch_embedding.weight', [width, 3, patch, patch], {
+      normal: 1 / Math.sqrt(3 * patch * patch),
+    });
+    this.patchBias = this.parameter('patch_embedding.bias', [width], 'zeros');
+  }
+
+  /** @param pixels (n, 3, image, image) float32, normalised. @returns (n, 1 + grid^2, hidden). */
+  forward(pixels: tf.Tensor4D): tf.Tensor3D {
+    const { hidden_size: width, patch_size: patch, image_size: image } = this.config;
+    const n = pixels.shape[0];
+    if (pixels.shape[1] !== 3 || pixels.shape[2] !== image || pixels.shape[3] !== image)
+      throw new Error(
+        `vision_model: expected pixels (n, 3, ${image}, ${image}), got (${pixels.shape.join(', ')})`,
+      );
+    const side = this.grid * patch;
+    // A convolution drops the pixels beyond the last whole patch.
+    const whole = side === image ? pixels : tf.slice(pixels, [0, 0, 0, 0], [n, 3, side, side]);
+    // Two rank-4 transposes (rank 6 is slow or missing on some backends): (c, y, py, x, px) -> (y, x, c, py, px).
+    const rows = tf.transpose(tf.reshape(whole, [n * 3 * this.grid, patch, this.grid, patch]), [0, 2, 1, 3]);
+    const patches = tf.transpose(tf.reshape(rows, [n, 3, this.grid ** 2, patch * patch]), [0, 2, 1, 3]);
+    const flat = tf.reshape(patches, [n, this.grid ** 2, 3 * patch * patch]);
+    const kernel = tf.reshape(this.patchWeight.value, [width, 3 * patch * patch]);
+    const embedded = tf.add(
+      tf.reshape(matMulRows(flat, kernel), [n, this.grid ** 2, width]),
+      this.patchBias.value,
+    );
+    const cls = tf.tile(this.classEmbedding.value as tf.Tensor3D, [n, 1, 1]);
+    return tf.add(tf.concat([cls, embedded as tf.Tensor3D], 1), this.positionEmbedding.value);
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return this.forward(single(inputs) as tf.Tensor4D);
+  }
+
+  override computeOutputShape(inputShape: number[]): number[] {
+    return [inputShape[0] as number, this.grid ** 2 + 1, this.config.hidden_size];
+  }
+}
+
+function matMulRows(x: tf.Tensor, weight: tf.Tensor): tf.Tensor2D {
+  const width = x.shape[x.rank - 1] as number;
+  return tf.matMul(tf.reshape(x, [-1, width]) as tf.Tensor2D, weight as tf.Tensor2D, false, true);
+}
+
+/** One pre-norm block of EVA ViT-g: fused qkv with heads major inside each of q, k, v; exact GELU. */
+export class VisionBlock extends Module {
+  static className = 'Blip2EncoderLayer';
+  private readonly norm1: LayerNorm;
+  private readonly qkv: Linear;
+  private readonly projection: Linear;
+  private readonly norm2: LayerNorm;
+  private readonly fc1: Linear;
+  private readonly fc2: Linear;
+
+  constructor(
+    path: string,
+    readonly config: VisionConfig,
+  ) {
+    super(path);
+    const { hidden_size: width, intermediate_size: inner, layer_norm_eps: eps } = config;
+    this.norm1 = this.child(new LayerNorm(`${path}.layer_norm1`, width, eps));
+    this.qkv = this.child(new Linear(`${path}.self_attn.qkv`, width, 3 * width, config.qkv_bias));
+    this.projection = this.child(new Linear(`${path}.self_attn.projection`, width, width, true));
+    this.norm2 = this.child(new LayerNorm(`${path}.layer_norm2`, width, eps));
+    this.fc1 = this.child(new Linear(`${path}.mlp.fc1`, width, inner, true));
+    this.fc2 = this.child(new Linear(`${path}.mlp.fc2`, inner, width, true));
+  }
+
+  /** (n, tokens, hidden) float32 in and out. */
+  forward(x: tf.Tensor3D, context: Context): tf.Tensor3D {
+    const { num_attention_heads: heads, hidden_size: width } = this.config;
+    const qkv = this.qkv.forward(this.norm1.forward(x), context);
+    const [q, k, v] = tf.split(qkv as tf.Tensor3D, 3, 2) as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D];
+    const mixed = attention(q, k, v, {
+      heads,
+      scale: (width / heads) ** -0.5,
+      dropout: nextDropout(context, this.config.attention_dropout),
+    });
+    const attended = tf.add(x, this.projection.forward(mixed, context));
+    const inner = gelu(this.fc1.forward(this.norm2.forward(attended), context), 'erf');
+    return tf.add(attended, this.fc2.forward(inner, context));
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return this.forward(single(inputs) as tf.Tensor3D, inferenceContext());
+  }
+}
+
+/** EVA ViT-g without its last block, as BLIP-2 uses it, and the trainable norm after it. */
+export class VisionModel extends Module {
+  static className = 'Blip2VisionModel';
+  readonly embeddings: VisionEmbeddings;
+  readonly blocks: VisionBlock[];
+  readonly postLayernorm: LayerNorm;
+
+  constructor(
+    path: string,
+    readonly config: VisionConfig,
+  ) {
+    super(path);
+    this.embeddings = this.child(new VisionEmbeddings(`${path}.embeddings`, config));
+    this.blocks = Array.from({ length: config.num_hidden_layers }, (_, i) =>
+      this.child(new VisionBlock(`${path}.encoder.layers.${i}`, config)),
+    );
+    this.postLayernorm = this.child(
+      new LayerNorm(`${path}.post_layernorm`, config.hidden_size, config.layer_norm_eps),
+    );
+  }
+
+  /**
+   * Everything before `post_layernorm`: frozen in training, so its output is what the feature store keeps.
+   *
+   * @param pixels (n, 3, image, image) float32. @returns (n, 1 + grid^2, hidden) float32.
+   */
+  features(pixels: tf.Tensor4D, context: Context): tf.Tensor3D {
+    let x = tf.tidy(() => this.embeddings.forward(pixels));
+    for (const block of this.blocks)
+      x = runBlock(context, block, { x }, {}, (tensors) => block.forward(tensors.x as tf.Tensor3D, context));
+    return x;
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    const context = inferenceContext();
+    return this.postLayernorm.forward(this.features(single(inputs) as tf.Tensor4D, context));
+  }
+
+  override computeOutputShape(inputShape: number[]): number[] {
+    return this.embeddings.computeOutputShape(inputShape);
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * Entry of the addon: Args and registration (binding.h), the pool's functions, threads and instruction set.
+ * Everything the module exports is a function over integer buffer ids; a CUDA device exports the same names.
+ */
+#include <cstring>
+#include <vector>
+
+#include "binding.h"
+#include "cpu/isa.h"
+#include "cpu/parallel.h"
+
+namespace reasvqa {
+namespace {
+
+constexpr double kMaxSize = 9007199254740992.0;  // 2^53
+
+std::vector<Registration>& registrations() {
+  static std::vector<Registration> list;
+  return list;
+}
+
+/** Shapes and strides travel through one Int32Array that both sides see: no array is created or read per call. */
+struct ParamBlock {
+  Napi::Reference<Napi::Int32Array> reference;
+  const int32_t* data = nullptr;
+  size_t length = 0;
+};
+thread_local ParamBlock paramBlock;
+
+}  // namespace
+
+Registrar::Registrar(Registration registration) { registrations().push_back(registration); }
+
+void throwToJs(napi_env env, const char* message) {
+  bool pending = false;
+  if (napi_is_exception_pending(env, &pending) == napi_ok && pending) return;
+  if (napi_throw_error(env, nullptr, message) != napi_ok) {
+    napi_fatal_error("reasvqa", NAPI_AUTO_LENGTH, message, NAPI_AUTO_LENGTH);
+  }
+}
+
+void setFunction(Napi::Object exports, const char* name, napi_callback callback) {
+  napi_value function = nullptr;
+  const napi_status status =
+      napi_create_function(exports.Env(), name, NAPI_AUTO_LENGTH, callback, nullptr, &function);
+  if (status != napi_ok) throw Napi::Error::New(exports.Env());
+  exports.Set(name, function);
+}
+
+Args::Args(napi_env env, napi_callback_info info) : env_(env) {
+  if (napi_get_cb_info(env, info, &count_, values_, nullptr, nullptr) != napi_ok) {
+    throw std::invalid_argument("cannot read the arguments");
+  }
+  if (count_ > kMax) throw std::invalid_argument("too many arguments");
+}
+
+void Args::fail(size_t index, const char* expected) const {
+  throw std::invalid_argument("argument " + std::to_string(index) + ": expected " + expected);
+}
+
+double Args::number(size_t index) const {
+  double value = 0;
+  if (index >= count_ || napi_get_value_double(env_, values_[index], &value) != napi_ok) fail(index, "a number");
+  return value;
+}
+
+int32_t Args::i32(size_t index) const {
+  int32_t value = 0;
+  if (index >= count_ || napi_get_value_int32(env_, values_[index], &value) != napi_ok) fail(index, "an integer");
+  return value;
+}
+
+int64_t Args::size(size_t index) const {
+  const double value = number(index);
+  if (!(value >= 0 && value <= kMaxSize)) fail(index, "a size of at least 0");
+  return static_cast<int64_t>(value);
+}
+
+Dtype Args::dtype(size_t index) const {
+  const int32_t value = i32(index);
+  if (value < 0 || value > 2) fail(index, "a dtype code from 0 to 2");
+  return static_cast<Dtype>(value);
+}
+
+std::string Args::text(size_t index) const {
+  size_t length = 0;
+  if (index >= count_ || napi_get_value_string_utf8(env_, values_[index], nullptr, 0, &length) != napi_ok) {
+    fail(index, "a text");
+  }
+  std::string text(length, '\0');
+  if (napi_get_value_string_utf8(env_, values_[index], text.data(), length + 1, &length) != napi_ok) {
+    fail(index, "a text");
+  }
+  return text;
+}
+
+napi_value Args::value(size_t index) const {
+  if (index >= count_) fail(index, "a value");
+  return values_[index];
+}
+
+void* Args::typedArray(size_t index, size_t& bytes) const {
+  static constexpr size_t kElementBytes[] = {1, 1, 1, 2, 2, 4, 4, 4, 8, 8, 8};
+  napi_typedarray_type type = napi_int8_array;
+  size_t length = 0;
+  void* data = nullptr;
+  if (index >= count_ ||
+      napi_get_typedarray_info(env_, values_[index], &type, &length, &data, nullptr, nullptr) != napi_ok) {
+    fail(index, "a typed array");
+  }
+  bytes = length * kElementBytes[type];
+  return data;
+}
+
+void* Args::buffer(size_t index, int64_t elements, size_t elementBytes, bool optional) const {
+  const int32_t id = i32(index);
+  if (id == -1 && optional) return nullptr;
+  if (elements < 0 || static_cast<uint64_t>(elements) > SIZE_MAX / elementBytes) fail(index, "a possible size");
+  return Pool::instance().data(id, static_cast<size_t>(elements) * elementBytes);
+}
+
+const int32_t* Args::params(size_t count) const {
+  if (paramBlock.data == nullptr || count > paramBlock.length) {
+    throw std::invalid_argument("the parameter block is too short; call setParams first");
+  }
+  return paramBlock.data;
+}
+
+namespace {
+
+double allocate(Args& args) { return Pool::instance().allocate(static_cast<size_t>(args.size(0))); }
+
+void release(Args& args) { Pool::instance().release(args.i32(0), args.count() > 1 && args.flag(1)); }
+
+/** write(id, typed array): copies the array to the start of the buffer. */
+void write(Args& args) {
+  size_t bytes = 0;
+  const void* from = args.typedArray(1, bytes);
+  auto* to = args.out<std::byte>(0, static_cast<int64_t>(bytes));
+  if (bytes > 0) std::memcpy(to, from, bytes);
+}
+
+/** read(id, typed array, byte offset): fills the array; on an asynchronous device this is where work is awaited. */
+void read(Args& args) {
+  size_t bytes = 0;
+  void* to = args.typedArray(1, bytes);
+  const int64_t offset = args.count() > 2 ? args.size(2) : 0;
+  const auto* from = args.in<std::byte>(0, offset + static_cast<int64_t>(bytes));
+  if (bytes > 0) std::memcpy(to, from + offset, bytes);
+}
+
+void setParams(Args& args) {
+  size_t bytes = 0;
+  void* data = args.typedArray(0, bytes);
+  paramBlock.reference = Napi::Persistent(Napi::Int32Array(args.env(), args.value(0)));
+  paramBlock.reference.SuppressDestruct();
+  paramBlock.data = static_cast<const int32_t*>(data);
+  paramBlock.length = bytes / sizeof(int32_t);
+}
+
+napi_value memory(Args& args) {
+  const PoolStats stats = Pool::instance().stats();
+  Napi::Object result = Napi::Object::New(args.env());
+  result.Set("inUse", static_cast<double>(stats.inUse));
+  result.Set("cached", static_cast<double>(stats.cached));
+  result.Set("peak", static_cast<double>(stats.peak));
+  result.Set("buffers", static_cast<double>(stats.buffers));
+  result.Set("systemCalls", static_cast<double>(stats.systemCalls));
+  return result;
+}
+
+void resetPeak(Args&) { Pool::instance().resetPeak(); }
+void trim(Args&) { Pool::instance().trim(); }
+void clear(Args&) { Pool::instance().clear(); }
+
+double threads(Args&) { return threadCount(); }
+void setThreads(Args& args) { setThreadCount(args.i32(0)); }
+napi_value isaInUse(Args& args) { return Napi::String::New(args.env(), isaName(isa())); }
+void setIsaInUse(Args& args) { setIsa(args.text(0)); }
+napi_value isaBest(Args& args) { return Napi::String::New(args.env(), isaName(bestIsa())); }
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  try {
+    initIsa();
+    initThreads();
+  } catch (const std::exception& error) {
+    throw Napi::Error::New(env, error.what());
+  }
+  bind<allocate>(exports, "allocate");
+  bind<release>(exports, "release");
+  bind<write>(exports, "write");
+  bind<read>(exports, "read");
+  bind<setParams>(exports, "setParams");
+  bind<memory>(exports, "memory");
+  bind<resetPeak>(exports, "resetPeak");
+  bind<trim>(exports, "trim");
+  bind<clear>(exports, "clear");
+  bind<threads>(exports, "threads");
+  bind<setThreads>(exports, "setThreads");
+  bind<isaInUse>(exports, "isa");
+  bind<setIsaInUse>(exports, "setIsa");
+  bind<isaBest>(exports, "bestIsa");
+  for (const Registration registration : registrations()) registration(env, exports);
+  return exports;
+}
+
+}  // namespace
+}  // namespace reasvqa
+
+static Napi::Object initModule(Napi::Env env, Napi::Object exports) { return reasvqa::init(env, exports); }
+
+NODE_API_MODULE(reasvqa, initModule)

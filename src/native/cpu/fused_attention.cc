@@ -1,0 +1,64 @@
+/**
+ * fusedAttention(q, k, v, bias, keyMask, batch, heads, Lq, Lk, D, Dv, biasHeads, scale, ...dropout, out);
+ * fusedAttentionGrad(the same up to dropout, dy, dq, dk, dv, dbias). -1 leaves an operand or a result out; dq, dk and
+ * dv are wanted together.
+ */
+#include "cpu/fused_attention.h"
+
+#include <optional>
+
+#include "cpu/fused_args.h"
+
+namespace reasvqa {
+namespace {
+
+constexpr size_t kAfterDropout = 13 + kDropoutArgs;
+
+Attention attentionArgs(const Args& args) {
+  Attention a;
+  a.batch = args.size(5);
+  a.heads = args.size(6);
+  a.Lq = args.size(7);
+  a.Lk = args.size(8);
+  a.D = args.size(9);
+  a.Dv = args.size(10);
+  a.biasHeads = args.size(11);
+  a.scale = args.f32(12);
+  a.dropout = dropoutArgs(args, 13);
+  check(a.Lk > 0 && a.heads > 0, "attention: no keys or no heads");
+  check(a.biasHeads == 0 || a.biasHeads == 1 || a.biasHeads == a.heads, "attention: bias heads");
+  a.q = args.in<float>(0, a.batch * a.Lq * a.heads * a.D);
+  a.k = args.in<float>(1, a.batch * a.Lk * a.heads * a.D);
+  a.v = args.in<float>(2, a.batch * a.Lk * a.heads * a.Dv);
+  a.bias = args.inOrNull<float>(3, a.biasHeads * a.Lq * a.Lk);
+  a.keyMask = args.inOrNull<float>(4, a.batch * a.Lk);
+  check((a.bias != nullptr) == (a.biasHeads > 0), "attention: bias and its heads disagree");
+  return a;
+}
+
+void attention(Args& args) {
+  const Attention a = attentionArgs(args);
+  fusedAttentionKernels().forward(a, args.out<float>(kAfterDropout, a.batch * a.Lq * a.heads * a.Dv));
+}
+
+void attentionGrad(Args& args) {
+  const Attention a = attentionArgs(args);
+  const float* dy = args.in<float>(kAfterDropout, a.batch * a.Lq * a.heads * a.Dv);
+  float* dq = args.outOrNull<float>(kAfterDropout + 1, a.batch * a.Lq * a.heads * a.D);
+  float* dk = args.outOrNull<float>(kAfterDropout + 2, a.batch * a.Lk * a.heads * a.D);
+  float* dv = args.outOrNull<float>(kAfterDropout + 3, a.batch * a.Lk * a.heads * a.Dv);
+  float* dbias = args.outOrNull<float>(kAfterDropout + 4, a.biasHeads * a.Lq * a.Lk);
+  check((dq != nullptr) == (dk != nullptr) && (dq != nullptr) == (dv != nullptr), "attention: dq, dk, dv go together");
+  std::optional<Scratch> headBias;
+  if (dbias && a.biasHeads != a.heads) headBias.emplace(static_cast<size_t>(a.heads * a.Lq * a.Lk) * sizeof(float));
+  fusedAttentionKernels().backward(a, dy, dq, dk, dv, dbias, headBias ? headBias->as<float>() : nullptr);
+}
+
+void registerFusedAttention(Napi::Env, Napi::Object exports) {
+  bind<attention>(exports, "fusedAttention");
+  bind<attentionGrad>(exports, "fusedAttentionGrad");
+}
+REASVQA_REGISTER(registerFusedAttention)
+
+}  // namespace
+}  // namespace reasvqa

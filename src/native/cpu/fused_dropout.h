@@ -1,0 +1,31 @@
+/**
+ * Inverted dropout with bits that depend on an element's position alone (see fused_philox.h). The tensor is seen as
+ * (rows, columns), row-major.
+ */
+#pragma once
+
+#include "cpu/dispatch.h"
+
+namespace reasvqa {
+
+/** One use of dropout, with the round keys of Philox written out. threshold 0 keeps everything. */
+struct Dropout {
+  bool on = false;
+  uint32_t threshold = 0;
+  uint32_t call = 0;
+  uint32_t step = 0;
+  float scale = 1.0f;  // 1 / (1 - rate)
+  uint32_t key0[10] = {};
+  uint32_t key1[10] = {};
+};
+
+struct FusedDropoutKernels {
+  /** y = x * multiplier over rows [firstRow, firstRow + rows); x and y start at firstRow. May be in place. */
+  void (*rows)(const float* x, float* y, int64_t firstRow, int64_t rows, int64_t columns, const Dropout& dropout);
+  /** y += x * multiplier; the same arguments. */
+  void (*addRows)(const float* x, float* y, int64_t firstRow, int64_t rows, int64_t columns, const Dropout& dropout);
+};
+
+REASVQA_KERNELS(FusedDropoutKernels, fusedDropout)
+
+}  // namespace reasvqa

@@ -1,0 +1,63 @@
+/**
+ * fusedLayerNorm(x, weight, bias, y, rows, d, eps); fusedLayerNormGradInput(dy, x, weight, dx, rows, d, eps);
+ * fusedLayerNormGradParameters(dy, x, dweight, dbias, rows, d, eps); fusedRmsNorm(x, weight, y, rows, d, eps);
+ * fusedRmsNormGradInput(dy, x, weight, dx, rows, d, eps); fusedRmsNormGradWeight(dy, x, dweight, rows, d, eps).
+ */
+#include "cpu/fused_norm.h"
+
+#include "binding.h"
+
+namespace reasvqa {
+namespace {
+
+Norm normArgs(const Args& args, size_t index) { return {args.size(index), args.size(index + 1), args.f32(index + 2)}; }
+
+size_t partialBytes(const Norm& n, int64_t sums) {
+  return static_cast<size_t>((n.rows + kNormChunk - 1) / kNormChunk * sums * n.d) * sizeof(float);
+}
+
+void layerNorm(Args& args) {
+  const Norm n = normArgs(args, 4);
+  fusedNormKernels().layerNorm(n, args.in<float>(0, n.rows * n.d), args.in<float>(1, n.d), args.in<float>(2, n.d),
+                               args.out<float>(3, n.rows * n.d));
+}
+void layerNormGradInput(Args& args) {
+  const Norm n = normArgs(args, 4);
+  fusedNormKernels().layerNormInput(n, args.in<float>(0, n.rows * n.d), args.in<float>(1, n.rows * n.d),
+                                    args.in<float>(2, n.d), args.out<float>(3, n.rows * n.d));
+}
+void layerNormGradParameters(Args& args) {
+  const Norm n = normArgs(args, 4);
+  const Scratch partial(partialBytes(n, 2));
+  fusedNormKernels().layerNormParameters(n, args.in<float>(0, n.rows * n.d), args.in<float>(1, n.rows * n.d),
+                                         partial.as<float>(), args.out<float>(2, n.d), args.out<float>(3, n.d));
+}
+void rmsNorm(Args& args) {
+  const Norm n = normArgs(args, 3);
+  fusedNormKernels().rmsNorm(n, args.in<float>(0, n.rows * n.d), args.in<float>(1, n.d),
+                             args.out<float>(2, n.rows * n.d));
+}
+void rmsNormGradInput(Args& args) {
+  const Norm n = normArgs(args, 4);
+  fusedNormKernels().rmsNormInput(n, args.in<float>(0, n.rows * n.d), args.in<float>(1, n.rows * n.d),
+                                  args.in<float>(2, n.d), args.out<float>(3, n.rows * n.d));
+}
+void rmsNormGradWeight(Args& args) {
+  const Norm n = normArgs(args, 3);
+  const Scratch partial(partialBytes(n, 1));
+  fusedNormKernels().rmsNormWeight(n, args.in<float>(0, n.rows * n.d), args.in<float>(1, n.rows * n.d),
+                                   partial.as<float>(), args.out<float>(2, n.d));
+}
+
+void registerFusedNorm(Napi::Env, Napi::Object exports) {
+  bind<layerNorm>(exports, "fusedLayerNorm");
+  bind<layerNormGradInput>(exports, "fusedLayerNormGradInput");
+  bind<layerNormGradParameters>(exports, "fusedLayerNormGradParameters");
+  bind<rmsNorm>(exports, "fusedRmsNorm");
+  bind<rmsNormGradInput>(exports, "fusedRmsNormGradInput");
+  bind<rmsNormGradWeight>(exports, "fusedRmsNormGradWeight");
+}
+REASVQA_REGISTER(registerFusedNorm)
+
+}  // namespace
+}  // namespace reasvqa

@@ -1,0 +1,429 @@
+/**
+ * Matrix product kernels (see gemm.h).
+ *
+ * A register tile of kRows x kCols (12 x 32 with AVX-512, 6 x 16 with AVX2, 4 x 8 plain) is summed over k; A is packed
+ * into panels of kRows rows, B into panels of kCols columns, so both stream through the tile without gaps. B's
+ * panels (kDepth x kWidth, in L3) are shared by all threads, A's block (in L2) belongs to one.
+ *
+ * Up to kRows rows: there is nothing to reuse in B, so it is read in place; when B is stored transposed, rows of A
+ * and of B^T are both contiguous in k and the tile becomes dot products. Up to kRows columns: the transposed
+ * problem C^T = op(B)^T op(A)^T, which has few rows.
+ */
+#include "cpu/gemm.h"
+#include "cpu/parallel.h"
+#include "cpu/simd.h"
+#include "cpu/workspace.h"
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+namespace reasvqa::REASVQA_ISA_NS {
+namespace {
+
+#if REASVQA_ISA_LEVEL == 2
+constexpr int kRows = 12;
+#elif REASVQA_ISA_LEVEL == 1
+constexpr int kRows = 6;
+#else
+constexpr int kRows = 4;
+#endif
+constexpr int kVectors = 2;
+constexpr int kCols = kVectors * kLanes;
+constexpr int64_t kDepth = 256;          // a B panel is 32 KiB: it stays in L1 while A's panels pass
+constexpr int64_t kWidth = 128 * kCols;  // shared B block: kDepth x 4096 floats = 4 MiB with AVX-512
+constexpr int64_t kPanelsPerTask = 12;   // an A block of 144 x 256 floats = 144 KiB
+constexpr int64_t kDotDepth = 32;        // below this, dot products spend their time on adding lanes
+constexpr int64_t kParallelWork = 1 << 17;  // multiply-adds that pay for waking a thread
+
+int64_t minimum(int64_t a, int64_t b) { return a < b ? a : b; }
+int64_t maximum(int64_t a, int64_t b) { return a > b ? a : b; }
+int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/** A product with free strides for C, so that the transposed problem can be written in place. */
+struct Problem {
+  bool transA, transB;
+  int64_t m, n, k;
+  const float* a;
+  int64_t lda;
+  const float* b;
+  int64_t ldb;
+  float* c;
+  int64_t rowStride, colStride;
+  float alpha;
+  bool accumulate;
+
+  const float* aAt(int64_t row, int64_t depth) const { return a + (transA ? depth * lda + row : row * lda + depth); }
+  const float* bAt(int64_t depth, int64_t col) const { return b + (transB ? col * ldb + depth : depth * ldb + col); }
+  float* cAt(int64_t row, int64_t col) const { return c + row * rowStride + col * colStride; }
+};
+
+// ---- packing
+
+#if defined(__x86_64__)
+void transpose4(const float* src, int64_t ld, float* dst, int64_t stride) {
+  __m128 r0 = _mm_loadu_ps(src);
+  __m128 r1 = _mm_loadu_ps(src + ld);
+  __m128 r2 = _mm_loadu_ps(src + 2 * ld);
+  __m128 r3 = _mm_loadu_ps(src + 3 * ld);
+  _MM_TRANSPOSE4_PS(r0, r1, r2, r3);
+  _mm_storeu_ps(dst, r0);
+  _mm_storeu_ps(dst + stride, r1);
+  _mm_storeu_ps(dst + 2 * stride, r2);
+  _mm_storeu_ps(dst + 3 * stride, r3);
+}
+#else
+void transpose4(const float* src, int64_t ld, float* dst, int64_t stride) {
+  for (int i = 0; i < 4; ++i) {
+    for (int j = 0; j < 4; ++j) dst[j * stride + i] = src[i * ld + j];
+  }
+}
+#endif
+
+/** dst[d * stride + i] = src[i * ld + d] for `count` rows i and `depth` entries d. */
+void packAcross(const float* src, int64_t ld, int64_t count, int64_t depth, float* dst, int64_t stride) {
+  int64_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    int64_t d = 0;
+    for (; d + 4 <= depth; d += 4) transpose4(src + i * ld + d, ld, dst + d * stride + i, stride);
+    for (; d < depth; ++d) {
+      for (int64_t row = i; row < i + 4; ++row) dst[d * stride + row] = src[row * ld + d];
+    }
+  }
+  for (; i < count; ++i) {
+    for (int64_t d = 0; d < depth; ++d) dst[d * stride + i] = src[i * ld + d];
+  }
+}
+
+/** dst[d * stride + i] = src[d * ld + i] for `count` entries i of `depth` rows d. */
+void packAlong(const float* src, int64_t ld, int64_t count, int64_t depth, float* dst, int64_t stride) {
+  if (count == kCols) {
+    for (int64_t d = 0; d < depth; ++d) {
+      for (int v = 0; v < kVectors; ++v) store(dst + d * stride + v * kLanes, load(src + d * ld + v * kLanes));
+    }
+    return;
+  }
+  if (count == kRows) {
+    for (int64_t d = 0; d < depth; ++d) {
+      for (int i = 0; i < kRows; ++i) dst[d * stride + i] = src[d * ld + i];
+    }
+    return;
+  }
+  for (int64_t d = 0; d < depth; ++d) {
+    for (int64_t i = 0; i < count; ++i) dst[d * stride + i] = src[d * ld + i];
+  }
+}
+
+/** Rows [row, row + rows) x [depth, depth + kc) as panels of kRows; the last panel is as wide as it has rows. */
+void packA(const Problem& p, int64_t row, int64_t rows, int64_t depth, int64_t kc, float* dst) {
+  for (int64_t i = 0; i < rows; i += kRows) {
+    const int64_t count = minimum(kRows, rows - i);
+    const float* src = p.aAt(row + i, depth);
+    if (p.transA) {
+      packAlong(src, p.lda, count, kc, dst, count);
+    } else {
+      packAcross(src, p.lda, count, kc, dst, count);
+    }
+    dst += count * kc;
+  }
+}
+
+/** One panel of kCols columns from `col`; missing columns are zero and their sums are dropped. */
+void packPanelB(const Problem& p, int64_t col, int64_t depth, int64_t kc, float* dst) {
+  const int64_t count = minimum(kCols, p.n - col);
+  const float* src = p.bAt(depth, col);
+  if (p.transB) {
+    packAcross(src, p.ldb, count, kc, dst, kCols);
+  } else {
+    packAlong(src, p.ldb, count, kc, dst, kCols);
+  }
+  if (count == kCols) return;
+  for (int64_t d = 0; d < kc; ++d) {
+    for (int64_t i = count; i < kCols; ++i) dst[d * kCols + i] = 0.0f;
+  }
+}
+
+// ---- the register tile
+
+/** Where a tile goes: C's strides, how many of its columns exist, and whether C is added to. */
+struct Target {
+  float* c;
+  int64_t rowStride, colStride;
+  int64_t cols;
+  float alpha;
+  bool accumulate;
+};
+
+template <int R, int V>
+void storeTile(const vf (&sum)[R][V], const Target& t) {
+  const vf alpha = splat(t.alpha);
+  if (t.colStride == 1 && t.cols == V * kLanes) {
+#pragma GCC unroll 12
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) {
+        float* c = t.c + r * t.rowStride + v * kLanes;
+        store(c, t.accumulate ? fma(alpha, sum[r][v], load(c)) : alpha * sum[r][v]);
+      }
+    }
+    return;
+  }
+  alignas(64) float tile[R][V * kLanes];
+#pragma GCC unroll 12
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) store(&tile[r][v * kLanes], alpha * sum[r][v]);
+  }
+  for (int64_t j = 0; j < t.cols; ++j) {
+    float* c = t.c + j * t.colStride;
+    for (int r = 0; r < R; ++r) {
+      c[r * t.rowStride] = t.accumulate ? c[r * t.rowStride] + tile[r][j] : tile[r][j];
+    }
+  }
+}
+
+/** Sum over kc of an A panel [kc][R] times V vectors of B's rows, ldb apart. */
+template <int R, int V>
+void tile(const float* a, const float* b, int64_t ldb, int64_t kc, const Target& target) {
+  vf sum[R][V] = {};
+  for (int64_t d = 0; d < kc; ++d) {
+    vf row[V];
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) row[v] = load(b + v * kLanes);
+#pragma GCC unroll 12
+    for (int r = 0; r < R; ++r) {
+      const vf x = splat(a[r]);
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) sum[r][v] = fma(x, row[v], sum[r][v]);
+    }
+    a += R;
+    b += ldb;
+  }
+  storeTile<R, V>(sum, target);
+}
+
+using Tile = void (*)(const float*, const float*, int64_t, int64_t, const Target&);
+constexpr Tile kTiles[][kVectors] = {
+    {tile<1, 1>, tile<1, 2>}, {tile<2, 1>, tile<2, 2>}, {tile<3, 1>, tile<3, 2>}, {tile<4, 1>, tile<4, 2>},
+#if REASVQA_ISA_LEVEL > 0
+    {tile<5, 1>, tile<5, 2>}, {tile<6, 1>, tile<6, 2>},
+#endif
+#if REASVQA_ISA_LEVEL > 1
+    {tile<7, 1>, tile<7, 2>}, {tile<8, 1>, tile<8, 2>}, {tile<9, 1>, tile<9, 2>},
+    {tile<10, 1>, tile<10, 2>}, {tile<11, 1>, tile<11, 2>}, {tile<12, 1>, tile<12, 2>},
+#endif
+};
+
+/** A packed A block times one B panel: every tile of those columns. */
+void panel(const Problem& p, const float* packedA, int64_t row, int64_t rows, const float* b, int64_t ldb, int64_t col,
+           int64_t kc, bool accumulate) {
+  const int64_t cols = minimum(kCols, p.n - col);
+  const int vectors = cols > kLanes ? 1 : 0;
+  for (int64_t i = 0; i < rows; i += kRows) {
+    const int64_t count = minimum(kRows, rows - i);
+    const Target target = {p.cAt(row + i, col), p.rowStride, p.colStride, cols, p.alpha, accumulate};
+    kTiles[count - 1][vectors](packedA + i * kc, b, ldb, kc, target);
+  }
+}
+
+// ---- whole products
+
+template <class F>
+void inChunks(bool serial, int64_t n, int64_t chunk, const F& fn) {
+  if (!serial) return parallelChunks(n, chunk, fn);
+  for (int64_t begin = 0; begin < n; begin += chunk) fn(begin, minimum(n, begin + chunk));
+}
+
+/** General form. B's panels are packed once a depth block by all threads, then each takes blocks of rows. */
+void blocked(const Problem& p, bool serial = false) {
+  const int64_t panelsM = ceilDiv(p.m, kRows);
+  const int64_t threads = serial || insideParallel() ? 1 : threadCount();
+  int64_t tasks = ceilDiv(panelsM, kPanelsPerTask);
+  if (tasks % threads != 0) tasks = minimum(panelsM, ceilDiv(tasks, threads) * threads);
+  const int64_t rowsPerTask = ceilDiv(panelsM, tasks) * kRows;
+  const int64_t width = minimum(kWidth, ceilDiv(p.n, kCols) * kCols);
+  float* packedB = workspace(WorkspaceSlot::packedB, width * minimum(kDepth, p.k));
+  for (int64_t col = 0; col < p.n; col += kWidth) {
+    const int64_t panels = ceilDiv(minimum(kWidth, p.n - col), kCols);
+    for (int64_t depth = 0; depth < p.k; depth += kDepth) {
+      const int64_t kc = minimum(kDepth, p.k - depth);
+      const bool accumulate = p.accumulate || depth > 0;
+      inChunks(serial, panels, 8, [&](int64_t begin, int64_t end) {
+        for (int64_t j = begin; j < end; ++j) packPanelB(p, col + j * kCols, depth, kc, packedB + j * kc * kCols);
+      });
+      inChunks(serial, p.m, rowsPerTask, [&](int64_t begin, int64_t end) {
+        float* packedA = workspace(WorkspaceSlot::packedA, rowsPerTask * kc);
+        packA(p, begin, end - begin, depth, kc, packedA);
+        for (int64_t j = 0; j < panels; ++j) {
+          panel(p, packedA, begin, end - begin, packedB + j * kc * kCols, kCols, col + j * kCols, kc, accumulate);
+        }
+      });
+    }
+  }
+}
+
+/** Few rows, B stored by rows: B's panels are read where they are, only a narrow last one is packed. */
+void fewRows(const Problem& p) {
+  const int64_t full = p.n / kCols * kCols;
+  for (int64_t depth = 0; depth < p.k; depth += kDepth) {
+    const int64_t kc = minimum(kDepth, p.k - depth);
+    const bool accumulate = p.accumulate || depth > 0;
+    float* packedA = workspace(WorkspaceSlot::packedA, p.m * kc);
+    packA(p, 0, p.m, depth, kc, packedA);
+    for (int64_t col = 0; col < full; col += kCols) {
+      panel(p, packedA, 0, p.m, p.bAt(depth, col), p.ldb, col, kc, accumulate);
+    }
+    if (full == p.n) continue;
+    float* packedB = workspace(WorkspaceSlot::packedB, kc * kCols);
+    packPanelB(p, full, depth, kc, packedB);
+    panel(p, packedA, 0, p.m, packedB, kCols, full, kc, accumulate);
+  }
+}
+
+/** R rows of A against S rows of B^T, both contiguous in k. */
+template <int R, int S>
+void dots(const Problem& p, int64_t row, int64_t col) {
+  vf sum[R][S] = {};
+  const float* a = p.a + row * p.lda;
+  const float* b = p.b + col * p.ldb;
+  int64_t d = 0;
+  for (; d + kLanes <= p.k; d += kLanes) {
+    vf y[S];
+#pragma GCC unroll 4
+    for (int s = 0; s < S; ++s) y[s] = load(b + s * p.ldb + d);
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      const vf x = load(a + r * p.lda + d);
+#pragma GCC unroll 4
+      for (int s = 0; s < S; ++s) sum[r][s] = fma(x, y[s], sum[r][s]);
+    }
+  }
+  if (d < p.k) {
+    const int rest = static_cast<int>(p.k - d);
+    for (int r = 0; r < R; ++r) {
+      const vf x = loadPartial(a + r * p.lda + d, rest);
+      for (int s = 0; s < S; ++s) sum[r][s] = fma(x, loadPartial(b + s * p.ldb + d, rest), sum[r][s]);
+    }
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int s = 0; s < S; ++s) {
+      float* c = p.cAt(row + r, col + s);
+      const float value = p.alpha * horizontalSum(sum[r][s]);
+      *c = p.accumulate ? *c + value : value;
+    }
+  }
+}
+
+template <int S>
+void dotColumns(const Problem& p, int64_t col) {
+  int64_t row = 0;
+  for (; row + 4 <= p.m; row += 4) dots<4, S>(p, row, col);
+  switch (p.m - row) {
+    case 1: return dots<1, S>(p, row, col);
+    case 2: return dots<2, S>(p, row, col);
+    case 3: return dots<3, S>(p, row, col);
+    default: return;
+  }
+}
+
+void fewRowsDots(const Problem& p) {
+  int64_t col = 0;
+  for (; col + 4 <= p.n; col += 4) dotColumns<4>(p, col);
+  for (; col < p.n; ++col) dotColumns<1>(p, col);
+}
+
+void zero(const Problem& p) {
+  for (int64_t i = 0; i < p.m; ++i) {
+    for (int64_t j = 0; j < p.n; ++j) *p.cAt(i, j) = 0.0f;
+  }
+}
+
+Problem transposed(const Problem& p) {
+  return {!p.transB, !p.transA, p.n, p.m, p.k, p.b, p.ldb, p.a, p.lda, p.c, p.colStride, p.rowStride, p.alpha,
+          p.accumulate};
+}
+
+/** Columns [begin, end) of the product. */
+Problem columns(const Problem& p, int64_t begin, int64_t end) {
+  Problem part = p;
+  part.n = end - begin;
+  part.b = p.bAt(0, begin);
+  part.c = p.cAt(0, begin);
+  return part;
+}
+
+/** m <= kRows. Which path is taken depends on the whole shape only, so that cutting columns changes no bit. */
+void few(const Problem& p) {
+  const bool dot = p.transB && !p.transA && p.k >= kDotDepth;
+  if (p.transB && !dot) return blocked(p);
+  const auto part = [&](int64_t begin, int64_t end) {
+    const Problem sub = columns(p, begin * kCols, minimum(p.n, end * kCols));
+    if (dot) {
+      fewRowsDots(sub);
+    } else {
+      fewRows(sub);
+    }
+  };
+  const int64_t panels = ceilDiv(p.n, kCols);
+  const int64_t work = maximum(1, p.m * p.k * kCols);
+  parallelFor(panels, maximum(1, ceilDiv(kParallelWork, work)), part);
+}
+
+/** Few panels of rows but many columns: each thread packs and multiplies its own columns. */
+void byColumns(const Problem& p) {
+  const int64_t panels = ceilDiv(p.n, kCols);
+  parallelFor(panels, 8, [&](int64_t begin, int64_t end) {
+    blocked(columns(p, begin * kCols, minimum(p.n, end * kCols)));
+  });
+}
+
+void solve(const Problem& p) {
+  if (p.m == 0 || p.n == 0) return;
+  if (p.k == 0) {
+    if (!p.accumulate) zero(p);
+    return;
+  }
+  if (p.n <= kRows && p.n < p.m) return solve(transposed(p));
+  if (p.m <= kRows) return few(p);
+  if (p.m * p.n * p.k < kParallelWork * 2) return blocked(p, true);
+  if (!insideParallel() && ceilDiv(p.m, kRows) < 4 * threadCount() && p.n > p.m) return byColumns(p);
+  blocked(p);
+}
+
+Problem problemOf(const Gemm& g) {
+  return {g.transA, g.transB, g.m, g.n, g.k, g.a, g.lda, g.b, g.ldb, g.c, g.ldc, 1, g.alpha, g.accumulate};
+}
+
+void run(const Gemm& g) { solve(problemOf(g)); }
+
+void batched(const Gemm& g, int64_t batch, int64_t strideA, int64_t strideB, int64_t strideC) {
+  Gemm first = g;
+  // Items that share B and follow each other in memory are one taller product.
+  if (batch > 1 && strideB == 0 && !g.transA && strideA == g.m * g.lda && strideC == g.m * g.ldc) {
+    first.m = g.m * batch;
+    return run(first);
+  }
+  const auto item = [&](int64_t index) {
+    Gemm one = g;
+    one.a = g.a + index * strideA;
+    one.b = g.b + index * strideB;
+    one.c = g.c + index * strideC;
+    run(one);
+  };
+  if (batch < threadCount()) {
+    for (int64_t index = 0; index < batch; ++index) item(index);
+    return;
+  }
+  const int64_t work = maximum(1, g.m * g.n * g.k);
+  parallelFor(batch, maximum(1, kParallelWork / work), [&](int64_t begin, int64_t end) {
+    for (int64_t index = begin; index < end; ++index) item(index);
+  });
+}
+
+}  // namespace
+
+const GemmKernels gemm = {run, batched};
+
+}  // namespace reasvqa::REASVQA_ISA_NS

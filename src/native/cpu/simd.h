@@ -1,0 +1,135 @@
+/**
+ * Vectors of the instruction set being compiled: kLanes floats (16 AVX-512, 8 AVX2, 4 plain), as GCC/clang vector
+ * types with the usual operators. Only for *_kernels.cc.
+ *
+ * Loads and stores are unaligned; loadPartial/storePartial serve the last n < kLanes elements, so a tail gets exactly
+ * the arithmetic of the body and results do not depend on where a range was cut.
+ */
+#pragma once
+
+#ifndef REASVQA_ISA_NS
+#error "simd.h is for *_kernels.cc, which are compiled once per instruction set"
+#endif
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if REASVQA_ISA_LEVEL > 0
+#include <immintrin.h>
+#endif
+
+namespace reasvqa::REASVQA_ISA_NS {
+namespace {
+
+#if REASVQA_ISA_LEVEL == 2
+constexpr int kLanes = 16;
+#elif REASVQA_ISA_LEVEL == 1
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;
+#endif
+
+typedef float vf __attribute__((vector_size(kLanes * 4)));
+typedef int32_t vi __attribute__((vector_size(kLanes * 4)));
+
+[[maybe_unused]] inline vf load(const float* p) {
+  vf v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+[[maybe_unused]] inline void store(float* p, vf v) { __builtin_memcpy(p, &v, sizeof v); }
+
+/** The first n lanes from memory, the others `fill`. */
+[[maybe_unused]] inline vf loadPartial(const float* p, int n, float fill = 0.0f) {
+  float lanes[kLanes];
+  for (int i = 0; i < kLanes; ++i) lanes[i] = fill;
+  for (int i = 0; i < n; ++i) lanes[i] = p[i];
+  return load(lanes);
+}
+[[maybe_unused]] inline void storePartial(float* p, vf v, int n) {
+  float lanes[kLanes];
+  store(lanes, v);
+  for (int i = 0; i < n; ++i) p[i] = lanes[i];
+}
+
+[[maybe_unused]] inline vf splat(float x) { return x - vf{}; }
+[[maybe_unused]] inline vi splatInt(int32_t x) { return x + vi{}; }
+[[maybe_unused]] inline vi bitsOf(vf v) { return (vi)v; }
+[[maybe_unused]] inline vf fromBits(vi v) { return (vf)v; }
+[[maybe_unused]] inline vf toFloat(vi v) { return __builtin_convertvector(v, vf); }
+[[maybe_unused]] inline vf select(vi mask, vf a, vf b) { return mask ? a : b; }
+/** NaN in either operand gives NaN, as Math.max does. */
+[[maybe_unused]] inline vf maxNan(vf a, vf b) { return select((a > b) | (a != a), a, b); }
+[[maybe_unused]] inline vf minNan(vf a, vf b) { return select((a < b) | (a != a), a, b); }
+[[maybe_unused]] inline vf absolute(vf v) { return fromBits(bitsOf(v) & splatInt(0x7fffffff)); }
+
+[[maybe_unused]] inline vf squareRoot(vf v) {
+#if REASVQA_ISA_LEVEL == 2
+  return (vf)_mm512_sqrt_ps((__m512)v);
+#elif REASVQA_ISA_LEVEL == 1
+  return (vf)_mm256_sqrt_ps((__m256)v);
+#else
+  for (int i = 0; i < kLanes; ++i) v[i] = __builtin_sqrtf(v[i]);
+  return v;
+#endif
+}
+
+/** a * b + c; one rounding where the instruction set has FMA. */
+[[maybe_unused]] inline vf fma(vf a, vf b, vf c) {
+#if REASVQA_ISA_LEVEL == 2
+  return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif REASVQA_ISA_LEVEL == 1
+  return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+  return a * b + c;
+#endif
+}
+
+#if REASVQA_ISA_LEVEL > 0
+[[maybe_unused]] inline float sum128(__m128 v) {
+  v = _mm_add_ps(v, _mm_movehl_ps(v, v));
+  return _mm_cvtss_f32(_mm_add_ss(v, _mm_shuffle_ps(v, v, 1)));
+}
+[[maybe_unused]] inline float sum256(__m256 v) {
+  return sum128(_mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1)));
+}
+#endif
+
+/** Sum of the lanes, always in the same order: halves are added until one lane is left. */
+[[maybe_unused]] inline float horizontalSum(vf v) {
+#if REASVQA_ISA_LEVEL == 2
+  const __m512 x = (__m512)v;
+  return sum256(_mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1)));
+#elif REASVQA_ISA_LEVEL == 1
+  return sum256((__m256)v);
+#else
+  return (v[0] + v[2]) + (v[1] + v[3]);
+#endif
+}
+[[maybe_unused]] inline float horizontalMax(vf v) {
+  float lanes[kLanes];
+  store(lanes, v);
+  float best = lanes[0];
+  for (int i = 1; i < kLanes; ++i) best = (lanes[i] > best || lanes[i] != lanes[i]) ? lanes[i] : best;
+  return best;
+}
+
+/** body(i, lanes) for i = 0, kLanes, ... over [begin, end); the last call may have fewer lanes. */
+template <class F>
+[[maybe_unused]] inline void forVectors(int64_t begin, int64_t end, const F& body) {
+  int64_t i = begin;
+  for (; i + kLanes <= end; i += kLanes) body(i, kLanes);
+  if (i < end) body(i, static_cast<int>(end - i));
+}
+/** Loads kLanes or fewer. */
+[[maybe_unused]] inline vf loadN(const float* p, int n) { return n == kLanes ? load(p) : loadPartial(p, n); }
+[[maybe_unused]] inline void storeN(float* p, vf v, int n) {
+  if (n == kLanes) {
+    store(p, v);
+  } else {
+    storePartial(p, v, n);
+  }
+}
+
+}  // namespace
+}  // namespace reasvqa::REASVQA_ISA_NS

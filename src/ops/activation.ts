@@ -1,0 +1,64 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { check, checkFloat, sameShape } from './check.js';
+import { hasFused } from './fused.js';
+import { jointly, taped } from './tape.js';
+
+/**
+ * `erf`: x Phi(x), exact. `tanh`: the approximation 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) (Hendrycks and
+ * Gimpel 2016). BLIP-2 runs FlanT5 with `erf` although FlanT5's own configuration says `tanh` ("gelu_new").
+ */
+export type GeluForm = 'erf' | 'tanh';
+
+export function gelu<T extends tf.Tensor>(x: T, form: GeluForm): T {
+  checkFloat('gelu', { x });
+  checkForm(form);
+  if (!hasFused('ReasGelu')) return tf.tidy(() => composedGelu(x, form) as T);
+  return taped(
+    'gelu',
+    { x },
+    (save) => {
+      save([x]);
+      return tf.engine().runKernel('ReasGelu', { x }, { form });
+    },
+    (dy, [savedX]) => ({
+      x: () => tf.engine().runKernel('ReasGeluGrad', { dy, x: savedX! }, { form }),
+    }),
+  ) as T;
+}
+
+/** gelu(gate) * up, T5's gated feed-forward; both of one shape. */
+export function gatedGelu<T extends tf.Tensor>(gate: T, up: T, form: GeluForm): T {
+  checkFloat('gatedGelu', { gate, up });
+  check(sameShape(gate, up), 'gatedGelu', 'gate and up of one shape', { gate, up });
+  checkForm(form);
+  if (!hasFused('ReasGatedGelu')) return tf.tidy(() => tf.mul(composedGelu(gate, form), up) as T);
+  return taped(
+    'gatedGelu',
+    { gate, up },
+    (save) => {
+      save([gate, up]);
+      return tf.engine().runKernel('ReasGatedGelu', { gate, up }, { form });
+    },
+    (dy, saved) => {
+      const [savedGate, savedUp] = saved as [tf.Tensor, tf.Tensor];
+      const both = jointly(
+        () =>
+          tf
+            .engine()
+            .runKernel('ReasGatedGeluGrad', { dy, gate: savedGate, up: savedUp }, { form }) as tf.Tensor[],
+      );
+      return { gate: () => both(0), up: () => both(1) };
+    },
+  ) as T;
+}
+
+function checkForm(form: GeluForm): void {
+  if (form !== 'erf' && form !== 'tanh') throw new Error(`gelu: form ${String(form)}; expected erf or tanh`);
+}
+
+function composedGelu(x: tf.Tensor, form: GeluForm): tf.Tensor {
+  const half = tf.mul(x, 0.5);
+  if (form === 'erf') return tf.mul(half, tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1));
+  const inner = tf.mul(tf.add(x, tf.mul(tf.mul(tf.square(x), x), 0.044715)), Math.sqrt(2 / Math.PI));
+  return tf.mul(half, tf.add(tf.tanh(inner), 1));
+}

@@ -1,0 +1,156 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { check, checkFloat } from './check.js';
+import { checkKey, dropout, dropoutAttrs } from './dropout.js';
+import { hasFused } from './fused.js';
+import type { DropoutKey } from './philox.js';
+import { isFrozen, jointly, type Thunks, taped } from './tape.js';
+
+export interface AttentionOptions {
+  heads: number;
+  /** Multiplies q k^T: 1 / sqrt(D) for ViT and Q-Former, 1 for T5. */
+  scale: number;
+  /** (heads | 1, Lq, Lk), added to the scores; a large negative number masks. */
+  bias?: tf.Tensor3D | undefined;
+  /** (B, Lk) float32: 1 keep, 0 masked. A query with no key left gives zeros. */
+  keyMask?: tf.Tensor2D | undefined;
+  /** On the probabilities: row (b * heads + h) * Lq + i, column j. */
+  dropout?: DropoutKey | undefined;
+}
+
+/**
+ * Multi-head attention: softmax(scale * q k^T + bias, masked) v for every head, softmax in float32.
+ *
+ * @param q (B, Lq, heads * D)
+ * @param k (B, Lk, heads * D)
+ * @param v (B, Lk, heads * Dv)
+ * @returns (B, Lq, heads * Dv)
+ *
+ * Gradients to q, k, v and the bias. The fused form keeps no (Lq, Lk) matrix for the backward pass: it computes the
+ * probabilities again, one block of query rows at a time.
+ */
+export function attention(
+  q: tf.Tensor3D,
+  k: tf.Tensor3D,
+  v: tf.Tensor3D,
+  options: AttentionOptions,
+): tf.Tensor3D {
+  checkAttention(q, k, v, options);
+  return hasFused('ReasAttention') ? fusedAttention(q, k, v, options) : composedAttention(q, k, v, options);
+}
+
+function checkAttention(q: tf.Tensor3D, k: tf.Tensor3D, v: tf.Tensor3D, options: AttentionOptions): void {
+  const { heads, bias, keyMask } = options;
+  const all: Record<string, tf.Tensor> = { q, k, v };
+  if (bias) all.bias = bias;
+  if (keyMask) all.keyMask = keyMask;
+  checkFloat('attention', all);
+  const [batch, Lq, width] = q.shape;
+  const Lk = k.shape[1];
+  const ok =
+    q.rank === 3 &&
+    k.rank === 3 &&
+    v.rank === 3 &&
+    heads >= 1 &&
+    k.shape[0] === batch &&
+    v.shape[0] === batch &&
+    v.shape[1] === Lk &&
+    Lk > 0 &&
+    k.shape[2] === width &&
+    width % heads === 0 &&
+    v.shape[2] % heads === 0 &&
+    (!bias ||
+      (bias.rank === 3 &&
+        (bias.shape[0] === heads || bias.shape[0] === 1) &&
+        bias.shape[1] === Lq &&
+        bias.shape[2] === Lk)) &&
+    (!keyMask || (keyMask.rank === 2 && keyMask.shape[0] === batch && keyMask.shape[1] === Lk));
+  const expected = `q (B, Lq, ${heads} D), k (B, Lk, ${heads} D), v (B, Lk, ${heads} Dv), bias (${heads} or 1, Lq, Lk), keyMask (B, Lk), Lk > 0`;
+  check(ok, 'attention', expected, all);
+  if (options.dropout) checkKey(options.dropout);
+}
+
+/** Far below any score, and still finite: exp(score - max) is exactly 0 beside any kept key. */
+const MASKED = 1e30;
+
+function composedAttention(
+  q: tf.Tensor3D,
+  k: tf.Tensor3D,
+  v: tf.Tensor3D,
+  options: AttentionOptions,
+): tf.Tensor3D {
+  const { heads, scale, bias, keyMask } = options;
+  const [batch, Lq] = q.shape;
+  const Lk = k.shape[1];
+  return tf.tidy(() => {
+    const split = (x: tf.Tensor3D): tf.Tensor4D =>
+      tf.transpose(tf.reshape(x, [batch, x.shape[1], heads, x.shape[2] / heads]), [0, 2, 1, 3]);
+    let scores: tf.Tensor = tf.matMul(split(q), split(k), false, true);
+    if (scale !== 1) scores = tf.mul(scores, scale);
+    if (bias) scores = tf.add(scores, tf.expandDims(bias, 0));
+    const keep = keyMask && tf.reshape(keyMask, [batch, 1, 1, Lk]);
+    if (keep) scores = tf.add(scores, tf.mul(tf.sub(keep, 1), MASKED));
+    let p: tf.Tensor = tf.softmax(scores);
+    if (keep) p = tf.mul(p, keep);
+    const weights = tf.reshape(dropout(tf.reshape(p, [batch * heads * Lq, Lk]), options.dropout), p.shape);
+    const out = tf.transpose(tf.matMul(weights, split(v)), [0, 2, 1, 3]);
+    return tf.reshape(out, [batch, Lq, v.shape[2]]) as tf.Tensor3D;
+  });
+}
+
+/**
+ * Buffers of biases whose gradient some block has asked for. T5 shares one bias between all blocks of a stack: the
+ * first block of a backward pass computes its gradient in a run of its own, the others in the run that gives dq, dk
+ * and dv.
+ */
+const biasGradientWanted = new WeakSet<object>();
+
+function fusedAttention(
+  q: tf.Tensor3D,
+  k: tf.Tensor3D,
+  v: tf.Tensor3D,
+  options: AttentionOptions,
+): tf.Tensor3D {
+  const { heads, scale, bias, keyMask } = options;
+  const attrs = { ...dropoutAttrs(options.dropout), heads, scale };
+  const inputs: Record<string, tf.Tensor> = { q, k, v };
+  if (bias && !isFrozen(bias)) inputs.bias = bias;
+  const optional = (tensors: tf.Tensor[]): Record<string, tf.Tensor> => {
+    const named: Record<string, tf.Tensor> = {};
+    if (bias) named.bias = tensors[0]!;
+    if (keyMask) named.keyMask = tensors[bias ? 1 : 0]!;
+    return named;
+  };
+  const extra: tf.Tensor[] = [];
+  if (bias) extra.push(bias);
+  if (keyMask) extra.push(keyMask);
+
+  return taped(
+    'attention',
+    inputs,
+    (save) => {
+      save([q, k, v, ...extra]);
+      return tf.engine().runKernel('ReasAttention', { q, k, v, ...optional(extra) }, attrs);
+    },
+    (dy, saved) => {
+      const [sq, sk, sv, ...rest] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, ...tf.Tensor[]];
+      const named = { dy, q: sq, k: sk, v: sv, ...optional(rest) };
+      const run = (want: { qkv: boolean; bias: boolean }): tf.Tensor[] =>
+        tf.engine().runKernel('ReasAttentionGrad', named, {
+          ...attrs,
+          wantQkv: want.qkv,
+          wantBias: want.bias,
+        }) as tf.Tensor[];
+      const biasId = bias && rest[0]!.dataId;
+      const withBias = biasId !== undefined && biasGradientWanted.has(biasId);
+      const joint = jointly(() => run({ qkv: true, bias: withBias }));
+      const thunks: Thunks = { q: () => joint(0), k: () => joint(1), v: () => joint(2) };
+      if (biasId !== undefined) {
+        thunks.bias = () => {
+          biasGradientWanted.add(biasId);
+          return withBias ? joint(3) : run({ qkv: false, bias: true })[0]!;
+        };
+      }
+      return thunks;
+    },
+  ) as tf.Tensor3D;
+}

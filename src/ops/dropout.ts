@@ -1,0 +1,81 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { checkFloat, rowsAndColumns } from './check.js';
+import { hasFused } from './fused.js';
+import { type DropoutKey, dropoutThreshold, philoxKeepMask } from './philox.js';
+import { taped } from './tape.js';
+
+/**
+ * Hands out the keys of one training run, one per call in the order the model asks. The same seed, step and order
+ * give the same bits on every engine; a resumed run continues by its step number alone.
+ */
+export class DropoutStream {
+  enabled = true;
+  private step = 0;
+  private call = 0;
+
+  constructor(private readonly seed: number) {}
+
+  /** Begins a training step (0-based or 1-based, as the loop counts); calls are numbered from 0 again. */
+  startStep(step: number): void {
+    this.step = step;
+    this.call = 0;
+  }
+
+  /** The next key, or undefined (no dropout) when the rate is 0 or the stream is disabled. */
+  next(rate: number): DropoutKey | undefined {
+    if (!(rate >= 0 && rate < 1)) throw new Error(`dropout: rate ${rate}; expected 0 <= rate < 1`);
+    if (!this.enabled || rate === 0) return undefined;
+    return { rate, seed: this.seed >>> 0, step: this.step >>> 0, call: this.call++ };
+  }
+
+  /** A position to `rewind` to, so that recomputing a block draws the same bits again. */
+  mark(): number {
+    return this.call;
+  }
+
+  rewind(mark: number): void {
+    this.call = mark;
+  }
+}
+
+/** The key as kernel attributes. Absent dropout is rate 0. */
+export function dropoutAttrs(key: DropoutKey | undefined): tf.NamedAttrMap {
+  if (key === undefined) return { rate: 0, threshold: 0, seed: 0, step: 0, call: 0 };
+  return { ...key, threshold: dropoutThreshold(key.rate) };
+}
+
+/**
+ * Inverted dropout (Srivastava et al. 2014): elements are zeroed with probability `key.rate`, the others scaled by
+ * 1 / (1 - rate). `x` is seen as (rows, last axis). Identity when `key` is undefined.
+ */
+export function dropout<T extends tf.Tensor>(x: T, key?: DropoutKey): T {
+  if (key === undefined) return x;
+  checkFloat('dropout', { x });
+  checkKey(key);
+  if (hasFused('ReasDropout')) return fusedDropout(x, key);
+  return tf.tidy(() => tf.mul(x, dropoutMask(x, key)));
+}
+
+/** The multiplier that dropout applies to a tensor of this shape: 0 or 1 / (1 - rate). */
+export function dropoutMask(like: tf.Tensor, key: DropoutKey): tf.Tensor {
+  const [rows, columns] = rowsAndColumns('dropout', like);
+  const mask = philoxKeepMask(rows, columns, key);
+  const scale = Math.fround(1 / (1 - key.rate));
+  for (let i = 0; i < mask.length; i++) mask[i]! *= scale;
+  return tf.tensor(mask, like.shape, 'float32');
+}
+
+export function checkKey(key: DropoutKey): void {
+  if (!(key.rate > 0 && key.rate < 1)) throw new Error(`dropout: rate ${key.rate}; expected 0 < rate < 1`);
+}
+
+function fusedDropout<T extends tf.Tensor>(x: T, key: DropoutKey): T {
+  const attrs = dropoutAttrs(key);
+  const run = (t: tf.Tensor): tf.Tensor => tf.engine().runKernel('ReasDropout', { x: t }, attrs);
+  return taped(
+    'dropout',
+    { x },
+    () => run(x),
+    (dy) => ({ x: () => run(dy) }),
+  ) as T;
+}

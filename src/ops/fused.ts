@@ -1,0 +1,35 @@
+import * as tf from '@tensorflow/tfjs-core';
+
+/**
+ * How an operation finds its fused kernel: by name in tfjs's own kernel registry, for the engine in use. An engine
+ * that has none (cpu, wasm, tensorflow) runs the composed form, which is also the truth the kernels are tested with.
+ */
+export type FusedKernel =
+  | 'ReasLinear'
+  | 'ReasAttention'
+  | 'ReasLayerNorm'
+  | 'ReasRmsNorm'
+  | 'ReasGelu'
+  | 'ReasGatedGelu'
+  | 'ReasDropout'
+  | 'ReasLinearCrossEntropy'
+  | 'ReasEmbedding'
+  | 'ReasAdamW'
+  | 'ReasGlobalNorm';
+
+let enabled = process.env.REASVQA_FUSED !== '0';
+
+/**
+ * Switches fused kernels on or off for every engine and returns what it was. Off (or REASVQA_FUSED=0 in the
+ * environment) forces the composed forms, for tests and for telling a kernel's fault from a model's.
+ */
+export function setFused(on: boolean): boolean {
+  const before = enabled;
+  enabled = on;
+  return before;
+}
+
+/** True when the engine in use has the kernel and fused kernels are on. */
+export function hasFused(kernel: FusedKernel): boolean {
+  return enabled && tf.getKernel(kernel, tf.getBackend()) != null;
+}

@@ -1,0 +1,11 @@
+export { type GeluForm, gatedGelu, gelu } from './activation.js';
+export { type AdamWGroup, type AdamWHyper, adamwStep, globalNorm } from './adamw.js';
+export { type AttentionOptions, attention } from './attention.js';
+export { IGNORED, linearCrossEntropy } from './crossEntropy.js';
+export { DropoutStream, dropout } from './dropout.js';
+export { embedding } from './embedding.js';
+export { setFused } from './fused.js';
+export { type LoraWeights, linear } from './linear.js';
+export { layerNorm, rmsNorm } from './norm.js';
+export { type DropoutKey, philoxKeepMask } from './philox.js';
+export { recompute } from './recompute.js';

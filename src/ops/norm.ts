@@ -1,0 +1,89 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { check, checkFloat } from './check.js';
+import { hasFused } from './fused.js';
+import { isFrozen, jointly, taped } from './tape.js';
+
+/**
+ * (x - mean) / sqrt(var + eps) * weight + bias over the last axis (Ba et al. 2016).
+ *
+ * @param x (..., d)
+ * @param weight (d)
+ * @param bias (d)
+ */
+export function layerNorm<T extends tf.Tensor>(x: T, weight: tf.Tensor1D, bias: tf.Tensor1D, eps: number): T {
+  checkFloat('layerNorm', { x, weight, bias });
+  const d = x.shape[x.rank - 1];
+  const ok =
+    x.rank >= 1 && weight.rank === 1 && bias.rank === 1 && weight.shape[0] === d && bias.shape[0] === d;
+  check(ok, 'layerNorm', 'x (..., d), weight (d), bias (d)', { x, weight, bias });
+  if (hasFused('ReasLayerNorm')) return fusedLayerNorm(x, weight, bias, eps) as T;
+  return tf.tidy(() => {
+    const centred = tf.sub(x, tf.mean(x, -1, true));
+    const variance = tf.mean(tf.square(centred), -1, true);
+    return tf.add(tf.mul(tf.mul(centred, tf.rsqrt(tf.add(variance, eps))), weight), bias) as T;
+  });
+}
+
+/**
+ * x / sqrt(mean(x^2) + eps) * weight over the last axis (Zhang and Sennrich 2019), T5's layer_norm: no mean is
+ * subtracted and there is no bias.
+ *
+ * @param x (..., d)
+ * @param weight (d)
+ */
+export function rmsNorm<T extends tf.Tensor>(x: T, weight: tf.Tensor1D, eps: number): T {
+  checkFloat('rmsNorm', { x, weight });
+  const ok = x.rank >= 1 && weight.rank === 1 && weight.shape[0] === x.shape[x.rank - 1];
+  check(ok, 'rmsNorm', 'x (..., d), weight (d)', { x, weight });
+  if (hasFused('ReasRmsNorm')) return fusedRmsNorm(x, weight, eps) as T;
+  return tf.tidy(() => {
+    const meanSquare = tf.mean(tf.square(x), -1, true);
+    return tf.mul(tf.mul(x, tf.rsqrt(tf.add(meanSquare, eps))), weight) as T;
+  });
+}
+
+/** The statistics are computed again from x in the backward pass: cheaper than two more tensors on the tape. */
+function fusedLayerNorm(x: tf.Tensor, weight: tf.Tensor1D, bias: tf.Tensor1D, eps: number): tf.Tensor {
+  const inputs: Record<string, tf.Tensor> = { x };
+  if (!isFrozen(weight)) inputs.weight = weight;
+  if (!isFrozen(bias)) inputs.bias = bias;
+  return taped(
+    'layerNorm',
+    inputs,
+    (save) => {
+      save([x, weight]);
+      return tf.engine().runKernel('ReasLayerNorm', { x, weight, bias }, { eps });
+    },
+    (dy, saved) => {
+      const [savedX, savedWeight] = saved as [tf.Tensor, tf.Tensor];
+      const parameters = jointly(
+        () => tf.engine().runKernel('ReasLayerNormGradParameters', { dy, x: savedX }, { eps }) as tf.Tensor[],
+      );
+      return {
+        x: () =>
+          tf.engine().runKernel('ReasLayerNormGradInput', { dy, x: savedX, weight: savedWeight }, { eps }),
+        weight: () => parameters(0),
+        bias: () => parameters(1),
+      };
+    },
+  );
+}
+
+function fusedRmsNorm(x: tf.Tensor, weight: tf.Tensor1D, eps: number): tf.Tensor {
+  return taped(
+    'rmsNorm',
+    isFrozen(weight) ? { x } : { x, weight },
+    (save) => {
+      save([x, weight]);
+      return tf.engine().runKernel('ReasRmsNorm', { x, weight }, { eps });
+    },
+    (dy, saved) => {
+      const [savedX, savedWeight] = saved as [tf.Tensor, tf.Tensor];
+      return {
+        x: () =>
+          tf.engine().runKernel('ReasRmsNormGradInput', { dy, x: savedX, weight: savedWeight }, { eps }),
+        weight: () => tf.engine().runKernel('ReasRmsNormGradWeight', { dy, x: savedX }, { eps }),
+      };
+    },
+  );
+}

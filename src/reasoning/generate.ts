@@ -1,0 +1,290 @@
+import { setMaxListeners } from 'node:events';
+import { rm } from 'node:fs/promises';
+import pLimit from 'p-limit';
+import type { Sample } from '../data/sample.js';
+import { DataError, Interrupted, messageOf } from '../errors.js';
+import { writeFileAtomic } from '../files.js';
+import { predictedAnswer } from './answer.js';
+import { type Teacher, TeacherError } from './client.js';
+import { framesToPng, pngDataUrl, type TeacherFrames } from './images.js';
+import { JsonAppender } from './jsonl.js';
+import { TEACHER_PROMPT_ID, teacherPrompt } from './prompt.js';
+import { readFinished, rewriteInOrder } from './resume.js';
+
+/** One line of the output: what the teacher wrote about one sample. */
+export interface ReasoningRow {
+  id: string;
+  question: string;
+  options: string[];
+  /** The teacher's text as it came. */
+  reasoning: string;
+  /** 0-based option read from the text, or null. */
+  predicted: number | null;
+  /** Ground truth, or null in a blind split. */
+  answer: number | null;
+  /** Whether they are equal; null without ground truth. */
+  correct: boolean | null;
+  /** `stop`, or `length` when the answer was cut at max_tokens. */
+  finish_reason: string;
+  model: string;
+  /** Frame numbers that were shown, when the video module knows them. */
+  frames: number[] | null;
+  settings: ReasoningSettings;
+}
+
+/** What a line depends on beside its sample; lines of different settings are never mixed in one file. */
+export interface ReasoningSettings {
+  prompt: string;
+  temperature: number;
+  max_tokens: number;
+  /** Frames per video. */
+  n: number;
+}
+
+export interface GenerateProgress {
+  /** Samples finished by this run and earlier ones, and failed by this one. */
+  done: number;
+  total: number;
+  failed: number;
+  /** Finished samples with a known answer, and those the teacher got right. */
+  judged: number;
+  correct: number;
+}
+
+export interface GenerateOptions {
+  samples: readonly Sample[];
+  /** Decodes a sample's frames; called when its turn comes, at most `concurrency` at once. */
+  framesOf: (sample: Sample) => Promise<TeacherFrames>;
+  /** Frames asked of `framesOf`; recorded, and checked against an existing file. */
+  frameCount: number;
+  client: Teacher;
+  /** Path of the JSON-lines file; `<out>.failed.jsonl` beside it lists what failed. */
+  out: string;
+  /** Requests under way at once; default 4. */
+  concurrency?: number;
+  /** Longer side of the images sent, in pixels; default: as decoded. */
+  maxSide?: number;
+  /** The run stops when so many samples in a row have failed; default 50. */
+  giveUpAfter?: number;
+  onProgress?: (progress: GenerateProgress) => void;
+  /** One-line remarks, such as a torn last line that was dropped. */
+  onNotice?: (line: string) => void;
+  /** Aborting it stops the run cleanly. */
+  signal?: AbortSignal;
+}
+
+export interface GenerateResult extends GenerateProgress {
+  /** Samples that earlier runs had finished. */
+  skipped: number;
+  /** Texts in which no answer was found. */
+  unanswered: number;
+  /** Answers cut at max_tokens. */
+  cut: number;
+}
+
+interface FailedSample {
+  id: string;
+  error: string;
+  attempts: number;
+}
+
+/**
+ * The paper's first phase: asks the teacher about every sample that `out` does not hold yet and appends one
+ * {@link ReasoningRow} each, on the disk before it counts as done. The same call continues where a killed, failed
+ * or interrupted run stopped; the finished file is in the order of the samples, whatever the concurrency.
+ *
+ * @throws DataError at the end when samples failed (they are tried again by the next run), at once when the server
+ *   cannot be reached, refuses every request, or `out` was made with other settings.
+ * @throws Interrupted when `signal` was aborted.
+ */
+export async function generateReasoning(options: GenerateOptions): Promise<GenerateResult> {
+  const run = new Run(options);
+  await run.prepare();
+  try {
+    await run.all();
+  } finally {
+    await run.close();
+  }
+  return run.result();
+}
+
+class Run {
+  private readonly settings: ReasoningSettings;
+  private readonly stop = new AbortController();
+  private readonly signal: AbortSignal;
+  private readonly failed: FailedSample[] = [];
+  private finished = new Set<string>();
+  private appender!: JsonAppender;
+  private failedInRow = 0;
+  private readonly tally = { done: 0, judged: 0, correct: 0, unanswered: 0, cut: 0, skipped: 0 };
+
+  constructor(private readonly options: GenerateOptions) {
+    const { client, signal, frameCount } = options;
+    this.settings = {
+      prompt: TEACHER_PROMPT_ID,
+      temperature: client.temperature,
+      max_tokens: client.maxTokens,
+      n: frameCount,
+    };
+    this.signal = signal ? AbortSignal.any([signal, this.stop.signal]) : this.stop.signal;
+    // One listener a request under way, which is as many as the user asked for.
+    setMaxListeners(0, this.signal);
+  }
+
+  /** Reads what `out` holds, checks that it belongs to this run, and drops a torn last line. */
+  async prepare(): Promise<void> {
+    const { samples, out, client, onNotice } = this.options;
+    const found = await readFinished(
+      out,
+      samples,
+      { model: client.model, settings: this.settings },
+      onNotice,
+    );
+    for (const row of found.rows) this.count(row);
+    this.tally.skipped = found.rows.length;
+    this.finished = new Set(found.rows.map((row) => row.id));
+    this.appender = await JsonAppender.open(out, found.size);
+  }
+
+  async all(): Promise<void> {
+    const limit = pLimit(Math.max(1, this.options.concurrency ?? 4));
+    const waiting = this.options.samples.filter((sample) => !this.finished.has(sample.id));
+    this.report();
+    const outcomes = await Promise.allSettled(waiting.map((sample) => limit(() => this.one(sample))));
+    if (this.options.signal?.aborted) return;
+    const broken = outcomes.find((outcome) => outcome.status === 'rejected' && !isAbort(outcome.reason));
+    if (broken?.status === 'rejected') throw broken.reason;
+  }
+
+  /** Asks about one sample. Rejects only when the whole run has to stop. */
+  private async one(sample: Sample): Promise<void> {
+    if (this.signal.aborted) return;
+    try {
+      const row = await this.ask(sample);
+      await this.write(row);
+      this.failedInRow = 0;
+      this.count(row);
+      this.report();
+    } catch (error) {
+      if (this.signal.aborted) return;
+      if (error instanceof TeacherError && error.scope === 'run') throw this.end(this.hopeless(error));
+      if (error instanceof DiskError) throw this.end(error.cause as DataError);
+      this.failed.push({
+        id: sample.id,
+        error: messageOf(error),
+        attempts: error instanceof TeacherError ? error.attempts : 0,
+      });
+      this.report();
+      if (++this.failedInRow >= (this.options.giveUpAfter ?? 50)) throw this.end(this.givingUp());
+    }
+  }
+
+  private async ask(sample: Sample): Promise<ReasoningRow> {
+    const { client, framesOf, maxSide } = this.options;
+    const frames = await framesOf(sample);
+    const images = (await framesToPng(frames, maxSide)).map(pngDataUrl);
+    const prompt = teacherPrompt(sample.question, sample.options);
+    const { text, finishReason } = await client.complete({ images, prompt }, this.signal);
+    const predicted = predictedAnswer(text, sample.options);
+    const answer = sample.answer ?? null;
+    return {
+      id: sample.id,
+      question: sample.question,
+      options: sample.options,
+      reasoning: text,
+      predicted,
+      answer,
+      correct: answer === null ? null : predicted === answer,
+      finish_reason: finishReason,
+      model: client.model,
+      frames: frames.indices ? Array.from(frames.indices) : null,
+      settings: this.settings,
+    };
+  }
+
+  private async write(row: ReasoningRow): Promise<void> {
+    try {
+      await this.appender.append(row);
+    } catch (error) {
+      throw new DiskError('', { cause: error });
+    }
+  }
+
+  private count(row: Pick<ReasoningRow, 'correct' | 'predicted' | 'finish_reason'>): void {
+    this.tally.done++;
+    if (row.correct !== null) this.tally.judged++;
+    if (row.correct) this.tally.correct++;
+    if (row.predicted === null) this.tally.unanswered++;
+    if (row.finish_reason === 'length') this.tally.cut++;
+  }
+
+  private report(): void {
+    const { done, judged, correct } = this.tally;
+    const total = this.options.samples.length;
+    this.options.onProgress?.({ done, total, failed: this.failed.length, judged, correct });
+  }
+
+  /** Stops what is under way and returns the error to throw. */
+  private end(error: DataError): DataError {
+    this.stop.abort(error);
+    return error;
+  }
+
+  private hopeless(error: TeacherError): DataError {
+    const tries = error.attempts === 1 ? '1 attempt' : `${error.attempts} attempts`;
+    return new DataError(
+      `teacher at ${this.options.client.url}: ${error.message} after ${tries}; check that it is running and serves ` +
+        `model "${this.options.client.model}", and that OPENAI_API_KEY fits, then run the same command again`,
+      { cause: error },
+    );
+  }
+
+  private givingUp(): DataError {
+    const last = this.failed.at(-1) as FailedSample;
+    return new DataError(
+      `teacher at ${this.options.client.url}: ${this.failedInRow} samples in a row failed, the last (${last.id}) ` +
+        `with: ${last.error}; ${this.tally.done} of ${this.options.samples.length} are done and kept, run the same ` +
+        'command again when it is repaired',
+    );
+  }
+
+  /** Closes the file, puts it in order and writes or removes the list of failures. */
+  async close(): Promise<void> {
+    await this.appender.close();
+    const { out, samples } = this.options;
+    if (this.tally.done === samples.length) await rewriteInOrder(out, samples);
+    const list = `${out}.failed.jsonl`;
+    if (this.failed.length === 0) await rm(list, { force: true });
+    else await writeFileAtomic(list, this.failed.map((item) => `${JSON.stringify(item)}\n`).join(''));
+  }
+
+  result(): GenerateResult {
+    const { out, samples, signal } = this.options;
+    const { done } = this.tally;
+    const total = samples.length;
+    if (signal?.aborted) {
+      throw new Interrupted(
+        `stopped after ${done} of ${total} samples, all kept in ${out}; run the same command again to continue`,
+      );
+    }
+    if (this.failed.length > 0) {
+      const ids = this.failed
+        .slice(0, 3)
+        .map((item) => item.id)
+        .join(', ');
+      const more = this.failed.length > 3 ? ', ...' : '';
+      throw new DataError(
+        `${this.failed.length} of ${total} samples failed (${ids}${more}; first: ${this.failed[0]?.error}), listed in ` +
+          `${out}.failed.jsonl; the other ${done} are kept, run the same command again to retry`,
+      );
+    }
+    return { ...this.tally, total, failed: 0 };
+  }
+}
+
+/** Marks a failure of our own disk, which is no fault of the sample. */
+class DiskError extends Error {}
+
+function isAbort(reason: unknown): boolean {
+  return reason instanceof Error && reason.name === 'AbortError';
+}

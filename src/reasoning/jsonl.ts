@@ -1,0 +1,166 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { DataError, messageOf } from '../errors.js';
+import { isRecord } from './transport.js';
+
+/** One object of a JSON-lines file. */
+export interface JsonLine {
+  value: Record<string, unknown>;
+  /** 1-based line number. */
+  line: number;
+  /** Byte offset just after the line's newline. */
+  end: number;
+}
+
+export interface ReadJsonLinesOptions {
+  /**
+   * Called instead of an error when the last line has no newline, as a process that was killed while writing
+   * leaves it; `start` is the byte offset of that line, where the file can be cut.
+   */
+  onTorn?: (start: number, line: number, bytes: Buffer) => void;
+}
+
+/**
+ * The objects of a JSON-lines file, one at a time, in bounded memory. Empty lines are passed over.
+ *
+ * @throws DataError naming `file:line` for a line that is not a JSON object or not UTF-8, and for a missing file.
+ */
+export async function* readJsonLines(
+  path: string,
+  options: ReadJsonLinesOptions = {},
+): AsyncGenerator<JsonLine> {
+  let line = 0;
+  let end = 0;
+  for await (const { bytes, terminated } of readLines(path)) {
+    line++;
+    const start = end;
+    end += bytes.length + (terminated ? 1 : 0);
+    if (!terminated && options.onTorn) {
+      options.onTorn(start, line, bytes);
+      return;
+    }
+    const text = decode(bytes, path, line);
+    if (text.trim() !== '') yield { value: parse(text, path, line), line, end };
+  }
+}
+
+/** Raw lines without their newline. */
+async function* readLines(path: string): AsyncGenerator<{ bytes: Buffer; terminated: boolean }> {
+  let file: FileHandle;
+  try {
+    file = await open(path, 'r');
+  } catch (error) {
+    throw new DataError(`${path}: cannot be read (${messageOf(error)})`, { cause: error });
+  }
+  try {
+    let pending: Buffer[] = [];
+    for await (const piece of file.createReadStream({ autoClose: false }) as AsyncIterable<Buffer>) {
+      let from = 0;
+      for (let at = piece.indexOf(10); at >= 0; at = piece.indexOf(10, from)) {
+        pending.push(piece.subarray(from, at));
+        yield { bytes: Buffer.concat(pending), terminated: true };
+        pending = [];
+        from = at + 1;
+      }
+      if (from < piece.length) pending.push(piece.subarray(from));
+    }
+    if (pending.length > 0) yield { bytes: Buffer.concat(pending), terminated: false };
+  } finally {
+    await file.close();
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+function decode(bytes: Buffer, path: string, line: number): string {
+  try {
+    return utf8.decode(bytes);
+  } catch (error) {
+    throw new DataError(`${path}:${line}: not UTF-8 text; the file is damaged or of another kind`, {
+      cause: error,
+    });
+  }
+}
+
+function parse(text: string, path: string, line: number): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new DataError(
+      `${path}:${line}: not JSON (${messageOf(error)}); expected one JSON object a line, remove or repair the line`,
+      { cause: error },
+    );
+  }
+  if (!isRecord(value)) {
+    const found = Array.isArray(value) ? 'a list' : value === null ? 'null' : `a ${typeof value}`;
+    throw new DataError(`${path}:${line}: expected a JSON object, found ${found}`);
+  }
+  return value;
+}
+
+/** The part of a FileHandle that {@link JsonAppender} writes through. */
+export type AppendTarget = Pick<FileHandle, 'write' | 'datasync' | 'truncate' | 'close'>;
+
+/**
+ * Appends JSON lines so that a line is on the disk when its promise resolves. Lines that arrive while a write is
+ * under way go out together with one fsync. When a write fails (a full disk) the file is cut back to its last
+ * whole line and every later call fails too.
+ */
+export class JsonAppender {
+  private queue: string[] = [];
+  private turn: Promise<void> = Promise.resolve();
+  private failure: DataError | undefined;
+
+  /** @param size bytes of `file` so far; writing starts there. */
+  constructor(
+    private readonly file: AppendTarget,
+    private readonly path: string,
+    private size: number,
+  ) {}
+
+  /** Opens or creates `path`, cut to `size` bytes. */
+  static async open(path: string, size: number): Promise<JsonAppender> {
+    let file: FileHandle | undefined;
+    try {
+      file = await open(path, size > 0 ? 'r+' : 'w');
+      await file.truncate(size);
+      return new JsonAppender(file, path, size);
+    } catch (error) {
+      await file?.close();
+      throw new DataError(`${path}: cannot be written (${messageOf(error)})`, { cause: error });
+    }
+  }
+
+  append(value: object): Promise<void> {
+    this.queue.push(`${JSON.stringify(value)}\n`);
+    this.turn = this.turn.then(() => this.drain());
+    return this.turn;
+  }
+
+  async close(): Promise<void> {
+    await this.turn.catch(() => {});
+    await this.file.close();
+  }
+
+  private async drain(): Promise<void> {
+    if (this.failure) throw this.failure;
+    if (this.queue.length === 0) return;
+    const bytes = Buffer.from(this.queue.join(''));
+    this.queue = [];
+    try {
+      for (let done = 0; done < bytes.length; ) {
+        const { bytesWritten } = await this.file.write(bytes, done, bytes.length - done, this.size + done);
+        done += bytesWritten;
+      }
+      await this.file.datasync();
+      this.size += bytes.length;
+    } catch (error) {
+      this.failure = new DataError(
+        `${this.path}: could not be appended to (${messageOf(error)}); the lines before are whole, run the same command again`,
+        { cause: error },
+      );
+      await this.file.truncate(this.size).catch(() => {});
+      throw this.failure;
+    }
+  }
+}

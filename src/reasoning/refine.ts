@@ -1,0 +1,248 @@
+import { optionLetter } from '../data/sample.js';
+import { statedAnswer, statesAnswer } from './answer.js';
+import { Choices, comparable, plainText } from './choices.js';
+import { GROUND_TRUTH, PAPER_PATTERNS, type Pattern, PREDICTED_OPTION, STATED_ANSWER } from './patterns.js';
+import { segment, type Unit } from './sentences.js';
+
+/**
+ * The paper's second phase: a teacher's reasoning without its conclusion (section 3.2, appendix A.4).
+ *
+ * Removed are the patterns' headers and sentences, every sentence that states an answer ("option C is correct") and
+ * every sentence that refers to the predicted option by its letter, or is nothing but that option. From Incorrect
+ * Reasoning the words of the ground truth are removed as well, so sentences may be left incomplete, as the paper
+ * says. Everything kept is kept byte for byte: the result is the text with ranges deleted.
+ */
+export interface RefineSettings {
+  question?: string;
+  options: readonly string[];
+  /** Ground truth, 0-based; null when unknown. */
+  answer: number | null;
+  /** Whether the teacher's answer was right. Only `false` makes the ground truth's words go. */
+  correct: boolean | null;
+  /** The teacher's answer as `predictedAnswer` read it; when undefined, only what the text states in so many words. */
+  predicted?: number | null;
+  /** Default {@link PAPER_PATTERNS}. */
+  patterns?: readonly Pattern[];
+  /**
+   * What "words that contain the ground truth" means for Incorrect Reasoning: `phrase` (default), the option's whole
+   * text, with its article and plural, and its letter ("option A", "(A)"); `words`, also each of its content words;
+   * `keep`, nothing.
+   */
+  groundTruth?: 'phrase' | 'words' | 'keep';
+}
+
+/** A piece of the original text and, when it was removed, the pattern that removed it. */
+export interface RefinedPart {
+  text: string;
+  removedBy?: string;
+}
+
+export interface Refined {
+  /** Empty when nothing worth learning is left. */
+  refined: string;
+  /** Removed sentences and words, in the order of the text. */
+  removed: string[];
+  /** How many of them each pattern removed. */
+  counts: Record<string, number>;
+  /** The original, cut into kept and removed pieces. */
+  parts: RefinedPart[];
+}
+
+/** Refines one text. Refining the result again changes nothing. */
+export function refine(text: string, settings: RefineSettings): Refined {
+  const rules = new Rules(settings);
+  const owner: (string | undefined)[] = new Array(text.length);
+  let index = Array.from({ length: text.length }, (_, i) => i);
+  let current = text;
+  // Deleting may join what stood apart, so the rules run until they find nothing more.
+  for (;;) {
+    const marks = rules.marks(current);
+    if (marks.every((mark) => mark === undefined)) break;
+    marks.forEach((mark, i) => {
+      if (mark !== undefined) owner[index[i] as number] = mark;
+    });
+    index = index.filter((_, i) => marks[i] === undefined);
+    current = index.map((i) => text[i]).join('');
+  }
+  if (!/[\p{L}\p{N}]/u.test(current)) {
+    for (const i of index) owner[i] = SPACE;
+    current = '';
+  }
+  return { refined: current, ...summary(text, owner) };
+}
+
+/** White space that went with what it separated. */
+const SPACE = '';
+
+function summary(text: string, owner: (string | undefined)[]): Omit<Refined, 'refined'> {
+  const parts: RefinedPart[] = [];
+  const removed: string[] = [];
+  const counts: Record<string, number> = {};
+  for (let start = 0; start < text.length; ) {
+    const by = owner[start];
+    let end = start + 1;
+    while (end < text.length && owner[end] === by) end++;
+    const piece = text.slice(start, end);
+    if (by === undefined) parts.push({ text: piece });
+    else {
+      parts.push({ text: piece, removedBy: by });
+      if (by !== SPACE) {
+        removed.push(piece.trim());
+        counts[by] = (counts[by] ?? 0) + 1;
+      }
+    }
+    start = end;
+  }
+  return { parts, removed, counts };
+}
+
+type Mark = string | undefined;
+
+/** The rules for one sample; {@link Rules.marks} applies them once to a text. */
+class Rules {
+  private readonly choices: Choices;
+  private readonly patterns: readonly Pattern[];
+  private readonly truth: RegExp[];
+
+  constructor(private readonly settings: RefineSettings) {
+    this.choices = new Choices(settings.options);
+    this.patterns = settings.patterns ?? PAPER_PATTERNS;
+    const { answer, correct, groundTruth = 'phrase' } = settings;
+    this.truth =
+      correct === false && answer !== null && groundTruth !== 'keep'
+        ? truthForms(settings.options[answer] ?? '', answer, groundTruth === 'words')
+        : [];
+  }
+
+  /** For every UTF-16 unit of `text` the pattern that removes it, or undefined when it stays. */
+  marks(text: string): Mark[] {
+    const units = segment(text);
+    const predicted = this.predictedIn(text);
+    const reasons = units.map((unit) => this.reason(text, unit, predicted));
+    this.followBareHeaders(text, units, reasons);
+    const marks: Mark[] = new Array(text.length).fill(undefined);
+    units.forEach((unit, i) => {
+      if (reasons[i] === undefined) reasons[i] = this.markTruth(text, unit, marks);
+      if (reasons[i] !== undefined) marks.fill(reasons[i], unit.start, unit.end);
+    });
+    markSpaces(text, units, reasons, marks);
+    return marks;
+  }
+
+  private predictedIn(text: string): number | null {
+    const { predicted } = this.settings;
+    return predicted === undefined ? statedAnswer(text, this.choices) : predicted;
+  }
+
+  /** The pattern that removes a unit as a whole. */
+  private reason(text: string, unit: Unit, predicted: number | null): Mark {
+    if (unit.header) return this.patterns.find((pattern) => pattern.header === unit.header)?.name;
+    const sentence = text.slice(unit.start, unit.end);
+    const plain = sentence.replace(/[*_`]/g, '').replace(/\s+/g, ' ');
+    const pattern = this.patterns.find(({ words }) => words?.test(plain));
+    if (pattern) return pattern.name;
+    if (statesAnswer(sentence, this.choices)) return STATED_ANSWER;
+    if (predicted !== null && this.names(sentence, predicted)) return PREDICTED_OPTION;
+    return undefined;
+  }
+
+  private names(sentence: string, predicted: number): boolean {
+    const plain = plainText(sentence);
+    if (this.choices.mentions(plain).some((mention) => mention.index === predicted)) return true;
+    return this.choices.whole(plain.trim()) === predicted;
+  }
+
+  /** `###Answer:` alone on a line announces the next line, `###Conclusion:` the next paragraph. */
+  private followBareHeaders(text: string, units: Unit[], reasons: Mark[]): void {
+    units.forEach((unit, i) => {
+      const by = reasons[i];
+      if (!unit.bare || by === undefined || unit.header === 'explanation') return;
+      const stop = unit.header === 'answer' ? /\n/ : /\n[^\S\n]*\n/;
+      for (let j = i + 1; j < units.length; j++) {
+        const next = units[j] as Unit;
+        const gap = text.slice((units[j - 1] as Unit).end, next.start);
+        if (next.header || (j > i + 1 && stop.test(gap))) break;
+        reasons[j] = by;
+      }
+    });
+  }
+
+  /** Marks the ground truth's words in a kept unit; the reason to drop the unit when nothing else was in it. */
+  private markTruth(text: string, unit: Unit, marks: Mark[]): Mark {
+    const sentence = text.slice(unit.start, unit.end);
+    let found = false;
+    for (const form of this.truth) {
+      for (const match of sentence.matchAll(form)) {
+        let start = match.index;
+        let end = start + match[0].length;
+        if (/\s/.test(sentence[end] ?? '') && (start === 0 || /\s/.test(sentence[start - 1] as string)))
+          end++;
+        else if (end === sentence.length && /\s/.test(sentence[start - 1] ?? '')) start--;
+        marks.fill(GROUND_TRUTH, unit.start + start, unit.start + end);
+        found = true;
+      }
+    }
+    if (!found) return undefined;
+    const rest = sentence.split('').filter((_, i) => marks[unit.start + i] === undefined);
+    return /[\p{L}\p{N}]/u.test(rest.join('')) ? undefined : GROUND_TRUTH;
+  }
+}
+
+/** Of the white space between two kept units the piece with the most newlines stays; at the ends none does. */
+function markSpaces(text: string, units: Unit[], reasons: Mark[], marks: Mark[]): void {
+  const kept = units.flatMap((_, i) => (reasons[i] === undefined ? [i] : []));
+  const first = kept[0] ?? units.length;
+  const last = kept.at(-1) ?? -1;
+  const space = (from: number, to: number) => marks.fill(SPACE, from, to);
+  if (first > 0) {
+    for (let i = 0; i <= first; i++) space(units[i - 1]?.end ?? 0, units[i]?.start ?? text.length);
+  }
+  if (last < units.length - 1) {
+    for (let i = last + 1; i <= units.length; i++)
+      space(units[i - 1]?.end ?? 0, units[i]?.start ?? text.length);
+  }
+  for (let k = 1; k < kept.length; k++) {
+    const gaps: [number, number][] = [];
+    for (let i = kept[k - 1] as number; i < (kept[k] as number); i++) {
+      gaps.push([(units[i] as Unit).end, (units[i + 1] as Unit).start]);
+    }
+    const lines = gaps.map(([from, to]) => text.slice(from, to).split('\n').length);
+    const widest = lines.indexOf(Math.max(...lines));
+    gaps.forEach(([from, to], i) => {
+      if (i !== widest) space(from, to);
+    });
+  }
+}
+
+/** Words too common to give an option away; `words` mode leaves them. */
+const COMMON = new Set(
+  (
+    'a an and are as at be been by for from had has have he her him his in into is it its of off on or out she so ' +
+    'that the their them they this to up was were will with'
+  ).split(' '),
+);
+
+/** What to delete from Incorrect Reasoning, as global expressions over one sentence. */
+function truthForms(option: string, answer: number, eachWord: boolean): RegExp[] {
+  const letter = optionLetter(answer);
+  const forms = [
+    new RegExp(`\\b[Oo]ption\\s*\\(?${letter}\\)?(?![\\w'])`, 'g'),
+    new RegExp(`\\b(?:[Cc]hoice|[Aa]nswer)\\s*\\(?${letter}\\)?(?![\\w'])`, 'g'),
+    new RegExp(`\\(${letter}\\)`, 'g'),
+  ];
+  const words = comparable(option)
+    .split(' ')
+    .filter((word) => word !== '');
+  if (words.length > 0) forms.unshift(phrase(words, true));
+  if (eachWord) {
+    for (const word of words) if (word.length > 1 && !COMMON.has(word)) forms.push(phrase([word], false));
+  }
+  return forms;
+}
+
+/** The words in a row, in any case, whatever stands between them but letters; plural and possessive endings too. */
+function phrase(words: string[], article: boolean): RegExp {
+  const body = words.map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('[^\\p{L}\\p{N}]+');
+  const lead = article ? '(?:(?:the|a|an)\\s+)?' : '';
+  return new RegExp(`(?<![\\p{L}\\p{N}])${lead}${body}(?:es|s|['’]s)?(?![\\p{L}\\p{N}])`, 'giu');
+}

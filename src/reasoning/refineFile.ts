@@ -1,0 +1,188 @@
+import { DataError } from '../errors.js';
+import { writeAtomic } from '../files.js';
+import { readJsonLines } from './jsonl.js';
+import type { Pattern } from './patterns.js';
+import { type RefineSettings, refine } from './refine.js';
+
+export interface RefineFileOptions {
+  /** JSON lines with id, question, options, reasoning, predicted, answer, correct, as `generate` writes them. */
+  input: string;
+  /** JSON lines {@link RefinedRow}, written whole or not at all. */
+  output: string;
+  patterns?: readonly Pattern[];
+  groundTruth?: RefineSettings['groundTruth'];
+  /** `original` passes the teacher's text on as it is, for the paper's "Original Reasoning" rows. */
+  mode?: 'refined' | 'original';
+}
+
+/** One line of the output; samples with nothing left have none. */
+export interface RefinedRow {
+  id: string;
+  reasoning: string;
+  /** Correct Reasoning (true), Incorrect Reasoning (false), or null when the true answer is unknown. */
+  correct: boolean | null;
+  removed: string[];
+}
+
+export interface RefineStats {
+  samples: number;
+  /** Samples written, that is, with reasoning left. */
+  kept: number;
+  /** Samples of which nothing was left; they train on the answer alone. */
+  empty: number;
+  /** Correct and Incorrect Reasoning among all samples. */
+  correct: number;
+  incorrect: number;
+  /** Samples whose true answer is unknown. */
+  unknown: number;
+  /** Teacher texts in which no answer was found; they count as incorrect when the truth is known. */
+  unanswered: number;
+  /** correct / (correct + incorrect), or null. */
+  teacherAccuracy: number | null;
+  /** Removed sentences, headers and words by pattern, most frequent first. */
+  removed: Record<string, number>;
+  /** Mean characters of a sample's reasoning before and after, over all samples. */
+  meanCharacters: { before: number; after: number };
+}
+
+/**
+ * Refines a file of generated reasoning in one pass and bounded memory.
+ *
+ * @throws DataError naming `file:line` and the field for a malformed row, and for an id that appears twice; the
+ *   output is then left as it was.
+ */
+export async function refineFile(options: RefineFileOptions): Promise<RefineStats> {
+  const stats = emptyStats();
+  const seen = new Map<string, number>();
+  let before = 0;
+  let after = 0;
+  await writeAtomic(options.output, async (file) => {
+    for await (const { value, line } of readJsonLines(options.input)) {
+      const row = readRow(value, `${options.input}:${line}`);
+      const first = seen.get(row.id);
+      if (first !== undefined) {
+        throw new DataError(
+          `${options.input}:${line}: id "${row.id}" appears twice, first in line ${first}; remove one of the lines`,
+        );
+      }
+      seen.set(row.id, line);
+      const result = refineRow(row, options);
+      count(stats, row, result);
+      before += row.reasoning.length;
+      after += result.reasoning.length;
+      if (result.reasoning !== '') {
+        const out: RefinedRow = {
+          id: row.id,
+          reasoning: result.reasoning,
+          correct: row.correct,
+          removed: result.removed,
+        };
+        await file.writeFile(`${JSON.stringify(out)}\n`);
+      }
+    }
+  });
+  return finished(stats, before, after);
+}
+
+interface Row {
+  id: string;
+  question: string;
+  options: string[];
+  reasoning: string;
+  predicted: number | null;
+  answer: number | null;
+  correct: boolean | null;
+}
+
+function refineRow(row: Row, options: RefineFileOptions) {
+  if (options.mode === 'original') return { reasoning: row.reasoning.trim(), removed: [], counts: {} };
+  const { refined, removed, counts } = refine(row.reasoning, {
+    ...row,
+    // A text in which generate found no answer may still hold one that another rule finds.
+    ...(row.predicted === null ? { predicted: undefined } : {}),
+    ...(options.patterns ? { patterns: options.patterns } : {}),
+    ...(options.groundTruth ? { groundTruth: options.groundTruth } : {}),
+  });
+  return { reasoning: refined, removed, counts };
+}
+
+function emptyStats(): RefineStats {
+  return {
+    samples: 0,
+    kept: 0,
+    empty: 0,
+    correct: 0,
+    incorrect: 0,
+    unknown: 0,
+    unanswered: 0,
+    teacherAccuracy: null,
+    removed: {},
+    meanCharacters: { before: 0, after: 0 },
+  };
+}
+
+function count(stats: RefineStats, row: Row, result: { reasoning: string; counts: Record<string, number> }) {
+  stats.samples++;
+  if (result.reasoning === '') stats.empty++;
+  else stats.kept++;
+  if (row.correct === null) stats.unknown++;
+  else if (row.correct) stats.correct++;
+  else stats.incorrect++;
+  if (row.predicted === null) stats.unanswered++;
+  for (const [pattern, n] of Object.entries(result.counts)) {
+    stats.removed[pattern] = (stats.removed[pattern] ?? 0) + n;
+  }
+}
+
+function finished(stats: RefineStats, before: number, after: number): RefineStats {
+  const judged = stats.correct + stats.incorrect;
+  const mean = (total: number) => (stats.samples === 0 ? 0 : total / stats.samples);
+  return {
+    ...stats,
+    teacherAccuracy: judged === 0 ? null : stats.correct / judged,
+    removed: Object.fromEntries(Object.entries(stats.removed).sort((a, b) => b[1] - a[1])),
+    meanCharacters: { before: mean(before), after: mean(after) },
+  };
+}
+
+/** A checked row of generated reasoning. @throws DataError naming `where` and the field. */
+function readRow(value: Record<string, unknown>, where: string): Row {
+  const wrong = (field: string, expected: string): never => {
+    const found = value[field] === undefined ? 'nothing' : JSON.stringify(value[field]);
+    const shown = found.length > 60 ? `${found.slice(0, 57)}...` : found;
+    throw new DataError(`${where}: field "${field}": expected ${expected}, found ${shown}`);
+  };
+  const text = (field: string): string => {
+    const item = value[field];
+    return typeof item === 'string' ? item : wrong(field, 'text');
+  };
+  const id = text('id');
+  if (id === '') wrong('id', 'text that is not empty');
+  const { options } = value;
+  if (!Array.isArray(options) || options.length < 2 || options.some((item) => typeof item !== 'string')) {
+    return wrong('options', 'a list of at least 2 texts');
+  }
+  const index = (field: string): number | null => {
+    const item = value[field] ?? null;
+    if (item === null) return null;
+    const fits = Number.isInteger(item) && (item as number) >= 0 && (item as number) < options.length;
+    return fits ? (item as number) : wrong(field, `null or a whole number from 0 to ${options.length - 1}`);
+  };
+  const answer = index('answer');
+  const predicted = index('predicted');
+  const given = value.correct ?? null;
+  if (given !== null && typeof given !== 'boolean') wrong('correct', 'true, false or null');
+  const correct = answer === null ? null : predicted === answer;
+  if (given !== null && given !== correct) {
+    wrong('correct', `${correct} (predicted ${predicted}, answer ${answer})`);
+  }
+  return {
+    id,
+    question: text('question'),
+    options,
+    reasoning: text('reasoning'),
+    predicted,
+    answer,
+    correct,
+  };
+}

@@ -1,0 +1,122 @@
+import { existsSync } from 'node:fs';
+import type { Sample } from '../data/sample.js';
+import { DataError } from '../errors.js';
+import { writeAtomic } from '../files.js';
+import type { ReasoningRow, ReasoningSettings } from './generate.js';
+import { readJsonLines } from './jsonl.js';
+import { isRecord } from './transport.js';
+
+/** What an earlier run left behind. */
+export interface Finished {
+  /** Rows of samples of this run, without their text. */
+  rows: Pick<ReasoningRow, 'id' | 'correct' | 'predicted' | 'finish_reason'>[];
+  /** Bytes of whole lines; the file is to be cut there. */
+  size: number;
+}
+
+/** How every line begins. */
+const ROW_HEAD = '{"id":"';
+
+/** The model and settings of the run that is about to continue the file. */
+export interface Origin {
+  model: string;
+  settings: ReasoningSettings;
+}
+
+/**
+ * Reads the finished rows of `out`, which may be missing. A last line without its newline is left out of `size`,
+ * with a notice: its writer was killed, and its sample is asked again.
+ *
+ * @throws DataError naming `file:line` when a row was made by another model, prompt or setting, when its sample has
+ *   another question or other options now, or when it is malformed.
+ */
+export async function readFinished(
+  out: string,
+  samples: readonly Sample[],
+  origin: Origin,
+  onNotice?: (line: string) => void,
+): Promise<Finished> {
+  const finished: Finished = { rows: [], size: 0 };
+  if (!existsSync(out)) return finished;
+  const byId = new Map(samples.map((sample) => [sample.id, sample]));
+  const seen = new Set<string>();
+  const onTorn = (_: number, line: number, bytes: Buffer) => {
+    // Only what this program may have begun to write is dropped, never a file named by mistake.
+    const head = bytes.subarray(0, ROW_HEAD.length).toString('latin1');
+    if (!ROW_HEAD.startsWith(head)) {
+      throw new DataError(`${out}:${line}: not a line of generated reasoning; name another output file`);
+    }
+    onNotice?.(`${out}:${line}: the last line was cut off by a kill; dropped, its sample is asked again`);
+  };
+  for await (const { value, line, end } of readJsonLines(out, { onTorn })) {
+    const where = `${out}:${line}`;
+    const row = checkedRow(value, where, origin);
+    finished.size = end;
+    const sample = byId.get(row.id);
+    if (sample && !seen.has(row.id)) {
+      checkSample(row, sample, where);
+      finished.rows.push(row);
+    }
+    seen.add(row.id);
+  }
+  return finished;
+}
+
+function checkedRow(value: Record<string, unknown>, where: string, origin: Origin): ReasoningRow {
+  const { id, reasoning, options, model, settings } = value;
+  if (typeof id !== 'string' || typeof reasoning !== 'string' || !Array.isArray(options)) {
+    throw new DataError(
+      `${where}: not a line of generated reasoning (id, options, reasoning); name another output file`,
+    );
+  }
+  const was: Record<string, unknown> = { model, ...(isRecord(settings) ? settings : {}) };
+  const now: Record<string, unknown> = { model: origin.model, ...origin.settings };
+  for (const key of Object.keys(now)) {
+    if (was[key] === now[key]) continue;
+    throw new DataError(
+      `${where}: made with ${key} ${JSON.stringify(was[key])}, this run has ${JSON.stringify(now[key])}; ` +
+        'name another output file, or use the same settings to continue this one',
+    );
+  }
+  return value as unknown as ReasoningRow;
+}
+
+function checkSample(row: ReasoningRow, sample: Sample, where: string): void {
+  const same =
+    row.question === sample.question &&
+    row.options.length === sample.options.length &&
+    row.options.every((option, i) => option === sample.options[i]) &&
+    row.answer === (sample.answer ?? null);
+  if (!same) {
+    throw new DataError(
+      `${where}: sample "${row.id}" has another question, options or answer now; the annotations changed, name another output file`,
+    );
+  }
+}
+
+/**
+ * Puts a complete file in the order of the samples, so that its bytes do not depend on which answer came first.
+ * Rows of other samples follow in their own order; second rows of one sample go.
+ */
+export async function rewriteInOrder(out: string, samples: readonly Sample[]): Promise<void> {
+  const place = new Map(samples.map((sample, i) => [sample.id, i]));
+  const rows: { at: number; text: string }[] = [];
+  const seen = new Set<string>();
+  let ordered = true;
+  for await (const { value } of readJsonLines(out)) {
+    const id = value.id as string;
+    if (seen.has(id)) {
+      ordered = false;
+      continue;
+    }
+    seen.add(id);
+    const at = place.get(id) ?? samples.length;
+    if (at < (rows.at(-1)?.at ?? 0)) ordered = false;
+    rows.push({ at, text: `${JSON.stringify(value)}\n` });
+  }
+  if (ordered) return;
+  rows.sort((a, b) => a.at - b.at);
+  await writeAtomic(out, async (file) => {
+    for (const row of rows) await file.writeFile(row.text);
+  });
+}

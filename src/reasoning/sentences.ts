@@ -1,0 +1,152 @@
+/**
+ * Cutting a teacher's text into the units that refinement keeps or removes.
+ *
+ * A unit is a sentence, with the list marker in front of it if it opens a line, or a header: `###Answer: ...` and
+ * `###Conclusion: ...` run to the end of their line or to the next header on it, `###Detailed Explanation:` is the
+ * header alone. What lies between two units is white space.
+ */
+export interface Unit {
+  /** Character range in the text, without surrounding white space. */
+  start: number;
+  end: number;
+  /** The header this unit is, absent for a sentence. */
+  header?: Header;
+  /** A header whose line holds nothing else: what it announces stands in the next lines. */
+  bare?: boolean;
+}
+
+export type Header = 'answer' | 'conclusion' | 'explanation';
+
+/** Headers of appendix A.4 with the marks models put around them, anywhere in a line. */
+const MARKED_HEADER =
+  /(?:#{1,6}\s*\**\s*(?:the\s+)?(?:final\s+|correct\s+|best\s+)*(answer|conclusion|detailed\s+(?:explanation|reasoning))\b(?:[^\S\n]*\*+(?=[\s:]|$))?[^\S\n]*:?(?:\*+(?=\s|$))?|\*\*\s*(?:the\s+)?(?:final\s+|correct\s+|best\s+)*(answer|conclusion|detailed\s+(?:explanation|reasoning))[^\S\n]*(?:\*\*['’]?[^\S\n]*:|:[^\S\n]*\*\*|:|\*\*[^\S\n]*(?=\n|$)))/gi;
+/** The same words without marks count only at the start of a line and with a colon. */
+const PLAIN_HEADER =
+  /^[^\S\n]*(?:[-*•][^\S\n]+)?(?:the\s+)?(?:final\s+|correct\s+)*(answer|conclusion|detailed\s+explanation)[^\S\n]*:/gim;
+
+interface FoundHeader {
+  start: number;
+  end: number;
+  kind: Header;
+}
+
+/** Units of `text` in order; together with the white space between them they are the whole text. */
+export function segment(text: string): Unit[] {
+  const units: Unit[] = [];
+  let at = 0;
+  const headers = findHeaders(text);
+  headers.forEach((header, i) => {
+    addSentences(text, at, header.start, units);
+    const lineEnd = endOfLine(text, header.end);
+    const next = headers[i + 1]?.start ?? text.length;
+    at = header.kind === 'explanation' ? header.end : Math.min(lineEnd, next);
+    const bare = /^[\s*:.'"]*$/.test(text.slice(header.end, Math.min(lineEnd, next)));
+    pushTrimmed(text, header.start, at, units, { header: header.kind, bare });
+  });
+  addSentences(text, at, text.length, units);
+  return units;
+}
+
+function findHeaders(text: string): FoundHeader[] {
+  const found: FoundHeader[] = [];
+  for (const form of [MARKED_HEADER, PLAIN_HEADER]) {
+    for (const match of text.matchAll(form)) {
+      const word = (match[1] ?? match[2] ?? '').toLowerCase();
+      const kind = word === 'answer' || word === 'conclusion' ? word : 'explanation';
+      const lead = /^\s*/.exec(match[0])?.[0].length ?? 0;
+      found.push({ start: match.index + lead, end: match.index + match[0].length, kind });
+    }
+  }
+  found.sort((a, b) => a.start - b.start);
+  return found.filter((header, i) => i === 0 || header.start >= (found[i - 1] as FoundHeader).end);
+}
+
+function endOfLine(text: string, from: number): number {
+  const newline = text.indexOf('\n', from);
+  return newline < 0 ? text.length : newline;
+}
+
+/** Bullets, numbers and single letters that open a list item; the sentence that follows owns them. */
+const MARKER = /^(?:[-*•+>]|\(?\d{1,3}[.)]|\(?[A-Za-z][.)]|(?:#{1,6}|step\s+\d+\s*:))[^\S\n]+/i;
+
+function addSentences(text: string, from: number, to: number, units: Unit[]): void {
+  let start = from;
+  let at = from;
+  while (at < to) {
+    if (at === start) {
+      at = skipMarkers(text, skipSpace(text, at, to), to);
+      if (at >= to) break;
+    }
+    if (text[at] === '\n' ? endsAtNewline(text, at, to) : endsAfter(text, at, to, start)) {
+      const end = text[at] === '\n' ? at : at + 1 + closing(text, at + 1, to);
+      pushTrimmed(text, start, end, units);
+      start = end;
+      at = end;
+    } else at++;
+  }
+  pushTrimmed(text, start, to, units);
+}
+
+function skipSpace(text: string, from: number, to: number): number {
+  let at = from;
+  while (at < to && /\s/.test(text[at] as string)) at++;
+  return at;
+}
+
+function skipMarkers(text: string, from: number, to: number): number {
+  let at = from;
+  for (
+    let marker = MARKER.exec(text.slice(at, at + 24));
+    marker;
+    marker = MARKER.exec(text.slice(at, at + 24))
+  ) {
+    if (at + marker[0].length > to) return to;
+    at += marker[0].length;
+  }
+  return at;
+}
+
+/** Closing quotes, brackets and emphasis that belong to the sentence before them. */
+function closing(text: string, from: number, to: number): number {
+  return /^[.!?…]*["'”’)\]*_]*/.exec(text.slice(from, Math.min(to, from + 12)))?.[0].length ?? 0;
+}
+
+/**
+ * A newline ends a unit unless the sentence plainly runs on: no end mark before it, and lower case after it, as in
+ * text that was wrapped to a width.
+ */
+function endsAtNewline(text: string, at: number, to: number): boolean {
+  const after = text.slice(at + 1, Math.min(to, at + 200));
+  if (/^[^\S\n]*(?:\n|$)/.test(after)) return true;
+  const before = text.slice(Math.max(0, at - 4), at).trimEnd();
+  return /[.!?…:;*"”)]$/.test(before) || !/^[^\S\n]*\p{Ll}/u.test(after) || MARKER.test(after.trimStart());
+}
+
+const ABBREVIATION =
+  /(?:^|[\s(["'])(?:e\.g|i\.e|etc|vs|cf|mr|mrs|ms|dr|prof|st|no|nos|fig|figs|approx|a\.m|p\.m|u\.s|al|resp|ca|jr|sr|sec|min|max|vol|pp?)\.$/i;
+/** Whether the character at `at` ends a sentence: an end mark, then white space, then what can open a sentence. */
+function endsAfter(text: string, at: number, to: number, start: number): boolean {
+  if (!/[.!?…。！？]/.test(text[at] as string)) return false;
+  const end = at + 1 + closing(text, at + 1, to);
+  if (end >= to) return true;
+  if (/[。！？]/.test(text[at] as string)) return true;
+  if (!/\s/.test(text[end] as string)) return false;
+  if (text[at] !== '.') return true;
+  const head = text.slice(Math.max(start, at - 24), at + 1);
+  if (ABBREVIATION.test(head)) return false;
+  return !/^\s*\p{Ll}/u.test(text.slice(end, Math.min(to, end + 24)));
+}
+
+function pushTrimmed(
+  text: string,
+  from: number,
+  to: number,
+  units: Unit[],
+  extra: Pick<Unit, 'header' | 'bare'> = {},
+): void {
+  let start = from;
+  let end = to;
+  while (start < end && /\s/.test(text[start] as string)) start++;
+  while (end > start && /\s/.test(text[end - 1] as string)) end--;
+  if (end > start) units.push({ start, end, ...extra });
+}

@@ -1,0 +1,113 @@
+/**
+ * The small, regular English of the shapes world: names, places and sentences about events. Questions call an
+ * object by its colour alone ("the red object"), because its shape would give away what its touch does; captions
+ * and reasoning name both. An object keeps the name of its first colour after it has been painted.
+ */
+import {
+  BEATS,
+  type Clip,
+  type ClipEvent,
+  COLOURS,
+  type Colour,
+  type Direction,
+  type Effect,
+  LOCATIONS,
+  type ObjectState,
+  restStates,
+  type Shape,
+} from './scene.js';
+
+/** What an object does in one beat, as the questions see it. `push` is what a pushed object suffers. */
+export type Action = Direction | Effect;
+
+export const EFFECT_PRESENT: Readonly<Record<Effect, string>> = {
+  push: 'moves away',
+  vanish: 'vanishes',
+  shrink: 'shrinks',
+  grow: 'grows',
+  paint: 'changes colour',
+};
+
+export const EFFECT_PAST: Readonly<Record<Effect, string>> = {
+  push: 'moved away',
+  vanish: 'vanished',
+  shrink: 'shrank',
+  grow: 'grew',
+  paint: 'changed colour',
+};
+
+export const EFFECT_BASE: Readonly<Record<Effect, string>> = {
+  push: 'move away',
+  vanish: 'vanish',
+  shrink: 'shrink',
+  grow: 'grow',
+  paint: 'change colour',
+};
+
+/** The law of each shape, as the teacher states it. */
+export const LAW: Readonly<Record<Shape, string>> = {
+  circle: 'circles push things away',
+  star: 'stars make things vanish',
+  square: 'squares make things shrink',
+  triangle: 'triangles make things grow',
+  cross: 'crosses paint things',
+};
+
+export const NUMBERS = ['zero', 'one', 'two', 'three', 'four', 'five'] as const;
+
+/** How to name an object: by colour alone or by colour and shape. */
+export type Naming = 'colour' | 'full';
+
+export function nameOf(clip: Clip, object: number, naming: Naming): string {
+  const { colour, shape } = clip.objects[object]!;
+  return naming === 'full' ? `${colour} ${shape}` : `${colour} object`;
+}
+
+export function theObject(colour: Colour): string {
+  return `the ${colour} object`;
+}
+
+/** "a, b and c". */
+export function listOf(items: readonly string[]): string {
+  if (items.length < 2) return items.join('');
+  return `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`;
+}
+
+/** One clause in the present tense, without a full stop; a move and the touch it ends in are one clause. */
+export function clauseOf(clip: Clip, event: ClipEvent, naming: Naming = 'full'): string {
+  const subject = `the ${nameOf(clip, event.object, naming)}`;
+  if (event.kind === 'move') {
+    const touch = event.target === undefined ? '' : ` and touches the ${nameOf(clip, event.target, naming)}`;
+    return `${subject} moves ${event.direction}${touch}`;
+  }
+  if (event.kind === 'push') return `${subject} is pushed ${event.direction}`;
+  if (event.kind === 'paint') return `${subject} turns ${clip.objects[event.cause]!.colour}`;
+  return `${subject} ${EFFECT_PRESENT[event.kind]}`;
+}
+
+/** Everything about a clip that sentences need, computed once. */
+export interface ClipFacts {
+  clip: Clip;
+  states: ObjectState[][];
+  /** `actions[beat][object]`: in the order of the events; empty when the object stays still. */
+  actions: Action[][][];
+}
+
+export function factsOf(clip: Clip): ClipFacts {
+  const actions = Array.from({ length: BEATS }, () => clip.objects.map((): Action[] => []));
+  for (const event of clip.events) {
+    actions[event.beat]![event.object]!.push(event.kind === 'move' ? event.direction : event.kind);
+  }
+  return { clip, states: restStates(clip), actions };
+}
+
+/** Where an object is at the end of a beat, or undefined when it has vanished. */
+export function placeOf(facts: ClipFacts, beat: number, object: number): string | undefined {
+  const state = facts.states[beat]![object]!;
+  return state.alpha === 0 ? undefined : LOCATIONS[state.cell];
+}
+
+/** The colour an object shows at the end of a beat. */
+export function colourOf(facts: ClipFacts, beat: number, object: number): Colour {
+  return COLOURS[facts.states[beat]![object]!.colour]!;
+}

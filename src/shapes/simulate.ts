@@ -1,0 +1,227 @@
+import { Rng } from '../random.js';
+import {
+  BACKGROUNDS,
+  BEATS,
+  type Clip,
+  type ClipEvent,
+  COLOURS,
+  DIRECTIONS,
+  type Direction,
+  EFFECT_OF,
+  EFFECTS,
+  type Effect,
+  type EffectEvent,
+  type MoveEvent,
+  neighbour,
+  SHAPES,
+  type ShapeObject,
+} from './scene.js';
+
+export interface SimulateOptions {
+  /** Frames of the clip; at least 8, so that each beat has a frame after its events. Default 16. */
+  frames?: number;
+}
+
+/** What the story may still do with an object. */
+interface Actor {
+  cell: number;
+  gone: boolean;
+  painted: boolean;
+  /** Has given its colour to another object. */
+  painter: boolean;
+  touched: boolean;
+}
+
+/** One thing that may happen in a beat: a move, and for a touch its effect. */
+interface Act {
+  move: MoveEvent;
+  effect?: EffectEvent;
+}
+
+/**
+ * Invents one clip. The same id gives the same clip on every machine.
+ *
+ * Rules that keep it legible: at most one touch a beat, and at least one in the clip; an object is touched at most
+ * once; one that has vanished or changed colour takes no further part; nobody stops right in front of an object
+ * without touching it; a mover covers at least one cell.
+ *
+ * @param id seed and name in one, for example `train-0001` behind a data seed.
+ */
+export function simulateClip(id: string, options: SimulateOptions = {}): Clip {
+  const frames = options.frames ?? 16;
+  if (!Number.isInteger(frames) || frames < 8) {
+    throw new RangeError(`shapes clip ${id}: ${frames} frames, expected a whole number of at least 8`);
+  }
+  const rng = new Rng(`shapes/${id}`);
+  const background = rng.pick(BACKGROUNDS);
+  // The first effect is fixed before the layout is, so that all five are equally frequent.
+  const wanted = rng.pick(EFFECTS);
+  for (;;) {
+    const objects = placeObjects(rng, wanted);
+    const events = tellStory(rng, objects, wanted);
+    if (events !== undefined) return { id, frames, background, objects, events };
+  }
+}
+
+function placeObjects(rng: Rng, wanted: Effect): ShapeObject[] {
+  const roll = rng.float();
+  const count = roll < 0.15 ? 2 : roll < 0.6 ? 3 : 4;
+  const colours = rng.shuffle([...COLOURS]);
+  const cells = rng.shuffle([0, 1, 2, 3, 4, 5, 6, 7, 8]);
+  const first = SHAPES.find((shape) => EFFECT_OF[shape] === wanted);
+  return Array.from({ length: count }, (_, i) => ({
+    colour: colours[i]!,
+    shape: i === 0 ? first! : rng.pick(SHAPES),
+    cell: cells[i]!,
+    offset: [rng.int(9) / 4 - 1, rng.int(9) / 4 - 1] as [number, number],
+    phase: rng.int(64) / 10,
+  }));
+}
+
+/** Events of beats 1 to 3, or undefined when this layout does not allow the wanted first touch. */
+function tellStory(rng: Rng, objects: readonly ShapeObject[], wanted: Effect): ClipEvent[] | undefined {
+  const actors: Actor[] = objects.map(({ cell }) => ({
+    cell,
+    gone: false,
+    painted: false,
+    painter: false,
+    touched: false,
+  }));
+  const events: ClipEvent[] = [];
+  const touchBeat = 1 + rng.int(BEATS - 1);
+  for (let beat = 1; beat < BEATS; beat++) {
+    const acts: Act[] = [];
+    const touches = possibleTouches(objects, actors, beat);
+    const roll = rng.float();
+    if (beat === touchBeat) {
+      const fitting = touches.filter((act) => act.effect?.kind === wanted);
+      if (fitting.length === 0) return undefined;
+      acts.push(rng.pick(fitting));
+    } else if (roll < 0.55 && touches.length > 0) {
+      acts.push(pickByEffect(rng, touches));
+    } else if (roll < 0.9) {
+      const moves = possibleMoves(actors, beat, []);
+      if (moves.length > 0) acts.push(rng.pick(moves));
+    }
+    if (rng.float() < 0.45 && acts.length > 0) {
+      const bystanders = possibleMoves(actors, beat, acts);
+      if (bystanders.length > 0) acts.push(rng.pick(bystanders));
+    }
+    for (const act of acts) perform(actors, events, act);
+  }
+  return events;
+}
+
+/** Uniform over the effects that are possible, then over their acts. */
+function pickByEffect(rng: Rng, touches: readonly Act[]): Act {
+  const kinds = EFFECTS.filter((kind) => touches.some((act) => act.effect?.kind === kind));
+  const kind = rng.pick(kinds);
+  return rng.pick(touches.filter((act) => act.effect?.kind === kind));
+}
+
+function perform(actors: Actor[], events: ClipEvent[], { move, effect }: Act): void {
+  events.push(move);
+  (actors[move.object] as Actor).cell = move.to;
+  if (effect === undefined) return;
+  events.push(effect);
+  const target = actors[effect.object] as Actor;
+  target.touched = true;
+  if (effect.kind === 'push') target.cell = effect.to as number;
+  if (effect.kind === 'vanish') target.gone = true;
+  if (effect.kind === 'paint') {
+    target.painted = true;
+    (actors[move.object] as Actor).painter = true;
+  }
+}
+
+function occupant(actors: readonly Actor[], cell: number | undefined): number | undefined {
+  if (cell === undefined) return undefined;
+  const index = actors.findIndex((actor) => !actor.gone && actor.cell === cell);
+  return index < 0 ? undefined : index;
+}
+
+function possibleTouches(objects: readonly ShapeObject[], actors: readonly Actor[], beat: number): Act[] {
+  const acts: Act[] = [];
+  for (let object = 0; object < actors.length; object++) {
+    const actor = actors[object] as Actor;
+    if (actor.gone || actor.painted) continue;
+    const kind = EFFECT_OF[(objects[object] as ShapeObject).shape];
+    for (const direction of DIRECTIONS) {
+      const act = touchIn(actors, beat, object, direction, kind);
+      if (act !== undefined) acts.push(act);
+    }
+  }
+  return acts;
+}
+
+/**
+ * A push starts beside its target and moves both by one cell; every other touch starts two cells away, so that
+ * the mover is seen to travel.
+ */
+function touchIn(
+  actors: readonly Actor[],
+  beat: number,
+  object: number,
+  direction: Direction,
+  kind: Effect,
+): Act | undefined {
+  const from = (actors[object] as Actor).cell;
+  const next = neighbour(from, direction);
+  const far = next === undefined ? undefined : neighbour(next, direction);
+  if (next === undefined || far === undefined) return undefined;
+  const target = occupant(actors, kind === 'push' ? next : far);
+  const mustBeFree = kind === 'push' ? far : next;
+  if (target === undefined || occupant(actors, mustBeFree) !== undefined) return undefined;
+  const hit = actors[target] as Actor;
+  if (hit.touched || hit.painted) return undefined;
+  // Else the colour that an object is named by would be shown by another one alone.
+  if (kind === 'paint' && hit.painter) return undefined;
+  const move: MoveEvent = { kind: 'move', beat, object, direction, from, to: next, target };
+  const effect: EffectEvent = { kind, beat, object: target, cause: object };
+  if (kind === 'push') Object.assign(effect, { direction, from: next, to: far });
+  return { move, effect };
+}
+
+/** Moves of one or two cells that touch nobody and cross no cell that `acts` use in the same beat. */
+function possibleMoves(actors: readonly Actor[], beat: number, acts: readonly Act[]): Act[] {
+  const taken = new Set<number>();
+  const busy = new Set<number>();
+  for (const { move, effect } of acts) {
+    busy.add(move.object);
+    for (const cell of path(move.from, move.to, move.direction)) taken.add(cell);
+    // Nobody may arrive in front of a mover either: that would look like a touch.
+    const ahead = neighbour(move.to, move.direction);
+    if (ahead !== undefined) taken.add(ahead);
+    if (effect === undefined) continue;
+    busy.add(effect.object);
+    if (effect.to !== undefined) taken.add(effect.to);
+  }
+  const isFree = (cell: number | undefined) =>
+    cell === undefined || (occupant(actors, cell) === undefined && !taken.has(cell));
+  const moves: Act[] = [];
+  actors.forEach((actor, object) => {
+    if (actor.gone || actor.painted || busy.has(object)) return;
+    for (const direction of DIRECTIONS) {
+      let to: number | undefined = actor.cell;
+      for (let steps = 1; steps <= 2; steps++) {
+        to = neighbour(to, direction);
+        if (to === undefined || !isFree(to)) break;
+        // The cell ahead must be empty too, else it would look like a touch.
+        if (!isFree(neighbour(to, direction))) continue;
+        moves.push({ move: { kind: 'move', beat, object, direction, from: actor.cell, to } });
+      }
+    }
+  });
+  return moves;
+}
+
+function path(from: number, to: number, direction: Direction): number[] {
+  const cells = [from];
+  for (let cell = from; cell !== to; ) {
+    const next = neighbour(cell, direction);
+    if (next === undefined) throw new RangeError(`no way ${direction} from cell ${from} to cell ${to}`);
+    cells.push(next);
+    cell = next;
+  }
+  return cells;
+}

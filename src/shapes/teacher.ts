@@ -1,0 +1,181 @@
+/**
+ * The built-in teacher's knowledge: it is shown frames and a question, recognises the clip by its pixels, and
+ * reasons from what happened in it. It is wrong about a fixed share of the questions, as a real model is: then it
+ * defends another option, with at least one step that the frames do not show.
+ */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DataError, messageOf } from '../errors.js';
+import { Rng } from '../random.js';
+import type { PosedQuestion } from './candidate.js';
+import { describeChange } from './captions.js';
+import { type EventsLine, SPLITS } from './dataset.js';
+import { FrameIndex } from './frameIndex.js';
+import { factsOf, listOf, nameOf, placeOf } from './language.js';
+import { lookUp } from './questions.js';
+import { reasoningSteps } from './reasoning.js';
+import { beatOfFrame } from './render.js';
+import { BEATS, type Clip, COLOURS } from './scene.js';
+import { composeAnswer } from './teacherText.js';
+
+export interface TeacherOptions {
+  /** Folder written by makeShapes. */
+  dataset: string;
+  /** Decides which questions it is wrong about, and its wording. Default 0. */
+  seed?: number | string;
+  /** Share of the questions of each split it answers wrongly, 0 to 1. Default 0.325. */
+  errorRate?: number;
+}
+
+export interface TeacherReply {
+  text: string;
+  /** 0-based index of the option it chose. */
+  chosen: number;
+  /** Whether that is right; undefined for a question that is not of this world, where it guesses. */
+  correct: boolean | undefined;
+}
+
+export class ShapesTeacher {
+  private constructor(
+    private readonly index: FrameIndex,
+    private readonly mistaken: ReadonlySet<string>,
+    private readonly known: ReadonlySet<string>,
+    private readonly seed: number | string,
+    private readonly errorRate: number,
+  ) {}
+
+  /** @throws DataError when the folder does not hold a complete shapes dataset. */
+  static async open(options: TeacherOptions): Promise<ShapesTeacher> {
+    const { dataset, seed = 0, errorRate = 0.325 } = options;
+    if (!(errorRate >= 0 && errorRate <= 1)) throw new RangeError(`error rate ${errorRate}, expected 0 to 1`);
+    const { size, clips, questions } = await readDataset(dataset);
+    const mistaken = new Set<string>();
+    for (const split of questions) for (const key of someOf(split, errorRate, seed)) mistaken.add(key);
+    return new ShapesTeacher(
+      new FrameIndex(clips, size),
+      mistaken,
+      new Set(questions.flat()),
+      seed,
+      errorRate,
+    );
+  }
+
+  /**
+   * Reasons about one question.
+   *
+   * @param images encoded frames in the order of time.
+   * @throws Error (one line) when the images show no clip of the dataset.
+   */
+  async answer(
+    images: readonly Uint8Array[],
+    question: string,
+    options: readonly string[],
+  ): Promise<TeacherReply> {
+    const { clip, frames } = await this.index.recognise(images);
+    const asked = bare(question);
+    const offered = options.map(bare);
+    const rng = new Rng(`teacher/${this.seed}/${clip.id}/${asked}`);
+    const posed = lookUp(factsOf(clip), asked);
+    if (posed === undefined || !offered.includes(posed.right)) return guess(clip, frames, offered, rng);
+    const correct = !this.isMistaken(clip, asked);
+    const claim = correct ? posed.right : temptation(clip, posed, offered, rng);
+    const facts = factsOf(clip);
+    const steps = reasoningSteps(facts, posed, offered, claim, { frameOf: frameNumbers(clip, frames), rng });
+    const chosen = offered.indexOf(claim);
+    return { text: composeAnswer(steps, offered, chosen, rng), chosen, correct: claim === posed.right };
+  }
+
+  private isMistaken(clip: Clip, question: string): boolean {
+    const key = keyOf(clip.id, question);
+    return this.known.has(key) ? this.mistaken.has(key) : fraction(`${this.seed}/${key}`) < this.errorRate;
+  }
+}
+
+/** The first frame, counted from 1, that shows the end of a beat; the last one if none does. */
+function frameNumbers(clip: Clip, frames: readonly number[]): (beat: number) => number {
+  const beats = frames.map((frame) => beatOfFrame(clip.frames, frame));
+  return (beat) => {
+    const first = beats.findIndex((shown) => shown >= beat);
+    return first < 0 ? frames.length : first + 1;
+  };
+}
+
+/** A wrong option to believe in: one that names an object of the clip when there is such. */
+function temptation(clip: Clip, posed: PosedQuestion, options: readonly string[], rng: Rng): string {
+  const wrong = options.filter((option) => option !== posed.right);
+  const plausible = wrong.filter((option) => {
+    const colour = COLOURS.find((c) => option.split(' ').includes(c));
+    return colour === undefined || clip.objects.some((object) => object.colour === colour);
+  });
+  return rng.pick(plausible.length > 0 && rng.float() < 0.7 ? plausible : wrong);
+}
+
+/** For a question it does not understand: it says what it sees and picks an option. */
+function guess(clip: Clip, frames: readonly number[], options: readonly string[], rng: Rng): TeacherReply {
+  const facts = factsOf(clip);
+  const frameOf = frameNumbers(clip, frames);
+  const chosen = rng.int(options.length);
+  const standing = clip.objects.map(
+    (_, i) => `the ${nameOf(clip, i, 'full')} is at the ${placeOf(facts, 0, i)}`,
+  );
+  const steps = [`At the start, ${listOf(standing)}.`];
+  for (let beat = 1; beat < BEATS; beat++) {
+    if (!clip.events.some((event) => event.beat === beat)) continue;
+    const change = describeChange(facts, beat, 'full').replace(/\. /g, ', ');
+    steps.push(`From frame ${frameOf(beat - 1)} to frame ${frameOf(beat)}, ${change}`);
+  }
+  return { text: composeAnswer(steps, options, chosen, rng), chosen, correct: undefined };
+}
+
+/** Without the final mark that prompts add to questions and options. */
+function bare(text: string): string {
+  return text
+    .trim()
+    .replace(/[?.]+$/, '')
+    .trim();
+}
+
+function keyOf(video: string, question: string): string {
+  return `${video}\n${question}`;
+}
+
+/** Exactly the given share of the keys, the ones with the smallest hashes. */
+function someOf(keys: readonly string[], share: number, seed: number | string): string[] {
+  const ranked = keys
+    .map((key) => ({ key, rank: fraction(`${seed}/${key}`) }))
+    .sort((a, b) => a.rank - b.rank);
+  return ranked.slice(0, Math.round(share * keys.length)).map(({ key }) => key);
+}
+
+/** A number in [0, 1) that depends on the text alone. */
+function fraction(text: string): number {
+  return createHash('sha1').update(text).digest().readUInt32BE(0) / 2 ** 32;
+}
+
+/** The clips of a dataset, and the keys of its questions split by split. */
+async function readDataset(folder: string): Promise<{ size: number; clips: Clip[]; questions: string[][] }> {
+  try {
+    const { settings } = JSON.parse(await readFile(join(folder, 'shapes.json'), 'utf8'));
+    const lines = (await readFile(join(folder, 'events.jsonl'), 'utf8')).split('\n').filter(Boolean);
+    const clips = lines.map((line) => (JSON.parse(line) as EventsLine).clip);
+    const questions: string[][] = [];
+    for (const split of SPLITS) {
+      const rows = (await readFile(join(folder, `${split}.csv`), 'utf8'))
+        .split('\n')
+        .slice(1)
+        .filter(Boolean);
+      questions.push(
+        rows.map((row) => {
+          const fields = row.split(',');
+          return keyOf(fields[0]!, fields[4]!);
+        }),
+      );
+    }
+    return { size: settings.size, clips, questions };
+  } catch (error) {
+    throw new DataError(`${folder}: not a complete shapes dataset (${messageOf(error)}); make it again`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,77 @@
+import { optionLetter, type Sample } from '../data/sample.js';
+import { DataError, UsageError } from '../errors.js';
+
+/**
+ * The prompt of SeViLA's answerer, the closest public ancestor (mc_video_vqa_datasets.py:85-100); the paper does not
+ * print its own. `{options}` becomes `Option A: <a0> Option B: <a1> ...`.
+ */
+export const DEFAULT_QA_TEMPLATE =
+  'Question: {question} {options} Considering the information presented in the frame, select the correct answer from the options.';
+
+const PLACEHOLDER = /\{(\w*)\}/g;
+
+/**
+ * Checks a template once, before a run.
+ *
+ * @throws UsageError when it lacks {question} or {options}, or has another placeholder.
+ */
+export function checkTemplate(template: string): void {
+  const names = [...template.matchAll(PLACEHOLDER)].map((match) => match[1]);
+  for (const name of names) {
+    if (name !== 'question' && name !== 'options') {
+      throw new UsageError(
+        `prompt template: unknown placeholder {${name}}; known are {question} and {options}`,
+      );
+    }
+  }
+  for (const name of ['question', 'options']) {
+    if (!names.includes(name)) throw new UsageError(`prompt template: {${name}} is missing`);
+  }
+}
+
+/** The encoder's text for a multiple-choice question; question and options as the sample has them. */
+export function qaPrompt(
+  sample: Pick<Sample, 'question' | 'options'>,
+  template: string = DEFAULT_QA_TEMPLATE,
+): string {
+  checkTemplate(template);
+  const options = sample.options.map((text, i) => `Option ${optionLetter(i)}: ${text}`).join(' ');
+  const values: Record<string, string> = { question: sample.question, options };
+  // One pass with a function: a question may itself contain "{options}" or "$&".
+  return template.replace(PLACEHOLDER, (_, name: string) => values[name]!);
+}
+
+/**
+ * The decoder's answer target, `Option C`.
+ *
+ * @throws DataError when the sample has no answer or one out of range.
+ */
+export function qaTarget(sample: Pick<Sample, 'id' | 'options' | 'answer'>): string {
+  const { answer, options } = sample;
+  if (answer === undefined) {
+    throw new DataError(`sample ${sample.id}: has no answer, so it cannot be trained on or scored`);
+  }
+  if (!Number.isInteger(answer) || answer < 0 || answer >= options.length) {
+    throw new DataError(
+      `sample ${sample.id}: answer ${answer} is out of range, expected 0 to ${options.length - 1}`,
+    );
+  }
+  return `Option ${optionLetter(answer)}`;
+}
+
+/** The decoder's reasoning target; empty when the sample has none. */
+export function reasoningTarget(sample: Pick<Sample, 'reasoning'>): string {
+  return sample.reasoning?.trim() ?? '';
+}
+
+/** The single-task target of the paper's STL ablation: the reasoning, then the answer (section 3.3). */
+export function stlTarget(sample: Pick<Sample, 'id' | 'options' | 'answer' | 'reasoning'>): string {
+  const reasoning = reasoningTarget(sample);
+  const answer = qaTarget(sample);
+  return reasoning === '' ? answer : `${reasoning} ${answer}`;
+}
+
+/** The text before the queries of frame `i`, counted from 1: `Frame 1: `. */
+export function framePrefix(i: number): string {
+  return `Frame ${i}: `;
+}

@@ -1,0 +1,132 @@
+import { readFile, stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { DataError, messageOf } from '../errors.js';
+
+export interface TokenizerLoadOptions {
+  /** Never touch the network: a Hugging Face id must be in the cache. Also set by HF_HUB_OFFLINE=1. */
+  offline?: boolean;
+  /** Where downloaded tokenizers are kept. Default: `reasvqa/tokenizers` in the user's cache folder. */
+  cacheFolder?: string;
+  revision?: string;
+}
+
+export interface TokenizerFiles {
+  /** What the user named, for messages. */
+  origin: string;
+  tokenizer: TokenizerJson;
+  config: Record<string, unknown>;
+}
+
+/** The part of tokenizer.json that we look at. */
+export interface TokenizerJson {
+  added_tokens: { id: number; content: string; special: boolean }[];
+  model: { type: string; vocab: [string, number][]; unk_id: number };
+  pre_tokenizer: unknown;
+  decoder: unknown;
+  [key: string]: unknown;
+}
+
+const HUB_ID = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
+
+/**
+ * Finds tokenizer.json (and tokenizer_config.json beside it, if any) for a folder, a file, or a Hugging Face id.
+ *
+ * @throws DataError naming what was looked for, and what to do when offline.
+ */
+export async function findTokenizerFiles(
+  pathOrId: string,
+  options: TokenizerLoadOptions = {},
+): Promise<TokenizerFiles> {
+  const found = await stat(pathOrId).catch(() => undefined);
+  if (found) {
+    const path = found.isDirectory() ? join(pathOrId, 'tokenizer.json') : pathOrId;
+    return readLocal(path);
+  }
+  if (HUB_ID.test(pathOrId)) return readHub(pathOrId, options);
+  throw new DataError(
+    `${pathOrId}: no such file or folder; expected a tokenizer.json, a folder with one, or a Hugging Face id such as google/flan-t5-xl`,
+  );
+}
+
+async function readLocal(path: string): Promise<TokenizerFiles> {
+  const spm = /\.(model|spm)$/.test(basename(path));
+  if (spm) {
+    throw new DataError(`${path}: a SentencePiece model; give the tokenizer.json made from it instead`);
+  }
+  const tokenizer = await readJsonFile(path);
+  if (tokenizer === undefined) {
+    throw new DataError(
+      `${path}: no such file; save it with tokenizer.save_pretrained() or take it from the model's repository`,
+    );
+  }
+  const config = await readJsonFile(join(dirname(path), 'tokenizer_config.json'));
+  return { origin: path, tokenizer: checkTokenizer(path, tokenizer), config: asObject(config) };
+}
+
+async function readHub(id: string, options: TokenizerLoadOptions): Promise<TokenizerFiles> {
+  const { getModelJSON } = await import('@xenova/transformers/src/utils/hub.js');
+  const { env } = await import('@xenova/transformers/src/env.js');
+  env.remoteHost = `${(process.env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/, '')}/`;
+  const offline = options.offline ?? /^(1|true|yes|on)$/i.test(process.env.HF_HUB_OFFLINE ?? '');
+  const settings = {
+    cache_dir: options.cacheFolder ?? defaultCacheFolder(),
+    local_files_only: offline,
+    revision: options.revision ?? 'main',
+  };
+  try {
+    const tokenizer = await getModelJSON(id, 'tokenizer.json', true, settings);
+    const config = await getModelJSON(id, 'tokenizer_config.json', false, settings);
+    return { origin: id, tokenizer: checkTokenizer(id, tokenizer), config: asObject(config) };
+  } catch (error) {
+    if (error instanceof DataError) throw error;
+    const reason = messageOf(error).split('\n')[0];
+    throw new DataError(
+      offline
+        ? `${id}: its tokenizer is not in ${settings.cache_dir} and downloading is off; download it once, or give a local tokenizer.json`
+        : `${id}: its tokenizer could not be downloaded (${reason}); check the connection (HF_ENDPOINT names a mirror), or give a local tokenizer.json`,
+      { cause: error },
+    );
+  }
+}
+
+function defaultCacheFolder(): string {
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'reasvqa', 'tokenizers');
+}
+
+async function readJsonFile(path: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new DataError(`${path}: cannot be read (${messageOf(error)})`, { cause: error });
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new DataError(`${path}: not JSON (${messageOf(error).split('\n')[0]})`, { cause: error });
+  }
+}
+
+function checkTokenizer(origin: string, json: unknown): TokenizerJson {
+  const root = asObject(json);
+  const model = asObject(root.model);
+  if (model.type !== 'Unigram' || !Array.isArray(model.vocab) || model.vocab.length === 0) {
+    throw new DataError(
+      `${origin}: not a T5 tokenizer: model.type is ${JSON.stringify(model.type)}, expected "Unigram" with a vocabulary`,
+    );
+  }
+  const badPiece = model.vocab.findIndex(
+    (piece) => !Array.isArray(piece) || typeof piece[0] !== 'string' || typeof piece[1] !== 'number',
+  );
+  if (badPiece >= 0) throw new DataError(`${origin}: model.vocab[${badPiece}] must be [piece, score]`);
+  if (!Array.isArray(root.added_tokens)) throw new DataError(`${origin}: added_tokens must be a list`);
+  return root as unknown as TokenizerJson;
+}
+
+function asObject(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : {};
+}

@@ -1,0 +1,157 @@
+import { resolve } from 'node:path';
+import { DataError } from '../errors.js';
+import { brokenVideo, decodedFrames, probeVideo, type VideoTable } from './probe.js';
+import { firstComplaint, inputArgs, runTool } from './process.js';
+import { type RawFrame, type VideoSource, videoName } from './source.js';
+
+/**
+ * Pixels that are decoded in the time a further ffmpeg process takes to start: 60 to 80 ms against 600 million
+ * pixels a second of H.264 on one core. Frames with fewer between them share a process.
+ */
+const PROCESS_COST_PIXELS = 40e6;
+
+/** Frames decoded by one ffmpeg process, which starts at `keyframe` (at the start of the file when undefined). */
+interface Segment {
+  keyframe: number | undefined;
+  indices: number[];
+}
+
+/**
+ * A video file, decoded by ffmpeg. Frames are asked for by their time stamp and never by counting, so a frame that
+ * does not decode is missed and named; counting would return its neighbours instead.
+ *
+ * Far-apart frames are reached by seeking to the keyframe before each, in parallel processes; near ones share one.
+ * A seek is trusted only if the first frame after it is an intra frame at or before that keyframe. Otherwise (open
+ * GOPs, intra refresh, containers without an index) the file is decoded from its start. Either way the frames are the
+ * ones a full decode gives, bit for bit.
+ */
+export async function openVideoFile(path: string, id: string, signal?: AbortSignal): Promise<VideoSource> {
+  const table = await probeVideo(path, id, signal);
+  return {
+    times: table.times,
+    fps: table.fps,
+    read: (indices, readSignal = signal) => decodeFrames(path, id, table, indices, readSignal),
+  };
+}
+
+/**
+ * Decodes frames of a probed video at their own size.
+ *
+ * @param indices ascending, without repeats, below table.stamps.length.
+ * @throws DataError naming id, path, the frame that does not decode and how many do.
+ */
+export async function decodeFrames(
+  path: string,
+  id: string,
+  table: VideoTable,
+  indices: readonly number[],
+  signal?: AbortSignal,
+): Promise<RawFrame[]> {
+  const file = resolve(path);
+  const segments = planSegments(table, indices);
+  const parts = await Promise.all(segments.map((segment) => decodeSegment(file, table, segment, signal)));
+  if (parts.every((part) => part.frames !== undefined)) return parts.flatMap((part) => part.frames ?? []);
+
+  const wasSeeking = segments.some((segment) => segment.keyframe !== undefined);
+  const whole = wasSeeking
+    ? await decodeSegment(file, table, { keyframe: undefined, indices: [...indices] }, signal)
+    : parts.find((part) => part.frames === undefined);
+  if (whole?.frames) return whole.frames;
+  return explainMissing(file, videoName(id, path), table, indices, whole?.stderr ?? '', signal);
+}
+
+/** Splits the frames over processes so that the fewest pixels are decoded; see PROCESS_COST_PIXELS. */
+export function planSegments(table: VideoTable, indices: readonly number[]): Segment[] {
+  const farFrames = PROCESS_COST_PIXELS / (table.width * table.height);
+  const segments: Segment[] = [];
+  let next = 0;
+  let keyframe: number | undefined;
+  for (const index of indices) {
+    for (; next < table.keyframes.length && (table.keyframes[next] as number) <= index; next++) {
+      keyframe = table.keyframes[next];
+    }
+    const last = segments.at(-1);
+    const previous = last?.indices.at(-1);
+    if (last && previous !== undefined && (keyframe ?? 0) - previous <= farFrames) last.indices.push(index);
+    else segments.push({ keyframe: keyframe === 0 ? undefined : keyframe, indices: [index] });
+  }
+  return segments;
+}
+
+async function decodeSegment(
+  file: string,
+  table: VideoTable,
+  segment: Segment,
+  signal: AbortSignal | undefined,
+): Promise<{ frames: RawFrame[] | undefined; stderr: string }> {
+  const { keyframe, indices } = segment;
+  const [numerator, denominator] = table.timeBase;
+  const wanted = indices.map((index) => `eq(${table.stamp},${table.stamps[index]})`).join('+');
+  let select = wanted;
+  const seek: string[] = [];
+  if (keyframe !== undefined) {
+    const seconds = ((table.stamps[indices[0] as number] as number) * numerator) / denominator;
+    const microseconds = Math.ceil(seconds * 1e6);
+    seek.push('-seek_timestamp', '1', '-noaccurate_seek', '-ss', `${microseconds}us`);
+    // Variable 0 remembers whether the seek landed on an intra frame early enough; if not, nothing is selected.
+    const landed = `st(0,if(eq(n,0),eq(pict_type,I)*lte(pts,${table.stamps[keyframe]}),ld(0)))`;
+    select = `${landed};(${wanted})*ld(0)`;
+  }
+  // Output times 0, 1, 2, ... at a fixed rate keep ffmpeg from repeating or dropping frames, in every version.
+  const filter = `settb=${numerator}/${denominator},select='${select}',settb=1/25,setpts=N`;
+  const args = [
+    ...['-v', 'error', '-nostdin', '-threads', '1', '-copyts', ...seek, ...inputArgs(file)],
+    ...[
+      '-map',
+      '0:V:0',
+      '-filter_threads',
+      '1',
+      '-vf',
+      filter,
+      '-r',
+      '25',
+      '-frames:v',
+      String(indices.length),
+    ],
+    // PPM carries each frame's size, which rotation tags and mid-stream changes make unpredictable.
+    ...['-f', 'image2pipe', '-c:v', 'ppm', '-pix_fmt', 'rgb24', 'pipe:1'],
+  ];
+  const { stdout, stderr } = await runTool('ffmpeg', args, signal);
+  const frames = parsePpm(stdout);
+  return { frames: frames.length === indices.length ? frames : undefined, stderr };
+}
+
+/** Finds out which frame does not decode, by decoding everything. */
+async function explainMissing(
+  file: string,
+  name: string,
+  table: VideoTable,
+  indices: readonly number[],
+  stderr: string,
+  signal: AbortSignal | undefined,
+): Promise<never> {
+  const decoded = await decodedFrames(file, name, signal);
+  const present = new Set(decoded.rows.map((row) => row.pts));
+  const missing = indices.find((index) => !present.has(table.stamps[index]));
+  if (missing !== undefined) {
+    throw brokenVideo(name, decoded.rows.length, table.stamps.length, missing, stderr + decoded.stderr);
+  }
+  throw new DataError(`${name}: ffmpeg gave fewer frames than asked for (${firstComplaint(stderr)})`);
+}
+
+/** Splits a stream of binary PPM images (`P6\n<width> <height>\n255\n<rgb>`); an incomplete last one is left out. */
+function parsePpm(bytes: Buffer): RawFrame[] {
+  const frames: RawFrame[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const header = /^P6\s+(\d+)\s+(\d+)\s+255\s/.exec(bytes.toString('latin1', at, at + 40));
+    if (!header) break;
+    const width = Number(header[1]);
+    const height = Number(header[2]);
+    const start = at + header[0].length;
+    const end = start + width * height * 3;
+    if (end > bytes.length) break;
+    frames.push({ width, height, data: bytes.subarray(start, end) });
+    at = end;
+  }
+  return frames;
+}

@@ -1,0 +1,129 @@
+import { stat } from 'node:fs/promises';
+import { extname } from 'node:path';
+import { DataError, UsageError } from '../errors.js';
+import type { Rng } from '../random.js';
+import { openVideoFile } from './decode.js';
+import { openAnimation, openImageFolder } from './images.js';
+import { resizeFrame } from './resize.js';
+import { clipRange, sampleFrames } from './sample.js';
+import { type RawFrame, type VideoSource, videoName } from './source.js';
+
+/** Frames of one clip in time order. */
+export interface Frames {
+  /** 8-bit RGB, (n, height, width, 3). */
+  data: Uint8Array;
+  n: number;
+  height: number;
+  width: number;
+  /** Index of each frame in the video; repeats when the video has fewer frames than asked for. */
+  indices: number[];
+  /** Seconds since the video's first frame. */
+  timestamps: number[];
+}
+
+export interface FrameRequest {
+  /** Video file, GIF, WebP, or a folder of images. */
+  path: string;
+  /** Who asks: the sample or video id, for messages. */
+  id: string;
+  /** Frames to return, at least 1. */
+  count: number;
+  /** Middle of each interval, or a random frame of it; see sampleFrames. */
+  mode: 'uniform' | 'random';
+  /** Needed by mode 'random'. */
+  rng?: Rng;
+  /** Clip bounds in seconds; the whole video when absent. */
+  start?: number;
+  end?: number;
+  /**
+   * Size to return, not keeping the aspect; the video's own when absent. Leave it out when a training crop follows,
+   * so that the picture is resampled once.
+   */
+  size?: { width: number; height: number };
+  /** Rate of an image folder, which carries none; clips in seconds need it. */
+  fps?: number;
+  signal?: AbortSignal;
+}
+
+/** A clip may start this much after the video's end before it counts as an error (annotations round). */
+const START_TOLERANCE_SECONDS = 1;
+
+/**
+ * Reads frames of a clip from a video file, an animation or a folder of images.
+ *
+ * @throws DataError naming id and path for a video that is missing, broken or truncated, a clip outside it, or ffmpeg
+ *   not being installed. What follows from a bad video (stop, or leave the sample out) is the caller's choice.
+ */
+export async function readFrames(request: FrameRequest): Promise<Frames> {
+  const { path, id, count, mode, rng, signal } = request;
+  if (!Number.isInteger(count) || count < 1)
+    throw new UsageError(`frames: expected at least 1, got ${count}`);
+  if (mode === 'random' && !rng) throw new RangeError('readFrames: mode "random" needs a generator');
+  const name = videoName(id, path);
+  const source = await openVideo(path, id, request.fps, signal);
+  const indices = sampleFrames(
+    requestedRange(source, request, name),
+    count,
+    mode === 'random' ? rng : undefined,
+  );
+  const distinct = [...new Set(indices)].sort((a, b) => a - b);
+  const decoded = await source.read(distinct, signal);
+  const sized = await fitFrames(decoded, request, name);
+  return assemble(sized, distinct, indices, source);
+}
+
+/** Opens a video of any kind by what lies at the path. */
+export async function openVideo(
+  path: string,
+  id: string,
+  fps?: number,
+  signal?: AbortSignal,
+): Promise<VideoSource> {
+  const info = await stat(path).catch((error) => {
+    throw new DataError(`${videoName(id, path)}: no such video`, { cause: error });
+  });
+  if (info.isDirectory()) return openImageFolder(path, id, fps);
+  const extension = extname(path).toLowerCase();
+  return extension === '.gif' || extension === '.webp'
+    ? openAnimation(path, id)
+    : openVideoFile(path, id, signal);
+}
+
+function requestedRange(source: VideoSource, { start, end }: FrameRequest, name: string) {
+  if (source.fps === undefined && (start !== undefined || end !== undefined)) {
+    throw new DataError(
+      `${name}: a clip in seconds needs a frame rate, and still images have none; give fps`,
+    );
+  }
+  const duration = (source.times.at(-1) as number) + 1 / (source.fps ?? 1);
+  if (start !== undefined && start > duration + START_TOLERANCE_SECONDS) {
+    throw new DataError(
+      `${name}: the clip starts at ${start} s, but the video ends at ${duration.toFixed(2)} s; is it the right video?`,
+    );
+  }
+  return clipRange(source, start, end);
+}
+
+async function fitFrames(frames: RawFrame[], { size }: FrameRequest, name: string): Promise<RawFrame[]> {
+  if (size) return Promise.all(frames.map((frame) => resizeFrame(frame, size)));
+  const first = frames[0] as RawFrame;
+  const odd = frames.find((frame) => frame.width !== first.width || frame.height !== first.height);
+  if (odd) {
+    throw new DataError(
+      `${name}: frames differ in size (${first.width}x${first.height} and ${odd.width}x${odd.height}); ask for one size`,
+    );
+  }
+  return frames;
+}
+
+function assemble(frames: RawFrame[], distinct: number[], indices: number[], source: VideoSource): Frames {
+  const { width, height } = frames[0] as RawFrame;
+  const size = width * height * 3;
+  const data = new Uint8Array(indices.length * size);
+  const position = new Map(distinct.map((index, i) => [index, i]));
+  indices.forEach((index, i) => {
+    data.set((frames[position.get(index) as number] as RawFrame).data, i * size);
+  });
+  const timestamps = indices.map((index) => source.times[index] as number);
+  return { data, n: indices.length, height, width, indices, timestamps };
+}

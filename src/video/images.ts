@@ -1,0 +1,142 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+import sharp from 'sharp';
+import { DataError, messageOf } from '../errors.js';
+import { type RawFrame, type VideoSource, videoName } from './source.js';
+
+const IMAGE_EXTENSIONS = new Set(['.png', '.jpg', '.jpeg', '.webp', '.bmp', '.tif', '.tiff', '.avif']);
+
+/** Pixels of an animation decoded at once; longer ones are read in pieces. */
+const MAX_PIXELS_AT_ONCE = 2 ** 26;
+
+/** Whether a file name looks like one frame of an image folder. */
+export function isImageName(name: string): boolean {
+  return IMAGE_EXTENSIONS.has(extname(name).toLowerCase());
+}
+
+/** The image files of a folder in natural order: frame2 before frame10. */
+export function sortFrameNames(names: readonly string[]): string[] {
+  const collator = new Intl.Collator('en', { numeric: true });
+  return names.filter(isImageName).sort((a, b) => collator.compare(a, b) || (a < b ? -1 : 1));
+}
+
+/**
+ * A folder of images as a video, one image a frame, in natural order of the names.
+ *
+ * @param fps frames a second at which the images were taken, when known; clips in seconds need it.
+ * @throws DataError when the folder holds no image.
+ */
+export async function openImageFolder(path: string, id: string, fps?: number): Promise<VideoSource> {
+  const names = sortFrameNames(await readdir(path));
+  if (names.length === 0) {
+    throw new DataError(`${videoName(id, path)}: no images in the folder; expected png, jpg or webp frames`);
+  }
+  const rate = fps ?? 1;
+  return {
+    fps,
+    times: Float64Array.from(names, (_, i) => i / rate),
+    read: (indices, signal) =>
+      Promise.all(
+        indices.map(async (index) => {
+          signal?.throwIfAborted();
+          const file = join(path, names[index] as string);
+          const [frame] = await decodeImage(await readFile(file), videoName(id, file), {});
+          return frame as RawFrame;
+        }),
+      ),
+  };
+}
+
+/**
+ * An animated GIF or WebP as a video. Frames are full pictures (what a viewer sees), times come from the delays.
+ *
+ * @throws DataError when the file is not an image or is cut short.
+ */
+export async function openAnimation(path: string, id: string): Promise<VideoSource> {
+  const name = videoName(id, path);
+  const bytes = await readFile(path);
+  const { pages, width, pageHeight, delay } = await describe(bytes, name);
+  const times = new Float64Array(pages);
+  for (let i = 1; i < pages; i++) times[i] = (times[i - 1] as number) + (delay[i - 1] as number) / 1000;
+  const duration = (times[pages - 1] as number) + (delay[pages - 1] as number) / 1000;
+  const perRead = Math.max(1, Math.floor(MAX_PIXELS_AT_ONCE / (width * pageHeight)));
+  return {
+    fps: duration > 0 ? pages / duration : undefined,
+    times,
+    read: async (indices, signal) => {
+      const frames: RawFrame[] = [];
+      for (let i = 0; i < indices.length; ) {
+        signal?.throwIfAborted();
+        const first = indices[i] as number;
+        const group = indices.slice(i).filter((index) => index < first + perRead);
+        const count = (group.at(-1) as number) - first + 1;
+        const run = await decodeImage(bytes, name, { page: first, pages: count });
+        if (run.length !== count) {
+          throw new DataError(
+            `${name}: broken animation: ${run.length} of frames ${first} to ${first + count - 1} decode`,
+          );
+        }
+        // Copies, so that one kept frame does not keep the whole run in memory.
+        for (const index of group) {
+          const frame = run[index - first] as RawFrame;
+          frames.push({ ...frame, data: frame.data.slice() });
+        }
+        i += group.length;
+      }
+      return frames;
+    },
+  };
+}
+
+async function describe(bytes: Buffer, name: string) {
+  const metadata = await sharp(bytes)
+    .metadata()
+    .catch((error) => {
+      throw new DataError(`${name}: cannot be read as an image (${oneLine(error)})`, { cause: error });
+    });
+  const { width, height, pages = 1 } = metadata;
+  // Viewers show frames without a delay for 100 ms.
+  const delay = Array.from({ length: pages }, (_, i) => metadata.delay?.[i] || 100);
+  return { pages, width, pageHeight: metadata.pageHeight ?? height, delay };
+}
+
+/** Decodes an image, or a run of an animation's pages, to 8-bit RGB; transparency becomes black. */
+async function decodeImage(
+  bytes: Buffer,
+  name: string,
+  pages: { page?: number; pages?: number },
+): Promise<RawFrame[]> {
+  try {
+    const image = sharp(bytes, { ...pages, failOn: 'warning' });
+    const { data, info } = await image
+      .autoOrient()
+      .toColourspace('srgb')
+      .flatten({ background: '#000' })
+      .raw({ depth: 'uchar' })
+      .toBuffer({ resolveWithObject: true });
+    const height = info.pageHeight ?? info.height;
+    const rgb = info.channels === 3 ? data : expandGrey(data, info.channels);
+    const count = info.height / height;
+    const size = info.width * height * 3;
+    return Array.from({ length: count }, (_, i) => ({
+      width: info.width,
+      height,
+      data: rgb.subarray(i * size, (i + 1) * size),
+    }));
+  } catch (error) {
+    throw new DataError(`${name}: image cannot be decoded, it may be truncated (${oneLine(error)})`, {
+      cause: error,
+    });
+  }
+}
+
+function expandGrey(data: Buffer, channels: number): Buffer {
+  const pixels = data.length / channels;
+  const rgb = Buffer.alloc(pixels * 3);
+  for (let i = 0; i < pixels; i++) rgb.fill(data[i * channels] as number, i * 3, i * 3 + 3);
+  return rgb;
+}
+
+function oneLine(error: unknown): string {
+  return messageOf(error).trim().split('\n')[0] ?? '';
+}

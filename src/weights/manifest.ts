@@ -1,0 +1,147 @@
+import { readdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { DataError, UsageError } from '../errors.js';
+import { type Blip2Config, readJson } from './config.js';
+import { type FetchOptions, fetchFile, hubUrl } from './fetch.js';
+import { quote } from './header.js';
+
+const scalars = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
+
+const manifestSchema = z.strictObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/),
+  description: z.string(),
+  /** Hugging Face repository, owner/name. */
+  repository: z.string().regex(/^[\w.-]+\/[\w.-]+$/),
+  revision: z.string(),
+  licence: z.string(),
+  source: z.string(),
+  files: z
+    .array(
+      z.strictObject({
+        path: z.string().regex(/^[\w][\w.-]*$/),
+        /** An index: the shards it names belong to the checkpoint too. */
+        shards: z.boolean().optional(),
+        bytes: z.number().int().positive().optional(),
+        sha256: z
+          .string()
+          .regex(/^[0-9a-f]{64}$/)
+          .optional(),
+      }),
+    )
+    .min(1),
+  approximateBytes: z.number().int().positive(),
+  parameters: z.number().int().positive().optional(),
+  /** What its config.json must say, so that another model under the same name is noticed. */
+  expect: z
+    .strictObject({
+      num_query_tokens: z.number().optional(),
+      vision_config: scalars.optional(),
+      qformer_config: scalars.optional(),
+      text_config: scalars.optional(),
+    })
+    .optional(),
+});
+
+/** A public checkpoint: where it is and what it should be. */
+export type Manifest = z.output<typeof manifestSchema>;
+
+/** The folder of the manifests that ship with the project. */
+export const MANIFEST_FOLDER = fileURLToPath(new URL('../../weights', import.meta.url));
+
+/** Every manifest in a folder, by name. */
+export async function listManifests(folder = MANIFEST_FOLDER): Promise<Manifest[]> {
+  const files = (await readdir(folder)).filter((name) => name.endsWith('.json')).sort();
+  return Promise.all(files.map((name) => readManifest(join(folder, name))));
+}
+
+/** @throws UsageError listing the names there are. */
+export async function loadManifest(name: string, folder = MANIFEST_FOLDER): Promise<Manifest> {
+  const manifests = await listManifests(folder);
+  const found = manifests.find((manifest) => manifest.name === name);
+  if (found) return found;
+  const known = manifests.map((manifest) => manifest.name).join(', ');
+  throw new UsageError(`unknown checkpoint ${quote(name)}; known are ${known}`);
+}
+
+async function readManifest(path: string): Promise<Manifest> {
+  const result = manifestSchema.safeParse(await readJson(path));
+  if (!result.success) {
+    const issue = result.error.issues[0]!;
+    throw new DataError(`${path}: ${issue.path.join('.') || 'the file'}: ${issue.message}`);
+  }
+  if (`${result.data.name}.json` !== basename(path)) {
+    throw new DataError(`${path}: name must equal the file name, not ${quote(result.data.name)}`);
+  }
+  return result.data;
+}
+
+/** @throws DataError naming the first key in which a config differs from what the manifest promises. */
+export function checkConfig(manifest: Manifest, config: Blip2Config, origin: string): void {
+  const { num_query_tokens: queries, ...parts } = manifest.expect ?? {};
+  const expected: [string, unknown, unknown][] = [];
+  if (queries !== undefined) expected.push(['num_query_tokens', config.num_query_tokens, queries]);
+  for (const [part, values] of Object.entries(parts)) {
+    const actual = config[part] as Record<string, unknown>;
+    for (const [key, value] of Object.entries(values ?? {}))
+      expected.push([`${part}.${key}`, actual[key], value]);
+  }
+  for (const [key, actual, value] of expected) {
+    if (actual === value) continue;
+    throw new DataError(
+      `${origin}: ${key} is ${quote(actual)}, but ${manifest.name} has ${quote(value)}: this is another model`,
+    );
+  }
+}
+
+export interface FetchManifestOptions extends Omit<FetchOptions, 'expectedSize' | 'sha256' | 'onProgress'> {
+  onProgress?: (file: string, done: number, total: number | undefined) => void;
+}
+
+/**
+ * Downloads a checkpoint's files into `folder`, shards included; complete files are kept and partial ones resumed.
+ *
+ * @returns the paths, in the order of the manifest.
+ * @throws DataError as fetchFile does, or when the index names a shard outside the folder.
+ */
+export async function fetchManifest(
+  manifest: Manifest,
+  folder: string,
+  options: FetchManifestOptions = {},
+): Promise<string[]> {
+  const { onProgress, ...rest } = options;
+  const paths: string[] = [];
+  const get = async (file: { path: string; bytes?: number | undefined; sha256?: string | undefined }) => {
+    const path = join(folder, file.path);
+    await fetchFile(hubUrl(manifest.repository, manifest.revision, file.path), path, {
+      ...rest,
+      ...(file.bytes === undefined ? {} : { expectedSize: file.bytes }),
+      ...(file.sha256 === undefined ? {} : { sha256: file.sha256 }),
+      ...(onProgress ? { onProgress: (done, total) => onProgress(file.path, done, total) } : {}),
+    });
+    paths.push(path);
+    return path;
+  };
+  for (const file of manifest.files) {
+    const path = await get(file);
+    if (!file.shards) continue;
+    for (const shard of await shardsOf(path)) await get({ path: shard });
+  }
+  return paths;
+}
+
+async function shardsOf(indexPath: string): Promise<string[]> {
+  const index = z
+    .looseObject({ weight_map: z.record(z.string(), z.string()) })
+    .safeParse(await readJson(indexPath));
+  if (!index.success)
+    throw new DataError(`${indexPath}: expected {"weight_map": {"tensor": "file.safetensors"}}`);
+  const shards = [...new Set(Object.values(index.data.weight_map))].sort();
+  for (const shard of shards) {
+    if (!/^[\w][\w.-]*\.safetensors$/.test(shard)) {
+      throw new DataError(`${indexPath}: shard ${quote(shard)} is not a plain .safetensors file name`);
+    }
+  }
+  return shards;
+}

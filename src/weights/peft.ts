@@ -1,0 +1,193 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DataError, messageOf } from '../errors.js';
+import { writeFileAtomic } from '../files.js';
+import { readJson } from './config.js';
+import { formatShape, quote } from './header.js';
+import { isTarget, type LoraConfig, loraConfigJson, loraScaling, parseLoraConfig } from './loraConfig.js';
+import { SafetensorsFile, writeSafetensors } from './safetensors.js';
+import type { WritableTensor } from './safetensorsWriter.js';
+
+export {
+  isTarget,
+  type LoraConfig,
+  loraConfigJson,
+  loraScaling,
+  parseLoraConfig,
+  selectTargets,
+} from './loraConfig.js';
+
+/** One adapted Linear layer: y += scaling * B (A x). */
+export interface LoraModule {
+  /** (r, in), row-major. */
+  a: Float32Array;
+  /** (out, r), row-major. */
+  b: Float32Array;
+  r: number;
+  inFeatures: number;
+  outFeatures: number;
+  scaling: number;
+}
+
+/** The model that the adapter's paths start from: T5 alone, or the whole BLIP-2. */
+export type AdapterBase = 't5' | 'blip2';
+
+export interface Adapter {
+  config: LoraConfig;
+  base: AdapterBase;
+  /** By canonical module path, `language_model.encoder.block.0.layer.0.SelfAttention.q`. */
+  modules: Map<string, LoraModule>;
+}
+
+const CONFIG_FILE = 'adapter_config.json';
+const WEIGHTS_FILE = 'adapter_model.safetensors';
+const T5_PREFIX = 'language_model.';
+const KEY_PREFIX = 'base_model.model.';
+
+/** `<path>.lora_A.weight`, or with the adapter's name before `weight`, as older files have it. */
+const KEY = /^base_model\.model\.(.+)\.lora_(A|B)(?:\.[^.]+)?\.weight$/;
+
+/**
+ * Reads a LoRA adapter in PEFT's layout from a folder with adapter_config.json and adapter_model.safetensors.
+ * Accepts paths relative to T5 and to the whole BLIP-2 model.
+ *
+ * @throws DataError with file and tensor: unsupported options, half a pair, shapes that disagree with the rank,
+ *   modules that target_modules does not name, NaN.
+ */
+export async function readAdapter(folder: string): Promise<Adapter> {
+  const configPath = join(folder, CONFIG_FILE);
+  const config = parseLoraConfig(await readJson(configPath), configPath);
+  const file = await SafetensorsFile.open(join(folder, WEIGHTS_FILE));
+  try {
+    const pairs = pairTensors(file);
+    const base = baseOf(file.path, pairs.keys());
+    const modules = new Map<string, LoraModule>();
+    for (const [path, pair] of pairs) {
+      if (!isTarget(path, config.targetModules)) {
+        throw new DataError(
+          `${file.path}: adapts ${quote(path)}, which target_modules ${quote(config.targetModules)} of ${CONFIG_FILE} does not name`,
+        );
+      }
+      modules.set(canonicalPath(path, base), await readModule(file, path, pair, config));
+    }
+    return { config, base, modules };
+  } finally {
+    await file.close();
+  }
+}
+
+/** Tensor names of both halves, by module path as the file has it. */
+function pairTensors(file: SafetensorsFile): Map<string, { A: string; B: string }> {
+  const found = new Map<string, { A?: string; B?: string }>();
+  for (const name of file.names) {
+    const match = KEY.exec(name);
+    if (!match) {
+      throw new DataError(
+        `${file.path}: tensor ${quote(name)} is not a LoRA weight of a Linear layer; only plain LoRA is supported`,
+      );
+    }
+    const [, path, half] = match as unknown as [string, string, 'A' | 'B'];
+    const pair = found.get(path) ?? {};
+    if (pair[half] !== undefined) {
+      throw new DataError(`${file.path}: ${quote(pair[half])} and ${quote(name)} are the same weight`);
+    }
+    found.set(path, { ...pair, [half]: name });
+  }
+  if (found.size === 0) throw new DataError(`${file.path}: holds no LoRA weights`);
+  const pairs = new Map<string, { A: string; B: string }>();
+  for (const [path, { A, B }] of found) {
+    if (A === undefined || B === undefined) {
+      throw new DataError(
+        `${file.path}: ${quote(A ?? B)} has no lora_${A === undefined ? 'A' : 'B'} beside it`,
+      );
+    }
+    pairs.set(path, { A, B });
+  }
+  return pairs;
+}
+
+function baseOf(path: string, modulePaths: Iterable<string>): AdapterBase {
+  const bases = new Set<AdapterBase>();
+  for (const name of modulePaths) bases.add(/^(encoder|decoder|lm_head)(\.|$)/.test(name) ? 't5' : 'blip2');
+  if (bases.size > 1) throw new DataError(`${path}: some paths start at T5 and some at BLIP-2`);
+  return bases.has('t5') ? 't5' : 'blip2';
+}
+
+function canonicalPath(path: string, base: AdapterBase): string {
+  return base === 't5' ? T5_PREFIX + path : path;
+}
+
+async function readModule(
+  file: SafetensorsFile,
+  path: string,
+  pair: { A: string; B: string },
+  config: LoraConfig,
+): Promise<LoraModule> {
+  const { r, scaling } = loraScaling(config, path);
+  const [rankA, inFeatures] = matrixShape(file, pair.A);
+  const [outFeatures, rankB] = matrixShape(file, pair.B);
+  if (rankA !== r || rankB !== r) {
+    throw new DataError(
+      `${file.path}: ${quote(path)} has lora_A (${rankA}, ${inFeatures}) and lora_B (${outFeatures}, ${rankB}), but ${CONFIG_FILE} gives it rank ${r}`,
+    );
+  }
+  const a = await readFloats(file, pair.A);
+  const b = await readFloats(file, pair.B);
+  return { a, b, r, inFeatures, outFeatures, scaling };
+}
+
+function matrixShape(file: SafetensorsFile, name: string): [number, number] {
+  const { shape } = file.info(name);
+  if (shape.length !== 2) {
+    throw new DataError(
+      `${file.path}: tensor ${quote(name)} has shape ${formatShape(shape)}, expected a matrix`,
+    );
+  }
+  return [shape[0]!, shape[1]!];
+}
+
+async function readFloats(file: SafetensorsFile, name: string): Promise<Float32Array> {
+  const { data, dtype } = await file.read(name, { finite: true });
+  if (!(data instanceof Float32Array)) {
+    throw new DataError(`${file.path}: tensor ${quote(name)} is ${dtype}, expected F32, F16 or BF16`);
+  }
+  return data;
+}
+
+/**
+ * Writes an adapter so that PEFT loads it: adapter_model.safetensors first, then adapter_config.json, each atomically.
+ *
+ * @throws DataError when a module lies outside the base, disagrees with its rank or shape, or the folder is not
+ *   writable.
+ */
+export async function writeAdapter(folder: string, adapter: Adapter): Promise<void> {
+  await mkdir(folder, { recursive: true }).catch((error) => {
+    throw new DataError(`${folder}: cannot be created (${messageOf(error)})`, { cause: error });
+  });
+  const tensors = new Map<string, WritableTensor>();
+  for (const [canonical, module] of adapter.modules) {
+    const path = relativePath(canonical, adapter.base);
+    checkModule(`${folder}: adapter of ${quote(canonical)}`, module, path, adapter.config);
+    const { a, b, r, inFeatures, outFeatures } = module;
+    tensors.set(`${KEY_PREFIX}${path}.lora_A.weight`, { dtype: 'F32', shape: [r, inFeatures], data: a });
+    tensors.set(`${KEY_PREFIX}${path}.lora_B.weight`, { dtype: 'F32', shape: [outFeatures, r], data: b });
+  }
+  await writeSafetensors(join(folder, WEIGHTS_FILE), tensors, { format: 'pt' });
+  const json = loraConfigJson(adapter.config, adapter.base === 't5');
+  await writeFileAtomic(join(folder, CONFIG_FILE), `${JSON.stringify(json, null, 2)}\n`);
+}
+
+function relativePath(canonical: string, base: AdapterBase): string {
+  if (base === 'blip2') return canonical;
+  if (canonical.startsWith(T5_PREFIX)) return canonical.slice(T5_PREFIX.length);
+  throw new DataError(`${quote(canonical)} is not part of T5: write the adapter with base 'blip2'`);
+}
+
+/** What PEFT would refuse to load is refused here, while the weights are still in memory. */
+function checkModule(place: string, module: LoraModule, path: string, config: LoraConfig): void {
+  const { r } = loraScaling(config, path);
+  if (r !== module.r) throw new DataError(`${place}: rank ${module.r}, but the configuration gives ${r}`);
+  if (!isTarget(path, config.targetModules)) {
+    throw new DataError(`${place}: not among target_modules ${quote(config.targetModules)}`);
+  }
+}

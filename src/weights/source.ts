@@ -1,0 +1,60 @@
+import { DataError } from '../errors.js';
+import { quote } from './header.js';
+import type { LoadedTensor, ReadOptions, SafetensorsFile, TensorInfo } from './safetensors.js';
+
+/** Named tensors from wherever they lie: one file, shards, another naming scheme, several checkpoints. */
+export interface TensorSource {
+  /** What the user named, for messages. */
+  readonly path: string;
+  readonly metadata: Record<string, string>;
+  names(): string[];
+  has(name: string): boolean;
+  /** @throws DataError when there is no such tensor. */
+  info(name: string): TensorInfo;
+  /** The file that holds the tensor. */
+  fileOf(name: string): string;
+  /** @throws DataError with path and tensor. */
+  read(name: string, options?: ReadOptions): Promise<LoadedTensor>;
+  close(): Promise<void>;
+}
+
+/** One open file as a source. */
+export function fileSource(file: SafetensorsFile): TensorSource {
+  return {
+    path: file.path,
+    metadata: file.metadata,
+    names: () => file.names,
+    has: (name) => file.has(name),
+    info: (name) => file.info(name),
+    fileOf: () => file.path,
+    read: (name, options) => file.read(name, options),
+    close: () => file.close(),
+  };
+}
+
+/**
+ * Several sources as one, for checkpoints that hold a part each (LAVIS saves the Q-Former alone, the ViT and T5 come
+ * from elsewhere). A tensor in more than one is taken from the last.
+ */
+export function mergeSources(sources: readonly TensorSource[]): TensorSource {
+  const path = sources.map((source) => source.path).join(' + ');
+  const owner = new Map<string, TensorSource>();
+  for (const source of sources) for (const name of source.names()) owner.set(name, source);
+  const find = (name: string): TensorSource => {
+    const source = owner.get(name);
+    if (!source) throw new DataError(`${path}: has no tensor ${quote(name)}`);
+    return source;
+  };
+  return {
+    path,
+    metadata: Object.assign({}, ...sources.map((source) => source.metadata)),
+    names: () => [...owner.keys()],
+    has: (name) => owner.has(name),
+    info: (name) => find(name).info(name),
+    fileOf: (name) => find(name).fileOf(name),
+    read: (name, options) => find(name).read(name, options),
+    close: async () => {
+      for (const source of sources) await source.close();
+    },
+  };
+}

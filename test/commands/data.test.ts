@@ -1,0 +1,114 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { reasvqa } from './support.js';
+
+let folder: string;
+const run = (...argv: string[]) => reasvqa(argv, { cwd: folder });
+
+const HEADER = 'video,frame_count,width,height,question,answer,qid,type,a0,a1,a2,a3,a4';
+const row = (video: string, qid: number, answer: number, type = 'CW') =>
+  `${video},4,8,8,why,${answer},${qid},${type},one,two,three,four,five`;
+
+/** A folder of four small frames, the simplest video there is. */
+async function writeVideo(name: string): Promise<void> {
+  const path = join(folder, 'videos', name);
+  await mkdir(path, { recursive: true });
+  for (let i = 0; i < 4; i++)
+    await sharp({ create: { width: 8, height: 8, channels: 3, background: { r: 60 * i, g: 0, b: 0 } } })
+      .png()
+      .toFile(join(path, `${i}.png`));
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'reasvqa data '));
+  await writeVideo('v1');
+  await writeVideo('v2');
+  await writeFile(join(folder, 'train.csv'), [HEADER, row('v1', 0, 1), row('v2', 1, 4, 'TN'), ''].join('\n'));
+  await writeFile(join(folder, 'bad.csv'), [HEADER, row('v1', 0, 9), row('gone', 1, 2), ''].join('\n'));
+  await writeFile(
+    join(folder, 'recipe.yaml'),
+    'data: { dataset: nextqa, videos: videos, train: train.csv }\n',
+  );
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+describe('data check', () => {
+  it('counts what is sound', async () => {
+    const { code, stdout } = await run('data', 'check', 'recipe.yaml', '--decode');
+    expect(code).toBe(0);
+    expect(stdout).toContain('train: 2 samples of 2 videos in');
+    expect(stdout).toContain(', 0 problems');
+  });
+
+  it('lists every problem of every split, exit code 3', async () => {
+    const { code, stdout, stderr } = await run('data', 'check', 'recipe.yaml', '--set', 'data.val=bad.csv');
+    expect(code).toBe(3);
+    expect(stderr).toBe('reasvqa: 2 problems in the data\n');
+    expect(stdout).toMatch(/bad\.csv:2: answer: expected .*, got .*9/);
+    expect(stdout).toContain('gone_1: no video in');
+  });
+
+  it('finds a broken video only when it decodes', async () => {
+    await mkdir(join(folder, 'videos/v3'), { recursive: true });
+    await writeFile(join(folder, 'videos/v3/0.png'), 'not a picture');
+    await writeFile(join(folder, 'broken.csv'), [HEADER, row('v3', 0, 1), ''].join('\n'));
+    const set = ['--set', 'data.train=broken.csv'];
+    expect((await run('data', 'check', 'recipe.yaml', ...set)).code).toBe(0);
+    const { code, stdout } = await run('data', 'check', 'recipe.yaml', ...set, '--decode', '--json');
+    expect(code).toBe(3);
+    expect(JSON.parse(stdout)[0].problems).toHaveLength(1);
+    expect(JSON.parse(stdout)[0].problems[0]).toContain('v3');
+  });
+});
+
+describe('score', () => {
+  const argv = ['score', '--dataset', 'nextqa', '--annotations', 'train.csv', '--predictions', 'p.json'];
+
+  it('prints two decimals, or JSON', async () => {
+    await writeFile(
+      join(folder, 'p.json'),
+      JSON.stringify({ v1_0: { prediction: 1, answer: 1 }, v2_1: { prediction: 0, answer: 4 } }),
+    );
+    expect((await run(...argv)).stdout).toMatch(/^total +50\.00 +1 \/ 2$/m);
+    expect(JSON.parse((await run(...argv, '--json')).stdout).total).toEqual({
+      correct: 1,
+      count: 2,
+      accuracy: 50,
+    });
+    await writeFile(join(folder, 'rows.txt'), '0\n');
+    expect((await run(...argv, '--subset', 'rows.txt')).stdout).toMatch(/^total +100\.00 +1 \/ 1$/m);
+  });
+
+  it('a missing prediction is exit code 3', async () => {
+    await writeFile(join(folder, 'p.json'), '{}');
+    const { code, stdout, stderr } = await run(...argv);
+    expect({ code, stdout }).toEqual({ code: 3, stdout: '' });
+    expect(stderr).toContain('no prediction for 2 of 2');
+  });
+});
+
+describe('refine', () => {
+  it('writes reasoning without its conclusion', async () => {
+    const generated = {
+      id: 'v1_0',
+      question: 'why',
+      options: ['one', 'two'],
+      reasoning: 'A ball rolls to the left. ###Answer: B',
+      predicted: 1,
+      answer: 1,
+      correct: true,
+    };
+    await writeFile(join(folder, 'generated.jsonl'), `${JSON.stringify(generated)}\n`);
+    const { code, stdout } = await run('refine', 'generated.jsonl', '--out', 'refined.jsonl');
+    expect(code).toBe(0);
+    expect(stdout).toContain('1 of 1 samples keep reasoning, 0 have nothing left\n');
+    const written = JSON.parse(await readFile(join(folder, 'refined.jsonl'), 'utf8'));
+    expect(written).toMatchObject({ id: 'v1_0', correct: true });
+    expect(written.reasoning.trim()).toBe('A ball rolls to the left.');
+    const checked = await run('data', 'check', 'recipe.yaml', '--set', 'data.reasoning=refined.jsonl');
+    expect(checked.code).toBe(0);
+  });
+});

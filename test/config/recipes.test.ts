@@ -1,0 +1,59 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { basename, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { checkForTraining, evaluationFile } from '../../src/config/checks.js';
+import { CONFIG_KEYS } from '../../src/config/keys.js';
+import { dumpConfig, resolveConfig } from '../../src/config/load.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const bench = join(root, 'bench');
+const DATASETS = ['nextqa', 'star', 'intentqa', 'shapes'];
+const recipes = (await Promise.all(DATASETS.map((d) => readdir(join(bench, d)))))
+  .flatMap((files, i) => files.map((file) => join(DATASETS[i]!, file)))
+  .filter((file) => file.endsWith('.yaml'));
+
+/** The value a dotted name leads to. */
+function valueAt(config: object, name: string): unknown {
+  return name.split('.').reduce<unknown>((value, key) => (value as Record<string, unknown>)?.[key], config);
+}
+
+describe('recipes', () => {
+  it('cover the main result and table 5 of every dataset of the paper', () => {
+    for (const dataset of ['nextqa', 'star', 'intentqa'])
+      for (const name of ['reasvqa', 'qa', 'stl-correct', 'stl-all', 'mtl-correct', 'mtl-all'])
+        expect(recipes).toContain(join(dataset, `${name}.yaml`));
+    expect(recipes).toContain(join('shapes', 'base.yaml'));
+  });
+
+  it.each(recipes)('%s is valid, complete and short', async (file) => {
+    const resolved = await resolveConfig({ recipe: join(bench, file) });
+    const { config, sources, warnings } = resolved;
+    expect(warnings).toEqual([]);
+    expect(() => checkForTraining(config)).not.toThrow();
+    expect(evaluationFile(config)).toBeTruthy();
+    expect(config.data.dataset).toBe(file.split(/[/\\]/)[0]);
+    // Data lie in the checkout's data folder whatever folder the command runs in.
+    expect(relative(root, config.data.videos).split(/[/\\]/)[0]).toBe('data');
+    for (const { name, default: fallback } of CONFIG_KEYS)
+      if (sources[name] !== 'default' && fallback !== undefined)
+        expect(valueAt(config, name), `${name} repeats its default`).not.toEqual(fallback);
+  });
+
+  it.each(recipes)('%s says what it reproduces and how to run it', async (file) => {
+    const text = await readFile(join(bench, file), 'utf8');
+    const head = text.split('\n').filter((line) => line.startsWith('#'));
+    const name = basename(file, '.yaml');
+    const run = file.startsWith('shapes') ? 'shapes' : `${file.split(/[/\\]/)[0]}-${name}`;
+    expect(head.join('\n')).toMatch(/paper/i);
+    expect(head.join('\n')).toContain('# GPU: ');
+    expect(head.at(-1)).toBe(
+      `# Run: npx reasvqa train bench/${file.replaceAll('\\', '/')} --run runs/${run}`,
+    );
+  });
+
+  it.each(recipes)('%s survives a dump', async (file) => {
+    const { config } = await resolveConfig({ recipe: join(bench, file) });
+    expect(dumpConfig(config)).not.toContain('undefined');
+  });
+});

@@ -1,0 +1,269 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describeProblem, type Problem } from '../../../src/data/problems.js';
+import { readAnnotations } from '../../../src/data/readers/index.js';
+import { DataError, UsageError } from '../../../src/errors.js';
+import { Rng } from '../../../src/random.js';
+import { sharedPath } from '../../support/shared.js';
+
+const HEADER = 'video,frame_count,width,height,question,answer,qid,type,a0,a1,a2,a3,a4';
+const ROW = '401,369,640,480,how do they play,0,6,CH,roll,tap,strum,hit,pat';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'reasvqa-nextqa-'));
+});
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function write(text: string | Uint8Array): Promise<string> {
+  const file = join(folder, 'rows.csv');
+  await writeFile(file, text);
+  return file;
+}
+
+async function problemsOf(text: string): Promise<string[]> {
+  const file = await write(text);
+  const seen: Problem[] = [];
+  const { problems } = await readAnnotations({ dataset: 'nextqa', file, onProblem: (p) => seen.push(p) });
+  expect(seen).toEqual(problems);
+  return problems.map((problem) => describeProblem(problem).replace(`${file}:`, ''));
+}
+
+describe('NExT-QA rows', () => {
+  test('one row is one sample', async () => {
+    const { samples } = await readAnnotations({
+      dataset: 'nextqa',
+      file: await write(`${HEADER}\n${ROW}\n`),
+    });
+    expect(samples).toEqual([
+      {
+        id: '401_6',
+        dataset: 'nextqa',
+        video: '401',
+        question: 'how do they play',
+        options: ['roll', 'tap', 'strum', 'hit', 'pat'],
+        answer: 0,
+        type: 'CH',
+      },
+    ]);
+  });
+
+  test('byte order mark, CRLF, mixed line ends, blank lines, other column order, extra columns', async () => {
+    const plain = await readAnnotations({ dataset: 'nextqa', file: await write(`${HEADER}\n${ROW}\n`) });
+    const columns = HEADER.split(',').map((name, i) => [name, ROW.split(',')[i] as string] as const);
+    const shuffled = new Rng(1).shuffle([...columns, ['note', 'extra'] as const]);
+    const [names, values] = [0, 1].map((k) => shuffled.map((pair) => pair[k]).join(','));
+    for (const text of [
+      `\ufeff${HEADER}\r\n${ROW}\r\n`,
+      `${HEADER}\n${ROW}\r\n\r\n\n`,
+      `${HEADER}\n${ROW}`,
+      `${names}\n${values}\n`,
+    ]) {
+      const { samples } = await readAnnotations({ dataset: 'nextqa', file: await write(text) });
+      expect(samples).toEqual(plain.samples);
+    }
+  });
+
+  test('quotes: random texts with commas, quotes and line breaks come back as written', async () => {
+    const rng = new Rng('quotes');
+    const alphabet = ['a', ' ', ',', '"', '\n', 'é', '?', "'"];
+    const text = () => `x${Array.from({ length: 12 }, () => rng.pick(alphabet)).join('')}x`;
+    const rows = Array.from({ length: 40 }, (_, i) => ({ qid: i, texts: Array.from({ length: 6 }, text) }));
+    const quote = (value: string) => `"${value.replaceAll('"', '""')}"`;
+    const lines = rows.map(({ qid, texts }) => {
+      const [question, ...options] = texts.map(quote);
+      return `v,1,1,1,${question},${qid % 5},${qid},CW,${options.join(',')}`;
+    });
+    const { samples } = await readAnnotations({
+      dataset: 'nextqa',
+      file: await write(`${HEADER}\n${lines.join('\n')}\n`),
+    });
+    expect(samples.map((sample) => [sample.question, ...sample.options])).toEqual(
+      rows.map((row) => row.texts),
+    );
+  });
+
+  test('a quote inside an unquoted field is text', async () => {
+    const { samples } = await readAnnotations({
+      dataset: 'nextqa',
+      file: await write(`${HEADER}\n${ROW.replace('strum', 'a 5" disc')}\n`),
+    });
+    expect(samples[0]?.options[2]).toBe('a 5" disc');
+  });
+
+  test('blind splits: no answer column, or empty everywhere', async () => {
+    const noColumn = [HEADER.replace(',answer', ''), ROW.replace(',0,6,', ',6,')].join('\n');
+    for (const text of [noColumn, `${HEADER}\n${ROW.replace(',0,6,', ',,6,')}\n`]) {
+      const { samples } = await readAnnotations({ dataset: 'nextqa', file: await write(text) });
+      expect(samples).toHaveLength(1);
+      expect(Object.keys(samples[0] ?? {})).not.toContain('answer');
+    }
+  });
+});
+
+describe('what is wrong is named with its place', () => {
+  const withSecondRow = (bad: string) => `${HEADER}\n${ROW}\n${bad}\n`;
+  const cases: [string, string, string[]][] = [
+    [
+      '4 options in the row',
+      withSecondRow('9,1,1,1,q,0,1,CW,a,b,c,d'),
+      ['3: options: expected 5 answer options, got 4 (the row has 12 fields, the header 13)'],
+    ],
+    [
+      'too many fields',
+      withSecondRow('9,1,1,1,q,0,1,CW,a,b,c,d,e,f'),
+      ['3: row: expected 13 fields, got 14'],
+    ],
+    ['too few fields', withSecondRow('9,1,1'), ['3: row: expected 13 fields, got 3']],
+    [
+      'an empty option',
+      withSecondRow('9,1,1,1,q,0,1,CW,a,,c,d,e'),
+      ['3: options: expected 5 answer options, got 4 (a1 is empty)'],
+    ],
+    [
+      'answer out of range',
+      withSecondRow('9,1,1,1,q,5,1,CW,a,b,c,d,e'),
+      ['3: answer: expected an integer from 0 to 4, got "5"'],
+    ],
+    [
+      'answer a fraction',
+      withSecondRow('9,1,1,1,q,1.0,1,CW,a,b,c,d,e'),
+      ['3: answer: expected an integer from 0 to 4, got "1.0"'],
+    ],
+    [
+      'answer negative',
+      withSecondRow('9,1,1,1,q,-1,1,CW,a,b,c,d,e'),
+      ['3: answer: expected an integer from 0 to 4, got "-1"'],
+    ],
+    [
+      'answer missing in one row',
+      withSecondRow('9,1,1,1,q,,1,CW,a,b,c,d,e'),
+      ['3: answer: expected an integer from 0 to 4, got an empty field (other rows have an answer)'],
+    ],
+    [
+      'duplicate id',
+      withSecondRow(ROW),
+      ['3: qid: expected a video and qid used once, got "401_6" again (first on line 2)'],
+    ],
+    [
+      'no question',
+      withSecondRow('9,1,1,1, ,0,1,CW,a,b,c,d,e'),
+      ['3: question: expected a question, got an empty field'],
+    ],
+    [
+      'no video',
+      withSecondRow(',1,1,1,q,0,1,CW,a,b,c,d,e'),
+      ['3: video: expected a video id, got an empty field'],
+    ],
+    [
+      'unknown type',
+      withSecondRow('9,1,1,1,q,0,1,XX,a,b,c,d,e'),
+      ['3: type: expected one of CW, CH, TN, TC, TP, DC, DL, DO, got "XX"'],
+    ],
+    [
+      'missing column',
+      `${HEADER.replace('qid', 'question_no')}\n${ROW}\n`,
+      [
+        '1: qid: expected a column of this name (nextqa), got columns video,frame_count,width,height,question,answer,question_no,type,a0,a1,a2,a3,a4',
+      ],
+    ],
+    ['a column twice', `${HEADER},a4\n${ROW},x\n`, ['1: a4: expected one column of this name, got several']],
+    ['only a header', `${HEADER}\n`, ['1: rows: expected at least one question, got only the header']],
+    ['empty file', '', ['1: header: expected a line of column names, got an empty file']],
+    [
+      'several, in order, each at its line',
+      `${HEADER}\n"9",1,1,1,"two\nlines",0,1,CW,a,b,c,d,e\n9,1,1,1,q,7,2,CW,a,b,c,d,\n8,1,1,1,q,x,2,CW,a,b,c,d,e\n`,
+      [
+        '4: options: expected 5 answer options, got 4 (a4 is empty)',
+        '4: answer: expected an integer from 0 to 4, got "7"',
+        '5: answer: expected an integer from 0 to 4, got "x"',
+      ],
+    ],
+  ];
+  test.each(cases)('%s', async (_, text, expected) => {
+    expect(await problemsOf(text)).toEqual(expected);
+  });
+
+  test('a quote that is never closed', async () => {
+    const [problem] = await problemsOf(withSecondRow('"9,1,1'));
+    expect(problem).toMatch(/^\d+: quotes: expected well-formed CSV, got a quote that is never closed$/);
+  });
+
+  test('sound rows are kept beside bad ones', async () => {
+    const file = await write(`${HEADER}\n${ROW}\nbad\n${ROW.replace(',6,', ',7,')}\n`);
+    const { samples } = await readAnnotations({ dataset: 'nextqa', file, onProblem: () => undefined });
+    expect(samples.map((sample) => sample.id)).toEqual(['401_6', '401_7']);
+  });
+
+  test('without a listener the first problem throws, with the number of further ones', async () => {
+    const file = await write(`${HEADER}\nbad\nbad\nbad\n`);
+    await expect(readAnnotations({ dataset: 'nextqa', file })).rejects.toThrow(
+      new DataError(`${file}:2: row: expected 13 fields, got 1 (and 2 more problems in this file)`),
+    );
+  });
+
+  test('not UTF-8, no file, unknown dataset', async () => {
+    const file = await write(
+      Buffer.concat([Buffer.from(`${HEADER}\n${ROW}\n401,1,1,1,q`), Buffer.from([0xff, 10])]),
+    );
+    await expect(readAnnotations({ dataset: 'nextqa', file })).rejects.toThrow(
+      `${file}:3: text: expected UTF-8`,
+    );
+    const none = join(folder, 'none.csv');
+    await expect(readAnnotations({ dataset: 'nextqa', file: none })).rejects.toThrow(
+      new DataError(`${none}: no such file`),
+    );
+    await expect(readAnnotations({ dataset: 'mars' as 'nextqa', file })).rejects.toThrow(UsageError);
+  });
+});
+
+function countTypes(samples: { type: string }[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { type } of samples) counts[type] = (counts[type] ?? 0) + 1;
+  return counts;
+}
+
+const nextqaVal = sharedPath('data/nextqa/val.csv');
+describe.skipIf(!nextqaVal)('published files (need ../shared)', () => {
+  test('NExT-QA val: 4,996 questions on 570 videos', async () => {
+    const { samples } = await readAnnotations({ dataset: 'nextqa', file: nextqaVal as string });
+    expect(countTypes(samples)).toEqual({
+      CW: 1924,
+      CH: 683,
+      TN: 895,
+      TP: 54,
+      TC: 663,
+      DC: 177,
+      DL: 295,
+      DO: 305,
+    });
+    expect(new Set(samples.map((sample) => sample.video)).size).toBe(570);
+    expect(samples[0]?.id).toBe('4010069381_6');
+    expect(samples.every((sample) => sample.answer !== undefined)).toBe(true);
+  });
+
+  test('NExT-QA train: 34,132 questions in 8 files', async () => {
+    let total = 0;
+    for (const type of ['CW', 'CH', 'TN', 'TC', 'TP', 'DC', 'DL', 'DO']) {
+      const file = sharedPath(`data/nextqa/train_by_type/train_${type}.csv`) as string;
+      const { samples } = await readAnnotations({ dataset: 'nextqa', file });
+      expect(samples.every((sample) => sample.type === type)).toBe(true);
+      total += samples.length;
+    }
+    expect(total).toBe(34132);
+  });
+
+  test('IntentQA val: 2,044 questions, CRLF', async () => {
+    const file = sharedPath('data/intentqa/val.csv') as string;
+    const { samples } = await readAnnotations({ dataset: 'intentqa', file });
+    expect(countTypes(samples)).toEqual({ CW: 1185, CH: 334, TN: 505, TP: 20 });
+    expect(new Set(samples.map((sample) => sample.video)).size).toBe(524);
+    expect(samples.some((sample) => sample.options.join('').includes('\r'))).toBe(false);
+    const asNextQa = readAnnotations({ dataset: 'nextqa', file });
+    await expect(asNextQa).rejects.toThrow(`${file}:1: video: expected a column of this name (nextqa)`);
+  });
+});

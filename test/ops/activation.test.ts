@@ -1,0 +1,64 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { expect, it } from 'vitest';
+import { gatedGelu, gelu } from '../../src/ops/index.js';
+import { Rng } from '../../src/random.js';
+import { geluReference } from './reference.js';
+import { compareWithReference, normal, onEveryForm } from './support.js';
+
+const FORMS_OF_GELU = ['erf', 'tanh'] as const;
+
+onEveryForm('activation', (form) => {
+  it.each(FORMS_OF_GELU)('gelu (%s) equals float64, value and gradient', (kind) => {
+    const rng = new Rng(kind);
+    for (const shape of [[1], [3, 5], [2, 33], [200]]) {
+      const errors = compareWithReference({
+        rng,
+        inputs: { x: normal(rng, shape, 2) },
+        op: (t) => gelu(t.x!, kind),
+        reference: (t) => t.x!.map((x) => geluReference(x, kind)),
+      });
+      expect(errors.value).toBeLessThan(2e-6);
+      expect(errors.gradients.x).toBeLessThan(5e-6);
+    }
+  });
+
+  it.each(FORMS_OF_GELU)('gatedGelu (%s) equals float64, value and gradients', (kind) => {
+    const rng = new Rng(`gated ${kind}`);
+    const errors = compareWithReference({
+      rng,
+      inputs: { gate: normal(rng, [3, 37], 2), up: normal(rng, [3, 37]) },
+      op: (t) => gatedGelu(t.gate!, t.up!, kind),
+      reference: (t) => t.gate!.map((x, i) => geluReference(x, kind) * t.up![i]!),
+    });
+    expect(errors.value).toBeLessThan(2e-6);
+    for (const error of Object.values(errors.gradients)) expect(error).toBeLessThan(5e-6);
+  });
+
+  it('keeps large values, zeros and NaN as they must be', () => {
+    const x = tf.tensor1d([-100, -20, 0, 20, 100, Number.NaN, Number.POSITIVE_INFINITY]);
+    for (const kind of FORMS_OF_GELU) {
+      const y = gelu(x, kind).dataSync();
+      expect([...y.slice(0, 5)].map((v) => v + 0)).toEqual([0, 0, 0, 20, 100]);
+      expect(y[5]).toBeNaN();
+      expect(y[6]).toBe(Number.POSITIVE_INFINITY);
+    }
+  });
+
+  it.runIf(form.fused)('gelu (erf) is within 5e-7 of float64, relative, tails included', () => {
+    const n = 4001;
+    const x = Float32Array.from({ length: n }, (_, i) => (i - 2000) / 400);
+    const y = gelu(tf.tensor1d(x), 'erf').dataSync();
+    let worst = 0;
+    for (let i = 0; i < n; i++) {
+      const expected = geluReference(x[i]!, 'erf');
+      if (expected !== 0) worst = Math.max(worst, Math.abs(y[i]! / expected - 1));
+    }
+    expect(worst).toBeLessThan(5e-7);
+  });
+
+  it('names operation and shapes when shapes do not fit', () => {
+    expect(() => gatedGelu(tf.zeros([2, 3]), tf.zeros([3, 2]), 'erf')).toThrow(
+      /gatedGelu: got gate \(2, 3\), up \(3, 2\); expected gate and up of one shape/,
+    );
+  });
+});

@@ -1,0 +1,299 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { nativeDevice } from '../../src/engine/native/addon.js';
+import { hasFused, setFused } from '../../src/ops/fused.js';
+import {
+  adamwStep,
+  attention,
+  type DropoutKey,
+  dropout,
+  embedding,
+  gatedGelu,
+  gelu,
+  globalNorm,
+  layerNorm,
+  linear,
+  linearCrossEntropy,
+  rmsNorm,
+} from '../../src/ops/index.js';
+import { Rng } from '../../src/random.js';
+import {
+  COMPOSED_CPU,
+  FUSED_NATIVE,
+  gradientsOf,
+  largestError,
+  nativeMissing,
+  normal,
+  toTensor,
+  use,
+  type Values,
+} from './support.js';
+
+type Tensors = Record<string, tf.Tensor>;
+
+interface Case {
+  name: string;
+  shapes: Record<string, number[]>;
+  op: (t: Tensors) => tf.Tensor;
+}
+
+const DROP: DropoutKey = { rate: 0.1, seed: 77, step: 123, call: 4 };
+const t2 = (t: tf.Tensor | undefined): tf.Tensor2D => t as tf.Tensor2D;
+const t3 = (t: tf.Tensor | undefined): tf.Tensor3D => t as tf.Tensor3D;
+const t1 = (t: tf.Tensor | undefined): tf.Tensor1D => t as tf.Tensor1D;
+
+function linearCase(rows: number, inputs: number, outputs: number, r: number, key?: DropoutKey): Case {
+  return {
+    name: `linear ${rows} x ${inputs} x ${outputs}, r ${r}${key ? ', dropout' : ''}`,
+    shapes: {
+      x: [rows, inputs],
+      weight: [outputs, inputs],
+      bias: [outputs],
+      ...(r ? { A: [r, inputs], B: [outputs, r] } : {}),
+    },
+    op: (t) => {
+      const lora = r ? { A: t2(t.A), B: t2(t.B), scale: 0.3, dropout: key } : undefined;
+      return linear(t.x!, t2(t.weight), t1(t.bias), lora);
+    },
+  };
+}
+
+function attentionCase(
+  [batch, heads, Lq, Lk, D, Dv]: [number, number, number, number, number, number],
+  biasHeads: number,
+  mask: boolean,
+  key?: DropoutKey,
+): Case {
+  return {
+    name: `attention ${[batch, heads, Lq, Lk, D, Dv]}, bias ${biasHeads}, mask ${mask}${key ? ', dropout' : ''}`,
+    shapes: {
+      q: [batch, Lq, heads * D],
+      k: [batch, Lk, heads * D],
+      v: [batch, Lk, heads * Dv],
+      ...(biasHeads ? { bias: [biasHeads, Lq, Lk] } : {}),
+    },
+    op: (t) => {
+      const keyMask = mask
+        ? tf.tensor2d(
+            Float32Array.from({ length: batch * Lk }, (_, i) => ((i * 7) % 5 ? 1 : 0)),
+            [batch, Lk],
+          )
+        : undefined;
+      const options = { heads, scale: D ** -0.5, bias: t.bias && t3(t.bias), keyMask, dropout: key };
+      return attention(t3(t.q), t3(t.k), t3(t.v), options);
+    },
+  };
+}
+
+function lossCase(N: number, V: number, d: number, chunk: number): Case {
+  const labels = Int32Array.from({ length: N }, (_, i) => (i % 4 === 1 ? -100 : (i * 31) % V));
+  return {
+    name: `linearCrossEntropy ${N} x ${V} x ${d}, chunks of ${chunk}`,
+    shapes: { hidden: [N, d], weight: [V, d] },
+    op: (t) => linearCrossEntropy(t2(t.hidden), t2(t.weight), labels, chunk),
+  };
+}
+
+// Shapes past every tile edge: register tiles of 12 x 32, blocks of 64 rows, blocks of scores, odd tails.
+const CASES: Case[] = [
+  linearCase(130, 70, 97, 0),
+  linearCase(1, 129, 65, 8, DROP),
+  linearCase(200, 97, 64, 5),
+  linearCase(129, 261, 131, 8, DROP),
+  attentionCase([2, 3, 70, 65, 40, 33], 0, false),
+  attentionCase([3, 2, 1, 131, 64, 64], 2, true),
+  attentionCase([2, 2, 33, 17, 7, 9], 1, true, DROP),
+  attentionCase([1, 2, 300, 257, 5, 3], 2, false, DROP),
+  lossCase(90, 517, 37, 32),
+  lossCase(7, 33, 300, 256),
+  {
+    name: 'layerNorm 150 x 131',
+    shapes: { x: [150, 131], weight: [131], bias: [131] },
+    op: (t) => layerNorm(t.x!, t1(t.weight), t1(t.bias), 1e-6),
+  },
+  {
+    name: 'rmsNorm 3 x 50 x 144',
+    shapes: { x: [3, 50, 144], weight: [144] },
+    op: (t) => rmsNorm(t.x!, t1(t.weight), 1e-6),
+  },
+  ...(['erf', 'tanh'] as const).flatMap((form): Case[] => [
+    { name: `gelu ${form}`, shapes: { x: [33, 613] }, op: (t) => gelu(t.x!, form) },
+    {
+      name: `gatedGelu ${form}`,
+      shapes: { gate: [33, 613], up: [33, 613] },
+      op: (t) => gatedGelu(t.gate!, t.up!, form),
+    },
+  ]),
+  { name: 'dropout 150 x 131', shapes: { x: [150, 131] }, op: (t) => dropout(t.x!, DROP) },
+  {
+    name: 'embedding 200 ids of 300 x 70',
+    shapes: { table: [300, 70] },
+    op: (t) =>
+      embedding(
+        tf.tensor1d(
+          Int32Array.from({ length: 200 }, (_, i) => (i * i) % 300),
+          'int32',
+        ),
+        t2(t.table),
+      ),
+  },
+];
+
+interface Outcome {
+  value: Float32Array;
+  gradients: Record<string, Float32Array>;
+}
+
+function run({ op }: Case, inputs: Record<string, Values>, r: Values): Outcome {
+  const tensors = Object.fromEntries(Object.entries(inputs).map(([name, v]) => [name, toTensor(v)]));
+  const value = tf.tidy(() => op(tensors).dataSync() as Float32Array);
+  const grads = gradientsOf(op, tensors, Object.keys(inputs), r);
+  const gradients = Object.fromEntries(
+    Object.entries(grads).map(([name, grad]) => [name, grad.dataSync() as Float32Array]),
+  );
+  tf.dispose([tensors, grads]);
+  return { value, gradients };
+}
+
+function inputsOf(c: Case): { inputs: Record<string, Values>; r: Values } {
+  const rng = new Rng(c.name);
+  const inputs = Object.fromEntries(
+    Object.entries(c.shapes).map(([name, shape]) => [name, normal(rng, shape, 0.5)]),
+  );
+  const tensors = Object.fromEntries(Object.entries(inputs).map(([name, v]) => [name, toTensor(v)]));
+  const size = tf.tidy(() => c.op(tensors).size);
+  tf.dispose(tensors);
+  return { inputs, r: normal(rng, [size], 0.5) };
+}
+
+const SETS = ['plain', 'avx2', 'avx512'];
+
+describe.skipIf(nativeMissing !== undefined)(
+  `fused kernels against the composed forms${nativeMissing ? ` (SKIPPED: ${nativeMissing})` : ''}`,
+  () => {
+    const device = nativeMissing === undefined ? nativeDevice() : undefined;
+    const best = device ? SETS.indexOf(device.bestIsa()) : -1;
+    const before = device && { isa: device.isa(), threads: device.threads() };
+    beforeAll(() => use(FUSED_NATIVE));
+    afterAll(() => {
+      device?.setIsa(before!.isa);
+      device?.setThreads(before!.threads);
+      setFused(true);
+    });
+
+    it.each(CASES.map((c) => [c.name, c] as const))(
+      '%s: within 1e-5 on every instruction set',
+      async (_, c) => {
+        await use(COMPOSED_CPU);
+        const { inputs, r } = inputsOf(c);
+        const expected = run(c, inputs, r);
+        await use(FUSED_NATIVE);
+        for (const isa of SETS.slice(0, best + 1)) {
+          device!.setIsa(isa);
+          const actual = run(c, inputs, r);
+          expect(largestError(actual.value, expected.value), `${isa}: value`).toBeLessThan(1e-5);
+          for (const [name, gradient] of Object.entries(expected.gradients)) {
+            const error = largestError(actual.gradients[name]!, gradient);
+            expect(error, `${isa}: gradient of ${name}`).toBeLessThan(1e-5);
+          }
+        }
+      },
+    );
+
+    it.each(CASES.map((c) => [c.name, c] as const))(
+      '%s: the same bits on every run and thread count',
+      (_, c) => {
+        device!.setIsa(device!.bestIsa());
+        const { inputs, r } = inputsOf(c);
+        device!.setThreads(1);
+        const expected = run(c, inputs, r);
+        for (const threads of [1, 2, 3]) {
+          device!.setThreads(threads);
+          expect(run(c, inputs, r), `${threads} threads`).toEqual(expected);
+        }
+      },
+    );
+
+    it('dropout drops the same elements on every instruction set', () => {
+      const x = tf.ones([37, 70]);
+      const bits = SETS.slice(0, best + 1).map((isa) => {
+        device!.setIsa(isa);
+        return tf.tidy(() => [...dropout(x, DROP).dataSync()]);
+      });
+      for (const other of bits) expect(other).toEqual(bits[0]);
+      x.dispose();
+    });
+
+    it('leaves no tensor and no buffer behind, forward, backward and after an error', () => {
+      const [c] = CASES;
+      const { inputs, r } = inputsOf(c!);
+      const state = (): number[] => [
+        tf.memory().numTensors,
+        tf.memory().numDataBuffers,
+        device!.memory().buffers,
+      ];
+      const start = state();
+      for (const one of CASES.slice(0, 6)) {
+        const made = inputsOf(one);
+        run(one, made.inputs, made.r);
+      }
+      run(c!, inputs, r);
+      const [table, ids] = [tf.zeros([4, 3]) as tf.Tensor2D, tf.tensor1d([0, 9], 'int32')];
+      expect(() => embedding(ids, table)).toThrow(/id 9 at position 1/);
+      tf.dispose([table, ids]);
+      expect(state()).toEqual(start);
+    });
+
+    it('updates parameters in place: AdamW allocates nothing', () => {
+      const variable = (): tf.Variable => tf.variable(tf.ones([1000]));
+      const group = {
+        parameter: variable(),
+        m: variable(),
+        v: variable(),
+        weightDecay: 0,
+        learningRate: 0.1,
+      };
+      const grad = tf.ones([1000]);
+      const ids = [group.parameter, group.m, group.v].map((v) => v.dataId);
+      device!.resetPeak();
+      const peak = device!.memory().peak;
+      adamwStep([group], [grad], { beta1: 0.9, beta2: 0.99, eps: 1e-8, step: 1, gradScale: 1 });
+      expect(device!.memory().peak).toBe(peak);
+      expect([group.parameter, group.m, group.v].map((v) => v.dataId)).toEqual(ids);
+      tf.dispose([group.parameter, group.m, group.v, grad]);
+    });
+
+    it('has every kernel that the operations ask for', () => {
+      const kernels = [
+        'ReasLinear',
+        'ReasAttention',
+        'ReasLayerNorm',
+        'ReasRmsNorm',
+        'ReasGelu',
+        'ReasGatedGelu',
+      ] as const;
+      const others = [
+        'ReasDropout',
+        'ReasLinearCrossEntropy',
+        'ReasEmbedding',
+        'ReasAdamW',
+        'ReasGlobalNorm',
+      ] as const;
+      for (const kernel of [...kernels, ...others]) expect(hasFused(kernel), kernel).toBe(true);
+      setFused(false);
+      expect(hasFused('ReasLinear')).toBe(false);
+      setFused(true);
+    });
+
+    it('globalNorm gives the same bits on every thread count', () => {
+      const rng = new Rng('norm');
+      const grads = [[100_000], [3], [77, 501]].map((shape) => toTensor(normal(rng, shape)));
+      const norms = [1, 2, 3].map((threads) => {
+        device!.setThreads(threads);
+        return globalNorm(grads).dataSync()[0];
+      });
+      expect(new Set(norms).size).toBe(1);
+      tf.dispose(grads);
+    });
+  },
+);

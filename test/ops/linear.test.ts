@@ -1,0 +1,84 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { expect, it } from 'vitest';
+import { type DropoutKey, linear } from '../../src/ops/index.js';
+import { Rng } from '../../src/random.js';
+import { linearReference } from './reference.js';
+import { compareWithReference, normal, onEveryForm, toTensor } from './support.js';
+
+const DROP: DropoutKey = { rate: 0.3, seed: 11, step: 5, call: 2 };
+const CASES = [
+  { rows: 1, inputs: 1, outputs: 1, r: 0, bias: false, key: undefined },
+  { rows: 7, inputs: 13, outputs: 5, r: 0, bias: true, key: undefined },
+  { rows: 9, inputs: 33, outputs: 17, r: 3, bias: false, key: undefined },
+  { rows: 5, inputs: 19, outputs: 35, r: 8, bias: true, key: DROP },
+  { rows: 33, inputs: 16, outputs: 1, r: 1, bias: true, key: DROP },
+];
+
+onEveryForm('linear', () => {
+  it.each(CASES)('equals float64, values and gradients: %j', (c) => {
+    const rng = new Rng(`linear ${c.rows} ${c.inputs}`);
+    const inputs = {
+      x: normal(rng, [c.rows, c.inputs]),
+      weight: normal(rng, [c.outputs, c.inputs]),
+      ...(c.bias ? { bias: normal(rng, [c.outputs]) } : {}),
+      ...(c.r ? { A: normal(rng, [c.r, c.inputs]), B: normal(rng, [c.outputs, c.r]) } : {}),
+    };
+    const errors = compareWithReference({
+      rng,
+      inputs,
+      op: (t) => {
+        const lora = c.r
+          ? { A: t.A as tf.Tensor2D, B: t.B as tf.Tensor2D, scale: 0.5, dropout: c.key }
+          : undefined;
+        return linear(t.x!, t.weight as tf.Tensor2D, t.bias as tf.Tensor1D | undefined, lora);
+      },
+      reference: (t) => linearReference(t, c, 0.5, c.key),
+    });
+    expect(errors.value).toBeLessThan(1e-5);
+    for (const [name, error] of Object.entries(errors.gradients)) expect(error, name).toBeLessThan(1e-5);
+  });
+
+  it('keeps the leading axes', () => {
+    const rng = new Rng(2);
+    const x = toTensor(normal(rng, [2, 3, 4, 5]));
+    const weight = toTensor<tf.Tensor2D>(normal(rng, [6, 5]));
+    const y = linear(x, weight);
+    expect(y.shape).toEqual([2, 3, 4, 6]);
+    const flat = linear(tf.reshape(x, [24, 5]), weight);
+    expect([...y.dataSync()]).toEqual([...flat.dataSync()]);
+  });
+
+  it('gives gradients to LoRA and the input through a frozen weight', () => {
+    const rng = new Rng(3);
+    const values = { x: normal(rng, [4, 6]), weight: normal(rng, [5, 6]), bias: normal(rng, [5]) };
+    const weight = tf.variable(toTensor<tf.Tensor2D>(values.weight), false) as unknown as tf.Tensor2D;
+    const bias = tf.variable(toTensor<tf.Tensor1D>(values.bias), false) as unknown as tf.Tensor1D;
+    const errors = compareWithReference({
+      rng,
+      inputs: { x: values.x, A: normal(rng, [2, 6]), B: normal(rng, [5, 2]) },
+      op: (t) => linear(t.x!, weight, bias, { A: t.A as tf.Tensor2D, B: t.B as tf.Tensor2D, scale: 4 }),
+      reference: (t) =>
+        linearReference(
+          { ...t, weight: values.weight.data, bias: values.bias.data },
+          { rows: 4, inputs: 6, outputs: 5, r: 2 },
+          4,
+        ),
+    });
+    expect(errors.value).toBeLessThan(1e-5);
+    for (const [name, error] of Object.entries(errors.gradients)) expect(error, name).toBeLessThan(1e-5);
+    tf.dispose([weight, bias]);
+  });
+
+  it('names operation, shapes and what was expected when shapes do not fit', () => {
+    const x = tf.zeros([2, 3]);
+    const weight = tf.zeros([4, 5]) as tf.Tensor2D;
+    expect(() => linear(x, weight)).toThrow(
+      /linear: got x \(2, 3\), weight \(4, 5\); expected x \(\.\.\., in\)/,
+    );
+    const fitting = tf.zeros([2, 5]);
+    expect(() => linear(fitting, weight, tf.zeros([3]) as tf.Tensor1D)).toThrow(/bias \(3\)/);
+    const lora = { A: tf.zeros([2, 5]) as tf.Tensor2D, B: tf.zeros([4, 3]) as tf.Tensor2D, scale: 1 };
+    expect(() => linear(fitting, weight, undefined, lora)).toThrow(/lora\.A \(2, 5\), lora\.B \(4, 3\)/);
+    expect(() => linear(tf.zeros([2, 5], 'int32'), weight)).toThrow(/x \(2, 5\) is int32; expected float32/);
+  });
+});

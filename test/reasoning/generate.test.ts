@@ -1,0 +1,323 @@
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Sample } from '../../src/data/sample.js';
+import { DataError, Interrupted } from '../../src/errors.js';
+import { Rng } from '../../src/random.js';
+import { openTeacher, type TeacherSettings } from '../../src/reasoning/client.js';
+import { type GenerateOptions, generateReasoning, type ReasoningRow } from '../../src/reasoning/generate.js';
+import { parseTeacherPrompt } from '../../src/reasoning/prompt.js';
+import { json, type Reply, stream, teacherServer } from './teacherServer.js';
+
+let folder: string;
+let out: string;
+const open: (() => Promise<void>)[] = [];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'generate-'));
+  out = join(folder, 'reasoning.jsonl');
+});
+afterEach(async () => {
+  for (const close of open.splice(0)) await close();
+  rmSync(folder, { recursive: true });
+});
+
+const SAMPLES: Sample[] = Array.from({ length: 12 }, (_, i) => ({
+  id: `v${i}_0`,
+  dataset: 'test',
+  video: `v${i}`,
+  question: `what happens in ${i}?`,
+  options: ['he sits', 'he runs', 'he waits'],
+  type: 'TN',
+  ...(i === 11 ? {} : { answer: i % 3 }),
+}));
+
+/** Answers option B to everything, so a third of the answers is right. */
+const good: Reply = (item, response) => {
+  stream(response, `Steps about ${parseTeacherPrompt(item.prompt)?.question}\n###Answer: B`);
+};
+const frames = {
+  data: new Uint8Array(2 * 3 * 4 * 3),
+  n: 2,
+  height: 3,
+  width: 4,
+  indices: Int32Array.of(0, 9),
+};
+
+async function setup(
+  reply: Reply,
+  change: Partial<GenerateOptions> = {},
+  teacher: Partial<TeacherSettings> = {},
+) {
+  const server = await teacherServer(reply);
+  open.push(server.close);
+  const client = await openTeacher({
+    baseUrl: server.url,
+    model: 'm',
+    backoff: { retries: 1, baseMs: 1, maxMs: 1 },
+    ...teacher,
+  });
+  const options: GenerateOptions = {
+    samples: SAMPLES,
+    framesOf: async () => frames,
+    frameCount: 2,
+    client,
+    out,
+    ...change,
+  };
+  return {
+    server,
+    options,
+    run: (more: Partial<GenerateOptions> = {}) => generateReasoning({ ...options, ...more }),
+  };
+}
+
+const rows = (): ReasoningRow[] =>
+  readFileSync(out, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line));
+const failedRows = () =>
+  readFileSync(`${out}.failed.jsonl`, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+const caught = (promise: Promise<unknown>) =>
+  promise.then(
+    () => undefined,
+    (error) => error,
+  );
+
+it('writes a row for every sample, in their order, and counts', async () => {
+  const seen: number[] = [];
+  const { run, server } = await setup(good, { onProgress: ({ done }) => seen.push(done) });
+  expect(await run()).toEqual({
+    done: 12,
+    total: 12,
+    failed: 0,
+    judged: 11,
+    correct: 4,
+    unanswered: 0,
+    cut: 0,
+    skipped: 0,
+  });
+  expect(seen).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+  expect(rows().map((row) => row.id)).toEqual(SAMPLES.map((sample) => sample.id));
+  expect(rows()[1]).toEqual({
+    id: 'v1_0',
+    question: 'what happens in 1?',
+    options: ['he sits', 'he runs', 'he waits'],
+    reasoning: 'Steps about what happens in 1?\n###Answer: B',
+    predicted: 1,
+    answer: 1,
+    correct: true,
+    finish_reason: 'stop',
+    model: 'm',
+    frames: [0, 9],
+    settings: { prompt: expect.stringMatching(/^[0-9a-f]{8}$/), temperature: 0, max_tokens: 1024, n: 2 },
+  });
+  expect(rows()[11]).toMatchObject({ answer: null, correct: null, predicted: 1 });
+  expect(server.received[0]?.body.messages[0]?.content.map((part) => part.type)).toEqual([
+    'image_url',
+    'image_url',
+    'text',
+  ]);
+});
+
+it('gives the same bytes whatever the concurrency and the order of the answers', async () => {
+  const rng = new Rng('delays');
+  const late: Reply = async (item, response) => {
+    await new Promise((resolve) => setTimeout(resolve, rng.int(20)));
+    await good(item, response);
+  };
+  const one = await setup(good, { concurrency: 1 });
+  await one.run();
+  const bytes = readFileSync(out);
+  rmSync(out);
+  const many = await setup(late, { concurrency: 8 });
+  await many.run();
+  expect(readFileSync(out)).toEqual(bytes);
+});
+
+it('continues from every possible torn file to the same bytes', async () => {
+  const { run, server } = await setup(good);
+  await run();
+  const bytes = readFileSync(out);
+  const rng = new Rng('cuts');
+  for (let i = 0; i < 25; i++) {
+    const size = i === 0 ? 3 : i === 1 ? bytes.length - 1 : rng.int(bytes.length);
+    truncateSync(out, size);
+    const whole = bytes.subarray(0, size).toString().split('\n').length - 1;
+    const torn = size > 0 && bytes[size - 1] !== 10;
+    const notices: string[] = [];
+    const before = server.received.length;
+    const result = await run({ onNotice: (line) => notices.push(line) });
+    expect(result.skipped).toBe(whole);
+    expect(server.received.length - before).toBe(12 - whole);
+    expect(notices).toEqual(
+      torn
+        ? [`${out}:${whole + 1}: the last line was cut off by a kill; dropped, its sample is asked again`]
+        : [],
+    );
+    expect(readFileSync(out)).toEqual(bytes);
+  }
+});
+
+describe('samples that fail', () => {
+  const third: Reply = (item, response) =>
+    /in (3|7)\?/.test(item.prompt) ? json(response, 500, { message: 'no memory' }) : good(item, response);
+
+  it('are listed, end the run with an error, and are retried by the next', async () => {
+    const first = await setup(third);
+    const error = await caught(first.run());
+    expect(error).toBeInstanceOf(DataError);
+    expect(error.message).toBe(
+      `2 of 12 samples failed (v3_0, v7_0; first: HTTP 500 no memory), listed in ${out}.failed.jsonl; ` +
+        'the other 10 are kept, run the same command again to retry',
+    );
+    expect(failedRows()).toEqual(
+      ['v3_0', 'v7_0'].map((id) => ({ id, error: 'HTTP 500 no memory', attempts: 2 })),
+    );
+    expect(rows()).toHaveLength(10);
+
+    const second = await setup(good);
+    expect(await second.run()).toMatchObject({ done: 12, skipped: 10, failed: 0 });
+    expect(second.server.received).toHaveLength(2);
+    expect(rows().map((row) => row.id)).toEqual(SAMPLES.map((sample) => sample.id));
+    expect(() => failedRows()).toThrow(/ENOENT/);
+  });
+
+  it('include those whose video cannot be decoded', async () => {
+    const { run } = await setup(good, {
+      framesOf: async (sample) => {
+        if (sample.id === 'v5_0') throw new DataError('v5.mp4: no video stream');
+        return frames;
+      },
+    });
+    expect((await caught(run())).message).toMatch(
+      /1 of 12 samples failed \(v5_0; first: v5.mp4: no video stream\)/,
+    );
+    expect(failedRows()).toEqual([{ id: 'v5_0', error: 'v5.mp4: no video stream', attempts: 0 }]);
+  });
+
+  it('stop the run when there are too many in a row', async () => {
+    const { run, server } = await setup((_, response) => json(response, 500, {}), {
+      giveUpAfter: 4,
+      concurrency: 1,
+    });
+    const error = await caught(run());
+    expect(error).toBeInstanceOf(DataError);
+    expect(error.message).toMatch(/4 samples in a row failed, the last \(v3_0\) with: HTTP 500/);
+    expect(server.received).toHaveLength(8);
+    expect(failedRows()).toHaveLength(4);
+  });
+});
+
+it('stops with one line when the server is down or refuses everything, keeping what is done', async () => {
+  const { run, server } = await setup((item, response) =>
+    item.number > 5 ? json(response, 401, { error: { message: 'bad key' } }) : good(item, response),
+  );
+  const refused = await caught(run({ concurrency: 1 }));
+  expect(refused).toBeInstanceOf(DataError);
+  expect(refused.message).toContain(`teacher at ${server.url}: HTTP 401 bad key after 1 attempt; check`);
+  expect(rows()).toHaveLength(5);
+  await server.close();
+  const down = await caught(run());
+  expect(down).toBeInstanceOf(DataError);
+  expect(down.message).toContain(
+    `teacher at ${server.url}: cannot be reached (ECONNREFUSED) after 2 attempts`,
+  );
+  expect(rows()).toHaveLength(5);
+});
+
+it('is interrupted cleanly and continues', async () => {
+  const controller = new AbortController();
+  const { run } = await setup((item, response) => {
+    if (item.number <= 4) return good(item, response);
+    if (item.number === 6) controller.abort();
+    if (item.number > 12) return good(item, response);
+  });
+  const error = await caught(run({ signal: controller.signal, concurrency: 2 }));
+  expect(error).toBeInstanceOf(Interrupted);
+  expect(error.message).toBe(
+    `stopped after 4 of 12 samples, all kept in ${out}; run the same command again to continue`,
+  );
+  expect(rows()).toHaveLength(4);
+  const again = await setup(good);
+  expect(await again.run()).toMatchObject({ done: 12, skipped: 4 });
+});
+
+describe('a file that is not this run', () => {
+  it.each([
+    [
+      'model',
+      {},
+      { model: 'other' },
+      /:1: made with model "m", this run has "other"; name another output file/,
+    ],
+    ['temperature', {}, { temperature: 1 }, /:1: made with temperature 0, this run has 1;/],
+    ['max_tokens', {}, { maxTokens: 9 }, /:1: made with max_tokens 1024, this run has 9;/],
+    ['frames', { frameCount: 8 }, {}, /:1: made with n 2, this run has 8;/],
+    [
+      'question',
+      { samples: SAMPLES.map((sample) => ({ ...sample, question: `${sample.question}!` })) },
+      {},
+      /:1: sample "v0_0" has another question/,
+    ],
+    [
+      'answer',
+      { samples: SAMPLES.map((sample) => ({ ...sample, answer: 2 })) },
+      {},
+      /:1: sample "v0_0" has another question, options or answer now/,
+    ],
+  ])('is refused for its %s, untouched', async (_, change, teacher, message) => {
+    await (await setup(good)).run();
+    const bytes = readFileSync(out);
+    const error = await caught((await setup(good, change, teacher)).run());
+    expect(error).toBeInstanceOf(DataError);
+    expect(error.message).toMatch(message);
+    expect(readFileSync(out)).toEqual(bytes);
+  });
+
+  it.each([
+    ['video,question\n1,why', /:1: not JSON/],
+    ['my only notes', /:1: not a line of generated reasoning/],
+    ['{"id": "v0_0"}\n', /:1: not a line of generated reasoning/],
+    ['[1]\n', /:1: expected a JSON object, found a list/],
+    [Buffer.from([0x7b, 0xff, 0x0a]), /:1: not UTF-8/],
+  ])('%j is refused, untouched', async (content, message) => {
+    writeFileSync(out, content);
+    const error = await caught((await setup(good)).run());
+    expect(error).toBeInstanceOf(DataError);
+    expect(error.message).toMatch(message);
+    expect(readFileSync(out)).toEqual(Buffer.from(content));
+  });
+});
+
+it('adds new samples to a file and keeps rows of others', async () => {
+  const first = await setup(good, { samples: SAMPLES.slice(6) });
+  await first.run();
+  const second = await setup(good, { samples: SAMPLES.slice(0, 8) });
+  expect(await second.run()).toMatchObject({ skipped: 2, done: 8 });
+  const ids = rows().map((row) => row.id);
+  expect(ids.slice(0, 8)).toEqual(SAMPLES.slice(0, 8).map((sample) => sample.id));
+  expect(new Set(ids).size).toBe(12);
+});
+
+it('never holds the key', async () => {
+  process.env.OPENAI_API_KEY = 'sk-not-for-files-1';
+  try {
+    const { run, server } = await setup((item, response) =>
+      item.number === 1
+        ? json(response, 400, { message: 'key sk-not-for-files-1 is odd' })
+        : good(item, response),
+    );
+    await caught(run());
+    expect(server.received[0]?.headers.authorization).toBe('Bearer sk-not-for-files-1');
+    const written = readFileSync(out, 'utf8') + readFileSync(`${out}.failed.jsonl`, 'utf8');
+    expect(written).toContain('(key) is odd');
+    expect(written).not.toContain('sk-not');
+  } finally {
+    delete process.env.OPENAI_API_KEY;
+  }
+});

@@ -1,0 +1,151 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DataError } from '../../src/errors.js';
+import { predictedAnswer } from '../../src/reasoning/answer.js';
+import { refineFile } from '../../src/reasoning/refineFile.js';
+import { sharedPath } from '../support/shared.js';
+
+let folder: string;
+let input: string;
+let output: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'refine-'));
+  input = join(folder, 'raw.jsonl');
+  output = join(folder, 'refined.jsonl');
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const ROW = {
+  id: 'a',
+  question: 'why?',
+  options: ['the red ball', 'the cat'],
+  reasoning: 'A man kicks the red ball.\n###Answer: B',
+  predicted: 1,
+  answer: 0,
+  correct: false,
+};
+const write = (...rows: object[]) =>
+  writeFileSync(input, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+const rows = () =>
+  readFileSync(output, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+
+it('refines every row and counts', async () => {
+  write(
+    ROW,
+    { ...ROW, id: 'b', reasoning: 'A cat sits. ###Answer: A', predicted: 0, correct: true },
+    { ...ROW, id: 'c', reasoning: '###Answer: A', predicted: 0, correct: true },
+    { ...ROW, id: 'd', reasoning: 'Hm.', predicted: null, correct: false },
+    { ...ROW, id: 'e', reasoning: 'Hm.', predicted: null, answer: null, correct: null },
+  );
+  expect(await refineFile({ input, output })).toEqual({
+    samples: 5,
+    kept: 4,
+    empty: 1,
+    correct: 2,
+    incorrect: 2,
+    unknown: 1,
+    unanswered: 2,
+    teacherAccuracy: 0.5,
+    removed: { '###Answer': 3, 'ground truth': 1 },
+    meanCharacters: { before: (38 + 24 + 12 + 3 + 3) / 5, after: (13 + 11 + 0 + 3 + 3) / 5 },
+  });
+  expect(rows()).toEqual([
+    { id: 'a', reasoning: 'A man kicks .', correct: false, removed: ['the red ball', '###Answer: B'] },
+    { id: 'b', reasoning: 'A cat sits.', correct: true, removed: ['###Answer: A'] },
+    { id: 'd', reasoning: 'Hm.', correct: false, removed: [] },
+    { id: 'e', reasoning: 'Hm.', correct: null, removed: [] },
+  ]);
+});
+
+it('passes the original on when asked', async () => {
+  write(ROW);
+  await refineFile({ input, output, mode: 'original' });
+  expect(rows()).toEqual([{ id: 'a', reasoning: ROW.reasoning, correct: false, removed: [] }]);
+});
+
+describe('a malformed line', () => {
+  it.each([
+    ['{"id": "x"', /:2: not JSON/],
+    ['7', /:2: expected a JSON object, found a number/],
+    [{ ...ROW, id: 7 }, /:2: field "id": expected text, found 7/],
+    [{ ...ROW, id: '' }, /:2: field "id": expected text that is not empty/],
+    [{ ...ROW, id: 'a' }, /:2: id "a" appears twice, first in line 1/],
+    [{ ...ROW, id: 'z', reasoning: undefined }, /:2: field "reasoning": expected text, found nothing/],
+    [
+      { ...ROW, id: 'z', options: ['x'] },
+      /:2: field "options": expected a list of at least 2 texts, found \["x"\]/,
+    ],
+    [
+      { ...ROW, id: 'z', answer: 2 },
+      /:2: field "answer": expected null or a whole number from 0 to 1, found 2/,
+    ],
+    [{ ...ROW, id: 'z', predicted: 0.5 }, /:2: field "predicted": expected null or a whole number/],
+    [{ ...ROW, id: 'z', correct: 'yes' }, /:2: field "correct": expected true, false or null, found "yes"/],
+    [
+      { ...ROW, id: 'z', correct: true },
+      /:2: field "correct": expected false \(predicted 1, answer 0\), found true/,
+    ],
+  ])('%j is named, and the old output stays', async (bad, message) => {
+    writeFileSync(output, 'old');
+    writeFileSync(input, `${JSON.stringify(ROW)}\n${typeof bad === 'string' ? bad : JSON.stringify(bad)}\n`);
+    const error = await refineFile({ input, output }).catch((caught) => caught);
+    expect(error).toBeInstanceOf(DataError);
+    expect(error.message.startsWith(input)).toBe(true);
+    expect(error.message).toMatch(message);
+    expect(readFileSync(output, 'utf8')).toBe('old');
+    expect(readdirSync(folder).sort()).toEqual(['raw.jsonl', 'refined.jsonl']);
+  });
+});
+
+const real = sharedPath('data/reasoning/star_video_llava_vot_results.jsonl');
+describe.skipIf(!real)('617 texts of Video-LLaVA on STAR (skipped without ../shared/data)', () => {
+  it('are refined sanely', async () => {
+    const lines = readFileSync(real as string, 'utf8')
+      .trim()
+      .split('\n');
+    const answered: string[] = [];
+    const converted = lines.map((line) => {
+      const row = JSON.parse(line);
+      const options: string[] = row.choices.flat();
+      const spoken: string | null = row.raw_response?.[0] ?? null;
+      // Where the model gave no answer the file holds a placeholder index, which is not always out of range.
+      const inRange = row.pred_ans_idx >= 0 && row.pred_ans_idx < options.length;
+      const predicted = inRange ? row.pred_ans_idx : null;
+      const closing = spoken === null ? '' : `###Answer: ${spoken}`;
+      if (spoken !== null && predictedAnswer(`${row.action_analysis}\n${closing}`, options) === predicted) {
+        answered.push(row.question_id);
+      }
+      return {
+        id: row.question_id,
+        question: row.question,
+        options,
+        reasoning: `${row.object_descriptions}\n\n${row.action_analysis}\n\n${closing}`,
+        predicted,
+        answer: row.true_index,
+        correct: predicted === row.true_index,
+      };
+    });
+    expect(answered).toHaveLength(566);
+    write(...converted);
+    const stats = await refineFile({ input, output });
+    expect(stats).toMatchObject({
+      samples: 617,
+      correct: 206,
+      incorrect: 411,
+      unknown: 0,
+      empty: 0,
+      unanswered: 17,
+    });
+    expect(stats.removed).toMatchObject({ '###Answer': 566, 'Based on these observations': 24 });
+    expect(stats.removed['ground truth']).toBeGreaterThan(100);
+    expect(stats.removed['states an answer'] ?? 0).toBeLessThan(10);
+    expect(stats.meanCharacters.after).toBeGreaterThan(0.9 * stats.meanCharacters.before);
+    expect(stats.teacherAccuracy).toBeCloseTo(206 / 617);
+    for (const row of rows()) expect(row.reasoning).not.toMatch(/###|the correct answer/i);
+  });
+});

@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest';
+import type { Sample } from '../../src/data/sample.js';
+import { DataError, UsageError } from '../../src/errors.js';
+import {
+  checkTemplate,
+  framePrefix,
+  qaPrompt,
+  qaTarget,
+  reasoningTarget,
+  stlTarget,
+} from '../../src/text/prompts.js';
+
+const sample: Sample = {
+  id: 'v1_2',
+  dataset: 'nextqa',
+  video: 'v1',
+  question: 'why did the boy clap?',
+  options: ['happy.', 'cold.', 'tired.', 'music.', 'hungry.'],
+  answer: 3,
+  type: 'CW',
+  reasoning: ' Step 1: music plays.\n',
+};
+
+describe('prompts', () => {
+  it('is the template of reference-models.md 3.2, byte for byte', () => {
+    expect(qaPrompt(sample)).toBe(
+      'Question: why did the boy clap? Option A: happy. Option B: cold. Option C: tired. Option D: music. Option E: hungry. Considering the information presented in the frame, select the correct answer from the options.',
+    );
+  });
+
+  it('lists as many options as the sample has', () => {
+    const four = qaPrompt({ ...sample, options: ['a', 'b', 'c', 'd'] });
+    expect(four).toContain('Option D: d Considering');
+    expect(four).not.toContain('Option E');
+  });
+
+  it('takes braces and dollars in the text literally', () => {
+    const text = qaPrompt({ question: 'cost {options} $& $1 {0}?', options: ['{question}', '$$'] });
+    expect(text).toContain(
+      'Question: cost {options} $& $1 {0}? Option A: {question} Option B: $$ Considering',
+    );
+  });
+
+  it('takes another template, and refuses one with unknown or missing placeholders', () => {
+    expect(qaPrompt({ question: 'q', options: ['x', 'y'] }, '{options}|{question}')).toBe(
+      'Option A: x Option B: y|q',
+    );
+    expect(() => checkTemplate('{question} {option}')).toThrow(UsageError);
+    expect(() => checkTemplate('{question} {option}')).toThrow(/unknown placeholder \{option\}/);
+    expect(() => checkTemplate('{options}')).toThrow(/\{question\} is missing/);
+    expect(() => checkTemplate('{question}')).toThrow(/\{options\} is missing/);
+  });
+
+  it('writes targets', () => {
+    expect(qaTarget(sample)).toBe('Option D');
+    expect(reasoningTarget(sample)).toBe('Step 1: music plays.');
+    expect(stlTarget(sample)).toBe('Step 1: music plays. Option D');
+    expect(stlTarget({ ...sample, reasoning: '  ' })).toBe('Option D');
+    expect(reasoningTarget({})).toBe('');
+  });
+
+  it.each([
+    [undefined, /sample v1_2: has no answer/],
+    [5, /sample v1_2: answer 5 is out of range, expected 0 to 4/],
+    [-1, /answer -1 is out of range/],
+    [1.5, /answer 1\.5 is out of range/],
+  ])('refuses answer %s', (answer, message) => {
+    const bad = { ...sample, answer } as Sample;
+    expect(() => qaTarget(bad)).toThrow(DataError);
+    expect(() => qaTarget(bad)).toThrow(message);
+  });
+
+  it('numbers frames from 1', () => {
+    expect(framePrefix(1)).toBe('Frame 1: ');
+    expect(framePrefix(12)).toBe('Frame 12: ');
+  });
+});

@@ -1,0 +1,81 @@
+/**
+ * Everything that must hold before a commit: setup, lint, types, tests, TensorFlow.js's conformance suite. Ends with
+ * one line, `N passed, N failed, N skipped`, over tests and conformance; a lint or type error counts as one failure.
+ *
+ *   node tools/test.mjs
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { SetupError, setup } from './setup.mjs';
+import { addCounts, countsOfOutput, countsOfVitest, summary } from './testCounts.mjs';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const bin = (path) => [process.execPath, join(root, 'node_modules', path)];
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+try {
+  await setup();
+  await check('lint', [...bin('@biomejs/biome/bin/biome'), 'check', '--error-on-warnings', '.']);
+  await check('types', [...bin('typescript/bin/tsc'), '--noEmit']);
+  addCounts(total, await unitTests());
+  addCounts(total, await conformance());
+} catch (error) {
+  if (!(error instanceof SetupError)) throw error;
+  process.stderr.write(`setup: ${error.message}\n`);
+  total.failed++;
+}
+process.stdout.write(`${summary(total)}\n`);
+process.exitCode = total.failed > 0 ? 1 : 0;
+
+/** A check without counts: says what it does, shows the output when it fails. */
+async function check(name, command) {
+  const { code, output } = await run(command);
+  process.stdout.write(`${name}: ${code === 0 ? 'ok' : `failed\n${output}`}\n`);
+  if (code !== 0) total.failed++;
+}
+
+async function unitTests() {
+  const folder = mkdtempSync(join(tmpdir(), 'reasvqa-test-'));
+  const report = join(folder, 'vitest.json');
+  try {
+    const options = ['run', '--config', 'test/vitest.config.ts', '--reporter=default', '--reporter=json'];
+    const { code } = await run([...bin('vitest/vitest.mjs'), ...options, `--outputFile.json=${report}`], {
+      show: true,
+    });
+    let json;
+    try {
+      json = JSON.parse(readFileSync(report, 'utf8'));
+    } catch {
+      process.stdout.write('vitest wrote no report\n');
+    }
+    return countsOfVitest(json, code);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function conformance() {
+  const { code, output } = await run([process.execPath, join(root, 'tools/conformance.mjs')], { show: true });
+  return countsOfOutput(output, code);
+}
+
+/** Runs a command in the root without stdin; `show` also passes its output on as it comes. */
+function run([command, ...arguments_], { show = false } = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(command, arguments_, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    for (const [from, to] of [
+      [child.stdout, process.stdout],
+      [child.stderr, process.stderr],
+    ])
+      from.setEncoding('utf8').on('data', (text) => {
+        output += text;
+        if (show) to.write(text);
+      });
+    child.on('error', (error) => resolve({ code: 1, output: `${output}${error.message}\n` }));
+    child.on('close', (code) => resolve({ code: code ?? 1, output }));
+  });
+}
