@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { EngineInfo, EngineName } from '../engine/engine.js';
 
 /** Where a command reads and writes; tests give their own. */
 export interface Io {
@@ -128,6 +129,28 @@ export function withBadVideo(command: Command): Command {
     '--on-bad-video <error|skip>',
     'stop at a missing or broken video, or leave its samples out (default: data.onBadVideo of the recipe)',
   );
+}
+
+/** `--engine` and `--threads`, for commands that compute. */
+export function withEngine(command: Command): Command {
+  return command
+    .option('--engine <name>', 'auto, native-cpu, native-cuda, tensorflow, wasm or cpu', 'auto')
+    .option('--threads <n>', 'threads of native-cpu (default: REASVQA_THREADS, else all cores)', integer(1));
+}
+
+/** Options of {@link withEngine}. */
+export interface EngineChoice {
+  engine: string;
+  threads?: number;
+}
+
+/** Starts the engine that was asked for and says which one runs, with the reason if a better one was passed over. */
+export async function startEngine(io: Io, { engine, threads }: EngineChoice): Promise<EngineInfo> {
+  const { selectEngine } = await import('../engine/engine.js');
+  const info = await selectEngine(engine as EngineName, threads === undefined ? {} : { threads });
+  note(io, `engine: ${info.description}`);
+  if (info.reason) note(io, `warning: ${info.reason}`);
+  return info;
 }
 
 /** Options of {@link withRecipe} and {@link withBadVideo}. */

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { addConfig } from './config.js';
 import { addData } from './data.js';
+import { addDoctor } from './doctor.js';
 import type { Io } from './io.js';
 import { addGenerate, addRefine } from './reasoning.js';
 import { addScore } from './score.js';
@@ -33,6 +34,7 @@ export function buildProgram(io: Io, version: string): Command {
   addData(program, io);
   addWeights(program, io);
   addShapes(program, io);
+  addDoctor(program, io);
   return program;
 }
 

@@ -1,7 +1,20 @@
 import type { Command } from 'commander';
-import { fromCwd, type Io, interruptible, note, Progress, print, printJson, table } from './io.js';
+import { DataError, UsageError } from '../errors.js';
+import {
+  type EngineChoice,
+  fromCwd,
+  type Io,
+  interruptible,
+  note,
+  Progress,
+  print,
+  printJson,
+  startEngine,
+  table,
+  withEngine,
+} from './io.js';
 
-export function addWeights(program: Command, io: Io): Command {
+export function addWeights(program: Command, io: Io): void {
   const weights = program
     .command('weights')
     .summary('look at, check and fetch checkpoints')
@@ -39,7 +52,43 @@ export function addWeights(program: Command, io: Io): Command {
     .argument('[name]', 'name in the list')
     .option('--out <folder>', 'folder to write (default: weights/<name> in the current folder)')
     .action((name: string | undefined, options: { out?: string }) => fetchWeights(io, name, options.out));
-  return weights;
+
+  withEngine(weights.command('check'))
+    .summary('compare this implementation with PyTorch on a reference folder')
+    .description(
+      'Computes what reference.safetensors of the folder holds (forward pass, losses, gradients, greedy decoding, AdamW) and prints the largest error of every tensor relative to its largest magnitude. Exit code 0 only if all are inside the tolerance.',
+    )
+    .argument('<folder>', 'folder with a checkpoint, an adapter and reference.safetensors')
+    .option('--precision <f32|bf16>', 'precision of frozen weights, and with it the tolerance', 'f32')
+    .option('--json', 'print {engine, rows, ok} as JSON (default: off)')
+    .action((folder: string, options: CheckOptions) => check(io, folder, options));
+}
+
+interface CheckOptions extends EngineChoice {
+  precision: string;
+  json?: boolean;
+}
+
+async function check(io: Io, folder: string, options: CheckOptions): Promise<void> {
+  const { TOLERANCE, weightsCheck } = await import('../model/check.js');
+  const { precision } = options;
+  if (precision !== 'f32' && precision !== 'bf16')
+    throw new UsageError(`--precision ${precision}: expected ${Object.keys(TOLERANCE).join(' or ')}`);
+  const engine = await startEngine(io, options);
+  const { rows, ok } = await weightsCheck(fromCwd(io, folder), precision);
+  if (options.json) printJson(io, { engine, rows, ok });
+  else {
+    const lines = rows.map(({ name, error, tolerance, ok }) => [
+      name,
+      error.toExponential(2),
+      tolerance.toExponential(0),
+      ok ? 'ok' : 'FAILED',
+    ]);
+    print(io, table([['tensor', 'error', 'tolerance', 'verdict'], ...lines], [1, 2]));
+  }
+  const failed = rows.filter((row) => !row.ok).length;
+  if (!ok) throw new DataError(`${failed} of ${rows.length} tensors of ${folder} are outside the tolerance`);
+  if (!options.json) print(io, `all ${rows.length} inside the tolerance`);
 }
 
 async function fetchWeights(io: Io, name: string | undefined, out: string | undefined): Promise<void> {

@@ -47,6 +47,9 @@ export function contradictions(config: Config): Contradiction[] {
   if (!video.template.includes('{i}')) blame('video.template', "must contain {i}, the frame's number");
   for (const field of ['{question}', '{options}'])
     if (!text.template.includes(field)) blame('text.template', `must contain ${field}`);
+  for (const [field] of text.template.matchAll(/\{\w*\}/g))
+    if (!['{question}', '{options}'].includes(field))
+      blame('text.template', `has ${field}; only {question} and {options} are filled in`);
   if (text.reasoningPrompt !== undefined && train.mode === 'stl')
     blame('text.reasoningPrompt', 'is for train.mode mtl; stl has one task and one prompt');
   if (data.map !== undefined && (data.dataset === 'star' || data.dataset === 'jsonl'))

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { DEFAULT_QA_TEMPLATE } from '../text/prompts.js';
 
 /**
  * The keys of a recipe. Each `describe` is the key's documentation: meaning, unit, and where its default comes from
@@ -14,10 +15,6 @@ const TRAIN_GROUPS = [
   'lora',
   'all',
 ] as const;
-
-/** SeViLA's multiple-choice prompt; `{options}` is `Option A: ... Option B: ...`. */
-export const DEFAULT_TEMPLATE =
-  'Question: {question} {options} Considering the information presented in the frame, select the correct answer from the options.';
 
 const text = () => z.string().min(1);
 const count = () => z.int().min(1);
@@ -80,8 +77,8 @@ const textKeys = z.strictObject({
     .default(256)
     .describe('Longest reasoning in tokens, `</s>` included (InstructBLIP, ViLA: 256).'),
   template: text()
-    .default(DEFAULT_TEMPLATE)
-    .describe('Prompt; `{question}` and `{options}` are filled in (SeViLA).'),
+    .default(DEFAULT_QA_TEMPLATE)
+    .describe('Prompt; `{options}` becomes `Option A: ... Option B: ...` (SeViLA).'),
   reasoningPrompt: text()
     .optional()
     .describe(

@@ -70,6 +70,12 @@ int32_t Args::i32(size_t index) const {
   return value;
 }
 
+bool Args::flag(size_t index) const {
+  bool value = false;
+  if (index < count_ && napi_get_value_bool(env_, values_[index], &value) == napi_ok) return value;
+  return i32(index) != 0;
+}
+
 int64_t Args::size(size_t index) const {
   const double value = number(index);
   if (!(value >= 0 && value <= kMaxSize)) fail(index, "a size of at least 0");

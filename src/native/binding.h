@@ -41,7 +41,8 @@ class Args {
   double number(size_t index) const;
   float f32(size_t index) const { return static_cast<float>(number(index)); }
   int32_t i32(size_t index) const;
-  bool flag(size_t index) const { return i32(index) != 0; }
+  /** A boolean, or a number that is not 0. */
+  bool flag(size_t index) const;
   /** A count or dimension: an integer from 0 to 2^53. */
   int64_t size(size_t index) const;
   std::string text(size_t index) const;

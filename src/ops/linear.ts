@@ -29,14 +29,17 @@ export interface LoraWeights {
  */
 export function linear(x: tf.Tensor, weight: tf.Tensor2D, bias?: tf.Tensor1D, lora?: LoraWeights): tf.Tensor {
   checkLinear(x, weight, bias, lora);
-  const rows = weight.shape[1] === 0 ? 0 : x.size / weight.shape[1];
+  if (hasFused('ReasLinear')) return fusedLinear(x, weight, bias, lora);
   return tf.tidy(() => {
-    const x2d = tf.reshape(x, [rows, weight.shape[1]]) as tf.Tensor2D;
-    const y = hasFused('ReasLinear')
-      ? fusedLinear(x2d, weight, bias, lora)
-      : composedLinear(x2d, weight, bias, lora);
+    const y = composedLinear(rowsOf(x), weight, bias, lora);
     return tf.reshape(y, [...x.shape.slice(0, -1), weight.shape[0]]);
   });
+}
+
+/** As (rows, last axis). */
+function rowsOf(x: tf.Tensor): tf.Tensor2D {
+  const columns = x.shape[x.rank - 1] as number;
+  return tf.reshape(x, [columns === 0 ? 0 : x.size / columns, columns]) as tf.Tensor2D;
 }
 
 function checkLinear(x: tf.Tensor, weight: tf.Tensor2D, bias?: tf.Tensor1D, lora?: LoraWeights): void {
@@ -82,7 +85,7 @@ function composedLinear(
  * One kernel forward. Backward: the input's gradient in one kernel, those of A and B in another (they share
  * dropout(x) and dy B), a trainable weight's and bias's by a matrix product and a sum.
  */
-function fusedLinear(x: tf.Tensor2D, weight: tf.Tensor2D, bias?: tf.Tensor1D, lora?: LoraWeights): tf.Tensor {
+function fusedLinear(x: tf.Tensor, weight: tf.Tensor2D, bias?: tf.Tensor1D, lora?: LoraWeights): tf.Tensor {
   const attrs = { ...dropoutAttrs(lora?.dropout), scale: lora?.scale ?? 0 };
   const frozen = isFrozen(weight);
   const loraFrozen = lora === undefined || (isFrozen(lora.A) && isFrozen(lora.B));
@@ -106,11 +109,11 @@ function fusedLinear(x: tf.Tensor2D, weight: tf.Tensor2D, bias?: tf.Tensor1D, lo
     (dy, saved) => {
       const [savedWeight, ...rest] = saved as [tf.Tensor2D, ...tf.Tensor[]];
       const low = lora ? loraInputs(rest[0]!, rest[1]!) : {};
-      const savedX = () => rest[lora ? 2 : 0] as tf.Tensor2D;
+      const savedX = () => rest[lora ? 2 : 0]!;
       const thunks: Thunks = {
         x: () => tf.engine().runKernel('ReasLinearGradInput', { dy, weight: savedWeight, ...low }, attrs),
-        weight: () => tf.matMul(dy as tf.Tensor2D, savedX(), true, false),
-        bias: () => tf.sum(dy, 0),
+        weight: () => tf.matMul(rowsOf(dy), rowsOf(savedX()), true, false),
+        bias: () => tf.sum(rowsOf(dy), 0),
       };
       if (lora) {
         const both = jointly(

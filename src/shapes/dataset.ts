@@ -1,7 +1,6 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import pLimit from 'p-limit';
 import { DataError, messageOf } from '../errors.js';
 import { writeFileAtomic } from '../files.js';
 import { countTypes, QuestionBalancer } from './balance.js';
@@ -69,14 +68,8 @@ export async function makeShapes(options: ShapesOptions): Promise<ShapesSummary>
   const { out } = options;
   const known = await readSummary(out, settings);
   if (known !== undefined) return { ...known, out, reused: true };
-  try {
-    await mkdir(join(out, 'videos'), { recursive: true });
-  } catch (error) {
-    throw new DataError(`${out}: the shapes dataset cannot be written there (${messageOf(error)})`, {
-      cause: error,
-    });
-  }
   const lines = inventClips(settings);
+  await clearFolder(out, lines);
   await writeClips(options, settings, lines);
   const summary = { clips: counts(settings), questions: { train: 0, val: 0, test: 0 }, types: {} };
   for (const split of SPLITS) {
@@ -92,6 +85,26 @@ export async function makeShapes(options: ShapesOptions): Promise<ShapesSummary>
   await writeFileAtomic(join(out, 'shapes.json'), `${JSON.stringify({ settings, ...summary }, null, 2)}\n`);
   return { ...summary, out, reused: false };
 }
+
+/** Makes the folder, and takes away what an earlier or interrupted run left that is not of this dataset. */
+async function clearFolder(out: string, lines: EventsLine[]): Promise<void> {
+  const videos = join(out, 'videos');
+  const wanted = new Set(lines.map(({ video }) => `${video}.webp`));
+  try {
+    await mkdir(videos, { recursive: true });
+    // Without this file first of all, a kill halfway would leave a mixture that claims to be complete.
+    await rm(join(out, 'shapes.json'), { force: true });
+    for (const name of await readdir(videos)) {
+      if (OWN_VIDEO.test(name) && !wanted.has(name)) await rm(join(videos, name));
+    }
+  } catch (error) {
+    throw new DataError(`${out}: the shapes dataset cannot be written there (${messageOf(error)})`, {
+      cause: error,
+    });
+  }
+}
+
+const OWN_VIDEO = /^(train|val|test)-\d{4,}\.webp(\.tmp-\d+)?$/;
 
 function settingsOf(options: ShapesOptions): Settings {
   const {
@@ -161,20 +174,24 @@ export function storyOf({ objects, events }: Clip): string {
 }
 
 async function writeClips(options: ShapesOptions, settings: Settings, lines: EventsLine[]): Promise<void> {
-  const limit = pLimit(Math.max(2, availableParallelism()));
+  const queue = lines.values();
   let done = 0;
-  const writes = lines.map(({ video, clip }) =>
-    limit(async () => {
-      await writeClip(join(options.out, 'videos', `${video}.webp`), clip, settings.size);
-      options.onProgress?.(++done, lines.length);
-    }),
-  );
-  try {
-    await Promise.all(writes);
-  } catch (error) {
-    limit.clearQueue();
-    throw error;
-  }
+  let stopped = false;
+  const worker = async () => {
+    for (const { video, clip } of queue) {
+      if (stopped) return;
+      try {
+        await writeClip(join(options.out, 'videos', `${video}.webp`), clip, settings.size);
+        options.onProgress?.(++done, lines.length);
+      } catch (error) {
+        stopped = true;
+        throw error;
+      }
+    }
+  };
+  // All have ended before an error is passed on: nothing writes behind the caller's back.
+  const ends = await Promise.allSettled(Array.from({ length: Math.max(2, availableParallelism()) }, worker));
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
 }
 
 interface Row {

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import sharp from 'sharp';
+import sharp, { type Metadata } from 'sharp';
 import { DataError, messageOf } from '../errors.js';
 import { type RawFrame, type VideoSource, videoName } from './source.js';
 
@@ -89,11 +89,12 @@ export async function openAnimation(path: string, id: string): Promise<VideoSour
 }
 
 async function describe(bytes: Buffer, name: string) {
-  const metadata = await sharp(bytes)
-    .metadata()
-    .catch((error) => {
-      throw new DataError(`${name}: cannot be read as an image (${oneLine(error)})`, { cause: error });
-    });
+  let metadata: Metadata;
+  try {
+    metadata = await sharp(bytes).metadata();
+  } catch (error) {
+    throw new DataError(`${name}: cannot be read as an image (${oneLine(error)})`, { cause: error });
+  }
   const { width, height, pages = 1 } = metadata;
   // Viewers show frames without a delay for 100 ms.
   const delay = Array.from({ length: pages }, (_, i) => metadata.delay?.[i] || 100);

@@ -263,6 +263,7 @@ describe('contradictions', () => {
     [[...cached, 'model.train=[all]'], '--set features.cache: needs a frozen vision model'],
     [['video.template=Frame: '], '--set video.template: must contain {i}'],
     [['text.template=Q {question}'], '--set text.template: must contain {options}'],
+    [['text.template={question}{options}{x}'], '--set text.template: has {x}; only'],
     [['data.dataset=star', 'data.map=m.json'], "--set data.map: is for NExT-QA's video ids"],
     [['train.mode=stl', 'text.reasoningPrompt=Why?'], '--set text.reasoningPrompt: is for train.mode mtl'],
     [reasoningFirst, 'eval.scorer: letter reads the first thing decoded'],

@@ -19,7 +19,7 @@ export function tinyModel(seed: number): TinyModel {
   const variables: Record<string, tf.Variable> = {};
   const weight = (name: string, shape: number[]): void => {
     const values = Float32Array.from({ length: tf.util.sizeFromShape(shape) }, () => rng.normal() * 0.2);
-    variables[name] = tf.variable(tf.tensor(values, shape));
+    variables[name] = tf.tidy(() => tf.variable(tf.tensor(values, shape)));
   };
   weight('embedding', [VOCABULARY, WIDTH]);
   weight('patch', [4, 4, 3, WIDTH]);

@@ -44,17 +44,18 @@ onEveryForm('activation', (form) => {
     }
   });
 
-  it.runIf(form.fused)('gelu (erf) is within 5e-7 of float64, relative, tails included', () => {
-    const n = 4001;
-    const x = Float32Array.from({ length: n }, (_, i) => (i - 2000) / 400);
-    const y = gelu(tf.tensor1d(x), 'erf').dataSync();
-    let worst = 0;
-    for (let i = 0; i < n; i++) {
-      const expected = geluReference(x[i]!, 'erf');
-      if (expected !== 0) worst = Math.max(worst, Math.abs(y[i]! / expected - 1));
-    }
-    expect(worst).toBeLessThan(5e-7);
-  });
+  if (form.fused)
+    it('gelu (erf) is within 5e-7 of float64, relative, tails included', () => {
+      const n = 4001;
+      const x = Float32Array.from({ length: n }, (_, i) => (i - 2000) / 400);
+      const y = gelu(tf.tensor1d(x), 'erf').dataSync();
+      let worst = 0;
+      for (let i = 0; i < n; i++) {
+        const expected = geluReference(x[i]!, 'erf');
+        if (expected !== 0) worst = Math.max(worst, Math.abs(y[i]! / expected - 1));
+      }
+      expect(worst).toBeLessThan(5e-7);
+    });
 
   it('names operation and shapes when shapes do not fit', () => {
     expect(() => gatedGelu(tf.zeros([2, 3]), tf.zeros([3, 2]), 'erf')).toThrow(

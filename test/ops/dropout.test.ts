@@ -6,7 +6,7 @@ import { dropoutReference } from './reference.js';
 import { compareWithReference, normal, onEveryForm, toTensor } from './support.js';
 
 onEveryForm('dropout', () => {
-  it.each([[[1]], [[6, 5]], [[2, 3, 17]], [[40, 64]]])(
+  it.each([[[1]], [[6, 5]], [[2, 3, 17]], [[12, 64]]])(
     'drops exactly the elements of the mask: shape %j',
     (shape) => {
       const rng = new Rng(shape.length);

@@ -140,6 +140,25 @@ describe('makeShapes', () => {
     expect(progress).toEqual([1, 2, 3, 4]);
     expect(await hashes(own)).toEqual(before);
     expect((await makeShapes({ ...tiny, train: 3 })).reused).toBe(false);
+    await writeFile(join(own, 'videos', 'train-0001.webp.tmp-99'), 'half a clip');
+    await writeFile(join(own, 'videos', 'holiday.mp4'), 'not ours');
+    await makeShapes(tiny);
+    const { 'videos/holiday.mp4': foreign, ...after } = await hashes(own);
+    expect(foreign).toBeDefined();
+    expect(after).toEqual(before);
+  });
+
+  it('never calls a mixture of two datasets complete, when it was stopped halfway', async () => {
+    const mixed = join(folder, 'mixed');
+    const first = { seed: 3, train: 3, val: 1, test: 1, out: mixed };
+    await makeShapes(first);
+    const before = await hashes(mixed);
+    const stop = () => {
+      throw new Error('stopped');
+    };
+    await expect(makeShapes({ ...first, seed: 4, onProgress: stop })).rejects.toThrow('stopped');
+    expect((await makeShapes(first)).reused).toBe(false);
+    expect(await hashes(mixed)).toEqual(before);
   });
 
   it('names the path when a file cannot be written, and does not call the folder complete', async () => {

@@ -127,7 +127,6 @@ describe('sampleFrames', () => {
   test('intervals equal numpy where its rounding shows', () => {
     for (const [lo, hi, n, expected] of NUMPY) {
       const frameCount = 100000;
-      // The middle of [lo, hi) with hi = lo + 1 or lo + 2 reveals both edges; here the edges are rebuilt from them.
       const middles = sampleFrames({ frameCount, lo, hi }, n);
       const fromNumpy = expected
         .slice(0, -1)

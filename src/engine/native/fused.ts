@@ -238,15 +238,15 @@ const rmsNormGradWeight: Kernel = (call) => {
   return dweight.info;
 };
 
-/** rows is the leading size of `rowsFrom`; r is 0 without a low-rank update. */
+/** rows are those of the tensor `rowsFrom` (..., columns); r is 0 without a low-rank update. */
 function linearSizes(call: Call, rowsFrom: string, inputs: number, outputs: number): LinearArgs {
   const r = call.inputs.loraA === undefined ? 0 : call.size('loraA', 0);
-  return [call.size(rowsFrom, 0), inputs, outputs, r, call.number('scale'), ...call.dropout];
+  return [rowsOf(call.tensor(rowsFrom)), inputs, outputs, r, call.number('scale'), ...call.dropout];
 }
 
 const linear: Kernel = (call) => {
   const [outputs, inputs] = call.tensor('weight').shape as [number, number];
-  const y = call.result([call.size('x', 0), outputs]);
+  const y = call.result([...call.tensor('x').shape.slice(0, -1), outputs]);
   call.addon.fusedLinear(
     call.id('x'),
     call.id('weight'),
@@ -261,7 +261,7 @@ const linear: Kernel = (call) => {
 
 const linearGradInput: Kernel = (call) => {
   const [outputs, inputs] = call.tensor('weight').shape as [number, number];
-  const dx = call.result([call.size('dy', 0), inputs]);
+  const dx = call.result([...call.tensor('dy').shape.slice(0, -1), inputs]);
   call.addon.fusedLinearGradInput(
     call.id('dy'),
     call.id('weight'),

@@ -5,8 +5,8 @@
  * into panels of kRows rows, B into panels of kCols columns, so both stream through the tile without gaps. B's
  * panels (kDepth x kWidth, in L3) are shared by all threads, A's block (in L2) belongs to one.
  *
- * Up to kRows rows: there is nothing to reuse in B, so it is read in place; when B is stored transposed, rows of A
- * and of B^T are both contiguous in k and the tile becomes dot products. Up to kRows columns: the transposed
+ * Up to kFew rows: there is nothing to reuse in B, so it is read in place; when B is stored transposed, rows of A
+ * and of B^T are both contiguous in k and the tile becomes dot products. Up to kFew columns: the transposed
  * problem C^T = op(B)^T op(A)^T, which has few rows.
  */
 #include "cpu/gemm.h"
@@ -33,7 +33,9 @@ constexpr int kCols = kVectors * kLanes;
 constexpr int64_t kDepth = 256;          // a B panel is 32 KiB: it stays in L1 while A's panels pass
 constexpr int64_t kWidth = 128 * kCols;  // shared B block: kDepth x 4096 floats = 4 MiB with AVX-512
 constexpr int64_t kPanelsPerTask = 12;   // an A block of 144 x 256 floats = 144 KiB
-constexpr int64_t kDotDepth = 32;        // below this, dot products spend their time on adding lanes
+constexpr int64_t kFew = 12;             // rows (or columns) up to which nothing but the small operand is packed
+constexpr int64_t kAhead = 8;            // rows of B fetched ahead where the hardware does not see the stride
+constexpr int64_t kDotDepth = 4 * kLanes;  // below this, dot products spend their time on adding lanes
 constexpr int64_t kParallelWork = 1 << 17;  // multiply-adds that pay for waking a thread
 
 int64_t minimum(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -160,7 +162,7 @@ void storeTile(const vf (&sum)[R][V], const Target& t) {
   if (t.colStride == 1 && t.cols == V * kLanes) {
 #pragma GCC unroll 12
     for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 2
+#pragma GCC unroll 8
       for (int v = 0; v < V; ++v) {
         float* c = t.c + r * t.rowStride + v * kLanes;
         store(c, t.accumulate ? fma(alpha, sum[r][v], load(c)) : alpha * sum[r][v]);
@@ -171,7 +173,7 @@ void storeTile(const vf (&sum)[R][V], const Target& t) {
   alignas(64) float tile[R][V * kLanes];
 #pragma GCC unroll 12
   for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 2
+#pragma GCC unroll 8
     for (int v = 0; v < V; ++v) store(&tile[r][v * kLanes], alpha * sum[r][v]);
   }
   for (int64_t j = 0; j < t.cols; ++j) {
@@ -183,17 +185,20 @@ void storeTile(const vf (&sum)[R][V], const Target& t) {
 }
 
 /** Sum over kc of an A panel [kc][R] times V vectors of B's rows, ldb apart. */
-template <int R, int V>
+template <int R, int V, bool Fetch = false>
 void tile(const float* a, const float* b, int64_t ldb, int64_t kc, const Target& target) {
   vf sum[R][V] = {};
   for (int64_t d = 0; d < kc; ++d) {
     vf row[V];
-#pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) row[v] = load(b + v * kLanes);
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) {
+      row[v] = load(b + v * kLanes);
+      if (Fetch) __builtin_prefetch(b + kAhead * ldb + v * kLanes);
+    }
 #pragma GCC unroll 12
     for (int r = 0; r < R; ++r) {
       const vf x = splat(a[r]);
-#pragma GCC unroll 2
+#pragma GCC unroll 8
       for (int v = 0; v < V; ++v) sum[r][v] = fma(x, row[v], sum[r][v]);
     }
     a += R;
@@ -262,21 +267,64 @@ void blocked(const Problem& p, bool serial = false) {
   }
 }
 
-/** Few rows, B stored by rows: B's panels are read where they are, only a narrow last one is packed. */
+/** The widest tile of R rows that fits the registers, for B read in place. */
+template <int R>
+struct Wide {
+  static constexpr int budget = REASVQA_ISA_LEVEL == 2 ? 24 : 12;
+  static constexpr int vectors = R * 8 <= budget ? 8 : (R * 4 <= budget ? 4 : 2);
+};
+
+template <int R>
+int64_t wideColumns(const Problem& p, const float* packedA, int64_t row, int64_t depth, int64_t kc, bool accumulate) {
+  constexpr int cols = Wide<R>::vectors * kLanes;
+  const int64_t full = p.n / cols * cols;
+  for (int64_t col = 0; col < full; col += cols) {
+    const Target target = {p.cAt(row, col), p.rowStride, p.colStride, cols, p.alpha, accumulate};
+    tile<R, Wide<R>::vectors, true>(packedA, p.bAt(depth, col), p.ldb, kc, target);
+  }
+  return full;
+}
+
+/** Up to kRows rows against B in place, then what is left of the columns through one packed panel. */
+void fewRowsPanel(const Problem& p, const float* packedA, int64_t row, int64_t rows, int64_t depth, int64_t kc,
+                  bool accumulate) {
+  int64_t done = 0;
+  switch (rows) {
+    case 1: done = wideColumns<1>(p, packedA, row, depth, kc, accumulate); break;
+    case 2: done = wideColumns<2>(p, packedA, row, depth, kc, accumulate); break;
+    case 3: done = wideColumns<3>(p, packedA, row, depth, kc, accumulate); break;
+    case 4: done = wideColumns<4>(p, packedA, row, depth, kc, accumulate); break;
+#if REASVQA_ISA_LEVEL > 0
+    case 5: done = wideColumns<5>(p, packedA, row, depth, kc, accumulate); break;
+    case 6: done = wideColumns<6>(p, packedA, row, depth, kc, accumulate); break;
+#endif
+#if REASVQA_ISA_LEVEL > 1
+    case 7: done = wideColumns<7>(p, packedA, row, depth, kc, accumulate); break;
+    case 8: done = wideColumns<8>(p, packedA, row, depth, kc, accumulate); break;
+    case 9: done = wideColumns<9>(p, packedA, row, depth, kc, accumulate); break;
+    case 10: done = wideColumns<10>(p, packedA, row, depth, kc, accumulate); break;
+    case 11: done = wideColumns<11>(p, packedA, row, depth, kc, accumulate); break;
+    case 12: done = wideColumns<12>(p, packedA, row, depth, kc, accumulate); break;
+#endif
+    default: break;
+  }
+  for (int64_t col = done; col < p.n; col += kCols) {
+    float* packedB = workspace(WorkspaceSlot::packedB, kc * kCols);
+    packPanelB(p, col, depth, kc, packedB);
+    panel(p, packedA, row, rows, packedB, kCols, col, kc, accumulate);
+  }
+}
+
+/** Few rows, B stored by rows: B is read where it is, there is nothing to reuse. */
 void fewRows(const Problem& p) {
-  const int64_t full = p.n / kCols * kCols;
   for (int64_t depth = 0; depth < p.k; depth += kDepth) {
     const int64_t kc = minimum(kDepth, p.k - depth);
     const bool accumulate = p.accumulate || depth > 0;
     float* packedA = workspace(WorkspaceSlot::packedA, p.m * kc);
     packA(p, 0, p.m, depth, kc, packedA);
-    for (int64_t col = 0; col < full; col += kCols) {
-      panel(p, packedA, 0, p.m, p.bAt(depth, col), p.ldb, col, kc, accumulate);
+    for (int64_t row = 0; row < p.m; row += kRows) {
+      fewRowsPanel(p, packedA + row * kc, row, minimum(kRows, p.m - row), depth, kc, accumulate);
     }
-    if (full == p.n) continue;
-    float* packedB = workspace(WorkspaceSlot::packedB, kc * kCols);
-    packPanelB(p, full, depth, kc, packedB);
-    panel(p, packedA, 0, p.m, packedB, kCols, full, kc, accumulate);
   }
 }
 
@@ -354,21 +402,30 @@ Problem columns(const Problem& p, int64_t begin, int64_t end) {
   return part;
 }
 
-/** m <= kRows. Which path is taken depends on the whole shape only, so that cutting columns changes no bit. */
-void few(const Problem& p) {
-  const bool dot = p.transB && !p.transA && p.k >= kDotDepth;
+/** m <= kFew. Which path is taken depends on the whole shape only, so that cutting columns changes no bit. */
+void few(const Problem& given) {
+  Problem p = given;
+  const bool dot = p.transB && p.k >= kDotDepth;
   if (p.transB && !dot) return blocked(p);
+  if (dot && p.transA) {
+    // Dot products need A's rows dense: A is small, so it is turned around once.
+    float* rows = workspace(WorkspaceSlot::packedA, p.m * p.k);
+    packAcross(p.a, p.lda, p.k, p.m, rows, p.k);
+    p.a = rows;
+    p.lda = p.k;
+    p.transA = false;
+  }
+  constexpr int64_t step = 8 * kLanes;  // the widest tile
   const auto part = [&](int64_t begin, int64_t end) {
-    const Problem sub = columns(p, begin * kCols, minimum(p.n, end * kCols));
+    const Problem sub = columns(p, begin * step, minimum(p.n, end * step));
     if (dot) {
       fewRowsDots(sub);
     } else {
       fewRows(sub);
     }
   };
-  const int64_t panels = ceilDiv(p.n, kCols);
-  const int64_t work = maximum(1, p.m * p.k * kCols);
-  parallelFor(panels, maximum(1, ceilDiv(kParallelWork, work)), part);
+  const int64_t work = maximum(1, p.m * p.k * step);
+  parallelFor(ceilDiv(p.n, step), maximum(1, ceilDiv(kParallelWork, work)), part);
 }
 
 /** Few panels of rows but many columns: each thread packs and multiplies its own columns. */
@@ -385,8 +442,8 @@ void solve(const Problem& p) {
     if (!p.accumulate) zero(p);
     return;
   }
-  if (p.n <= kRows && p.n < p.m) return solve(transposed(p));
-  if (p.m <= kRows) return few(p);
+  if (p.n <= kFew && p.n < p.m) return solve(transposed(p));
+  if (p.m <= kFew) return few(p);
   if (p.m * p.n * p.k < kParallelWork * 2) return blocked(p, true);
   if (!insideParallel() && ceilDiv(p.m, kRows) < 4 * threadCount() && p.n > p.m) return byColumns(p);
   blocked(p);

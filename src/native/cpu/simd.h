@@ -39,20 +39,38 @@ typedef int32_t vi __attribute__((vector_size(kLanes * 4)));
 }
 [[maybe_unused]] inline void store(float* p, vf v) { __builtin_memcpy(p, &v, sizeof v); }
 
-/** The first n lanes from memory, the others `fill`. */
+[[maybe_unused]] inline vf splat(float x) { return x - vf{}; }
+#if REASVQA_ISA_LEVEL == 1
+/** All ones in the first n lanes. */
+[[maybe_unused]] inline __m256i firstLanes(int n) {
+  alignas(32) static const int32_t kOnesThenZeros[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kOnesThenZeros + 8 - n));
+}
+#endif
+
+/** The first n lanes from memory, the others `fill`; memory beyond n is not touched. */
 [[maybe_unused]] inline vf loadPartial(const float* p, int n, float fill = 0.0f) {
-  float lanes[kLanes];
-  for (int i = 0; i < kLanes; ++i) lanes[i] = fill;
-  for (int i = 0; i < n; ++i) lanes[i] = p[i];
-  return load(lanes);
+#if REASVQA_ISA_LEVEL == 2
+  return (vf)_mm512_mask_loadu_ps((__m512)splat(fill), static_cast<__mmask16>((1u << n) - 1), p);
+#elif REASVQA_ISA_LEVEL == 1
+  const __m256i mask = firstLanes(n);
+  return (vf)_mm256_blendv_ps((__m256)splat(fill), _mm256_maskload_ps(p, mask), _mm256_castsi256_ps(mask));
+#else
+  vf v = splat(fill);
+  for (int i = 0; i < n; ++i) v[i] = p[i];
+  return v;
+#endif
 }
 [[maybe_unused]] inline void storePartial(float* p, vf v, int n) {
-  float lanes[kLanes];
-  store(lanes, v);
-  for (int i = 0; i < n; ++i) p[i] = lanes[i];
+#if REASVQA_ISA_LEVEL == 2
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), (__m512)v);
+#elif REASVQA_ISA_LEVEL == 1
+  _mm256_maskstore_ps(p, firstLanes(n), (__m256)v);
+#else
+  for (int i = 0; i < n; ++i) p[i] = v[i];
+#endif
 }
 
-[[maybe_unused]] inline vf splat(float x) { return x - vf{}; }
 [[maybe_unused]] inline vi splatInt(int32_t x) { return x + vi{}; }
 [[maybe_unused]] inline vi bitsOf(vf v) { return (vi)v; }
 [[maybe_unused]] inline vf fromBits(vi v) { return (vf)v; }

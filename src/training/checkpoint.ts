@@ -1,0 +1,158 @@
+/**
+ * Checkpoints of a run: `checkpoints/step-N/` holds everything that learns, the optimizer's moments and where the run
+ * stands. A folder is written under another name and renamed, so one that is there is whole; what a kill leaves
+ * behind is swept away by the next run. The order of samples and the dropout bits follow from the seed and the step,
+ * so no generator state needs saving.
+ */
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import { z } from 'zod';
+import { DataError, messageOf } from '../errors.js';
+import { syncFolder, writeFileAtomic } from '../files.js';
+import { type AttachedAdapter, saveAdapter } from '../model/adapter.js';
+import { readParameters, writableParameters } from '../model/load.js';
+import type { ReasVqa } from '../model/reasvqa.js';
+import { SafetensorsFile, type WritableTensor, writeSafetensors } from '../weights/safetensors.js';
+import { fileSource } from '../weights/source.js';
+import type { AdamW } from './optimizer.js';
+
+const stateSchema = z.strictObject({
+  /** Optimizer steps taken. */
+  step: z.int().min(0),
+  /** Where the next batch comes from. */
+  epoch: z.int().min(0),
+  batch: z.int().min(0),
+  /** Seconds of training so far. */
+  seconds: z.number().min(0),
+  /** Hash of the configuration that the run belongs to. */
+  config: z.string(),
+});
+
+export type RunState = z.output<typeof stateSchema>;
+
+export interface Trained {
+  model: ReasVqa;
+  adapter: AttachedAdapter | undefined;
+  optimizer: AdamW;
+}
+
+const PARTIAL = '.partial-';
+
+function folderOf(step: number): string {
+  return `step-${String(step).padStart(8, '0')}`;
+}
+
+/** @throws DataError when the disk is full or the folder cannot be written; earlier checkpoints stay. */
+export async function saveCheckpoint(
+  checkpoints: string,
+  trained: Trained,
+  state: RunState,
+): Promise<string> {
+  const final = join(checkpoints, folderOf(state.step));
+  const partial = join(checkpoints, `${PARTIAL}${folderOf(state.step)}`);
+  try {
+    await rm(partial, { recursive: true, force: true });
+    await mkdir(partial, { recursive: true });
+    const { parameters } = trained.optimizer;
+    await writeSafetensors(join(partial, 'trainable.safetensors'), writableParameters(parameters), {
+      format: 'pt',
+    });
+    await writeSafetensors(join(partial, 'optimizer.safetensors'), writableState(trained.optimizer));
+    if (trained.adapter) await saveAdapter(trained.model, trained.adapter, partial);
+    await writeFileAtomic(join(partial, 'state.json'), `${JSON.stringify(state)}\n`);
+    await rm(final, { recursive: true, force: true });
+    await rename(partial, final);
+    await syncFolder(checkpoints);
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true }).catch(() => {});
+    throw new DataError(
+      `${final}: the checkpoint could not be saved (${messageOf(error)}); earlier checkpoints are untouched, run the same command again when there is room`,
+      { cause: error },
+    );
+  }
+  return final;
+}
+
+function writableState(optimizer: AdamW): Map<string, WritableTensor> {
+  const tensors = new Map<string, WritableTensor>();
+  for (const [name, variable] of optimizer.state())
+    tensors.set(name, {
+      dtype: 'F32',
+      shape: variable.shape,
+      data: async () => (await variable.data()) as Float32Array,
+    });
+  return tensors;
+}
+
+/** Steps of the whole checkpoints in the folder, ascending. Partial ones are removed. */
+export async function listCheckpoints(checkpoints: string): Promise<number[]> {
+  const entries = await readdir(checkpoints).catch(() => []);
+  for (const entry of entries)
+    if (entry.startsWith(PARTIAL)) await rm(join(checkpoints, entry), { recursive: true, force: true });
+  return entries
+    .filter((entry) => /^step-\d+$/.test(entry))
+    .map((entry) => Number(entry.slice('step-'.length)))
+    .sort((a, b) => a - b);
+}
+
+/** Where a checkpoint stands. @throws DataError when its state is damaged or it belongs to another configuration. */
+export async function readState(checkpoints: string, step: number, configHash: string): Promise<RunState> {
+  const path = join(checkpoints, folderOf(step), 'state.json');
+  let state: RunState;
+  try {
+    state = stateSchema.parse(JSON.parse(await readFile(path, 'utf8')));
+  } catch (error) {
+    throw new DataError(`${path}: not the state of a checkpoint (${messageOf(error)}); remove its folder`, {
+      cause: error,
+    });
+  }
+  if (state.config !== configHash)
+    throw new DataError(`${path}: belongs to another configuration; use another run folder`);
+  return state;
+}
+
+/** Reads trainables and optimizer moments back. @throws DataError naming the tensor that is missing or damaged. */
+export async function loadCheckpoint(checkpoints: string, step: number, optimizer: AdamW): Promise<void> {
+  await loadTrainables(checkpoints, step, optimizer.parameters);
+  const file = await SafetensorsFile.open(join(checkpoints, folderOf(step), 'optimizer.safetensors'));
+  try {
+    for (const [name, variable] of optimizer.state()) {
+      const { data, shape } = await file.read(name, { finite: true });
+      const tensor = tf.tensor(data as Float32Array, shape, 'float32');
+      variable.assign(tensor);
+      tensor.dispose();
+    }
+  } finally {
+    await file.close();
+  }
+  optimizer.step = step;
+}
+
+/** Reads the trainables of a checkpoint, for evaluation. */
+export async function loadTrainables(
+  checkpoints: string,
+  step: number,
+  parameters: AdamW['parameters'],
+): Promise<void> {
+  const path = join(checkpoints, folderOf(step), 'trainable.safetensors');
+  const source = fileSource(await SafetensorsFile.open(path));
+  try {
+    for (const parameter of parameters) {
+      const found = source.has(parameter.name) ? source.info(parameter.name).shape : undefined;
+      if (found?.join() !== parameter.shape.join())
+        throw new DataError(
+          `${path}: tensor ${parameter.name} ${found ? `has shape (${found.join(', ')})` : 'is missing'}, expected (${parameter.shape.join(', ')})`,
+        );
+    }
+    await readParameters(parameters, source);
+  } finally {
+    await source.close();
+  }
+}
+
+/** Removes all checkpoints but the given steps. */
+export async function keepCheckpoints(checkpoints: string, steps: readonly number[]): Promise<void> {
+  for (const step of await listCheckpoints(checkpoints))
+    if (!steps.includes(step)) await rm(join(checkpoints, folderOf(step)), { recursive: true, force: true });
+}

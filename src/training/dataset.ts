@@ -1,0 +1,80 @@
+import type { Config } from '../config/schema.js';
+import { prepareText } from '../data/prepare.js';
+import { readAnnotations } from '../data/readers/index.js';
+import { joinReasoning } from '../data/reasoning.js';
+import type { Sample } from '../data/sample.js';
+import { Rng } from '../random.js';
+import { missingVideosError, VideoLocator } from '../video/locate.js';
+
+/** Samples of one split, ready to be loaded. */
+export interface Dataset {
+  samples: Sample[];
+  /** File or folder of each video, by the sample's `video`. */
+  paths: Map<string, string>;
+  /** Lines worth telling: videos left out, samples without reasoning. */
+  notices: string[];
+}
+
+/**
+ * Reads a split: annotations, punctuation, reasoning for training, and where the videos are.
+ *
+ * @param file annotation file. @param training join the reasoning that the recipe trains on.
+ * @throws DataError for bad rows, and for missing videos unless data.onBadVideo is skip.
+ */
+export async function readDataset(config: Config, file: string, training: boolean): Promise<Dataset> {
+  const { data } = config;
+  const notices: string[] = [];
+  let { samples } = await readAnnotations({ dataset: data.dataset, file });
+  if (data.addPunctuation) samples = samples.map(prepareText);
+  if (training && data.reasoning) {
+    const joined = await joinReasoning(samples, data.reasoning);
+    samples = joined.samples;
+    notices.push(`reasoning for ${joined.joined} of ${samples.length} samples`);
+  }
+  if (training) samples = selectReasoning(samples, config);
+  const locator = await VideoLocator.open(data.videos, data.map ? { mapFile: data.map } : {});
+  const { paths, missing } = await locateAll(locator, samples);
+  if (missing.length > 0) {
+    if (data.onBadVideo === 'error')
+      throw missingVideosError(data.videos, missing, paths.size + missing.length);
+    const absent = new Set(missing);
+    const kept = samples.filter((sample) => !absent.has(sample.video));
+    notices.push(
+      `${file}: ${missing.length} videos are missing, so ${samples.length - kept.length} samples are left out: ${missing.join(', ')}`,
+    );
+    samples = kept;
+  }
+  return { samples, paths, notices };
+}
+
+async function locateAll(locator: VideoLocator, samples: readonly Sample[]) {
+  const paths = new Map<string, string>();
+  const missing: string[] = [];
+  for (const video of new Set(samples.map((sample) => sample.video))) {
+    const path = await locator.find(video);
+    if (path === undefined) missing.push(video);
+    else paths.set(video, path);
+  }
+  return { paths, missing };
+}
+
+/**
+ * Keeps the reasoning that the recipe trains on: all of it or only where the teacher was right, and the given fraction
+ * of that, drawn with the seed (paper, section 4.3 and figure 3). In single-task training on reasoning, samples
+ * without any are left out (table 5: "only samples with Correct Reasoning are used").
+ */
+export function selectReasoning(samples: readonly Sample[], { train }: Pick<Config, 'train'>): Sample[] {
+  const usable = (sample: Sample) =>
+    sample.reasoning !== undefined && (train.reasoningSet === 'all' || sample.reasoningCorrect === true);
+  const candidates = samples.filter(usable).map((sample) => sample.id);
+  const count = Math.round(candidates.length * train.reasoningFraction);
+  const kept = new Set(new Rng(`${train.seed}/reasoning`).shuffle(candidates).slice(0, count));
+  const selected = samples.map((sample) => {
+    if (sample.reasoning === undefined || kept.has(sample.id)) return sample;
+    const plain: Sample = { ...sample };
+    delete plain.reasoning;
+    return plain;
+  });
+  const reasoningFirst = train.mode === 'stl' && train.stlTarget === 'reasoning-answer';
+  return reasoningFirst ? selected.filter((sample) => sample.reasoning !== undefined) : selected;
+}

@@ -1,0 +1,178 @@
+/**
+ * The files of one run:
+ *   config.yaml           the resolved configuration      run.json      versions, engine, seeds, hashes
+ *   metrics.jsonl         and events.out.tfevents.*       checkpoints/  see checkpoint.ts
+ *   evaluations.json      accuracy after every epoch      predictions/  answers of every evaluation
+ *   predictions.jsonl     answers of the best epoch       result.json   written last: the run is done
+ */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, readFile, stat } from 'node:fs/promises';
+import { arch, cpus, platform } from 'node:os';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { configHash, dumpConfig } from '../config/load.js';
+import type { Config } from '../config/schema.js';
+import { UsageError } from '../errors.js';
+import type { ScoreResult } from '../evaluation/score.js';
+import { writeFileAtomic } from '../files.js';
+
+/** Accuracy after one epoch. */
+export interface EpochEvaluation {
+  epoch: number;
+  step: number;
+  score: ScoreResult;
+  skipped: number;
+}
+
+/** What result.json says. */
+export interface RunResult {
+  /** 0-based epoch with the best validation accuracy; the last one when there is no validation split. */
+  bestEpoch: number;
+  bestStep: number;
+  score: ScoreResult | null;
+  epochs: number;
+  steps: number;
+  /** Training only. */
+  seconds: number;
+  samplesPerSecond: number;
+  trainableParameters: number;
+  beta: number;
+  seed: number;
+  config: string;
+}
+
+export interface RunPaths {
+  folder: string;
+  config: string;
+  run: string;
+  checkpoints: string;
+  evaluations: string;
+  predictionsOf: (epoch: number) => string;
+  predictions: string;
+  result: string;
+}
+
+export function runPaths(folder: string): RunPaths {
+  const at = (name: string) => join(folder, name);
+  return {
+    folder,
+    config: at('config.yaml'),
+    run: at('run.json'),
+    checkpoints: at('checkpoints'),
+    evaluations: at('evaluations.json'),
+    predictionsOf: (epoch) => join(folder, 'predictions', `epoch-${epoch}.jsonl`),
+    predictions: at('predictions.jsonl'),
+    result: at('result.json'),
+  };
+}
+
+/** Everything that decides a run's numbers; where features are kept and how often it saves do not. */
+export function identity(config: Config): string {
+  const { features: _, ...rest } = config;
+  const { checkpointEverySteps: _every, logEverySteps: _log, ...train } = config.train;
+  return configHash({ ...rest, train } as Config);
+}
+
+/**
+ * Makes the folder, or checks that the run in it is this one.
+ *
+ * @throws UsageError when the folder belongs to another configuration, naming the first key that differs.
+ */
+export async function openRunFolder(folder: string, config: Config): Promise<RunPaths> {
+  const paths = runPaths(folder);
+  await mkdir(join(folder, 'predictions'), { recursive: true });
+  await mkdir(paths.checkpoints, { recursive: true });
+  const earlier = await readFile(paths.config, 'utf8').catch(() => undefined);
+  if (earlier !== undefined) {
+    const before = parse(earlier) as Config;
+    if (identity(before) !== identity(config))
+      throw new UsageError(
+        `${folder}: holds a run with another configuration (${firstDifference(before, config) ?? 'other defaults'}); use another --run folder`,
+      );
+  }
+  await writeFileAtomic(paths.config, dumpConfig(config));
+  return paths;
+}
+
+function firstDifference(a: unknown, b: unknown, path = ''): string | undefined {
+  if (isRecord(a) && isRecord(b)) {
+    for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {
+      const found = firstDifference(a[key], b[key], path ? `${path}.${key}` : key);
+      if (found) return found;
+    }
+    return undefined;
+  }
+  const [before, now] = [JSON.stringify(a), JSON.stringify(b)];
+  return before === now ? undefined : `${path} was ${before ?? 'not set'}, is now ${now ?? 'not set'}`;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Writes run.json: what is needed to tell where a number came from. */
+export async function writeRunInfo(
+  paths: RunPaths,
+  config: Config,
+  engine: Record<string, unknown>,
+): Promise<void> {
+  const { data, model, train } = config;
+  const files = [
+    data.train,
+    data.val,
+    data.reasoning,
+    join(model.base, 'config.json'),
+    join(model.base, 'model.safetensors'),
+  ];
+  const hashes: Record<string, string> = {};
+  for (const file of files) {
+    const hash = file ? await sha256(file) : undefined;
+    if (file && hash) hashes[file] = hash;
+  }
+  const info = {
+    started: new Date().toISOString(),
+    node: process.version,
+    platform: `${platform()}-${arch()}`,
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    commit: gitCommit(),
+    engine,
+    seed: train.seed,
+    sha256: hashes,
+  };
+  await writeFileAtomic(paths.run, `${JSON.stringify(info, null, 2)}\n`);
+}
+
+/** Hashing 8 GB of weights at every start would cost longer than loading them: large files are told by size. */
+const LARGE_FILE_BYTES = 2 ** 30;
+
+async function sha256(file: string): Promise<string | undefined> {
+  const info = await stat(file).catch(() => undefined);
+  if (!info?.isFile()) return undefined;
+  if (info.size > LARGE_FILE_BYTES) return `not hashed, ${info.size} bytes`;
+  const hash = createHash('sha256');
+  for await (const part of createReadStream(file)) hash.update(part as Buffer);
+  return hash.digest('hex');
+}
+
+function gitCommit(): string | null {
+  try {
+    const command = ['-C', import.meta.dirname, 'rev-parse', 'HEAD'];
+    return execFileSync('git', command, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  } catch {
+    return null;
+  }
+}
+
+/** Evaluations so far, by epoch. */
+export async function readEvaluations(paths: RunPaths): Promise<EpochEvaluation[]> {
+  const text = await readFile(paths.evaluations, 'utf8').catch(() => undefined);
+  return text === undefined ? [] : (JSON.parse(text) as EpochEvaluation[]);
+}
+
+/** The result of a finished run, undefined while it is not done. */
+export async function readResult(paths: RunPaths): Promise<RunResult | undefined> {
+  const text = await readFile(paths.result, 'utf8').catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as RunResult);
+}

@@ -1,0 +1,140 @@
+/**
+ * A student put together from a recipe: base model, adapter, tokenizer, what of it learns, and the start tokens of
+ * its two tasks.
+ */
+import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Config } from '../config/schema.js';
+import { DataError, UsageError } from '../errors.js';
+import { FeatureStore } from '../features/store.js';
+import { type AttachedAdapter, addAdapter, loadAdapter } from '../model/adapter.js';
+import { initialiseMissing } from '../model/linear.js';
+import { loadModel } from '../model/load.js';
+import type { Parameter } from '../model/module.js';
+import type { ReasVqa } from '../model/reasvqa.js';
+import { selectTrainable, trainsVision } from '../model/trainable.js';
+import { Rng } from '../random.js';
+import { Tokenizer } from '../text/tokenizer.js';
+import { BatchBuilder } from './batches.js';
+import type { Dataset } from './dataset.js';
+import { VisualInputs } from './visual.js';
+
+export interface Student {
+  model: ReasVqa;
+  tokenizer: Tokenizer;
+  adapter: AttachedAdapter | undefined;
+  /** What learns, in model order. */
+  trainable: Parameter[];
+  /** The vision model itself learns, so its features cannot be computed outside the tape. */
+  learnsVision: boolean;
+  /** Decoder start tokens. */
+  answerStartId: number;
+  reasoningStartId: number;
+}
+
+/**
+ * Loads a recipe's base model and tokenizer and adds its adapter: the one named, or a fresh one drawn with the seed.
+ *
+ * @throws DataError for weights, UsageError for a base that is not on this machine.
+ */
+export async function openStudent(
+  config: Config,
+  onProgress?: (bytes: number, total: number) => void,
+): Promise<Student> {
+  if (config.model.precision === 'bf16')
+    throw new UsageError('model.precision: bf16 needs the native-cuda engine; use f32 on this one');
+  await requireFolder(config.model.base);
+  const tokenizer = await Tokenizer.load(config.model.tokenizer);
+  const { model } = await loadModel(config.model.base, onProgress);
+  try {
+    const adapter = await attachAdapter(model, config);
+    const trainable = selectTrainable(model, config.model.train);
+    return {
+      model,
+      tokenizer,
+      adapter,
+      trainable,
+      learnsVision: trainsVision(trainable),
+      ...startTokens(config, tokenizer, model),
+    };
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
+}
+
+async function requireFolder(base: string): Promise<void> {
+  const found = await stat(base).catch(() => undefined);
+  if (!found?.isDirectory())
+    throw new DataError(
+      `${base}: no such folder of weights; fetch a published model with reasvqa weights fetch and name its folder with --set model.base=FOLDER`,
+    );
+}
+
+async function attachAdapter(
+  model: ReasVqa,
+  { model: settings, train }: Config,
+): Promise<AttachedAdapter | undefined> {
+  if (settings.adapter) return loadAdapter(model, settings.adapter);
+  if (!settings.train.includes('lora')) return undefined;
+  const { r, alpha, dropout, targets } = settings.lora;
+  const adapter = addAdapter(model, {
+    r,
+    alpha,
+    dropout,
+    targetModules: targets,
+    rankPattern: {},
+    alphaPattern: {},
+    useRslora: false,
+    baseModel: settings.base,
+  });
+  initialiseMissing(model, new Rng(`${train.seed}/lora`));
+  return adapter;
+}
+
+/** T5's spare tokens that start the decoder when text.decoderCue is task. */
+const CUES = ['<extra_id_0>', '<extra_id_1>'] as const;
+
+function startTokens(config: Config, tokenizer: Tokenizer, model: ReasVqa) {
+  const { decoder_start_token_id: start } = model.config.text_config;
+  if (config.text.decoderCue === 'none') return { answerStartId: start, reasoningStartId: start };
+  const [answer, reasoning] = CUES.map((cue) => {
+    const ids = tokenizer.encode(cue, { addEos: false });
+    if (ids.length !== 1)
+      throw new UsageError(`text.decoderCue: task needs a tokenizer with ${CUES.join(' and ')}; use none`);
+    return ids[0]!;
+  });
+  return { answerStartId: answer!, reasoningStartId: reasoning! };
+}
+
+/** The features of frozen vision weights are kept under this hash of them. */
+export async function visionHash(model: ReasVqa): Promise<string> {
+  const hash = createHash('sha256');
+  for (const parameter of [...model.vision.parameters()]) {
+    if (parameter.name.includes('.post_layernorm.')) continue;
+    const values = await parameter.value.data();
+    hash.update(`${parameter.name}:${parameter.shape.join('x')};`);
+    hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  }
+  return hash.digest('hex');
+}
+
+/** What turns a split's samples into batches for this student. */
+export async function openBuilder(
+  student: Student,
+  config: Config,
+  dataset: Dataset,
+  runFolder: string,
+  onWarning: (line: string) => void,
+): Promise<BatchBuilder> {
+  const cache = config.features.cache
+    ? {
+        store: new FeatureStore(config.features.folder ?? join(runFolder, 'features'), onWarning),
+        visionHash: await visionHash(student.model),
+      }
+    : undefined;
+  const { frames, sampling, crop } = config.video;
+  const visual = new VisualInputs(student.model, dataset.paths, { frames, sampling, crop }, cache);
+  return new BatchBuilder(config, student.tokenizer, visual);
+}

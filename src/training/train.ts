@@ -1,0 +1,391 @@
+/**
+ * The training loop, from batch to checkpoint.
+ *
+ * A run is a folder (runFolder.ts). Calling `train` on a folder that has a checkpoint continues there; on one engine
+ * and thread count the result equals an uninterrupted run's bit for bit, because the order of samples, the dropout
+ * bits and the schedule all follow from the seed and the step.
+ */
+import { copyFile } from 'node:fs/promises';
+import * as tf from '@tensorflow/tfjs-core';
+import { checkForTraining } from '../config/checks.js';
+import type { Config } from '../config/schema.js';
+import { Loader } from '../data/loader.js';
+import { Interrupted, ReasVqaError } from '../errors.js';
+import { type Evaluator, evaluate } from '../evaluation/evaluate.js';
+import { type ScoreResult, scoreAnswers } from '../evaluation/score.js';
+import { writeFileAtomic } from '../files.js';
+import type { Context } from '../model/context.js';
+import type { Parameter } from '../model/module.js';
+import { DropoutStream } from '../ops/dropout.js';
+import { createProgress, say } from '../progress.js';
+import type { BatchBuilder, HostBatch } from './batches.js';
+import {
+  keepCheckpoints,
+  listCheckpoints,
+  loadCheckpoint,
+  loadTrainables,
+  type RunState,
+  readState,
+  saveCheckpoint,
+} from './checkpoint.js';
+import { type Dataset, readDataset } from './dataset.js';
+import { MetricsLog } from './metrics.js';
+import { gradients, type LossValues, type Objective } from './objective.js';
+import { AdamW } from './optimizer.js';
+import {
+  type EpochEvaluation,
+  identity,
+  openRunFolder,
+  type RunPaths,
+  type RunResult,
+  readEvaluations,
+  readResult,
+  writeRunInfo,
+} from './runFolder.js';
+import { learningRateAt } from './schedule.js';
+import { openBuilder, openStudent, type Student } from './student.js';
+
+export interface TrainRequest {
+  config: Config;
+  /** Run folder, made when missing. */
+  folder: string;
+  /** What run.json says about the engine. */
+  engine: Record<string, unknown>;
+  /** Stops after the current step, with a checkpoint. */
+  signal?: AbortSignal;
+  /** Prints progress under this name; silent when absent. */
+  label?: string;
+}
+
+/** Everything one run works with. */
+interface Run {
+  config: Config;
+  paths: RunPaths;
+  student: Student;
+  optimizer: AdamW;
+  context: Context;
+  loader: Loader<HostBatch>;
+  builder: BatchBuilder;
+  evaluator: Evaluator | undefined;
+  validation: Dataset | undefined;
+  metrics: MetricsLog;
+  state: RunState;
+  label: string | undefined;
+  signal: AbortSignal | undefined;
+}
+
+/**
+ * Trains a recipe to the end and returns its result; at once when the folder already has one.
+ *
+ * @throws Interrupted (exit 75) when the signal fires: a checkpoint is saved, the same command continues.
+ */
+export async function train(request: TrainRequest): Promise<RunResult> {
+  const { config, folder, label } = request;
+  checkForTraining(config);
+  const paths = await openRunFolder(folder, config);
+  const done = await readResult(paths);
+  if (done) return done;
+  const run = await openRun(request, paths);
+  try {
+    await writeRunInfo(paths, config, request.engine);
+    while (run.state.epoch < config.train.epochs) {
+      await finishEvaluation(run);
+      await trainEpoch(run);
+    }
+    await finishEvaluation(run);
+    const result = await writeResult(run);
+    if (label) say(`${label}: ${describeResult(result)}`);
+    return result;
+  } finally {
+    run.metrics.close();
+    run.optimizer.dispose();
+    run.student.model.dispose();
+  }
+}
+
+async function openRun(request: TrainRequest, paths: RunPaths): Promise<Run> {
+  const { config, folder, label, signal } = request;
+  const notice = (line: string) => (label ? say(`${label}: ${line}`) : undefined);
+  const dataset = await readDataset(config, config.data.train!, true);
+  const validation = config.data.val ? await readDataset(config, config.data.val, false) : undefined;
+  for (const line of [...dataset.notices, ...(validation?.notices ?? [])]) notice(line);
+  const student = await openStudent(config);
+  const { train: settings } = config;
+  const builder = await openBuilder(student, config, dataset, folder, notice);
+  const loader = new Loader(
+    dataset.samples,
+    { batch: settings.batch, shuffle: true, seed: settings.seed, dropLast: settings.dropLast },
+    (samples, rng) => builder.prepare(samples, true, rng),
+  );
+  const optimizer = new AdamW(student.trainable, settings);
+  const state = await resume(paths, config, optimizer, notice);
+  const metrics = new MetricsLog(folder);
+  metrics.truncateAfter(state.step);
+  return {
+    config,
+    paths,
+    student,
+    optimizer,
+    loader,
+    builder,
+    metrics,
+    state,
+    label,
+    signal,
+    validation,
+    context: { training: true, dropout: new DropoutStream(settings.seed), recompute: settings.recompute },
+    evaluator: validation && {
+      model: student.model,
+      tokenizer: student.tokenizer,
+      builder: await openBuilder(student, config, validation, folder, notice),
+      config,
+      startId: student.answerStartId,
+    },
+  };
+}
+
+/** The newest checkpoint's state, its values loaded; a fresh state when there is none. */
+async function resume(
+  paths: RunPaths,
+  config: Config,
+  optimizer: AdamW,
+  notice: (line: string) => void,
+): Promise<RunState> {
+  const hash = identity(config);
+  const last = (await listCheckpoints(paths.checkpoints)).at(-1);
+  if (last === undefined) return { step: 0, epoch: 0, batch: 0, seconds: 0, config: hash };
+  const state = await readState(paths.checkpoints, last, hash);
+  await loadCheckpoint(paths.checkpoints, last, optimizer);
+  notice(`continues at step ${state.step}, epoch ${state.epoch + 1}`);
+  return state;
+}
+
+/** One pass over the data, from where the state stands to the end of the epoch, with a checkpoint there. */
+async function trainEpoch(run: Run): Promise<void> {
+  const { config, loader, state, signal } = run;
+  const { accumulate, checkpointEverySteps } = config.train;
+  const progress = stepProgress(run);
+  const started = performance.now() - state.seconds * 1000;
+  let pending: { grads: tf.Tensor[]; values: LossValues[]; samples: number } | undefined;
+  try {
+    for await (const { index, batch } of loader.epoch(state.epoch, state.batch)) {
+      const last = index + 1 === loader.batchesPerEpoch;
+      reportSkipped(run, batch);
+      if (batch.samples.length > 0) pending = accumulateBatch(run, batch, index, pending);
+      // An epoch's last update takes what there is, so that no batch is lost.
+      if (pending && (pending.values.length === accumulate || last)) {
+        update(run, pending, index);
+        pending = undefined;
+        progress?.tick(index + 1, `loss ${recentLoss(run).toFixed(3)}`);
+      }
+      if (pending) continue;
+      Object.assign(state, last ? { epoch: state.epoch + 1, batch: 0 } : { batch: index + 1 });
+      state.seconds = (performance.now() - started) / 1000;
+      const due = checkpointEverySteps > 0 && state.step % checkpointEverySteps === 0;
+      if (last || due || signal?.aborted) await save(run);
+      if (signal?.aborted) throw interrupted(run);
+    }
+  } finally {
+    tf.dispose(pending?.grads ?? []);
+    progress?.done();
+  }
+}
+
+/** Losses and gradients of one batch, added to those before it. */
+function accumulateBatch(
+  run: Run,
+  host: HostBatch,
+  index: number,
+  pending: { grads: tf.Tensor[]; values: LossValues[]; samples: number } | undefined,
+) {
+  const { student, builder, context, state, loader } = run;
+  context.dropout.startStep(state.epoch * loader.batchesPerEpoch + index);
+  const batch = builder.toTensors(host, student.learnsVision);
+  const { values, grads } = gradients(student.model, batch, objectiveOf(run), student.trainable, context);
+  tf.dispose([batch.features, batch.pixels].filter((tensor) => tensor !== undefined));
+  if (!Number.isFinite(values.loss)) {
+    tf.dispose(grads);
+    throw new ReasVqaError(
+      `loss is ${values.loss} at step ${state.step + 1} (epoch ${state.epoch + 1}), samples ${host.samples.map((s) => s.id).join(', ')}; nothing of this step was saved; lower train.learningRate or set train.clipNorm=1`,
+      1,
+    );
+  }
+  if (!pending) return { grads, values: [values], samples: host.samples.length };
+  const sums = pending.grads.map((sum, i) => tf.add(sum, grads[i]!));
+  tf.dispose([pending.grads, grads]);
+  return { grads: sums, values: [...pending.values, values], samples: pending.samples + host.samples.length };
+}
+
+function objectiveOf({ config, student }: Run): Objective {
+  const { mode, alpha, beta } = config.train;
+  // Single-task training has one target, whatever beta says.
+  const weights = mode === 'stl' ? { alpha: 1, beta: 0 } : { alpha, beta };
+  const { answerStartId, reasoningStartId } = student;
+  return { ...weights, answerStartId, reasoningStartId };
+}
+
+/** One optimizer step. */
+function update(
+  run: Run,
+  pending: { grads: tf.Tensor[]; values: LossValues[]; samples: number },
+  index: number,
+): void {
+  const { config, optimizer, state, loader, metrics } = run;
+  const { train: settings } = config;
+  const forwardPasses = state.epoch * loader.batchesPerEpoch + index;
+  const rate = learningRateAt(settings, forwardPasses, loader.batchesPerEpoch, settings.epochs);
+  const loraShare = settings.loraLearningRate / settings.learningRate;
+  const isLora = (parameter: Parameter) => /\.lora_[AB]\.weight$/.test(parameter.name);
+  const scale = 1 / pending.values.length;
+  const norm = optimizer.update(pending.grads, (p) => (isLora(p) ? rate * loraShare : rate), scale);
+  tf.dispose(pending.grads);
+  state.step++;
+  recent.set(
+    run,
+    [...(recent.get(run) ?? []), ...pending.values].slice(-settings.logEverySteps * settings.accumulate),
+  );
+  if (state.step % settings.logEverySteps === 0) {
+    const values = recent.get(run)!;
+    metrics.scalar(state.step, {
+      epoch: state.epoch,
+      'train/loss': mean(values.map((v) => v.loss)),
+      'train/loss_qa': mean(values.map((v) => v.qa)),
+      ...reasoningLoss(values),
+      learning_rate: rate,
+      ...(Number.isNaN(norm) ? {} : { gradient_norm: norm }),
+    });
+  }
+}
+
+/** The last few losses of a run, for its log line and its progress. */
+const recent = new WeakMap<Run, LossValues[]>();
+
+function recentLoss(run: Run): number {
+  return mean((recent.get(run) ?? []).map((v) => v.loss));
+}
+
+function reasoningLoss(values: LossValues[]): Record<string, number> {
+  const present = values.map((v) => v.reasoning).filter((value) => !Number.isNaN(value));
+  return present.length > 0 ? { 'train/loss_reasoning': mean(present) } : {};
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0) / values.length;
+}
+
+function reportSkipped({ label }: Run, { skipped }: HostBatch): void {
+  if (label) for (const { sample, reason } of skipped) say(`${label}: left out ${sample.id}: ${reason}`);
+}
+
+function stepProgress({ label, config, state, loader }: Run) {
+  if (!label) return undefined;
+  const name = `${label} epoch ${state.epoch + 1}/${config.train.epochs}`;
+  return createProgress({ label: name, total: loader.batchesPerEpoch, unit: 'batches', start: state.batch });
+}
+
+async function save({ paths, student, optimizer, state, metrics }: Run): Promise<void> {
+  metrics.flush();
+  const { model, adapter } = student;
+  await saveCheckpoint(paths.checkpoints, { model, adapter, optimizer }, state);
+  const best = bestOf(await readEvaluations(paths));
+  await keepCheckpoints(paths.checkpoints, best ? [best.step, state.step] : [state.step]);
+}
+
+function interrupted({ paths, state }: Run): Interrupted {
+  return new Interrupted(
+    `${paths.folder}: stopped at step ${state.step} with a checkpoint; run the same command again to continue`,
+  );
+}
+
+/** Evaluates the epoch that the state has just completed, unless that is done. */
+async function finishEvaluation(run: Run): Promise<void> {
+  const { state, paths, evaluator, validation, config, label, metrics } = run;
+  const epoch = state.epoch - 1;
+  const earlier = await readEvaluations(paths);
+  if (!evaluator || !validation || state.batch > 0 || epoch < 0 || earlier.some((e) => e.epoch === epoch))
+    return;
+  const progress = label
+    ? createProgress({
+        label: `${label} evaluation ${epoch + 1}`,
+        total: validation.samples.length,
+        unit: 'questions',
+      })
+    : undefined;
+  let done = 0;
+  const { predictions, skipped } = await evaluate(evaluator, validation.samples, (count) => {
+    done += count;
+    progress?.tick(done);
+    if (run.signal?.aborted) throw interrupted(run);
+  });
+  const score = scorePredictions(config, validation, predictions);
+  progress?.done(`accuracy ${score.total.accuracy.toFixed(2)} %`);
+  const lines = predictions.map((prediction) => `${JSON.stringify(prediction)}\n`);
+  await writeFileAtomic(paths.predictionsOf(epoch), lines.join(''));
+  metrics.scalar(state.step, { epoch, 'val/accuracy': score.total.accuracy });
+  const evaluations = [...earlier, { epoch, step: state.step, score, skipped: skipped.length }];
+  await writeFileAtomic(paths.evaluations, `${JSON.stringify(evaluations, null, 2)}\n`);
+  await keepCheckpoints(paths.checkpoints, [bestOf(evaluations)!.step, state.step]);
+}
+
+function scorePredictions(
+  config: Config,
+  { samples }: Dataset,
+  predictions: { id: string; prediction: number }[],
+): ScoreResult {
+  const byId = new Map(predictions.map(({ id, prediction }) => [id, prediction]));
+  const answered = samples.filter((sample) => byId.has(sample.id));
+  return scoreAnswers(config.data.dataset, answered, byId);
+}
+
+/** The first evaluation with the highest accuracy. */
+function bestOf(evaluations: readonly EpochEvaluation[]): EpochEvaluation | undefined {
+  return evaluations.reduce<EpochEvaluation | undefined>(
+    (best, e) => (best && best.score.total.accuracy >= e.score.total.accuracy ? best : e),
+    undefined,
+  );
+}
+
+/** Loads nothing: the best checkpoint stays on disk. Writes predictions.jsonl and, last, result.json. */
+async function writeResult({ config, paths, state, optimizer, loader, metrics }: Run): Promise<RunResult> {
+  const best = bestOf(await readEvaluations(paths));
+  if (best) await copyFile(paths.predictionsOf(best.epoch), paths.predictions);
+  metrics.flush();
+  const samples = config.train.epochs * loader.batchesPerEpoch * config.train.batch;
+  const result: RunResult = {
+    bestEpoch: best?.epoch ?? config.train.epochs - 1,
+    bestStep: best?.step ?? state.step,
+    score: best?.score ?? null,
+    epochs: config.train.epochs,
+    steps: state.step,
+    seconds: state.seconds,
+    samplesPerSecond: samples / state.seconds,
+    trainableParameters: optimizer.parameters.reduce((sum, p) => sum + p.size, 0),
+    beta: config.train.mode === 'stl' ? 0 : config.train.beta,
+    seed: config.train.seed,
+    config: identity(config),
+  };
+  await writeFileAtomic(paths.result, `${JSON.stringify(result, null, 2)}\n`);
+  return result;
+}
+
+function describeResult({ score, bestEpoch, seconds, samplesPerSecond }: RunResult): string {
+  const speed = `${seconds.toFixed(0)} s of training, ${samplesPerSecond.toFixed(1)} samples/s`;
+  if (!score) return `done, ${speed}`;
+  return `best accuracy ${score.total.accuracy.toFixed(2)} % (epoch ${bestEpoch + 1}), ${speed}`;
+}
+
+/** A finished (or still running) run's student at its best checkpoint, for evaluation and the report. */
+export async function openTrained(
+  paths: RunPaths,
+  config: Config,
+): Promise<{ student: Student; step: number }> {
+  const student = await openStudent(config);
+  const steps = await listCheckpoints(paths.checkpoints);
+  const best = bestOf(await readEvaluations(paths))?.step ?? steps.at(-1);
+  if (best === undefined || !steps.includes(best)) {
+    student.model.dispose();
+    throw new ReasVqaError(`${paths.folder}: has no checkpoint yet; train first`, 3);
+  }
+  await loadTrainables(paths.checkpoints, best, student.trainable);
+  return { student, step: best };
+}

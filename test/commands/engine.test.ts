@@ -1,0 +1,78 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writeSafetensors } from '../../src/weights/safetensorsWriter.js';
+import { sharedPath } from '../support/shared.js';
+import { reasvqa } from './support.js';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'reasvqa engine '));
+});
+afterAll(() => rm(folder, { recursive: true }));
+const run = (...argv: string[]) => reasvqa(argv, { cwd: folder });
+
+describe('doctor', () => {
+  it('reports the engine that was asked for', async () => {
+    const { code, stdout } = await run('doctor', '--engine', 'cpu');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^engine +cpu \(/m);
+    expect(stdout).toContain(`Node ${process.version}`);
+    expect(JSON.parse((await run('doctor', '--engine', 'cpu', '--json')).stdout).engine.name).toBe('cpu');
+  });
+
+  it('an unknown engine is a usage error, an unusable one exit code 4; the report comes all the same', async () => {
+    const unknown = await run('doctor', '--engine', 'gpu');
+    expect(unknown.code).toBe(2);
+    expect(unknown.stderr).toMatch(/^reasvqa: --engine gpu: expected one of auto, .*\n$/);
+    const unusable = await run('doctor', '--engine', 'tensorflow', '--json');
+    expect(unusable.code).toBe(4);
+    expect(JSON.parse(unusable.stdout).error).toContain('tensorflow');
+  });
+});
+
+describe('weights', () => {
+  it('show lists tensors and totals', async () => {
+    const tensors = new Map([
+      ['b', { dtype: 'F32' as const, shape: [2, 3], data: new Float32Array(6) }],
+      ['a.2', { dtype: 'I32' as const, shape: [4], data: new Int32Array(4) }],
+    ]);
+    await writeSafetensors(join(folder, 'some.safetensors'), tensors);
+    const { code, stdout } = await run('weights', 'show', 'some.safetensors');
+    expect(code).toBe(0);
+    expect(stdout).toBe('a.2  I32  (4)     16 B\nb    F32  (2, 3)  24 B\n2 tensors, 10 values, 40 B\n');
+    expect(JSON.parse((await run('weights', 'show', 'some.safetensors', '--json')).stdout).rows).toHaveLength(
+      2,
+    );
+  });
+
+  it('fetch without a name lists what there is; an unknown name is a usage error', async () => {
+    const { code, stdout } = await run('weights', 'fetch');
+    expect(code).toBe(0);
+    expect(stdout).toContain('blip2-flan-t5-xl');
+    expect((await run('weights', 'fetch', 'blip3')).code).toBe(2);
+  });
+
+  it('check refuses a folder that is not one, and an unknown precision', async () => {
+    expect((await run('weights', 'check', '.', '--engine', 'cpu')).code).toBe(3);
+    const { code, stderr } = await run('weights', 'check', '.', '--precision', 'f16');
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: 'reasvqa: --precision f16: expected f32 or bf16\n',
+    });
+  });
+
+  const reference = sharedPath('reference/tiny-a');
+  it.skipIf(!reference)(
+    'check prints a table with a verdict for every tensor (needs ../shared)',
+    async () => {
+      const { code, stdout, stderr } = await run('weights', 'check', reference!);
+      expect(stderr).toMatch(/^engine: /);
+      expect(stdout).toMatch(/^tensor +error +tolerance +verdict$/m);
+      expect(stdout).toMatch(/^expect\.loss +\d\.\d\de[-+]\d+ +1e-4 +ok$/m);
+      expect(stdout).toMatch(/^all \d+ inside the tolerance$/m);
+      expect(code).toBe(0);
+    },
+  );
+});

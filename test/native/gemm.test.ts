@@ -1,0 +1,200 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import { Rng } from '../../src/random.js';
+import { bits, device, download, ISAS, mismatch, randomFloats, upload, useIsa } from './support.js';
+
+interface Case {
+  batch: number;
+  m: number;
+  n: number;
+  k: number;
+  transA: boolean;
+  transB: boolean;
+  sharedA: boolean;
+  sharedB: boolean;
+  alpha: number;
+  accumulate: boolean;
+}
+
+/** Sizes around the tiles (4 x 8, 6 x 16, 12 x 32), the few-rows limit (12), depth blocks (256) and beyond. */
+const EDGES = [0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 15, 16, 17, 24, 31, 32, 33, 47, 64, 65, 97, 128, 129];
+const DEPTHS = [...EDGES, 255, 256, 257, 300, 513];
+
+function randomCase(rng: Rng): Case {
+  const batch = rng.pick([1, 1, 1, 2, 3, 5]);
+  return {
+    batch,
+    m: rng.pick(EDGES),
+    n: rng.pick(EDGES),
+    k: rng.pick(DEPTHS),
+    transA: rng.float() < 0.5,
+    transB: rng.float() < 0.5,
+    sharedA: batch > 1 && rng.float() < 0.3,
+    sharedB: batch > 1 && rng.float() < 0.4,
+    alpha: rng.pick([1, 1, 0.125, -2]),
+    accumulate: rng.float() < 0.3,
+  };
+}
+
+interface Operands {
+  a: Float32Array;
+  b: Float32Array;
+  c: Float32Array;
+}
+
+function operands(rng: Rng, t: Case, special: boolean): Operands {
+  return {
+    a: randomFloats(rng, (t.sharedA ? 1 : t.batch) * t.m * t.k, special),
+    b: randomFloats(rng, (t.sharedB ? 1 : t.batch) * t.k * t.n, special),
+    c: randomFloats(rng, t.batch * t.m * t.n),
+  };
+}
+
+function run(t: Case, { a, b, c }: Operands): Float32Array {
+  const ids = [upload(a), upload(b), upload(c)] as const;
+  const strideA = t.sharedA ? 0 : t.m * t.k;
+  const strideB = t.sharedB ? 0 : t.k * t.n;
+  const flags = [Number(t.transA), Number(t.transB)] as const;
+  device.matmul(...ids, t.batch, t.m, t.n, t.k, ...flags, strideA, strideB, t.m * t.n, t.alpha, Number(t.accumulate));
+  const result = download(ids[2], c.length);
+  for (const id of ids) device.release(id);
+  return result;
+}
+
+/** The product in float64, and for each element the sum of magnitudes, which scales its rounding error. */
+function truth(t: Case, { a, b, c }: Operands): { value: Float64Array; scale: Float64Array } {
+  const value = new Float64Array(c.length);
+  const scale = new Float64Array(c.length);
+  for (let item = 0; item < t.batch; item++) {
+    const atA = t.sharedA ? 0 : item * t.m * t.k;
+    const atB = t.sharedB ? 0 : item * t.k * t.n;
+    for (let i = 0; i < t.m; i++) {
+      for (let j = 0; j < t.n; j++) {
+        let sum = 0;
+        let magnitude = 0;
+        for (let d = 0; d < t.k; d++) {
+          const product = a[atA + (t.transA ? d * t.m + i : i * t.k + d)]! * b[atB + (t.transB ? j * t.k + d : d * t.n + j)]!;
+          sum += product;
+          magnitude += Math.abs(product);
+        }
+        const at = (item * t.m + i) * t.n + j;
+        value[at] = t.alpha * sum + (t.accumulate ? c[at]! : 0);
+        scale[at] = Math.abs(t.alpha) * magnitude + Math.abs(c[at]!);
+      }
+    }
+  }
+  return { value, scale };
+}
+
+/** First element that is off by more than 2^-24 * sqrt(k) * 4 of its scale, or differs in being NaN or infinite. */
+function firstWrong(actual: Float32Array, t: Case, ops: Operands): string | undefined {
+  const { value, scale } = truth(t, ops);
+  const tolerance = (4 + Math.sqrt(t.k)) * 2 ** -23;
+  for (let i = 0; i < actual.length; i++) {
+    const e = value[i]!;
+    const a = actual[i]!;
+    const same = Number.isFinite(e) ? Math.abs(a - e) <= tolerance * scale[i]! : Object.is(a, e);
+    if (!same) return `${JSON.stringify(t)} [${i}] is ${a}, expected ${e}`;
+  }
+  return undefined;
+}
+
+describe.each(ISAS)('matmul with %s kernels', (isa) => {
+  afterAll(() => useIsa(device.bestIsa(), 2));
+
+  it('equals the float64 product for random shapes, transposes, batches, alpha and accumulation', () => {
+    useIsa(isa, 2);
+    const rng = new Rng(`gemm ${isa}`);
+    for (let i = 0; i < 250; i++) {
+      const t = randomCase(rng);
+      const ops = operands(rng, t, false);
+      expect(firstWrong(run(t, ops), t, ops)).toBeUndefined();
+    }
+  });
+
+  it('equals it past every block size', () => {
+    useIsa(isa, 2);
+    const rng = new Rng(`gemm large ${isa}`);
+    const base = { batch: 1, sharedA: false, sharedB: false, alpha: 1, accumulate: false };
+    for (const [m, n, k] of [
+      [301, 65, 300],
+      [13, 4200, 40],
+      [8, 700, 520],
+      [700, 9, 520],
+      [150, 150, 600],
+    ] as const) {
+      for (const [transA, transB] of [
+        [false, false],
+        [true, false],
+        [false, true],
+        [true, true],
+      ] as const) {
+        const t = { ...base, m, n, k, transA, transB };
+        const ops = operands(rng, t, false);
+        expect(firstWrong(run(t, ops), t, ops)).toBeUndefined();
+      }
+    }
+  });
+
+  it('carries NaN and infinities where the sum has them, and only there', () => {
+    useIsa(isa, 2);
+    const rng = new Rng(`gemm special ${isa}`);
+    for (let i = 0; i < 60; i++) {
+      const t = { ...randomCase(rng), alpha: 1, accumulate: false };
+      const ops = operands(rng, t, true);
+      // Products of huge values overflow f32 but not f64; keep the rest of the odd ones.
+      for (const values of [ops.a, ops.b]) values.forEach((v, j) => (Math.abs(v) === Math.fround(3e38) ? (values[j] = 2) : v));
+      expect(firstWrong(run(t, ops), t, ops)).toBeUndefined();
+    }
+  });
+
+  it('gives the same bits for every thread count', () => {
+    const rng = new Rng(`gemm threads ${isa}`);
+    for (let i = 0; i < 60; i++) {
+      const t = { ...randomCase(rng), m: rng.pick([...EDGES, 200]), n: rng.pick([...EDGES, 300]) };
+      const ops = operands(rng, t, false);
+      useIsa(isa, 1);
+      const one = run(t, ops);
+      for (const threads of [2, 3, 5]) {
+        device.setThreads(threads);
+        expect(mismatch(bits(run(t, ops)), bits(one), 0), JSON.stringify(t)).toBeUndefined();
+      }
+    }
+  });
+
+  it('does not read the result unless it accumulates', () => {
+    useIsa(isa, 2);
+    const t: Case = {
+      batch: 1,
+      m: 14,
+      n: 35,
+      k: 20,
+      transA: false,
+      transB: false,
+      sharedA: false,
+      sharedB: false,
+      alpha: 1,
+      accumulate: false,
+    };
+    const ops = operands(new Rng(3), t, false);
+    ops.c.fill(Number.NaN);
+    expect(run(t, ops).some(Number.isNaN)).toBe(false);
+    const none = { ...t, k: 0 };
+    expect([...run(none, operands(new Rng(4), none, false))].every((x) => x === 0)).toBe(true);
+  });
+});
+
+describe('matmul arguments', () => {
+  it('rejects buffers that are too small, dead or missing', () => {
+    const [a, b, c] = [device.allocate(4 * 6), device.allocate(4 * 6), device.allocate(4 * 4)];
+    const call = (x: number, y: number, z: number, m = 2): void =>
+      device.matmul(x, y, z, 1, m, 2, 3, 0, 0, 6, 6, 4, 1, 0);
+    expect(() => call(a, b, c)).not.toThrow();
+    expect(() => call(a, b, c, 3)).toThrow(/holds 24 bytes, 36 needed/);
+    expect(() => call(-1, b, c)).toThrow(/buffer -1 is not live/);
+    device.release(b);
+    expect(() => call(a, b, c)).toThrow(/is not live \(used after release\?\)/);
+    expect(() => device.release(b)).toThrow(/released twice/);
+    device.release(a);
+    device.release(c);
+  });
+});

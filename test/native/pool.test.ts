@@ -1,0 +1,97 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Rng } from '../../src/random.js';
+import { device } from './support.js';
+
+describe('buffer pool', () => {
+  beforeAll(() => {
+    device.clear();
+    device.resetPeak();
+  });
+  afterAll(() => device.trim());
+
+  it('counts bytes in use, cached and at the peak', () => {
+    const before = device.memory();
+    expect(before.inUse).toBe(0);
+    const a = device.allocate(1000);
+    const b = device.allocate(100_000);
+    const held = device.memory();
+    expect(held.buffers).toBe(2);
+    expect(held.inUse).toBeGreaterThanOrEqual(101_000);
+    expect(held.inUse).toBeLessThan(101_000 * 1.13 + 128);
+    device.release(a);
+    device.release(b);
+    const after = device.memory();
+    expect(after.inUse).toBe(0);
+    expect(after.cached).toBe(before.cached + held.inUse);
+    expect(after.peak).toBeGreaterThanOrEqual(held.inUse);
+    device.trim();
+    expect(device.memory().cached).toBe(0);
+  });
+
+  it('hands out released blocks again and keeps live contents apart', () => {
+    const rng = new Rng('pool');
+    const live = new Map<number, [id: number, length: number]>();
+    let serial = 0;
+    let mark = 0;
+    for (let i = 0; i < 4000; i++) {
+      if (i === 2000) mark = device.memory().systemCalls;
+      if (live.size > 0 && (rng.float() < 0.5 || live.size > 60)) {
+        const key = rng.pick([...live.keys()]);
+        const [id, length] = live.get(key)!;
+        const values = new Int32Array(length);
+        device.read(id, values);
+        expect(values.every((v) => v === key)).toBe(true);
+        device.release(id);
+        live.delete(key);
+      } else {
+        const length = rng.pick([1, 16, 17, 250, 1024, 5000, 70_000]);
+        const id = device.allocate(length * 4);
+        device.write(id, new Int32Array(length).fill(++serial));
+        live.set(serial, [id, length]);
+      }
+    }
+    const { systemCalls } = device.memory();
+    expect(systemCalls - mark).toBeLessThan(150);
+    for (const [id] of live.values()) device.release(id);
+  });
+
+  it('bounds what it keeps', () => {
+    device.trim();
+    device.resetPeak();
+    const size = 32 << 20;
+    for (let i = 0; i < 24; i++) {
+      const id = device.allocate(size + (i % 12) * (5 << 20));
+      device.release(id);
+    }
+    const { cached, peak } = device.memory();
+    expect(cached).toBeLessThanOrEqual(peak * 1.1 + (64 << 20));
+    device.trim();
+  });
+
+  it('refuses ids that are not live, whatever they look like', () => {
+    const id = device.allocate(64);
+    device.release(id);
+    const reused = device.allocate(64);
+    expect(reused).not.toBe(id);
+    const values = new Float32Array(16);
+    for (const bad of [id, -1, -2147483648, 2147483647, 12345, 2 ** 40, 1.5e9, Number.NaN]) {
+      expect(() => device.read(bad, values)).toThrow();
+    }
+    expect(() => device.release(id)).toThrow(/not live/);
+    expect(() => device.release(id, true)).not.toThrow();
+    expect(() => device.read(reused, new Float32Array(17))).toThrow(/holds 64 bytes, 68 needed/);
+    expect(() => device.read(reused, values, 4)).toThrow(/68 needed/);
+    expect(() => device.write(reused, new Float32Array(17))).toThrow(/68 needed/);
+    device.release(reused);
+  });
+
+  it('says how much was wanted and held when memory is out', () => {
+    const held = device.allocate(3 << 20);
+    expect(() => device.allocate(2 ** 52)).toThrow(
+      /out of memory: 4294967296 MiB requested, \d+ MiB in use, \d+ MiB cached/,
+    );
+    expect(() => device.allocate(-1)).toThrow(/expected a size/);
+    expect(() => device.allocate(Number.NaN)).toThrow(/expected a size/);
+    device.release(held);
+  });
+});
