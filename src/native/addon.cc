@@ -2,6 +2,7 @@
  * Entry of the addon: Args and registration (binding.h), the pool's functions, threads and instruction set.
  * Everything the module exports is a function over integer buffer ids; a CUDA device exports the same names.
  */
+#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -65,9 +66,10 @@ double Args::number(size_t index) const {
 }
 
 int32_t Args::i32(size_t index) const {
-  int32_t value = 0;
-  if (index >= count_ || napi_get_value_int32(env_, values_[index], &value) != napi_ok) fail(index, "an integer");
-  return value;
+  const double value = number(index);
+  // napi_get_value_int32 would wrap numbers beyond 32 bits, and a wrong id must not become somebody else's.
+  if (!(value >= INT32_MIN && value <= INT32_MAX) || value != std::floor(value)) fail(index, "a 32-bit integer");
+  return static_cast<int32_t>(value);
 }
 
 bool Args::flag(size_t index) const {

@@ -51,8 +51,12 @@ function loss(
   const total = LENGTH + 4;
   const normed = rmsNorm(x, w.scale!);
   const project = (name: string): tf.Tensor =>
-    split(tf.reshape(tf.matMul(tf.reshape(normed, [-1, WIDTH]), w[name] as tf.Tensor2D), [BATCH, total, WIDTH]));
-  const distance = tf.abs(tf.sub(tf.expandDims(tf.range(0, total, 1, 'int32'), 1), tf.range(0, total, 1, 'int32')));
+    split(
+      tf.reshape(tf.matMul(tf.reshape(normed, [-1, WIDTH]), w[name] as tf.Tensor2D), [BATCH, total, WIDTH]),
+    );
+  const distance = tf.abs(
+    tf.sub(tf.expandDims(tf.range(0, total, 1, 'int32'), 1), tf.range(0, total, 1, 'int32')),
+  );
   const bias = tf.transpose(tf.gather(w.bias!, tf.minimum(distance, tf.scalar(7, 'int32'))), [2, 0, 1]);
   const scores = tf.add(tf.matMul(project('q'), project('k'), false, true), bias);
   const mixed = tf.matMul(tf.softmax(scores), project('v'));
@@ -79,7 +83,9 @@ export function tinyBatch(step: number): [tf.Tensor2D, tf.Tensor4D, tf.Tensor2D,
   const rng = new Rng(`batch ${step}`);
   const ids = (): Int32Array => Int32Array.from({ length: BATCH * LENGTH }, () => rng.int(VOCABULARY));
   const pixels = Float32Array.from({ length: BATCH * 8 * 8 * 3 }, () => rng.normal());
-  const mask = Float32Array.from({ length: BATCH * (LENGTH + 4) * WIDTH }, () => (rng.float() < 0.1 ? 0 : 1 / 0.9));
+  const mask = Float32Array.from({ length: BATCH * (LENGTH + 4) * WIDTH }, () =>
+    rng.float() < 0.1 ? 0 : 1 / 0.9,
+  );
   return [
     tf.tensor2d(ids(), [BATCH, LENGTH], 'int32'),
     tf.tensor4d(pixels, [BATCH, 8, 8, 3]),
@@ -89,7 +95,11 @@ export function tinyBatch(step: number): [tf.Tensor2D, tf.Tensor4D, tf.Tensor2D,
 }
 
 /** One step of AdamW with clipping by the global norm, in plain operations; returns the loss. */
-export function trainStep(model: TinyModel, state: Map<string, [tf.Variable, tf.Variable]>, step: number): number {
+export function trainStep(
+  model: TinyModel,
+  state: Map<string, [tf.Variable, tf.Variable]>,
+  step: number,
+): number {
   return tf.tidy(() => {
     const batch = tinyBatch(step % 2);
     const { value, grads } = tf.variableGrads(() => model.loss(...batch));

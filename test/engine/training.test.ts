@@ -12,7 +12,8 @@ async function train(engine: EngineName, threads?: number): Promise<number[]> {
   const model = tinyModel(1);
   const state = new Map();
   const losses = Array.from({ length: STEPS }, (_, step) => trainStep(model, state, step));
-  for (const variable of [...Object.values(model.variables), ...[...state.values()].flat()]) variable.dispose();
+  for (const variable of [...Object.values(model.variables), ...[...state.values()].flat()])
+    variable.dispose();
   return losses;
 }
 
@@ -33,21 +34,24 @@ describe('training on native-cpu', () => {
     expect(losses[STEPS - 1]).toBeLessThan(losses[0]!);
   });
 
-  it.each(['plain', 'avx2', 'avx512'])('follows them with %s kernels, bit for bit the same at any thread count', async (isa) => {
-    const device = nativeDevice();
-    const order = ['plain', 'avx2', 'avx512'];
-    if (order.indexOf(isa) > order.indexOf(device.bestIsa())) return;
-    device.setIsa(isa);
-    const one = await train('native-cpu', 1);
-    const two = await train('native-cpu', 2);
-    const three = await train('native-cpu', 3);
-    device.setIsa(device.bestIsa());
-    expect(two).toEqual(one);
-    expect(three).toEqual(one);
-    one.forEach((loss, i) => {
-      expect(Math.abs(loss - truth[i]!)).toBeLessThan(2e-4 * truth[i]!);
-    });
-  });
+  it.each(['plain', 'avx2', 'avx512'])(
+    'follows them with %s kernels, bit for bit the same at any thread count',
+    async (isa) => {
+      const device = nativeDevice();
+      const order = ['plain', 'avx2', 'avx512'];
+      if (order.indexOf(isa) > order.indexOf(device.bestIsa())) return;
+      device.setIsa(isa);
+      const one = await train('native-cpu', 1);
+      const two = await train('native-cpu', 2);
+      const three = await train('native-cpu', 3);
+      device.setIsa(device.bestIsa());
+      expect(two).toEqual(one);
+      expect(three).toEqual(one);
+      one.forEach((loss, i) => {
+        expect(Math.abs(loss - truth[i]!)).toBeLessThan(2e-4 * truth[i]!);
+      });
+    },
+  );
 
   it('follows them on wasm', async () => {
     const losses = await train('wasm');
@@ -89,7 +93,10 @@ describe('training on native-cpu', () => {
       const nucleus = tf.cumsum(tf.softmax(values), -1, true);
       const filtered = tf.where(tf.less(nucleus, 0.9), values, tf.fill(values.shape, -1e9));
       const drawn = tf.multinomial(filtered as tf.Tensor2D, 1, 7);
-      const done = tf.logicalOr(tf.equal(best, tf.scalar(1, 'int32')), tf.equal(tf.reshape(drawn, [-1]), best));
+      const done = tf.logicalOr(
+        tf.equal(best, tf.scalar(1, 'int32')),
+        tf.equal(tf.reshape(drawn, [-1]), best),
+      );
       expect([...best.dataSync()]).toEqual([...tf.slice(indices, [0, 0], [28, 1]).dataSync()]);
       expect([0, 1]).toContain(tf.any(done).dataSync()[0]);
       expect([0, 1]).toContain(tf.all(done).dataSync()[0]);

@@ -54,7 +54,19 @@ function run(t: Case, { a, b, c }: Operands): Float32Array {
   const strideA = t.sharedA ? 0 : t.m * t.k;
   const strideB = t.sharedB ? 0 : t.k * t.n;
   const flags = [Number(t.transA), Number(t.transB)] as const;
-  device.matmul(...ids, t.batch, t.m, t.n, t.k, ...flags, strideA, strideB, t.m * t.n, t.alpha, Number(t.accumulate));
+  device.matmul(
+    ...ids,
+    t.batch,
+    t.m,
+    t.n,
+    t.k,
+    ...flags,
+    strideA,
+    strideB,
+    t.m * t.n,
+    t.alpha,
+    Number(t.accumulate),
+  );
   const result = download(ids[2], c.length);
   for (const id of ids) device.release(id);
   return result;
@@ -72,7 +84,9 @@ function truth(t: Case, { a, b, c }: Operands): { value: Float64Array; scale: Fl
         let sum = 0;
         let magnitude = 0;
         for (let d = 0; d < t.k; d++) {
-          const product = a[atA + (t.transA ? d * t.m + i : i * t.k + d)]! * b[atB + (t.transB ? j * t.k + d : d * t.n + j)]!;
+          const product =
+            a[atA + (t.transA ? d * t.m + i : i * t.k + d)]! *
+            b[atB + (t.transB ? j * t.k + d : d * t.n + j)]!;
           sum += product;
           magnitude += Math.abs(product);
         }
@@ -142,7 +156,10 @@ describe.each(ISAS)('matmul with %s kernels', (isa) => {
       const t = { ...randomCase(rng), alpha: 1, accumulate: false };
       const ops = operands(rng, t, true);
       // Products of huge values overflow f32 but not f64; keep the rest of the odd ones.
-      for (const values of [ops.a, ops.b]) values.forEach((v, j) => (Math.abs(v) === Math.fround(3e38) ? (values[j] = 2) : v));
+      for (const values of [ops.a, ops.b]) {
+        for (let j = 0; j < values.length; j++)
+          if (Number.isFinite(values[j]!) && Math.abs(values[j]!) > 1e38) values[j] = 2;
+      }
       expect(firstWrong(run(t, ops), t, ops)).toBeUndefined();
     }
   });

@@ -19,7 +19,9 @@ export function useIsa(isa: string, threads: number): void {
 /** Normal numbers; with `special`, now and then NaN, an infinity, a zero of either sign or a huge or tiny value. */
 export function randomFloats(rng: Rng, n: number, special = false): Float32Array {
   const odd = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0, -0, 3e38, -1e-40, 1];
-  return Float32Array.from({ length: n }, () => (special && rng.float() < 0.05 ? rng.pick(odd) : rng.normal()));
+  return Float32Array.from({ length: n }, () =>
+    special && rng.float() < 0.05 ? rng.pick(odd) : rng.normal(),
+  );
 }
 
 export function randomInts(rng: Rng, n: number, low: number, high: number): Int32Array {
@@ -53,7 +55,10 @@ export function mismatch(
     const a = actual[i]!;
     const e = expected[i]!;
     if (Object.is(a, e) || a === e) continue;
-    const bad = Number.isFinite(a) && Number.isFinite(e) ? Math.abs(a - e) / (absolute + relative * Math.abs(e)) : Infinity;
+    const bad =
+      Number.isFinite(a) && Number.isFinite(e)
+        ? Math.abs(a - e) / (absolute + relative * Math.abs(e))
+        : Infinity;
     if (bad > 1 && bad > worst) {
       worst = bad;
       text = `[${i}] is ${a}, expected ${e}`;

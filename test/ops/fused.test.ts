@@ -140,6 +140,31 @@ const CASES: Case[] = [
   },
 ];
 
+/** Shapes drawn at random, small enough for the plain-JavaScript engine. */
+function randomCases(): Case[] {
+  const rng = new Rng('shapes');
+  const upTo = (n: number): number => 1 + rng.int(n);
+  const key = (): DropoutKey | undefined =>
+    rng.int(2)
+      ? { rate: 0.05 + 0.9 * rng.float(), seed: rng.uint32(), step: rng.int(1e6), call: rng.int(1e3) }
+      : undefined;
+  return Array.from({ length: 8 }, () => {
+    const heads = upTo(4);
+    return [
+      linearCase(upTo(150), upTo(80), upTo(80), rng.int(2) * upTo(17), key()),
+      attentionCase(
+        [upTo(3), heads, upTo(80), upTo(80), upTo(20), upTo(20)],
+        [0, 1, heads][rng.int(3)]!,
+        rng.int(2) === 1,
+        key(),
+      ),
+      lossCase(upTo(40), 3 + upTo(200), upTo(40), upTo(50)),
+    ];
+  }).flat();
+}
+
+const ALL = [...CASES, ...randomCases()];
+
 interface Outcome {
   value: Float32Array;
   gradients: Record<string, Float32Array>;
@@ -185,7 +210,7 @@ describe.skipIf(nativeMissing !== undefined)(
       setFused(true);
     });
 
-    it.each(CASES.map((c) => [c.name, c] as const))(
+    it.each(ALL.map((c) => [c.name, c] as const))(
       '%s: within 1e-5 on every instruction set',
       async (_, c) => {
         await use(COMPOSED_CPU);
@@ -204,7 +229,7 @@ describe.skipIf(nativeMissing !== undefined)(
       },
     );
 
-    it.each(CASES.map((c) => [c.name, c] as const))(
+    it.each(ALL.map((c) => [c.name, c] as const))(
       '%s: the same bits on every run and thread count',
       (_, c) => {
         device!.setIsa(device!.bestIsa());
@@ -251,6 +276,59 @@ describe.skipIf(nativeMissing !== undefined)(
       expect(() => embedding(ids, table)).toThrow(/id 9 at position 1/);
       tf.dispose([table, ids]);
       expect(state()).toEqual(start);
+    });
+
+    it('takes tensors without rows', () => {
+      const empty = (...shape: number[]): tf.Tensor => tf.zeros(shape);
+      const [weight, one] = [t2(tf.ones([4, 3])), t1(tf.ones([3]))];
+      const lora = { A: t2(tf.ones([2, 3])), B: t2(tf.ones([4, 2])), scale: 1, dropout: DROP };
+      const kv = t3(tf.ones([2, 5, 6]));
+      const results = [
+        linear(empty(2, 0, 3), weight, t1(tf.ones([4])), lora),
+        attention(t3(empty(2, 0, 6)), kv, kv, { heads: 2, scale: 1, dropout: DROP }),
+        layerNorm(empty(0, 3), one, one, 1e-6),
+        rmsNorm(empty(0, 3), one, 1e-6),
+        gelu(empty(0), 'erf'),
+        dropout(empty(0, 3), DROP),
+        embedding(tf.zeros([0], 'int32'), weight),
+        linearCrossEntropy(t2(empty(0, 3)), weight, new Int32Array(0)),
+      ];
+      expect(results.map((y) => y.shape)).toEqual([
+        [2, 0, 4],
+        [2, 0, 6],
+        [0, 3],
+        [0, 3],
+        [0],
+        [0, 3],
+        [0, 3],
+        [0],
+      ]);
+      for (const y of results) expect(y.dataSync().length).toBe(0);
+      const [dk] = tf.grads((k) => attention(t3(empty(2, 0, 6)), t3(k), kv, { heads: 2, scale: 1 }))([kv]);
+      expect([...dk!.dataSync()].every((x) => x === 0)).toBe(true);
+      const [dw] = tf.grads((w) => linear(empty(0, 3), t2(w)))([weight]);
+      expect([...dw!.dataSync()].every((x) => x === 0)).toBe(true);
+    });
+
+    it('refuses buffers that are too small, ids that are not live and dropout that makes no sense', () => {
+      const raw = device!.raw as Record<string, (...args: number[]) => void>;
+      const [small, big] = [device!.allocate(4), device!.allocate(4096)];
+      const none = [0, 0, 0, 0, 0];
+      expect(() => raw.fusedGelu!(0, small, big, 100)).toThrow();
+      expect(() => raw.fusedGelu!(0, big, small, 100)).toThrow();
+      expect(() => raw.fusedGelu!(2, big, big, 1)).toThrow(/form/);
+      expect(() => raw.fusedGelu!(0, -1, big, 1)).toThrow();
+      expect(() => raw.fusedLinear!(big, big, -1, -1, -1, small, 8, 8, 8, 0, 1, ...none)).toThrow();
+      expect(() => raw.fusedLinear!(big, big, -1, big, -1, big, 8, 8, 8, 2, 1, ...none)).toThrow(
+        /A, B and r/,
+      );
+      const sizes = [1, 2, 4, 4, 4, 4];
+      expect(() => raw.fusedAttention!(big, big, small, -1, -1, ...sizes, 0, 1, ...none, big)).toThrow();
+      expect(() => raw.fusedAttention!(big, big, big, -1, -1, ...sizes, 2, 1, ...none, big)).toThrow(/bias/);
+      expect(() => raw.fusedDropout!(big, big, 2, 2, 1.5, 1, 1, 1, 1)).toThrow(/rate/);
+      device!.release(small);
+      expect(() => raw.fusedGelu!(0, small, big, 1)).toThrow(/live/);
+      device!.release(big);
     });
 
     it('updates parameters in place: AdamW allocates nothing', () => {

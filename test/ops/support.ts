@@ -5,7 +5,6 @@ import '@tensorflow/tfjs-backend-wasm';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { nativeDevice } from '../../src/engine/native/addon.js';
 import { BACKEND_NAME } from '../../src/engine/native/backend.js';
-import { registerFusedKernels } from '../../src/engine/native/fused.js';
 import { registerNativeBackend } from '../../src/engine/native/register.js';
 import { messageOf } from '../../src/errors.js';
 import { setFused } from '../../src/ops/fused.js';
@@ -20,8 +19,8 @@ export interface Form {
 
 export const COMPOSED_CPU: Form = { title: 'composed on cpu', backend: 'cpu', fused: false };
 export const COMPOSED_WASM: Form = { title: 'composed on wasm', backend: 'wasm', fused: false };
-export const FUSED_NATIVE: Form = { title: 'fused on native-cpu', backend: 'native-cpu', fused: true };
-export const COMPOSED_NATIVE: Form = { title: 'composed on native-cpu', backend: 'native-cpu', fused: false };
+export const FUSED_NATIVE: Form = { title: 'fused on native-cpu', backend: BACKEND_NAME, fused: true };
+export const COMPOSED_NATIVE: Form = { title: 'composed on native-cpu', backend: BACKEND_NAME, fused: false };
 
 /** Why the native engine cannot run here, or undefined when it can. */
 export const nativeMissing = startNative();
@@ -38,7 +37,6 @@ function startNative(): string | undefined {
     return messageOf(error);
   }
   registerNativeBackend();
-  registerFusedKernels(BACKEND_NAME);
   return undefined;
 }
 

@@ -7,7 +7,7 @@
  * Shapes and strides of a call go through `params`, one Int32Array that both sides see. Native code checks ids and
  * sizes and throws an Error; who calls checks shapes first.
  */
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { EngineError, messageOf } from '../../errors.js';
@@ -224,6 +224,7 @@ export function loadAddon(path: string): NativeDevice {
   if (!existsSync(path)) {
     throw new EngineError(`native addon not built (${path} does not exist): ${BUILD_HINT}`);
   }
+  if (process.platform === 'linux') checkElf(path);
   let loaded: Record<string, unknown>;
   try {
     loaded = createRequire(import.meta.url)(path) as Record<string, unknown>;
@@ -239,6 +240,43 @@ export function loadAddon(path: string): NativeDevice {
   const params = new Int32Array(PARAMS);
   (loaded.setParams as (params: Int32Array) => void)(params);
   return Object.assign(loaded, { raw: loaded, params }) as unknown as NativeDevice;
+}
+
+/** ELF machine numbers of the processors Node runs on. */
+const ELF_MACHINE: Record<string, number> = {
+  x64: 62,
+  arm64: 183,
+  riscv64: 243,
+  ppc64: 21,
+  s390x: 22,
+  loong64: 258,
+};
+
+/**
+ * Looks at the ELF header before the loader does: a library that was cut short would end the process with SIGBUS as soon
+ * as its missing pages are touched. The section table is the last thing in the file.
+ */
+function checkElf(path: string): void {
+  const header = Buffer.alloc(64);
+  const file = openSync(path, 'r');
+  let length: number;
+  try {
+    readSync(file, header, 0, 64, 0);
+    length = fstatSync(file).size;
+  } finally {
+    closeSync(file);
+  }
+  const sections = Number(header.readBigUInt64LE(40)) + header.readUInt16LE(58) * header.readUInt16LE(60);
+  const machine = ELF_MACHINE[process.arch];
+  let problem: string | undefined;
+  if (header.toString('latin1', 0, 4) !== '\x7fELF' || header[4] !== 2) problem = 'no 64-bit ELF library';
+  else if (machine !== undefined && header.readUInt16LE(18) !== machine) problem = `not for ${process.arch}`;
+  else if (sections > length) problem = `cut short: ${length} of ${sections} bytes`;
+  if (problem) {
+    throw new EngineError(
+      `native addon ${path} is damaged, half built or built for another machine (${problem}): ${BUILD_HINT}`,
+    );
+  }
 }
 
 function loadError(path: string, error: unknown): EngineError {

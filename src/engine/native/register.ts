@@ -4,6 +4,7 @@
  */
 import { registerBackend } from '@tensorflow/tfjs-core';
 import { BACKEND_NAME, NativeBackend } from './backend.js';
+import { registerFusedKernels } from './fused.js';
 import { registerComplex } from './kernels/complex.js';
 import { registerElementwise } from './kernels/elementwise.js';
 import { registerIndexing } from './kernels/indexing.js';
@@ -25,6 +26,7 @@ export function registerNativeBackend(): void {
   registerProducts();
   registerComplex();
   registerFallbacks();
+  registerFusedKernels(BACKEND_NAME);
   // tfjs picks the highest priority when nobody chooses; ours is chosen by engine.ts, so it stays below cpu's 1.
   registerBackend(BACKEND_NAME, () => new NativeBackend(), 0);
 }

@@ -124,6 +124,7 @@ void probabilities(const Attention& a, const Block& block, float* scores) {
 }
 
 void forward(const Attention& a, float* out) {
+  if (a.Lq == 0 || a.batch == 0) return;
   const int64_t rows = blockRows(a);
   const int64_t blocks = ceilDiv(a.Lq, rows);
   const int64_t stride = strideOf(a);

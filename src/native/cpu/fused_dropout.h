@@ -15,8 +15,8 @@ struct Dropout {
   uint32_t call = 0;
   uint32_t step = 0;
   float scale = 1.0f;  // 1 / (1 - rate)
-  uint32_t key0[10] = {};
-  uint32_t key1[10] = {};
+  uint64_t key0[10] = {};  // 64 bits wide, as the vectors read them
+  uint64_t key1[10] = {};
 };
 
 struct FusedDropoutKernels {

@@ -57,8 +57,8 @@ template <class F>
     for (int round = 0; round < 10; ++round) {
       const vw p0 = multiply(c0, m0);
       const vw p1 = multiply(c2, m1);
-      c0 = (p1 >> 32) ^ c1 ^ (uint64_t{dropout.key0[round]} + vw{});
-      c2 = (p0 >> 32) ^ c3 ^ (uint64_t{dropout.key1[round]} + vw{});
+      c0 = (p1 >> 32) ^ c1 ^ (dropout.key0[round] + vw{});
+      c2 = (p0 >> 32) ^ c3 ^ (dropout.key1[round] + vw{});
       c1 = p1;
       c3 = p0;
     }

@@ -5,7 +5,7 @@
 import { backend_util, type DataType, slice_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { BYTES, DTYPE, type NumericDtype } from '../addon.js';
 import type { NativeBackend } from '../backend.js';
-import { denseStrides, sizeOf, writeLayout } from '../strides.js';
+import { broadcastStrides, denseStrides, sizeOf, writeLayout } from '../strides.js';
 import { type Call, isNumeric, native } from './kernel.js';
 
 type X = { x: TensorInfo };
@@ -42,6 +42,11 @@ function readView(
   if (copyView(backend, dims, { tensor: x, offset, strides }, target)) return out;
   backend.disposeData(out.dataId);
   return undefined;
+}
+
+/** x repeated along its dimensions of 1 (and new leading ones) to a larger shape. */
+export function broadcast(backend: NativeBackend, x: TensorInfo, shape: number[]): TensorInfo | undefined {
+  return readView(backend, x, shape, broadcastStrides(x.shape, shape));
 }
 
 /** x with its dimensions permuted. */

@@ -6,6 +6,7 @@ import { BINARY, DTYPE, UNARY } from '../addon.js';
 import type { NativeBackend } from '../backend.js';
 import { broadcastStrides, sizeOf, writeLayout } from '../strides.js';
 import { type Call, native } from './kernel.js';
+import { broadcast } from './movement.js';
 
 interface MatMulAttrs {
   transposeA?: boolean;
@@ -33,32 +34,34 @@ function matmul(
   const batchA = a.shape.slice(0, -2);
   const batchB = b.shape.slice(0, -2);
   const batch = broadcast_util.assertAndGetBroadcastShape(batchA, batchB);
-  const strides = batchStrides(batchA, batchB, batch, m * k, k * n);
-  if (!strides) return undefined;
+  const left = spread(backend, a, batchA, batch, m * k);
+  const right = spread(backend, b, batchB, batch, k * n);
+  if (!left || !right) return undefined;
   const c = backend.output([...batch, m, n], 'float32');
-  const [count, strideA, strideB] = strides;
-  const ids = [backend.bufferOf(a), backend.bufferOf(b), backend.bufferOf(c)] as const;
+  const ids = [backend.bufferOf(left.x), backend.bufferOf(right.x), backend.bufferOf(c)] as const;
   const flags = [Number(transposeA), Number(transposeB)] as const;
-  backend.device.matmul(...ids, count, m, n, k, ...flags, strideA, strideB, m * n, 1, 0);
+  backend.device.matmul(...ids, sizeOf(batch), m, n, k, ...flags, left.stride, right.stride, m * n, 1, 0);
+  if (left.x !== a) backend.disposeData(left.x.dataId);
+  if (right.x !== b) backend.disposeData(right.x.dataId);
   return c;
 }
 
-/** [items, stride of a, stride of b]: a whole batch has a constant stride when an operand is full or single. */
-function batchStrides(
-  a: number[],
-  b: number[],
+/**
+ * An operand with one stride over the whole batch: as it is when it has every item or only one, else (a batch that
+ * broadcasts in part) a copy with its items repeated.
+ */
+function spread(
+  backend: NativeBackend,
+  x: TensorInfo,
+  own: number[],
   batch: number[],
-  sizeA: number,
-  sizeB: number,
-): [number, number, number] | undefined {
-  const count = sizeOf(batch);
-  const stride = (shape: number[], size: number): number | undefined => {
-    if (sizeOf(shape) === count) return size;
-    return sizeOf(shape) === 1 ? 0 : undefined;
-  };
-  const strideA = stride(a, sizeA);
-  const strideB = stride(b, sizeB);
-  return strideA === undefined || strideB === undefined ? undefined : [count, strideA, strideB];
+  size: number,
+): { x: TensorInfo; stride: number } | undefined {
+  const items = sizeOf(own);
+  if (items === sizeOf(batch)) return { x, stride: size };
+  if (items === 1) return { x, stride: 0 };
+  const copy = broadcast(backend, x, [...batch, ...x.shape.slice(-2)]);
+  return copy && { x: copy, stride: size };
 }
 
 interface FusedAttrs extends MatMulAttrs {
