@@ -31,8 +31,48 @@ export class AddonBuildError extends Error {}
  */
 export function buildAddon({ force = false, quiet = true } = {}) {
   const hash = sourceHash();
-  if (!force && existsSync(addonPath) && readStamp() === hash) return { path: addonPath, built: false };
+  const current = () => existsSync(addonPath) && readStamp() === hash;
+  if (!force && current()) return { path: addonPath, built: false };
   checkTools();
+  const unlock = lock();
+  try {
+    // Another process may have built it while this one waited.
+    if (!force && current()) return { path: addonPath, built: false };
+    return buildInto(hash, quiet);
+  } finally {
+    unlock();
+  }
+}
+
+/** Two builds in one folder would spoil each other: the second waits. A lock whose process is gone is taken over. */
+function lock() {
+  const path = join(root, 'build/native.lock');
+  mkdirSync(dirname(path), { recursive: true });
+  for (;;) {
+    try {
+      writeFileSync(path, String(process.pid), { flag: 'wx' });
+      return () => rmSync(path, { force: true });
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
+    }
+    if (!ownerLives(path)) rmSync(path, { force: true });
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+  }
+}
+
+function ownerLives(path) {
+  try {
+    const pid = Number(readFileSync(path, 'utf8'));
+    // An empty file was made this instant by a process that has yet to write its id.
+    if (!pid) return true;
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}
+
+function buildInto(hash, quiet) {
   mkdirSync(buildDir, { recursive: true });
   mkdirSync(outputDir, { recursive: true });
   rmSync(stampPath, { force: true });

@@ -1,11 +1,14 @@
 import { Command, CommanderError } from 'commander';
 import { addConfig } from './config.js';
 import { addData } from './data.js';
+import { addDemo } from './demo.js';
 import { addDoctor } from './doctor.js';
+import { addEvaluate } from './evaluate.js';
 import type { Io } from './io.js';
 import { addGenerate, addRefine } from './reasoning.js';
 import { addScore } from './score.js';
 import { addShapes } from './shapes.js';
+import { addTrain } from './train.js';
 import { addWeights } from './weights.js';
 
 /** The command line. Files of commands hold options and printing; what they call is imported when it runs. */
@@ -29,6 +32,9 @@ export function buildProgram(io: Io, version: string): Command {
     });
   addGenerate(program, io);
   addRefine(program, io);
+  addDemo(program, io);
+  addTrain(program, io);
+  addEvaluate(program, io);
   addScore(program, io);
   addConfig(program, io);
   addData(program, io);

@@ -7,6 +7,22 @@
 #include <new>
 #include <string>
 
+// Under AddressSanitizer a block is accessible for exactly the bytes asked for, so that reading or writing past a tensor is
+// caught although blocks are rounded up and kept.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define REASVQA_ASAN 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define REASVQA_ASAN 1
+#endif
+#ifdef REASVQA_ASAN
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#endif
+
 namespace reasvqa {
 namespace {
 
@@ -55,6 +71,8 @@ BufferId Pool::allocate(size_t bytes) {
   slot.capacity = capacity;
   slot.bytes = bytes;
   slot.live = true;
+  ASAN_POISON_MEMORY_REGION(slot.block.get(), capacity);
+  ASAN_UNPOISON_MEMORY_REGION(slot.block.get(), bytes);
   stats_.inUse += capacity;
   stats_.buffers += 1;
   stats_.peak = std::max(stats_.peak, stats_.inUse);
@@ -131,6 +149,7 @@ void Pool::release(BufferId id, bool ignoreUnknown) {
 
 void Pool::releaseSlot(size_t index) {
   Slot& slot = slots_[index];
+  ASAN_POISON_MEMORY_REGION(slot.block.get(), slot.capacity);
   stats_.inUse -= slot.capacity;
   stats_.buffers -= 1;
   stats_.cached += slot.capacity;

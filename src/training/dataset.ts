@@ -32,30 +32,29 @@ export async function readDataset(config: Config, file: string, training: boolea
     notices.push(`reasoning for ${joined.joined} of ${samples.length} samples`);
   }
   if (training) samples = selectReasoning(samples, config);
-  const locator = await VideoLocator.open(data.videos, data.map ? { mapFile: data.map } : {});
-  const { paths, missing } = await locateAll(locator, samples);
-  if (missing.length > 0) {
-    if (data.onBadVideo === 'error')
-      throw missingVideosError(data.videos, missing, paths.size + missing.length);
-    const absent = new Set(missing);
-    const kept = samples.filter((sample) => !absent.has(sample.video));
+  const located = await locateSamples(config, samples);
+  if (located.skipped.length > 0)
     notices.push(
-      `${file}: ${missing.length} videos are missing, so ${samples.length - kept.length} samples are left out: ${missing.join(', ')}`,
+      `${file}: ${located.skipped.length} samples are left out, their videos are missing: ${located.skipped.join(' ')}`,
     );
-    samples = kept;
-  }
-  return { samples, paths, notices };
+  return { samples: located.samples, paths: located.paths, notices };
 }
 
-async function locateAll(locator: VideoLocator, samples: readonly Sample[]) {
-  const paths = new Map<string, string>();
-  const missing: string[] = [];
-  for (const video of new Set(samples.map((sample) => sample.video))) {
-    const path = await locator.find(video);
-    if (path === undefined) missing.push(video);
-    else paths.set(video, path);
-  }
-  return { paths, missing };
+/**
+ * Finds the videos of samples.
+ *
+ * @returns the samples that have one, the paths, and the ids of the others (data.onBadVideo: skip).
+ * @throws DataError for missing videos unless data.onBadVideo is skip.
+ */
+export async function locateSamples(
+  { data }: Config,
+  samples: readonly Sample[],
+): Promise<{ samples: Sample[]; paths: Map<string, string>; skipped: string[] }> {
+  const locator = await VideoLocator.open(data.videos, data.map ? { mapFile: data.map } : {});
+  const { paths, missing } = await locator.locate(samples);
+  if (missing.length > 0 && data.onBadVideo === 'error')
+    throw missingVideosError(data.videos, missing, samples.length);
+  return { samples: samples.filter(({ video }) => paths.has(video)), paths, skipped: missing };
 }
 
 /**

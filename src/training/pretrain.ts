@@ -17,6 +17,7 @@ import { encodeFramePrefixes, padIds, padLabels } from '../text/encode.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 import { toPixelValues } from '../video/preprocess.js';
 import { parseBlip2Config } from '../weights/config.js';
+import { GroundingHead, groundingLabels } from './grounding.js';
 import { AdamW } from './optimizer.js';
 import { learningRateAt } from './schedule.js';
 
@@ -29,6 +30,8 @@ export interface PretrainSettings {
   learningRate: number;
   warmupSteps: number;
   frames: number;
+  /** First steps on grounding alone (see grounding.ts); afterwards it goes on beside the captions. */
+  groundingSteps: number;
 }
 
 /** Defaults of tools/pretrain-shapes.mjs: what the committed weights were made with. */
@@ -38,8 +41,9 @@ export const PRETRAIN_DEFAULTS: PretrainSettings = {
   clips: 12,
   samplesPerClip: 4,
   learningRate: 1e-3,
-  warmupSteps: 200,
+  warmupSteps: 100,
   frames: 4,
+  groundingSteps: 1000,
 };
 
 /** The architecture of BLIP-2 FlanT5 with about 3 M parameters. */
@@ -90,14 +94,20 @@ interface Group {
 
 interface CaptionBatch {
   pixels: tf.Tensor4D;
+  /** What lies where in every frame; see grounding.ts. */
+  places: Int32Array[];
   /** Choices (long prompt, short target) apart from the rest: padding both to both lengths would cost 40 % more. */
   groups: Group[];
 }
+
+/** Grounding beside the captions: enough to keep what it taught. */
+const GROUNDING_WEIGHT = 0.3;
 
 /** A base model in training, one {@link Pretraining.step} at a time. */
 export class Pretraining {
   readonly model: ReasVqa;
   private readonly optimizer: AdamW;
+  private readonly grounding: GroundingHead;
   private readonly stream: Generator<CaptionSample>;
   private readonly prefix: ReturnType<typeof padIds>;
   /** No dropout: the model is far from fitting an endless stream. */
@@ -109,7 +119,11 @@ export class Pretraining {
   ) {
     this.model = new ReasVqa(shapesConfig(tokenizer.vocabSize));
     initialiseMissing(this.model, new Rng(`${settings.seed}/base`));
-    const parameters = selectTrainable(this.model, ['all']);
+    const { num_query_tokens: queries, qformer_config: qformer } = this.model.config;
+    this.grounding = new GroundingHead(queries, qformer.hidden_size);
+    initialiseMissing(this.grounding.linear, new Rng(`${settings.seed}/grounding`));
+    this.grounding.linear.setTrainable(() => true);
+    const parameters = [...selectTrainable(this.model, ['all']), ...this.grounding.linear.parameters()];
     this.optimizer = new AdamW(parameters, {
       beta1: 0.9,
       beta2: 0.98,
@@ -129,10 +143,14 @@ export class Pretraining {
     const weights = tf.tensor1d(tokenShares(batch.groups.map((group) => group.packed)));
     const variables = this.optimizer.parameters.map((p) => p.value);
     const { value, grads } = tf.variableGrads(() => {
-      const losses = this.decode(batch).map((hidden, i) =>
+      const queries = this.see(batch);
+      const grounding = this.grounding.loss(queries, batch.places);
+      if (index < settings.groundingSteps) return grounding;
+      const losses = this.decode(queries, batch).map((hidden, i) =>
         this.model.tokenLosses(hidden, batch.groups[i]!.packed),
       );
-      return tf.sum(tf.mul(tf.concat(losses), weights)) as tf.Scalar;
+      const captions = tf.sum(tf.mul(tf.concat(losses), weights));
+      return tf.add(captions, tf.mul(grounding, GROUNDING_WEIGHT)) as tf.Scalar;
     }, variables);
     const loss = value.dataSync()[0]!;
     if (!Number.isFinite(loss)) throw new Error(`pretraining: loss is ${loss} at step ${index + 1}`);
@@ -173,7 +191,10 @@ export class Pretraining {
       )
       .filter((members) => members.length > 0)
       .map((members) => this.group(members));
-    return { pixels: tf.tensor4d(pixels, [clips * frames, 3, imageSize, imageSize]), groups };
+    const places = groundingLabels(
+      Array.from({ length: clips }, (_, i) => samples[i * samplesPerClip]!.clip),
+    );
+    return { pixels: tf.tensor4d(pixels, [clips * frames, 3, imageSize, imageSize]), places, groups };
   }
 
   private group(members: { sample: CaptionSample; clip: number }[]): Group {
@@ -190,11 +211,18 @@ export class Pretraining {
     };
   }
 
-  /** Decoder output of every group; a clip is seen once for all its samples. */
-  private decode(batch: CaptionBatch): tf.Tensor3D[] {
+  /** The Q-Former's output for every frame; a clip is seen once for all its samples. */
+  private see({ pixels }: CaptionBatch): tf.Tensor3D {
+    const { model, context } = this;
+    const image = model.vision.postLayernorm.forward(model.visionFeatures(pixels, context));
+    return model.queryOutput(image as tf.Tensor3D, context);
+  }
+
+  /** Decoder output of every group. */
+  private decode(queryOutput: tf.Tensor3D, batch: CaptionBatch): tf.Tensor3D[] {
     const { model, context } = this;
     const { frames } = this.settings;
-    const projected = model.project(model.visionFeatures(batch.pixels, context), context);
+    const projected = model.languageProjection.forward(queryOutput, context) as tf.Tensor3D;
     const [images, queries, width] = projected.shape;
     const perClip = tf.reshape(projected, [images / frames, frames * queries * width]);
     return batch.groups.map(({ clips, prompt, packed }) => {
@@ -208,28 +236,31 @@ export class Pretraining {
     });
   }
 
-  /** Scores clips of another stream, which training never sees. */
-  async evaluate(batches: number): Promise<TaskScores> {
+  /** Scores clips of another stream, which training never sees; `places` is the accuracy of the grounding head. */
+  async evaluate(batches: number): Promise<{ scores: TaskScores; places: number }> {
     const { samplesPerClip, frames, seed, clips } = this.settings;
     const stream = captionSamples(`${seed}/held-out`, { samplesPerClip, frames: 4 * frames });
     const scores: TaskScores = {};
+    let places = 0;
     for (let i = 0; i < batches; i++) {
       const batch = await this.nextBatch(stream, clips);
-      tf.tidy(() =>
-        this.decode(batch).forEach((hidden, g) => {
+      tf.tidy(() => {
+        const queries = this.see(batch);
+        places += this.grounding.accuracy(queries, batch.places) / batches;
+        this.decode(queries, batch).forEach((hidden, g) => {
           const { packed, tasks } = batch.groups[g]!;
           const losses = this.model.tokenLosses(hidden, packed).dataSync();
           const best = tf.argMax(this.model.logits(hidden), 2).dataSync();
           addScores(scores, tasks, packed, losses, best);
-        }),
-      );
+        });
+      });
       batch.pixels.dispose();
     }
     for (const score of Object.values(scores)) {
       score.loss /= score.count;
       score.exact /= score.count;
     }
-    return scores;
+    return { scores, places };
   }
 }
 

@@ -101,11 +101,4 @@ describe('prepareText', () => {
     for (const question of ['why?', 'why？'])
       expect(prepareText({ ...sample('a'), question }).question).toBe(question);
   });
-
-  test("STAR's and users' text stays as it is", () => {
-    for (const dataset of ['star', 'jsonl']) {
-      const raw = { ...sample('a'), dataset };
-      expect(prepareText(raw)).toEqual(raw);
-    }
-  });
 });

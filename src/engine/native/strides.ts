@@ -28,11 +28,17 @@ export function sizeOf(shape: readonly number[]): number {
 export function broadcastStrides(shape: readonly number[], out: readonly number[]): number[] {
   const dense = denseStrides(shape);
   const lead = out.length - shape.length;
-  return out.map((_, i) => (i < lead || shape[i - lead] === 1 ? 0 : dense[i - lead]!));
+  const strides = new Array<number>(out.length);
+  for (let i = 0; i < out.length; i++) strides[i] = i < lead || shape[i - lead] === 1 ? 0 : dense[i - lead]!;
+  return strides;
 }
 
+const MAX_DIMS = 32;
+/** Dims and strides of the layout being merged: a row of MAX_DIMS for dims, then one for each operand. */
+const merged = new Float64Array(MAX_DIMS * 4);
+
 /**
- * Writes dims and strides of the operands to the device's parameter block, merged.
+ * Writes dims and strides of the operands (at most 3) to the device's parameter block, merged.
  * @returns the merged rank (at least 1), or 0 when it is above MAX_RANK or a number does not fit 31 bits
  */
 export function writeLayout(
@@ -40,32 +46,40 @@ export function writeLayout(
   dims: readonly number[],
   strides: readonly number[][],
 ): number {
-  const mergedDims: number[] = [];
-  const merged: number[][] = strides.map(() => []);
+  if (dims.length > MAX_DIMS) return 0;
+  const operands = strides.length;
+  let rank = 0;
   for (let i = 0; i < dims.length; i++) {
     const dim = dims[i]!;
     if (dim === 1) continue;
-    const last = mergedDims.length - 1;
-    if (last >= 0 && strides.every((s, o) => merged[o]![last] === s[i]! * dim)) {
-      mergedDims[last]! *= dim;
-      for (let o = 0; o < strides.length; o++) merged[o]![last] = strides[o]![i]!;
+    if (rank > 0 && continues(strides, i, dim, rank - 1)) {
+      merged[rank - 1]! *= dim;
     } else {
-      mergedDims.push(dim);
-      for (let o = 0; o < strides.length; o++) merged[o]!.push(strides[o]![i]!);
+      merged[rank++] = dim;
     }
+    for (let o = 0; o < operands; o++) merged[(o + 1) * MAX_DIMS + rank - 1] = strides[o]![i]!;
   }
-  if (mergedDims.length === 0) {
-    mergedDims.push(1);
-    for (const m of merged) m.push(1);
+  if (rank === 0) {
+    rank = 1;
+    for (let row = 0; row <= operands; row++) merged[row * MAX_DIMS] = 1;
   }
-  const rank = mergedDims.length;
   if (rank > MAX_RANK) return 0;
-  let at = 0;
-  for (const row of [mergedDims, ...merged]) {
-    for (const value of row) {
-      if (Math.abs(value) > MAX_SIZE) return 0;
-      device.params[at++] = value;
+  const { params } = device;
+  let to = 0;
+  for (let row = 0; row <= operands; row++) {
+    for (let i = 0; i < rank; i++) {
+      const value = merged[row * MAX_DIMS + i]!;
+      if (value > MAX_SIZE || value < -MAX_SIZE) return 0;
+      params[to++] = value;
     }
   }
   return rank;
+}
+
+/** True when dimension i follows the merged dimension `at` in memory for every operand. */
+function continues(strides: readonly number[][], i: number, dim: number, at: number): boolean {
+  for (let o = 0; o < strides.length; o++) {
+    if (merged[(o + 1) * MAX_DIMS + at] !== strides[o]![i]! * dim) return false;
+  }
+  return true;
 }

@@ -21,8 +21,9 @@ function matmul(
   { transposeA = false, transposeB = false }: MatMulAttrs,
 ): TensorInfo | undefined {
   if (a.dtype !== 'float32' || b.dtype !== 'float32') return undefined;
-  const [rowsA, colsA] = a.shape.slice(-2) as [number, number];
-  const [rowsB, colsB] = b.shape.slice(-2) as [number, number];
+  const [rankA, rankB] = [a.shape.length, b.shape.length];
+  const [rowsA, colsA] = [a.shape[rankA - 2]!, a.shape[rankA - 1]!];
+  const [rowsB, colsB] = [b.shape[rankB - 2]!, b.shape[rankB - 1]!];
   const [m, k] = transposeA ? [colsA, rowsA] : [rowsA, colsA];
   const [inner, n] = transposeB ? [colsB, rowsB] : [rowsB, colsB];
   util.assert(
@@ -33,7 +34,8 @@ function matmul(
   );
   const batchA = a.shape.slice(0, -2);
   const batchB = b.shape.slice(0, -2);
-  const batch = broadcast_util.assertAndGetBroadcastShape(batchA, batchB);
+  const batch =
+    rankA === 2 && rankB === 2 ? batchA : broadcast_util.assertAndGetBroadcastShape(batchA, batchB);
   const left = spread(backend, a, batchA, batch, m * k);
   const right = spread(backend, b, batchB, batch, k * n);
   if (!left || !right) return undefined;

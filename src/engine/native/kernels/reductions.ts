@@ -24,30 +24,48 @@ function reduce(
   keepDims = false,
   scale = 1,
 ): TensorInfo | undefined {
-  const reducedAxes = new Set(axes);
-  const shape = x.shape.filter((_, i) => !reducedAxes.has(i));
-  const sorted = [...axes].sort((a, b) => a - b);
-  const first = sorted[0] ?? 0;
-  const last = sorted[sorted.length - 1] ?? -1;
-  let source = x;
-  let outer = sizeOf(x.shape.slice(0, first));
-  let inner = sizeOf(x.shape.slice(last + 1));
-  const reduced = sizeOf(sorted.map((axis) => x.shape[axis]!));
-  if (sorted.length > 0 && last - first + 1 !== sorted.length) {
-    const kept = x.shape.map((_, i) => i).filter((i) => !reducedAxes.has(i));
-    const moved = transpose(backend, x, [...kept, ...sorted]);
-    if (!moved) return undefined;
-    source = moved;
-    outer = sizeOf(shape);
+  const rank = x.shape.length;
+  const shape: number[] = [];
+  let first = rank;
+  let last = -1;
+  let outer = 1;
+  let reduced = 1;
+  let inner = 1;
+  for (let i = 0; i < rank; i++) {
+    const dim = x.shape[i]!;
+    if (axes.includes(i)) {
+      first = Math.min(first, i);
+      last = i;
+      reduced *= dim;
+      // What lay between two reduced axes is counted below, by a transpose.
+      outer *= inner;
+      inner = 1;
+      if (keepDims) shape.push(1);
+      continue;
+    }
+    if (last < 0) outer *= dim;
+    else inner *= dim;
+    shape.push(dim);
+  }
+  const split = last - first + 1 > axes.length;
+  const source = split ? axesLast(backend, x, axes) : x;
+  if (!source) return undefined;
+  if (split) {
+    outer *= inner;
     inner = 1;
   }
-  const outShape = keepDims ? x.shape.map((dim, i) => (reducedAxes.has(i) ? 1 : dim)) : shape;
-  const y = backend.output(outShape, dtype);
+  const y = backend.output(shape, dtype);
   const from = DTYPE[x.dtype as NumericDtype];
   const input = backend.bufferOf(source);
   backend.device.reduce(op, from, input, backend.bufferOf(y), outer, reduced, inner, scale);
-  if (source !== x) backend.disposeData(source.dataId);
+  if (split) backend.disposeData(source.dataId);
   return y;
+}
+
+/** x with the axes moved behind the others. */
+function axesLast(backend: NativeBackend, x: TensorInfo, axes: number[]): TensorInfo | undefined {
+  const kept = x.shape.map((_, i) => i).filter((i) => !axes.includes(i));
+  return transpose(backend, x, [...kept, ...[...axes].sort((a, b) => a - b)]);
 }
 
 /** Sum and product take bool as int32, as tfjs does. */

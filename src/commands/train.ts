@@ -1,0 +1,49 @@
+import type { Command } from 'commander';
+import type { EngineInfo } from '../engine/engine.js';
+import {
+  configOf,
+  type EngineChoice,
+  fromCwd,
+  type Io,
+  interruptible,
+  print,
+  printJson,
+  type RecipeOptions,
+  startEngine,
+  withBadVideo,
+  withEngine,
+  withRecipe,
+} from './io.js';
+
+interface TrainOptions extends RecipeOptions, EngineChoice {
+  run: string;
+  json?: boolean;
+}
+
+export function addTrain(program: Command, io: Io): void {
+  withEngine(withBadVideo(withRecipe(program.command('train'))))
+    .summary('train a student from a recipe')
+    .description(
+      'Trains, evaluates after every epoch and keeps the best checkpoint. The same command continues a run that was stopped; a finished run is only printed.',
+    )
+    .requiredOption('--run <folder>', 'run folder, made when missing (required)')
+    .option('--json', 'print result.json (default: off)')
+    .action(async (recipe: string | undefined, options: TrainOptions) => {
+      const { config } = await configOf(io, recipe, options);
+      const engine = await startEngine(io, options);
+      const { train } = await import('../training/train.js');
+      const folder = fromCwd(io, options.run);
+      const result = await interruptible((signal) =>
+        train({ config, folder, engine: engineFacts(engine), signal, label: 'train' }),
+      );
+      if (options.json) return printJson(io, result);
+      const { formatScore } = await import('../evaluation/score.js');
+      if (result.score) print(io, formatScore(result.score));
+      print(io, `${result.steps} steps in ${result.seconds.toFixed(0)} s; ${options.run}`);
+    });
+}
+
+/** What run.json keeps of the engine. */
+export function engineFacts({ name, device, threads, isa }: EngineInfo): Record<string, unknown> {
+  return { name, device, threads, isa };
+}
