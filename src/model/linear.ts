@@ -30,7 +30,7 @@ export class Linear extends Module {
     readonly inFeatures: number,
     readonly outFeatures: number,
     bias: boolean,
-    initialStd = 0.02,
+    initialStd = inFeatures ** -0.5,
   ) {
     super(path);
     this.weight = this.parameter('weight', [outFeatures, inFeatures], { normal: initialStd });

@@ -28,9 +28,10 @@ export class VisionEmbeddings extends Module {
     super(path);
     const { hidden_size: width, patch_size: patch, image_size: image } = config;
     this.grid = Math.floor(image / patch);
-    this.classEmbedding = this.parameter('class_embedding', [1, 1, width], { normal: 0.02 });
+    // As large as a patch's embedding of normalised pixels: with 0.02 a small model takes long to notice positions.
+    this.classEmbedding = this.parameter('class_embedding', [1, 1, width], { normal: 0.5 });
     this.positionEmbedding = this.parameter('position_embedding', [1, this.grid ** 2 + 1, width], {
-      normal: 0.02,
+      normal: 0.5,
     });
     this.patchWeight = this.parameter('patch_embedding.weight', [width, 3, patch, patch], {
       normal: 1 / Math.sqrt(3 * patch * patch),
