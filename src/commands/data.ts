@@ -4,9 +4,9 @@ import { DataError, messageOf } from '../errors.js';
 import {
   configOf,
   type Io,
-  Progress,
   print,
   printJson,
+  progressOf,
   type RecipeOptions,
   withBadVideo,
   withRecipe,
@@ -107,7 +107,7 @@ async function undecodable(
       .map((sample) => [`${sample.video} ${sample.start} ${sample.end}`, sample]),
   );
   const problems: string[] = [];
-  const progress = new Progress(io);
+  const progress = progressOf(io, 'decode', 'clips', clips.size);
   let done = 0;
   for (const sample of clips.values()) {
     const { id, video } = sample;
@@ -116,8 +116,8 @@ async function undecodable(
     await readFrames({ path, id, count, mode: 'uniform', ...clipOf(sample) }).catch((error) =>
       problems.push(messageOf(error)),
     );
-    progress.show(`${++done} of ${clips.size} clips decoded`, done === clips.size);
+    progress.tick(++done);
   }
-  progress.end();
+  progress.done();
   return problems;
 }

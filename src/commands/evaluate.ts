@@ -8,9 +8,9 @@ import {
   type Io,
   integer,
   note,
-  Progress,
   print,
   printJson,
+  progressOf,
   type RecipeOptions,
   startEngine,
   withBadVideo,
@@ -64,7 +64,7 @@ async function evaluateRun(io: Io, options: EvaluateOptions): Promise<void> {
   for (const line of dataset.notices) note(io, line);
   const samples = dataset.samples.slice(0, options.limit);
   const { student } = await openTrained(paths, config);
-  const progress = new Progress(io);
+  const progress = progressOf(io, 'evaluate', 'questions', samples.length);
   try {
     const builder = await openBuilder(student, config, dataset, paths.folder, (line) => note(io, line));
     const { model, tokenizer, answerStartId: startId } = student;
@@ -74,7 +74,7 @@ async function evaluateRun(io: Io, options: EvaluateOptions): Promise<void> {
       samples,
       (count) => {
         done += count;
-        progress.show(`${done} of ${samples.length} questions`, done === samples.length);
+        progress.tick(done);
       },
     );
     for (const { id, reason } of skipped) note(io, `left out ${id}: ${reason}`);
@@ -85,14 +85,14 @@ async function evaluateRun(io: Io, options: EvaluateOptions): Promise<void> {
       : join(paths.folder, `predictions-${options.split}.json`);
     await mkdir(dirname(out), { recursive: true });
     await writeFileAtomic(out, officialPredictions(answered, byId));
-    progress.end();
+    progress.done();
     if (answered.every((sample) => sample.answer === undefined))
       return print(io, `${answered.length} answers to a blind split in ${out}`);
     const score = scoreAnswers(config.data.dataset, answered, byId);
     if (options.json) printJson(io, score);
     else print(io, `${formatScore(score)}\n${out}`);
   } finally {
-    progress.end();
+    progress.done();
     student.model.dispose();
   }
 }

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { EngineInfo, EngineName } from '../engine/engine.js';
+import { createProgress, type Progress } from '../progress.js';
 
 /** Where a command reads and writes; tests give their own. */
 export interface Io {
@@ -55,36 +56,15 @@ export function table(rows: readonly (readonly string[])[], right: readonly numb
   return rows.map((row) => row.map(pad).join('  ').trimEnd()).join('\n');
 }
 
-/**
- * Progress on stderr: one line that is rewritten on a terminal, elsewhere a line at most every ten seconds. `end`
- * must be called before anything else is written.
- */
-export class Progress {
-  private lastWritten = 0;
-  private width = 0;
-
-  constructor(private readonly io: Io) {}
-
-  /** Shows a line; `now` (the last step, say) is shown whatever the time. */
-  show(line: string, now = false): void {
-    const { stderr } = this.io;
-    const time = Date.now();
-    if (!now && time - this.lastWritten < (stderr.isTTY ? 100 : 10_000)) return;
-    this.lastWritten = time;
-    if (!stderr.isTTY) {
-      stderr.write(`${line}\n`);
-      return;
-    }
-    const text = line.slice(0, (stderr.columns ?? 80) - 1);
-    stderr.write(`\r${text.padEnd(this.width)}`);
-    this.width = text.length;
-  }
-
-  /** Leaves the last line standing. */
-  end(): void {
-    if (this.width > 0) this.io.stderr.write('\n');
-    this.width = 0;
-  }
+/** Progress on the command's standard error; see src/progress.ts. */
+export function progressOf(io: Io, label: string, unit: string, total?: number): Progress {
+  return createProgress({
+    label,
+    unit,
+    stream: io.stderr,
+    env: io.env,
+    ...(total === undefined ? {} : { total }),
+  });
 }
 
 /** Absolute path of a path given on the command line. */

@@ -9,9 +9,9 @@ import {
   interruptible,
   note,
   number,
-  Progress,
   print,
   printJson,
+  progressOf,
   type RecipeOptions,
   table,
   withBadVideo,
@@ -62,7 +62,7 @@ async function generate(io: Io, recipe: string | undefined, options: GenerateOpt
   const { readFrames } = await import('../video/frames.js');
   const { teacher: baseUrl, model, temperature, maxTokens, frames: frameCount, retries } = options;
   const client = await openTeacher({ baseUrl, model, temperature, maxTokens, backoff: { retries } });
-  const progress = new Progress(io);
+  const progress = progressOf(io, 'generate', 'samples', samples.length);
   const result = await interruptible((signal) =>
     generateReasoning({
       samples,
@@ -80,11 +80,11 @@ async function generate(io: Io, recipe: string | undefined, options: GenerateOpt
       out: fromCwd(io, options.out),
       concurrency: options.concurrency,
       ...(options.maxSide ? { maxSide: options.maxSide } : {}),
-      onProgress: (state) => progress.show(progressLine(state), state.done + state.failed === state.total),
+      onProgress: (state) => progress.tick(state.done + state.failed, progressInfo(state)),
       onNotice: (line) => note(io, line),
       signal,
     }),
-  ).finally(() => progress.end());
+  ).finally(() => progress.done());
   if (options.json) return printJson(io, result);
   print(
     io,
@@ -95,9 +95,9 @@ async function generate(io: Io, recipe: string | undefined, options: GenerateOpt
   if (result.cut > 0) print(io, `cut at ${maxTokens} tokens: ${result.cut}`);
 }
 
-function progressLine({ done, total, failed, judged, correct }: GenerateProgress): string {
-  const accuracy = judged > 0 ? `, teacher ${percent(correct, judged)}` : '';
-  return `${done} of ${total} samples${failed > 0 ? `, ${failed} failed` : ''}${accuracy}`;
+function progressInfo({ failed, judged, correct }: GenerateProgress): string {
+  const accuracy = judged > 0 ? `teacher ${percent(correct, judged)}` : '';
+  return failed > 0 ? `${failed} failed ${accuracy}` : accuracy;
 }
 
 const percent = (part: number, whole: number) => `${((100 * part) / whole).toFixed(2)} %`;

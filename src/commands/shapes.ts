@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { fromCwd, type Io, integer, interruptible, number, Progress, print, printJson } from './io.js';
+import { fromCwd, type Io, integer, interruptible, number, print, printJson, progressOf } from './io.js';
 
 interface MakeOptions {
   out: string;
@@ -46,13 +46,13 @@ export function addShapes(program: Command, io: Io): void {
     .action(async (options: MakeOptions) => {
       const { makeShapes } = await import('../shapes/dataset.js');
       const { questions: questionsPerClip, json, out, ...rest } = options;
-      const progress = new Progress(io);
+      const progress = progressOf(io, 'shapes', 'clips');
       const summary = await makeShapes({
         ...rest,
         out: fromCwd(io, out),
         questionsPerClip,
-        onProgress: (done, total) => progress.show(`${done} of ${total} clips`, done === total),
-      }).finally(() => progress.end());
+        onProgress: (done) => progress.tick(done),
+      }).finally(() => progress.done());
       if (json) return printJson(io, summary);
       for (const split of ['train', 'val', 'test'] as const)
         print(io, `${split}: ${summary.clips[split]} clips, ${summary.questions[split]} questions`);

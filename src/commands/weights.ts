@@ -6,9 +6,9 @@ import {
   type Io,
   interruptible,
   note,
-  Progress,
   print,
   printJson,
+  progressOf,
   startEngine,
   table,
   withEngine,
@@ -111,16 +111,16 @@ async function fetchWeights(io: Io, name: string | undefined, out: string | unde
     io,
     `${manifest.repository}, about ${formatBytes(manifest.approximateBytes)}, licence ${manifest.licence}`,
   );
-  const progress = new Progress(io);
+  const progress = progressOf(io, 'fetch', 'bytes', manifest.approximateBytes);
   const paths = await interruptible((signal) =>
     fetchManifest(manifest, folder, {
       signal,
       onProgress: (file, done, total) =>
-        progress.show(
+        progress.tick(
+          done,
           `${file}: ${formatBytes(done)}${total === undefined ? '' : ` of ${formatBytes(total)}`}`,
-          done === total,
         ),
     }),
-  ).finally(() => progress.end());
+  ).finally(() => progress.done());
   for (const path of paths) print(io, path);
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { TRAINABLE_GROUPS } from '../model/trainable.js';
 import { DEFAULT_QA_TEMPLATE } from '../text/prompts.js';
 
 /**
@@ -7,15 +8,6 @@ import { DEFAULT_QA_TEMPLATE } from '../text/prompts.js';
  */
 
 const DATASETS = ['nextqa', 'star', 'intentqa', 'shapes', 'jsonl'] as const;
-const TRAIN_GROUPS = [
-  'qformer',
-  'query_tokens',
-  'language_projection',
-  'post_layernorm',
-  'lora',
-  'all',
-] as const;
-
 const text = () => z.string().min(1);
 const count = () => z.int().min(1);
 const positive = () => z.number().gt(0);
@@ -117,7 +109,7 @@ const model = z.strictObject({
     .default('f32')
     .describe('Storage of frozen weights and activations; what is trained stays f32.'),
   train: z
-    .array(z.enum(TRAIN_GROUPS))
+    .array(z.enum(TRAINABLE_GROUPS))
     .min(1)
     .default(['qformer', 'query_tokens', 'language_projection', 'post_layernorm', 'lora'])
     .describe("What learns (SeViLA's set and LoRA); `all` is every parameter."),

@@ -98,7 +98,7 @@ class CachedDecoder {
     tf.tidy(() => {
       const keys = Int32Array.from({ length: this.position + 1 }, (_, i) => i);
       const bias = languageModel.decoder.positionBias([this.position], keys);
-      let x = languageModel.embed(tf.tensor2d(ids, [ids.length, 1], 'int32')) as tf.Tensor3D;
+      let x = languageModel.embedTarget(tf.tensor2d(ids, [ids.length, 1], 'int32')) as tf.Tensor3D;
       languageModel.decoder.block.forEach((block, i) => {
         const cross = { keyValue: this.cross[i]!, keyMask: this.encoded.keyMask };
         const { hidden, cache } = block.decode(x, this.cache[i], bias, cross, context);

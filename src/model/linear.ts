@@ -1,9 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { linear } from '../ops/linear.js';
-import { layerNorm, rmsNorm } from '../ops/norm.js';
-import type { Rng } from '../random.js';
 import { type Context, inferenceContext, nextDropout } from './context.js';
-import { Module, type Parameter } from './module.js';
+import { Module, type Parameter, single } from './module.js';
 
 /** Settings of one low-rank adapter (Hu et al. 2021; names as in PEFT). */
 export interface LoraSettings {
@@ -96,78 +94,4 @@ export class Linear extends Module {
     const config = { path: this.path, inFeatures: this.inFeatures, outFeatures: this.outFeatures };
     return { ...super.getConfig(), ...config, bias: this.bias !== undefined };
   }
-}
-
-/** Layer normalisation over the last axis with scale and shift; (..., d) float32 in and out. */
-export class LayerNorm extends Module {
-  static className = 'ReasVqaLayerNorm';
-  readonly weight: Parameter;
-  readonly bias: Parameter;
-
-  constructor(
-    path: string,
-    readonly size: number,
-    readonly eps: number,
-  ) {
-    super(path);
-    this.weight = this.parameter('weight', [size], 'ones');
-    this.bias = this.parameter('bias', [size], 'zeros');
-  }
-
-  forward(x: tf.Tensor): tf.Tensor {
-    return layerNorm(x, this.weight.value as tf.Tensor1D, this.bias.value as tf.Tensor1D, this.eps);
-  }
-
-  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
-    return this.forward(single(inputs));
-  }
-
-  override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), path: this.path, size: this.size, eps: this.eps };
-  }
-}
-
-/** T5's normalisation: x / rms(x) * weight, no mean, no shift; (..., d) float32 in and out. */
-export class RmsNorm extends Module {
-  static className = 'ReasVqaRmsNorm';
-  readonly weight: Parameter;
-
-  constructor(
-    path: string,
-    readonly size: number,
-    readonly eps: number,
-  ) {
-    super(path);
-    this.weight = this.parameter('weight', [size], 'ones');
-  }
-
-  forward(x: tf.Tensor): tf.Tensor {
-    return rmsNorm(x, this.weight.value as tf.Tensor1D, this.eps);
-  }
-
-  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
-    return this.forward(single(inputs));
-  }
-
-  override getConfig(): tf.serialization.ConfigDict {
-    return { ...super.getConfig(), path: this.path, size: this.size, eps: this.eps };
-  }
-}
-
-/** The one tensor that tfjs hands to `call` alone or in a list. */
-export function single(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
-  const x = Array.isArray(inputs) ? inputs[0] : inputs;
-  if (!x) throw new Error('a layer was called without an input');
-  return x;
-}
-
-/** Gives every parameter that has no value yet a fresh one. */
-export function initialiseMissing(module: Module, rng: Rng): string[] {
-  const fresh: string[] = [];
-  for (const parameter of module.parameters())
-    if (!parameter.loaded) {
-      parameter.initialise(rng);
-      fresh.push(parameter.name);
-    }
-  return fresh;
 }

@@ -31,20 +31,38 @@ export async function loadModel(
   onProgress?: (bytes: number, total: number) => void,
 ): Promise<LoadedModel> {
   const config = await loadBlip2Config(folder);
-  const source = canonicalSource(await openCheckpoint(folder));
+  const files = await openCheckpoint(folder);
   const model = new ReasVqa(config);
   try {
+    const source = canonicalSource(files);
     const parameters = [...model.parameters()];
     const comparison = compareCheckpoint(new Map(parameters.map((p) => [p.name, p.shape])), source);
     requireComplete(comparison, folder);
     await readParameters(parameters, source, onProgress);
+    await readDecoderEmbedding(model, files);
     return { model, config, comparison };
   } catch (error) {
     model.dispose();
     throw error;
   } finally {
-    await source.close();
+    await files.close();
   }
+}
+
+/**
+ * T5 shares one table, and files may hold copies of it. Where the decoder's copy differs it is a table of its own,
+ * which transformers keeps too (5.17: "we will NOT tie them").
+ */
+async function readDecoderEmbedding(model: ReasVqa, files: TensorSource): Promise<void> {
+  const name = ['language_model', 't5_model']
+    .map((prefix) => `${prefix}.decoder.embed_tokens.weight`)
+    .find((candidate) => files.has(candidate));
+  if (name === undefined) return;
+  const { data } = await files.read(name, { finite: true });
+  const { shared } = model.languageModel;
+  const own = await shared.value.data();
+  if (data.length !== own.length || data.some((value, i) => value !== own[i]))
+    model.languageModel.addDecoderEmbedding().set(tf.tensor(data as Float32Array, shared.shape, 'float32'));
 }
 
 /** Reads the given parameters from a source that has them all. @throws DataError for a value that is not finite. */

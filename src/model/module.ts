@@ -146,6 +146,24 @@ export abstract class Module extends layers.Layer {
   }
 }
 
+/** The one tensor that tfjs hands to `call` alone or in a list. */
+export function single(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+  const x = Array.isArray(inputs) ? inputs[0] : inputs;
+  if (!x) throw new Error('a layer was called without an input');
+  return x;
+}
+
+/** Gives every parameter that has no value yet a fresh one. */
+export function initialiseMissing(module: Module, rng: Rng): string[] {
+  const fresh: string[] = [];
+  for (const parameter of module.parameters())
+    if (!parameter.loaded) {
+      parameter.initialise(rng);
+      fresh.push(parameter.name);
+    }
+  return fresh;
+}
+
 /** A tfjs initializer that hands out a tensor that is already there. */
 class Given {
   static className = 'Given';

@@ -2,6 +2,7 @@
  * Several decoder targets in one sequence: `[answer | reasoning]` goes through the decoder once, with positions that
  * restart at each segment and a mask that keeps segments apart, so the packed pass equals separate passes.
  */
+import { IGNORED } from '../labels.js';
 
 /** Labels of one target for a batch: row major (rows, columns), -100 = ignored. */
 export interface Labels {
@@ -23,8 +24,6 @@ export interface PackedTargets {
   /** Additive mask (columns, columns): 0 where a query may look, {@link MASKED} elsewhere. */
   mask: Float32Array;
 }
-
-export const IGNORED = -100;
 
 /** Large enough that exp underflows to 0 after any bias, small enough that float32 sums stay finite. */
 export const MASKED = -1e9;

@@ -4,8 +4,9 @@ import { attention } from '../ops/attention.js';
 import { dropout } from '../ops/dropout.js';
 import type { Blip2Config } from '../weights/config.js';
 import { type Context, inferenceContext, nextDropout } from './context.js';
-import { LayerNorm, Linear } from './linear.js';
+import { Linear } from './linear.js';
 import { Module } from './module.js';
+import { LayerNorm } from './norm.js';
 import { runBlock } from './runBlock.js';
 
 type QFormerConfig = Blip2Config['qformer_config'];

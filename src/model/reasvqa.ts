@@ -148,7 +148,7 @@ export class ReasVqa extends Module {
     const ids = tf.tensor2d(packed.inputIds, [packed.rows, packed.columns], 'int32');
     const bias = decoder.positionBias(packed.positions, packed.positions, packed.mask);
     const hidden = decoder.forward(
-      this.languageModel.embed(ids) as tf.Tensor3D,
+      this.languageModel.embedTarget(ids) as tf.Tensor3D,
       { self: { bias }, memory: encoded },
       context,
     );

@@ -5,8 +5,9 @@ import { dropout } from '../ops/dropout.js';
 import { embedding } from '../ops/embedding.js';
 import type { Blip2Config } from '../weights/config.js';
 import { type Context, inferenceContext, nextDropout } from './context.js';
-import { Linear, RmsNorm, single } from './linear.js';
-import { Module, type Parameter } from './module.js';
+import { Linear } from './linear.js';
+import { Module, type Parameter, single } from './module.js';
+import { RmsNorm } from './norm.js';
 import { relativeBuckets } from './relativeBias.js';
 import { runBlock } from './runBlock.js';
 
@@ -308,6 +309,7 @@ export class T5 extends Module {
   readonly encoder: T5Stack;
   readonly decoder: T5Stack;
   private readonly lmHead: Parameter | undefined;
+  private decoderEmbedding: Parameter | undefined;
 
   constructor(
     path: string,
@@ -322,9 +324,20 @@ export class T5 extends Module {
       this.lmHead = this.parameter('lm_head.weight', table, { normal: config.d_model ** -0.5 });
   }
 
-  /** @param ids int32 of any shape. @returns (..., d_model). */
+  /** Gives the decoder a table of its own, for checkpoints whose `decoder.embed_tokens` is not the shared one. */
+  addDecoderEmbedding(): Parameter {
+    this.decoderEmbedding = this.parameter('decoder.embed_tokens.weight', this.shared.shape, { normal: 1 });
+    return this.decoderEmbedding;
+  }
+
+  /** @param ids int32 of any shape, of the encoder's text. @returns (..., d_model). */
   embed(ids: tf.Tensor): tf.Tensor {
     return embedding(ids, this.shared.value as tf.Tensor2D);
+  }
+
+  /** {@link embed} for what the decoder is fed. */
+  embedTarget(ids: tf.Tensor): tf.Tensor {
+    return embedding(ids, (this.decoderEmbedding ?? this.shared).value as tf.Tensor2D);
   }
 
   /** The output head's weight (vocab, d_model). */

@@ -3,8 +3,9 @@ import { gelu } from '../ops/activation.js';
 import { attention } from '../ops/attention.js';
 import type { Blip2Config } from '../weights/config.js';
 import { type Context, inferenceContext, nextDropout } from './context.js';
-import { LayerNorm, Linear, single } from './linear.js';
-import { Module, type Parameter } from './module.js';
+import { Linear } from './linear.js';
+import { Module, type Parameter, single } from './module.js';
+import { LayerNorm } from './norm.js';
 import { runBlock } from './runBlock.js';
 
 type VisionConfig = Blip2Config['vision_config'];

@@ -1,12 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { IGNORED } from '../labels.js';
 import { check, checkFloat } from './check.js';
 import { hasFused } from './fused.js';
 import { recompute } from './recompute.js';
 import { selectRows, spreadRows } from './rows.js';
 import { isFrozen, isTapeOn, taped } from './tape.js';
-
-/** Rows with this label have loss 0, no gradient, and cost nothing (PyTorch's ignore_index). */
-export const IGNORED = -100;
 
 /**
  * Cross-entropy of hidden W^T against labels, without ever holding all logits: `chunkRows` rows at a time.

@@ -1,7 +1,7 @@
 export { type GeluForm, gatedGelu, gelu } from './activation.js';
 export { type AdamWGroup, type AdamWHyper, adamwStep, globalNorm } from './adamw.js';
 export { type AttentionOptions, attention } from './attention.js';
-export { IGNORED, linearCrossEntropy } from './crossEntropy.js';
+export { linearCrossEntropy } from './crossEntropy.js';
 export { DropoutStream, dropout } from './dropout.js';
 export { embedding } from './embedding.js';
 export { setFused } from './fused.js';

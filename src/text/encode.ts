@@ -1,10 +1,8 @@
 import type { Sample } from '../data/sample.js';
 import { UsageError } from '../errors.js';
+import { IGNORED } from '../labels.js';
 import { DEFAULT_QA_TEMPLATE, framePrefix, qaPrompt, qaTarget, reasoningTarget } from './prompts.js';
 import type { Tokenizer } from './tokenizer.js';
-
-/** Label of positions that the loss ignores. */
-export const IGNORED_LABEL = -100;
 
 export interface EncodeOptions {
   template?: string;
@@ -180,7 +178,7 @@ export function padIds(rows: readonly (readonly number[])[], padId: number, mult
 /** Pads rows of labels on the right with -100. */
 export function padLabels(rows: readonly (readonly number[])[], multiple = 1): PaddedLabels {
   const length = paddedLength(rows, multiple);
-  const labels = new Int32Array(rows.length * length).fill(IGNORED_LABEL);
+  const labels = new Int32Array(rows.length * length).fill(IGNORED);
   for (const [i, row] of rows.entries()) labels.set(row, i * length);
   return { labels, rows: rows.length, length };
 }

@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { IGNORED } from '../labels.js';
 import type { Context } from '../model/context.js';
 import type { Parameter } from '../model/module.js';
-import { IGNORED, type Labels, segmentMeans, tokenWeights } from '../model/packing.js';
+import { type Labels, segmentMeans, tokenWeights } from '../model/packing.js';
 import type { EncoderBatch, ReasVqa } from '../model/reasvqa.js';
 
 /** One batch, ready for the model. */

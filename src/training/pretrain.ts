@@ -4,9 +4,10 @@
  * the data set are never used, and its clips come from other seeds.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { IGNORED } from '../labels.js';
 import type { Context } from '../model/context.js';
-import { initialiseMissing } from '../model/linear.js';
-import { IGNORED, type PackedTargets } from '../model/packing.js';
+import { initialiseMissing } from '../model/module.js';
+import type { PackedTargets } from '../model/packing.js';
 import { type MaskedIds, ReasVqa } from '../model/reasvqa.js';
 import { selectTrainable } from '../model/trainable.js';
 import { DropoutStream } from '../ops/dropout.js';

@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeSafetensors } from '../../src/weights/safetensorsWriter.js';
-import { sharedPath } from '../support/shared.js';
 import { reasvqa } from './support.js';
 
 let folder: string;
@@ -31,6 +31,8 @@ describe('doctor', () => {
     expect(JSON.parse(unusable.stdout).error).toContain('tensorflow');
   });
 });
+
+const reference = fileURLToPath(new URL('../fixtures/reference', import.meta.url));
 
 describe('weights', () => {
   it('show lists tensors and totals', async () => {
@@ -63,16 +65,12 @@ describe('weights', () => {
     });
   });
 
-  const reference = sharedPath('reference/tiny-a');
-  it.skipIf(!reference)(
-    'check prints a table with a verdict for every tensor (needs ../shared)',
-    async () => {
-      const { code, stdout, stderr } = await run('weights', 'check', reference!);
-      expect(stderr).toMatch(/^engine: /);
-      expect(stdout).toMatch(/^tensor +error +tolerance +verdict$/m);
-      expect(stdout).toMatch(/^expect\.loss +\d\.\d\de[-+]\d+ +1e-4 +ok$/m);
-      expect(stdout).toMatch(/^all \d+ inside the tolerance$/m);
-      expect(code).toBe(0);
-    },
-  );
+  it('check prints a table with a verdict for every tensor', async () => {
+    const { code, stdout, stderr } = await run('weights', 'check', reference);
+    expect(stderr).toMatch(/^engine: /);
+    expect(stdout).toMatch(/^tensor +error +tolerance +verdict$/m);
+    expect(stdout).toMatch(/^expect\.loss +\d\.\d\de[-+]\d+ +1e-4 +ok$/m);
+    expect(stdout).toMatch(/^all \d+ inside the tolerance$/m);
+    expect(code).toBe(0);
+  });
 });

@@ -1,0 +1,99 @@
+/**
+ * The benches behind `npm run bench`. They use the compiled library through `lib` (src/commands/bench.ts passes it),
+ * so that tests can run them on the sources.
+ */
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { benchDecode } from './decode.mjs';
+import { benchGemm } from './gemm.mjs';
+import { benchMemory } from './memory.mjs';
+import { benchOps } from './ops.mjs';
+import { Peer } from './peer.mjs';
+import { machine, saveResult } from './results.mjs';
+import { format } from './tables.mjs';
+import { benchTrainStep } from './trainStep.mjs';
+import { readWorkload } from './workload.mjs';
+
+/**
+ * @typedef {import('../../src/commands/bench.js').BenchLibrary} BenchLibrary
+ * @typedef {import('../../src/commands/bench.js').BenchOptions} BenchOptions
+ * @typedef {import('../../src/engine/engine.js').EngineInfo} EngineInfo
+ * @typedef {{
+ *   lib: BenchLibrary,
+ *   options: BenchOptions,
+ *   engine: EngineInfo,
+ *   note: (line: string) => void,
+ *   cli: string[],
+ *   openPeer: (bench: string, workload: import('./workload.mjs').Workload) => Promise<Peer | undefined>,
+ * }} BenchRun
+ */
+
+const BENCHES = {
+  gemm: benchGemm,
+  ops: benchOps,
+  'train-step': benchTrainStep,
+  decode: benchDecode,
+  memory: benchMemory,
+};
+
+const bench = fileURLToPath(new URL('..', import.meta.url));
+const CLI = [process.execPath, join(bench, '../tools/reasvqa.mjs'), 'bench'];
+
+/**
+ * Runs one bench.
+ *
+ * @param {{ lib: BenchLibrary, name: keyof typeof BENCHES, options: BenchOptions, engine: EngineInfo,
+ *   env: NodeJS.ProcessEnv, note: (line: string) => void, cli?: string[] }} given `cli`: what starts a bench in a
+ *   process of its own
+ * @returns the report, and as a table for people
+ */
+export async function runBench({ lib, name, options, engine, env, note, cli = CLI }) {
+  const workload = await readWorkload(lib, options.workload);
+  const run = {
+    lib,
+    options,
+    engine,
+    note,
+    cli,
+    openPeer: (what) => openPeer({ lib, what, options, engine, env, note }),
+  };
+  const measured = await BENCHES[name](run, workload);
+  const report = {
+    bench: name,
+    date: new Date().toISOString(),
+    workload: workload.name,
+    engine: { name: engine.name, isa: engine.isa, threads: engine.threads },
+    machine: machine(),
+    ...measured,
+  };
+  if (options.save) note(`saved: ${await saveResult(lib, join(bench, 'results'), report)}`);
+  return { report, text: format(report) };
+}
+
+/** Starts PyTorch on the same workload, when there is one to start. */
+async function openPeer({ lib, what, options, engine, env, note }) {
+  if (!options.peer) return undefined;
+  const python = env.PEER_PYTHON;
+  if (!python) {
+    note(
+      'no peer: set PEER_PYTHON to a Python that has torch, transformers and peft to compare with PyTorch',
+    );
+    return undefined;
+  }
+  const script = join(bench, 'peers/pytorch.py');
+  const threads = String(engine.threads);
+  const given = ['--workload', options.workload, '--features', options.features, '--threads', threads];
+  note(`starting the peer: ${python}`);
+  try {
+    const peer = await Peer.open([python, script, what, ...given, '--driven'], {
+      ...env,
+      OMP_NUM_THREADS: threads,
+    });
+    note(`peer: ${peer.name}`);
+    return peer;
+  } catch (error) {
+    throw new lib.UsageError(
+      `PEER_PYTHON=${python}: the peer cannot run (${error.message}); it needs torch, transformers and peft, or leave it out with --no-peer`,
+    );
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * Resident memory of the training step: its peak with and without recomputation, each in a process of its own (a
+ * process's peak never falls again), and its growth over thousands of steps in this one.
+ */
+import { spawn } from 'node:child_process';
+import { median } from './statistics.mjs';
+import { TrainingStep } from './trainStep.mjs';
+
+const PEAK_STEPS = 6;
+/** The resident set jumps with the garbage collector: the median over this many steps is compared. */
+const WINDOW = 10;
+const FIRST = 100;
+
+/** @param {import('./index.mjs').BenchRun} run @param {import('./workload.mjs').Workload} workload */
+export async function benchMemory({ lib, options, note, cli, openPeer }, workload) {
+  const step = ['train-step', ...childOptions(options), '--repeats', String(PEAK_STEPS), '--warmup', '1'];
+  note('peak of a training step');
+  const plain = await childReport(cli, step);
+  note('peak with recomputation');
+  const recompute = await childReport(cli, [...step, '--recompute']);
+  const peer = await peerPeak(openPeer, workload, note);
+  note(`growth over ${options.steps} steps`);
+  return {
+    features: options.features,
+    peaks: { plain: plain.memory, recompute: recompute.memory },
+    growth: growth(lib, workload, options),
+    peer: peer && {
+      ...peer,
+      ratio: plain.memory.maxResident / peer.maxResident,
+      recomputeRatio: recompute.memory.maxResident / peer.maxResident,
+    },
+  };
+}
+
+/** What a child measures with: this run's own choices. */
+function childOptions({ workload, features, engine, threads }) {
+  return [
+    ...['--workload', workload, '--features', features, '--engine', engine],
+    ...(threads === undefined ? [] : ['--threads', String(threads)]),
+  ];
+}
+
+async function peerPeak(openPeer, workload, note) {
+  const peer = await openPeer('train-step', workload);
+  if (!peer) return null;
+  try {
+    note('peak of the peer');
+    let maxResident = 0;
+    for (let i = 0; i < PEAK_STEPS + 1; i++) ({ maxResident } = await peer.run());
+    return { name: peer.name, maxResident };
+  } finally {
+    peer.close();
+  }
+}
+
+/** Runs a bench with --json in a process of its own and returns its report. */
+function childReport([command, ...first], given) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, [...first, ...given, '--json', '--no-peer'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    let errors = '';
+    child.stdout.setEncoding('utf8').on('data', (text) => {
+      output += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text) => {
+      errors += text;
+    });
+    child.on('error', reject);
+    child.on('close', (code) => {
+      if (code === 0) resolve(JSON.parse(output));
+      else reject(new Error(`bench ${given[0]} failed: ${errors.trim().split('\n').at(-1)}`));
+    });
+  });
+}
+
+/** Runs training steps and compares the resident set early on with that at the end. */
+function growth(lib, workload, { features, steps }) {
+  const training = new TrainingStep(lib, workload, { features });
+  const resident = new Float64Array(steps);
+  for (let i = 0; i < steps; i++) {
+    training.run();
+    resident[i] = process.memoryUsage.rss();
+  }
+  training.dispose();
+  return growthOf(resident);
+}
+
+/** @param {Float64Array} resident bytes after each step */
+export function growthOf(resident) {
+  const steps = resident.length;
+  const from = Math.min(FIRST, steps);
+  const at = (end) => median(resident.subarray(Math.max(0, end - WINDOW), end));
+  const start = at(from);
+  const end = at(steps);
+  return { from, steps, start, end, percent: (100 * (end - start)) / start };
+}

@@ -1,0 +1,41 @@
+/** Kept results: bench/results/<date>-<bench>-<machine>.json. */
+import { mkdir } from 'node:fs/promises';
+import os from 'node:os';
+import { join } from 'node:path';
+
+/** What the numbers were measured on. */
+export function machine() {
+  const cpus = os.cpus();
+  return {
+    cpu: cpus[0]?.model.trim() ?? 'unknown CPU',
+    cores: os.availableParallelism(),
+    memory: os.totalmem(),
+    platform: `${process.platform} ${process.arch}`,
+    node: process.version,
+    load: os.loadavg()[0],
+  };
+}
+
+/** @param {{ date: string, bench: string, features?: string, workload: string, machine: ReturnType<typeof machine> }} report */
+export function resultName({ date, bench, features, workload, machine: { cpu, cores } }) {
+  const slug = (text) =>
+    text
+      .toLowerCase()
+      .replace(/\((r|tm)\)/g, '')
+      .replace(/[^a-z0-9]+/g, '-')
+      .replace(/^-|-$/g, '');
+  const what = [bench, features, workload].filter(Boolean).join('-');
+  return `${date.slice(0, 10)}-${slug(what)}-${slug(`${cpu} ${cores} cores`)}.json`;
+}
+
+/**
+ * @param {import('../../src/commands/bench.js').BenchLibrary} lib
+ * @param {string} folder
+ * @returns {Promise<string>} the file's path
+ */
+export async function saveResult(lib, folder, report) {
+  await mkdir(folder, { recursive: true });
+  const path = join(folder, resultName(report));
+  await lib.writeFileAtomic(path, `${JSON.stringify(report, null, 2)}\n`);
+  return path;
+}

@@ -1,0 +1,87 @@
+/** The student of a workload with random weights, and random batches for it: speed does not depend on the values. */
+
+/**
+ * @typedef {import('../../src/commands/bench.js').BenchLibrary} Library
+ * @typedef {import('./workload.mjs').Workload} Workload
+ */
+
+/** What the paper trains; the rest is frozen. */
+const TRAINED = ['qformer', 'query_tokens', 'language_projection', 'post_layernorm', 'lora'];
+
+/**
+ * @param {Library} lib
+ * @param {Workload} workload
+ * @param {number} seed
+ */
+export function makeStudent(lib, workload, seed) {
+  const model = new lib.ReasVqa(workload.config);
+  const { r, lora_alpha: alpha, lora_dropout: dropout, target_modules: targetModules } = workload.lora;
+  const none = { rankPattern: {}, alphaPattern: {}, useRslora: false };
+  lib.addAdapter(model, { r, alpha, dropout, targetModules, ...none });
+  const rng = new lib.Rng(`bench/${seed}`);
+  for (const parameter of model.parameters()) fill(lib, parameter, rng);
+  return { model, trainable: lib.selectTrainable(model, TRAINED), rng };
+}
+
+/** A parameter starts as it would in training, but for lora_B: zeros would make the adapters' gradients zero. */
+function fill({ tf }, parameter, rng) {
+  const { initial, shape, size, name } = parameter;
+  let values = new Float32Array(size);
+  if (initial === 'ones') values.fill(1);
+  else if (typeof initial === 'object') values = noise(rng.fork(name), size, Object.values(initial)[0]);
+  else if (name.endsWith('lora_B.weight')) values = noise(rng.fork(name), size, 0.02);
+  parameter.set(tf.tensor(values, shape, 'float32'));
+}
+
+/** Period of the noise: odd, so that rows of a matrix do not line up. Drawing billions of numbers would take minutes. */
+const PERIOD = 65537;
+
+/** Normal values of standard deviation `scale`. */
+export function noise(rng, size, scale) {
+  const block = Float32Array.from({ length: Math.min(size, PERIOD) }, () => rng.normal() * scale);
+  const values = new Float32Array(size);
+  for (let at = 0; at < size; at += PERIOD) values.set(block.subarray(0, size - at), at);
+  return values;
+}
+
+/**
+ * Token ids without padding, the targets of every row, and the frames' pixels.
+ *
+ * @param {Workload} workload
+ * @param {import('../../src/random.js').Rng} rng
+ */
+export function makeBatch({ config, batch }, rng) {
+  const vocabulary = config.text_config.vocab_size;
+  const special = Math.min(3, vocabulary - 1);
+  const ids = (label, length) => {
+    const stream = rng.fork(label);
+    return Int32Array.from({ length }, () => special + stream.int(vocabulary - special));
+  };
+  const text = (label, rows, columns) => ({
+    ids: ids(label, rows * columns),
+    mask: new Int32Array(rows * columns).fill(1),
+    columns,
+  });
+  const { videos, frames, prefix, prompt, answer, reasoning } = batch;
+  const { image_size: image } = config.vision_config;
+  return {
+    pixels: noise(rng.fork('pixels'), videos * frames * 3 * image * image, 1),
+    encoder: {
+      videos,
+      frames,
+      ...(prefix > 0 ? { prefix: text('prefix', frames, prefix) } : {}),
+      prompt: text('prompt', videos, prompt),
+    },
+    answer: { data: ids('answer', videos * answer), columns: answer },
+    ...(reasoning > 0
+      ? { reasoning: { data: ids('reasoning', videos * reasoning), columns: reasoning } }
+      : {}),
+  };
+}
+
+/** Features of the frozen vision model for pixels on the host. @returns {import('@tensorflow/tfjs-core').Tensor3D} */
+export function visionFeatures({ tf }, model, pixels) {
+  const { image_size: image } = model.config.vision_config;
+  const images = pixels.length / (3 * image * image);
+  return tf.tidy(() => model.visionFeatures(tf.tensor4d(pixels, [images, 3, image, image])));
+}

@@ -1,0 +1,113 @@
+/** Reports as tables for people. */
+
+/** @param {Record<string, any>} report @returns {string} */
+export function format(report) {
+  return [...TABLES[report.bench](report), ...peerLines(report)].join('\n');
+}
+
+const TABLES = { gemm, ops, 'train-step': trainStep, decode, memory };
+
+const number = (value, digits = 1) => value.toFixed(digits);
+const megabytes = (bytes) => `${number(bytes / 1e6, 0)} MB`;
+const percent = (share) => `${number(100 * share, 0)} %`;
+
+/** Columns padded to their widest cell, the first to the left, the others to the right. */
+function columns(rows) {
+  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => String(row[i]).length)));
+  const pad = (cell, i) => (i === 0 ? String(cell).padEnd(widths[i]) : String(cell).padStart(widths[i]));
+  return rows.map((row) => row.map(pad).join('  ').trimEnd());
+}
+
+function gemm({ results }) {
+  return results.flatMap(({ isa, shapes }) =>
+    columns([
+      [isa, 'size', 'GFLOP/s', 'roof', 'share'],
+      ...shapes.map(({ name, batch, m, n, k, transA, transB, gflops, roof, share }) => [
+        name,
+        `${batch > 1 ? `${batch} x ` : ''}${m} x ${n} x ${k} ${transA ? 't' : 'n'}${transB ? 't' : 'n'}`,
+        number(gflops),
+        number(roof),
+        percent(share),
+      ]),
+    ]),
+  );
+}
+
+function ops({ operations, fused, medianUs, largestUs, tape }) {
+  return columns([
+    ['tiny tensors', 'us'],
+    ...[...operations, ...fused].map(({ name, us }) => [name, number(us, 2)]),
+    ['median', number(medianUs, 2)],
+    ['largest', number(largestUs, 2)],
+    [`tape of ${tape.operations}`, `${number(tape.ms)} ms`],
+  ]);
+}
+
+function trainStep({ features, ms, samplesPerSecond, phases, flops, gflops, memory, ...report }) {
+  const { kernels, verified } = report;
+  const share = (part) => [`${number(part)} ms`, percent(part / ms)];
+  return [
+    `${features} features${report.recompute ? ', recomputation' : ''}: ${number(ms)} ms a step, ${number(samplesPerSecond, 2)} samples/s`,
+    ...columns([
+      ...Object.entries(phases).map(([name, part]) => [name, ...share(part)]),
+      ['work', `${number(flops.total / 1e9)} GFLOP`, `${number(gflops)} GFLOP/s`],
+      ['tape', `${report.tapeOperations} operations`, ''],
+    ]),
+    `memory: ${megabytes(memory.maxResident)} resident at most${memory.peak === undefined ? '' : `, engine ${megabytes(memory.peak)} at most, ${megabytes(memory.inUse)} between steps`}`,
+    ...(verified
+      ? [
+          `loss ${verified.fusedLoss} fused, ${verified.composedLoss} composed: relative difference ${verified.lossDifference.toExponential(1)}, of the gradient norm ${verified.gradientNormDifference.toExponential(1)}`,
+        ]
+      : []),
+    ...(kernels ? kernelLines(kernels) : []),
+  ];
+}
+
+function kernelLines({ ms, native, javascript, functions }) {
+  return columns([
+    ['in the addon', 'calls', 'ms', 'of the step'],
+    ...functions.map((each) => [each.name, number(each.calls, 0), number(each.ms, 2), percent(each.ms / ms)]),
+    ['all', '', number(native, 2), percent(native / ms)],
+    ['JavaScript', '', number(javascript, 2), percent(javascript / ms)],
+  ]);
+}
+
+function decode({ rows, tokens, ms, encodeMs, msPerToken, tokensPerSecond }) {
+  return [
+    `${rows} rows, ${tokens} tokens: ${number(ms)} ms (encoder ${number(encodeMs)} ms, ${number(msPerToken, 2)} ms a token), ${number(tokensPerSecond, 0)} tokens/s`,
+  ];
+}
+
+function memory({ features, peaks, growth, peer }) {
+  const row = (name, { maxResident, peak, inUse }, ratio) => [
+    name,
+    megabytes(maxResident),
+    peak === undefined ? '' : megabytes(peak),
+    inUse === undefined ? '' : megabytes(inUse),
+    ratio === undefined ? '' : percent(ratio),
+  ];
+  return [
+    ...columns([
+      [
+        `training step, ${features}`,
+        'resident',
+        'engine at most',
+        'engine between',
+        peer ? 'of the peer' : '',
+      ],
+      row('plain', peaks.plain, peer?.ratio),
+      row('recomputation', peaks.recompute, peer?.recomputeRatio),
+      ...(peer ? [[peer.name, megabytes(peer.maxResident), '', '', '']] : []),
+    ]),
+    `growth: ${megabytes(growth.start)} after step ${growth.from}, ${megabytes(growth.end)} after step ${growth.steps} (${number(growth.percent, 2)} %)`,
+  ];
+}
+
+/** The comparison that both timed benches have. */
+function peerLines({ peer }) {
+  if (!peer?.ratio?.median) return [];
+  const { name, ms, ratio } = peer;
+  return [
+    `${name}: ${number(ms)} ms; ours is ${number(ratio.median, 2)} times as fast (median of ${ratio.n} pairs, ${number(ratio.min, 2)} to ${number(ratio.max, 2)})`,
+  ];
+}

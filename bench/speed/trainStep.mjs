@@ -1,0 +1,222 @@
+/**
+ * One training step of a workload, as src/training runs it: features (live: frames through the frozen vision model,
+ * outside the tape; cached: uploaded), losses and gradients with dropout, AdamW.
+ */
+import { watchKernels, watchTape } from './counters.mjs';
+import { stepFlops } from './flops.mjs';
+import { median, mediansOf } from './statistics.mjs';
+import { makeBatch, makeStudent, visionFeatures } from './student.mjs';
+
+/**
+ * @typedef {import('../../src/commands/bench.js').BenchLibrary} Library
+ * @typedef {import('./workload.mjs').Workload} Workload
+ * @typedef {{ features: 'live' | 'cached', recompute?: boolean, seed?: number }} StepOptions
+ * @typedef {{ total: number, vision: number, forward: number, backward: number, update: number }} StepTimes ms
+ */
+
+const OPTIMIZER = { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.05, clipNorm: 0 };
+const LEARNING_RATE = 3e-5;
+
+/** A student with everything a step needs. Its tensors live until `dispose`. */
+export class TrainingStep {
+  step = 0;
+
+  /**
+   * @param {Library} lib
+   * @param {Workload} workload
+   * @param {StepOptions} options
+   */
+  constructor(lib, workload, { features, recompute = false, seed = 0 }) {
+    this.lib = lib;
+    const { model, trainable, rng } = makeStudent(lib, workload, seed);
+    Object.assign(this, { model, trainable });
+    this.batch = makeBatch(workload, rng);
+    this.context = { training: true, dropout: new lib.ops.DropoutStream(seed), recompute };
+    this.optimizer = new lib.AdamW(trainable, OPTIMIZER);
+    const start = workload.config.text_config.decoder_start_token_id;
+    this.objective = { alpha: 0.2, beta: 0.8, answerStartId: start, reasoningStartId: start };
+    if (features === 'cached') this.cached = this.computeFeatures();
+  }
+
+  /** The features on the host, as the feature store holds them. */
+  computeFeatures() {
+    const tensor = visionFeatures(this.lib, this.model, this.batch.pixels);
+    const cached = { values: tensor.dataSync(), shape: tensor.shape };
+    tensor.dispose();
+    return cached;
+  }
+
+  /** The model's visual input; the caller disposes it. */
+  features() {
+    const { lib, cached, model, batch } = this;
+    if (cached) return lib.tf.tensor3d(cached.values, cached.shape);
+    return visionFeatures(lib, model, batch.pixels);
+  }
+
+  /** Loss and gradients of the current step; the caller disposes the gradients. */
+  gradients(features) {
+    const { lib, model, batch, objective, trainable, context, step } = this;
+    context.dropout.startStep(step);
+    const { encoder, answer, reasoning } = batch;
+    const inputs = { features, encoder, answer, ...(reasoning ? { reasoning } : {}) };
+    return lib.gradients(model, inputs, objective, trainable, context);
+  }
+
+  /** @returns {{ times: StepTimes, loss: number, tapeOperations: number }} */
+  run() {
+    const { tf } = this.lib;
+    const start = performance.now();
+    const features = this.features();
+    const forwardStart = performance.now();
+    const tape = watchTape(tf);
+    let result;
+    try {
+      result = this.gradients(features);
+    } finally {
+      tape.stop();
+    }
+    features.dispose();
+    const updateStart = performance.now();
+    this.optimizer.update(result.grads, () => LEARNING_RATE);
+    tf.dispose(result.grads);
+    this.step++;
+    const end = performance.now();
+    const { forwardEnd, operations } = tape.seen;
+    const times = {
+      total: end - start,
+      vision: forwardStart - start,
+      forward: forwardEnd - forwardStart,
+      backward: updateStart - forwardEnd,
+      update: end - updateStart,
+    };
+    return { times, loss: result.values.loss, tapeOperations: operations };
+  }
+
+  /**
+   * The same step with the fused kernels and in composed form (plain tfjs operations); nothing is updated.
+   *
+   * @returns relative differences of the loss and of the global gradient norm
+   */
+  verify() {
+    const { tf, ops } = this.lib;
+    const values = (fused) => {
+      const before = ops.setFused(fused);
+      try {
+        const features = this.features();
+        const { grads, values } = this.gradients(features);
+        const norm = tf.tidy(() => ops.globalNorm(grads).dataSync()[0]);
+        tf.dispose([features, ...grads]);
+        return { loss: values.loss, norm };
+      } finally {
+        ops.setFused(before);
+      }
+    };
+    const fused = values(true);
+    const composed = values(false);
+    const difference = (a, b) => Math.abs(a - b) / Math.max(Math.abs(b), 1e-30);
+    return {
+      fusedLoss: fused.loss,
+      composedLoss: composed.loss,
+      lossDifference: difference(fused.loss, composed.loss),
+      gradientNormDifference: difference(fused.norm, composed.norm),
+    };
+  }
+
+  dispose() {
+    this.optimizer.dispose();
+    this.model.dispose();
+  }
+}
+
+/** Largest accepted relative difference between the fused and the composed loss. */
+const LOSS_TOLERANCE = 1e-4;
+
+/**
+ * @param {import('./index.mjs').BenchRun} run
+ * @param {Workload} workload
+ */
+export async function benchTrainStep({ lib, options, note, openPeer }, workload) {
+  const { features, recompute, repeats, warmup, verify, kernels: wanted } = options;
+  const peer = await openPeer('train-step', workload);
+  const training = new TrainingStep(lib, workload, options);
+  try {
+    const verified = verify ? training.verify() : undefined;
+    if (verified && !(verified.lossDifference <= LOSS_TOLERANCE))
+      throw new Error(
+        `train-step: fused loss ${verified.fusedLoss}, composed loss ${verified.composedLoss}: they differ by more than ${LOSS_TOLERANCE}`,
+      );
+    for (let i = 0; i < warmup; i++) {
+      training.run();
+      await peer?.run();
+    }
+    const device = lib.device();
+    device?.resetPeak();
+    note(`${repeats} steps${peer ? ', each next to one of the peer' : ''}`);
+    /** @type {ReturnType<TrainingStep['run']>[]} */
+    const steps = [];
+    const pairs = await peer?.pairs(repeats, () => {
+      steps.push(training.run());
+      return steps.at(-1).times.total;
+    });
+    if (!peer) for (let i = 0; i < repeats; i++) steps.push(training.run());
+    const result = report(workload, features, steps);
+    const memory = {
+      ...(device ? { inUse: device.memory().inUse, peak: device.memory().peak } : {}),
+      maxResident: process.resourceUsage().maxRSS * 1024,
+    };
+    return {
+      features,
+      recompute: Boolean(recompute),
+      ...result,
+      memory,
+      ...(verified ? { verified } : {}),
+      ...(wanted && device ? { kernels: profile(training, device) } : {}),
+      peer: pairs ?? null,
+    };
+  } finally {
+    peer?.close();
+    training.dispose();
+  }
+}
+
+function report(workload, features, steps) {
+  const ms = median(steps.map(({ times }) => times.total));
+  const flops = stepFlops(workload.config, workload, features);
+  return {
+    steps: steps.length,
+    ms,
+    samplesPerSecond: (1000 * workload.batch.videos) / ms,
+    phases: mediansOf(
+      steps.map(({ times: { vision, forward, backward, update } }) => ({
+        vision,
+        forward,
+        backward,
+        update,
+      })),
+    ),
+    loss: steps.at(-1).loss,
+    tapeOperations: steps.at(-1).tapeOperations,
+    flops,
+    gflops: flops.total / ms / 1e6,
+  };
+}
+
+const PROFILED_STEPS = 5;
+
+/** Time inside each addon function in a step, averaged over a few, and what is left to JavaScript. */
+function profile(training, device) {
+  const watch = watchKernels(device);
+  let total = 0;
+  try {
+    for (let i = 0; i < PROFILED_STEPS; i++) total += training.run().times.total;
+  } finally {
+    watch.stop();
+  }
+  const functions = watch.kernels.map(({ name, calls, ms }) => ({
+    name,
+    calls: calls / PROFILED_STEPS,
+    ms: ms / PROFILED_STEPS,
+  }));
+  const native = functions.reduce((sum, { ms }) => sum + ms, 0);
+  return { ms: total / PROFILED_STEPS, native, javascript: total / PROFILED_STEPS - native, functions };
+}

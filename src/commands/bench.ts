@@ -1,0 +1,133 @@
+import { Argument, type Command, Option } from 'commander';
+import type { EngineInfo } from '../engine/engine.js';
+import type { NativeDevice } from '../engine/native/addon.js';
+import {
+  type EngineChoice,
+  fromCwd,
+  type Io,
+  integer,
+  note,
+  print,
+  printJson,
+  startEngine,
+  withEngine,
+} from './io.js';
+
+/** What the benches (bench/speed, outside src) use of the library. */
+export interface BenchLibrary {
+  tf: typeof import('@tensorflow/tfjs-core');
+  ops: typeof import('../ops/index.js');
+  /** The addon when it is what computes. */
+  device(): NativeDevice | undefined;
+  fallbackCounts: typeof import('../engine/native/fallback.js').fallbackCounts;
+  resetFallbackCounts: typeof import('../engine/native/fallback.js').resetFallbackCounts;
+  DataError: typeof import('../errors.js').DataError;
+  UsageError: typeof import('../errors.js').UsageError;
+  writeFileAtomic: typeof import('../files.js').writeFileAtomic;
+  addAdapter: typeof import('../model/adapter.js').addAdapter;
+  inferenceContext: typeof import('../model/context.js').inferenceContext;
+  generate: typeof import('../model/generate.js').generate;
+  ReasVqa: typeof import('../model/reasvqa.js').ReasVqa;
+  selectTrainable: typeof import('../model/trainable.js').selectTrainable;
+  Rng: typeof import('../random.js').Rng;
+  gradients: typeof import('../training/objective.js').gradients;
+  AdamW: typeof import('../training/optimizer.js').AdamW;
+  parseBlip2Config: typeof import('../weights/config.js').parseBlip2Config;
+  readJson: typeof import('../weights/config.js').readJson;
+}
+
+export interface BenchOptions extends EngineChoice {
+  workload: string;
+  features: 'live' | 'cached';
+  repeats: number;
+  warmup: number;
+  steps: number;
+  recompute?: boolean;
+  verify?: boolean;
+  kernels?: boolean;
+  peer: boolean;
+  save?: boolean;
+  json?: boolean;
+}
+
+/** bench/speed/index.mjs */
+interface BenchModule {
+  runBench(given: {
+    lib: BenchLibrary;
+    name: string;
+    options: BenchOptions;
+    engine: EngineInfo;
+    env: NodeJS.ProcessEnv;
+    note: (line: string) => void;
+  }): Promise<{ report: unknown; text: string }>;
+}
+
+const BENCHES = ['gemm', 'ops', 'train-step', 'decode', 'memory'];
+
+export function addBench(program: Command, io: Io): void {
+  withEngine(program.command('bench'))
+    .summary('measure speed and memory here')
+    .description(
+      'Measures the engine on the sizes of a workload file: gemm (matrix products), ops (overhead of small operations), train-step, decode (greedy, 64 tokens), memory (peak and growth). With PEER_PYTHON set to a Python that has torch, transformers and peft, train-step, decode and memory also measure PyTorch on the same workload, pair by pair.',
+    )
+    .addArgument(new Argument('<bench>', 'what to measure').choices(BENCHES))
+    .requiredOption('--workload <file>', 'workload file, for example bench/workloads/small.json (required)')
+    .addOption(
+      new Option(
+        '--features <kind>',
+        'live runs the vision model in every step, cached reads its kept features',
+      )
+        .choices(['live', 'cached'])
+        .default('live'),
+    )
+    .option('--repeats <n>', 'measured runs; the median is reported', integer(1), 11)
+    .option('--warmup <n>', 'runs before the measured ones', integer(0), 3)
+    .option('--steps <n>', 'training steps of the growth that memory measures', integer(1), 2000)
+    .option('--recompute', 'recompute each block in the backward pass (default: off)')
+    .option('--verify', "compare train-step's loss with that of the composed forms (default: off)")
+    .option('--kernels', 'add the time inside each native function to train-step (default: off)')
+    .option('--no-peer', 'do not run PyTorch even when PEER_PYTHON is set (default: run it)')
+    .option('--save', 'write the report to bench/results (default: off)')
+    .option('--json', 'print the report as JSON (default: off)')
+    .action(async (name: string, given: BenchOptions) => {
+      const options = { ...given, workload: fromCwd(io, given.workload) };
+      const engine = await startEngine(io, options);
+      // Outside src, since the package does not ship it: found beside dist, where the repository has it.
+      const url = new URL('../../bench/speed/index.mjs', import.meta.url);
+      const { runBench } = (await import(url.href)) as BenchModule;
+      const say = (line: string) => note(io, line);
+      const lib = await loadLibrary();
+      const { report, text } = await runBench({ lib, name, options, engine, env: io.env, note: say });
+      if (options.json) printJson(io, report);
+      else print(io, text);
+    });
+}
+
+/** The modules that the benches measure. */
+export async function loadLibrary(): Promise<BenchLibrary> {
+  const { currentEngine } = await import('../engine/engine.js');
+  const { nativeDevice } = await import('../engine/native/addon.js');
+  const { fallbackCounts, resetFallbackCounts } = await import('../engine/native/fallback.js');
+  const { DataError, UsageError } = await import('../errors.js');
+  const { parseBlip2Config, readJson } = await import('../weights/config.js');
+  return {
+    tf: await import('@tensorflow/tfjs-core'),
+    ops: await import('../ops/index.js'),
+    device: () => (currentEngine()?.name === 'native-cpu' ? nativeDevice() : undefined),
+    fallbackCounts,
+    resetFallbackCounts,
+    DataError,
+    UsageError,
+    writeFileAtomic: (await import('../files.js')).writeFileAtomic,
+    addAdapter: (await import('../model/adapter.js')).addAdapter,
+    inferenceContext: (await import('../model/context.js')).inferenceContext,
+    generate: (await import('../model/generate.js')).generate,
+    ReasVqa: (await import('../model/reasvqa.js')).ReasVqa,
+    selectTrainable: (await import('../model/trainable.js')).selectTrainable,
+    Rng: (await import('../random.js')).Rng,
+    gradients: (await import('../training/objective.js')).gradients,
+    AdamW: (await import('../training/optimizer.js')).AdamW,
+    parseBlip2Config,
+    readJson,
+  };
+}

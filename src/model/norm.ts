@@ -1,0 +1,51 @@
+import type * as tf from '@tensorflow/tfjs-core';
+import { layerNorm, rmsNorm } from '../ops/norm.js';
+import { Module, type Parameter, single } from './module.js';
+
+/** What both norms share: one scale per channel, applied over the last axis; (..., d) float32 in and out. */
+abstract class Norm extends Module {
+  readonly weight: Parameter;
+
+  constructor(
+    path: string,
+    readonly size: number,
+    readonly eps: number,
+  ) {
+    super(path);
+    this.weight = this.parameter('weight', [size], 'ones');
+  }
+
+  abstract forward(x: tf.Tensor): tf.Tensor;
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return this.forward(single(inputs));
+  }
+
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...super.getConfig(), path: this.path, size: this.size, eps: this.eps };
+  }
+}
+
+/** Layer normalisation with scale and shift. */
+export class LayerNorm extends Norm {
+  static className = 'ReasVqaLayerNorm';
+  readonly bias: Parameter;
+
+  constructor(path: string, size: number, eps: number) {
+    super(path, size, eps);
+    this.bias = this.parameter('bias', [size], 'zeros');
+  }
+
+  forward(x: tf.Tensor): tf.Tensor {
+    return layerNorm(x, this.weight.value as tf.Tensor1D, this.bias.value as tf.Tensor1D, this.eps);
+  }
+}
+
+/** T5's normalisation: x / rms(x) * weight, no mean, no shift. */
+export class RmsNorm extends Norm {
+  static className = 'ReasVqaRmsNorm';
+
+  forward(x: tf.Tensor): tf.Tensor {
+    return rmsNorm(x, this.weight.value as tf.Tensor1D, this.eps);
+  }
+}

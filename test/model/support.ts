@@ -1,0 +1,234 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { afterAll, beforeAll, describe, it } from 'vitest';
+import { selectEngine } from '../../src/engine/engine.js';
+import { nativeDevice } from '../../src/engine/native/addon.js';
+import { messageOf } from '../../src/errors.js';
+import { IGNORED } from '../../src/labels.js';
+import type { Context } from '../../src/model/context.js';
+import { inferenceContext } from '../../src/model/context.js';
+import type { Parameter } from '../../src/model/module.js';
+import type { Labels } from '../../src/model/packing.js';
+import { ReasVqa } from '../../src/model/reasvqa.js';
+import { DropoutStream } from '../../src/ops/dropout.js';
+import { Rng } from '../../src/random.js';
+import type { Objective, TrainBatch } from '../../src/training/objective.js';
+import { type Blip2Config, parseBlip2Config } from '../../src/weights/config.js';
+
+export type TestedEngine = 'cpu' | 'wasm' | 'native-cpu';
+
+/** Why native-cpu cannot run here, or undefined when it can. */
+export const nativeMissing = probeNative();
+
+function probeNative(): string | undefined {
+  try {
+    nativeDevice();
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+/** Declares the same tests for each engine; an engine that cannot run here is a skipped test that says why. */
+export function onEngines(
+  title: string,
+  engines: readonly TestedEngine[],
+  body: (engine: TestedEngine) => void,
+): void {
+  for (const engine of engines) {
+    describe(`${title}, on ${engine}`, () => {
+      if (engine === 'native-cpu' && nativeMissing !== undefined) {
+        it.skip(`SKIPPED, the native engine cannot run: ${nativeMissing}`, () => undefined);
+        return;
+      }
+      let before = '';
+      beforeAll(async () => {
+        before = tf.getBackend();
+        await selectEngine(engine);
+      });
+      afterAll(async () => {
+        if (before) await tf.setBackend(before);
+      });
+      body(engine);
+    });
+  }
+}
+
+/** The fastest engine here, for tests of what does not depend on it. */
+export async function useFastEngine(): Promise<void> {
+  await selectEngine(nativeMissing === undefined ? 'native-cpu' : 'wasm');
+}
+
+interface Sections {
+  vision_config?: object;
+  qformer_config?: object;
+  text_config?: object;
+  num_query_tokens?: number;
+}
+
+/** A student a few thousand parameters large, of odd sizes; dropout 0 unless a section says otherwise. */
+export function tinyConfig(sections: Sections = {}): Blip2Config {
+  return parseBlip2Config({
+    vision_config: {
+      hidden_size: 12,
+      intermediate_size: 20,
+      num_hidden_layers: 2,
+      num_attention_heads: 3,
+      image_size: 9,
+      patch_size: 4,
+      layer_norm_eps: 1e-6,
+      qkv_bias: true,
+      attention_dropout: 0,
+      ...sections.vision_config,
+    },
+    qformer_config: {
+      hidden_size: 16,
+      num_hidden_layers: 3,
+      num_attention_heads: 2,
+      intermediate_size: 24,
+      encoder_hidden_size: 12,
+      hidden_dropout_prob: 0,
+      attention_probs_dropout_prob: 0,
+      ...sections.qformer_config,
+    },
+    text_config: {
+      vocab_size: 40,
+      d_model: 20,
+      d_kv: 6,
+      d_ff: 28,
+      num_layers: 2,
+      num_heads: 3,
+      dropout_rate: 0,
+      feed_forward_proj: 'gated-gelu',
+      dense_act_fn: 'gelu',
+      tie_word_embeddings: false,
+      ...sections.text_config,
+    },
+    num_query_tokens: sections.num_query_tokens ?? 4,
+  });
+}
+
+export const DROPOUT: Sections = {
+  vision_config: { attention_dropout: 0.1 },
+  qformer_config: { hidden_dropout_prob: 0.1, attention_probs_dropout_prob: 0.2 },
+  text_config: { dropout_rate: 0.1 },
+};
+
+/** Gives every parameter a random value, norms and biases included, so that each of them matters. */
+export function randomise(parameters: Iterable<Parameter>, rng: Rng): void {
+  for (const parameter of parameters) {
+    const draw = rng.fork(parameter.name);
+    const { shape } = parameter;
+    const [centre, scale] =
+      shape.length > 1
+        ? [0, Math.min(1, (parameter.size / shape[0]!) ** -0.5)]
+        : [/norm/i.test(parameter.name) && parameter.name.endsWith('weight') ? 1 : 0, 0.1];
+    const values = Float32Array.from({ length: parameter.size }, () => centre + scale * draw.normal());
+    parameter.set(tf.tensor(values, shape, 'float32'));
+  }
+}
+
+/** A random model with an adapter on every q and v of the language model; the caller disposes it. */
+export function tinyModel(
+  sections: Sections = {},
+  {
+    seed = 1,
+    lora = { r: 2, scaling: 2, dropout: 0 } as { r: number; scaling: number; dropout: number } | null,
+  } = {},
+): ReasVqa {
+  const model = new ReasVqa(tinyConfig(sections));
+  if (lora) for (const [path, linear] of model.linears()) if (/\.(q|v)$/.test(path)) linear.addLora(lora);
+  randomise(model.parameters(), new Rng(seed));
+  return model;
+}
+
+/** Random labels whose rows end at random lengths (then -100); `empty` rows have none at all. */
+export function randomLabels(
+  rng: Rng,
+  rows: number,
+  columns: number,
+  vocabulary: number,
+  empty: readonly number[] = [],
+): Labels {
+  const data = new Int32Array(rows * columns).fill(IGNORED);
+  for (let row = 0; row < rows; row++) {
+    if (empty.includes(row)) continue;
+    // One row is always full, so that the column count is the longest length, as padding makes it.
+    const length = row === 0 ? columns : 1 + rng.int(columns);
+    for (let t = 0; t < length; t++)
+      data[row * columns + t] = t === length - 1 ? 1 : 2 + rng.int(vocabulary - 2);
+  }
+  return { data, columns };
+}
+
+export interface BatchSizes {
+  videos?: number;
+  frames?: number;
+  prefix?: number;
+  prompt?: number;
+  answer?: number;
+  reasoning?: number;
+  /** Rows without reasoning. */
+  empty?: readonly number[];
+  secondPrompt?: number;
+}
+
+/** A random batch with padded prompts, as pixels; the caller disposes `pixels`. */
+export function randomBatch(
+  rng: Rng,
+  config: Blip2Config,
+  sizes: BatchSizes = {},
+): TrainBatch & { pixels: tf.Tensor4D } {
+  const { videos = 3, frames = 2, prefix = 2, prompt = 6, answer = 3, reasoning = 7, empty = [] } = sizes;
+  const { vocab_size: vocabulary } = config.text_config;
+  const image = config.vision_config.image_size;
+  const ids = (count: number) => Int32Array.from({ length: count }, () => 2 + rng.int(vocabulary - 2));
+  const padded = (columns: number) => {
+    const mask = new Int32Array(videos * columns).fill(1);
+    for (let row = 1; row < videos; row++)
+      mask.fill(0, row * columns + 1 + rng.int(columns), (row + 1) * columns);
+    return { ids: ids(videos * columns).map((id, i) => id * mask[i]!), mask, columns };
+  };
+  const pixels = Float32Array.from({ length: videos * frames * 3 * image * image }, () => rng.normal());
+  return {
+    encoder: {
+      videos,
+      frames,
+      ...(prefix > 0
+        ? {
+            prefix: {
+              ids: ids(frames * prefix),
+              mask: new Int32Array(frames * prefix).fill(1),
+              columns: prefix,
+            },
+          }
+        : {}),
+      prompt: padded(prompt),
+    },
+    pixels: tf.tensor4d(pixels, [videos * frames, 3, image, image]),
+    answer: randomLabels(rng, videos, answer, vocabulary),
+    ...(reasoning > 0 ? { reasoning: randomLabels(rng, videos, reasoning, vocabulary, empty) } : {}),
+    ...(sizes.secondPrompt ? { reasoningPrompt: padded(sizes.secondPrompt) } : {}),
+  };
+}
+
+export const OBJECTIVE: Objective = { alpha: 0.2, beta: 0.8, answerStartId: 0, reasoningStartId: 0 };
+
+/** Training with dropout drawn from `seed`; the rates are the model's. */
+export function trainingContext(recompute = false, seed = 5): Context {
+  const dropout = new DropoutStream(seed);
+  dropout.startStep(3);
+  return { ...inferenceContext(), training: true, dropout, recompute };
+}
+
+/** max |a - b| / max |b|; 0 for two empty or all-zero arrays, infinite where one is NaN. */
+export function relativeDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  if (a.length !== b.length) throw new Error(`${a.length} values, ${b.length} expected`);
+  let worst = 0;
+  let largest = 0;
+  for (let i = 0; i < b.length; i++) {
+    const difference = Math.abs(a[i]! - b[i]!);
+    if (!(difference <= worst)) worst = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference;
+    largest = Math.max(largest, Math.abs(b[i]!));
+  }
+  return worst === 0 ? 0 : worst / Math.max(largest, 1e-30);
+}
