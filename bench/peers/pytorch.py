@@ -73,7 +73,8 @@ def peak_resident():
 
 
 def build(workload, attention):
-    """Random weights; head and embedding untied, which transformers 5 does only when told in both places."""
+    """Random weights. The head has a weight of its own, which transformers 5 does only when told in both places; it then
+    also gives encoder and decoder embeddings of their own, where T5 has one."""
     text = workload["config"]
     config = Blip2Config(vision_config=text["vision_config"], qformer_config=text["qformer_config"],
                          text_config=text["text_config"], num_query_tokens=text["num_query_tokens"],
@@ -83,9 +84,11 @@ def build(workload, attention):
     if attention:
         config._attn_implementation = attention
     model = Blip2ForConditionalGeneration(config)
-    head = model.language_model.lm_head
-    if head.weight is model.language_model.shared.weight:
-        head.weight = torch.nn.Parameter(torch.randn_like(head.weight) * config.text_config.d_model ** -0.5)
+    text_model = model.language_model
+    if text_model.lm_head.weight is text_model.shared.weight:
+        raise SystemExit("transformers tied the output head to the embedding")
+    text_model.encoder.embed_tokens.weight = text_model.shared.weight
+    text_model.decoder.embed_tokens.weight = text_model.shared.weight
     lora = workload["lora"]
     language = get_peft_model(model.language_model, LoraConfig(
         r=lora["r"], lora_alpha=lora["lora_alpha"], lora_dropout=lora["lora_dropout"],

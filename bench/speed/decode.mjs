@@ -51,6 +51,7 @@ export async function benchDecode({ lib, options, note, openPeer }, workload) {
       decoding.run();
       await peer?.run();
     }
+    lib.resetFallbackCounts();
     note(`${repeats} times ${NEW_TOKENS} tokens${peer ? ', each next to one of the peer' : ''}`);
     const runs = [];
     const pairs = await peer?.pairs(repeats, () => {
@@ -68,6 +69,7 @@ export async function benchDecode({ lib, options, note, openPeer }, workload) {
       encodeMs: median(runs.map(({ encode }) => encode)),
       msPerToken: median(runs.map(({ generate }) => generate)) / NEW_TOKENS,
       tokensPerSecond: (1000 * rows * NEW_TOKENS) / ms,
+      fallbacks: lib.fallbackCounts(),
       peer: pairs ?? null,
     };
   } finally {

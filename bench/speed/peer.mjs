@@ -43,7 +43,7 @@ export class Peer {
     child.on('error', (error) => this.end(error));
     child.on('close', (code, signal) => {
       const last = errors.trim().split('\n').at(-1);
-      this.end(new Error(`ended with ${signal ?? `exit code ${code}`}${last ? `: ${last}` : ''}`));
+      this.end(new Error(`it ended with ${signal ?? `exit code ${code}`}${last ? `: ${last}` : ''}`));
     });
     // A peer that has ended is noticed by its missing answer.
     child.stdin.on('error', () => {});
@@ -75,9 +75,13 @@ export class Peer {
   }
 
   /** One run. @returns {Promise<{ ms: number, maxResident: number }>} */
-  run() {
+  async run() {
     this.child.stdin.write('run\n');
-    return this.next();
+    try {
+      return await this.next();
+    } catch (error) {
+      throw new Error(`the peer stopped: ${error.message}`, { cause: error });
+    }
   }
 
   /**

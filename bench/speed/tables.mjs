@@ -2,7 +2,7 @@
 
 /** @param {Record<string, any>} report @returns {string} */
 export function format(report) {
-  return [...TABLES[report.bench](report), ...peerLines(report)].join('\n');
+  return [...TABLES[report.bench](report), ...fallbackLines(report), ...peerLines(report)].join('\n');
 }
 
 const TABLES = { gemm, ops, 'train-step': trainStep, decode, memory };
@@ -101,6 +101,12 @@ function memory({ features, peaks, growth, peer }) {
     ]),
     `growth: ${megabytes(growth.start)} after step ${growth.from}, ${megabytes(growth.end)} after step ${growth.steps} (${number(growth.percent, 2)} %)`,
   ];
+}
+
+/** Kernels that had no native code, which is a fault here. */
+function fallbackLines({ fallbacks = {} }) {
+  const names = Object.entries(fallbacks).map(([name, calls]) => `${name} (${calls})`);
+  return names.length > 0 ? [`without native code, run by tfjs: ${names.join(', ')}`] : [];
 }
 
 /** The comparison that both timed benches have. */

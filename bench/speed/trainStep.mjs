@@ -140,17 +140,13 @@ export async function benchTrainStep({ lib, options, note, openPeer }, workload)
   const peer = await openPeer('train-step', workload);
   const training = new TrainingStep(lib, workload, options);
   try {
-    const verified = verify ? training.verify() : undefined;
-    if (verified && !(verified.lossDifference <= LOSS_TOLERANCE))
-      throw new Error(
-        `train-step: fused loss ${verified.fusedLoss}, composed loss ${verified.composedLoss}: they differ by more than ${LOSS_TOLERANCE}`,
-      );
     for (let i = 0; i < warmup; i++) {
       training.run();
       await peer?.run();
     }
     const device = lib.device();
     device?.resetPeak();
+    lib.resetFallbackCounts();
     note(`${repeats} steps${peer ? ', each next to one of the peer' : ''}`);
     /** @type {ReturnType<TrainingStep['run']>[]} */
     const steps = [];
@@ -160,15 +156,23 @@ export async function benchTrainStep({ lib, options, note, openPeer }, workload)
     });
     if (!peer) for (let i = 0; i < repeats; i++) steps.push(training.run());
     const result = report(workload, features, steps);
+    const fallbacks = lib.fallbackCounts();
     const memory = {
       ...(device ? { inUse: device.memory().inUse, peak: device.memory().peak } : {}),
       maxResident: process.resourceUsage().maxRSS * 1024,
     };
+    // Last, since the composed forms keep far more memory.
+    const verified = verify ? training.verify() : undefined;
+    if (verified && !(verified.lossDifference <= LOSS_TOLERANCE))
+      throw new Error(
+        `train-step: fused loss ${verified.fusedLoss}, composed loss ${verified.composedLoss}: they differ by more than ${LOSS_TOLERANCE}`,
+      );
     return {
       features,
       recompute: Boolean(recompute),
       ...result,
       memory,
+      fallbacks,
       ...(verified ? { verified } : {}),
       ...(wanted && device ? { kernels: profile(training, device) } : {}),
       peer: pairs ?? null,

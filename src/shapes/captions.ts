@@ -32,7 +32,7 @@ import {
 } from './scene.js';
 import { simulateClip } from './simulate.js';
 
-export const CAPTION_TASKS = ['describe', 'frame', 'change', 'follow', 'cloze', 'choice'] as const;
+export const CAPTION_TASKS = ['describe', 'frame', 'change', 'follow', 'cloze', 'choice', 'read'] as const;
 export type CaptionTask = (typeof CAPTION_TASKS)[number];
 
 export interface CaptionSample {
@@ -57,6 +57,7 @@ const DEFAULT_MIX: Readonly<Record<CaptionTask, number>> = {
   follow: 2,
   cloze: 3,
   choice: 5,
+  read: 0,
 };
 
 /**
@@ -110,7 +111,8 @@ const WRITERS: Readonly<Record<CaptionTask, (facts: ClipFacts, rng: Rng) => Text
     };
   },
   cloze: writeCloze,
-  choice: writeChoice,
+  choice: (facts, rng) => writeChoice(facts, rng, false),
+  read: (facts, rng) => writeChoice(facts, rng, true),
 };
 
 function drawNaming(rng: Rng): Naming {
@@ -299,8 +301,13 @@ function writeCloze(facts: ClipFacts, rng: Rng): Text {
   return { prompt: `Complete: ${slot.write('blank')}.`, target: slot.right };
 }
 
-/** Five captions of which one is true, in the form of the question prompt. */
-function writeChoice(facts: ClipFacts, rng: Rng): Text {
+/**
+ * Five captions of which one is true, in the form of the question prompt.
+ *
+ * @param told the prompt says which one: reading alone then answers, which teaches the letters before the frames are
+ *   understood.
+ */
+function writeChoice(facts: ClipFacts, rng: Rng, told: boolean): Text {
   const slot = drawSlot(facts, rng);
   const wrong = rng.shuffle(slot.values.filter((value) => value !== slot.right)).slice(0, 4);
   const answer = rng.int(wrong.length + 1);
@@ -308,7 +315,8 @@ function writeChoice(facts: ClipFacts, rng: Rng): Text {
   // Half of the time only the slot is listed, as the options of a question would be.
   const short = rng.float() < 0.5;
   const options = values.map((value, i) => `Option ${letter(i)}: ${short ? value : slot.write(value)}.`);
-  const head = short ? `Caption: ${slot.write('blank')}.` : 'Caption:';
+  const blank = short ? `Caption: ${slot.write('blank')}.` : 'Caption:';
+  const head = told ? `Caption: ${slot.write(slot.right)}.` : blank;
   return {
     prompt: `${head} ${options.join(' ')} ${CHOICE_INSTRUCTION}`,
     target: `Option ${letter(answer)}`,

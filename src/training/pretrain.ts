@@ -12,7 +12,7 @@ import { type MaskedIds, ReasVqa } from '../model/reasvqa.js';
 import { selectTrainable } from '../model/trainable.js';
 import { DropoutStream } from '../ops/dropout.js';
 import { Rng } from '../random.js';
-import { type CaptionSample, captionSamples } from '../shapes/captions.js';
+import { type CaptionOptions, type CaptionSample, captionSamples } from '../shapes/captions.js';
 import { sampleFrames } from '../shapes/render.js';
 import { encodeFramePrefixes, padIds, padLabels } from '../text/encode.js';
 import type { Tokenizer } from '../text/tokenizer.js';
@@ -25,6 +25,8 @@ import { learningRateAt } from './schedule.js';
 export interface PretrainSettings {
   seed: number;
   steps: number;
+  /** Where the cosine of the learning rate ends; `steps` when the stage runs to its end. */
+  horizon: number;
   /** Clips per step, and caption samples of each. */
   clips: number;
   samplesPerClip: number;
@@ -33,19 +35,31 @@ export interface PretrainSettings {
   frames: number;
   /** First steps on grounding alone (see grounding.ts); afterwards it goes on beside the captions. */
   groundingSteps: number;
+  /** Weight of grounding beside the captions. */
+  groundingWeight: number;
+  /** How often each caption task is drawn. */
+  mix: CaptionOptions['mix'];
 }
 
-/** Defaults of tools/pretrain-shapes.mjs: what the committed weights were made with. */
-export const PRETRAIN_DEFAULTS: PretrainSettings = {
-  seed: 1,
-  steps: 4000,
-  clips: 12,
-  samplesPerClip: 4,
-  learningRate: 1e-3,
-  warmupSteps: 100,
-  frames: 4,
-  groundingSteps: 1000,
-};
+const COMMON = { clips: 12, samplesPerClip: 4, learningRate: 1e-3, warmupSteps: 100, frames: 4 };
+
+/**
+ * The stages that made the committed weights, each from the weights the one before it saved. The first teaches seeing
+ * and the language; after it the model still chose among five captions at chance, so the second teaches letters by
+ * reading and gives choices and gaps most of the room.
+ */
+export const PRETRAIN_STAGES: readonly PretrainSettings[] = [
+  { ...COMMON, seed: 1, steps: 2500, horizon: 3000, groundingSteps: 1000, groundingWeight: 0.3, mix: {} },
+  {
+    ...COMMON,
+    seed: 2,
+    steps: 3000,
+    horizon: 3000,
+    groundingSteps: 0,
+    groundingWeight: 1,
+    mix: { describe: 1, frame: 2, change: 1, follow: 1, cloze: 5, choice: 5, read: 3 },
+  },
+];
 
 /** The architecture of BLIP-2 FlanT5 with about 3 M parameters. */
 export function shapesConfig(vocabularySize: number) {
@@ -101,9 +115,6 @@ interface CaptionBatch {
   groups: Group[];
 }
 
-/** Grounding beside the captions: enough to keep what it taught. */
-const GROUNDING_WEIGHT = 0.3;
-
 /** A base model in training, one {@link Pretraining.step} at a time. */
 export class Pretraining {
   readonly model: ReasVqa;
@@ -114,11 +125,13 @@ export class Pretraining {
   /** No dropout: the model is far from fitting an endless stream. */
   private readonly context: Context = { training: false, dropout: new DropoutStream(0), recompute: false };
 
+  /** @param start weights to go on from; fresh ones when absent. */
   constructor(
     private readonly tokenizer: Tokenizer,
     readonly settings: PretrainSettings,
+    start?: ReasVqa,
   ) {
-    this.model = new ReasVqa(shapesConfig(tokenizer.vocabSize));
+    this.model = start ?? new ReasVqa(shapesConfig(tokenizer.vocabSize));
     initialiseMissing(this.model, new Rng(`${settings.seed}/base`));
     const { num_query_tokens: queries, qformer_config: qformer } = this.model.config;
     this.grounding = new GroundingHead(queries, qformer.hidden_size);
@@ -133,8 +146,15 @@ export class Pretraining {
       clipNorm: 1,
     });
     const { samplesPerClip, frames } = settings;
-    this.stream = captionSamples(settings.seed, { samplesPerClip, frames: 4 * frames });
+    this.stream = captionSamples(settings.seed, { samplesPerClip, frames: 4 * frames, mix: settings.mix });
     this.prefix = encodeFramePrefixes(tokenizer, frames);
+  }
+
+  /** Frees the model and the optimizer's state. */
+  dispose(): void {
+    this.optimizer.dispose();
+    this.grounding.linear.dispose();
+    this.model.dispose();
   }
 
   /** One update; returns the weighted loss. */
@@ -151,14 +171,14 @@ export class Pretraining {
         this.model.tokenLosses(hidden, batch.groups[i]!.packed),
       );
       const captions = tf.sum(tf.mul(tf.concat(losses), weights));
-      return tf.add(captions, tf.mul(grounding, GROUNDING_WEIGHT)) as tf.Scalar;
+      return tf.add(captions, tf.mul(grounding, settings.groundingWeight)) as tf.Scalar;
     }, variables);
     const loss = value.dataSync()[0]!;
     if (!Number.isFinite(loss)) throw new Error(`pretraining: loss is ${loss} at step ${index + 1}`);
     const rate = learningRateAt(
       { ...settings, schedule: 'cosine-step', minLearningRate: 0, warmupLearningRate: 0 },
       index,
-      settings.steps,
+      settings.horizon,
       1,
     );
     const ordered = variables.map((v) => grads[v.name] ?? tf.zerosLike(v));
@@ -183,7 +203,7 @@ export class Pretraining {
     parts.forEach((part, i) => {
       pixels.set(part, i * part.length);
     });
-    const isChoice = (sample: CaptionSample) => sample.task === 'choice';
+    const isChoice = ({ task }: CaptionSample) => task === 'choice' || task === 'read';
     const groups = [isChoice, (sample: CaptionSample) => !isChoice(sample)]
       .map((belongs) =>
         samples.flatMap((sample, i) =>
@@ -239,8 +259,8 @@ export class Pretraining {
 
   /** Scores clips of another stream, which training never sees; `places` is the accuracy of the grounding head. */
   async evaluate(batches: number): Promise<{ scores: TaskScores; places: number }> {
-    const { samplesPerClip, frames, seed, clips } = this.settings;
-    const stream = captionSamples(`${seed}/held-out`, { samplesPerClip, frames: 4 * frames });
+    const { samplesPerClip, frames, seed, clips, mix } = this.settings;
+    const stream = captionSamples(`${seed}/held-out`, { samplesPerClip, frames: 4 * frames, mix });
     const scores: TaskScores = {};
     let places = 0;
     for (let i = 0; i < batches; i++) {

@@ -5,9 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { DataError } from '../../src/errors.js';
 import { type CheckResult, weightsCheck } from '../../src/model/check.js';
-import { type SafetensorsFile, writeSafetensors } from '../../src/weights/safetensors.js';
+import { SafetensorsFile, writeSafetensors } from '../../src/weights/safetensors.js';
 import { sharedPath } from '../support/shared.js';
-import { fileHandlePrototype, withFile } from '../weights/fixtures.js';
+import { withFile } from '../weights/fixtures.js';
 import { onEngines, useFastEngine } from './support.js';
 
 /** Made by tools/reference/make_reference.py: what PyTorch computes from a small random student. */
@@ -98,8 +98,7 @@ describe('weights check of a damaged copy', () => {
   it('closes the reference file when the model cannot be loaded', async () => {
     const folder = await mkdtemp(join(scratch, 'open-'));
     await cp(REFERENCE, folder, { recursive: true });
-    const prototype = await fileHandlePrototype(scratch);
-    const close = vi.spyOn(prototype, 'close');
+    const close = vi.spyOn(SafetensorsFile.prototype, 'close');
     for (const name of ['model.safetensors', 'config.json']) {
       await rm(join(folder, name));
       close.mockClear();

@@ -1,0 +1,254 @@
+/** Every bench from options to report, on tiny.json. */
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { watchKernels, watchTape } from '../../bench/speed/counters.mjs';
+import { Decoding } from '../../bench/speed/decode.mjs';
+import { runBench } from '../../bench/speed/index.mjs';
+import { growthOf } from '../../bench/speed/memory.mjs';
+import { tapeTime } from '../../bench/speed/ops.mjs';
+import { resultName, saveResult } from '../../bench/speed/results.mjs';
+import { TrainingStep } from '../../bench/speed/trainStep.mjs';
+import { readWorkload } from '../../bench/speed/workload.mjs';
+import { type BenchLibrary, type BenchOptions, loadLibrary } from '../../src/commands/bench.js';
+import { type EngineInfo, selectEngine } from '../../src/engine/engine.js';
+import { UsageError } from '../../src/errors.js';
+import { benchOptions, workloadPath } from './support.js';
+
+let lib: BenchLibrary;
+let engine: EngineInfo;
+let folder: string;
+beforeAll(async () => {
+  lib = await loadLibrary();
+  engine = await selectEngine('auto');
+  folder = await mkdtemp(join(tmpdir(), 'reasvqa bench '));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** A program that ignores its arguments. */
+async function program(name: string, code: string): Promise<string> {
+  const path = join(folder, name);
+  await writeFile(path, `#!${process.execPath}\n${code}`);
+  await chmod(path, 0o755);
+  return path;
+}
+
+async function run(name: string, options: Partial<BenchOptions> = {}, more: object = {}) {
+  const notes: string[] = [];
+  const note = (line: string) => notes.push(line);
+  const given = { lib, name, options: benchOptions(options), engine, env: {}, note, ...more };
+  // biome-ignore lint/suspicious/noExplicitAny: reports are read field by field
+  return { ...((await runBench(given as never)) as { report: any; text: string }), notes };
+}
+
+describe('train-step', () => {
+  it.each(['live', 'cached'] as const)('reports time, phases and memory, %s features', async (features) => {
+    const before = tf.memory().numTensors;
+    const { report, text } = await run('train-step', { features, verify: true, kernels: true });
+    expect(report).toMatchObject({ bench: 'train-step', workload: 'tiny', features, steps: 2, peer: null });
+    const { vision, forward, backward, update } = report.phases;
+    for (const part of [vision, forward, backward, update]) expect(part).toBeGreaterThan(0);
+    expect(report.samplesPerSecond * report.ms).toBeCloseTo(2000, 6);
+    expect(report.gflops * report.ms * 1e6).toBeCloseTo(report.flops.total, 0);
+    expect(report.flops.vision > 0).toBe(features === 'live');
+    expect(report.loss).toBeGreaterThan(0);
+    expect(report.tapeOperations).toBeGreaterThan(100);
+    expect(report.memory.maxResident).toBeGreaterThan(1e7);
+    expect(report.fallbacks).toEqual({});
+    expect(report.verified.lossDifference).toBeLessThan(1e-4);
+    expect(report.verified.gradientNormDifference).toBeLessThan(1e-3);
+    expect(text).toContain('samples/s');
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it('follows the same losses with recomputation, with less memory', async () => {
+    const plain = await run('train-step', { repeats: 3 });
+    const recompute = await run('train-step', { repeats: 3, recompute: true });
+    expect(recompute.report.recompute).toBe(true);
+    expect(recompute.report.loss).toBeCloseTo(plain.report.loss, 4);
+    if (lib.device()) expect(recompute.report.memory.peak).toBeLessThan(0.9 * plain.report.memory.peak);
+  });
+
+  it('learns: repeated steps on one batch lower the loss', async () => {
+    const workload = await readWorkload(lib, workloadPath('tiny'));
+    const training = new TrainingStep(lib, workload, { features: 'cached' });
+    const losses = Array.from({ length: 200 }, () => training.run().loss);
+    training.dispose();
+    const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+    expect(mean(losses.slice(-20))).toBeLessThan(mean(losses.slice(0, 20)));
+  });
+
+  it('refuses a fused loss that is not the composed one', async () => {
+    const { linear } = lib.ops;
+    const broken = { ...lib, ops: { ...lib.ops, setFused: () => true, linear } };
+    const verify = TrainingStep.prototype.verify;
+    TrainingStep.prototype.verify = () => ({
+      fusedLoss: 1,
+      composedLoss: 1.001,
+      lossDifference: 1e-3,
+      gradientNormDifference: 0,
+    });
+    try {
+      await expect(run('train-step', { verify: true }, { lib: broken })).rejects.toThrow(
+        'fused loss 1, composed loss 1.001',
+      );
+    } finally {
+      TrainingStep.prototype.verify = verify;
+    }
+  });
+});
+
+describe('the other benches', () => {
+  it('decode runs to the last token without one fall-back', async () => {
+    const { report, text } = await run('decode');
+    expect(report).toMatchObject({ runs: 2, rows: 2, tokens: 64, fallbacks: {}, peer: null });
+    expect(report.tokensPerSecond * report.ms).toBeCloseTo(1000 * 2 * 64, 3);
+    expect(text).toContain('tokens/s');
+    const decoding = new Decoding(lib, await readWorkload(lib, workloadPath('tiny')));
+    expect(decoding.run().rows.map((row: number[]) => row.length)).toEqual([64, 64]);
+    decoding.dispose();
+  });
+
+  it('gemm measures every shape on every instruction set and puts back the one in use', async () => {
+    const isa = lib.device()?.isa();
+    const { report, text } = await run('gemm', { repeats: 1 });
+    for (const { shapes } of report.results) {
+      expect(shapes.length).toBeGreaterThan(12);
+      for (const { gflops, roof } of shapes) {
+        expect(gflops).toBeGreaterThan(0);
+        expect(roof).toBeGreaterThan(0);
+      }
+    }
+    if (isa) expect(report.results[0].isa).toBe(lib.device()?.bestIsa());
+    expect(lib.device()?.isa()).toBe(isa);
+    expect(text).toContain('1024 x 1024 x 1024');
+  });
+
+  it('ops measures single operations and a tape', async () => {
+    const before = tf.memory().numTensors;
+    const { report } = await run('ops');
+    expect(report.operations.length).toBeGreaterThan(8);
+    expect(report.largestUs).toBeGreaterThanOrEqual(report.medianUs);
+    expect(report.tape.ms).toBeGreaterThan(0);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it('a tape has as many operations as it says', () => {
+    const tape = watchTape(tf);
+    tapeTime({ tf }, 25, 1);
+    tape.stop();
+    // The first pass alone is counted; constants are no operations, saved copies are.
+    expect(tape.seen.operations).toBeGreaterThanOrEqual(25);
+  });
+
+  it('memory runs the step in processes of its own', async () => {
+    const child = await program(
+      'bench',
+      `const given = process.argv.slice(2);
+       const factor = given.includes('--recompute') ? 1 : 2;
+       console.log(JSON.stringify({ memory: { maxResident: factor * 1e8, peak: 1e6, inUse: 1e5 }, given }));`,
+    );
+    const peer = await program('python', PEER);
+    const { report, text } = await run(
+      'memory',
+      { peer: true, features: 'cached' },
+      { cli: [child], env: { ...process.env, PEER_PYTHON: peer } },
+    );
+    expect(report.peaks.plain.maxResident).toBe(2e8);
+    expect(report.peaks.recompute.maxResident).toBe(1e8);
+    expect(report.peer).toMatchObject({ name: 'fake', ratio: 0.5, recomputeRatio: 0.25 });
+    expect(report.growth).toMatchObject({ from: 4, steps: 4, percent: 0 });
+    expect(text).toContain('50 %');
+    const broken = await program('broken', 'console.error("x\\nreasvqa: out of memory"); process.exit(4)');
+    await expect(run('memory', {}, { cli: [broken] })).rejects.toThrow('reasvqa: out of memory');
+  });
+});
+
+const PEER = `console.log('{"ready": true, "name": "fake"}');
+require('readline').createInterface({ input: process.stdin })
+  .on('line', () => console.log('{"ms": 1e6, "maxResident": 4e8}'));`;
+
+describe('peers', () => {
+  it('are compared when PEER_PYTHON names one', async () => {
+    const env = { ...process.env, PEER_PYTHON: await program('peer', PEER) };
+    for (const bench of ['train-step', 'decode']) {
+      const { report, text } = await run(bench, { peer: true }, { env });
+      expect(report.peer).toMatchObject({ name: 'fake', ms: 1e6 });
+      expect(report.peer.ratio.median).toBeGreaterThan(100);
+      expect(text).toMatch(/fake: 1000000\.0 ms; ours is [\d.]+ times as fast \(median of 2 pairs/);
+    }
+  });
+
+  it('are left out with a word when none is named', async () => {
+    const { report, notes } = await run('decode', { peer: true });
+    expect(report.peer).toBe(null);
+    expect(notes.join()).toContain('set PEER_PYTHON');
+    expect((await run('decode', { peer: false })).notes.join()).not.toContain('PEER_PYTHON');
+  });
+
+  it('that cannot start are the user to correct', async () => {
+    const PEER_PYTHON = await program('without', `console.error("No module named 'peft'"); process.exit(1)`);
+    const failure = run('decode', { peer: true }, { env: { ...process.env, PEER_PYTHON } });
+    await expect(failure).rejects.toThrow(UsageError);
+    await expect(failure).rejects.toThrow("No module named 'peft'");
+  });
+});
+
+describe('hooks', () => {
+  it('leave the engine and the addon as they were', () => {
+    const engineBefore = Object.keys(tf.engine());
+    const tape = watchTape(tf);
+    const { grads, value } = tf.variableGrads(() => tf.sum(tf.square(weight)) as tf.Scalar, [weight]);
+    tf.dispose([value, ...Object.values(grads)]);
+    tape.stop();
+    expect(tape.seen.forwardEnd).toBeGreaterThan(0);
+    expect(Object.keys(tf.engine())).toEqual(engineBefore);
+  });
+
+  it('time each function of the addon', () => {
+    const addon = { twice: (x: number) => 2 * x, isa: () => 'x', params: 3, idle: () => 0 };
+    const before = { ...addon };
+    const watch = watchKernels(addon);
+    expect([addon.twice(4), addon.twice(5), addon.isa()]).toEqual([8, 10, 'x']);
+    watch.stop();
+    expect(addon).toEqual(before);
+    expect(watch.kernels).toEqual([{ name: 'twice', calls: 2, ms: expect.any(Number) }]);
+  });
+
+  let weight: tf.Variable;
+  beforeAll(() => {
+    weight = tf.tidy(() => tf.variable(tf.tensor1d([1, 2])));
+  });
+});
+
+describe('results', () => {
+  const machine = { cpu: 'Intel(R) Xeon(R) CPU @ 2.20GHz', cores: 2 };
+  const report = {
+    date: '2026-01-31T10:00:00.000Z',
+    bench: 'train-step',
+    features: 'live',
+    workload: 'my load',
+  };
+
+  it('have date, bench and machine in their name', () => {
+    expect(resultName({ ...report, machine } as never)).toBe(
+      '2026-01-31-train-step-live-my-load-intel-xeon-cpu-2-20ghz-2-cores.json',
+    );
+  });
+
+  it('are whole files', async () => {
+    const results = join(folder, 'results');
+    const path = await saveResult(lib, results, { ...report, machine } as never);
+    expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject(report);
+    expect(await readdir(results)).toHaveLength(1);
+  });
+
+  it('of growth compare the median of ten steps with that of the last ten', () => {
+    const steps = Float64Array.from({ length: 300 }, (_, i) => (i < 100 ? 100 : 102));
+    // A spike of the garbage collector.
+    steps[299] = 500;
+    expect(growthOf(steps)).toEqual({ from: 100, steps: 300, start: 100, end: 102, percent: 2 });
+  });
+});

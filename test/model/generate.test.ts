@@ -1,0 +1,119 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { inferenceContext } from '../../src/model/context.js';
+import { generate, lastLogits } from '../../src/model/generate.js';
+import type { Encoded, ReasVqa } from '../../src/model/reasvqa.js';
+import { Rng } from '../../src/random.js';
+import { onEngines, randomBatch, relativeDifference, tinyModel } from './support.js';
+
+const NEW_TOKENS = 11;
+
+onEngines('greedy decoding', ['native-cpu', 'cpu', 'wasm'], () => {
+  let model: ReasVqa;
+  let encoded: Encoded;
+
+  beforeEach(() => {
+    model = tinyModel({ text_config: { num_layers: 2, num_decoder_layers: 3 } });
+    const batch = randomBatch(new Rng('greedy'), model.config, { videos: 3 });
+    const context = inferenceContext();
+    encoded = tf.tidy(() => {
+      const projected = model.project(model.visionFeatures(batch.pixels), context);
+      return model.encode(projected, batch.encoder, context) as Encoded & tf.TensorContainerObject;
+    });
+    batch.pixels.dispose();
+  });
+  afterEach(() => {
+    tf.dispose([encoded.hidden, encoded.keyMask]);
+    model.dispose();
+  });
+
+  function rowOf(row: number): Encoded {
+    return {
+      hidden: tf.slice(encoded.hidden, [row, 0, 0], [1, -1, -1]),
+      keyMask: tf.slice(encoded.keyMask, [row, 0], [1, -1]),
+    };
+  }
+
+  /** Each token the arg max of a whole decoder pass over everything before it. */
+  function decodedAnew(row: number, start: number, forced: readonly number[] = []): number[] {
+    return tf.tidy(() => {
+      const one = rowOf(row);
+      const ids = [start];
+      while (ids.length <= NEW_TOKENS)
+        ids.push(forced[ids.length - 1] ?? tf.argMax(lastLogits(model, one, ids), 1).dataSync()[0]!);
+      return ids.slice(1) as unknown as tf.TensorContainer;
+    }) as unknown as number[];
+  }
+
+  it('with the cache equals decoding everything anew for each token', () => {
+    const ids = generate(model, encoded, { maxNewTokens: NEW_TOKENS });
+    expect(ids).toEqual([0, 1, 2].map((row) => decodedAnew(row, 0)));
+    expect(new Set(ids.flat()).size).toBeGreaterThan(3);
+    const cued = generate(model, encoded, { maxNewTokens: NEW_TOKENS, startId: 9 });
+    expect(cued).toEqual([0, 1, 2].map((row) => decodedAnew(row, 9)));
+    expect(cued).not.toEqual(ids);
+  });
+
+  it('begins with the forced tokens and goes on from them', () => {
+    const forced = [17, 4, 33];
+    const ids = generate(model, encoded, { maxNewTokens: NEW_TOKENS, forced });
+    expect(ids.map((row) => row.slice(0, 3))).toEqual([forced, forced, forced]);
+    expect(ids).toEqual([0, 1, 2].map((row) => decodedAnew(row, 0, forced)));
+  });
+
+  it('ends each row before its first end token and all of them when every row has ended', () => {
+    const free = generate(model, encoded, { maxNewTokens: NEW_TOKENS });
+    for (const eosId of new Set(free.flat())) {
+      const cut = free.map((row) => (row.includes(eosId) ? row.slice(0, row.indexOf(eosId)) : row));
+      expect(generate(model, encoded, { maxNewTokens: NEW_TOKENS, eosId })).toEqual(cut);
+    }
+    const first = free[0]![0]!;
+    expect(generate(model, encoded, { maxNewTokens: NEW_TOKENS, eosId: first, forced: [first] })).toEqual([
+      [],
+      [],
+      [],
+    ]);
+  });
+
+  it('writes nothing when no token is asked for', () => {
+    expect(generate(model, encoded, { maxNewTokens: 0 })).toEqual([[], [], []]);
+  });
+
+  it('keeps no tensor', () => {
+    const before = tf.memory().numTensors;
+    generate(model, encoded, { maxNewTokens: NEW_TOKENS, eosId: 1 });
+    expect(tf.memory().numTensors).toBe(before);
+    expect(() =>
+      generate(model, encoded, { maxNewTokens: 3, startId: model.config.text_config.vocab_size + 5 }),
+    ).toThrow();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it('lastLogits are the last column of a teacher-forced pass', () => {
+    const input = [0, 12, 5];
+    const actual = lastLogits(model, encoded, input);
+    expect(actual.shape).toEqual([3, model.config.text_config.vocab_size]);
+    const expected = tf.tidy(() => {
+      const labels = Int32Array.from([12, 5, 8, 12, 5, 8, 12, 5, 8]);
+      const packed = model.pack([{ data: labels, columns: 3 }]);
+      const logits = model.logits(model.decode(encoded, packed, inferenceContext()));
+      return tf.slice(logits, [0, 2, 0], [3, 1, -1]).dataSync() as unknown as tf.TensorContainer;
+    }) as unknown as Float32Array;
+    expect(relativeDifference(actual.dataSync(), expected)).toBeLessThan(1e-6);
+    actual.dispose();
+  });
+});
+
+describe('a tied output head', () => {
+  it('reads the embedding, scaled as T5 does it', () => {
+    const model = tinyModel({ text_config: { tie_word_embeddings: true } });
+    expect([...model.parameters()].map((p) => p.name)).not.toContain('language_model.lm_head.weight');
+    const hidden = tf.ones([1, 1, 20]) as tf.Tensor3D;
+    const logits = tf.tidy(() => model.logits(model.languageModel.headInput(hidden)).dataSync());
+    const rows = model.languageModel.shared.value.arraySync() as number[][];
+    const expected = rows.map((row) => row.reduce((a, b) => a + b, 0) * 20 ** -0.5);
+    expect(relativeDifference(logits, expected)).toBeLessThan(1e-5);
+    hidden.dispose();
+    model.dispose();
+  });
+});

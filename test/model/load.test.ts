@@ -1,0 +1,147 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { DataError } from '../../src/errors.js';
+import { loadModel, saveModel } from '../../src/model/load.js';
+import { writeSafetensors } from '../../src/weights/safetensors.js';
+import { withFile } from '../weights/fixtures.js';
+import { tinyModel, useFastEngine } from './support.js';
+
+beforeAll(useFastEngine);
+
+let scratch: string;
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'reasvqa-load-'));
+});
+afterAll(() => rm(scratch, { recursive: true }));
+
+/** bfloat16: the upper half of a float32, rounded to nearest, ties to even. */
+function toBf16(value: number): number {
+  const view = new DataView(new ArrayBuffer(4));
+  view.setFloat32(0, value);
+  const bits = view.getUint32(0);
+  view.setUint32(0, (bits + 0x7fff + ((bits >>> 16) & 1)) & 0xffff0000);
+  return view.getFloat32(0);
+}
+
+/** float16: 11 significant bits down to 2^-14, then steps of 2^-24. Ties to even. */
+function toF16(value: number): number {
+  const exponent = Math.max(-14, Math.floor(Math.log2(Math.abs(value))));
+  const step = 2 ** (exponent - 10);
+  const quotient = value / step;
+  const floor = Math.floor(quotient);
+  const rest = quotient - floor;
+  const up = rest > 0.5 || (rest === 0.5 && floor % 2 !== 0);
+  return (up ? floor + 1 : floor) * step;
+}
+
+describe('a saved model', () => {
+  it.each([
+    ['F32', (value: number) => value],
+    ['BF16', toBf16],
+    ['F16', toF16],
+  ] as const)('is loaded back as %s rounds it', async (dtype, rounded) => {
+    const folder = await mkdtemp(join(scratch, 'round-'));
+    const model = tinyModel({}, { lora: null });
+    await saveModel(model, folder, { purpose: 'test' }, dtype);
+    const seen: number[] = [];
+    const loaded = await loadModel(folder, (bytes, total) => seen.push(bytes / total));
+    expect(loaded.comparison).toEqual({ missing: [], unexpected: [], misshaped: [] });
+    expect(loaded.config).toEqual(model.config);
+    expect(seen.at(-1)).toBe(1);
+    expect(seen).toEqual([...seen].sort((a, b) => a - b));
+    const again = [...loaded.model.parameters()];
+    for (const [i, parameter] of [...model.parameters()].entries())
+      expect(again[i]!.value.dataSync(), parameter.name).toEqual(
+        parameter.value.dataSync().map((v) => rounded(v)),
+      );
+    await withFile(join(folder, 'model.safetensors'), async (file) => {
+      expect(file.metadata).toMatchObject({ format: 'pt', purpose: 'test' });
+      expect(file.info('query_tokens').dtype).toBe(dtype);
+    });
+    model.dispose();
+    loaded.model.dispose();
+  });
+});
+
+describe('a damaged checkpoint', () => {
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(scratch, 'bad-'));
+    const model = tinyModel({}, { lora: null });
+    await saveModel(model, folder);
+    model.dispose();
+  });
+
+  type Tensor = { dtype: 'F32'; shape: number[]; data: Float32Array };
+
+  async function change(edit: (tensors: Map<string, Tensor>) => void): Promise<void> {
+    const path = join(folder, 'model.safetensors');
+    const tensors = await withFile(path, async (file) => {
+      const found = new Map<string, Tensor>();
+      for (const name of file.names) {
+        const { shape, data } = await file.read(name);
+        found.set(name, { dtype: 'F32', shape, data: data as Float32Array });
+      }
+      return found;
+    });
+    edit(tensors);
+    await writeSafetensors(path, tensors);
+  }
+
+  /** The one-line error of loading it; nothing may stay in memory. */
+  async function refusal(): Promise<string> {
+    const before = tf.memory().numTensors;
+    const error = await loadModel(folder).catch((e) => e);
+    expect(error).toBeInstanceOf(DataError);
+    expect(error.message).not.toContain('\n');
+    expect(error.message).toContain(folder);
+    expect(tf.memory().numTensors).toBe(before);
+    return error.message;
+  }
+
+  const VICTIM = 'language_model.decoder.block.1.layer.1.EncDecAttention.k.weight';
+
+  it('names a missing tensor', async () => {
+    await change((tensors) => tensors.delete(VICTIM));
+    expect(await refusal()).toContain(`missing tensor ${VICTIM}`);
+  });
+
+  it('names a tensor of another shape, found and expected', async () => {
+    await change((tensors) => {
+      tensors.get(VICTIM)!.shape.reverse();
+    });
+    expect(await refusal()).toMatch(new RegExp(`${VICTIM} has shape .20, ?18., expected .18, ?20.`));
+  });
+
+  it.each([Number.NaN, Number.POSITIVE_INFINITY])('names a tensor that holds %s', async (value) => {
+    await change((tensors) => {
+      tensors.get(VICTIM)!.data[7] = value;
+    });
+    expect(await refusal()).toContain(VICTIM);
+  });
+
+  it('names what a truncated file lacks, at any length', async () => {
+    const path = join(folder, 'model.safetensors');
+    const bytes = await readFile(path);
+    for (const length of [0, 7, 100, bytes.length >> 1, bytes.length - 1]) {
+      await writeFile(path, bytes.subarray(0, length));
+      expect(await refusal()).toContain('model.safetensors');
+    }
+  });
+
+  it('names the config key that does not fit', async () => {
+    const path = join(folder, 'config.json');
+    const config = JSON.parse(await readFile(path, 'utf8'));
+    config.text_config.num_heads = -1;
+    await writeFile(path, JSON.stringify(config));
+    expect(await refusal()).toMatch(/config\.json: text_config\.num_heads/);
+  });
+
+  it('names the weights when the folder has none', async () => {
+    await rm(join(folder, 'model.safetensors'));
+    await refusal();
+  });
+});

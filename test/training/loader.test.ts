@@ -1,0 +1,122 @@
+import { describe, expect, it } from 'vitest';
+import { Loader, type LoaderSettings } from '../../src/data/loader.js';
+import type { Sample } from '../../src/data/sample.js';
+import { UsageError } from '../../src/errors.js';
+import { Rng } from '../../src/random.js';
+
+function samples(count: number): Sample[] {
+  return Array.from({ length: count }, (_, i) => ({
+    id: `s${i}`,
+    dataset: 'test',
+    video: `v${i}`,
+    question: '?',
+    options: ['a', 'b'],
+    type: 'x',
+  }));
+}
+
+const SETTINGS: LoaderSettings = { batch: 4, shuffle: true, seed: 7, dropLast: false };
+
+/** Ids of every batch of an epoch, with a number drawn from the generator each batch was given. */
+async function epochOf(loader: Loader<{ ids: string[]; drawn: number }>, epoch: number, from = 0) {
+  const batches: { index: number; ids: string[]; drawn: number }[] = [];
+  for await (const { index, samples: asked, batch } of loader.epoch(epoch, from)) {
+    expect(batch.ids).toEqual(asked.map((sample) => sample.id));
+    batches.push({ index, ...batch });
+  }
+  return batches;
+}
+
+function loaderOf(count: number, settings: Partial<LoaderSettings> = {}) {
+  return new Loader(samples(count), { ...SETTINGS, ...settings }, async (chosen, rng) => ({
+    ids: chosen.map((sample) => sample.id),
+    drawn: rng.uint32(),
+  }));
+}
+
+describe('the order of batches', () => {
+  it('visits every sample once an epoch', async () => {
+    const rng = new Rng('once');
+    for (let round = 0; round < 30; round++) {
+      const [count, batch] = [1 + rng.int(40), 1 + rng.int(9)];
+      const loader = loaderOf(count, { batch, shuffle: rng.int(2) === 1, seed: rng.int(1000) });
+      const batches = await epochOf(loader, rng.int(5));
+      expect(batches).toHaveLength(loader.batchesPerEpoch);
+      expect(batches.map(({ index }) => index)).toEqual(batches.map((_, i) => i));
+      expect(batches.slice(0, -1).every(({ ids }) => ids.length === batch)).toBe(true);
+      expect(batches.flatMap(({ ids }) => ids).sort()).toEqual(
+        samples(count)
+          .map(({ id }) => id)
+          .sort(),
+      );
+    }
+  });
+
+  it('leaves out only the samples of an incomplete last batch when it may', async () => {
+    const loader = loaderOf(22, { dropLast: true });
+    expect(loader.batchesPerEpoch).toBe(5);
+    const batches = await epochOf(loader, 0);
+    expect(new Set(batches.flatMap(({ ids }) => ids)).size).toBe(20);
+    expect(batches.every(({ ids }) => ids.length === 4)).toBe(true);
+    // Over the epochs no sample is always the one left out.
+    const seen = new Set<string>();
+    for (let epoch = 0; epoch < 10; epoch++)
+      for (const { ids } of await epochOf(loader, epoch)) for (const id of ids) seen.add(id);
+    expect(seen.size).toBe(22);
+  });
+
+  it('follows seed and epoch alone', async () => {
+    expect(await epochOf(loaderOf(30), 3)).toEqual(await epochOf(loaderOf(30), 3));
+    expect(await epochOf(loaderOf(30), 3)).not.toEqual(await epochOf(loaderOf(30), 4));
+    expect(await epochOf(loaderOf(30), 3)).not.toEqual(await epochOf(loaderOf(30, { seed: 8 }), 3));
+    const loader = loaderOf(30);
+    await epochOf(loader, 0);
+    expect(await epochOf(loader, 3)).toEqual(await epochOf(loaderOf(30), 3));
+  });
+
+  it('resumed at any batch is the tail of the whole epoch, random draws included', async () => {
+    const whole = await epochOf(loaderOf(30), 2);
+    for (let from = 0; from <= whole.length; from++)
+      expect(await epochOf(loaderOf(30), 2, from)).toEqual(whole.slice(from));
+  });
+
+  it('is the order of the annotations without shuffling', async () => {
+    const batches = await epochOf(loaderOf(10, { shuffle: false }), 5);
+    expect(batches.flatMap(({ ids }) => ids)).toEqual(samples(10).map(({ id }) => id));
+  });
+
+  it('prepares exactly one batch ahead', async () => {
+    const started: number[] = [];
+    const loader = new Loader(samples(20), SETTINGS, async () => started.push(started.length));
+    const seen: number[] = [];
+    for await (const { index } of loader.epoch(0)) {
+      seen.push(index);
+      expect(started).toHaveLength(Math.min(index + 2, 5));
+    }
+    expect(seen).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  it('passes an error on when its batch comes, and leaves none behind when stopped early', async () => {
+    const loader = new Loader(samples(20), SETTINGS, async (_chosen, _rng, _epoch) => {
+      if (++calls === 3) throw new Error('bad batch');
+      return calls;
+    });
+    let calls = 0;
+    const seen: number[] = [];
+    const run = async () => {
+      for await (const { index } of loader.epoch(0)) seen.push(index);
+    };
+    await expect(run()).rejects.toThrow('bad batch');
+    expect(seen).toEqual([0, 1]);
+    calls = 1;
+    for await (const { index } of loader.epoch(0)) if (index === 0) break;
+    await new Promise((resolve) => setImmediate(resolve));
+  });
+
+  it('refuses a batch that no epoch can fill', () => {
+    expect(() => loaderOf(3, { dropLast: true })).toThrow(UsageError);
+    expect(() => loaderOf(3, { dropLast: true })).toThrow(/train\.batch: 4 is larger than the 3 samples/);
+    expect(loaderOf(3).batchesPerEpoch).toBe(1);
+    expect(() => loaderOf(0)).toThrow(UsageError);
+  });
+});
