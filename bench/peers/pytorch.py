@@ -47,7 +47,7 @@ def main():
         start = time.perf_counter()
         extra = run()
         milliseconds = 1000 * (time.perf_counter() - start)
-        say(ms=milliseconds, maxResident=peak_resident(), **extra)
+        say(ms=milliseconds, cpuSeconds=time.process_time(), maxResident=peak_resident(), **extra)
 
 
 def parse():

@@ -9,7 +9,7 @@ import { benchGemm } from './gemm.mjs';
 import { benchMemory } from './memory.mjs';
 import { benchOps } from './ops.mjs';
 import { Peer } from './peer.mjs';
-import { machine, saveResult } from './results.mjs';
+import { machine, saveResult, watchOthers } from './results.mjs';
 import { format } from './tables.mjs';
 import { benchTrainStep } from './trainStep.mjs';
 import { readWorkload } from './workload.mjs';
@@ -36,6 +36,9 @@ const BENCHES = {
   memory: benchMemory,
 };
 
+/** Cores that other processes may use without a warning. */
+const QUIET = 0.2;
+
 const bench = fileURLToPath(new URL('..', import.meta.url));
 const CLI = [process.execPath, join(bench, '../tools/reasvqa.mjs'), 'bench'];
 
@@ -49,21 +52,34 @@ const CLI = [process.execPath, join(bench, '../tools/reasvqa.mjs'), 'bench'];
  */
 export async function runBench({ lib, name, options, engine, env, note, cli = CLI }) {
   const workload = await readWorkload(lib, options.workload);
+  /** @type {Peer[]} */
+  const peers = [];
   const run = {
     lib,
     options,
     engine,
     note,
     cli,
-    openPeer: (what) => openPeer({ lib, what, options, engine, env, note }),
+    openPeer: async (what) => {
+      const peer = await openPeer({ lib, what, options, engine, env, note });
+      if (peer) peers.push(peer);
+      return peer;
+    },
   };
+  const others = watchOthers();
   const measured = await BENCHES[name](run, workload);
+  // The processes of memory report no processor time; what they measure does not depend on it.
+  const otherCores =
+    name === 'memory' ? undefined : others(peers.reduce((sum, peer) => sum + peer.cpuSeconds, 0));
+  if (otherCores > QUIET)
+    note(`other processes used ${otherCores.toFixed(1)} cores meanwhile: times are too long`);
   const report = {
     bench: name,
     date: new Date().toISOString(),
     workload: workload.name,
     engine: { name: engine.name, isa: engine.isa, threads: engine.threads },
     machine: machine(),
+    ...(otherCores === undefined ? {} : { otherCores }),
     ...measured,
   };
   if (options.save) note(`saved: ${await saveResult(lib, join(bench, 'results'), report)}`);

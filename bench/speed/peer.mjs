@@ -10,6 +10,8 @@ import { median, spread } from './statistics.mjs';
 export class Peer {
   /** What it calls itself, with versions. */
   name = '';
+  /** Processor time it has taken so far. */
+  cpuSeconds = 0;
 
   /**
    * Starts a peer and waits until it is ready.
@@ -74,11 +76,13 @@ export class Peer {
     return JSON.parse(line);
   }
 
-  /** One run. @returns {Promise<{ ms: number, maxResident: number }>} */
+  /** One run. @returns {Promise<{ ms: number, maxResident: number, cpuSeconds: number }>} */
   async run() {
     this.child.stdin.write('run\n');
     try {
-      return await this.next();
+      const answer = await this.next();
+      this.cpuSeconds = answer.cpuSeconds ?? 0;
+      return answer;
     } catch (error) {
       throw new Error(`the peer stopped: ${error.message}`, { cause: error });
     }

@@ -12,7 +12,25 @@ export function machine() {
     memory: os.totalmem(),
     platform: `${process.platform} ${process.arch}`,
     node: process.version,
-    load: os.loadavg()[0],
+  };
+}
+
+/**
+ * Watches how many cores other processes keep busy meanwhile: their work slows what is measured.
+ *
+ * @returns {(ownSeconds: number) => number} given the processor seconds of children, the cores others used
+ */
+export function watchOthers() {
+  const busy = () =>
+    os.cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0) / 1000;
+  const own = () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1e6;
+  };
+  const start = { time: performance.now(), busy: busy(), own: own() };
+  return (childSeconds) => {
+    const others = busy() - start.busy - (own() - start.own) - childSeconds;
+    return Math.max(0, others / ((performance.now() - start.time) / 1000));
   };
 }
 

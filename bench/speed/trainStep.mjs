@@ -135,52 +135,65 @@ const LOSS_TOLERANCE = 1e-4;
  * @param {import('./index.mjs').BenchRun} run
  * @param {Workload} workload
  */
-export async function benchTrainStep({ lib, options, note, openPeer }, workload) {
-  const { features, recompute, repeats, warmup, verify, kernels: wanted } = options;
-  const peer = await openPeer('train-step', workload);
+export async function benchTrainStep(run, workload) {
+  const { lib, options } = run;
+  const peer = await run.openPeer('train-step', workload);
   const training = new TrainingStep(lib, workload, options);
   try {
-    for (let i = 0; i < warmup; i++) {
-      training.run();
-      await peer?.run();
-    }
+    const measured = await measure(run, workload, training, peer);
     const device = lib.device();
-    device?.resetPeak();
-    lib.resetFallbackCounts();
-    note(`${repeats} steps${peer ? ', each next to one of the peer' : ''}`);
-    /** @type {ReturnType<TrainingStep['run']>[]} */
-    const steps = [];
-    const pairs = await peer?.pairs(repeats, () => {
-      steps.push(training.run());
-      return steps.at(-1).times.total;
-    });
-    if (!peer) for (let i = 0; i < repeats; i++) steps.push(training.run());
-    const result = report(workload, features, steps);
-    const fallbacks = lib.fallbackCounts();
-    const memory = {
-      ...(device ? { inUse: device.memory().inUse, peak: device.memory().peak } : {}),
-      maxResident: process.resourceUsage().maxRSS * 1024,
-    };
-    // Last, since the composed forms keep far more memory.
-    const verified = verify ? training.verify() : undefined;
-    if (verified && !(verified.lossDifference <= LOSS_TOLERANCE))
-      throw new Error(
-        `train-step: fused loss ${verified.fusedLoss}, composed loss ${verified.composedLoss}: they differ by more than ${LOSS_TOLERANCE}`,
-      );
     return {
-      features,
-      recompute: Boolean(recompute),
-      ...result,
-      memory,
-      fallbacks,
-      ...(verified ? { verified } : {}),
-      ...(wanted && device ? { kernels: profile(training, device) } : {}),
-      peer: pairs ?? null,
+      features: options.features,
+      recompute: Boolean(options.recompute),
+      ...measured,
+      // After the measurement, since the composed forms keep far more memory.
+      ...(options.verify ? { verified: verify(training) } : {}),
+      ...(options.kernels && device ? { kernels: profile(training, device) } : {}),
     };
   } finally {
     peer?.close();
     training.dispose();
   }
+}
+
+/** Times steps, alone or next to the peer's. */
+async function measure({ lib, options, note }, workload, training, peer) {
+  const { features, repeats, warmup } = options;
+  for (let i = 0; i < warmup; i++) {
+    training.run();
+    await peer?.run();
+  }
+  const device = lib.device();
+  device?.resetPeak();
+  lib.resetFallbackCounts();
+  note(`${repeats} steps${peer ? ', each next to one of the peer' : ''}`);
+  /** @type {ReturnType<TrainingStep['run']>[]} */
+  const steps = [];
+  const step = () => {
+    steps.push(training.run());
+    return steps.at(-1).times.total;
+  };
+  const pairs = await peer?.pairs(repeats, step);
+  if (!peer) for (let i = 0; i < repeats; i++) step();
+  return {
+    ...report(workload, features, steps),
+    memory: {
+      ...(device ? { inUse: device.memory().inUse, peak: device.memory().peak } : {}),
+      maxResident: process.resourceUsage().maxRSS * 1024,
+    },
+    fallbacks: lib.fallbackCounts(),
+    peer: pairs ?? null,
+  };
+}
+
+/** @throws Error when the fused loss is another than the composed one */
+function verify(training) {
+  const verified = training.verify();
+  const { fusedLoss, composedLoss, lossDifference } = verified;
+  if (lossDifference <= LOSS_TOLERANCE) return verified;
+  throw new Error(
+    `train-step: fused loss ${fusedLoss}, composed loss ${composedLoss}: they differ by more than ${LOSS_TOLERANCE}`,
+  );
 }
 
 function report(workload, features, steps) {

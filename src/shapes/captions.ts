@@ -312,8 +312,8 @@ function writeChoice(facts: ClipFacts, rng: Rng, told: boolean): Text {
   const wrong = rng.shuffle(slot.values.filter((value) => value !== slot.right)).slice(0, 4);
   const answer = rng.int(wrong.length + 1);
   const values = [...wrong.slice(0, answer), slot.right, ...wrong.slice(answer)];
-  // Half of the time only the slot is listed, as the options of a question would be.
-  const short = rng.float() < 0.5;
+  // Half of the time, and when reading, only the slot is listed, as the options of a question would be.
+  const short = told || rng.float() < 0.5;
   const options = values.map((value, i) => `Option ${letter(i)}: ${short ? value : slot.write(value)}.`);
   const blank = short ? `Caption: ${slot.write('blank')}.` : 'Caption:';
   const head = told ? `Caption: ${slot.write(slot.right)}.` : blank;

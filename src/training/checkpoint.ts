@@ -8,11 +8,12 @@ import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
-import { DataError, messageOf } from '../errors.js';
+import { DataError, messageOf, ReasVqaError } from '../errors.js';
 import { syncFolder, writeFileAtomic } from '../files.js';
 import { type AttachedAdapter, saveAdapter } from '../model/adapter.js';
 import { readParameters, writableParameters } from '../model/load.js';
 import type { ReasVqa } from '../model/reasvqa.js';
+import { firstNotFinite } from '../weights/finite.js';
 import { SafetensorsFile, type WritableTensor, writeSafetensors } from '../weights/safetensors.js';
 import { fileSource } from '../weights/source.js';
 import type { AdamW } from './optimizer.js';
@@ -43,12 +44,16 @@ function folderOf(step: number): string {
   return `step-${String(step).padStart(8, '0')}`;
 }
 
-/** @throws DataError when the disk is full or the folder cannot be written; earlier checkpoints stay. */
+/**
+ * @throws DataError when the disk is full or the folder cannot be written, ReasVqaError when a value has become
+ *   infinite or NaN, which no resumed run could go on from; earlier checkpoints stay.
+ */
 export async function saveCheckpoint(
   checkpoints: string,
   trained: Trained,
   state: RunState,
 ): Promise<string> {
+  await requireFiniteState(trained.optimizer, state.step);
   const final = join(checkpoints, folderOf(state.step));
   const partial = join(checkpoints, `${PARTIAL}${folderOf(state.step)}`);
   try {
@@ -72,6 +77,18 @@ export async function saveCheckpoint(
     );
   }
   return final;
+}
+
+async function requireFiniteState(optimizer: AdamW, step: number): Promise<void> {
+  const all = [...optimizer.parameters.map((p) => [p.name, p.value] as const), ...optimizer.state()];
+  for (const [name, variable] of all) {
+    const data = (await variable.data()) as Float32Array;
+    if (firstNotFinite('F32', data) >= 0)
+      throw new ReasVqaError(
+        `${name} is no longer finite after step ${step}, no checkpoint was saved and earlier ones are untouched; lower train.learningRate or set train.clipNorm=1`,
+        1,
+      );
+  }
 }
 
 function writableState(optimizer: AdamW): Map<string, WritableTensor> {
@@ -103,7 +120,9 @@ export async function readState(checkpoints: string, step: number, configHash: s
   try {
     state = stateSchema.parse(JSON.parse(await readFile(path, 'utf8')));
   } catch (error) {
-    throw new DataError(`${path}: not the state of a checkpoint (${messageOf(error)}); remove its folder`, {
+    const issue = error instanceof z.ZodError ? error.issues[0] : undefined;
+    const reason = issue ? `${issue.path.join('.')}: ${issue.message}` : messageOf(error).split('\n')[0];
+    throw new DataError(`${path}: not the state of a checkpoint (${reason}); remove its folder`, {
       cause: error,
     });
   }

@@ -8,13 +8,13 @@ import { IGNORED } from '../labels.js';
 import type { Context } from '../model/context.js';
 import { initialiseMissing } from '../model/module.js';
 import type { PackedTargets } from '../model/packing.js';
-import { type MaskedIds, ReasVqa } from '../model/reasvqa.js';
+import { type Encoded, type MaskedIds, ReasVqa } from '../model/reasvqa.js';
 import { selectTrainable } from '../model/trainable.js';
 import { DropoutStream } from '../ops/dropout.js';
 import { Rng } from '../random.js';
 import { type CaptionOptions, type CaptionSample, captionSamples } from '../shapes/captions.js';
 import { sampleFrames } from '../shapes/render.js';
-import { encodeFramePrefixes, padIds, padLabels } from '../text/encode.js';
+import { encodeFramePrefixes, type PaddedIds, padIds, padLabels } from '../text/encode.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 import { toPixelValues } from '../video/preprocess.js';
 import { parseBlip2Config } from '../weights/config.js';
@@ -37,27 +37,47 @@ export interface PretrainSettings {
   groundingSteps: number;
   /** Weight of grounding beside the captions. */
   groundingWeight: number;
+  /** Leave the frames out: what is asked can be read. */
+  textOnly: boolean;
   /** How often each caption task is drawn. */
   mix: CaptionOptions['mix'];
 }
 
-const COMMON = { clips: 12, samplesPerClip: 4, learningRate: 1e-3, warmupSteps: 100, frames: 4 };
+const COMMON = {
+  clips: 12,
+  samplesPerClip: 4,
+  learningRate: 1e-3,
+  warmupSteps: 100,
+  frames: 4,
+  textOnly: false,
+};
 
 /**
- * The stages that made the committed weights, each from the weights the one before it saved. The first teaches seeing
- * and the language; after it the model still chose among five captions at chance, so the second teaches letters by
- * reading and gives choices and gaps most of the room.
+ * The stages that made the committed weights, each from the weights the one before it saved: seeing and describing; the
+ * language model alone learns which letter belongs to a text it has read; both together. After the first stage alone
+ * the model still chose among five captions at chance.
  */
 export const PRETRAIN_STAGES: readonly PretrainSettings[] = [
   { ...COMMON, seed: 1, steps: 2500, horizon: 3000, groundingSteps: 1000, groundingWeight: 0.3, mix: {} },
   {
     ...COMMON,
     seed: 2,
-    steps: 3000,
-    horizon: 3000,
+    textOnly: true,
+    clips: 32,
+    steps: 2500,
+    horizon: 2500,
+    groundingSteps: 0,
+    groundingWeight: 0,
+    mix: { describe: 0, frame: 0, change: 0, follow: 0, cloze: 0, choice: 0, read: 1 },
+  },
+  {
+    ...COMMON,
+    seed: 3,
+    steps: 1800,
+    horizon: 1800,
     groundingSteps: 0,
     groundingWeight: 1,
-    mix: { describe: 1, frame: 2, change: 1, follow: 1, cloze: 5, choice: 5, read: 3 },
+    mix: { describe: 1, frame: 2, change: 1, follow: 1, cloze: 4, choice: 6, read: 1 },
   },
 ];
 
@@ -102,7 +122,7 @@ export type TaskScores = Record<string, { loss: number; exact: number; count: nu
 interface Group {
   /** Clip of each sample. */
   clips: number[];
-  prompt: ReturnType<typeof padIds>;
+  prompt: PaddedIds;
   packed: PackedTargets;
   tasks: string[];
 }
@@ -121,7 +141,7 @@ export class Pretraining {
   private readonly optimizer: AdamW;
   private readonly grounding: GroundingHead;
   private readonly stream: Generator<CaptionSample>;
-  private readonly prefix: ReturnType<typeof padIds>;
+  private readonly prefix: PaddedIds;
   /** No dropout: the model is far from fitting an endless stream. */
   private readonly context: Context = { training: false, dropout: new DropoutStream(0), recompute: false };
 
@@ -164,14 +184,14 @@ export class Pretraining {
     const weights = tf.tensor1d(tokenShares(batch.groups.map((group) => group.packed)));
     const variables = this.optimizer.parameters.map((p) => p.value);
     const { value, grads } = tf.variableGrads(() => {
-      const queries = this.see(batch);
-      const grounding = this.grounding.loss(queries, batch.places);
-      if (index < settings.groundingSteps) return grounding;
+      const queries = settings.textOnly ? undefined : this.see(batch);
+      const grounding = queries && this.grounding.loss(queries, batch.places);
+      if (grounding && index < settings.groundingSteps) return grounding;
       const losses = this.decode(queries, batch).map((hidden, i) =>
         this.model.tokenLosses(hidden, batch.groups[i]!.packed),
       );
-      const captions = tf.sum(tf.mul(tf.concat(losses), weights));
-      return tf.add(captions, tf.mul(grounding, settings.groundingWeight)) as tf.Scalar;
+      const captions = tf.sum(tf.mul(tf.concat(losses), weights)) as tf.Scalar;
+      return grounding ? tf.add(captions, tf.mul(grounding, settings.groundingWeight)) : captions;
     }, variables);
     const loss = value.dataSync()[0]!;
     if (!Number.isFinite(loss)) throw new Error(`pretraining: loss is ${loss} at step ${index + 1}`);
@@ -194,12 +214,13 @@ export class Pretraining {
       () => stream.next().value as CaptionSample,
     );
     const { image_size: imageSize } = this.model.config.vision_config;
+    const shown = this.settings.textOnly
+      ? []
+      : Array.from({ length: clips }, (_, i) => samples[i * samplesPerClip]!.clip);
     const parts = await Promise.all(
-      Array.from({ length: clips }, (_, i) =>
-        toPixelValues(sampleFrames(samples[i * samplesPerClip]!.clip, frames, imageSize), { imageSize }),
-      ),
+      shown.map((clip) => toPixelValues(sampleFrames(clip, frames, imageSize), { imageSize })),
     );
-    const pixels = new Float32Array(parts.length * parts[0]!.length);
+    const pixels = new Float32Array(shown.length * frames * 3 * imageSize ** 2);
     parts.forEach((part, i) => {
       pixels.set(part, i * part.length);
     });
@@ -212,10 +233,11 @@ export class Pretraining {
       )
       .filter((members) => members.length > 0)
       .map((members) => this.group(members));
-    const places = groundingLabels(
-      Array.from({ length: clips }, (_, i) => samples[i * samplesPerClip]!.clip),
-    );
-    return { pixels: tf.tensor4d(pixels, [clips * frames, 3, imageSize, imageSize]), places, groups };
+    return {
+      pixels: tf.tensor4d(pixels, [shown.length * frames, 3, imageSize, imageSize]),
+      places: groundingLabels(shown),
+      groups,
+    };
   }
 
   private group(members: { sample: CaptionSample; clip: number }[]): Group {
@@ -239,22 +261,38 @@ export class Pretraining {
     return model.queryOutput(image as tf.Tensor3D, context);
   }
 
-  /** Decoder output of every group. */
-  private decode(queryOutput: tf.Tensor3D, batch: CaptionBatch): tf.Tensor3D[] {
+  /** Decoder output of every group. @param queryOutput absent: the encoder reads the prompt alone. */
+  private decode(queryOutput: tf.Tensor3D | undefined, batch: CaptionBatch): tf.Tensor3D[] {
     const { model, context } = this;
-    const { frames } = this.settings;
-    const projected = model.languageProjection.forward(queryOutput, context) as tf.Tensor3D;
-    const [images, queries, width] = projected.shape;
-    const perClip = tf.reshape(projected, [images / frames, frames * queries * width]);
+    const projected = queryOutput && (model.languageProjection.forward(queryOutput, context) as tf.Tensor3D);
     return batch.groups.map(({ clips, prompt, packed }) => {
-      const chosen = tf.gather(perClip, tf.tensor1d(clips, 'int32'));
-      const encoded = model.encode(
-        tf.reshape(chosen, [clips.length * frames, queries, width]),
-        { videos: clips.length, frames, prefix: masked(this.prefix), prompt: masked(prompt) },
-        context,
-      );
+      const encoded = projected ? this.encodeClips(projected, clips, prompt) : this.encodeText(prompt);
       return model.decode(encoded, packed, context);
     });
+  }
+
+  private encodeClips(projected: tf.Tensor3D, clips: number[], prompt: PaddedIds): Encoded {
+    const { frames } = this.settings;
+    const [images, queries, width] = projected.shape;
+    const perClip = tf.reshape(projected, [images / frames, frames * queries * width]);
+    const chosen = tf.gather(perClip, tf.tensor1d(clips, 'int32'));
+    return this.model.encode(
+      tf.reshape(chosen, [clips.length * frames, queries, width]),
+      { videos: clips.length, frames, prefix: masked(this.prefix), prompt: masked(prompt) },
+      this.context,
+    );
+  }
+
+  private encodeText({ ids, mask, rows, length }: PaddedIds): Encoded {
+    const { languageModel } = this.model;
+    const positions = Int32Array.from({ length }, (_, i) => i);
+    const bias = languageModel.encoder.positionBias(positions, positions);
+    const keyMask = tf.tensor2d(Float32Array.from(mask), [rows, length]);
+    const embedded = languageModel.embed(tf.tensor2d(ids, [rows, length], 'int32')) as tf.Tensor3D;
+    return {
+      hidden: languageModel.encoder.forward(embedded, { self: { bias, keyMask } }, this.context),
+      keyMask,
+    };
   }
 
   /** Scores clips of another stream, which training never sees; `places` is the accuracy of the grounding head. */
@@ -266,8 +304,8 @@ export class Pretraining {
     for (let i = 0; i < batches; i++) {
       const batch = await this.nextBatch(stream, clips);
       tf.tidy(() => {
-        const queries = this.see(batch);
-        places += this.grounding.accuracy(queries, batch.places) / batches;
+        const queries = this.settings.textOnly ? undefined : this.see(batch);
+        if (queries) places += this.grounding.accuracy(queries, batch.places) / batches;
         this.decode(queries, batch).forEach((hidden, g) => {
           const { packed, tasks } = batch.groups[g]!;
           const losses = this.model.tokenLosses(hidden, packed).dataSync();
@@ -302,7 +340,7 @@ function tokenShares(groups: PackedTargets[]): Float32Array {
   return Float32Array.from(weights, (weight) => weight / sum);
 }
 
-function masked({ ids, mask, length }: ReturnType<typeof padIds>): MaskedIds {
+function masked({ ids, mask, length }: PaddedIds): MaskedIds {
   return { ids, mask, columns: length };
 }
 

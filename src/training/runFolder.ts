@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { configHash, dumpConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
-import { UsageError } from '../errors.js';
+import { DataError, UsageError } from '../errors.js';
 import type { ScoreResult } from '../evaluation/score.js';
 import { writeFileAtomic } from '../files.js';
 
@@ -70,9 +70,13 @@ export function runPaths(folder: string): RunPaths {
 
 /** Everything that decides a run's numbers; where features are kept and how often it saves do not. */
 export function identity(config: Config): string {
+  return configHash(decisive(config));
+}
+
+function decisive(config: Config): Config {
   const { features: _, ...rest } = config;
   const { checkpointEverySteps: _every, logEverySteps: _log, ...train } = config.train;
-  return configHash({ ...rest, train } as Config);
+  return { ...rest, train } as Config;
 }
 
 /**
@@ -86,14 +90,25 @@ export async function openRunFolder(folder: string, config: Config): Promise<Run
   await mkdir(paths.checkpoints, { recursive: true });
   const earlier = await readFile(paths.config, 'utf8').catch(() => undefined);
   if (earlier !== undefined) {
-    const before = parse(earlier) as Config;
+    const before = parseFile(paths.config, earlier, (text) => parse(text) as Config);
     if (identity(before) !== identity(config))
       throw new UsageError(
-        `${folder}: holds a run with another configuration (${firstDifference(before, config) ?? 'other defaults'}); use another --run folder`,
+        `${folder}: holds a run with another configuration (${firstDifference(decisive(before), decisive(config)) ?? 'other defaults'}); use another --run folder`,
       );
   }
   await writeFileAtomic(paths.config, dumpConfig(config));
   return paths;
+}
+
+/** @throws DataError in one line for a file that was damaged since it was written. */
+function parseFile<T>(path: string, text: string, parseText: (text: string) => T): T {
+  try {
+    const value = parseText(text);
+    if (typeof value === 'object' && value !== null) return value;
+  } catch {
+    // Said below: a parser's own message can be many lines.
+  }
+  throw new DataError(`${path}: damaged; restore it or use another --run folder`);
 }
 
 function firstDifference(a: unknown, b: unknown, path = ''): string | undefined {
@@ -168,11 +183,13 @@ function gitCommit(): string | null {
 /** Evaluations so far, by epoch. */
 export async function readEvaluations(paths: RunPaths): Promise<EpochEvaluation[]> {
   const text = await readFile(paths.evaluations, 'utf8').catch(() => undefined);
-  return text === undefined ? [] : (JSON.parse(text) as EpochEvaluation[]);
+  return text === undefined
+    ? []
+    : parseFile(paths.evaluations, text, (t) => JSON.parse(t) as EpochEvaluation[]);
 }
 
 /** The result of a finished run, undefined while it is not done. */
 export async function readResult(paths: RunPaths): Promise<RunResult | undefined> {
   const text = await readFile(paths.result, 'utf8').catch(() => undefined);
-  return text === undefined ? undefined : (JSON.parse(text) as RunResult);
+  return text === undefined ? undefined : parseFile(paths.result, text, (t) => JSON.parse(t) as RunResult);
 }

@@ -104,12 +104,29 @@ export async function train(request: TrainRequest): Promise<RunResult> {
 }
 
 async function openRun(request: TrainRequest, paths: RunPaths): Promise<Run> {
-  const { config, folder, label, signal } = request;
+  const { config, label } = request;
   const notice = (line: string) => (label ? say(`${label}: ${line}`) : undefined);
   const dataset = await readDataset(config, config.data.train!, true);
   const validation = config.data.val ? await readDataset(config, config.data.val, false) : undefined;
   for (const line of [...dataset.notices, ...(validation?.notices ?? [])]) notice(line);
   const student = await openStudent(config);
+  const optimizer = new AdamW(student.trainable, config.train);
+  try {
+    return await startRun(request, paths, { dataset, validation, student, optimizer }, notice);
+  } catch (error) {
+    optimizer.dispose();
+    student.model.dispose();
+    throw error;
+  }
+}
+
+async function startRun(
+  { config, folder, label, signal }: TrainRequest,
+  paths: RunPaths,
+  opened: Pick<Run, 'validation' | 'student' | 'optimizer'> & { dataset: Dataset },
+  notice: (line: string) => void,
+): Promise<Run> {
+  const { dataset, validation, student, optimizer } = opened;
   const { train: settings } = config;
   const builder = await openBuilder(student, config, dataset, folder, notice);
   const loader = new Loader(
@@ -117,30 +134,24 @@ async function openRun(request: TrainRequest, paths: RunPaths): Promise<Run> {
     { batch: settings.batch, shuffle: true, seed: settings.seed, dropLast: settings.dropLast },
     (samples, rng) => builder.prepare(samples, true, rng),
   );
-  const optimizer = new AdamW(student.trainable, settings);
+  const evaluator = validation && {
+    model: student.model,
+    tokenizer: student.tokenizer,
+    builder: await openBuilder(student, config, validation, folder, notice),
+    config,
+    startId: student.answerStartId,
+  };
   const state = await resume(paths, config, optimizer, notice);
   const metrics = new MetricsLog(folder);
   metrics.truncateAfter(state.step);
+  const context = {
+    training: true,
+    dropout: new DropoutStream(settings.seed),
+    recompute: settings.recompute,
+  };
   return {
-    config,
-    paths,
-    student,
-    optimizer,
-    loader,
-    builder,
-    metrics,
-    state,
-    label,
-    signal,
-    validation,
-    context: { training: true, dropout: new DropoutStream(settings.seed), recompute: settings.recompute },
-    evaluator: validation && {
-      model: student.model,
-      tokenizer: student.tokenizer,
-      builder: await openBuilder(student, config, validation, folder, notice),
-      config,
-      startId: student.answerStartId,
-    },
+    ...{ config, paths, student, optimizer, context, loader, builder, evaluator, validation },
+    ...{ metrics, state, label, signal },
   };
 }
 

@@ -1,4 +1,5 @@
 /** Every bench from options to report, on tiny.json. */
+import { spawn } from 'node:child_process';
 import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +10,7 @@ import { Decoding } from '../../bench/speed/decode.mjs';
 import { runBench } from '../../bench/speed/index.mjs';
 import { growthOf } from '../../bench/speed/memory.mjs';
 import { tapeTime } from '../../bench/speed/ops.mjs';
-import { resultName, saveResult } from '../../bench/speed/results.mjs';
+import { resultName, saveResult, watchOthers } from '../../bench/speed/results.mjs';
 import { TrainingStep } from '../../bench/speed/trainStep.mjs';
 import { readWorkload } from '../../bench/speed/workload.mjs';
 import { type BenchLibrary, type BenchOptions, loadLibrary } from '../../src/commands/bench.js';
@@ -243,6 +244,24 @@ describe('results', () => {
     const path = await saveResult(lib, results, { ...report, machine } as never);
     expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject(report);
     expect(await readdir(results)).toHaveLength(1);
+  });
+
+  it('know how many cores others kept busy', async () => {
+    const busy = (milliseconds: number) => {
+      const end = performance.now() + milliseconds;
+      while (performance.now() < end);
+    };
+    const others = watchOthers();
+    busy(400);
+    const ownWork = others(0);
+    // A second core is spoken for when its work is a child's.
+    const child = spawn(process.execPath, ['-e', `const end = Date.now() + 600; while (Date.now() < end);`]);
+    const withChild = watchOthers();
+    await new Promise((resolve) => child.on('close', resolve));
+    const counted = withChild(0);
+    expect(counted).toBeGreaterThan(0.1);
+    expect(others(0.6)).toBeLessThan(others(0));
+    expect(ownWork).toBeGreaterThanOrEqual(0);
   });
 
   it('of growth compare the median of ten steps with that of the last ten', () => {

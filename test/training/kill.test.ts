@@ -1,0 +1,98 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { selectEngine } from '../../src/engine/engine.js';
+import { addonPath } from '../../src/engine/native/addon.js';
+import { Rng } from '../../src/random.js';
+import { readMetrics } from '../../src/training/metrics.js';
+import { nativeMissing } from '../model/support.js';
+import { learned, makeWorld, type World, worldConfig } from './support.js';
+
+const KILLS = 10;
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+describe.skipIf(nativeMissing)(
+  `a run that is killed (kill -9)${nativeMissing ? `, SKIPPED, the native engine cannot run: ${nativeMissing}` : ''}`,
+  () => {
+    let scratch: string;
+    let bundled: string;
+    let world: World;
+
+    beforeAll(async () => {
+      await selectEngine('native-cpu');
+      scratch = await mkdtemp(join(tmpdir(), 'reasvqa-kill-'));
+      world = await makeWorld(scratch);
+      // Below the repository, so that the bundle finds its packages; Node 20 cannot run TypeScript itself.
+      await mkdir(join(root, 'build'), { recursive: true });
+      bundled = await mkdtemp(join(root, 'build', 'kill-test-'));
+      await build({
+        entryPoints: [fileURLToPath(new URL('killChild.ts', import.meta.url))],
+        outfile: join(bundled, 'child.mjs'),
+        bundle: true,
+        platform: 'node',
+        format: 'esm',
+        packages: 'external',
+        logLevel: 'silent',
+      });
+    });
+    afterAll(async () => {
+      await rm(scratch, { recursive: true, force: true });
+      await rm(bundled, { recursive: true, force: true });
+    });
+
+    /** Runs the child, killed `delay` ms after its `steps`-th step; resolves to whether it came to its end. */
+    async function run(
+      config: string,
+      folder: string,
+      kill?: { steps: number; delay: number },
+    ): Promise<boolean> {
+      const child = spawn(process.execPath, [join(bundled, 'child.mjs'), config, folder], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...process.env, REASVQA_ADDON: addonPath() },
+      });
+      let [seen, errors] = [0, ''];
+      child.stderr.on('data', (data) => {
+        errors += data;
+      });
+      child.stdout.on('data', (data: Buffer) => {
+        seen += String(data).split('\n').length - 1;
+        if (kill && seen >= kill.steps) setTimeout(() => child.kill('SIGKILL'), kill.delay);
+      });
+      const [code, signal] = await new Promise<[number | null, string | null]>((resolve) => {
+        child.on('close', (...end) => resolve(end));
+      });
+      if (signal === 'SIGKILL') return false;
+      if (code !== 0) throw new Error(`the child ended with ${code ?? signal}: ${errors}`);
+      return true;
+    }
+
+    it(`at ${KILLS} random moments learns the same bits as one that is not`, async () => {
+      const settings = ['train.checkpointEverySteps=1', 'train.epochs=8', 'train.batch=2'];
+      const config = join(scratch, 'config.json');
+      await writeFile(config, JSON.stringify(await worldConfig(world, ...settings)));
+      const [whole, broken] = [join(scratch, 'whole'), join(scratch, 'broken')];
+      expect(await run(config, whole)).toBe(true);
+
+      const rng = new Rng('kills');
+      let kills = 0;
+      while (kills < KILLS) {
+        const ended = await run(config, broken, { steps: 1 + rng.int(4), delay: rng.float() * 25 });
+        if (ended) break;
+        kills++;
+      }
+      expect(kills).toBe(KILLS);
+      expect(existsSync(join(broken, 'result.json'))).toBe(false);
+      expect(await run(config, broken)).toBe(true);
+      expect(await learned(broken)).toEqual(await learned(whole));
+      const evaluations = (folder: string) => readFile(join(folder, 'evaluations.json'), 'utf8');
+      expect(await evaluations(broken)).toEqual(await evaluations(whole));
+      const losses = (folder: string) => readMetrics(folder).filter((line) => 'train/loss' in line);
+      expect(losses(broken)).toEqual(losses(whole));
+    });
+  },
+);

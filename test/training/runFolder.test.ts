@@ -1,0 +1,91 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { resolveConfig } from '../../src/config/load.js';
+import { DataError, UsageError } from '../../src/errors.js';
+import {
+  identity,
+  openRunFolder,
+  readEvaluations,
+  readResult,
+  runPaths,
+} from '../../src/training/runFolder.js';
+
+let scratch: string;
+let folder: string;
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'reasvqa-folder-'));
+});
+afterAll(() => rm(scratch, { recursive: true }));
+beforeEach(async () => {
+  folder = join(await mkdtemp(join(scratch, 'run-')), 'made', 'below');
+});
+
+async function configOf(...overrides: string[]) {
+  const given = [
+    'data.dataset=shapes',
+    'data.videos=v',
+    'video.sampling=uniform',
+    'video.crop=none',
+    ...overrides,
+  ];
+  return (await resolveConfig({ overrides: given, cwd: '/recipes' })).config;
+}
+
+describe('a run folder', () => {
+  it('is made with its configuration, and opening it again changes nothing', async () => {
+    const config = await configOf();
+    const paths = await openRunFolder(folder, config);
+    const written = await readFile(paths.config, 'utf8');
+    expect((await resolveConfig({ recipe: paths.config })).config).toEqual(config);
+    expect(await openRunFolder(folder, config)).toMatchObject({ folder, result: paths.result });
+    expect(await readFile(paths.config, 'utf8')).toBe(written);
+    expect(await readEvaluations(paths)).toEqual([]);
+    expect(await readResult(paths)).toBeUndefined();
+  });
+
+  it.each([
+    ['train.beta=0.5', 'train.beta was 0.8, is now 0.5'],
+    ['video.frames=8', 'video.frames was 4, is now 8'],
+    ['data.val=v.csv', 'data.val was not set, is now "/recipes/v.csv"'],
+    ['model.lora.targets=[q]', 'model.lora.targets was ["q","v"], is now ["q"]'],
+    ['train.seed=1', 'train.seed was 42, is now 1'],
+  ])('refuses another configuration and names the key: %s', async (override, difference) => {
+    await openRunFolder(folder, await configOf());
+    const error = await openRunFolder(folder, await configOf(override)).catch((e) => e);
+    expect(error).toBeInstanceOf(UsageError);
+    expect(error.message).toBe(
+      `${folder}: holds a run with another configuration (${difference}); use another --run folder`,
+    );
+  });
+
+  it('may be continued with features kept elsewhere and other intervals, which are never the key that is named', async () => {
+    const before = await configOf();
+    await openRunFolder(folder, before);
+    const free = ['features.cache=true', 'train.logEverySteps=3', 'train.checkpointEverySteps=9'];
+    const same = await configOf(...free);
+    expect(identity(same)).toBe(identity(before));
+    await openRunFolder(folder, same);
+    await openRunFolder(folder, before);
+    await expect(openRunFolder(folder, await configOf(...free, 'eval.maxNewTokens=31'))).rejects.toThrow(
+      'another configuration (eval.maxNewTokens was 30, is now 31)',
+    );
+  });
+
+  it.each([
+    ['config.yaml', 'train: [', (config: never) => openRunFolder(folder, config)],
+    ['config.yaml', '', (config: never) => openRunFolder(folder, config)],
+    ['evaluations.json', '[{"epoch": 0', () => readEvaluations(runPaths(folder))],
+    ['result.json', '', () => readResult(runPaths(folder))],
+  ])('with a damaged %s (%j) says so in one line', async (name, text, read) => {
+    const config = await configOf();
+    await openRunFolder(folder, config);
+    await writeFile(join(folder, name), text);
+    const error = await read(config as never).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(DataError);
+    expect((error as Error).message).toBe(
+      `${join(folder, name)}: damaged; restore it or use another --run folder`,
+    );
+  });
+});
