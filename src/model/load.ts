@@ -93,6 +93,14 @@ export function writableParameters(parameters: Iterable<Parameter>): Map<string,
   return tensors;
 }
 
+/** Keys that hold real numbers. */
+const REAL_KEY = /("\w*(?:_eps|_epsilon|_factor|_range|_rate|_prob|dropout)": -?\d+)(?=,?\n)/g;
+
+/** JSON in which real numbers look like it (1.0, not 1): transformers 5 refuses a whole number where one is due. */
+function configText(config: Blip2Config): string {
+  return `${JSON.stringify(config, null, 2)}\n`.replace(REAL_KEY, '$1.0');
+}
+
 /** Writes config.json and model.safetensors, a folder that {@link loadModel} and transformers read. */
 export async function saveModel(
   model: ReasVqa,
@@ -101,7 +109,7 @@ export async function saveModel(
   dtype: 'F32' | 'BF16' | 'F16' = 'F32',
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, 'config.json'), `${JSON.stringify(model.config, null, 2)}\n`);
+  await writeFile(join(folder, 'config.json'), configText(model.config));
   const tensors = writableParameters(model.parameters());
   for (const tensor of tensors.values()) tensor.dtype = dtype;
   await writeSafetensors(join(folder, 'model.safetensors'), tensors, { format: 'pt', ...metadata });

@@ -32,7 +32,7 @@ import {
 } from './scene.js';
 import { simulateClip } from './simulate.js';
 
-export const CAPTION_TASKS = ['describe', 'frame', 'change', 'follow', 'cloze', 'choice', 'read'] as const;
+export const CAPTION_TASKS = ['describe', 'frame', 'change', 'follow', 'cloze', 'choice'] as const;
 export type CaptionTask = (typeof CAPTION_TASKS)[number];
 
 export interface CaptionSample {
@@ -57,7 +57,6 @@ const DEFAULT_MIX: Readonly<Record<CaptionTask, number>> = {
   follow: 2,
   cloze: 3,
   choice: 5,
-  read: 0,
 };
 
 /**
@@ -111,8 +110,7 @@ const WRITERS: Readonly<Record<CaptionTask, (facts: ClipFacts, rng: Rng) => Text
     };
   },
   cloze: writeCloze,
-  choice: (facts, rng) => writeChoice(facts, rng, false),
-  read: (facts, rng) => writeChoice(facts, rng, true),
+  choice: writeChoice,
 };
 
 function drawNaming(rng: Rng): Naming {
@@ -301,22 +299,16 @@ function writeCloze(facts: ClipFacts, rng: Rng): Text {
   return { prompt: `Complete: ${slot.write('blank')}.`, target: slot.right };
 }
 
-/**
- * Five captions of which one is true, in the form of the question prompt.
- *
- * @param told the prompt says which one: reading alone then answers, which teaches the letters before the frames are
- *   understood.
- */
-function writeChoice(facts: ClipFacts, rng: Rng, told: boolean): Text {
+/** Five captions of which one is true, in the form of the question prompt. */
+function writeChoice(facts: ClipFacts, rng: Rng): Text {
   const slot = drawSlot(facts, rng);
   const wrong = rng.shuffle(slot.values.filter((value) => value !== slot.right)).slice(0, 4);
   const answer = rng.int(wrong.length + 1);
   const values = [...wrong.slice(0, answer), slot.right, ...wrong.slice(answer)];
-  // Half of the time, and when reading, only the slot is listed, as the options of a question would be.
-  const short = told || rng.float() < 0.5;
+  // Half of the time only the slot is listed, as the options of a question would be.
+  const short = rng.float() < 0.5;
   const options = values.map((value, i) => `Option ${letter(i)}: ${short ? value : slot.write(value)}.`);
-  const blank = short ? `Caption: ${slot.write('blank')}.` : 'Caption:';
-  const head = told ? `Caption: ${slot.write(slot.right)}.` : blank;
+  const head = short ? `Caption: ${slot.write('blank')}.` : 'Caption:';
   return {
     prompt: `${head} ${options.join(' ')} ${CHOICE_INSTRUCTION}`,
     target: `Option ${letter(answer)}`,

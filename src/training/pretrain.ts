@@ -8,11 +8,11 @@ import { IGNORED } from '../labels.js';
 import type { Context } from '../model/context.js';
 import { initialiseMissing } from '../model/module.js';
 import type { PackedTargets } from '../model/packing.js';
-import { type Encoded, type MaskedIds, ReasVqa } from '../model/reasvqa.js';
+import { type MaskedIds, ReasVqa } from '../model/reasvqa.js';
 import { selectTrainable } from '../model/trainable.js';
 import { DropoutStream } from '../ops/dropout.js';
 import { Rng } from '../random.js';
-import { type CaptionOptions, type CaptionSample, captionSamples } from '../shapes/captions.js';
+import { type CaptionSample, captionSamples } from '../shapes/captions.js';
 import { sampleFrames } from '../shapes/render.js';
 import { encodeFramePrefixes, type PaddedIds, padIds, padLabels } from '../text/encode.js';
 import type { Tokenizer } from '../text/tokenizer.js';
@@ -37,49 +37,21 @@ export interface PretrainSettings {
   groundingSteps: number;
   /** Weight of grounding beside the captions. */
   groundingWeight: number;
-  /** Leave the frames out: what is asked can be read. */
-  textOnly: boolean;
-  /** How often each caption task is drawn. */
-  mix: CaptionOptions['mix'];
 }
 
-const COMMON = {
+/** What the committed weights were made with. */
+export const PRETRAIN_DEFAULTS: PretrainSettings = {
+  seed: 1,
+  steps: 2500,
+  horizon: 3000,
   clips: 12,
   samplesPerClip: 4,
   learningRate: 1e-3,
   warmupSteps: 100,
   frames: 4,
-  textOnly: false,
+  groundingSteps: 1000,
+  groundingWeight: 0.3,
 };
-
-/**
- * The stages that made the committed weights, each from the weights the one before it saved: seeing and describing; the
- * language model alone learns which letter belongs to a text it has read; both together. After the first stage alone
- * the model still chose among five captions at chance.
- */
-export const PRETRAIN_STAGES: readonly PretrainSettings[] = [
-  { ...COMMON, seed: 1, steps: 2500, horizon: 3000, groundingSteps: 1000, groundingWeight: 0.3, mix: {} },
-  {
-    ...COMMON,
-    seed: 2,
-    textOnly: true,
-    clips: 32,
-    steps: 2500,
-    horizon: 2500,
-    groundingSteps: 0,
-    groundingWeight: 0,
-    mix: { describe: 0, frame: 0, change: 0, follow: 0, cloze: 0, choice: 0, read: 1 },
-  },
-  {
-    ...COMMON,
-    seed: 3,
-    steps: 1800,
-    horizon: 1800,
-    groundingSteps: 0,
-    groundingWeight: 1,
-    mix: { describe: 1, frame: 2, change: 1, follow: 1, cloze: 4, choice: 6, read: 1 },
-  },
-];
 
 /** The architecture of BLIP-2 FlanT5 with about 3 M parameters. */
 export function shapesConfig(vocabularySize: number) {
@@ -145,13 +117,11 @@ export class Pretraining {
   /** No dropout: the model is far from fitting an endless stream. */
   private readonly context: Context = { training: false, dropout: new DropoutStream(0), recompute: false };
 
-  /** @param start weights to go on from; fresh ones when absent. */
   constructor(
     private readonly tokenizer: Tokenizer,
     readonly settings: PretrainSettings,
-    start?: ReasVqa,
   ) {
-    this.model = start ?? new ReasVqa(shapesConfig(tokenizer.vocabSize));
+    this.model = new ReasVqa(shapesConfig(tokenizer.vocabSize));
     initialiseMissing(this.model, new Rng(`${settings.seed}/base`));
     const { num_query_tokens: queries, qformer_config: qformer } = this.model.config;
     this.grounding = new GroundingHead(queries, qformer.hidden_size);
@@ -166,7 +136,7 @@ export class Pretraining {
       clipNorm: 1,
     });
     const { samplesPerClip, frames } = settings;
-    this.stream = captionSamples(settings.seed, { samplesPerClip, frames: 4 * frames, mix: settings.mix });
+    this.stream = captionSamples(settings.seed, { samplesPerClip, frames: 4 * frames });
     this.prefix = encodeFramePrefixes(tokenizer, frames);
   }
 
@@ -184,14 +154,14 @@ export class Pretraining {
     const weights = tf.tensor1d(tokenShares(batch.groups.map((group) => group.packed)));
     const variables = this.optimizer.parameters.map((p) => p.value);
     const { value, grads } = tf.variableGrads(() => {
-      const queries = settings.textOnly ? undefined : this.see(batch);
-      const grounding = queries && this.grounding.loss(queries, batch.places);
-      if (grounding && index < settings.groundingSteps) return grounding;
+      const queries = this.see(batch);
+      const grounding = this.grounding.loss(queries, batch.places);
+      if (index < settings.groundingSteps) return grounding;
       const losses = this.decode(queries, batch).map((hidden, i) =>
         this.model.tokenLosses(hidden, batch.groups[i]!.packed),
       );
       const captions = tf.sum(tf.mul(tf.concat(losses), weights)) as tf.Scalar;
-      return grounding ? tf.add(captions, tf.mul(grounding, settings.groundingWeight)) : captions;
+      return tf.add(captions, tf.mul(grounding, settings.groundingWeight));
     }, variables);
     const loss = value.dataSync()[0]!;
     if (!Number.isFinite(loss)) throw new Error(`pretraining: loss is ${loss} at step ${index + 1}`);
@@ -214,9 +184,7 @@ export class Pretraining {
       () => stream.next().value as CaptionSample,
     );
     const { image_size: imageSize } = this.model.config.vision_config;
-    const shown = this.settings.textOnly
-      ? []
-      : Array.from({ length: clips }, (_, i) => samples[i * samplesPerClip]!.clip);
+    const shown = Array.from({ length: clips }, (_, i) => samples[i * samplesPerClip]!.clip);
     const parts = await Promise.all(
       shown.map((clip) => toPixelValues(sampleFrames(clip, frames, imageSize), { imageSize })),
     );
@@ -224,7 +192,7 @@ export class Pretraining {
     parts.forEach((part, i) => {
       pixels.set(part, i * part.length);
     });
-    const isChoice = ({ task }: CaptionSample) => task === 'choice' || task === 'read';
+    const isChoice = ({ task }: CaptionSample) => task === 'choice';
     const groups = [isChoice, (sample: CaptionSample) => !isChoice(sample)]
       .map((belongs) =>
         samples.flatMap((sample, i) =>
@@ -261,51 +229,35 @@ export class Pretraining {
     return model.queryOutput(image as tf.Tensor3D, context);
   }
 
-  /** Decoder output of every group. @param queryOutput absent: the encoder reads the prompt alone. */
-  private decode(queryOutput: tf.Tensor3D | undefined, batch: CaptionBatch): tf.Tensor3D[] {
+  /** Decoder output of every group. */
+  private decode(queryOutput: tf.Tensor3D, batch: CaptionBatch): tf.Tensor3D[] {
     const { model, context } = this;
-    const projected = queryOutput && (model.languageProjection.forward(queryOutput, context) as tf.Tensor3D);
+    const { frames } = this.settings;
+    const projected = model.languageProjection.forward(queryOutput, context) as tf.Tensor3D;
+    const [images, queries, width] = projected.shape;
+    const perClip = tf.reshape(projected, [images / frames, frames * queries * width]);
     return batch.groups.map(({ clips, prompt, packed }) => {
-      const encoded = projected ? this.encodeClips(projected, clips, prompt) : this.encodeText(prompt);
+      const chosen = tf.gather(perClip, tf.tensor1d(clips, 'int32'));
+      const encoded = model.encode(
+        tf.reshape(chosen, [clips.length * frames, queries, width]),
+        { videos: clips.length, frames, prefix: masked(this.prefix), prompt: masked(prompt) },
+        context,
+      );
       return model.decode(encoded, packed, context);
     });
   }
 
-  private encodeClips(projected: tf.Tensor3D, clips: number[], prompt: PaddedIds): Encoded {
-    const { frames } = this.settings;
-    const [images, queries, width] = projected.shape;
-    const perClip = tf.reshape(projected, [images / frames, frames * queries * width]);
-    const chosen = tf.gather(perClip, tf.tensor1d(clips, 'int32'));
-    return this.model.encode(
-      tf.reshape(chosen, [clips.length * frames, queries, width]),
-      { videos: clips.length, frames, prefix: masked(this.prefix), prompt: masked(prompt) },
-      this.context,
-    );
-  }
-
-  private encodeText({ ids, mask, rows, length }: PaddedIds): Encoded {
-    const { languageModel } = this.model;
-    const positions = Int32Array.from({ length }, (_, i) => i);
-    const bias = languageModel.encoder.positionBias(positions, positions);
-    const keyMask = tf.tensor2d(Float32Array.from(mask), [rows, length]);
-    const embedded = languageModel.embed(tf.tensor2d(ids, [rows, length], 'int32')) as tf.Tensor3D;
-    return {
-      hidden: languageModel.encoder.forward(embedded, { self: { bias, keyMask } }, this.context),
-      keyMask,
-    };
-  }
-
   /** Scores clips of another stream, which training never sees; `places` is the accuracy of the grounding head. */
   async evaluate(batches: number): Promise<{ scores: TaskScores; places: number }> {
-    const { samplesPerClip, frames, seed, clips, mix } = this.settings;
-    const stream = captionSamples(`${seed}/held-out`, { samplesPerClip, frames: 4 * frames, mix });
+    const { samplesPerClip, frames, seed, clips } = this.settings;
+    const stream = captionSamples(`${seed}/held-out`, { samplesPerClip, frames: 4 * frames });
     const scores: TaskScores = {};
     let places = 0;
     for (let i = 0; i < batches; i++) {
       const batch = await this.nextBatch(stream, clips);
       tf.tidy(() => {
-        const queries = this.settings.textOnly ? undefined : this.see(batch);
-        if (queries) places += this.grounding.accuracy(queries, batch.places) / batches;
+        const queries = this.see(batch);
+        places += this.grounding.accuracy(queries, batch.places) / batches;
         this.decode(queries, batch).forEach((hidden, g) => {
           const { packed, tasks } = batch.groups[g]!;
           const losses = this.model.tokenLosses(hidden, packed).dataSync();

@@ -66,6 +66,19 @@ describe('a saved model', () => {
   });
 });
 
+it('is saved with real numbers that read as such in Python, which tells 1.0 from 1', async () => {
+  const folder = await mkdtemp(join(scratch, 'config-'));
+  const model = tinyModel({ text_config: { initializer_factor: 1 } }, { lora: null });
+  await saveModel(model, folder);
+  const text = await readFile(join(folder, 'config.json'), 'utf8');
+  for (const line of ['"initializer_factor": 1.0', '"dropout_rate": 0.0', '"attention_dropout": 0.0'])
+    expect(text).toContain(line);
+  expect(text).toContain('"num_heads": 3,');
+  expect(text).toContain('"layer_norm_eps": 0.000001,');
+  expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(model.config)));
+  model.dispose();
+});
+
 describe('a damaged checkpoint', () => {
   let folder: string;
   beforeEach(async () => {

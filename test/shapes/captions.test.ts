@@ -29,20 +29,7 @@ describe('captionSamples', () => {
       expect(new Set(samples.slice(i, i + 4).map((sample) => sample.clip)).size).toBe(1);
     }
     expect(new Set(samples.map((sample) => sample.clip)).size).toBe(1000);
-    const drawn = CAPTION_TASKS.filter((task) => task !== 'read');
-    expect(new Set(samples.map((sample) => sample.task))).toEqual(new Set(drawn));
-  });
-
-  it('a reading task says its answer before the options', () => {
-    const none = { describe: 0, frame: 0, change: 0, follow: 0, cloze: 0, choice: 0 };
-    for (const { task, prompt, target } of take(400, 5, { mix: { ...none, read: 1 } })) {
-      expect(task).toBe('read');
-      const [head, ...options] = prompt.split(/ Option [A-E]: /);
-      const right = options[target.charCodeAt(target.length - 1) - 65]!.split('.')[0]!;
-      const told = head!.replace(/^Caption: /, '');
-      expect(told).toContain(right);
-      expect(options.length).toBe(5);
-    }
+    expect(new Set(samples.map((sample) => sample.task))).toEqual(new Set(CAPTION_TASKS));
   });
 
   it('follows the mix', () => {
