@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { addBench } from './bench.js';
 import { addConfig } from './config.js';
 import { addData } from './data.js';
 import { addDemo } from './demo.js';
@@ -41,6 +42,7 @@ export function buildProgram(io: Io, version: string): Command {
   addWeights(program, io);
   addShapes(program, io);
   addDoctor(program, io);
+  addBench(program, io);
   return program;
 }
 

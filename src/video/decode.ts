@@ -103,7 +103,7 @@ async function decodeSegment(
     ...['-v', 'error', '-nostdin', '-threads', '1', '-copyts', ...seek, ...inputArgs(file)],
     ...[
       '-map',
-      '0:V:0',
+      `0:${table.stream}`,
       '-filter_threads',
       '1',
       '-vf',

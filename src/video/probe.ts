@@ -7,6 +7,8 @@ import { videoName } from './source.js';
 /** The frames of a video file in the order they are shown. */
 export interface VideoTable {
   codec: string;
+  /** Index of the video stream in the file: the largest picture, as ffmpeg and decord choose. */
+  stream: number;
   /** Coded size in pixels; decoded frames may be turned by the file's rotation tag. */
   width: number;
   height: number;
@@ -24,12 +26,14 @@ export interface VideoTable {
 }
 
 interface Packet {
+  stream_index?: number;
   pts?: number;
   flags?: string;
 }
 
 interface ProbeOutput {
   streams?: {
+    index?: number;
     codec_name?: string;
     width?: number;
     height?: number;
@@ -39,7 +43,7 @@ interface ProbeOutput {
     nb_frames?: string;
   }[];
   packets?: Packet[];
-  frames?: { best_effort_timestamp?: number; key_frame?: number }[];
+  frames?: { stream_index?: number; best_effort_timestamp?: number; key_frame?: number }[];
 }
 
 /** A table costs 16 bytes a frame; 4,096 half-minute clips are about 60 MB. */
@@ -72,7 +76,7 @@ export async function probeVideo(path: string, id: string, signal?: AbortSignal)
 }
 
 async function probe(file: string, name: string, signal?: AbortSignal): Promise<VideoTable> {
-  const output = await ffprobe(file, 'packet=pts,flags', name, signal);
+  const output = await ffprobe(file, 'packet=stream_index,pts,flags', name, signal);
   const stream = output.json.streams?.[0];
   if (!stream?.width || !stream.height || !stream.time_base) {
     throw new DataError(`${name}: no video stream in the file (${firstComplaint(output.stderr)})`);
@@ -84,6 +88,7 @@ async function probe(file: string, name: string, signal?: AbortSignal): Promise<
   const base = fraction(stream.time_base);
   const info = {
     codec: stream.codec_name ?? 'unknown',
+    stream: stream.index ?? 0,
     width: stream.width,
     height: stream.height,
     timeBase: base,
@@ -127,7 +132,12 @@ export async function decodedFrames(
   name: string,
   signal?: AbortSignal,
 ): Promise<{ rows: { pts: number | undefined; key: boolean }[]; stderr: string }> {
-  const { json, stderr } = await ffprobe(file, 'frame=best_effort_timestamp,key_frame', name, signal);
+  const { json, stderr } = await ffprobe(
+    file,
+    'frame=stream_index,best_effort_timestamp,key_frame',
+    name,
+    signal,
+  );
   const rows = (json.frames ?? []).map((frame) => ({
     pts: frame.best_effort_timestamp,
     key: frame.key_frame === 1,
@@ -141,15 +151,25 @@ async function ffprobe(
   name: string,
   signal?: AbortSignal,
 ): Promise<{ json: ProbeOutput; stderr: string }> {
-  const streamFields = 'codec_name,width,height,time_base,avg_frame_rate,r_frame_rate,nb_frames';
+  const streamFields = 'index,codec_name,width,height,time_base,avg_frame_rate,r_frame_rate,nb_frames';
   const args = [
-    ...['-v', 'error', '-threads', '1', '-select_streams', 'V:0'],
+    ...['-v', 'error', '-threads', '1', '-select_streams', 'V'],
     ...['-show_entries', `stream=${streamFields}:${entries}`, '-of', 'json=c=1'],
     ...inputArgs(file),
   ];
   const { status, stdout, stderr } = await runTool('ffprobe', args, signal);
   if (status !== 0) throw new DataError(`${name}: cannot be read as a video (${firstComplaint(stderr)})`);
-  return { json: JSON.parse(stdout.toString('utf8')) as ProbeOutput, stderr };
+  return { json: largestStream(JSON.parse(stdout.toString('utf8')) as ProbeOutput), stderr };
+}
+
+/** Keeps the stream with the largest picture, the first of equals, and what belongs to it. */
+function largestStream({ streams = [], packets = [], frames = [] }: ProbeOutput): ProbeOutput {
+  const pixels = (stream: { width?: number; height?: number }) => (stream.width ?? 0) * (stream.height ?? 0);
+  const [first, ...others] = streams;
+  if (!first) return {};
+  const best = others.reduce((a, b) => (pixels(b) > pixels(a) ? b : a), first);
+  const belongs = ({ stream_index }: { stream_index?: number }) => stream_index === best.index;
+  return { streams: [best], packets: packets.filter(belongs), frames: frames.filter(belongs) };
 }
 
 /** An mp4 states its number of frames; a file that was cut short holds fewer, or ends in half of one. */

@@ -190,7 +190,7 @@ const CLIPS: Record<string, { width: number; height: number; frames: number }> =
   'flower.webm': { width: 960, height: 540, frames: 150 },
   'torchcodec_av1_video.mkv': { width: 640, height: 360, frames: 125 },
   'torchcodec_h265_video.mp4': { width: 128, height: 128, frames: 10 },
-  'torchcodec_nasa_13013.mp4': { width: 320, height: 180, frames: 325 },
+  'torchcodec_nasa_13013.mp4': { width: 480, height: 270, frames: 390 },
   'torchcodec_testsrc2_vp9.webm': { width: 1280, height: 720, frames: 30 },
 };
 

@@ -24,7 +24,7 @@ export function ffmpeg(...args: string[]): void {
  * @param size width and height of the decoded frames.
  */
 export function decodeAll(path: string, size: { width: number; height: number }): Uint8Array[] {
-  const args = ['-v', 'error', '-nostdin', '-i', path, '-map', '0:v:0', '-vsync', 'passthrough'];
+  const args = ['-v', 'error', '-nostdin', '-i', path, '-vsync', 'passthrough'];
   const { stdout } = spawnSync('ffmpeg', [...args, '-pix_fmt', 'rgb24', '-f', 'rawvideo', '-'], {
     maxBuffer: 2 ** 31,
   });
