@@ -69,3 +69,29 @@ export function watchKernels(addon) {
     },
   };
 }
+
+const PROFILED_RUNS = 5;
+
+/**
+ * Time inside each addon function in one run, averaged over a few, and what is left to JavaScript.
+ *
+ * @param {Record<string, unknown>} addon
+ * @param {() => number} run returns its milliseconds
+ */
+export function profileKernels(addon, run) {
+  const watch = watchKernels(addon);
+  let total = 0;
+  try {
+    for (let i = 0; i < PROFILED_RUNS; i++) total += run();
+  } finally {
+    watch.stop();
+  }
+  const ms = total / PROFILED_RUNS;
+  const functions = watch.kernels.map((kernel) => ({
+    name: kernel.name,
+    calls: kernel.calls / PROFILED_RUNS,
+    ms: kernel.ms / PROFILED_RUNS,
+  }));
+  const native = functions.reduce((sum, kernel) => sum + kernel.ms, 0);
+  return { ms, native, javascript: ms - native, functions };
+}

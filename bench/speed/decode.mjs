@@ -1,4 +1,5 @@
 /** Greedy decoding of a workload's batch: the encoder, then a fixed number of tokens with the key/value cache. */
+import { profileKernels } from './counters.mjs';
 import { median } from './statistics.mjs';
 import { makeBatch, makeStudent, visionFeatures } from './student.mjs';
 
@@ -61,6 +62,8 @@ export async function benchDecode({ lib, options, note, openPeer }, workload) {
     if (!peer) for (let i = 0; i < repeats; i++) runs.push(decoding.run());
     const ms = median(runs.map(({ total }) => total));
     const rows = workload.batch.videos;
+    const fallbacks = lib.fallbackCounts();
+    const device = options.kernels && lib.device();
     return {
       runs: runs.length,
       rows,
@@ -69,7 +72,8 @@ export async function benchDecode({ lib, options, note, openPeer }, workload) {
       encodeMs: median(runs.map(({ encode }) => encode)),
       msPerToken: median(runs.map(({ generate }) => generate)) / NEW_TOKENS,
       tokensPerSecond: (1000 * rows * NEW_TOKENS) / ms,
-      fallbacks: lib.fallbackCounts(),
+      fallbacks,
+      ...(device ? { kernels: profileKernels(device, () => decoding.run().total) } : {}),
       peer: pairs ?? null,
     };
   } finally {

@@ -65,16 +65,17 @@ function trainStep({ features, ms, samplesPerSecond, phases, flops, gflops, memo
 
 function kernelLines({ ms, native, javascript, functions }) {
   return columns([
-    ['in the addon', 'calls', 'ms', 'of the step'],
+    ['in the addon', 'calls', 'ms', 'share'],
     ...functions.map((each) => [each.name, number(each.calls, 0), number(each.ms, 2), percent(each.ms / ms)]),
     ['all', '', number(native, 2), percent(native / ms)],
     ['JavaScript', '', number(javascript, 2), percent(javascript / ms)],
   ]);
 }
 
-function decode({ rows, tokens, ms, encodeMs, msPerToken, tokensPerSecond }) {
+function decode({ rows, tokens, ms, encodeMs, msPerToken, tokensPerSecond, kernels }) {
   return [
     `${rows} rows, ${tokens} tokens: ${number(ms)} ms (encoder ${number(encodeMs)} ms, ${number(msPerToken, 2)} ms a token), ${number(tokensPerSecond, 0)} tokens/s`,
+    ...(kernels ? kernelLines(kernels) : []),
   ];
 }
 

@@ -2,7 +2,7 @@
  * One training step of a workload, as src/training runs it: features (live: frames through the frozen vision model,
  * outside the tape; cached: uploaded), losses and gradients with dropout, AdamW.
  */
-import { watchKernels, watchTape } from './counters.mjs';
+import { profileKernels, watchTape } from './counters.mjs';
 import { stepFlops } from './flops.mjs';
 import { median, mediansOf } from './statistics.mjs';
 import { makeBatch, makeStudent, visionFeatures } from './student.mjs';
@@ -148,7 +148,9 @@ export async function benchTrainStep(run, workload) {
       ...measured,
       // After the measurement, since the composed forms keep far more memory.
       ...(options.verify ? { verified: verify(training) } : {}),
-      ...(options.kernels && device ? { kernels: profile(training, device) } : {}),
+      ...(options.kernels && device
+        ? { kernels: profileKernels(device, () => training.run().times.total) }
+        : {}),
     };
   } finally {
     peer?.close();
@@ -216,24 +218,4 @@ function report(workload, features, steps) {
     flops,
     gflops: flops.total / ms / 1e6,
   };
-}
-
-const PROFILED_STEPS = 5;
-
-/** Time inside each addon function in a step, averaged over a few, and what is left to JavaScript. */
-function profile(training, device) {
-  const watch = watchKernels(device);
-  let total = 0;
-  try {
-    for (let i = 0; i < PROFILED_STEPS; i++) total += training.run().times.total;
-  } finally {
-    watch.stop();
-  }
-  const functions = watch.kernels.map(({ name, calls, ms }) => ({
-    name,
-    calls: calls / PROFILED_STEPS,
-    ms: ms / PROFILED_STEPS,
-  }));
-  const native = functions.reduce((sum, { ms }) => sum + ms, 0);
-  return { ms: total / PROFILED_STEPS, native, javascript: total / PROFILED_STEPS - native, functions };
 }

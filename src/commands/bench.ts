@@ -85,7 +85,7 @@ export function addBench(program: Command, io: Io): void {
     .option('--steps <n>', 'training steps of the growth that memory measures', integer(1), 2000)
     .option('--recompute', 'recompute each block in the backward pass (default: off)')
     .option('--verify', "compare train-step's loss with that of the composed forms (default: off)")
-    .option('--kernels', 'add the time inside each native function to train-step (default: off)')
+    .option('--kernels', 'add the time inside each native function to train-step and decode (default: off)')
     .option('--no-peer', 'do not run PyTorch even when PEER_PYTHON is set (default: run it)')
     .option('--save', 'write the report to bench/results (default: off)')
     .option('--json', 'print the report as JSON (default: off)')

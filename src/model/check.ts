@@ -30,13 +30,8 @@ export interface CheckResult {
   ok: boolean;
 }
 
-/** f32 on any engine; bf16 when frozen weights and activations are stored in bf16. */
-export const TOLERANCE = {
-  f32: { expect: 1e-4, grad: 1e-3, adamw: 1e-3 },
-  bf16: { expect: 3e-2, grad: 1e-1, adamw: 1e-2 },
-} as const;
-
-export type Precision = keyof typeof TOLERANCE;
+/** Largest allowed error of every kind of tensor, in float32 on any engine. */
+const TOLERANCE = { expect: 1e-4, grad: 1e-3, adamw: 1e-3 } as const;
 
 interface Reference {
   names: string[];
@@ -50,13 +45,13 @@ interface Reference {
  * @param folder config.json, model.safetensors, adapter_config.json, adapter_model.safetensors, reference.safetensors.
  * @throws DataError when the folder is incomplete or a tensor is missing.
  */
-export async function weightsCheck(folder: string, precision: Precision = 'f32'): Promise<CheckResult> {
+export async function weightsCheck(folder: string): Promise<CheckResult> {
   const file = await SafetensorsFile.open(join(folder, 'reference.safetensors'));
   try {
     const { model } = await loadModel(folder);
     try {
       await loadAdapter(model, folder);
-      return await compareAll(model, folder, file, TOLERANCE[precision]);
+      return await compareAll(model, folder, file);
     } finally {
       model.dispose();
     }
@@ -65,12 +60,7 @@ export async function weightsCheck(folder: string, precision: Precision = 'f32')
   }
 }
 
-async function compareAll(
-  model: ReasVqa,
-  folder: string,
-  file: SafetensorsFile,
-  tolerance: (typeof TOLERANCE)[Precision],
-): Promise<CheckResult> {
+async function compareAll(model: ReasVqa, folder: string, file: SafetensorsFile): Promise<CheckResult> {
   const reference: Reference = {
     names: file.names,
     metadata: file.metadata,
@@ -92,9 +82,9 @@ async function compareAll(
   };
   const batch = await readBatch(reference);
   try {
-    await compareForward(model, batch, reference, (name, actual) => compare(name, actual, tolerance.expect));
+    await compareForward(model, batch, reference, (name, actual) => compare(name, actual, TOLERANCE.expect));
     await compareGreedy(model, batch, reference, rows);
-    await compareTraining(model, batch, reference, compare, tolerance);
+    await compareTraining(model, batch, reference, compare);
   } finally {
     batch.pixels.dispose();
   }
@@ -237,7 +227,6 @@ async function compareTraining(
   batch: TrainBatch & { pixels: tf.Tensor4D },
   reference: Reference,
   compare: (name: string, actual: ArrayLike<number>, limit: number) => Promise<void>,
-  tolerance: (typeof TOLERANCE)[Precision],
 ): Promise<void> {
   const number = (key: string) => {
     const value = Number(reference.metadata[key]);
@@ -280,18 +269,18 @@ async function compareTraining(
       if (step === 0) {
         // With weight 1 each, so that a reference with beta 0 still has both compared.
         const both = evaluateLosses(model, frozen, { ...objective, alpha: 1, beta: 1 }, context);
-        await compare('expect.loss_qa', [both.qa], tolerance.expect);
-        await compare('expect.loss_reasoning', [both.reasoning], tolerance.expect);
-        await compare('expect.loss', losses, tolerance.expect);
+        await compare('expect.loss_qa', [both.qa], TOLERANCE.expect);
+        await compare('expect.loss_reasoning', [both.reasoning], TOLERANCE.expect);
+        await compare('expect.loss', losses, TOLERANCE.expect);
         for (const [i, parameter] of parameters.entries()) {
           const name = gradientName(parameter.name);
-          if (reference.names.includes(name)) await compare(name, grads[i]!.dataSync(), tolerance.grad);
+          if (reference.names.includes(name)) await compare(name, grads[i]!.dataSync(), TOLERANCE.grad);
         }
       }
       optimizer.update(grads, () => number('adamw_lr'));
       tf.dispose(grads);
     }
-    await compare('expect.adamw_losses', losses, tolerance.adamw);
+    await compare('expect.adamw_losses', losses, TOLERANCE.adamw);
   } finally {
     optimizer.dispose();
     tf.dispose(frozen.features!);

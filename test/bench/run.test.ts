@@ -103,7 +103,14 @@ describe('train-step', () => {
 
 describe('the other benches', () => {
   it('decode runs to the last token without one fall-back', async () => {
-    const { report, text } = await run('decode');
+    const { report, text } = await run('decode', { kernels: true });
+    const { functions, ms, native, javascript } = report.kernels ?? { functions: [] };
+    if (lib.device()) {
+      expect(functions.find((each: { name: string }) => each.name === 'fusedAttention').calls).toBe(
+        2 + 64 * 4,
+      );
+      expect(native + javascript).toBeCloseTo(ms, 6);
+    }
     expect(report).toMatchObject({ runs: 2, rows: 2, tokens: 64, fallbacks: {}, peer: null });
     expect(report.tokensPerSecond * report.ms).toBeCloseTo(1000 * 2 * 64, 3);
     expect(text).toContain('tokens/s');
