@@ -149,7 +149,8 @@ function argMax(values: readonly number[]): number {
 }
 
 /**
- * The model's own reasoning about samples, greedily decoded.
+ * The model's own reasoning about samples, greedily decoded. Both tasks may start from the same token, and then the
+ * short answer is the likelier text: reasoning never begins with "Option".
  *
  * @param startId decoder start of the reasoning task.
  */
@@ -162,9 +163,8 @@ export async function writeReasoning(
   const host = await builder.prepare(samples, false);
   const encoded = encodeHost({ model, builder }, host);
   try {
-    return generate(model, encoded, { maxNewTokens, eosId: tokenizer.eosId, startId }).map((ids) =>
-      tokenizer.decode(ids),
-    );
+    const options = { maxNewTokens, eosId: tokenizer.eosId, startId, notFirst: tokenizer.optionId };
+    return generate(model, encoded, options).map((ids) => tokenizer.decode(ids));
   } finally {
     tf.dispose([encoded.hidden, encoded.keyMask]);
   }

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { inferenceContext } from './context.js';
+import { MASKED } from './packing.js';
 import type { Encoded, ReasVqa } from './reasvqa.js';
 import type { KeyValue } from './t5.js';
 
@@ -11,6 +12,8 @@ export interface GenerateOptions {
   /** A row that has produced this token is finished; generation ends when every row is. Absent: no stopping. */
   eosId?: number;
   startId?: number;
+  /** A token that no row may begin with. */
+  notFirst?: number;
   /** Tokens that every row begins with, after the start token (for example the one of "Option"). */
   forced?: number[];
 }
@@ -30,8 +33,9 @@ export function generate(model: ReasVqa, encoded: Encoded, options: GenerateOpti
     let next = new Int32Array(rows).fill(options.startId ?? model.config.text_config.decoder_start_token_id);
     for (let step = 0; step < options.maxNewTokens && finished.includes(false); step++) {
       const forced = options.forced?.[step];
+      const banned = step === 0 ? options.notFirst : undefined;
       next = decoder.step(next, (logits) =>
-        forced === undefined ? argMaxRows(logits) : new Int32Array(rows).fill(forced),
+        forced === undefined ? argMaxRows(logits, banned) : new Int32Array(rows).fill(forced),
       );
       next.forEach((id, row) => {
         if (finished[row]) return;
@@ -45,8 +49,14 @@ export function generate(model: ReasVqa, encoded: Encoded, options: GenerateOpti
   }
 }
 
-function argMaxRows(logits: tf.Tensor2D): Int32Array<ArrayBuffer> {
-  return tf.argMax(logits, 1).dataSync() as Int32Array<ArrayBuffer>;
+function argMaxRows(logits: tf.Tensor2D, banned?: number): Int32Array<ArrayBuffer> {
+  let allowed = logits;
+  if (banned !== undefined) {
+    const mask = new Float32Array(logits.shape[1]);
+    mask[banned] = MASKED;
+    allowed = tf.add(logits, tf.tensor1d(mask));
+  }
+  return tf.argMax(allowed, 1).dataSync() as Int32Array<ArrayBuffer>;
 }
 
 /**

@@ -61,6 +61,23 @@ onEngines('greedy decoding', ['native-cpu', 'cpu', 'wasm'], () => {
     expect(ids).toEqual([0, 1, 2].map((row) => decodedAnew(row, 0, forced)));
   });
 
+  it('takes the next best first token when the best is not allowed, and only then', () => {
+    const free = generate(model, encoded, { maxNewTokens: NEW_TOKENS });
+    const banned = free[0]![0]!;
+    const ids = generate(model, encoded, { maxNewTokens: NEW_TOKENS, notFirst: banned });
+    ids.forEach((row, i) => {
+      const first = Array.from(
+        tf.tidy(
+          () => lastLogits(model, rowOf(i), [0]).dataSync() as unknown as tf.TensorContainer,
+        ) as unknown as Float32Array,
+      );
+      first[banned] = Number.NEGATIVE_INFINITY;
+      const second = first.indexOf(Math.max(...first));
+      expect(row).toEqual(decodedAnew(i, 0, [second]));
+      if (free[i]![0] !== banned) expect(row).toEqual(free[i]);
+    });
+  });
+
   it('ends each row before its first end token and all of them when every row has ended', () => {
     const free = generate(model, encoded, { maxNewTokens: NEW_TOKENS });
     for (const eosId of new Set(free.flat())) {
