@@ -66,7 +66,7 @@ async function evaluateRun(io: Io, options: EvaluateOptions): Promise<void> {
   const { student } = await openTrained(paths, config);
   const progress = progressOf(io, 'evaluate', 'questions', samples.length);
   try {
-    const builder = await openBuilder(student, config, dataset, paths.folder, (line) => note(io, line));
+    const builder = openBuilder(student, config, dataset, paths.folder, (line) => note(io, line));
     const { model, tokenizer, answerStartId: startId } = student;
     let done = 0;
     const { predictions, skipped } = await evaluate(

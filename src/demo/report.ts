@@ -190,7 +190,7 @@ async function validationExamples(before: DemoRun, after: DemoRun): Promise<Exam
 async function reasoningOf(run: DemoRun, dataset: Dataset, samples: Sample[]): Promise<string[]> {
   const { student } = await openTrained(run.paths, run.config);
   try {
-    const builder = await openBuilder(student, run.config, dataset, run.paths.folder, () => {});
+    const builder = openBuilder(student, run.config, dataset, run.paths.folder, () => {});
     const { model, tokenizer, reasoningStartId } = student;
     return await writeReasoning({ model, tokenizer, builder }, samples, REASONING_TOKENS, reasoningStartId);
   } finally {

@@ -28,6 +28,8 @@ export interface Student {
   trainable: Parameter[];
   /** The vision model itself learns, so its features cannot be computed outside the tape. */
   learnsVision: boolean;
+  /** Hash of the frozen vision weights, when their features are kept (features.cache). */
+  visionHash: string | undefined;
   /** Decoder start tokens. */
   answerStartId: number;
   reasoningStartId: number;
@@ -56,6 +58,7 @@ export async function openStudent(
       adapter,
       trainable,
       learnsVision: trainsVision(trainable),
+      visionHash: config.features.cache ? await visionHash(model) : undefined,
       ...startTokens(config, tokenizer, model),
     };
   } catch (error) {
@@ -108,8 +111,8 @@ function startTokens(config: Config, tokenizer: Tokenizer, model: ReasVqa) {
   return { answerStartId: answer!, reasoningStartId: reasoning! };
 }
 
-/** The features of frozen vision weights are kept under this hash of them. */
-export async function visionHash(model: ReasVqa): Promise<string> {
+/** The features of frozen vision weights are kept under this hash of them; reading them all back takes a while. */
+async function visionHash(model: ReasVqa): Promise<string> {
   const hash = createHash('sha256');
   for (const parameter of [...model.vision.parameters()]) {
     if (parameter.name.includes('.post_layernorm.')) continue;
@@ -121,19 +124,16 @@ export async function visionHash(model: ReasVqa): Promise<string> {
 }
 
 /** What turns a split's samples into batches for this student. */
-export async function openBuilder(
+export function openBuilder(
   student: Student,
   config: Config,
   dataset: Dataset,
   runFolder: string,
   onWarning: (line: string) => void,
-): Promise<BatchBuilder> {
-  const cache = config.features.cache
-    ? {
-        store: new FeatureStore(config.features.folder ?? join(runFolder, 'features'), onWarning),
-        visionHash: await visionHash(student.model),
-      }
-    : undefined;
+): BatchBuilder {
+  const { visionHash } = student;
+  const folder = config.features.folder ?? join(runFolder, 'features');
+  const cache = visionHash === undefined ? undefined : { store: new FeatureStore(folder, onWarning), visionHash };
   const { frames, sampling, crop } = config.video;
   const visual = new VisualInputs(student.model, dataset.paths, { frames, sampling, crop }, cache);
   return new BatchBuilder(config, student.tokenizer, visual);

@@ -128,7 +128,7 @@ async function startRun(
 ): Promise<Run> {
   const { dataset, validation, student, optimizer } = opened;
   const { train: settings } = config;
-  const builder = await openBuilder(student, config, dataset, folder, notice);
+  const builder = openBuilder(student, config, dataset, folder, notice);
   const loader = new Loader(
     dataset.samples,
     { batch: settings.batch, shuffle: true, seed: settings.seed, dropLast: settings.dropLast },
@@ -137,7 +137,7 @@ async function startRun(
   const evaluator = validation && {
     model: student.model,
     tokenizer: student.tokenizer,
-    builder: await openBuilder(student, config, validation, folder, notice),
+    builder: openBuilder(student, config, validation, folder, notice),
     config,
     startId: student.answerStartId,
   };
