@@ -1,57 +1,57 @@
 #!/usr/bin/env node
 /**
- * Makes weights/shapes/model.safetensors: pre-trains the small base model on captions of the shapes world.
+ * Makes weights/shapes/model.safetensors: pre-trains the small base model, stage by stage (src/training/pretrain.ts).
  *
- *   node tools/pretrain-shapes.mjs [--out FOLDER] [--steps N]
+ *   node tools/pretrain-shapes.mjs [--out FOLDER] [--keep FOLDER]
  *
- * The committed weights come from the defaults (src/training/pretrain.ts): one command, no download.
+ * One command makes the committed weights; nothing is downloaded. With --keep, the end of every stage is kept in that
+ * folder and not run again by the next call.
  */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { setup } from './setup.mjs';
 
 await setup();
 const { selectEngine } = await import('../dist/engine/engine.js');
-const { saveModel } = await import('../dist/model/load.js');
+const { loadModel, saveModel } = await import('../dist/model/load.js');
 const { Tokenizer } = await import('../dist/text/tokenizer.js');
-const { PRETRAIN_DEFAULTS, Pretraining } = await import('../dist/training/pretrain.js');
+const { PRETRAIN_STAGES, Pretraining } = await import('../dist/training/pretrain.js');
 
 const root = new URL('..', import.meta.url).pathname;
 const { values } = parseArgs({
-  options: {
-    out: { type: 'string', default: `${root}weights/shapes` },
-    steps: { type: 'string', default: String(PRETRAIN_DEFAULTS.steps) },
-  },
+  options: { out: { type: 'string', default: `${root}weights/shapes` }, keep: { type: 'string' } },
 });
-const settings = { ...PRETRAIN_DEFAULTS, steps: Number(values.steps) };
-if (!Number.isInteger(settings.steps) || settings.steps < 1) {
-  console.error('pretrain-shapes: --steps takes a whole number, at least 1');
-  process.exit(2);
-}
 
+const SEED = 1;
 const engine = await selectEngine('auto');
 console.error(`engine: ${engine.description}`);
-const pretraining = new Pretraining(await Tokenizer.load(`${root}weights/shapes`), settings);
+const keptIn = ({ name }) => join(values.keep, name);
+const isKept = (stage) => values.keep !== undefined && existsSync(join(keptIn(stage), 'model.safetensors'));
+const next = PRETRAIN_STAGES.findLastIndex(isKept) + 1;
+const known = next > 0 ? (await loadModel(keptIn(PRETRAIN_STAGES[next - 1]))).model : undefined;
+const pretraining = new Pretraining(await Tokenizer.load(`${root}weights/shapes`), SEED, known);
 const parameters = [...pretraining.model.parameters()].reduce((sum, p) => sum + p.size, 0);
-const samples = settings.clips * settings.samplesPerClip;
-console.error(`${parameters} parameters, ${settings.steps} steps of ${samples} samples`);
+console.error(`${parameters} parameters`);
 const started = Date.now();
-let loss = 0;
-for (let step = 0; step < settings.steps; step++) {
-  loss += await pretraining.step(step);
-  const done = step + 1;
-  if (done % 100 === 0) {
-    const seconds = (Date.now() - started) / 1000;
-    const left = (seconds / done) * (settings.steps - done);
-    console.error(
-      `step ${done}  loss ${(loss / 100).toFixed(4)}  ${seconds.toFixed(0)} s, ${left.toFixed(0)} s left`,
-    );
-    loss = 0;
+const seconds = () => ((Date.now() - started) / 1000).toFixed(0);
+
+for (const stage of PRETRAIN_STAGES.slice(next)) {
+  pretraining.begin(stage);
+  let loss = 0;
+  for (let done = 1; done <= stage.steps; done++) {
+    loss += await pretraining.step();
+    if (done % 100 === 0) {
+      console.error(`${stage.name} ${done}/${stage.steps}  loss ${(loss / 100).toFixed(4)}  ${seconds()} s`);
+      loss = 0;
+    }
+    if (done % 1000 === 0 || done === stage.steps) {
+      console.error(JSON.stringify(await pretraining.evaluate(8)));
+    }
   }
-  if (done % 500 === 0 || done === settings.steps) {
-    console.error(JSON.stringify(await pretraining.evaluate(8)));
-    // bf16 keeps the file half as large; the demo loads it as float32.
-    await saveModel(pretraining.model, values.out, { steps: String(done) }, 'BF16');
-  }
+  if (values.keep) await saveModel(pretraining.model, keptIn(stage), { stage: stage.name });
 }
+// bf16 keeps the file half as large; the demo loads it as float32.
+await saveModel(pretraining.model, values.out, {}, 'BF16');
 pretraining.dispose();
-console.error(`written to ${values.out} after ${((Date.now() - started) / 1000).toFixed(0)} s`);
+console.error(`written to ${values.out} after ${seconds()} s`);

@@ -1,10 +1,19 @@
 #!/bin/sh
 # Builds the addon with AddressSanitizer and UndefinedBehaviorSanitizer and runs the native tests on it: every kernel with
-# every instruction set of this CPU, one and two threads. Exit code 0 when nothing was found.
+# every instruction set of this CPU, one and two threads. Exit code 0 when nothing was found, 77 when the compiler has no
+# run-time library for it.
 #
 #   tools/sanitize.sh [test files or folders, default: test/native and test/engine/kernels.test.ts]
 set -eu
 cd "$(dirname "$0")/.."
+
+compiler=${CXX:-c++}
+for library in libasan.so libubsan.so; do
+  case $($compiler -print-file-name=$library) in
+    /*) ;;
+    *) echo "sanitize: $compiler has no $library" >&2; exit 77 ;;
+  esac
+done
 
 build=build/sanitize
 headers="$PWD/node_modules/node-api-headers/include;$PWD/node_modules/node-addon-api"
@@ -14,7 +23,6 @@ cmake --build "$build" --parallel "$(nproc)" >"$build/log" || { cat "$build/log"
 
 # Node is not instrumented, so the run-time library has to be there before it starts. Leaks are not looked for: Node keeps
 # memory until it exits; the tests check the pool's own counters instead.
-compiler=${CXX:-c++}
 export LD_PRELOAD="$($compiler -print-file-name=libasan.so) $($compiler -print-file-name=libubsan.so)"
 export ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=0:halt_on_error=1:abort_on_error=0:exitcode=99
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1

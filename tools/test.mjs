@@ -1,6 +1,7 @@
 /**
  * Everything that must hold before a commit: setup, lint, types, tests, TensorFlow.js's conformance suite. Ends with
  * one line, `N passed, N failed, N skipped`, over tests and conformance; a lint or type error counts as one failure.
+ * With CI set, the native tests run once more under the sanitizers (about two minutes more).
  *
  *   node tools/test.mjs
  */
@@ -22,6 +23,7 @@ try {
   await check('types', [...bin('typescript/bin/tsc'), '--noEmit']);
   addCounts(total, await unitTests());
   addCounts(total, await conformance());
+  if (process.env.CI) await sanitizers();
 } catch (error) {
   if (!(error instanceof SetupError)) throw error;
   process.stderr.write(`setup: ${error.message}\n`);
@@ -60,6 +62,16 @@ async function unitTests() {
 async function conformance() {
   const { code, output } = await run([process.execPath, join(root, 'tools/conformance.mjs')], { show: true });
   return countsOfOutput(output, code);
+}
+
+/** The native tests on an addon built with ASan and UBSan; a finding counts as one failure. */
+async function sanitizers() {
+  const { code, output } = await run(['sh', join(root, 'tools/sanitize.sh')]);
+  process.stdout.write(
+    `sanitizers: ${{ 0: 'ok', 77: 'SKIPPED' }[code] ?? 'failed'}\n${code === 0 ? '' : output}`,
+  );
+  if (code === 77) total.skipped++;
+  else if (code !== 0) total.failed++;
 }
 
 /** Runs a command in the root without stdin; `show` also passes its output on as it comes. */

@@ -48,8 +48,8 @@ export function addEvaluate(program: Command, io: Io): void {
 const collect = (text: string, earlier: string[]) => [...earlier, text];
 
 async function evaluateRun(io: Io, options: EvaluateOptions): Promise<void> {
-  const { runPaths } = await import('../training/runFolder.js');
-  const paths = runPaths(fromCwd(io, options.run));
+  const { existingRun } = await import('../training/runFolder.js');
+  const paths = await existingRun(fromCwd(io, options.run));
   const { config } = await configOf(io, paths.config, options);
   const { evaluationFile } = await import('../config/checks.js');
   const file = evaluationFile(config, options.split);

@@ -1,36 +1,25 @@
 /**
  * Captions of shapes clips: what the base model learns from before it sees any question. Each sample pairs four
- * frames with an instruction and its target: descriptions, tracking, cloze, and choosing the caption that fits
+ * frames with an instruction and its target: descriptions, tracking, cloze, and choosing the statement that fits
  * (the instruction tuning FlanT5 brings along). No question of the dataset is among them, and no sentence says why
- * something happens: that is left to fine-tuning and to the teacher's reasoning.
+ * something happens or what came before or after what: that is left to fine-tuning and to the teacher's reasoning.
  */
+import { optionLetter } from '../data/sample.js';
 import { Rng } from '../random.js';
+import { qaPrompt } from '../text/prompts.js';
 import {
   type ClipFacts,
   clauseOf,
   colourOf,
-  EFFECT_PRESENT,
   factsOf,
   listOf,
   type Naming,
-  NUMBERS,
   nameOf,
   placeOf,
-  theObject,
 } from './language.js';
-import {
-  BACKGROUNDS,
-  BEATS,
-  type Clip,
-  COLOURS,
-  type Colour,
-  DIRECTIONS,
-  EFFECTS,
-  type Effect,
-  LOCATIONS,
-  SHAPES,
-} from './scene.js';
+import { BEATS, type Clip } from './scene.js';
 import { simulateClip } from './simulate.js';
+import { drawNaming, drawSlot } from './statements.js';
 
 export const CAPTION_TASKS = ['describe', 'frame', 'change', 'follow', 'cloze', 'choice'] as const;
 export type CaptionTask = (typeof CAPTION_TASKS)[number];
@@ -113,10 +102,6 @@ const WRITERS: Readonly<Record<CaptionTask, (facts: ClipFacts, rng: Rng) => Text
   choice: writeChoice,
 };
 
-function drawNaming(rng: Rng): Naming {
-  return rng.float() < 0.5 ? 'colour' : 'full';
-}
-
 /** The whole clip: what there is and what happens, in order. */
 export function describeClip(facts: ClipFacts): string {
   const { clip } = facts;
@@ -147,177 +132,24 @@ function followObject(facts: ClipFacts, object: number): string {
   return `${steps.join(', ')}.`;
 }
 
-/** A statement about the clip as alternatives for one slot: exactly one of `values` makes it true. */
-interface Slot {
-  write: (value: string) => string;
-  values: readonly string[];
-  right: string;
-}
-
-/** Draws one statement with the slot that makes it true; both cloze and choice are built on it. */
-function drawSlot(facts: ClipFacts, rng: Rng): Slot {
-  for (;;) {
-    const slot = rng.pick(SLOT_WRITERS)(facts, rng);
-    if (slot !== undefined) return slot;
-  }
-}
-
-type SlotWriter = (facts: ClipFacts, rng: Rng) => Slot | undefined;
-
-const placeSlot: SlotWriter = (facts, rng) => {
-  const object = rng.int(facts.clip.objects.length);
-  const beat = rng.int(BEATS);
-  const right = placeOf(facts, beat, object);
-  if (right === undefined || !showsOwnColour(facts, beat, object)) return undefined;
-  const name = nameOf(facts.clip, object, drawNaming(rng));
-  return {
-    write: (place) => `the ${name} is at the ${place} in frame ${beat + 1}`,
-    values: LOCATIONS,
-    right,
-  };
-};
-
-const whoIsThereSlot: SlotWriter = (facts, rng) => {
-  const object = rng.int(facts.clip.objects.length);
-  const beat = rng.int(BEATS);
-  const place = placeOf(facts, beat, object);
-  if (place === undefined || !showsOwnColour(facts, beat, object)) return undefined;
-  return {
-    write: (colour) => `the object at the ${place} in frame ${beat + 1} is ${colour}`,
-    values: COLOURS,
-    right: facts.clip.objects[object]!.colour,
-  };
-};
-
-const shapeSlot: SlotWriter = ({ clip }, rng) => {
-  const { colour, shape } = rng.pick(clip.objects);
-  return { write: (value) => `${theObject(colour)} is a ${value}`, values: SHAPES, right: shape };
-};
-
-const backgroundSlot: SlotWriter = ({ clip }, rng) =>
-  rng.float() < 0.3
-    ? { write: (value) => `the background is ${value}`, values: BACKGROUNDS, right: clip.background }
-    : undefined;
-
-const countSlot: SlotWriter = ({ states }, rng) => {
-  const beat = rng.int(BEATS);
-  const right = NUMBERS[states[beat]!.filter((state) => state.alpha > 0).length]!;
-  return {
-    write: (value) => `the number of objects in frame ${beat + 1} is ${value}`,
-    values: NUMBERS.slice(1),
-    right,
-  };
-};
-
-/** How an object moves in one beat, at rest included. */
-const motionSlot: SlotWriter = ({ clip, states }, rng) => {
-  const object = rng.int(clip.objects.length);
-  const beat = 1 + rng.int(BEATS - 1);
-  if (states[beat]![object]!.alpha === 0) return undefined;
-  const event = clip.events.find(
-    (e) => e.beat === beat && e.object === object && (e.kind === 'move' || e.kind === 'push'),
-  );
-  // A still object is the common case; take it as often as one direction.
-  if (event === undefined && rng.float() > 0.25) return undefined;
-  const name = nameOf(clip, object, drawNaming(rng));
-  const right = event === undefined ? 'stays still' : `moves ${event.direction}`;
-  return {
-    write: (value) => `the ${name} ${value} from frame ${beat} to frame ${beat + 1}`,
-    values: [...DIRECTIONS.map((direction) => `moves ${direction}`), 'stays still'],
-    right,
-  };
-};
-
-/** Which object moves in one beat, when only one does. */
-const moverSlot: SlotWriter = ({ clip }, rng) => {
-  const beat = 1 + rng.int(BEATS - 1);
-  const moved = clip.events.filter((e) => e.beat === beat && (e.kind === 'move' || e.kind === 'push'));
-  if (moved.length !== 1) return undefined;
-  return {
-    write: (colour) => `the ${colour} object moves from frame ${beat} to frame ${beat + 1}`,
-    values: COLOURS,
-    right: clip.objects[moved[0]!.object]!.colour,
-  };
-};
-
-/** Who touches whom; the shape is left out so that it cannot be read off the words. */
-const touchSlot: SlotWriter = ({ clip }, rng) => {
-  const touches = clip.events.filter((e) => e.kind !== 'move');
-  const touch = rng.pick(touches);
-  // An object is touched once at most, but may touch several.
-  const several = touches.filter((e) => e.cause === touch.cause).length > 1;
-  const mover = clip.objects[touch.cause]!.colour;
-  const target = clip.objects[touch.object]!.colour;
-  return rng.float() < 0.5 || several
-    ? { write: (colour) => `the ${colour} object touches ${theObject(target)}`, ...colourSlot(mover, target) }
-    : { write: (colour) => `${theObject(mover)} touches the ${colour} object`, ...colourSlot(target, mover) };
-};
-
-function colourSlot(right: Colour, named: Colour): Pick<Slot, 'values' | 'right'> {
-  return { values: COLOURS.filter((colour) => colour !== named), right };
-}
-
-/** What becomes of an object, in one of the five ways. */
-const effectSlot: SlotWriter = ({ clip }, rng) => {
-  const event = rng.pick(clip.events.filter((e) => e.kind !== 'move'));
-  const { colour } = clip.objects[event.object]!;
-  return rng.float() < 0.6
-    ? {
-        write: (value) => `${theObject(colour)} ${value}`,
-        values: EFFECTS.map((effect) => EFFECT_PRESENT[effect]),
-        right: EFFECT_PRESENT[event.kind],
-      }
-    : onlyOne(clip, event.kind, colour);
-};
-
-function onlyOne(clip: Clip, kind: Effect, colour: Colour): Slot | undefined {
-  if (clip.events.filter((event) => event.kind === kind).length > 1) return undefined;
-  return { write: (value) => `the ${value} object ${EFFECT_PRESENT[kind]}`, values: COLOURS, right: colour };
-}
-
-const SLOT_WRITERS: readonly SlotWriter[] = [
-  placeSlot,
-  whoIsThereSlot,
-  shapeSlot,
-  backgroundSlot,
-  countSlot,
-  motionSlot,
-  motionSlot,
-  moverSlot,
-  touchSlot,
-  touchSlot,
-  effectSlot,
-  effectSlot,
-];
-
-function showsOwnColour(facts: ClipFacts, beat: number, object: number): boolean {
-  return colourOf(facts, beat, object) === facts.clip.objects[object]!.colour;
-}
-
 function writeCloze(facts: ClipFacts, rng: Rng): Text {
   const slot = drawSlot(facts, rng);
-  return { prompt: `Complete: ${slot.write('blank')}.`, target: slot.right };
+  return { prompt: `Question: Complete: ${slot.write('blank')}`, target: slot.right };
 }
 
-/** Five captions of which one is true, in the form of the question prompt. */
+/** Captions of which one is true, in the form of the question prompt. */
 function writeChoice(facts: ClipFacts, rng: Rng): Text {
   const slot = drawSlot(facts, rng);
   const wrong = rng.shuffle(slot.values.filter((value) => value !== slot.right)).slice(0, 4);
   const answer = rng.int(wrong.length + 1);
   const values = [...wrong.slice(0, answer), slot.right, ...wrong.slice(answer)];
-  // Half of the time only the slot is listed, as the options of a question would be.
-  const short = rng.float() < 0.5;
-  const options = values.map((value, i) => `Option ${letter(i)}: ${short ? value : slot.write(value)}.`);
-  const head = short ? `Caption: ${slot.write('blank')}.` : 'Caption:';
+  // Mostly only the slot is listed, as the options of a question would be.
+  const short = rng.float() < 0.8;
   return {
-    prompt: `${head} ${options.join(' ')} ${CHOICE_INSTRUCTION}`,
-    target: `Option ${letter(answer)}`,
+    prompt: qaPrompt({
+      question: short ? `Complete: ${slot.write('blank')}` : 'select the caption',
+      options: short ? values : values.map(slot.write),
+    }),
+    target: `Option ${optionLetter(answer)}`,
   };
-}
-
-const CHOICE_INSTRUCTION =
-  'Considering the information presented in the frame, select the correct caption from the options.';
-
-function letter(index: number): string {
-  return String.fromCharCode(65 + index);
 }

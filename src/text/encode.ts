@@ -184,9 +184,9 @@ export function padLabels(rows: readonly (readonly number[])[], multiple = 1): P
 }
 
 /** The prefixes of frames 1 to `frames`, without </s>, (frames, P): `Frame 1: ` is three tokens in T5. */
-export function encodeFramePrefixes(tokenizer: Tokenizer, frames: number): PaddedIds {
+export function encodeFramePrefixes(tokenizer: Tokenizer, frames: number, template?: string): PaddedIds {
   const rows = Array.from({ length: frames }, (_, i) =>
-    tokenizer.encode(framePrefix(i + 1), { addEos: false }),
+    tokenizer.encode(framePrefix(i + 1, template), { addEos: false }),
   );
   return padIds(rows, tokenizer.padId);
 }

@@ -71,7 +71,13 @@ export function stlTarget(sample: Pick<Sample, 'id' | 'options' | 'answer' | 're
   return reasoning === '' ? answer : `${reasoning} ${answer}`;
 }
 
-/** The text before the queries of frame `i`, counted from 1: `Frame 1: `. */
-export function framePrefix(i: number): string {
-  return `Frame ${i}: `;
+/**
+ * The text before the queries of frame `i`, counted from 1: `Frame 1: `.
+ *
+ * @throws UsageError when the template has no {i}.
+ */
+export function framePrefix(i: number, template = 'Frame {i}: '): string {
+  if (!template.includes('{i}'))
+    throw new UsageError(`video.template: expected {i} for the frame's number, got "${template}"`);
+  return template.replace('{i}', String(i));
 }

@@ -1,10 +1,11 @@
 import type { Config } from '../config/schema.js';
 import type { Sample } from '../data/sample.js';
-import { DataError, messageOf, UsageError } from '../errors.js';
+import { DataError, messageOf } from '../errors.js';
 import type { MaskedIds } from '../model/reasvqa.js';
 import type { Rng } from '../random.js';
 import {
   type EncodedSample,
+  encodeFramePrefixes,
   encodeSample,
   encodeText,
   type PaddedIds,
@@ -44,7 +45,7 @@ export class BatchBuilder {
     private readonly visual: VisualInputs,
   ) {
     const { prefix, frames, template } = config.video;
-    if (prefix) this.prefix = masked(padIds(prefixIds(tokenizer, frames, template), tokenizer.padId));
+    if (prefix) this.prefix = masked(encodeFramePrefixes(tokenizer, frames, template));
   }
 
   /** @param rng draws frames and crops; absent in evaluation. @param withTargets encode the answer and reasoning. */
@@ -112,15 +113,6 @@ export class BatchBuilder {
         : {}),
     };
   }
-}
-
-/** "Frame 1: " and so on as token ids without </s>. */
-function prefixIds(tokenizer: Tokenizer, frames: number, template: string): number[][] {
-  if (!template.includes('{i}'))
-    throw new UsageError(`video.template: expected {i} for the frame's number, got "${template}"`);
-  return Array.from({ length: frames }, (_, i) =>
-    tokenizer.encode(template.replace('{i}', String(i + 1)), { addEos: false }),
-  );
 }
 
 function masked({ ids, mask, length }: PaddedIds): MaskedIds {

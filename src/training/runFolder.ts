@@ -68,6 +68,17 @@ export function runPaths(folder: string): RunPaths {
   };
 }
 
+/** @throws DataError when the folder holds no run. */
+export async function existingRun(folder: string): Promise<RunPaths> {
+  const paths = runPaths(folder);
+  const known = await stat(paths.config).catch(() => undefined);
+  if (known === undefined)
+    throw new DataError(
+      `${folder}: is not a run folder (config.yaml is missing); give the folder of reasvqa train --run`,
+    );
+  return paths;
+}
+
 /** Everything that decides a run's numbers; where features are kept and how often it saves do not. */
 export function identity(config: Config): string {
   return configHash(decisive(config));

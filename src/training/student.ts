@@ -133,7 +133,8 @@ export function openBuilder(
 ): BatchBuilder {
   const { visionHash } = student;
   const folder = config.features.folder ?? join(runFolder, 'features');
-  const cache = visionHash === undefined ? undefined : { store: new FeatureStore(folder, onWarning), visionHash };
+  const cache =
+    visionHash === undefined ? undefined : { store: new FeatureStore(folder, onWarning), visionHash };
   const { frames, sampling, crop } = config.video;
   const visual = new VisualInputs(student.model, dataset.paths, { frames, sampling, crop }, cache);
   return new BatchBuilder(config, student.tokenizer, visual);

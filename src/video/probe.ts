@@ -7,7 +7,7 @@ import { videoName } from './source.js';
 /** The frames of a video file in the order they are shown. */
 export interface VideoTable {
   codec: string;
-  /** Index of the video stream in the file: the largest picture, as ffmpeg and decord choose. */
+  /** Index of the video stream in the file: the largest picture, as ffmpeg chooses. */
   stream: number;
   /** Coded size in pixels; decoded frames may be turned by the file's rotation tag. */
   width: number;

@@ -9,7 +9,7 @@ import {
 } from '../../src/shapes/captions.js';
 import { factsOf } from '../../src/shapes/language.js';
 import { askAll } from '../../src/shapes/questions.js';
-import { type Clip, COLOURS, EFFECTS, LOCATIONS } from '../../src/shapes/scene.js';
+import { BEATS, type Clip, COLOURS, EFFECTS, LOCATIONS } from '../../src/shapes/scene.js';
 
 function take(count: number, seed: number | string, options = {}): CaptionSample[] {
   const stream = captionSamples(seed, options);
@@ -62,90 +62,129 @@ describe('captionSamples', () => {
     }
   });
 
-  it('has exactly one caption among the options that is true of the clip', () => {
+  it('has exactly one option that makes the statement true of the clip', () => {
     let checked = 0;
     for (const { task, clip, prompt, target } of samples) {
       if (task !== 'choice') continue;
-      const [, head, listed] = /^Caption:(.*?) (Option A: .*) Considering/.exec(prompt)!;
-      const options = listed!
-        .split(/ ?Option [A-E]: /)
-        .slice(1)
-        .map((option) => option.replace(/\.$/, ''));
+      const [, statement, listed] = /^Question: (.*?) (Option A: .*) Considering/.exec(prompt)!;
+      const options = listed!.split(/ ?Option [A-E]: /).slice(1);
       const captions = options.map((option) =>
-        head === '' ? option : head!.trim().replace(/\.$/, '').replace('blank', option),
+        statement === 'select the caption'
+          ? option
+          : statement!.replace('Complete: ', '').replace('blank', option),
       );
-      const held = captions.map((caption) => holds(clip, caption));
-      if (held.some((value) => value === undefined)) continue;
-      expect({ prompt, right: held.indexOf(true) }).toEqual({
+      expect({ prompt, right: captions.map((caption) => holds(clip, caption)).indexOf(true) }).toEqual({
         prompt,
         right: 'ABCDE'.indexOf(target.slice(-1)),
       });
-      expect(held.filter(Boolean)).toHaveLength(1);
+      expect(captions.filter((caption) => holds(clip, caption))).toHaveLength(1);
       checked++;
     }
     expect(checked).toBeGreaterThan(900);
   });
+
+  it('asks in a cloze for a value that makes the statement true', () => {
+    for (const { task, clip, prompt, target } of samples) {
+      if (task !== 'cloze') continue;
+      const statement = prompt.replace('Question: Complete: ', '').replace('blank', target);
+      expect({ statement, true: holds(clip, statement) }).toEqual({ statement, true: true });
+    }
+  });
 });
 
-const PRESENT = {
-  'moves away': 'push',
-  vanishes: 'vanish',
-  shrinks: 'shrink',
-  grows: 'grow',
-  'changes colour': 'paint',
-};
+const PAST = {
+  'moved away': 'push',
+  vanished: 'vanish',
+  shrank: 'shrink',
+  grew: 'grow',
+  'changed colour': 'paint',
+} as const;
+const EFFECT = '(moved away|vanished|shrank|grew|changed colour)';
 
-/** Whether a caption is true, from the events alone; undefined for forms this reader does not know. */
-function holds(clip: Clip, caption: string): boolean | undefined {
-  const find = (name: string) =>
-    clip.objects.findIndex(({ colour, shape }) => [`${colour} object`, `${colour} ${shape}`].includes(name));
-  let match = /^the (\w+ \w+) is at the (.+) in frame (\d)$/.exec(caption);
-  if (match)
-    return cellOf(clip, find(match[1]!), Number(match[3]) - 1) === LOCATIONS.indexOf(match[2] as never);
-  match = /^the object at the (.+) in frame (\d) is (\w+)$/.exec(caption);
-  if (match) {
-    const object = find(`${match[3]} object`);
-    return object >= 0 && cellOf(clip, object, Number(match[2]) - 1) === LOCATIONS.indexOf(match[1] as never);
-  }
-  match = /^the (\w+) object is a (\w+)$/.exec(caption);
-  if (match) return clip.objects.some(({ colour, shape }) => colour === match![1] && shape === match![2]);
-  match = /^the background is (\w+)$/.exec(caption);
-  if (match) return clip.background === match[1];
-  match = /^the number of objects in frame (\d) is (\w+)$/.exec(caption);
-  if (match) {
-    const alive = clip.objects.filter((_, i) => cellOf(clip, i, Number(match![1]) - 1) !== undefined).length;
-    return ['zero', 'one', 'two', 'three', 'four', 'five'].indexOf(match[2]!) === alive;
-  }
-  match =
-    /^the (\w+ \w+) (?:(stays still)|moves(?: (left|right|up|down))?) from frame (\d) to frame \d$/.exec(
-      caption,
-    );
-  if (match) {
-    const event = clip.events.find(
-      (e) =>
-        e.object === find(match![1]!) &&
-        e.beat === Number(match![4]) &&
-        (e.kind === 'move' || e.kind === 'push'),
-    );
-    if (match[2] !== undefined) return event === undefined;
-    return event !== undefined && (match[3] === undefined || event.direction === match[3]);
-  }
-  match = /^the (\w+) object touches the (\w+) object$/.exec(caption);
-  if (match) {
-    return clip.events.some(
-      (e) =>
-        e.kind === 'move' &&
-        e.target !== undefined &&
-        clip.objects[e.object]!.colour === match![1] &&
-        clip.objects[e.target]!.colour === match![2],
-    );
-  }
-  match = /^the (\w+) object (moves away|vanishes|shrinks|grows|changes colour)$/.exec(caption);
-  if (match) {
-    const kind = PRESENT[match[2] as keyof typeof PRESENT];
-    return clip.events.some((e) => e.kind === kind && clip.objects[e.object]!.colour === match![1]);
-  }
-  return undefined;
+/** Whether a statement is true, from the events alone. */
+function holds(clip: Clip, statement: string): boolean {
+  const read = READERS.map(([pattern, holdsOf]) => {
+    const match = new RegExp(`^${pattern}$`).exec(statement);
+    return match && holdsOf(clip, ...match.slice(1));
+  }).filter((value) => value !== null);
+  expect({ statement, readers: read.length }).toEqual({ statement, readers: 1 });
+  return read[0]!;
+}
+
+const READERS: [string, (clip: Clip, ...parts: string[]) => boolean][] = [
+  [
+    'the (\\w+ \\w+) is at the (top left|top right|bottom left|bottom right|top|bottom|left|right|centre) ((?:in|at) .+)',
+    (clip, name, place, moment) =>
+      cellOf(clip, find(clip, name!), beatOf(moment!)) === LOCATIONS.indexOf(place as never),
+  ],
+  [
+    'the (\\w+) object is a (\\w+)',
+    (clip, colour, shape) => clip.objects.some((o) => o.colour === colour && o.shape === shape),
+  ],
+  ['the background is (\\w+)', (clip, background) => clip.background === background],
+  [
+    'the number of objects (.+) is (\\w+)',
+    (clip, moment, number) => {
+      const alive = clip.objects.filter((_, i) => cellOf(clip, i, beatOf(moment!)) !== undefined).length;
+      return ['zero', 'one', 'two', 'three', 'four', 'five'].indexOf(number!) === alive;
+    },
+  ],
+  [
+    'the (\\w+ \\w+) from frame (\\d) to frame \\d: it (stayed still|moved (?:left|right|up|down))',
+    (clip, name, beat, action) => {
+      const event = motionOf(clip, find(clip, name!), Number(beat));
+      return action === `moved ${event?.direction}` || (action === 'stayed still' && event === undefined);
+    },
+  ],
+  [
+    'the (\\w+ \\w+) moved from frame (\\d) to frame \\d',
+    (clip, name, beat) => motionOf(clip, find(clip, name!), Number(beat)) !== undefined,
+  ],
+  [
+    'the (\\w+) object touched the (\\w+) object',
+    (clip, mover, target) =>
+      clip.events.some(
+        (e) =>
+          e.kind === 'move' &&
+          e.target !== undefined &&
+          clip.objects[e.object]!.colour === mover &&
+          clip.objects[e.target]!.colour === target,
+      ),
+  ],
+  [
+    `the (\\w+) object(?:: it)? ${EFFECT}`,
+    (clip, colour, effect) => {
+      const kind = PAST[effect as keyof typeof PAST];
+      return clip.events.some((e) => e.kind === kind && clip.objects[e.object]!.colour === colour);
+    },
+  ],
+  [
+    'the (\\w+) object turns (\\w+)',
+    (clip, colour, other) =>
+      clip.events.some(
+        (e) =>
+          e.kind === 'paint' &&
+          clip.objects[e.object]!.colour === colour &&
+          clip.objects[e.cause]!.colour === other,
+      ),
+  ],
+];
+
+function find(clip: Clip, name: string): number {
+  return clip.objects.findIndex(({ colour, shape }) =>
+    [`${colour} object`, `${colour} ${shape}`].includes(name),
+  );
+}
+
+function beatOf(moment: string): number {
+  const beat = { 'at the start': 0, 'at the end': BEATS - 1 }[moment];
+  return beat ?? Number(/^in frame (\d)$/.exec(moment)![1]) - 1;
+}
+
+function motionOf(clip: Clip, object: number, beat: number) {
+  return clip.events.find(
+    (e) => e.object === object && e.beat === beat && (e.kind === 'move' || e.kind === 'push'),
+  );
 }
 
 /** The cell at the end of a beat, or undefined once vanished. */

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { resolveConfig } from '../../src/config/load.js';
 import { DataError, UsageError } from '../../src/errors.js';
 import {
+  existingRun,
   identity,
   openRunFolder,
   readEvaluations,
@@ -43,6 +44,13 @@ describe('a run folder', () => {
     expect(await readFile(paths.config, 'utf8')).toBe(written);
     expect(await readEvaluations(paths)).toEqual([]);
     expect(await readResult(paths)).toBeUndefined();
+  });
+
+  it('is found by its configuration, and a folder that is none is named', async () => {
+    await openRunFolder(folder, await configOf());
+    expect(await existingRun(folder)).toMatchObject({ folder });
+    await expect(existingRun(scratch)).rejects.toThrow(`${scratch}: is not a run folder`);
+    await expect(existingRun(scratch)).rejects.toBeInstanceOf(DataError);
   });
 
   it.each([
