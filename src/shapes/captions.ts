@@ -21,7 +21,7 @@ import { BEATS, type Clip } from './scene.js';
 import { simulateClip } from './simulate.js';
 import { drawNaming, drawSlot } from './statements.js';
 
-export const CAPTION_TASKS = ['describe', 'frame', 'change', 'follow', 'cloze', 'choice'] as const;
+export const CAPTION_TASKS = ['describe', 'frame', 'change', 'follow', 'cloze', 'choice', 'explain'] as const;
 export type CaptionTask = (typeof CAPTION_TASKS)[number];
 
 export interface CaptionSample {
@@ -40,12 +40,13 @@ export interface CaptionOptions {
 }
 
 const DEFAULT_MIX: Readonly<Record<CaptionTask, number>> = {
-  describe: 2,
-  frame: 2,
-  change: 2,
-  follow: 2,
-  cloze: 3,
-  choice: 5,
+  describe: 1,
+  frame: 1,
+  change: 1,
+  follow: 1,
+  cloze: 5,
+  choice: 6,
+  explain: 2,
 };
 
 /**
@@ -99,7 +100,8 @@ const WRITERS: Readonly<Record<CaptionTask, (facts: ClipFacts, rng: Rng) => Text
     };
   },
   cloze: writeCloze,
-  choice: writeChoice,
+  choice: (facts, rng) => writeChoice(facts, rng, false),
+  explain: (facts, rng) => writeChoice(facts, rng, true),
 };
 
 /** The whole clip: what there is and what happens, in order. */
@@ -137,19 +139,24 @@ function writeCloze(facts: ClipFacts, rng: Rng): Text {
   return { prompt: `Question: Complete: ${slot.write('blank')}`, target: slot.right };
 }
 
-/** Captions of which one is true, in the form of the question prompt. */
-function writeChoice(facts: ClipFacts, rng: Rng): Text {
+/**
+ * Captions of which one is true, in the form of the question prompt.
+ *
+ * @param explained the target says the right one before its letter.
+ */
+function writeChoice(facts: ClipFacts, rng: Rng, explained: boolean): Text {
   const slot = drawSlot(facts, rng);
   const wrong = rng.shuffle(slot.values.filter((value) => value !== slot.right)).slice(0, 4);
   const answer = rng.int(wrong.length + 1);
   const values = [...wrong.slice(0, answer), slot.right, ...wrong.slice(answer)];
   // Mostly only the slot is listed, as the options of a question would be.
-  const short = rng.float() < 0.8;
-  return {
-    prompt: qaPrompt({
-      question: short ? `Complete: ${slot.write('blank')}` : 'select the caption',
-      options: short ? values : values.map(slot.write),
-    }),
-    target: `Option ${optionLetter(answer)}`,
-  };
+  const short = explained || rng.float() < 0.8;
+  const prompt = qaPrompt({
+    question: short ? `Complete: ${slot.write('blank')}` : 'select the caption',
+    options: short ? values : values.map(slot.write),
+  });
+  const option = `Option ${optionLetter(answer)}`;
+  return explained
+    ? { prompt: `Explanation ${prompt}`, target: `${slot.right} ${option}` }
+    : { prompt, target: option };
 }

@@ -12,82 +12,59 @@ import { type MaskedIds, ReasVqa } from '../model/reasvqa.js';
 import { selectTrainable } from '../model/trainable.js';
 import { DropoutStream } from '../ops/dropout.js';
 import { Rng } from '../random.js';
-import { type CaptionOptions, captionSamples } from '../shapes/captions.js';
-import { readingSamples } from '../shapes/reading.js';
 import { sampleFrames } from '../shapes/render.js';
-import { BEATS, type Clip } from '../shapes/scene.js';
-import { encodeFramePrefixes, type PaddedIds, padIds, padLabels } from '../text/encode.js';
+import { BEATS } from '../shapes/scene.js';
+import { encodeFramePrefixes, type PaddedIds } from '../text/encode.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 import { toPixelValues } from '../video/preprocess.js';
 import { parseBlip2Config } from '../weights/config.js';
+import { type BatchSettings, type CaptionBatch, captionBatches, type Group } from './captionBatch.js';
 import { AdamW } from './optimizer.js';
 import { learningRateAt } from './schedule.js';
 import { SceneSymbols, SLOTS } from './symbols.js';
 
-/** One stage of pre-training: what the language model reads, and what learns. */
-export interface PretrainStage {
+/** One stage of pre-training. What it has no samples for does not learn in it. */
+export interface PretrainStage extends BatchSettings {
   name: string;
-  /**
-   * What stands for the frames: `text` nothing, only options to read (shapes/reading.ts); `symbols` tokens that tell
-   * them (symbols.ts); `nothing` the language model rests; `frames` what the model sees.
-   */
-  reads: 'text' | 'symbols' | 'nothing' | 'frames';
+  /** What stands for the frames: tokens that tell them (symbols.ts), or what the model sees. */
+  sees: 'symbols' | 'frames';
   steps: number;
-  /** Clips per step, and caption samples of each; of the text stage, their product. */
-  clips: number;
-  samplesPerClip: number;
   /** Of the first step after the warm-up; it falls along a cosine to nothing. */
   learningRate: number;
   warmupSteps: number;
-  mix?: CaptionOptions['mix'];
 }
+
+const COMMON = { learningRate: 1e-3, warmupSteps: 100 };
+const NOTHING = { reading: 0, single: 0, clips: 0, captions: 0 };
 
 /** What the committed weights were made with, in this order. */
 export const PRETRAIN_STAGES: readonly PretrainStage[] = [
+  { ...COMMON, ...NOTHING, name: 'letters', sees: 'symbols', steps: 5000, reading: 32 },
+  { ...COMMON, ...NOTHING, name: 'words', sees: 'symbols', steps: 800, reading: 16, single: 32 },
   {
-    name: 'letters',
-    reads: 'text',
-    steps: 5000,
-    clips: 32,
-    samplesPerClip: 1,
-    learningRate: 1e-3,
-    warmupSteps: 100,
-  },
-  {
+    ...COMMON,
     name: 'language',
-    reads: 'symbols',
-    steps: 4000,
-    clips: 16,
-    samplesPerClip: 4,
-    learningRate: 1e-3,
-    warmupSteps: 100,
-    mix: { describe: 1, frame: 1, change: 1, follow: 1, cloze: 5, choice: 7 },
-  },
-  {
-    name: 'sight',
-    reads: 'nothing',
-    steps: 4000,
+    sees: 'symbols',
+    steps: 3000,
+    reading: 8,
+    single: 8,
     clips: 12,
-    samplesPerClip: 1,
-    learningRate: 1e-3,
-    warmupSteps: 100,
+    captions: 4,
   },
-  {
-    name: 'both',
-    reads: 'frames',
-    steps: 800,
-    clips: 12,
-    samplesPerClip: 4,
-    learningRate: 5e-4,
-    warmupSteps: 100,
-  },
+  { ...COMMON, ...NOTHING, name: 'sight', sees: 'frames', steps: 4000, clips: 12 },
+  { ...COMMON, ...NOTHING, name: 'both', sees: 'frames', steps: 600, clips: 12, captions: 4 },
 ];
 
 /** Sampled frames of a clip: each shows one beat. */
 const FRAMES = BEATS;
 
-/** Weight of the distance to the symbols beside the captions. */
-const SIGHT_WEIGHT = 1;
+/**
+ * T5's relative biases learn this much faster. They are added to attention scores, where single numbers of about 5 make
+ * a head look at one neighbour; Adam moves a number by at most the learning rate a step, so at 1e-3 telling the option
+ * beside a letter took 3,000 steps to begin.
+ */
+const BIAS_RATE = 30;
+const isBias = (name: string) => name.endsWith('relative_attention_bias.weight');
 
 /** The architecture of BLIP-2 FlanT5 with about 3 M parameters. */
 export function shapesConfig(vocabularySize: number) {
@@ -132,34 +109,10 @@ function freshModel(vocabularySize: number, seed: number): ReasVqa {
 /** Mean loss and share of samples whose whole target was predicted (teacher forced), by caption task. */
 export type TaskScores = Record<string, { loss: number; exact: number; count: number }>;
 
-/** Samples of similar lengths, padded together. */
-interface Group {
-  /** Clip of each sample. */
-  clips: number[];
-  prompt: PaddedIds;
-  packed: PackedTargets;
-  tasks: string[];
-}
-
-interface Sample {
-  prompt: string;
-  target: string;
-  task: string;
-  clip?: Clip;
-}
-
-interface Batch {
-  shown: Clip[];
-  /** (clips * 4, 3, image, image), when frames are seen. */
-  pixels?: tf.Tensor4D;
-  /** Choices (long prompt, short target) apart from the rest: padding both to both lengths would cost 40 % more. */
-  groups: Group[];
-}
-
 interface Stage {
   settings: PretrainStage;
   optimizer: AdamW;
-  samples: Generator<Sample, never>;
+  batches: Generator<CaptionBatch, never>;
   done: number;
 }
 
@@ -167,7 +120,6 @@ interface Stage {
 export class Pretraining {
   readonly model: ReasVqa;
   private readonly symbols: SceneSymbols;
-  private readonly prefix: PaddedIds;
   /** No dropout: the model is far from fitting an endless stream. */
   private readonly context: Context = { training: false, dropout: new DropoutStream(0), recompute: false };
   private stage: Stage | undefined;
@@ -183,7 +135,6 @@ export class Pretraining {
   ) {
     this.model = model ?? freshModel(tokenizer.vocabSize, seed);
     this.symbols = new SceneSymbols(this.model.config.text_config.d_model);
-    this.prefix = encodeFramePrefixes(tokenizer, FRAMES);
   }
 
   /** Frees the model and the optimizer's state. */
@@ -195,15 +146,11 @@ export class Pretraining {
   /** Begins a stage: with fresh moments, and clips no other stage has. */
   begin(settings: PretrainStage): void {
     this.stage?.optimizer.dispose();
-    const language = (name: string) => name.startsWith('language_model.');
-    const all = selectTrainable(this.model, ['all']);
-    const learns = {
-      text: language,
-      symbols: language,
-      nothing: (name: string) => !language(name),
-      frames: () => true,
-    }[settings.reads];
-    const parameters = all.filter(({ name }) => learns(name));
+    const reads = settings.reading + settings.single + settings.captions > 0;
+    const looks = settings.sees === 'frames';
+    const parameters = selectTrainable(this.model, ['all']).filter(({ name }) =>
+      name.startsWith('language_model.') ? reads : looks,
+    );
     const optimizer = new AdamW(parameters, {
       beta1: 0.9,
       beta2: 0.98,
@@ -211,20 +158,18 @@ export class Pretraining {
       weightDecay: 0.01,
       clipNorm: 1,
     });
-    this.stage = {
-      settings,
-      optimizer,
-      samples: this.stream(settings, `${this.seed}/${settings.name}`),
-      done: 0,
-    };
+    const batches = this.stream(settings, settings.name);
+    this.stage = { settings, optimizer, batches, done: 0 };
   }
 
   /** One update of the stage; returns the weighted loss. */
   async step(): Promise<number> {
-    const { settings, optimizer, samples, done } = this.current();
-    const batch = await this.nextBatch(settings, samples);
+    const stage = this.current();
+    const { settings, optimizer, done } = stage;
+    const batch = stage.batches.next().value;
+    const pixels = await this.pixelsOf(batch);
     const variables = optimizer.parameters.map((p) => p.value);
-    const { value, grads } = tf.variableGrads(() => this.loss(settings.reads, batch), variables);
+    const { value, grads } = tf.variableGrads(() => this.loss(batch, pixels), variables);
     const loss = value.dataSync()[0]!;
     if (!Number.isFinite(loss))
       throw new Error(`pretraining: loss is ${loss} at step ${done + 1} of ${settings.name}`);
@@ -235,9 +180,9 @@ export class Pretraining {
       1,
     );
     const ordered = variables.map((v) => grads[v.name] ?? tf.zerosLike(v));
-    optimizer.update(ordered, () => rate);
-    tf.dispose([value, batch.pixels ?? [], ...ordered]);
-    this.current().done++;
+    optimizer.update(ordered, ({ name }) => (isBias(name) ? BIAS_RATE * rate : rate));
+    tf.dispose([value, pixels ?? [], ...ordered]);
+    stage.done++;
     return loss;
   }
 
@@ -246,119 +191,84 @@ export class Pretraining {
     return this.stage;
   }
 
-  private loss(reads: PretrainStage['reads'], batch: Batch): tf.Scalar {
-    const { visual, sight } = this.lookAt(reads, batch);
-    if (reads === 'nothing') return sight!;
-    const shares = tf.tensor1d(tokenShares(batch.groups.map((group) => group.packed)));
-    const losses = this.decode(visual, batch).map((hidden, i) =>
-      this.model.tokenLosses(hidden, batch.groups[i]!.packed),
-    );
-    const captions = tf.sum(tf.mul(tf.concat(losses), shares)) as tf.Scalar;
-    return sight === undefined ? captions : tf.add(captions, tf.mul(sight, SIGHT_WEIGHT));
+  private stream(settings: PretrainStage, name: string): Generator<CaptionBatch, never> {
+    return captionBatches(`${this.seed}/${name}`, settings, this.tokenizer, this.model);
   }
 
-  /** What stands for the frames, (clips * 4, slots, d_model), and how far what is seen lies from the symbols. */
-  private lookAt(reads: PretrainStage['reads'], batch: Batch): { visual?: tf.Tensor3D; sight?: tf.Scalar } {
-    if (reads === 'text') return {};
-    const symbols = this.symbols.tokens(batch.shown);
-    if (reads === 'symbols') return { visual: symbols };
-    const seen = this.model.project(this.model.visionFeatures(batch.pixels!, this.context), this.context);
-    return { visual: seen, sight: tf.mean(tf.squaredDifference(seen, symbols)) };
+  private loss(batch: CaptionBatch, pixels: tf.Tensor4D | undefined): tf.Scalar {
+    const visual = this.lookAt(batch, pixels);
+    const parts: tf.Scalar[] = [];
+    if (batch.groups.length > 0) {
+      const shares = tf.tensor1d(tokenShares(batch.groups.map((group) => group.packed)));
+      const losses = batch.groups.map((group) =>
+        this.model.tokenLosses(this.decode(visual, group), group.packed),
+      );
+      parts.push(tf.sum(tf.mul(tf.concat(losses), shares)));
+    }
+    if (pixels) parts.push(tf.mean(tf.squaredDifference(visual!, this.symbols.tokens(batch.shown))));
+    return tf.addN(parts);
   }
 
-  /** Decoder output of every group; a clip is seen once for all its samples. */
-  private decode(visual: tf.Tensor3D | undefined, batch: Batch): tf.Tensor3D[] {
+  /** What stands for the frames, (clips * 4, slots, d_model). */
+  private lookAt({ shown }: CaptionBatch, pixels: tf.Tensor4D | undefined): tf.Tensor3D | undefined {
+    if (shown.length === 0) return undefined;
+    if (!pixels) return this.symbols.tokens(shown);
+    return this.model.project(this.model.visionFeatures(pixels, this.context), this.context);
+  }
+
+  /** Decoder output of a group; a clip is seen once for all its captions. */
+  private decode(visual: tf.Tensor3D | undefined, { frames, prompt, packed }: Group): tf.Tensor3D {
     const { model, context } = this;
-    return batch.groups.map(({ clips, prompt, packed }) => {
-      const width = model.config.text_config.d_model;
-      const text = { videos: clips.length, prompt: masked(prompt) };
-      if (visual === undefined) {
-        const none = tf.zeros([0, 0, width]) as tf.Tensor3D;
-        return model.decode(model.encode(none, { ...text, frames: 0 }, context), packed, context);
-      }
-      const perClip = tf.reshape(visual, [batch.shown.length, FRAMES * SLOTS * width]);
-      const chosen = tf.reshape(tf.gather(perClip, tf.tensor1d(clips, 'int32')), [-1, SLOTS, width]);
-      const announced = { ...text, frames: FRAMES, prefix: masked(this.prefix) };
-      return model.decode(model.encode(chosen as tf.Tensor3D, announced, context), packed, context);
-    });
+    const count = frames[0]!.length;
+    const batch = { videos: packed.rows, frames: count, prompt: masked(prompt) };
+    if (!visual || count === 0) {
+      const none = tf.zeros([0, SLOTS, model.config.text_config.d_model]) as tf.Tensor3D;
+      return model.decode(model.encode(none, batch, context), packed, context);
+    }
+    const chosen = tf.gather(visual, tf.tensor1d(frames.flat(), 'int32'));
+    const prefix = masked(encodeFramePrefixes(this.tokenizer, count));
+    return model.decode(model.encode(chosen, { ...batch, prefix }, context), packed, context);
   }
 
-  private *stream({ reads, samplesPerClip, mix }: PretrainStage, seed: string): Generator<Sample, never> {
-    if (reads !== 'text') yield* captionSamples(seed, { samplesPerClip, frames: 4 * FRAMES, mix });
-    for (const sample of readingSamples(seed)) yield { ...sample, task: taskOf(sample) };
-    throw new Error('pretraining: the stream of samples has ended');
-  }
-
-  private async nextBatch(settings: PretrainStage, stream: Generator<Sample, never>): Promise<Batch> {
-    const { clips, samplesPerClip, reads } = settings;
-    const samples = Array.from({ length: clips * samplesPerClip }, () => stream.next().value);
-    const shown = samples.flatMap(({ clip }, i) => (clip && i % samplesPerClip === 0 ? [clip] : []));
-    const isChoice = ({ task }: Sample) => task === 'choice';
-    const groups = [isChoice, (sample: Sample) => !isChoice(sample)]
-      .map((belongs) =>
-        samples.flatMap((sample, i) =>
-          belongs(sample) ? [{ sample, clip: Math.floor(i / samplesPerClip) }] : [],
-        ),
-      )
-      .filter((members) => members.length > 0)
-      .map((members) => this.group(members));
-    const sees = reads === 'frames' || reads === 'nothing';
-    return { shown, groups, pixels: sees ? await this.pixelsOf(shown) : undefined };
-  }
-
-  /** (clips * 4, 3, image, image) */
-  private async pixelsOf(clips: readonly Clip[]): Promise<tf.Tensor4D> {
+  /** The frames of a batch, (clips * 4, 3, image, image); undefined where symbols stand for them. */
+  private async pixelsOf({ shown }: CaptionBatch): Promise<tf.Tensor4D | undefined> {
+    if (this.current().settings.sees === 'symbols') return undefined;
     const { image_size: imageSize } = this.model.config.vision_config;
     const parts = await Promise.all(
-      clips.map((clip) => toPixelValues(sampleFrames(clip, FRAMES, imageSize), { imageSize })),
+      shown.map((clip) => toPixelValues(sampleFrames(clip, FRAMES, imageSize), { imageSize })),
     );
-    const pixels = new Float32Array(clips.length * FRAMES * 3 * imageSize ** 2);
+    const pixels = new Float32Array(shown.length * FRAMES * 3 * imageSize ** 2);
     parts.forEach((part, i) => {
       pixels.set(part, i * part.length);
     });
-    return tf.tensor4d(pixels, [clips.length * FRAMES, 3, imageSize, imageSize]);
-  }
-
-  private group(members: { sample: Sample; clip: number }[]): Group {
-    const encode = (text: string) => this.tokenizer.encode(text, { addEos: true });
-    const { labels, length } = padLabels(members.map(({ sample }) => encode(sample.target)));
-    return {
-      clips: members.map(({ clip }) => clip),
-      prompt: padIds(
-        members.map(({ sample }) => encode(sample.prompt)),
-        this.tokenizer.padId,
-      ),
-      packed: this.model.pack([{ data: labels, columns: length }]),
-      tasks: members.map(({ sample }) => sample.task),
-    };
+    return tf.tensor4d(pixels, [shown.length * FRAMES, 3, imageSize, imageSize]);
   }
 
   /** Scores samples of another stream, which training never sees; `places` is what can be read off the tokens. */
   async evaluate(batches: number): Promise<{ scores: TaskScores; places?: number }> {
-    const { settings } = this.current();
-    const stream = this.stream(settings, `${this.seed}/held-out`);
+    const stream = this.stream(this.current().settings, 'held-out');
     const scores: TaskScores = {};
     let places = 0;
     for (let i = 0; i < batches; i++) {
-      const batch = await this.nextBatch(settings, stream);
+      const batch = stream.next().value;
+      const pixels = await this.pixelsOf(batch);
       tf.tidy(() => {
-        const { visual } = this.lookAt(settings.reads, batch);
-        if (visual) places += this.symbols.accuracy(visual, batch.shown) / batches;
-        if (settings.reads === 'nothing') return;
-        this.decode(visual, batch).forEach((hidden, g) => {
-          const { packed, tasks } = batch.groups[g]!;
-          const losses = this.model.tokenLosses(hidden, packed).dataSync();
+        const visual = this.lookAt(batch, pixels);
+        if (pixels) places += this.symbols.accuracy(visual!, batch.shown) / batches;
+        for (const group of batch.groups) {
+          const hidden = this.decode(visual, group);
+          const losses = this.model.tokenLosses(hidden, group.packed).dataSync();
           const best = tf.argMax(this.model.logits(hidden), 2).dataSync();
-          addScores(scores, tasks, packed, losses, best);
-        });
+          addScores(scores, group.tasks, group.packed, losses, best);
+        }
       });
-      batch.pixels?.dispose();
+      pixels?.dispose();
     }
     for (const score of Object.values(scores)) {
       score.loss /= score.count;
       score.exact /= score.count;
     }
-    return { scores, ...(settings.reads === 'text' ? {} : { places }) };
+    return { scores, ...(this.current().settings.sees === 'frames' ? { places } : {}) };
   }
 }
 
@@ -407,9 +317,4 @@ function addScores(
     scores[task].exact += exact;
     scores[task].count++;
   });
-}
-
-function taskOf({ prompt, target }: { prompt: string; target: string }): string {
-  if (prompt.startsWith('Explanation')) return 'repeat';
-  return target.startsWith('Option') ? 'letter' : 'text';
 }

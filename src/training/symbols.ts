@@ -3,30 +3,38 @@ import { Rng } from '../random.js';
 import {
   BACKGROUNDS,
   BASE_RADIUS,
-  BEATS,
   type Clip,
   COLOURS,
   cellCentre,
   LARGE_RADIUS,
   LOCATIONS,
+  type ObjectState,
   restStates,
   SHAPES,
   SMALL_RADIUS,
 } from '../shapes/scene.js';
 
-/** One token for each of the nine places of a frame, then one for its background. */
-export const SLOTS = LOCATIONS.length + 1;
-const RADII = [SMALL_RADIUS, BASE_RADIUS, LARGE_RADIUS] as const;
-/** Symbols of each attribute; class 0 is "none" (an empty place; a background at a place). */
-const CLASSES = [COLOURS.length + 1, SHAPES.length + 1, RADII.length + 1, BACKGROUNDS.length + 1] as const;
-const ATTRIBUTES = CLASSES.length;
+/** One token of a frame for each colour, then one for the background. */
+export const SLOTS = COLOURS.length + 1;
+const RADII = [SMALL_RADIUS, BASE_RADIUS, LARGE_RADIUS];
+/** Symbols of what a token can say: where an object is, its shape and size; the background's colour. */
+const CLASSES = [LOCATIONS.length, SHAPES.length, RADII.length, BACKGROUNDS.length] as const;
+const BACKGROUND = 3;
 /** Scene units (pixels of a 64 x 64 frame) off the middle of a place that count as 1: an object in contact. */
 const LEAN = 5;
 
+/** What one object says in its colour's token. */
+interface Said {
+  /** Class of its place, shape and size. */
+  classes: [number, number, number];
+  /** How far it stands off the middle of its place, which shows what it touches. */
+  offset: [number, number];
+}
+
 /**
- * Frames told in symbols instead of shown: what queries of the Q-Former should say after language_projection. A token
- * is the sum of a symbol for its slot and one for each attribute of what is there, all of them fixed random vectors;
- * two more are scaled by how far the object stands off the middle of its place, which shows what it touches.
+ * Frames told in symbols instead of shown: what the queries of the Q-Former should say after language_projection. Each
+ * colour has a token: a symbol of its own plus, for every object that shows this colour, one for its place, shape and
+ * size and two more scaled by its offset; all of them fixed random vectors.
  *
  * They let the language model and the eye learn apart, each at its own pace: the first reads symbols that tell the
  * truth, the second learns to write them. They stand for what BLIP-2 has before its parts meet (FlanT5's pre-training;
@@ -34,72 +42,72 @@ const LEAN = 5;
  * frames: after 24,000 captions it still chose among five at chance.
  */
 export class SceneSymbols {
-  /** Vector of every symbol: the slots', then those of each attribute's classes, then the two of the offset. */
-  private readonly table: Float32Array[];
+  private readonly slots: Float32Array[];
+  private readonly classes: Float32Array[][];
+  private readonly axes: Float32Array[];
 
   constructor(private readonly width: number) {
     const rng = new Rng('scene-symbols');
-    const count = SLOTS + CLASSES.reduce((a, b) => a + b, 0) + 2;
-    // Five symbols make a token of unit variance, like the word embeddings T5 starts from.
-    const scale = (1 + ATTRIBUTES) ** -0.5;
-    this.table = Array.from({ length: count }, () =>
-      Float32Array.from({ length: width }, () => rng.normal() * scale),
-    );
+    // Four symbols make a token of unit variance, like the word embeddings T5 starts from.
+    const vector = () => Float32Array.from({ length: width }, () => rng.normal() / 2);
+    const vectors = (length: number) => Array.from({ length }, vector);
+    this.slots = vectors(SLOTS);
+    this.classes = CLASSES.map(vectors);
+    this.axes = vectors(2);
   }
 
-  /** @returns (clips * 4, 10, width) float32: the four frames of each clip as tokens. */
+  /** @returns (clips * 4, 7, width) float32: the four frames of each clip as tokens. */
   tokens(clips: readonly Clip[]): tf.Tensor3D {
-    const rows = clips.length * BEATS * SLOTS;
-    const { labels, offsets } = describeScenes(clips);
-    const values = new Float32Array(rows * this.width);
-    for (let row = 0; row < rows; row++) {
-      const out = values.subarray(row * this.width, (row + 1) * this.width);
-      addTo(out, this.table[row % SLOTS]!);
-      for (let a = 0; a < ATTRIBUTES; a++) addTo(out, this.symbol(a, labels[a]![row]!));
-      for (const axis of [0, 1]) addTo(out, this.table.at(axis - 2)!, offsets[2 * row + axis]!);
-    }
-    return tf.tensor3d(values, [clips.length * BEATS, SLOTS, this.width]);
+    const slots = clips.flatMap(slotsOf);
+    const values = new Float32Array(slots.length * this.width);
+    slots.forEach((slot, i) => {
+      const token = values.subarray(i * this.width, (i + 1) * this.width);
+      addTo(token, this.slots[i % SLOTS]!);
+      if (typeof slot === 'number') addTo(token, this.classes[BACKGROUND]![slot]!);
+      else for (const said of slot) this.say(token, said);
+    });
+    return tf.tensor3d(values, [slots.length / SLOTS, SLOTS, this.width]);
   }
 
-  /** Share of the occupied places of which every attribute can be read off `tokens` as the nearest symbol. */
+  private say(token: Float32Array, { classes, offset }: Said): void {
+    classes.forEach((label, attribute) => {
+      addTo(token, this.classes[attribute]![label]!);
+    });
+    offset.forEach((value, axis) => {
+      addTo(token, this.axes[axis]!, value);
+    });
+  }
+
+  /**
+   * Share of the objects, alone of their colour, whose place, shape and size are the symbols nearest to their token.
+   *
+   * @param tokens shaped as those of {@link tokens}.
+   */
   accuracy(tokens: tf.Tensor3D, clips: readonly Clip[]): number {
     const values = tokens.dataSync() as Float32Array;
-    const { labels } = describeScenes(clips);
-    let occupied = 0;
+    let alone = 0;
     let right = 0;
-    labels[0]!.forEach((colour, row) => {
-      if (colour === 0) return;
-      occupied++;
-      const token = values.subarray(row * this.width, (row + 1) * this.width);
-      if (CLASSES.every((_, a) => this.nearest(a, token) === labels[a]![row])) right++;
+    clips.flatMap(slotsOf).forEach((slot, i) => {
+      if (typeof slot === 'number' || slot.length !== 1) return;
+      alone++;
+      const token = values.subarray(i * this.width, (i + 1) * this.width);
+      if (slot[0]!.classes.every((label, attribute) => this.nearest(attribute, token) === label)) right++;
     });
-    return right / occupied;
-  }
-
-  private symbol(attribute: number, label: number): Float32Array {
-    let start = SLOTS;
-    for (let a = 0; a < attribute; a++) start += CLASSES[a]!;
-    return this.table[start + label]!;
+    return right / alone;
   }
 
   /** The class whose symbol has the largest cosine with `token`. */
   private nearest(attribute: number, token: Float32Array): number {
-    let best = 0;
-    let largest = Number.NEGATIVE_INFINITY;
-    for (let label = 0; label < CLASSES[attribute]!; label++) {
-      const symbol = this.symbol(attribute, label);
+    const cosines = this.classes[attribute]!.map((symbol) => {
       let dot = 0;
       let norm = 0;
       for (let i = 0; i < this.width; i++) {
         dot += symbol[i]! * token[i]!;
         norm += symbol[i]! ** 2;
       }
-      if (dot / Math.sqrt(norm) > largest) {
-        largest = dot / Math.sqrt(norm);
-        best = label;
-      }
-    }
-    return best;
+      return dot / Math.sqrt(norm);
+    });
+    return cosines.indexOf(Math.max(...cosines));
   }
 }
 
@@ -107,33 +115,23 @@ function addTo(out: Float32Array, vector: Float32Array, factor = 1): void {
   for (let i = 0; i < out.length; i++) out[i]! += factor * vector[i]!;
 }
 
-interface Scenes {
-  /** Class of every slot for each attribute, (clips * 4 * 10). */
-  labels: Int32Array[];
-  /** Of the object in every slot, x and y, (clips * 4 * 10, 2); 0 where there is none. */
-  offsets: Float32Array;
+/** What the tokens of the four frames say: the objects of each colour, or the background's class. */
+function slotsOf(clip: Clip): (Said[] | number)[] {
+  // Frames are sampled where each beat has come to rest.
+  return restStates(clip).flatMap((states) => {
+    const shown = states.map((state, i) => ({ state, shape: SHAPES.indexOf(clip.objects[i]!.shape) }));
+    const ofColour = (colour: number) =>
+      shown
+        .filter(({ state }) => state.alpha > 0 && state.colour === colour)
+        .map(({ state, shape }) => said(state, shape));
+    return [...COLOURS.map((_, colour) => ofColour(colour)), BACKGROUNDS.indexOf(clip.background)];
+  });
 }
 
-/** What the four frames of each clip show: they are sampled where each beat has come to rest. */
-function describeScenes(clips: readonly Clip[]): Scenes {
-  const slots = clips.length * BEATS * SLOTS;
-  const labels = CLASSES.map(() => new Int32Array(slots));
-  const offsets = new Float32Array(2 * slots);
-  const [colours, shapes, sizes, backgrounds] = labels as [Int32Array, Int32Array, Int32Array, Int32Array];
-  clips.forEach((clip, c) => {
-    restStates(clip).forEach((objects, beat) => {
-      const first = (c * BEATS + beat) * SLOTS;
-      objects.forEach(({ cell, alpha, colour, radius, x, y }, i) => {
-        if (alpha === 0) return;
-        const slot = first + cell;
-        const [middleX, middleY] = cellCentre(cell);
-        colours[slot] = 1 + colour;
-        shapes[slot] = 1 + SHAPES.indexOf(clip.objects[i]!.shape);
-        sizes[slot] = 1 + RADII.indexOf(radius as (typeof RADII)[number]);
-        offsets.set([(x - middleX) / LEAN, (y - middleY) / LEAN], 2 * slot);
-      });
-      backgrounds[first + LOCATIONS.length] = 1 + BACKGROUNDS.indexOf(clip.background);
-    });
-  });
-  return { labels, offsets };
+function said({ cell, radius, x, y }: ObjectState, shape: number): Said {
+  const [middleX, middleY] = cellCentre(cell);
+  return {
+    classes: [cell, shape, RADII.indexOf(radius)],
+    offset: [(x - middleX) / LEAN, (y - middleY) / LEAN],
+  };
 }

@@ -274,15 +274,17 @@ struct Wide {
   static constexpr int vectors = R * 8 <= budget ? 8 : (R * 4 <= budget ? 4 : 2);
 };
 
-template <int R>
-int64_t wideColumns(const Problem& p, const float* packedA, int64_t row, int64_t depth, int64_t kc, bool accumulate) {
-  constexpr int cols = Wide<R>::vectors * kLanes;
-  const int64_t full = p.n / cols * cols;
-  for (int64_t col = 0; col < full; col += cols) {
+/** Whole vectors of columns from `col` on, in ever narrower tiles; returns the first column that is left. */
+template <int R, int V = Wide<R>::vectors>
+int64_t inPlace(const Problem& p, const float* packedA, int64_t row, int64_t depth, int64_t kc, bool accumulate,
+                int64_t col = 0) {
+  constexpr int cols = V * kLanes;
+  for (; col + cols <= p.n; col += cols) {
     const Target target = {p.cAt(row, col), p.rowStride, p.colStride, cols, p.alpha, accumulate};
-    tile<R, Wide<R>::vectors, true>(packedA, p.bAt(depth, col), p.ldb, kc, target);
+    tile<R, V, true>(packedA, p.bAt(depth, col), p.ldb, kc, target);
   }
-  return full;
+  if constexpr (V > 1) col = inPlace<R, V / 2>(p, packedA, row, depth, kc, accumulate, col);
+  return col;
 }
 
 /** Up to kRows rows against B in place, then what is left of the columns through one packed panel. */
@@ -290,21 +292,21 @@ void fewRowsPanel(const Problem& p, const float* packedA, int64_t row, int64_t r
                   bool accumulate) {
   int64_t done = 0;
   switch (rows) {
-    case 1: done = wideColumns<1>(p, packedA, row, depth, kc, accumulate); break;
-    case 2: done = wideColumns<2>(p, packedA, row, depth, kc, accumulate); break;
-    case 3: done = wideColumns<3>(p, packedA, row, depth, kc, accumulate); break;
-    case 4: done = wideColumns<4>(p, packedA, row, depth, kc, accumulate); break;
+    case 1: done = inPlace<1>(p, packedA, row, depth, kc, accumulate); break;
+    case 2: done = inPlace<2>(p, packedA, row, depth, kc, accumulate); break;
+    case 3: done = inPlace<3>(p, packedA, row, depth, kc, accumulate); break;
+    case 4: done = inPlace<4>(p, packedA, row, depth, kc, accumulate); break;
 #if REASVQA_ISA_LEVEL > 0
-    case 5: done = wideColumns<5>(p, packedA, row, depth, kc, accumulate); break;
-    case 6: done = wideColumns<6>(p, packedA, row, depth, kc, accumulate); break;
+    case 5: done = inPlace<5>(p, packedA, row, depth, kc, accumulate); break;
+    case 6: done = inPlace<6>(p, packedA, row, depth, kc, accumulate); break;
 #endif
 #if REASVQA_ISA_LEVEL > 1
-    case 7: done = wideColumns<7>(p, packedA, row, depth, kc, accumulate); break;
-    case 8: done = wideColumns<8>(p, packedA, row, depth, kc, accumulate); break;
-    case 9: done = wideColumns<9>(p, packedA, row, depth, kc, accumulate); break;
-    case 10: done = wideColumns<10>(p, packedA, row, depth, kc, accumulate); break;
-    case 11: done = wideColumns<11>(p, packedA, row, depth, kc, accumulate); break;
-    case 12: done = wideColumns<12>(p, packedA, row, depth, kc, accumulate); break;
+    case 7: done = inPlace<7>(p, packedA, row, depth, kc, accumulate); break;
+    case 8: done = inPlace<8>(p, packedA, row, depth, kc, accumulate); break;
+    case 9: done = inPlace<9>(p, packedA, row, depth, kc, accumulate); break;
+    case 10: done = inPlace<10>(p, packedA, row, depth, kc, accumulate); break;
+    case 11: done = inPlace<11>(p, packedA, row, depth, kc, accumulate); break;
+    case 12: done = inPlace<12>(p, packedA, row, depth, kc, accumulate); break;
 #endif
     default: break;
   }
@@ -415,7 +417,8 @@ void few(const Problem& given) {
     p.lda = p.k;
     p.transA = false;
   }
-  constexpr int64_t step = 8 * kLanes;  // the widest tile
+  // The widest tile; dot products take four columns at a time, and a narrow output should still feed every thread.
+  const int64_t step = dot ? 32 : 8 * kLanes;
   const auto part = [&](int64_t begin, int64_t end) {
     const Problem sub = columns(p, begin * step, minimum(p.n, end * step));
     if (dot) {

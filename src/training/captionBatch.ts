@@ -1,0 +1,116 @@
+/** Batches of pre-training: captions of clips and options to read, as token ids, grouped by length. */
+import type { PackedTargets } from '../model/packing.js';
+import type { ReasVqa } from '../model/reasvqa.js';
+import { Rng } from '../random.js';
+import { type CaptionOptions, captionSamples, describeFrame } from '../shapes/captions.js';
+import { factsOf } from '../shapes/language.js';
+import { readingSamples } from '../shapes/reading.js';
+import { BEATS, type Clip } from '../shapes/scene.js';
+import { simulateClip } from '../shapes/simulate.js';
+import { type PaddedIds, padIds, padLabels } from '../text/encode.js';
+import type { Tokenizer } from '../text/tokenizer.js';
+
+export interface BatchSettings {
+  /** Options to read without a clip (shapes/reading.ts). */
+  reading: number;
+  /** Single frames to describe, of as many further clips. */
+  single: number;
+  /** Clips, and captions of each. */
+  clips: number;
+  captions: number;
+  mix?: CaptionOptions['mix'];
+}
+
+/** Samples of similar lengths, padded together. */
+export interface Group {
+  /** Frames of each sample, by their rows in the batch's frames (clips * 4); none when there is nothing to look at. */
+  frames: number[][];
+  prompt: PaddedIds;
+  packed: PackedTargets;
+  tasks: string[];
+}
+
+export interface CaptionBatch {
+  shown: Clip[];
+  /** Choices (long prompt, short target) apart from the rest: padding both to both lengths would cost 40 % more. */
+  groups: Group[];
+}
+
+interface Sample {
+  prompt: string;
+  target: string;
+  task: string;
+  frames: number[];
+}
+
+/** An endless stream of batches; the same seed gives the same. */
+export function* captionBatches(
+  seed: string,
+  { reading, single, clips, captions, mix }: BatchSettings,
+  tokenizer: Tokenizer,
+  model: ReasVqa,
+): Generator<CaptionBatch, never> {
+  const options = readingSamples(seed);
+  const samplesPerClip = Math.max(1, captions);
+  const stream = captionSamples(seed, { samplesPerClip, frames: 4 * BEATS, ...(mix ? { mix } : {}) });
+  const alone = singleFrames(seed);
+  const lists = (sample: Sample) => sample.prompt.includes('Option');
+  for (;;) {
+    const shown: Clip[] = [];
+    const told: Sample[] = [];
+    for (let i = 0; i < clips * samplesPerClip; i++) {
+      const { clip, ...sample } = stream.next().value;
+      if (i % samplesPerClip === 0) shown.push(clip);
+      const first = (shown.length - 1) * BEATS;
+      if (captions > 0)
+        told.push({ ...sample, frames: Array.from({ length: BEATS }, (_, beat) => first + beat) });
+    }
+    const described = Array.from({ length: single }, () => {
+      const { clip, beat, ...sample } = alone.next().value;
+      shown.push(clip);
+      return { ...sample, frames: [(shown.length - 1) * BEATS + beat] };
+    });
+    const read = Array.from({ length: reading }, () => ({
+      ...options.next().value,
+      task: 'read',
+      frames: [],
+    }));
+    const groups = [told.filter(lists), told.filter((sample) => !lists(sample)), described, read];
+    yield {
+      shown,
+      groups: groups.filter((group) => group.length > 0).map((group) => encodeGroup(group, tokenizer, model)),
+    };
+  }
+}
+
+/** One frame of a clip at a time, to describe as the first. */
+function* singleFrames(
+  seed: string,
+): Generator<Omit<Sample, 'frames'> & { clip: Clip; beat: number }, never> {
+  const rng = new Rng(`single/${seed}`);
+  for (let n = 0; ; n++) {
+    const clip = simulateClip(`single/${seed}/${n}`, { frames: 4 * BEATS });
+    const beat = rng.int(BEATS);
+    yield {
+      clip,
+      beat,
+      task: 'single',
+      prompt: 'Describe frame 1.',
+      target: describeFrame(factsOf(clip), beat),
+    };
+  }
+}
+
+function encodeGroup(samples: Sample[], tokenizer: Tokenizer, model: ReasVqa): Group {
+  const encode = (text: string) => tokenizer.encode(text, { addEos: true });
+  const { labels, length } = padLabels(samples.map(({ target }) => encode(target)));
+  return {
+    frames: samples.map(({ frames }) => frames),
+    prompt: padIds(
+      samples.map(({ prompt }) => encode(prompt)),
+      tokenizer.padId,
+    ),
+    packed: model.pack([{ data: labels, columns: length }]),
+    tasks: samples.map(({ task }) => task),
+  };
+}

@@ -1,0 +1,91 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { selectEngine } from '../../src/engine/engine.js';
+import { Tokenizer } from '../../src/text/tokenizer.js';
+import { PRETRAIN_STAGES, Pretraining, type PretrainStage } from '../../src/training/pretrain.js';
+
+const folder = new URL('../../weights/shapes', import.meta.url).pathname;
+let tokenizer: Tokenizer;
+
+beforeAll(async () => {
+  await selectEngine('auto');
+  tokenizer = await Tokenizer.load(folder);
+});
+
+/** A stage of the real plan, made small. */
+function small(name: string): PretrainStage {
+  const stage = PRETRAIN_STAGES.find((candidate) => candidate.name === name)!;
+  const few = (count: number) => Math.min(count, 2);
+  const { reading, clips, captions } = stage;
+  return {
+    ...stage,
+    steps: 3,
+    warmupSteps: 1,
+    reading: few(reading),
+    clips: few(clips),
+    captions: few(captions),
+  };
+}
+
+function valuesOf({ model }: Pretraining): Map<string, Float32Array> {
+  return new Map([...model.parameters()].map((p) => [p.name, p.value.dataSync() as Float32Array]));
+}
+
+async function run(pretraining: Pretraining, stage: PretrainStage): Promise<number[]> {
+  pretraining.begin(stage);
+  const losses: number[] = [];
+  for (let i = 0; i < stage.steps; i++) losses.push(await pretraining.step());
+  return losses;
+}
+
+describe('pre-training', () => {
+  it.each([
+    ['letters', true, false],
+    ['language', true, false],
+    ['sight', false, true],
+    ['both', true, true],
+  ])('stage %s moves the language model: %s, the eye: %s', async (name, language, eye) => {
+    const pretraining = new Pretraining(tokenizer, 7);
+    try {
+      const before = valuesOf(pretraining);
+      await run(pretraining, small(name));
+      const moved = [...valuesOf(pretraining)]
+        .filter(([key, values]) => values.some((value, i) => value !== before.get(key)![i]))
+        .map(([key]) => key);
+      expect(moved.some((key) => key.startsWith('language_model.'))).toBe(language);
+      expect(moved.some((key) => key.startsWith('vision_model.'))).toBe(eye);
+      expect(moved.some((key) => key.startsWith('language_projection.'))).toBe(eye);
+    } finally {
+      pretraining.dispose();
+    }
+  });
+
+  it('gives the same losses for the same seed, and others for another', async () => {
+    const losses = async (seed: number) => {
+      const pretraining = new Pretraining(tokenizer, seed);
+      try {
+        return await run(pretraining, small('both'));
+      } finally {
+        pretraining.dispose();
+      }
+    };
+    const first = await losses(1);
+    expect(await losses(1)).toEqual(first);
+    expect(await losses(2)).not.toEqual(first);
+  });
+
+  it('goes on from a model an earlier stage left, scores without changing it, and frees everything', async () => {
+    const before = tf.memory().numTensors;
+    const first = new Pretraining(tokenizer, 1);
+    await run(first, small('letters'));
+    const second = new Pretraining(tokenizer, 1, first.model);
+    second.begin(small('both'));
+    const values = valuesOf(second);
+    const { scores, places } = await second.evaluate(2);
+    expect(Object.values(scores).reduce((sum, { count }) => sum + count, 0)).toBe(8);
+    expect(places).toBeGreaterThanOrEqual(0);
+    expect(valuesOf(second)).toEqual(values);
+    second.dispose();
+    expect(tf.memory().numTensors - before).toBeLessThanOrEqual(2 * [...values.keys()].length);
+  });
+});
