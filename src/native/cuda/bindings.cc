@@ -42,8 +42,8 @@ void open(Args& args) {
   const auto limit = static_cast<size_t>(args.size(1));
   if (opened == nullptr) {
     opened = new Device(index, limit);
-  } else if (opened->index() != index) {
-    throw CudaError("GPU " + std::to_string(opened->index()) + " is in use already; a process computes on one GPU");
+  } else if (opened->properties().index != index) {
+    throw CudaError("GPU " + std::to_string(opened->properties().index) + " is in use already; a process computes on one GPU");
   }
   opened->memory().setLimit(limit);
 }
@@ -51,10 +51,10 @@ void open(Args& args) {
 napi_value info(CudaArgs& args) {
   Device& gpu = device();
   Napi::Object result = Napi::Object::New(args.env());
-  result.Set("name", gpu.name());
-  result.Set("index", gpu.index());
-  result.Set("count", gpu.count());
-  result.Set("capability", std::to_string(gpu.capability() / 10) + "." + std::to_string(gpu.capability() % 10));
+  result.Set("name", gpu.properties().name);
+  result.Set("index", gpu.properties().index);
+  result.Set("count", gpu.properties().count);
+  result.Set("capability", std::to_string(gpu.properties().capability / 10) + "." + std::to_string(gpu.properties().capability % 10));
   result.Set("architecture", gpu.compiler().architecture());
   result.Set("totalMemory", static_cast<double>(gpu.totalMemory()));
   result.Set("freeMemory", static_cast<double>(gpu.freeMemory()));

@@ -8,15 +8,48 @@ namespace {
 constexpr int kOldestCapability = 80;
 constexpr size_t kRemembered = 8;
 
+/** Looks a GPU up and checks that it can be used. */
+GpuProperties inspect(Driver& driver, int index) {
+  GpuProperties gpu;
+  gpu.index = index;
+  driver.check(driver.deviceCount(&gpu.count), "cuDeviceGetCount");
+  if (index < 0 || index >= gpu.count) {
+    throw CudaError("there is no GPU " + std::to_string(index) + ": the driver shows " + std::to_string(gpu.count) +
+                    ", numbered from 0");
+  }
+  driver.check(driver.deviceGet(&gpu.handle, index), "cuDeviceGet");
+  char name[256] = "";
+  driver.check(driver.deviceName(name, sizeof(name), gpu.handle), "cuDeviceGetName");
+  gpu.name = name;
+  const auto attribute = [&](int which) {
+    int value = 0;
+    driver.check(driver.deviceAttribute(&value, which, gpu.handle), "cuDeviceGetAttribute");
+    return value;
+  };
+  gpu.capability = 10 * attribute(kAttributeCapabilityMajor) + attribute(kAttributeCapabilityMinor);
+  gpu.multiprocessors = attribute(kAttributeMultiprocessors);
+  gpu.maxSharedBytes = static_cast<uint32_t>(attribute(kAttributeSharedPerBlockOptin));
+  if (gpu.capability < kOldestCapability) {
+    throw CudaError("GPU " + std::to_string(index) + " (" + gpu.name + ") has compute capability " +
+                    std::to_string(gpu.capability / 10) + "." + std::to_string(gpu.capability % 10) +
+                    "; native-cuda needs 8.0 (Ampere) or newer");
+  }
+  return gpu;
+}
+
+/** Libraries of a newer major version than the driver's do not run on it. */
+std::vector<int> toolkitMajors(const Driver& driver) {
+  return driver.version() >= 13000 ? std::vector<int>{13, 12} : std::vector<int>{12};
+}
+
 }  // namespace
 
 Device::Device(int index, size_t memoryLimit)
-    : index_(index),
-      count_(chooseDevice()),
+    : properties_(inspect(driver_, index)),
       memory_(driver_),
-      compiler_(toolkitMajors(), capability_),
-      blas_(toolkitMajors()) {
-  driver_.check(driver_.contextRetain(&context_, handle_), "cuDevicePrimaryCtxRetain");
+      compiler_(toolkitMajors(driver_), properties_.capability),
+      blas_(toolkitMajors(driver_)) {
+  driver_.check(driver_.contextRetain(&context_, properties_.handle), "cuDevicePrimaryCtxRetain");
   driver_.check(driver_.contextSetCurrent(context_), "cuCtxSetCurrent");
   driver_.check(driver_.streamCreate(&stream_, kStreamNonBlocking), "cuStreamCreate");
   size_t free = 0;
@@ -24,38 +57,6 @@ Device::Device(int index, size_t memoryLimit)
   memory_.setLimit(memoryLimit);
   staging_ = std::make_unique<Staging>(driver_, stream_);
   blas_.open();
-}
-
-/** Looks the device up and checks that it can be used; the number of devices. */
-int Device::chooseDevice() {
-  int count = 0;
-  driver_.check(driver_.deviceCount(&count), "cuDeviceGetCount");
-  if (index_ < 0 || index_ >= count) {
-    throw CudaError("there is no GPU " + std::to_string(index_) + ": the driver shows " + std::to_string(count) + " (numbered from 0)");
-  }
-  driver_.check(driver_.deviceGet(&handle_, index_), "cuDeviceGet");
-  char name[256] = "";
-  driver_.check(driver_.deviceName(name, sizeof(name), handle_), "cuDeviceGetName");
-  name_ = name;
-  const auto attribute = [&](int which) {
-    int value = 0;
-    driver_.check(driver_.deviceAttribute(&value, which, handle_), "cuDeviceGetAttribute");
-    return value;
-  };
-  capability_ = 10 * attribute(kAttributeCapabilityMajor) + attribute(kAttributeCapabilityMinor);
-  multiprocessors_ = attribute(kAttributeMultiprocessors);
-  maxSharedBytes_ = static_cast<uint32_t>(attribute(kAttributeSharedPerBlockOptin));
-  if (capability_ < kOldestCapability) {
-    throw CudaError("GPU " + std::to_string(index_) + " (" + name_ + ") has compute capability " +
-                    std::to_string(capability_ / 10) + "." + std::to_string(capability_ % 10) +
-                    "; native-cuda needs 8.0 (Ampere) or newer");
-  }
-  return count;
-}
-
-/** Libraries of a newer major version than the driver's do not run on it. */
-std::vector<int> Device::toolkitMajors() const {
-  return driver_.version() >= 13000 ? std::vector<int>{13, 12} : std::vector<int>{12};
 }
 
 size_t Device::freeMemory() {

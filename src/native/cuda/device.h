@@ -26,6 +26,17 @@ struct Kernel {
   bool checked = false;
 };
 
+/** What the driver says about a GPU. */
+struct GpuProperties {
+  int index = 0;
+  int count = 0;  // GPUs that the driver shows
+  CUdevice handle = 0;
+  std::string name;
+  int capability = 0;  // 10 * major + minor
+  int multiprocessors = 0;
+  uint32_t maxSharedBytes = 0;  // of a block
+};
+
 class Device {
  public:
   /** Opens device `index`. CudaError with what is missing and how to get it. */
@@ -38,12 +49,7 @@ class Device {
   Staging& staging() { return *staging_; }
   CUstream stream() const { return stream_; }
 
-  int index() const { return index_; }
-  int count() const { return count_; }
-  const std::string& name() const { return name_; }
-  int capability() const { return capability_; }
-  int multiprocessors() const { return multiprocessors_; }
-  uint32_t maxSharedBytes() const { return maxSharedBytes_; }
+  const GpuProperties& properties() const { return properties_; }
   size_t totalMemory() const { return totalMemory_; }
   size_t freeMemory();
 
@@ -63,13 +69,7 @@ class Device {
   Module& module(const char* source);
 
   Driver driver_;
-  int index_;
-  int count_ = 0;
-  CUdevice handle_ = 0;
-  std::string name_;
-  int capability_ = 0;
-  int multiprocessors_ = 0;
-  uint32_t maxSharedBytes_ = 0;
+  GpuProperties properties_;
   size_t totalMemory_ = 0;
   CUcontext context_ = nullptr;
   Memory memory_;
@@ -80,9 +80,6 @@ class Device {
   std::map<std::string, Module, std::less<>> modules_;
   std::deque<std::string> recent_;
   std::string fault_;
-
-  std::vector<int> toolkitMajors() const;
-  int chooseDevice();
 };
 
 /** The device that was opened; CudaError when none was. */
