@@ -32,10 +32,10 @@ thread_local ParamBlock paramBlock;
 
 Registrar::Registrar(Registration registration) { registrations().push_back(registration); }
 
-void throwToJs(napi_env env, const char* message) {
+void throwToJs(napi_env env, const char* message, const char* code) {
   bool pending = false;
   if (napi_is_exception_pending(env, &pending) == napi_ok && pending) return;
-  if (napi_throw_error(env, nullptr, message) != napi_ok) {
+  if (napi_throw_error(env, code, message) != napi_ok) {
     napi_fatal_error("reasvqa", NAPI_AUTO_LENGTH, message, NAPI_AUTO_LENGTH);
   }
 }

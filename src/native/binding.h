@@ -92,7 +92,8 @@ inline void check(bool condition, const char* message) {
   if (!condition) throw std::invalid_argument(message);
 }
 
-void throwToJs(napi_env env, const char* message);
+/** Throws a JavaScript Error with the message, and the code unless it is nullptr. */
+void throwToJs(napi_env env, const char* message, const char* code = nullptr);
 void setFunction(Napi::Object exports, const char* name, napi_callback callback);
 
 /** What Node calls: runs Function(Arguments) and turns its result or exception into JavaScript's. */
@@ -113,6 +114,8 @@ napi_value callback(napi_env env, napi_callback_info info) {
         return value;
       }
     }
+  } catch (const DeviceError& error) {
+    throwToJs(env, error.what(), error.code());
   } catch (const std::exception& error) {
     throwToJs(env, error.what());
   }

@@ -18,6 +18,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include "error.h"
+
 namespace reasvqa {
 
 using BufferId = int32_t;
@@ -30,8 +32,8 @@ struct PoolStats {
   size_t systemCalls = 0;  // blocks taken from the system so far
 };
 
-class OutOfMemory : public std::runtime_error {
-  using std::runtime_error::runtime_error;
+class OutOfMemory : public DeviceError {
+  using DeviceError::DeviceError;
 };
 
 /** Where a device keeps its buffers by id. */

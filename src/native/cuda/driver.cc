@@ -15,7 +15,8 @@ std::string versionText(int version) {
 Driver::Driver() : library_(Library::driver()) {
   if (!library_) {
     throw CudaError("no NVIDIA driver: libcuda.so.1 cannot be loaded; install the driver (Debian: nvidia-driver, Ubuntu: "
-                    "ubuntu-drivers install), or start the container with the GPU");
+                    "ubuntu-drivers install), or start the container with the GPU",
+                    kNoDriver);
   }
   library_.bind(driverVersion, "cuDriverGetVersion");
   check(driverVersion(&version_), "cuDriverGetVersion");

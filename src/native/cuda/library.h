@@ -8,16 +8,20 @@
 #pragma once
 
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "error.h"
 
 namespace reasvqa::cuda {
 
 /** Whatever goes wrong with the device, its driver or its libraries; the text is for the person at the keyboard. */
-class CudaError : public std::runtime_error {
-  using std::runtime_error::runtime_error;
+class CudaError : public DeviceError {
+  using DeviceError::DeviceError;
 };
+
+/** The code of the error when there is no NVIDIA driver at all: a machine without a GPU is nothing to report. */
+constexpr const char* kNoDriver = "REASVQA_NO_DRIVER";
 
 class Library {
  public:
