@@ -8,15 +8,27 @@
 #define RANK 8  // columns of the update that a thread holds in registers; larger r takes more blocks
 #define ROWS 4  // rows of a warp in thinDown
 
-/** x of one row and four columns, after dropout. */
-__device__ inline void loadDropped(const float* x, int64_t row, int64_t columns, int64_t at, const Dropout& dropout,
-                                   float (&value)[4]) {
-  loadFour(x + row * columns + at, columns - at, columns % 4 == 0, value);
-  if (dropout.scale == 0.0f) return;
+/** Applies dropout to columns at to at + 3 of a row. */
+__device__ inline void scaleByDropout(const Dropout& dropout, int64_t row, int64_t at, float (&value)[4]) {
   float multiplier[4];
   dropoutMultipliers(dropout, (uint32_t)row, (uint32_t)(at / 4), multiplier);
 #pragma unroll
   for (int i = 0; i < 4; ++i) value[i] *= multiplier[i];
+}
+
+/** x of one row and four columns, after dropout. */
+__device__ inline void loadDropped(const float* x, int64_t row, int64_t columns, int64_t at, const Dropout& dropout,
+                                   float (&value)[4]) {
+  loadFour(x + row * columns + at, columns - at, columns % 4 == 0, value);
+  if (dropout.scale != 0.0f) scaleByDropout(dropout, row, at, value);
+}
+
+/** w's elements (j, at) to (j, at + 3), zeros beyond `left`; (j, c) lies at c strideC + j strideJ. */
+__device__ inline void loadWeights(const float* w, int64_t at, int64_t left, int64_t j, int64_t strideC, int64_t strideJ,
+                                   float (&value)[4]) {
+  if (strideC == 1) return loadFour(w + j * strideJ + at, left, strideJ % 4 == 0, value);
+#pragma unroll
+  for (int i = 0; i < 4; ++i) value[i] = i < left ? w[(at + i) * strideC + j * strideJ] : 0.0f;
 }
 
 /**
@@ -40,10 +52,12 @@ extern "C" __global__ void thinDown(const float* x, const float* w, float* low, 
 #pragma unroll
     for (int j = 0; j < RANK; ++j) {
       if (first + j >= r) break;
-      for (int i = 0; i < 4 && at + i < inner; ++i) {
-        const float factor = w[(at + i) * strideC + (first + j) * strideJ];
+      float factor[4];
+      loadWeights(w, at, inner - at, first + j, strideC, strideJ, factor);
 #pragma unroll
-        for (int k = 0; k < ROWS; ++k) sum[k][j] = fmaf(value[k][i], factor, sum[k][j]);
+      for (int k = 0; k < ROWS; ++k) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) sum[k][j] = fmaf(value[k][i], factor[i], sum[k][j]);
       }
     }
   }
@@ -60,35 +74,44 @@ extern "C" __global__ void thinDown(const float* x, const float* w, float* low, 
 /**
  * y (rows, width) = bias + alpha multiplier low w: what the large product is then added to. w's element (j, c) lies at
  * c strideC + j strideJ; bias may be nullptr; the multiplier is dropout's on y's elements (1 without dropout).
+ * A thread keeps four columns of w, RANK rows at a time, and goes through `chunk` rows of y, those of blockIdx.y.
  */
 extern "C" __global__ void thinUp(const float* low, const float* w, const float* bias, float* y, int64_t rows,
-                                  int64_t width, int64_t r, int64_t strideC, int64_t strideJ, float alpha,
+                                  int64_t width, int64_t r, int64_t strideC, int64_t strideJ, float alpha, int64_t chunk,
                                   Dropout dropout) {
-  const int64_t perRow = (width + 3) / 4;
+  const int64_t at = 4 * globalThread();
+  if (at >= width) return;
+  const int64_t left = width - at;
   const bool aligned = width % 4 == 0;
-  for (int64_t unit = globalThread(); unit < rows * perRow; unit += globalThreads()) {
-    const int64_t row = unit / perRow;
-    const int64_t at = 4 * (unit - row * perRow);
-    const int64_t left = width - at;
-    float value[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-    for (int64_t j = 0; j < r; ++j) {
-      const float factor = alpha * low[row * r + j];
-      for (int i = 0; i < 4 && i < left; ++i) {
-        value[i] = fmaf(factor, w[(at + i) * strideC + j * strideJ], value[i]);
+  const int64_t begin = (int64_t)blockIdx.y * chunk;
+  const int64_t end = begin + chunk < rows ? begin + chunk : rows;
+  float offset[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+  if (bias) loadFour(bias + at, left, aligned, offset);
+  int64_t first = 0;
+  do {
+    float factor[RANK][4];
+#pragma unroll
+    for (int j = 0; j < RANK; ++j) {
+      if (first + j < r) loadWeights(w, at, left, first + j, strideC, strideJ, factor[j]);
+      else factor[j][0] = factor[j][1] = factor[j][2] = factor[j][3] = 0.0f;
+    }
+    for (int64_t row = begin; row < end; ++row) {
+      float value[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+#pragma unroll
+      for (int j = 0; j < RANK; ++j) {
+        const float amount = first + j < r ? alpha * low[row * r + first + j] : 0.0f;
+#pragma unroll
+        for (int i = 0; i < 4; ++i) value[i] = fmaf(amount, factor[j][i], value[i]);
       }
+      if (dropout.scale != 0.0f) scaleByDropout(dropout, row, at, value);
+      float before[4];
+      if (first > 0) loadFour(y + row * width + at, left, aligned, before);
+#pragma unroll
+      for (int i = 0; i < 4; ++i) value[i] += first > 0 ? before[i] : offset[i];
+      storeFour(y + row * width + at, left, aligned, value);
     }
-    if (dropout.scale != 0.0f) {
-      float multiplier[4];
-      dropoutMultipliers(dropout, (uint32_t)row, (uint32_t)(at / 4), multiplier);
-      for (int i = 0; i < 4; ++i) value[i] *= multiplier[i];
-    }
-    if (bias) {
-      float offset[4];
-      loadFour(bias + at, left, aligned, offset);
-      for (int i = 0; i < 4; ++i) value[i] += offset[i];
-    }
-    storeFour(y + row * width + at, left, aligned, value);
-  }
+    first += RANK;
+  } while (first < r);
 }
 
 /**
@@ -130,20 +153,5 @@ extern "C" __global__ void thinSum(const float* partial, float* out, int64_t chu
     float sum = 0.0f;
     for (int64_t chunk = 0; chunk < chunks; ++chunk) sum += partial[chunk * r * width + at];
     out[(at - j * width) * strideC + j * strideJ] = alpha * sum;
-  }
-}
-
-/** y = x as bf16; four elements a thread. */
-extern "C" __global__ void toBf16(const float* x, unsigned short* y, int64_t n) {
-  for (int64_t at = 4 * globalThread(); at < n; at += 4 * globalThreads()) {
-    float value[4];
-    loadFour(x + at, n - at, true, value);
-    if (n - at >= 4) {
-      const uint2 packed = make_uint2(floatToBf16(value[0]) | (unsigned int)floatToBf16(value[1]) << 16,
-                                      floatToBf16(value[2]) | (unsigned int)floatToBf16(value[3]) << 16);
-      *reinterpret_cast<uint2*>(y + at) = packed;
-    } else {
-      for (int i = 0; at + i < n; ++i) y[at + i] = floatToBf16(value[i]);
-    }
   }
 }
