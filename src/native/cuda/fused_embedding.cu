@@ -19,8 +19,8 @@ extern "C" __global__ void checkIds(const int32_t* ids, int64_t n, int64_t rows,
 }
 
 /** y[i] = table[ids[i]], four columns a thread; NaN for an id outside the table (checkIds has reported it). */
-extern "C" __global__ void gatherRows(const float* table, const int32_t* ids, float* y, int64_t n, int64_t rows,
-                                      int64_t d) {
+template <class Element>
+__device__ void gatherRows(const Element* table, const int32_t* ids, float* y, int64_t n, int64_t rows, int64_t d) {
   const int64_t perRow = (d + 3) / 4;
   const bool aligned = d % 4 == 0;
   for (int64_t unit = globalThread(); unit < n * perRow; unit += globalThreads()) {
@@ -31,6 +31,15 @@ extern "C" __global__ void gatherRows(const float* table, const int32_t* ids, fl
     if (id >= 0 && id < rows) loadFour(table + id * d + at, d - at, aligned, value);
     storeFour(y + i * d + at, d - at, aligned, value);
   }
+}
+
+extern "C" __global__ void gatherRowsF32(const float* table, const int32_t* ids, float* y, int64_t n, int64_t rows,
+                                         int64_t d) {
+  gatherRows(table, ids, y, n, rows, d);
+}
+extern "C" __global__ void gatherRowsBf16(const unsigned short* table, const int32_t* ids, float* y, int64_t n,
+                                          int64_t rows, int64_t d) {
+  gatherRows(table, ids, y, n, rows, d);
 }
 
 /**

@@ -11,10 +11,6 @@ Stored storedArg(const CudaArgs& args, size_t index, int64_t elements) {
   return {args.in<uint16_t>(index, elements), type};
 }
 
-void toBf16(const float* x, uint16_t* y, int64_t n) {
-  launch("fused_storage", "toBf16", gridFor(ceilDiv(n, 4)), {256}, 0, x, y, n);
-}
-
 void storedProduct(Gemm g, const float* a, const Stored& weight) {
   g.lda = g.transA ? g.m : g.k;
   g.ldb = g.transB ? g.k : g.n;
@@ -26,7 +22,7 @@ void storedProduct(Gemm g, const float* a, const Stored& weight) {
     return gemm(g);
   }
   const Scratch rounded(static_cast<size_t>(g.m * g.k) * sizeof(uint16_t));
-  toBf16(a, rounded.as<uint16_t>(), g.m * g.k);
+  launch("storage", "f32ToBf16", gridFor(g.m * g.k), {256}, 0, a, rounded.as<uint16_t>(), g.m * g.k);
   g.a = rounded.as<uint16_t>();
   g.typeA = Type::bf16;
   gemm(g);

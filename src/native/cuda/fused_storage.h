@@ -18,9 +18,6 @@ struct Stored {
 /** A buffer argument of either storage. */
 Stored storedArg(const CudaArgs& args, size_t index, int64_t elements);
 
-/** y = x as bf16. */
-void toBf16(const float* x, uint16_t* y, int64_t n);
-
 /**
  * g.c (f32) = op(a) op(weight) with dense operands: m, n, k, transA, transB, alpha, accumulate and c are the caller's, the
  * rest is filled in here.
