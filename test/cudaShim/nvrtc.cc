@@ -59,15 +59,19 @@ void write(const std::string& path, const std::string& text) {
 int compile(Program& program, const std::string& folder) {
   for (const auto& [name, text] : program.headers) write(folder + "/" + name, adapted(text));
   write(folder + "/" + program.name, adapted(program.source));
+  const char* variable = std::getenv("CXX");
+  const std::string compiler = std::string(variable != nullptr && *variable != '\0' ? variable : "c++") + " -std=c++17 -w -I'" +
+                               folder + "' -I'" REASVQA_SHIM_SOURCES "' -x c++ '";
+  const std::string log = " 2> '" + folder + "/log'";
+  // Kernels may be made by macros, so their names are looked for in the preprocessed text.
+  int status = std::system((compiler + folder + "/" + program.name + "' -E -P -o '" + folder + "/expanded'" + log).c_str());
   // Everything of the source is local to its library, so that two kernels of one name in two sources never meet.
   write(folder + "/module.cc", "#include \"runtime.h\"\nnamespace {\n#include \"" + program.name + "\"\n}\n" +
-                                   entries(program.source));
-  const char* compiler = std::getenv("CXX");
-  const std::string command = std::string(compiler != nullptr && *compiler != '\0' ? compiler : "c++") +
-                              " -std=c++17 -O1 -w -shared -fPIC -fvisibility=hidden -ffp-contract=off -I'" + folder +
-                              "' -I'" REASVQA_SHIM_SOURCES "' '" + folder + "/module.cc' -o '" + folder +
-                              "/module.so' 2> '" + folder + "/log'";
-  const int status = std::system(command.c_str());
+                                   entries(read(folder + "/expanded")));
+  if (status == 0) {
+    status = std::system((compiler + folder + "/module.cc' -O1 -shared -fPIC -fvisibility=hidden -ffp-contract=off -o '" + folder +
+                          "/module.so'" + log).c_str());
+  }
   program.log = read(folder + "/log");
   if (status != 0) return 6;
   program.image = read(folder + "/module.so");

@@ -1,6 +1,7 @@
 #include "cuda/copy.h"
 
 #include "cuda/device.h"
+#include "cuda/fault.h"
 #include "cuda/scratch.h"
 
 namespace reasvqa::cuda {
@@ -28,10 +29,13 @@ void download(void* host, const void* from, size_t bytes) {
   if (bytes == 0) return;
   Device& gpu = device();
   gpu.check(gpu.driver().copyToHost(host, address(from), bytes, gpu.stream()), "cuMemcpyDtoHAsync");
-  gpu.synchronize();
+  synchronize();
 }
 
-void synchronize() { device().synchronize(); }
+void synchronize() {
+  device().synchronize();
+  throwReportedFault();
+}
 
 Scratch::Scratch(size_t bytes)
     : id_(device().memory().allocate(bytes)), data_(device().memory().data(id_, bytes)) {}

@@ -19,7 +19,10 @@ void upload(void* device, const void* host, size_t bytes);
 /** Device to host; waits for everything queued so far. */
 void download(void* host, const void* device, size_t bytes);
 
-/** Waits for everything queued so far; a fault of an earlier kernel appears here as CudaError. */
+/**
+ * Waits for everything queued so far; a fault of an earlier kernel appears here as CudaError, bad input that a kernel found
+ * as std::invalid_argument (fault.h).
+ */
 void synchronize();
 
 }  // namespace reasvqa::cuda

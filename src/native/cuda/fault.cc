@@ -20,6 +20,9 @@ std::string text(Fault fault, int64_t first, int64_t second, int64_t third) {
     return "embedding: id " + std::to_string(second) + " at position " + std::to_string(first) + "; expected 0 to " +
            std::to_string(third - 1) + " (rows of the table)";
   }
+  if (fault == Fault::gatherIndex) {
+    return "GatherV2: the index value " + std::to_string(second) + " is not in [0, " + std::to_string(third - 1) + "]";
+  }
   return "a kernel reported fault " + std::to_string(static_cast<int64_t>(fault)) + ", which this build does not know";
 }
 

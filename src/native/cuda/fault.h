@@ -9,11 +9,11 @@
 namespace reasvqa::cuda {
 
 /** What kernels report; the first number of the record. */
-enum class Fault : int64_t { none = 0, embeddingId = 1 };
+enum class Fault : int64_t { none = 0, embeddingId = 1, gatherIndex = 2 };
 
 /**
  * The record, readable and writable by kernels: fault, then up to three numbers about it (embeddingId: position, id, rows
- * of the table). A kernel leaves a record alone that is taken.
+ * of the table; gatherIndex: unused, index, size of the dimension). A kernel leaves a record alone that is taken.
  */
 int64_t* faultRecord();
 

@@ -2,7 +2,7 @@
  * gather(element bytes, x, indices, out, batch, outer, dim, slice, count),
  * segmentSum(dtype, x, ids, out, rows, inner, segments), oneHot(dtype, indices, out, n, depth, on, off),
  * draw(probabilities, uniform, out, rows, outcomes, samples) on the CUDA device; see cpu/index.h. An index of gather that is
- * outside its range throws at the next read (index_fault.h), not in the call.
+ * outside its range throws at the next read (fault.h), not in the call.
  */
 #include "cpu/index.h"
 
@@ -10,7 +10,7 @@
 #include <cstring>
 
 #include "cuda/args.h"
-#include "cuda/index_fault.h"
+#include "cuda/fault.h"
 #include "cuda/launch.h"
 #include "cuda/rows.h"
 
@@ -21,7 +21,7 @@ template <class T>
 void gatherRows(const char* kernel, const Gather& s, const void* x, const int32_t* indices, void* out) {
   const int32_t width = powerOfTwo(s.slice);
   launch("index", kernel, gridForRows(s.batch * s.outer * s.count, width), {256}, 0, s, width, static_cast<const T*>(x), indices,
-         static_cast<T*>(out), indexFault("GatherV2"));
+         static_cast<T*>(out), faultRecord());
 }
 
 void gather(CudaArgs& args) {

@@ -1,5 +1,4 @@
 /** Rows by index: gather, its gradient (segment sum), one-hot rows, and draws from rows of probabilities. */
-#include "index_fault.cuh"
 #include "rows.cuh"
 #include "strided.cuh"
 
@@ -8,9 +7,17 @@ struct Gather {
   int64_t batch, outer, dim, slice, count;
 };
 
+/** Tells the host of an index outside its range: Fault::gatherIndex of fault.h. Any of several will do. */
+__device__ inline void reportIndex(int64_t* fault, int32_t index, int64_t dim) {
+  if (fault[0] != 0) return;
+  fault[2] = index;
+  fault[3] = dim;
+  fault[0] = 2;
+}
+
 /** An index outside [0, dim) gives zeros and is reported. */
 template <class T>
-__device__ void gatherRows(const Gather& s, int32_t width, const T* x, const int32_t* indices, T* out, IndexFault* fault) {
+__device__ void gatherRows(const Gather& s, int32_t width, const T* x, const int32_t* indices, T* out, int64_t* fault) {
   forRows(s.batch * s.outer * s.count, width, [=](int64_t row, int lane) {
     const int64_t block = row / s.count;  // (batch, outer)
     const int32_t index = indices[block / s.outer * s.count + row % s.count];
@@ -22,16 +29,16 @@ __device__ void gatherRows(const Gather& s, int32_t width, const T* x, const int
 }
 
 extern "C" __global__ void gatherU8(Gather s, int32_t width, const uint8_t* x, const int32_t* indices, uint8_t* out,
-                                    IndexFault* fault) {
+                                    int64_t* fault) {
   gatherRows(s, width, x, indices, out, fault);
 }
 extern "C" __global__ void gatherU32(Gather s, int32_t width, const uint32_t* x, const int32_t* indices, uint32_t* out,
-                                     IndexFault* fault) {
+                                     int64_t* fault) {
   gatherRows(s, width, x, indices, out, fault);
 }
 /** Slices of a multiple of four elements, counted in fours. */
 extern "C" __global__ void gatherU32InFours(Gather s, int32_t width, const Four<uint32_t>* x, const int32_t* indices,
-                                            Four<uint32_t>* out, IndexFault* fault) {
+                                            Four<uint32_t>* out, int64_t* fault) {
   gatherRows(s, width, x, indices, out, fault);
 }
 
