@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "cuda/fault.h"
+
 namespace reasvqa::cuda {
 namespace {
 
@@ -110,6 +112,7 @@ void Device::check(CUresult code, const char* function) {
 void Device::synchronize() {
   check(driver_.streamSynchronize(stream_), "cuStreamSynchronize");
   recent_.clear();
+  throwReportedFault();
 }
 
 }  // namespace reasvqa::cuda
