@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { type Io, processIo } from './commands/io.js';
 import { buildProgram, commanderExit } from './commands/program.js';
-import { EXIT, type ExitCode, messageOf, ReasVqaError } from './errors.js';
+import { EXIT, type ExitCode, isDeviceError, messageOf, ReasVqaError } from './errors.js';
 
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
 
@@ -22,6 +22,10 @@ export async function main(argv: readonly string[], io: Io = processIo()): Promi
     if (error instanceof ReasVqaError) {
       io.stderr.write(`reasvqa: ${oneLine(error.message)}\n`);
       return error.exitCode;
+    }
+    if (isDeviceError(error)) {
+      io.stderr.write(`reasvqa: ${oneLine(error.message)}\n`);
+      return EXIT.engine;
     }
     io.stderr.write(
       `reasvqa: unexpected: ${oneLine(messageOf(error))} (REASVQA_DEBUG=1 shows where; please report it)\n`,

@@ -47,6 +47,11 @@ export class EngineError extends ReasVqaError {
   }
 }
 
+/** True for errors of native code about its device (out of memory, a kernel's fault); they end with exit code 4. */
+export function isDeviceError(error: unknown): error is Error {
+  return error instanceof Error && /^REASVQA_/.test(String((error as { code?: unknown }).code));
+}
+
 /** Stopped by a signal after a checkpoint was saved; the same command continues. Exit code 75. */
 export class Interrupted extends ReasVqaError {
   constructor(message: string) {

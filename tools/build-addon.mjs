@@ -104,7 +104,7 @@ function listFiles(folder) {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) files.push(...listFiles(path));
-    else if (/\.(cc|h|cu|txt)$/.test(entry.name)) files.push(path);
+    else if (/\.(cc|h|cu|cuh|txt|cmake)$/.test(entry.name)) files.push(path);
   }
   return files.sort();
 }

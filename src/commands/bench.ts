@@ -1,6 +1,6 @@
 import { Argument, type Command, Option } from 'commander';
 import type { EngineInfo } from '../engine/engine.js';
-import type { NativeDevice } from '../engine/native/addon.js';
+import type { CpuDevice, NativeDevice } from '../engine/native/addon.js';
 import {
   type EngineChoice,
   fromCwd,
@@ -17,8 +17,10 @@ import {
 export interface BenchLibrary {
   tf: typeof import('@tensorflow/tfjs-core');
   ops: typeof import('../ops/index.js');
-  /** The addon when it is what computes. */
+  /** The native device that computes. */
   device(): NativeDevice | undefined;
+  /** The same when it is the processor. */
+  cpu(): CpuDevice | undefined;
   fallbackCounts: typeof import('../engine/native/fallback.js').fallbackCounts;
   resetFallbackCounts: typeof import('../engine/native/fallback.js').resetFallbackCounts;
   DataError: typeof import('../errors.js').DataError;
@@ -105,7 +107,7 @@ export function addBench(program: Command, io: Io): void {
 
 /** The modules that the benches measure. */
 export async function loadLibrary(): Promise<BenchLibrary> {
-  const { currentEngine } = await import('../engine/engine.js');
+  const { currentDevice, currentEngine } = await import('../engine/engine.js');
   const { nativeDevice } = await import('../engine/native/addon.js');
   const { fallbackCounts, resetFallbackCounts } = await import('../engine/native/fallback.js');
   const { DataError, UsageError } = await import('../errors.js');
@@ -113,7 +115,8 @@ export async function loadLibrary(): Promise<BenchLibrary> {
   return {
     tf: await import('@tensorflow/tfjs-core'),
     ops: await import('../ops/index.js'),
-    device: () => (currentEngine()?.name === 'native-cpu' ? nativeDevice() : undefined),
+    device: currentDevice,
+    cpu: () => (currentEngine()?.name === 'native-cpu' ? nativeDevice() : undefined),
     fallbackCounts,
     resetFallbackCounts,
     DataError,

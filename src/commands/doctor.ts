@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
+import type { CudaInfo } from '../engine/native/addon.js';
 import type { EngineReport } from '../engine/report.js';
 import { messageOf } from '../errors.js';
-import { type EngineChoice, type Io, print, printJson, table, withEngine } from './io.js';
+import { type EngineChoice, engineOptions, type Io, print, printJson, table, withEngine } from './io.js';
 
 export function addDoctor(program: Command, io: Io): void {
   withEngine(program.command('doctor'))
@@ -16,11 +17,10 @@ export function addDoctor(program: Command, io: Io): void {
 async function doctor(io: Io, options: EngineChoice & { json?: boolean }): Promise<void> {
   const { selectEngine } = await import('../engine/engine.js');
   const { engineReport } = await import('../engine/report.js');
-  const { engine, threads } = options;
   // The report matters most when the engine cannot start, so it is printed first and the error follows.
   const failure = await selectEngine(
-    engine as Parameters<typeof selectEngine>[0],
-    threads === undefined ? {} : { threads },
+    options.engine as Parameters<typeof selectEngine>[0],
+    engineOptions(options),
   ).then(
     () => undefined,
     (error: unknown) => error,
@@ -31,10 +31,21 @@ async function doctor(io: Io, options: EngineChoice & { json?: boolean }): Promi
   if (failure) throw failure;
 }
 
+function gpuText(gpu: CudaInfo): string {
+  const gibibytes = (bytes: number) => (bytes / 2 ** 30).toFixed(1);
+  return (
+    `${gpu.name} (${gpu.index} of ${gpu.count}), compute capability ${gpu.capability}, ` +
+    `${gibibytes(gpu.freeMemory)} GiB free of ${gibibytes(gpu.totalMemory)}, driver for CUDA ${gpu.driver}, ` +
+    `NVRTC ${gpu.nvrtc} (${gpu.nvrtcPath}), cuBLASLt ${gpu.cublasLt} (${gpu.cublasLtPath}), ` +
+    `compiled kernels in ${gpu.kernelCache}`
+  );
+}
+
 function reportTable({
   engine,
   addon,
   cpu,
+  gpu,
   memory,
   versions,
   tools,
@@ -47,6 +58,7 @@ function reportTable({
     ...(engine?.reason ? [['passed over', engine.reason] as [string, string]] : []),
     ['addon', addon.loaded ? addon.path : `not loaded: ${addon.error}`],
     ['cpu', `${cpu.model}, ${cpu.cores} cores${cpu.instructionSet ? `, ${cpu.instructionSet}` : ''}`],
+    ['gpu', gpu.found ? gpuText(gpu.found) : `none: ${gpu.missing}`],
     ['memory', `${gigabytes(memory.free)} free of ${gigabytes(memory.total)}`],
     ['versions', `Node ${versions.node}, TensorFlow.js ${versions.tfjs}, ${versions.platform}`],
     ['kernels', `${kernels.native.length} native`],

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { EngineInfo, EngineName } from '../engine/engine.js';
+import type { EngineInfo, EngineName, EngineOptions } from '../engine/engine.js';
 import { createProgress, type Progress } from '../progress.js';
 
 /** Where a command reads and writes; tests give their own. */
@@ -111,23 +111,46 @@ export function withBadVideo(command: Command): Command {
   );
 }
 
-/** `--engine` and `--threads`, for commands that compute. */
+/** Bytes of a text such as 24GiB, 500MB or 1073741824. */
+export function bytes(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?$/i.exec(text);
+  const power = match ? 'KMGT'.indexOf(match[2]!.toUpperCase()) + 1 : 0;
+  if (!match || (match[2] === '' && match[3] !== '')) {
+    throw new InvalidArgumentError('expected a size such as 24GiB, 500MB or a number of bytes');
+  }
+  return Math.floor(Number(match[1]) * (match[3] ? 1024 : 1000) ** power);
+}
+
+/** `--engine`, `--threads`, `--device` and `--gpu-memory`, for commands that compute. */
 export function withEngine(command: Command): Command {
   return command
     .option('--engine <name>', 'auto, native-cpu, native-cuda, tensorflow, wasm or cpu', 'auto')
-    .option('--threads <n>', 'threads of native-cpu (default: REASVQA_THREADS, else all cores)', integer(1));
+    .option('--threads <n>', 'threads of native-cpu (default: REASVQA_THREADS, else all cores)', integer(1))
+    .option('--device <n>', 'GPU of native-cuda, from 0 (default: REASVQA_GPU, else 0)', integer(0))
+    .option('--gpu-memory <size>', 'most GPU memory of native-cuda, such as 24GiB (default: all)', bytes);
 }
 
 /** Options of {@link withEngine}. */
 export interface EngineChoice {
   engine: string;
   threads?: number;
+  device?: number;
+  gpuMemory?: number;
+}
+
+/** What {@link selectEngine} takes of the options. */
+export function engineOptions({ threads, device, gpuMemory }: EngineChoice): EngineOptions {
+  return {
+    ...(threads !== undefined && { threads }),
+    ...(device !== undefined && { device }),
+    ...(gpuMemory !== undefined && { gpuMemory }),
+  };
 }
 
 /** Starts the engine that was asked for and says which one runs, with the reason if a better one was passed over. */
-export async function startEngine(io: Io, { engine, threads }: EngineChoice): Promise<EngineInfo> {
+export async function startEngine(io: Io, choice: EngineChoice): Promise<EngineInfo> {
   const { selectEngine } = await import('../engine/engine.js');
-  const info = await selectEngine(engine as EngineName, threads === undefined ? {} : { threads });
+  const info = await selectEngine(choice.engine as EngineName, engineOptions(choice));
   note(io, `engine: ${info.description}`);
   if (info.reason) note(io, `warning: ${info.reason}`);
   return info;

@@ -1,8 +1,9 @@
 /**
  * Choosing the engine that computes: our native backend, or one of tfjs's own.
  *
- * `auto` takes native-cpu, and wasm only when the addon cannot be used, with the reason. Naming an engine means that
- * engine or an error: there is no silent fall to something slower.
+ * `auto` takes native-cuda where an NVIDIA driver is installed, else native-cpu, and wasm only when the addon cannot be
+ * used; what was passed over is said with the reason. Naming an engine means that engine or an error: there is no silent
+ * fall to something slower.
  */
 import '@tensorflow/tfjs-backend-cpu';
 // tfjs-core alone has no gradients in Node; importing tfjs-layers registers them.
@@ -11,37 +12,49 @@ import os from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
 import { EngineError, messageOf, UsageError } from '../errors.js';
 import { registerGradients } from './gradients.js';
-import { nativeDevice } from './native/addon.js';
-import { BACKEND_NAME } from './native/backend.js';
-import { registerNativeBackend } from './native/register.js';
+import { cudaDevice, type NativeDevice, NoDriverError, nativeDevice } from './native/addon.js';
+import { BACKEND_NAME, CUDA_BACKEND_NAME, NativeBackend } from './native/backend.js';
+import { registerCudaBackend, registerNativeBackend } from './native/register.js';
 
 export const ENGINE_NAMES = ['auto', 'native-cpu', 'native-cuda', 'tensorflow', 'wasm', 'cpu'] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
 
 export interface EngineInfo {
   name: Exclude<EngineName, 'auto'>;
-  /** What computes: the CPU's model for CPU engines. */
+  /** What computes: the model of the CPU or GPU. */
   device: string;
   /** One line for the start of a run. */
   description: string;
   /** Why a better engine was passed over. */
   reason?: string;
   threads: number;
-  /** Instruction set of the kernels. */
+  /** Instruction set of the kernels; of a GPU the architecture, such as sm_90. */
   isa: string;
 }
 
 export interface EngineOptions {
   /** Threads of native-cpu; default REASVQA_THREADS, else all cores. */
   threads?: number;
+  /** Which GPU native-cuda computes on, from 0; default REASVQA_GPU, else 0. */
+  device?: number;
+  /** Most bytes of the GPU's memory that native-cuda may take; default all. */
+  gpuMemory?: number;
 }
 
 const MAX_THREADS = 1024;
+/** The smallest segment of the GPU's allocator. */
+const MIN_GPU_MEMORY = 2 * 2 ** 20;
 let current: EngineInfo | undefined;
 
 /** The engine in use, once selectEngine has been called. */
 export function currentEngine(): EngineInfo | undefined {
   return current;
+}
+
+/** The device of the native engine in use; undefined when another engine computes. */
+export function currentDevice(): NativeDevice | undefined {
+  const backend = current === undefined ? undefined : tf.backend();
+  return backend instanceof NativeBackend ? backend.device : undefined;
 }
 
 /**
@@ -70,9 +83,7 @@ async function start(name: EngineName, options: EngineOptions): Promise<EngineIn
     case 'cpu':
       return startPlain();
     case 'native-cuda':
-      throw new EngineError(
-        'the engine native-cuda is not part of this build: use --engine native-cpu (or leave --engine out)',
-      );
+      return startCuda(options);
     case 'tensorflow':
       throw new EngineError(
         'the engine tensorflow is not part of this build: use --engine native-cpu (or leave --engine out)',
@@ -81,12 +92,41 @@ async function start(name: EngineName, options: EngineOptions): Promise<EngineIn
 }
 
 async function startBest(options: EngineOptions): Promise<EngineInfo> {
+  let reason: string | undefined;
   try {
-    return await startNative(options);
+    return await startCuda(options);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    // Asking for a GPU or its memory is asking for the engine; without a driver there is nothing to pass over.
+    if (options.device !== undefined || options.gpuMemory !== undefined) throw error;
+    if (!(error instanceof NoDriverError)) reason = `native-cuda cannot be used: ${messageOf(error)}`;
+  }
+  try {
+    const engine = await startNative(options);
+    return reason === undefined ? engine : { ...engine, reason };
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;
     return { ...(await startWasm()), reason: `native-cpu cannot be used: ${messageOf(error)}` };
   }
+}
+
+async function startCuda({ device, gpuMemory }: EngineOptions): Promise<EngineInfo> {
+  const gpu = cudaDevice({
+    ...(device !== undefined && { device }),
+    ...(gpuMemory !== undefined && { memoryLimit: gpuMemory }),
+  });
+  registerCudaBackend();
+  await use(CUDA_BACKEND_NAME);
+  const { name, index, count, architecture, totalMemory, driver, nvrtc, cublasLt } = gpu.info();
+  const which = count > 1 ? `, GPU ${index} of ${count}` : '';
+  const memory = (totalMemory / 2 ** 30).toFixed(0);
+  return {
+    name: 'native-cuda',
+    device: name,
+    description: `native-cuda (${name}${which}, ${memory} GiB, ${architecture}, driver for CUDA ${driver}, NVRTC ${nvrtc}, cuBLASLt ${cublasLt})`,
+    threads: 1,
+    isa: architecture,
+  };
 }
 
 async function startNative({ threads }: EngineOptions): Promise<EngineInfo> {
@@ -148,7 +188,7 @@ async function use(backendName: string): Promise<void> {
 }
 
 /** Settings are the user's to correct: they stop even `auto`, which otherwise would run ten times slower. */
-function checkSettings({ threads }: EngineOptions): void {
+function checkSettings({ threads, device, gpuMemory }: EngineOptions): void {
   const count = (value: number): boolean => Number.isInteger(value) && value >= 1 && value <= MAX_THREADS;
   const given = process.env.REASVQA_THREADS;
   if (given && !(/^\d+$/.test(given) && count(Number(given)))) {
@@ -156,6 +196,12 @@ function checkSettings({ threads }: EngineOptions): void {
   }
   if (threads !== undefined && !count(threads)) {
     throw new EngineError(`--threads ${threads}: expected a whole number from 1 to ${MAX_THREADS}`);
+  }
+  if (device !== undefined && !(Number.isInteger(device) && device >= 0 && device < 1000)) {
+    throw new EngineError(`--device ${device}: expected the number of a GPU, from 0`);
+  }
+  if (gpuMemory !== undefined && !(Number.isFinite(gpuMemory) && gpuMemory >= MIN_GPU_MEMORY)) {
+    throw new EngineError(`--gpu-memory ${gpuMemory}: expected at least ${MIN_GPU_MEMORY} bytes`);
   }
   const isa = process.env.REASVQA_ISA;
   if (isa && !['plain', 'avx2', 'avx512'].includes(isa)) {

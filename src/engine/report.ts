@@ -7,7 +7,16 @@ import os from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
 import { messageOf } from '../errors.js';
 import { currentEngine, type EngineInfo } from './engine.js';
-import { addonPath, type DeviceMemory, isLoaded, nativeDevice } from './native/addon.js';
+import {
+  addonPath,
+  type CudaInfo,
+  cudaDevice,
+  type DeviceMemory,
+  isLoaded,
+  nativeDevice,
+  NoDriverError,
+  openCuda,
+} from './native/addon.js';
 import { fallbackCounts } from './native/fallback.js';
 import { nativeKernels } from './native/kernels/kernel.js';
 
@@ -28,6 +37,8 @@ export interface EngineReport {
     bestInstructionSet?: string;
     threads?: number;
   };
+  /** The GPU of native-cuda, or why there is none to use. */
+  gpu: { found?: CudaInfo; missing?: string };
   /** Bytes. */
   memory: { total: number; free: number; resident: number; native?: DeviceMemory };
   versions: { node: string; tfjs: string; platform: string };
@@ -42,6 +53,7 @@ export function engineReport(): EngineReport {
   const addon = inspectAddon();
   const device = addon.loaded ? nativeDevice() : undefined;
   const engine = currentEngine();
+  const gpu = inspectGpu();
   const tools = {
     ffmpeg: versionOf('ffmpeg', '-version'),
     ffprobe: versionOf('ffprobe', '-version'),
@@ -60,6 +72,7 @@ export function engineReport(): EngineReport {
         threads: device.threads(),
       }),
     },
+    gpu: { ...(gpu.found && { found: gpu.found }), ...(gpu.missing && { missing: gpu.missing }) },
     memory: {
       total: os.totalmem(),
       free: os.freemem(),
@@ -73,7 +86,7 @@ export function engineReport(): EngineReport {
     },
     tools,
     kernels: { native: nativeKernels(), fallbacks: fallbackCounts() },
-    missing: missingParts(addon, tools),
+    missing: [...missingParts(addon, tools), ...missingForGpu(gpu)],
   };
 }
 
@@ -86,6 +99,33 @@ function inspectAddon(): EngineReport['addon'] {
   } catch (error) {
     return { path, built, loaded: false, error: messageOf(error) };
   }
+}
+
+interface GpuState {
+  found?: CudaInfo;
+  missing?: string;
+  /** There is no driver: nothing to install on a machine without a GPU. */
+  none?: boolean;
+}
+
+function inspectGpu(): GpuState {
+  try {
+    return { found: (openCuda() ?? cudaDevice()).info() };
+  } catch (error) {
+    return { missing: messageOf(error), none: error instanceof NoDriverError || !isLoaded() };
+  }
+}
+
+function missingForGpu({ missing, none }: GpuState): Missing[] {
+  if (missing === undefined || none) return [];
+  const [what, how] = missing.split(/[;:] (?=pip |install |check )/);
+  return [
+    {
+      what: what ?? missing,
+      effect: 'native-cuda cannot be used, training runs on the CPU',
+      how: how ?? 'see the message',
+    },
+  ];
 }
 
 /** First line of a program's version text, or undefined when it cannot be run. */

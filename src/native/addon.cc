@@ -32,10 +32,10 @@ thread_local ParamBlock paramBlock;
 
 Registrar::Registrar(Registration registration) { registrations().push_back(registration); }
 
-void throwToJs(napi_env env, const char* message) {
+void throwToJs(napi_env env, const char* message, const char* code) {
   bool pending = false;
   if (napi_is_exception_pending(env, &pending) == napi_ok && pending) return;
-  if (napi_throw_error(env, nullptr, message) != napi_ok) {
+  if (napi_throw_error(env, code, message) != napi_ok) {
     napi_fatal_error("reasvqa", NAPI_AUTO_LENGTH, message, NAPI_AUTO_LENGTH);
   }
 }
@@ -48,7 +48,7 @@ void setFunction(Napi::Object exports, const char* name, napi_callback callback)
   exports.Set(name, function);
 }
 
-Args::Args(napi_env env, napi_callback_info info) : env_(env) {
+Args::Args(napi_env env, napi_callback_info info, const BufferTable& buffers) : buffers_(buffers), env_(env) {
   if (napi_get_cb_info(env, info, &count_, values_, nullptr, nullptr) != napi_ok) {
     throw std::invalid_argument("cannot read the arguments");
   }
@@ -124,7 +124,7 @@ void* Args::buffer(size_t index, int64_t elements, size_t elementBytes, bool opt
   const int32_t id = i32(index);
   if (id == -1 && optional) return nullptr;
   if (elements < 0 || static_cast<uint64_t>(elements) > SIZE_MAX / elementBytes) fail(index, "a possible size");
-  return Pool::instance().data(id, static_cast<size_t>(elements) * elementBytes);
+  return buffers_.data(id, static_cast<size_t>(elements) * elementBytes);
 }
 
 const int32_t* Args::params(size_t count) const {

@@ -33,7 +33,8 @@ class Args {
  public:
   static constexpr size_t kMax = 32;
 
-  Args(napi_env env, napi_callback_info info);
+  /** Buffer ids are looked up in `buffers`: the CPU's pool, or the memory of another device. */
+  Args(napi_env env, napi_callback_info info, const BufferTable& buffers = Pool::instance());
 
   size_t count() const { return count_; }
   napi_env env() const { return env_; }
@@ -74,10 +75,13 @@ class Args {
   /** The parameter block shared with JavaScript (see setParams): shapes and strides of the current call. */
   const int32_t* params(size_t count) const;
 
- private:
-  void* buffer(size_t index, int64_t elements, size_t elementBytes, bool optional) const;
+ protected:
   [[noreturn]] void fail(size_t index, const char* expected) const;
 
+ private:
+  void* buffer(size_t index, int64_t elements, size_t elementBytes, bool optional) const;
+
+  const BufferTable& buffers_;
   napi_env env_;
   napi_value values_[kMax];
   size_t count_ = kMax;
@@ -88,13 +92,15 @@ inline void check(bool condition, const char* message) {
   if (!condition) throw std::invalid_argument(message);
 }
 
-void throwToJs(napi_env env, const char* message);
+/** Throws a JavaScript Error with the message, and the code unless it is nullptr. */
+void throwToJs(napi_env env, const char* message, const char* code = nullptr);
 void setFunction(Napi::Object exports, const char* name, napi_callback callback);
 
-template <auto Function>
+/** What Node calls: runs Function(Arguments) and turns its result or exception into JavaScript's. */
+template <auto Function, class Arguments = Args>
 napi_value callback(napi_env env, napi_callback_info info) {
   try {
-    Args args(env, info);
+    Arguments args(env, info);
     if constexpr (std::is_void_v<decltype(Function(args))>) {
       Function(args);
       return nullptr;
@@ -108,6 +114,8 @@ napi_value callback(napi_env env, napi_callback_info info) {
         return value;
       }
     }
+  } catch (const DeviceError& error) {
+    throwToJs(env, error.what(), error.code());
   } catch (const std::exception& error) {
     throwToJs(env, error.what());
   }

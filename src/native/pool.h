@@ -18,6 +18,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include "error.h"
+
 namespace reasvqa {
 
 using BufferId = int32_t;
@@ -30,11 +32,21 @@ struct PoolStats {
   size_t systemCalls = 0;  // blocks taken from the system so far
 };
 
-class OutOfMemory : public std::runtime_error {
-  using std::runtime_error::runtime_error;
+class OutOfMemory : public DeviceError {
+  using DeviceError::DeviceError;
 };
 
-class Pool {
+/** Where a device keeps its buffers by id. */
+class BufferTable {
+ public:
+  /** Start of the buffer; std::invalid_argument when the id is not live or holds fewer than `bytes` bytes. */
+  virtual void* data(BufferId id, size_t bytes) const = 0;
+
+ protected:
+  ~BufferTable() = default;
+};
+
+class Pool final : public BufferTable {
  public:
   /** The one pool of the process. */
   static Pool& instance();
@@ -43,8 +55,7 @@ class Pool {
   BufferId allocate(size_t bytes);
   /** Gives a buffer back. An id that is not live is ignored when `ignoreUnknown`, else std::invalid_argument. */
   void release(BufferId id, bool ignoreUnknown = false);
-  /** Start of the buffer; std::invalid_argument when the id is not live or holds fewer than `bytes` bytes. */
-  void* data(BufferId id, size_t bytes) const;
+  void* data(BufferId id, size_t bytes) const override;
   /** The size it was asked for. */
   size_t bytes(BufferId id) const;
 

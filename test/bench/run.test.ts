@@ -120,7 +120,7 @@ describe('the other benches', () => {
   });
 
   it('gemm measures every shape on every instruction set and puts back the one in use', async () => {
-    const isa = lib.device()?.isa();
+    const isa = lib.cpu()?.isa();
     const { report, text } = await run('gemm', { repeats: 1 });
     for (const { shapes } of report.results) {
       expect(shapes.length).toBeGreaterThan(12);
@@ -129,8 +129,8 @@ describe('the other benches', () => {
         expect(roof).toBeGreaterThan(0);
       }
     }
-    if (isa) expect(report.results[0].isa).toBe(lib.device()?.bestIsa());
-    expect(lib.device()?.isa()).toBe(isa);
+    if (isa) expect(report.results[0].isa).toBe(lib.cpu()?.bestIsa());
+    expect(lib.cpu()?.isa()).toBe(isa);
     expect(text).toContain('1024 x 1024 x 1024');
   });
 

@@ -2,15 +2,15 @@
  * The seam between TypeScript and native code, and the only file that loads the .node: typed functions over integer
  * buffer ids.
  *
- * Every device exports the same functions (today `cpu`; a CUDA device fills the same interface). Work may be
- * asynchronous until `read`. TypeScript allocates every output and passes its id in; native code keeps no shapes.
+ * Every device exports the same functions: the CPU's are the addon's own exports, the GPU's are in its object `cuda`.
+ * Work may be asynchronous until `read`. TypeScript allocates every output and passes its id in; native code keeps no shapes.
  * Shapes and strides of a call go through `params`, one Int32Array that both sides see. Native code checks ids and
  * sizes and throws an Error; who calls checks shapes first.
  */
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { EngineError, messageOf } from '../../errors.js';
+import { EngineError, isDeviceError, messageOf } from '../../errors.js';
 
 export type BufferId = number;
 
@@ -67,12 +67,8 @@ export interface NativeDevice {
   trim(): void;
   /** Releases every buffer. */
   clear(): void;
-
-  threads(): number;
-  setThreads(threads: number): void;
-  isa(): string;
-  setIsa(name: string): void;
-  bestIsa(): string;
+  /** Waits for all work; on the CPU there is none to wait for. */
+  synchronize(): void;
 
   unary(op: number, dtype: number, x: BufferId, y: BufferId, n: number, p: number, q: number): void;
   /** params: dims[rank], strides of a, strides of b. out is dense. */
@@ -182,11 +178,63 @@ export interface NativeDevice {
   conv2dInputGrad(dy: BufferId, filter: BufferId, dx: BufferId): void;
 }
 
+/** The processor: kernels for several instruction sets, on threads. */
+export interface CpuDevice extends NativeDevice {
+  threads(): number;
+  setThreads(threads: number): void;
+  isa(): string;
+  setIsa(name: string): void;
+  bestIsa(): string;
+}
+
+/** What is known about the GPU in use and the libraries found for it. */
+export interface CudaInfo {
+  name: string;
+  /** Its number among `count` GPUs. */
+  index: number;
+  count: number;
+  /** Compute capability, such as 9.0. */
+  capability: string;
+  /** What kernels are compiled for, such as sm_90. */
+  architecture: string;
+  /** Bytes of the whole device; free ones count what other processes use. */
+  totalMemory: number;
+  freeMemory: number;
+  /** Highest CUDA version that the driver supports. */
+  driver: string;
+  nvrtc: string;
+  nvrtcPath: string;
+  cublasLt: string;
+  cublasLtPath: string;
+  /** Folder of compiled kernels. */
+  kernelCache: string;
+  /** Kernel sources compiled by this process, and not found in the cache. */
+  compiled: number;
+}
+
+/** An NVIDIA GPU. */
+export interface CudaDevice extends NativeDevice {
+  info(): CudaInfo;
+  memory(): DeviceMemory & { peakReserved: number; limit: number };
+  /** Most bytes to take of the device; 0: all it has. */
+  setMemoryLimit(bytes: number): void;
+  /** A new buffer with the n float32 elements of `id` rounded to bf16; reading it gives float32 again. */
+  castStorage(id: BufferId, n: number): BufferId;
+}
+
+export interface CudaOptions {
+  /** Which GPU; default REASVQA_GPU, else 0. */
+  device?: number;
+  /** Most bytes of its memory to use; default all. */
+  memoryLimit?: number;
+}
+
 /** 8 dimensions with three rows of strides and room to spare. */
 const PARAMS = 64;
 const BUILD_HINT = 'build it with: node tools/build-addon.mjs --force';
 
-let device: NativeDevice | undefined;
+let device: CpuDevice | undefined;
+let cuda: CudaDevice | undefined;
 let failure: EngineError | undefined;
 
 /** Where the addon is: build/Release of the repository, or REASVQA_ADDON. */
@@ -202,7 +250,7 @@ export function addonPath(): string {
  * @throws EngineError with the reason (not built, half built, built for another Node or CPU, bad REASVQA_THREADS or
  *   REASVQA_ISA) and what to do; the same error on every call.
  */
-export function nativeDevice(): NativeDevice {
+export function nativeDevice(): CpuDevice {
   if (device) return device;
   if (failure) throw failure;
   try {
@@ -219,8 +267,43 @@ export function isLoaded(): boolean {
   return device !== undefined;
 }
 
+/** No NVIDIA driver is installed: nothing to report on a machine without a GPU. */
+export class NoDriverError extends EngineError {}
+
+/**
+ * The GPU; opened once a process, with its memory limit set at each call.
+ * @throws EngineError with what is missing (driver, its version, NVRTC, cuBLASLt, the GPU asked for) and how to get it
+ */
+export function cudaDevice(options: CudaOptions = {}): CudaDevice {
+  const cpu = nativeDevice();
+  const exports = (cpu.raw as { cuda: CudaDevice & { open(device: number, limit: number): void } }).cuda;
+  try {
+    exports.open(options.device ?? gpuNumber(), options.memoryLimit ?? 0);
+  } catch (error) {
+    if (!isDeviceError(error)) throw error;
+    const noDriver = (error as { code?: string }).code === 'REASVQA_NO_DRIVER';
+    throw new (noDriver ? NoDriverError : EngineError)(messageOf(error), { cause: error });
+  }
+  cuda ??= Object.assign(exports, { raw: exports, params: cpu.params });
+  return cuda;
+}
+
+/** The GPU that was opened, if one was. */
+export function openCuda(): CudaDevice | undefined {
+  return cuda;
+}
+
+function gpuNumber(): number {
+  const given = process.env.REASVQA_GPU;
+  if (!given) return 0;
+  if (!/^\d{1,3}$/.test(given)) {
+    throw new EngineError(`REASVQA_GPU=${given}: expected the number of a GPU, from 0`);
+  }
+  return Number(given);
+}
+
 /** Loads the addon file and prepares the parameter block; throws EngineError. */
-export function loadAddon(path: string): NativeDevice {
+export function loadAddon(path: string): CpuDevice {
   if (!existsSync(path)) {
     throw new EngineError(`native addon not built (${path} does not exist): ${BUILD_HINT}`);
   }
@@ -239,7 +322,8 @@ export function loadAddon(path: string): NativeDevice {
   }
   const params = new Int32Array(PARAMS);
   (loaded.setParams as (params: Int32Array) => void)(params);
-  return Object.assign(loaded, { raw: loaded, params }) as unknown as NativeDevice;
+  const synchronize = (): void => undefined;
+  return Object.assign(loaded, { raw: loaded, params, synchronize }) as unknown as CpuDevice;
 }
 
 /** ELF machine numbers of the processors Node runs on. */

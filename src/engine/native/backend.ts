@@ -1,5 +1,5 @@
 /**
- * The `native-cpu` backend of TensorFlow.js: TypeScript keeps dataIds, reference counts and aliases, native code keeps
+ * The backend of TensorFlow.js behind `native-cpu` and `native-cuda`: TypeScript keeps dataIds, reference counts and aliases, native code keeps
  * memory (the contract is in the class comment of KernelBackend in tfjs-core; see also fallback.ts).
  *
  * A dataId that this backend makes *is* its record (NativeData), so that the common look-up is a property read. A
@@ -18,10 +18,11 @@ import {
   util,
 } from '@tensorflow/tfjs-core';
 import { EngineError } from '../../errors.js';
-import { type BufferId, BYTES, type NativeDevice, type NumericDtype, nativeDevice } from './addon.js';
+import { type BufferId, BYTES, type CudaDevice, type NativeDevice, type NumericDtype } from './addon.js';
 import { sizeOf } from './strides.js';
 
 export const BACKEND_NAME = 'native-cpu';
+export const CUDA_BACKEND_NAME = 'native-cuda';
 
 /** The data behind one dataId. */
 export class NativeData {
@@ -41,7 +42,6 @@ export class NativeData {
 }
 
 export class NativeBackend extends KernelBackend {
-  readonly device: NativeDevice = nativeDevice();
   private readonly foreign = new DataStorage<NativeData>(this, engine());
   private live = 0;
   private disposed = false;
@@ -51,6 +51,10 @@ export class NativeBackend extends KernelBackend {
     this.live--;
     this.device.release(id, true);
   });
+
+  constructor(readonly device: NativeDevice) {
+    super();
+  }
 
   override numDataIds(): number {
     return this.live;
@@ -99,6 +103,19 @@ export class NativeBackend extends KernelBackend {
     this.live++;
     this.leaks.register(data, data.id, data);
     return { dataId: data, shape, dtype };
+  }
+
+  /**
+   * A float32 tensor of x's values that the device stores as bf16 (rounded to nearest, ties to even): half the memory,
+   * for weights that only matrix products read. Reading it gives float32. Only on a CUDA device.
+   */
+  asBf16(x: TensorInfo): TensorInfo {
+    if (x.dtype !== 'float32') throw new EngineError(`bf16 storage is for float32, not ${x.dtype}`);
+    const data = new NativeData('float32', sizeOf(x.shape));
+    data.id = (this.device as CudaDevice).castStorage(this.bufferOf(x), data.size);
+    this.live++;
+    this.leaks.register(data, data.id, data);
+    return { dataId: data, shape: x.shape, dtype: 'float32' };
   }
 
   makeTensorInfo(shape: number[], dtype: DataType, values?: BackendValues): TensorInfo {
@@ -212,8 +229,10 @@ export class NativeBackend extends KernelBackend {
   }
 
   override async time(f: () => void): Promise<BackendTimingInfo> {
+    this.device.synchronize();
     const start = performance.now();
     f();
+    this.device.synchronize();
     return { kernelMs: performance.now() - start };
   }
 

@@ -1,32 +1,52 @@
 /**
- * Registers the `native-cpu` backend and its kernels with TensorFlow.js. Importing this file loads nothing native; the
+ * Registers the native backends and their kernels with TensorFlow.js. Importing this file loads nothing native; a
  * backend's factory does.
  */
-import { registerBackend } from '@tensorflow/tfjs-core';
-import { BACKEND_NAME, NativeBackend } from './backend.js';
+import { registerBackend, registerKernel, type TensorInfo } from '@tensorflow/tfjs-core';
+import { cudaDevice, type NativeDevice, nativeDevice, openCuda } from './addon.js';
+import { BACKEND_NAME, CUDA_BACKEND_NAME, NativeBackend } from './backend.js';
 import { registerFusedKernels } from './fused.js';
 import { registerComplex } from './kernels/complex.js';
 import { registerElementwise } from './kernels/elementwise.js';
 import { registerIndexing } from './kernels/indexing.js';
-import { registerFallbacks } from './kernels/kernel.js';
+import { registerKernels } from './kernels/kernel.js';
 import { registerMovement } from './kernels/movement.js';
 import { registerProducts } from './kernels/products.js';
 import { registerReducing } from './kernels/reductions.js';
 
-let done = false;
+const done = new Set<string>();
 
 /** Registers once; later calls do nothing. The backend is chosen with tf.setBackend('native-cpu'). */
 export function registerNativeBackend(): void {
-  if (done) return;
-  done = true;
+  register(BACKEND_NAME, nativeDevice);
+}
+
+/** Registers once; later calls do nothing. The backend computes on the GPU that cudaDevice(options) opened. */
+export function registerCudaBackend(): void {
+  if (done.has(CUDA_BACKEND_NAME)) return;
+  register(CUDA_BACKEND_NAME, () => openCuda() ?? cudaDevice());
+  registerKernel({
+    kernelName: 'ReasToBf16',
+    backendName: CUDA_BACKEND_NAME,
+    kernelFunc: ({ inputs, backend }) => (backend as NativeBackend).asBf16(inputs.x as TensorInfo),
+  });
+}
+
+function register(name: string, device: () => NativeDevice): void {
+  if (done.has(name)) return;
+  if (done.size === 0) addKernels();
+  done.add(name);
+  registerKernels(name);
+  registerFusedKernels(name);
+  // tfjs picks the highest priority when nobody chooses; ours is chosen by engine.ts, so it stays below cpu's 1.
+  registerBackend(name, () => new NativeBackend(device()), 0);
+}
+
+function addKernels(): void {
   registerElementwise();
   registerMovement();
   registerReducing();
   registerIndexing();
   registerProducts();
   registerComplex();
-  registerFallbacks();
-  registerFusedKernels(BACKEND_NAME);
-  // tfjs picks the highest priority when nobody chooses; ours is chosen by engine.ts, so it stays below cpu's 1.
-  registerBackend(BACKEND_NAME, () => new NativeBackend(), 0);
 }

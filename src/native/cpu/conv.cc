@@ -5,20 +5,11 @@
  */
 #include "cpu/conv.h"
 
-#include "binding.h"
+#include "cpu/conv_args.h"
 #include "cpu/gemm.h"
 
 namespace reasvqa {
 namespace {
-
-Conv readConv(const Args& args) {
-  const int32_t* p = args.params(15);
-  for (int i = 0; i < 13; ++i) check(p[i] >= (i < 11 ? 0 : 1), "conv2d: a size is negative");
-  return {p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12], p[13], p[14]};
-}
-
-int64_t inputSize(const Conv& c) { return c.inHeight * c.inWidth * c.inChannels; }
-int64_t outputSize(const Conv& c) { return c.pixels() * c.outChannels; }
 
 void conv2d(Args& args) {
   const Conv c = readConv(args);

@@ -4,7 +4,7 @@
  */
 import { type DataType, getKernelsForBackend, registerKernel, type TensorInfo } from '@tensorflow/tfjs-core';
 import type { NumericDtype } from '../addon.js';
-import { BACKEND_NAME, type NativeBackend } from '../backend.js';
+import type { NativeBackend } from '../backend.js';
 import { runOnCpu } from '../fallback.js';
 
 /** What a kernel is called with; every kernel knows the names of its own inputs and attributes. */
@@ -16,32 +16,30 @@ export interface Call<Inputs = Record<string, TensorInfo>, Attrs = Record<string
 
 type Result = TensorInfo | TensorInfo[] | undefined;
 
-const registered = new Set<string>();
+const kernels = new Map<string, (call: never) => Result>();
 
-/** Registers a native kernel; `run` returns undefined for what it leaves to tfjs-backend-cpu. */
+/** Adds a native kernel, for every native backend; `run` returns undefined for what it leaves to tfjs-backend-cpu. */
 export function native<Inputs, Attrs>(kernelName: string, run: (call: Call<Inputs, Attrs>) => Result): void {
-  registered.add(kernelName);
-  registerKernel({
-    kernelName,
-    backendName: BACKEND_NAME,
-    kernelFunc: (args) => run(args as unknown as Call<Inputs, Attrs>) ?? runOnCpu(kernelName, args),
-  });
+  kernels.set(kernelName, run);
 }
 
 /** Kernels with native code, sorted. */
 export function nativeKernels(): string[] {
-  return [...registered].sort();
+  return [...kernels.keys()].sort();
 }
 
-/** Registers every kernel of tfjs-backend-cpu that has no native code. */
-export function registerFallbacks(): void {
-  for (const { kernelName } of getKernelsForBackend('cpu')) {
-    if (registered.has(kernelName)) continue;
+/** Registers the native kernels for a backend, and those of tfjs-backend-cpu that have no native code. */
+export function registerKernels(backendName: string): void {
+  for (const [kernelName, run] of kernels) {
     registerKernel({
       kernelName,
-      backendName: BACKEND_NAME,
-      kernelFunc: (args) => runOnCpu(kernelName, args),
+      backendName,
+      kernelFunc: (args) => run(args as never) ?? runOnCpu(kernelName, args),
     });
+  }
+  for (const { kernelName } of getKernelsForBackend('cpu')) {
+    if (kernels.has(kernelName)) continue;
+    registerKernel({ kernelName, backendName, kernelFunc: (args) => runOnCpu(kernelName, args) });
   }
 }
 

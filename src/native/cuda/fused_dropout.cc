@@ -1,0 +1,21 @@
+/** fusedDropout(x, y, rows, columns, ...dropout): y = x * (0 or 1 / (1 - rate)). x and y may be the same buffer. */
+#include "cuda/fused_args.h"
+
+namespace reasvqa::cuda {
+namespace {
+
+void dropout(CudaArgs& args) {
+  const int64_t rows = args.size(2);
+  const int64_t columns = args.size(3);
+  const float* x = args.in<float>(0, rows * columns);
+  float* y = args.out<float>(1, rows * columns);
+  Dropout bits = dropoutArgs(args, 4);
+  if (bits.scale == 0) bits.scale = 1;  // rate 0 comes with threshold 0: everything is kept
+  launch("fused_dropout", "dropoutRows", gridFor(rows * ceilDiv(columns, 4)), {256}, 0, x, y, rows, columns, bits);
+}
+
+void registerFusedDropout(Napi::Env, Napi::Object cuda) { bindCuda<dropout>(cuda, "fusedDropout"); }
+REASVQA_CUDA_REGISTER(registerFusedDropout)
+
+}  // namespace
+}  // namespace reasvqa::cuda

@@ -1,0 +1,20 @@
+#include "philox.cuh"
+#include "vector4.cuh"
+
+/** y = x * multiplier; x and y (rows, columns), may be the same. One thread: four columns of a row. */
+extern "C" __global__ void dropoutRows(const float* x, float* y, int64_t rows, int64_t columns, Dropout dropout) {
+  const int64_t perRow = (columns + 3) / 4;
+  const bool aligned = columns % 4 == 0;
+  for (int64_t at = globalThread(); at < rows * perRow; at += globalThreads()) {
+    const int64_t row = at / perRow;
+    const int64_t block = at - row * perRow;
+    const int64_t left = columns - 4 * block;
+    float multiplier[4];
+    float value[4];
+    dropoutMultipliers(dropout, (uint32_t)row, (uint32_t)block, multiplier);
+    loadFour(x + row * columns + 4 * block, left, aligned, value);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) value[i] *= multiplier[i];
+    storeFour(y + row * columns + 4 * block, left, aligned, value);
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * fusedGelu(form, x, y, n); fusedGeluGrad(form, dy, x, dx, n); fusedGatedGelu(form, gate, up, y, n);
+ * fusedGatedGeluGrad(form, dy, gate, up, dgate, dup, n). form: 0 erf, 1 tanh.
+ */
+#include "cuda/fused_args.h"
+
+namespace reasvqa::cuda {
+namespace {
+
+int32_t formArg(const CudaArgs& args) {
+  const int32_t form = args.i32(0);
+  check(form == 0 || form == 1, "gelu: unknown form");
+  return form;
+}
+
+Grid gridOf(int64_t n) { return gridFor(ceilDiv(n, 4)); }
+
+void gelu(CudaArgs& args) {
+  const int64_t n = args.size(3);
+  launch("fused_gelu", "gelu", gridOf(n), {256}, 0, formArg(args), args.in<float>(1, n), args.out<float>(2, n), n);
+}
+void geluGrad(CudaArgs& args) {
+  const int64_t n = args.size(4);
+  launch("fused_gelu", "geluGrad", gridOf(n), {256}, 0, formArg(args), args.in<float>(1, n), args.in<float>(2, n),
+         args.out<float>(3, n), n);
+}
+void gatedGelu(CudaArgs& args) {
+  const int64_t n = args.size(4);
+  launch("fused_gelu", "gatedGelu", gridOf(n), {256}, 0, formArg(args), args.in<float>(1, n), args.in<float>(2, n),
+         args.out<float>(3, n), n);
+}
+void gatedGeluGrad(CudaArgs& args) {
+  const int64_t n = args.size(6);
+  launch("fused_gelu", "gatedGeluGrad", gridOf(n), {256}, 0, formArg(args), args.in<float>(1, n), args.in<float>(2, n),
+         args.in<float>(3, n), args.out<float>(4, n), args.out<float>(5, n), n);
+}
+
+void registerFusedGelu(Napi::Env, Napi::Object cuda) {
+  bindCuda<gelu>(cuda, "fusedGelu");
+  bindCuda<geluGrad>(cuda, "fusedGeluGrad");
+  bindCuda<gatedGelu>(cuda, "fusedGatedGelu");
+  bindCuda<gatedGeluGrad>(cuda, "fusedGatedGeluGrad");
+}
+REASVQA_CUDA_REGISTER(registerFusedGelu)
+
+}  // namespace
+}  // namespace reasvqa::cuda

@@ -1,0 +1,148 @@
+/**
+ * Linear layer with bias and low-rank update in one call: y = x W^T + bias + scale (dropout(x) A^T) B^T; weights in
+ * PyTorch's layout, W (out, in) as f32 or bf16, A (r, in) and B (out, r) as f32.
+ *
+ * Why fused: dropout(x) and its mask are never stored; y starts as bias + update (fused_linear.cu), and the large product
+ * adds to it. With a bf16 weight the activations are rounded to bf16 in scratch memory and the product is summed in f32.
+ *
+ * fusedLinear(x, weight, bias, A, B, y, rows, in, out, r, scale, ...dropout)
+ * fusedLinearGradInput(dy, weight, A, B, dx, rows, in, out, r, scale, ...dropout)
+ * fusedLinearGradLora(dy, x, A, B, dA, dB, rows, in, out, r, scale, ...dropout)
+ * bias, A and B may be -1 (r = 0 without A and B).
+ */
+#include "cuda/fused_args.h"
+#include "cuda/fused_storage.h"
+#include "cuda/scratch.h"
+
+namespace reasvqa::cuda {
+namespace {
+
+constexpr const char* kSource = "fused_linear";
+constexpr int64_t kRank = 8;      // RANK in fused_linear.cu
+constexpr int64_t kWarpRows = 4;  // ROWS there
+constexpr int64_t kUpRows = 16;   // rows that a thread of thinUp goes through
+
+struct Sizes {
+  int64_t rows, in, out, r;
+  float scale;
+  Dropout dropout;
+};
+
+Sizes sizesArgs(const CudaArgs& args, size_t index) {
+  return {args.size(index),     args.size(index + 1), args.size(index + 2), args.size(index + 3),
+          args.f32(index + 4), dropoutArgs(args, index + 5)};
+}
+
+/** A thin matrix: element (j, c) of r by width lies at c strideC + j strideJ. */
+struct Thin {
+  const float* data;
+  int64_t strideC;
+  int64_t strideJ;
+};
+
+Thin thinA(const float* A, const Sizes& s) { return {A, 1, s.in}; }
+Thin thinB(const float* B, const Sizes& s) { return {B, s.r, 1}; }
+
+/** low (rows, r) = alpha dropout(x) w^T */
+void down(const float* x, int64_t inner, const Thin& w, float* low, const Sizes& s, float alpha, const Dropout& dropout) {
+  const Grid grid = {blocks(ceilDiv(s.rows, 4 * kWarpRows)), blocks(ceilDiv(s.r, kRank), kMostBlocksYZ)};
+  launch(kSource, "thinDown", grid, {128}, 0, x, w.data, low, s.rows, inner, s.r, w.strideC, w.strideJ, alpha, dropout);
+}
+
+/** y (rows, width) = bias + alpha multiplier low w */
+void up(const float* low, const Thin& w, const float* bias, float* y, int64_t width, const Sizes& s, float alpha,
+        const Dropout& dropout) {
+  const int64_t chunk = std::max(kUpRows, ceilDiv(s.rows, kMostBlocksYZ));
+  const Grid grid = {blocks(ceilDiv(ceilDiv(width, 4), 128)), blocks(ceilDiv(s.rows, chunk))};
+  launch(kSource, "thinUp", grid, {128}, 0, low, w.data, bias, y, s.rows, width, s.r, w.strideC, w.strideJ, alpha, chunk,
+         dropout);
+}
+
+/** out (r by width, at the given strides) = alpha low^T dropout(x), summed in two stages. */
+void outer(const float* low, const float* x, int64_t width, float* out, int64_t strideC, int64_t strideJ, const Sizes& s,
+           float alpha, const Dropout& dropout) {
+  const int64_t chunk = std::max<int64_t>(32, ceilDiv(s.rows, 128));
+  const int64_t chunks = ceilDiv(s.rows, chunk);
+  const Scratch partial(floats(chunks * s.r * width));
+  const Grid grid = {blocks(ceilDiv(ceilDiv(width, 4), 128)), blocks(chunks), blocks(ceilDiv(s.r, kRank), kMostBlocksYZ)};
+  launch(kSource, "thinOuter", grid, {128}, 0, low, x, partial.as<float>(), s.rows, width, s.r, chunk, dropout);
+  launch(kSource, "thinSum", gridFor(s.r * width), {256}, 0, static_cast<const float*>(partial.as<float>()), out, chunks,
+         s.r, width, strideC, strideJ, alpha);
+}
+
+void linear(CudaArgs& args) {
+  const Sizes s = sizesArgs(args, 6);
+  const float* x = args.in<float>(0, s.rows * s.in);
+  const Stored weight = storedArg(args, 1, s.out * s.in);
+  const float* bias = args.inOrNull<float>(2, s.out);
+  const float* A = args.inOrNull<float>(3, s.r * s.in);
+  const float* B = args.inOrNull<float>(4, s.out * s.r);
+  float* y = args.out<float>(5, s.rows * s.out);
+  const bool lora = A != nullptr;
+  check(lora == (B != nullptr) && lora == (s.r > 0), "linear: A, B and r disagree");
+  if (lora) {
+    const Scratch low(floats(s.rows * s.r));
+    down(x, s.in, thinA(A, s), low.as<float>(), s, 1.0f, s.dropout);
+    up(low.as<float>(), thinB(B, s), bias, y, s.out, s, s.scale, Dropout{});
+  } else if (bias) {
+    up(nullptr, Thin{nullptr, 1, 0}, bias, y, s.out, s, 0.0f, Dropout{});
+  }
+  Gemm g;
+  g.transB = true;
+  g.m = s.rows;
+  g.n = s.out;
+  g.k = s.in;
+  g.accumulate = bias || lora;
+  g.c = y;
+  storedProduct(g, x, weight);
+}
+
+void linearGradInput(CudaArgs& args) {
+  const Sizes s = sizesArgs(args, 5);
+  const float* dy = args.in<float>(0, s.rows * s.out);
+  const Stored weight = storedArg(args, 1, s.out * s.in);
+  const float* A = args.inOrNull<float>(2, s.r * s.in);
+  const float* B = args.inOrNull<float>(3, s.out * s.r);
+  float* dx = args.out<float>(4, s.rows * s.in);
+  const bool lora = A != nullptr;
+  check(lora == (B != nullptr) && lora == (s.r > 0), "linear: A, B and r disagree");
+  if (lora) {
+    const Scratch low(floats(s.rows * s.r));
+    down(dy, s.out, thinB(B, s), low.as<float>(), s, s.scale, Dropout{});
+    up(low.as<float>(), thinA(A, s), nullptr, dx, s.in, s, 1.0f, s.dropout);
+  }
+  Gemm g;
+  g.m = s.rows;
+  g.n = s.in;
+  g.k = s.out;
+  g.accumulate = lora;
+  g.c = dx;
+  storedProduct(g, dy, weight);
+}
+
+/** dA = (scale dy B)^T dropout(x); dB = scale dy^T (dropout(x) A^T). */
+void linearGradLora(CudaArgs& args) {
+  const Sizes s = sizesArgs(args, 6);
+  const float* dy = args.in<float>(0, s.rows * s.out);
+  const float* x = args.in<float>(1, s.rows * s.in);
+  const float* A = args.in<float>(2, s.r * s.in);
+  const float* B = args.in<float>(3, s.out * s.r);
+  float* dA = args.out<float>(4, s.r * s.in);
+  float* dB = args.out<float>(5, s.out * s.r);
+  check(s.r > 0, "linear: no A or B");
+  const Scratch low(floats(s.rows * s.r));
+  down(dy, s.out, thinB(B, s), low.as<float>(), s, s.scale, Dropout{});
+  outer(low.as<float>(), x, s.in, dA, 1, s.in, s, 1.0f, s.dropout);
+  down(x, s.in, thinA(A, s), low.as<float>(), s, 1.0f, s.dropout);
+  outer(low.as<float>(), dy, s.out, dB, s.r, 1, s, s.scale, Dropout{});
+}
+
+void registerFusedLinear(Napi::Env, Napi::Object cuda) {
+  bindCuda<linear>(cuda, "fusedLinear");
+  bindCuda<linearGradInput>(cuda, "fusedLinearGradInput");
+  bindCuda<linearGradLora>(cuda, "fusedLinearGradLora");
+}
+REASVQA_CUDA_REGISTER(registerFusedLinear)
+
+}  // namespace
+}  // namespace reasvqa::cuda

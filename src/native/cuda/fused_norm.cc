@@ -1,0 +1,95 @@
+/**
+ * fusedLayerNorm(x, weight, bias, y, rows, d, eps); fusedLayerNormGradInput(dy, x, weight, dx, rows, d, eps);
+ * fusedLayerNormGradParameters(dy, x, dweight, dbias, rows, d, eps); fusedRmsNorm(x, weight, y, rows, d, eps);
+ * fusedRmsNormGradInput(dy, x, weight, dx, rows, d, eps); fusedRmsNormGradWeight(dy, x, dweight, rows, d, eps).
+ *
+ * Parameter gradients are column sums in two stages (chunks of rows, then the chunks in order): the same bits in every run.
+ */
+#include <optional>
+
+#include "cuda/fused_args.h"
+#include "cuda/scratch.h"
+
+namespace reasvqa::cuda {
+namespace {
+
+struct Norm {
+  int64_t rows;
+  int64_t d;
+  float eps;
+
+  uint32_t grid() const { return d == 0 ? 0 : blocks(rows); }
+  /** Four columns a thread, at most 256 threads. */
+  uint32_t threads() const {
+    return static_cast<uint32_t>(std::clamp<int64_t>(ceilDiv(ceilDiv(d, 4), 32) * 32, 32, 256));
+  }
+};
+
+Norm normArgs(const CudaArgs& args, size_t index) {
+  return {args.size(index), args.size(index + 1), args.f32(index + 2)};
+}
+
+void layerNorm(CudaArgs& args) {
+  const Norm n = normArgs(args, 4);
+  launch("fused_norm", "layerNorm", {n.grid()}, {n.threads()}, 0, args.in<float>(0, n.rows * n.d),
+         args.in<float>(1, n.d), args.in<float>(2, n.d), args.out<float>(3, n.rows * n.d), n.d, n.eps);
+}
+
+void rmsNorm(CudaArgs& args) {
+  const Norm n = normArgs(args, 3);
+  launch("fused_norm", "rmsNorm", {n.grid()}, {n.threads()}, 0, args.in<float>(0, n.rows * n.d), args.in<float>(1, n.d),
+         args.out<float>(2, n.rows * n.d), n.d, n.eps);
+}
+
+void gradInput(CudaArgs& args, const char* kernel) {
+  const Norm n = normArgs(args, 4);
+  launch("fused_norm", kernel, {n.grid()}, {n.threads()}, 0, args.in<float>(0, n.rows * n.d),
+         args.in<float>(1, n.rows * n.d), args.in<float>(2, n.d), args.out<float>(3, n.rows * n.d), n.d, n.eps);
+}
+void layerNormGradInput(CudaArgs& args) { gradInput(args, "layerNormInput"); }
+void rmsNormGradInput(CudaArgs& args) { gradInput(args, "rmsNormInput"); }
+
+/** dbias is nullptr for RMSNorm. */
+void parameterGradients(const Norm& n, const float* dy, const float* x, float* dweight, float* dbias) {
+  const int64_t chunk = std::max<int64_t>(32, ceilDiv(n.rows, 128));
+  const int64_t chunks = ceilDiv(n.rows, chunk);
+  const Scratch statistics(floats(2 * n.rows));
+  const Scratch partial(floats(chunks * n.d));
+  std::optional<Scratch> biasPartial;
+  if (dbias) biasPartial.emplace(floats(chunks * n.d));
+  launch("fused_norm", "normStatistics", {n.grid()}, {n.threads()}, 0, x, statistics.as<float>(), n.d, n.eps,
+         int32_t{dbias != nullptr});
+  launch("fused_norm", "normPartials", {blocks(ceilDiv(n.d, 128)), blocks(chunks)}, {128}, 0, dy, x,
+         static_cast<const float*>(statistics.as<float>()), partial.as<float>(),
+         biasPartial ? biasPartial->as<float>() : static_cast<float*>(nullptr), n.rows, n.d, chunk);
+  const auto sum = [&](const Scratch& from, float* to) {
+    launch("fused_norm", "sumPartials", gridFor(n.d, 64), {64}, 0, static_cast<const float*>(from.as<float>()), to,
+           chunks, n.d);
+  };
+  sum(partial, dweight);
+  if (dbias) sum(*biasPartial, dbias);
+}
+
+void layerNormGradParameters(CudaArgs& args) {
+  const Norm n = normArgs(args, 4);
+  parameterGradients(n, args.in<float>(0, n.rows * n.d), args.in<float>(1, n.rows * n.d), args.out<float>(2, n.d),
+                     args.out<float>(3, n.d));
+}
+void rmsNormGradWeight(CudaArgs& args) {
+  const Norm n = normArgs(args, 3);
+  parameterGradients(n, args.in<float>(0, n.rows * n.d), args.in<float>(1, n.rows * n.d), args.out<float>(2, n.d),
+                     nullptr);
+}
+
+void registerFusedNorm(Napi::Env, Napi::Object cuda) {
+  bindCuda<layerNorm>(cuda, "fusedLayerNorm");
+  bindCuda<layerNormGradInput>(cuda, "fusedLayerNormGradInput");
+  bindCuda<layerNormGradParameters>(cuda, "fusedLayerNormGradParameters");
+  bindCuda<rmsNorm>(cuda, "fusedRmsNorm");
+  bindCuda<rmsNormGradInput>(cuda, "fusedRmsNormGradInput");
+  bindCuda<rmsNormGradWeight>(cuda, "fusedRmsNormGradWeight");
+}
+REASVQA_CUDA_REGISTER(registerFusedNorm)
+
+}  // namespace
+}  // namespace reasvqa::cuda

@@ -1,0 +1,31 @@
+#include "cuda/fused_storage.h"
+
+#include "cuda/fused_args.h"
+#include "cuda/scratch.h"
+
+namespace reasvqa::cuda {
+
+Stored storedArg(const CudaArgs& args, size_t index, int64_t elements) {
+  const Type type = args.storage(index);
+  if (type == Type::f32) return {args.in<float>(index, elements), type};
+  return {args.in<uint16_t>(index, elements), type};
+}
+
+void storedProduct(Gemm g, const float* a, const Stored& weight) {
+  g.lda = g.transA ? g.m : g.k;
+  g.ldb = g.transB ? g.k : g.n;
+  g.ldc = g.n;
+  g.b = weight.data;
+  g.typeB = weight.type;
+  if (weight.type == Type::f32) {
+    g.a = a;
+    return gemm(g);
+  }
+  const Scratch rounded(static_cast<size_t>(g.m * g.k) * sizeof(uint16_t));
+  launch("storage", "f32ToBf16", gridFor(g.m * g.k), {256}, 0, a, rounded.as<uint16_t>(), g.m * g.k);
+  g.a = rounded.as<uint16_t>();
+  g.typeA = Type::bf16;
+  gemm(g);
+}
+
+}  // namespace reasvqa::cuda

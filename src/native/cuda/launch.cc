@@ -1,0 +1,100 @@
+#include "cuda/launch.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "cuda/device.h"
+
+namespace reasvqa::cuda {
+namespace {
+
+constexpr uint32_t kThreadsPerMultiprocessor = 2048;
+
+std::string text(Grid grid) {
+  return "(" + std::to_string(grid.x) + ", " + std::to_string(grid.y) + ", " + std::to_string(grid.z) + ")";
+}
+
+/** An argument as the numbers it may be: integers and pointers of 4 and 8 bytes read well, and so do shapes. */
+std::string text(const void* argument, size_t size) {
+  if (size == sizeof(int32_t)) {
+    int32_t value = 0;
+    std::memcpy(&value, argument, size);
+    return std::to_string(value);
+  }
+  if (size == sizeof(int64_t)) {
+    int64_t value = 0;
+    std::memcpy(&value, argument, size);
+    return std::to_string(value);
+  }
+  return std::to_string(size) + " bytes";
+}
+
+std::string describe(const char* source, const char* kernel, Grid grid, Grid block, uint32_t sharedBytes,
+                     void* const* arguments, const size_t* sizes, size_t count) {
+  std::string result = std::string(kernel) + " of " + source + ".cu, grid " + text(grid) + ", block " + text(block) +
+                       ", shared " + std::to_string(sharedBytes) + " bytes, arguments [";
+  for (size_t i = 0; i < count; ++i) result += (i == 0 ? "" : ", ") + text(arguments[i], sizes[i]);
+  return result + "]";
+}
+
+bool synchronous() {
+  static const bool on = [] {
+    const char* value = std::getenv("REASVQA_CUDA_SYNC");
+    return value != nullptr && std::strcmp(value, "1") == 0;
+  }();
+  return on;
+}
+
+/** Compares number and sizes of the arguments with the compiled kernel's, once a kernel. */
+void checkArguments(Device& gpu, Kernel& kernel, const char* name, const size_t* sizes, size_t count) {
+  if (kernel.checked || gpu.driver().functionParameter == nullptr) return;
+  for (size_t i = 0;; ++i) {
+    size_t offset = 0;
+    size_t size = 0;
+    const bool exists = gpu.driver().functionParameter(kernel.function, i, &offset, &size) == kSuccess;
+    if (!exists && i == count) break;
+    if (!exists || i == count || size != sizes[i]) {
+      throw CudaError(std::string("kernel ") + name + " launched with wrong arguments: " + std::to_string(count) +
+                      " given; parameter " + std::to_string(i) +
+                      (exists ? " has " + std::to_string(size) + " bytes" : " does not exist") +
+                      (exists && i < count ? ", the argument " + std::to_string(sizes[i]) : ""));
+    }
+  }
+  kernel.checked = true;
+}
+
+}  // namespace
+
+void launchKernel(const char* source, const char* name, Grid grid, Grid block, uint32_t sharedBytes,
+                  void* const* arguments, const size_t* sizes, size_t count) {
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
+  Device& gpu = device();
+  Kernel& kernel = gpu.kernel(source, name);
+  checkArguments(gpu, kernel, name, sizes, count);
+  std::string launch = describe(source, name, grid, block, sharedBytes, arguments, sizes, count);
+  if (sharedBytes > kernel.dynamicShared) {
+    gpu.check(gpu.driver().functionSetAttribute(kernel.function, kFunctionMaxDynamicShared, static_cast<int>(sharedBytes)),
+              ("cuFuncSetAttribute for " + launch).c_str());
+    kernel.dynamicShared = sharedBytes;
+  }
+  const CUresult code =
+      gpu.driver().launchKernel(kernel.function, grid.x, grid.y, grid.z, block.x, block.y, block.z, sharedBytes,
+                                gpu.stream(), const_cast<void**>(arguments), nullptr);
+  if (code != kSuccess) gpu.check(code, ("cuLaunchKernel of " + launch).c_str());
+  if (synchronous()) {
+    gpu.check(gpu.driver().streamSynchronize(gpu.stream()), ("the kernel " + launch).c_str());
+  } else {
+    gpu.remember(std::move(launch));
+  }
+}
+
+Grid gridFor(int64_t n, uint32_t block) {
+  if (n <= 0) return {0, 1, 1};
+  const int64_t enough = int64_t{device().properties().multiprocessors} * std::max<uint32_t>(1, kThreadsPerMultiprocessor / block);
+  return {static_cast<uint32_t>(std::min((n + block - 1) / block, enough)), 1, 1};
+}
+
+uint32_t maxSharedBytes() { return device().properties().maxSharedBytes; }
+
+}  // namespace reasvqa::cuda

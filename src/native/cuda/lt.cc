@@ -1,0 +1,161 @@
+#include "cuda/lt.h"
+
+#include "cuda/copy.h"
+#include "cuda/device.h"
+#include "cuda/scratch.h"
+
+namespace reasvqa::cuda {
+namespace {
+
+constexpr int kReal32F = 0;
+constexpr int kReal16BF = 14;
+constexpr int kCompute32F = 68;  // f32 products stay f32: TF32 is a compute type of its own
+constexpr int kOperationT = 1;
+constexpr int kDescTransA = 3;
+constexpr int kDescTransB = 4;
+constexpr int kLayoutBatchCount = 5;
+constexpr int kLayoutBatchStride = 6;
+constexpr int kPreferenceWorkspace = 1;
+constexpr int kPreferenceAlignmentA = 5;  // B, C and D follow
+constexpr size_t kWorkspace = size_t{32} << 20;  // what NVIDIA recommends for Hopper
+
+int dataType(Type type) { return type == Type::f32 ? kReal32F : kReal16BF; }
+int64_t elementBytes(Type type) { return type == Type::f32 ? 4 : 2; }
+
+/** The largest power of two up to 256 that divides the address and the distance between the batch's items. */
+uint32_t alignment(const void* pointer, int64_t stride, Type type) {
+  const auto bits = reinterpret_cast<uintptr_t>(pointer) | static_cast<uintptr_t>(stride * elementBytes(type)) | 256u;
+  return static_cast<uint32_t>(bits & (~bits + 1));
+}
+
+std::string shapeText(const Gemm& g) {
+  return "(" + std::to_string(g.m) + ", " + std::to_string(g.k) + ")" + (g.transA ? "^T" : "") + " x (" +
+         std::to_string(g.k) + ", " + std::to_string(g.n) + ")" + (g.transB ? "^T" : "") + ", batch " +
+         std::to_string(g.batch) + (g.typeA == Type::bf16 ? ", bf16" : ", f32");
+}
+
+}  // namespace
+
+BlasLt::BlasLt(const std::vector<int>& majors) : library_(Library::toolkit("libcublasLt", majors)) {
+  if (!library_) {
+    std::string names;
+    for (const int major : majors) names += (names.empty() ? "" : " or ") + std::to_string(major);
+    throw CudaError("cuBLASLt " + names + " not found in " + Library::searched() + ": pip install nvidia-cublas" +
+                    (majors.front() == 12 ? "-cu12" : "") + ", or the CUDA toolkit; REASVQA_CUDA_PATH names another folder");
+  }
+  library_.bind(create_, "cublasLtCreate");
+  library_.bind(version_, "cublasLtGetVersion");
+  library_.bind(descCreate_, "cublasLtMatmulDescCreate");
+  library_.bind(descDestroy_, "cublasLtMatmulDescDestroy");
+  library_.bind(descSet_, "cublasLtMatmulDescSetAttribute");
+  library_.bind(layoutCreate_, "cublasLtMatrixLayoutCreate");
+  library_.bind(layoutDestroy_, "cublasLtMatrixLayoutDestroy");
+  library_.bind(layoutSet_, "cublasLtMatrixLayoutSetAttribute");
+  library_.bind(preferenceCreate_, "cublasLtMatmulPreferenceCreate");
+  library_.bind(preferenceDestroy_, "cublasLtMatmulPreferenceDestroy");
+  library_.bind(preferenceSet_, "cublasLtMatmulPreferenceSetAttribute");
+  library_.bind(heuristic_, "cublasLtMatmulAlgoGetHeuristic");
+  library_.bind(matmul_, "cublasLtMatmul");
+}
+
+void BlasLt::open() { check(create_(&handle_), "cublasLtCreate"); }
+
+std::string BlasLt::version() const {
+  const size_t number = version_();
+  const size_t unit = number >= 100000 ? 10000 : 1000;  // 120304 is 12.3.4, 13000x is written the same way
+  return std::to_string(number / unit) + "." + std::to_string(number % unit / 100) + "." + std::to_string(number % 100);
+}
+
+void BlasLt::check(int code, const char* function, const Gemm* gemm) const {
+  if (code == 0) return;
+  throw CudaError(std::string(function) + " failed with status " + std::to_string(code) +
+                  (gemm == nullptr ? "" : " for the product " + shapeText(*gemm)));
+}
+
+/**
+ * cuBLASLt works in column-major order, in which a row-major matrix is its own transpose: C^T = op(B)^T op(A)^T is
+ * computed, with B as the first operand.
+ */
+BlasLt::Plan& BlasLt::plan(const Gemm& g) {
+  const Key key{g.transA, g.transB, g.m, g.n, g.k, g.typeA, g.typeB, g.typeC, g.lda, g.ldb, g.ldc, g.accumulate, g.batch,
+                g.strideA, g.strideB, g.strideC, alignment(g.a, g.strideA, g.typeA), alignment(g.b, g.strideB, g.typeB),
+                alignment(g.c, g.strideC, g.typeC)};
+  const auto found = plans_.find(key);
+  if (found != plans_.end()) return found->second;
+  return plans_.emplace(key, makePlan(g, key)).first->second;
+}
+
+BlasLt::Plan BlasLt::makePlan(const Gemm& g, const Key& key) {
+  Desc desc = nullptr;
+  check(descCreate_(&desc, kCompute32F, kReal32F), "cublasLtMatmulDescCreate");
+  Plan plan{{desc, descDestroy_},
+            layout(g.typeB, g.transB ? g.k : g.n, g.transB ? g.n : g.k, g.ldb, g.batch, g.strideB),
+            layout(g.typeA, g.transA ? g.m : g.k, g.transA ? g.k : g.m, g.lda, g.batch, g.strideA),
+            layout(g.typeC, g.n, g.m, g.ldc, g.batch, g.strideC)};
+  const int transpose = kOperationT;
+  if (g.transB) check(descSet_(desc, kDescTransA, &transpose, sizeof(transpose)), "cublasLtMatmulDescSetAttribute");
+  if (g.transA) check(descSet_(desc, kDescTransB, &transpose, sizeof(transpose)), "cublasLtMatmulDescSetAttribute");
+  plan.choice = choose(g, plan, key);
+  return plan;
+}
+
+BlasLt::Owned<BlasLt::Layout> BlasLt::layout(Type type, int64_t rows, int64_t columns, int64_t leading, int64_t batch,
+                                             int64_t stride) {
+  Layout raw = nullptr;
+  check(layoutCreate_(&raw, dataType(type), static_cast<uint64_t>(rows), static_cast<uint64_t>(columns), leading),
+        "cublasLtMatrixLayoutCreate");
+  Owned<Layout> layout(raw, layoutDestroy_);
+  if (batch > 1) {
+    const auto count = static_cast<int32_t>(batch);
+    check(layoutSet_(raw, kLayoutBatchCount, &count, sizeof(count)), "cublasLtMatrixLayoutSetAttribute");
+    check(layoutSet_(raw, kLayoutBatchStride, &stride, sizeof(stride)), "cublasLtMatrixLayoutSetAttribute");
+  }
+  return layout;
+}
+
+LtHeuristic BlasLt::choose(const Gemm& g, const Plan& plan, const Key& key) {
+  Preference raw = nullptr;
+  check(preferenceCreate_(&raw), "cublasLtMatmulPreferenceCreate");
+  const Owned<Preference> preference(raw, preferenceDestroy_);
+  const size_t workspace = kWorkspace;
+  check(preferenceSet_(raw, kPreferenceWorkspace, &workspace, sizeof(workspace)), "cublasLtMatmulPreferenceSetAttribute");
+  const uint32_t alignments[] = {std::get<17>(key), std::get<16>(key), std::get<18>(key), std::get<18>(key)};
+  for (int i = 0; i < 4; ++i) {
+    check(preferenceSet_(raw, kPreferenceAlignmentA + i, &alignments[i], sizeof(uint32_t)),
+          "cublasLtMatmulPreferenceSetAttribute");
+  }
+  LtHeuristic choice{};
+  int found = 0;
+  check(heuristic_(handle_, plan.desc.get(), plan.a.get(), plan.b.get(), plan.c.get(), plan.c.get(), raw, 1, &choice,
+                   &found),
+        "cublasLtMatmulAlgoGetHeuristic", &g);
+  if (found == 0) throw CudaError("cuBLASLt knows no algorithm for the product " + shapeText(g));
+  return choice;
+}
+
+void BlasLt::gemm(const Gemm& g) {
+  Plan& use = plan(g);
+  const Scratch workspace(use.choice.workspaceBytes);
+  const float beta = g.accumulate ? 1.0f : 0.0f;
+  check(matmul_(handle_, use.desc.get(), &g.alpha, g.b, use.a.get(), g.a, use.b.get(), &beta, g.c, use.c.get(), g.c,
+                use.c.get(), &use.choice.algorithm, workspace.as<void>(), use.choice.workspaceBytes, device().stream()),
+        "cublasLtMatmul", &g);
+}
+
+void gemm(const Gemm& g) {
+  if (g.m == 0 || g.n == 0 || g.batch == 0) return;
+  if (g.typeA != g.typeB) throw CudaError("a product of mixed types: convert one operand first");
+  if (g.k == 0) {
+    if (g.accumulate) return;
+    for (int64_t item = 0; item < g.batch; ++item) {
+      for (int64_t row = 0; row < g.m; ++row) {
+        auto* at = static_cast<char*>(g.c) + (item * g.strideC + row * g.ldc) * elementBytes(g.typeC);
+        fillZero(at, static_cast<size_t>(g.n * elementBytes(g.typeC)));
+      }
+    }
+    return;
+  }
+  device().blas().gemm(g);
+}
+
+}  // namespace reasvqa::cuda

@@ -1,0 +1,168 @@
+/**
+ * libcublasLt.so.12 of the tests: a plain column-major product in double behind cuBLASLt's functions. What a real one
+ * would refuse is refused: a leading dimension below the rows, shapes that do not fit, types that are not supported.
+ */
+#include <cstdint>
+#include <cstring>
+#include <initializer_list>
+
+#define EXPORT extern "C" __attribute__((visibility("default")))
+
+extern "C" int cudaShimEnqueue(void (*run)(void*), void* data);
+
+namespace {
+
+constexpr int kInvalid = 7;
+constexpr int kNotSupported = 15;
+
+struct Desc {
+  bool transA = false, transB = false;
+};
+struct Layout {
+  int type;
+  int64_t rows, columns, leading;
+  int32_t batch = 1;
+  int64_t stride = 0;
+};
+struct Heuristic {
+  uint64_t algorithm[8];
+  size_t workspace;
+  int state;
+  float waves;
+  int reserved[4];
+};
+
+float bf16(uint16_t bits) {
+  const uint32_t wide = uint32_t{bits} << 16;
+  float value;
+  std::memcpy(&value, &wide, sizeof(value));
+  return value;
+}
+uint16_t toBf16(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof(bits));
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>((bits >> 16) | 0x40u);
+  return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+double load(const Layout& layout, const void* from, int64_t at) {
+  return layout.type == 0 ? double(static_cast<const float*>(from)[at]) : double(bf16(static_cast<const uint16_t*>(from)[at]));
+}
+void store(const Layout& layout, void* to, int64_t at, double value) {
+  if (layout.type == 0) static_cast<float*>(to)[at] = static_cast<float>(value);
+  else static_cast<uint16_t*>(to)[at] = toBf16(static_cast<float>(value));
+}
+
+struct Product {
+  Desc desc;
+  Layout a, b, c;
+  const void *pa, *pb;
+  void* pc;
+  float alpha, beta;
+  int64_t k;
+};
+
+bool known(int type) { return type == 0 || type == 14; }
+
+int checkShapes(const Desc& desc, const Layout& a, const Layout& b, const Layout& c) {
+  const int64_t m = desc.transA ? a.columns : a.rows;
+  const int64_t ka = desc.transA ? a.rows : a.columns;
+  const int64_t kb = desc.transB ? b.columns : b.rows;
+  const int64_t n = desc.transB ? b.rows : b.columns;
+  if (m != c.rows || n != c.columns || ka != kb || m <= 0 || n <= 0 || ka <= 0) return kInvalid;
+  for (const Layout* each : {&a, &b, &c}) {
+    if (each->leading < each->rows || each->batch != c.batch) return kInvalid;
+    if (!known(each->type)) return kNotSupported;
+  }
+  return a.type != b.type || (a.type == 0 && c.type != 0) ? kNotSupported : 0;
+}
+
+void multiply(void* data) {
+  auto* p = static_cast<Product*>(data);
+  for (int64_t item = 0; item < p->c.batch; ++item) {
+    const int64_t atA = item * p->a.stride, atB = item * p->b.stride, atC = item * p->c.stride;
+    for (int64_t j = 0; j < p->c.columns; ++j) {
+      for (int64_t i = 0; i < p->c.rows; ++i) {
+        double sum = 0;
+        for (int64_t l = 0; l < p->k; ++l) {
+          const int64_t ia = p->desc.transA ? i * p->a.leading + l : l * p->a.leading + i;
+          const int64_t ib = p->desc.transB ? l * p->b.leading + j : j * p->b.leading + l;
+          sum += load(p->a, p->pa, atA + ia) * load(p->b, p->pb, atB + ib);
+        }
+        const int64_t at = atC + j * p->c.leading + i;
+        const double old = p->beta == 0 ? 0 : p->beta * load(p->c, p->pc, at);
+        store(p->c, p->pc, at, p->alpha * sum + old);
+      }
+    }
+  }
+  delete p;
+}
+
+}  // namespace
+
+EXPORT int cublasLtCreate(void** handle) {
+  static int one;
+  *handle = &one;
+  return 0;
+}
+EXPORT size_t cublasLtGetVersion() { return 120803; }
+EXPORT int cublasLtMatmulDescCreate(Desc** desc, int compute, int scale) {
+  if (compute != 68 || scale != 0) return kNotSupported;
+  *desc = new Desc;
+  return 0;
+}
+EXPORT int cublasLtMatmulDescDestroy(Desc* desc) {
+  delete desc;
+  return 0;
+}
+EXPORT int cublasLtMatmulDescSetAttribute(Desc* desc, int which, const void* value, size_t size) {
+  int operation = 0;
+  if (size != sizeof(operation)) return kInvalid;
+  std::memcpy(&operation, value, size);
+  if (operation != 0 && operation != 1) return kInvalid;
+  if (which == 3) desc->transA = operation == 1;
+  else if (which == 4) desc->transB = operation == 1;
+  else return kInvalid;
+  return 0;
+}
+EXPORT int cublasLtMatrixLayoutCreate(Layout** layout, int type, uint64_t rows, uint64_t columns, int64_t leading) {
+  *layout = new Layout{type, static_cast<int64_t>(rows), static_cast<int64_t>(columns), leading};
+  return 0;
+}
+EXPORT int cublasLtMatrixLayoutDestroy(Layout* layout) {
+  delete layout;
+  return 0;
+}
+EXPORT int cublasLtMatrixLayoutSetAttribute(Layout* layout, int which, const void* value, size_t size) {
+  if (which == 5 && size == sizeof(layout->batch)) std::memcpy(&layout->batch, value, size);
+  else if (which == 6 && size == sizeof(layout->stride)) std::memcpy(&layout->stride, value, size);
+  else return kInvalid;
+  return 0;
+}
+EXPORT int cublasLtMatmulPreferenceCreate(void** preference) {
+  *preference = new int;
+  return 0;
+}
+EXPORT int cublasLtMatmulPreferenceDestroy(void* preference) {
+  delete static_cast<int*>(preference);
+  return 0;
+}
+EXPORT int cublasLtMatmulPreferenceSetAttribute(void*, int which, const void*, size_t size) {
+  if (which == 1) return size == sizeof(size_t) ? 0 : kInvalid;
+  return which >= 5 && which <= 8 && size == sizeof(uint32_t) ? 0 : kInvalid;
+}
+EXPORT int cublasLtMatmulAlgoGetHeuristic(void*, Desc* desc, Layout* a, Layout* b, Layout* c, Layout*, void*, int wanted,
+                                          Heuristic* results, int* found) {
+  if (const int code = checkShapes(*desc, *a, *b, *c)) return code;
+  *found = wanted < 1 ? 0 : 1;
+  if (*found == 1) *results = Heuristic{{42}, 1024, 0, 1.0f, {}};
+  return 0;
+}
+EXPORT int cublasLtMatmul(void*, Desc* desc, const float* alpha, const void* pa, Layout* a, const void* pb, Layout* b,
+                          const float* beta, const void*, Layout* c, void* d, Layout*, const uint64_t* algorithm, void* workspace,
+                          size_t workspaceBytes, void*) {
+  if (const int code = checkShapes(*desc, *a, *b, *c)) return code;
+  if (algorithm[0] != 42 || workspaceBytes != 1024) return kInvalid;
+  std::memset(workspace, 0xee, workspaceBytes);
+  const int64_t k = desc->transA ? a->rows : a->columns;
+  return cudaShimEnqueue(multiply, new Product{*desc, *a, *b, *c, pa, pb, d, *alpha, *beta, k});
+}
