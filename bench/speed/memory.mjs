@@ -3,11 +3,13 @@
  * process's peak never falls again), and its growth over thousands of steps in this one.
  */
 import { spawn } from 'node:child_process';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { median } from './statistics.mjs';
 import { TrainingStep } from './trainStep.mjs';
 
 const PEAK_STEPS = 6;
-/** The resident set jumps with the garbage collector: the median over this many steps is compared. */
+/** The median over this many steps is compared, each after a garbage collection: V8's heap swings by tens of MB. */
 const WINDOW = 10;
 const FIRST = 100;
 
@@ -79,8 +81,11 @@ function childReport([command, ...first], given) {
 function growth(lib, workload, { features, steps }) {
   const training = new TrainingStep(lib, workload, { features });
   const resident = new Float64Array(steps);
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc');
   for (let i = 0; i < steps; i++) {
     training.run();
+    if (i < FIRST || i >= steps - WINDOW) collectGarbage();
     resident[i] = process.memoryUsage.rss();
   }
   training.dispose();

@@ -19,7 +19,7 @@ import {
 } from './language.js';
 import { BEATS, type Clip } from './scene.js';
 import { simulateClip } from './simulate.js';
-import { drawNaming, drawSlot } from './statements.js';
+import { drawNaming, drawSlot, type Slot } from './statements.js';
 
 export const CAPTION_TASKS = ['describe', 'frame', 'change', 'follow', 'cloze', 'choice', 'explain'] as const;
 export type CaptionTask = (typeof CAPTION_TASKS)[number];
@@ -80,7 +80,7 @@ function drawTask(rng: Rng, mix: Record<CaptionTask, number>): CaptionTask {
   return 'describe';
 }
 
-type Text = { prompt: string; target: string };
+export type Text = { prompt: string; target: string };
 const WRITERS: Readonly<Record<CaptionTask, (facts: ClipFacts, rng: Rng) => Text>> = {
   describe: (facts) => ({ prompt: 'Describe the video.', target: describeClip(facts) }),
   frame: (facts, rng) => {
@@ -99,9 +99,9 @@ const WRITERS: Readonly<Record<CaptionTask, (facts: ClipFacts, rng: Rng) => Text
       target: followObject(facts, object),
     };
   },
-  cloze: writeCloze,
-  choice: (facts, rng) => writeChoice(facts, rng, false),
-  explain: (facts, rng) => writeChoice(facts, rng, true),
+  cloze: (facts, rng) => clozeOf(drawSlot(facts, rng)),
+  choice: (facts, rng) => choiceOf(drawSlot(facts, rng), rng, false),
+  explain: (facts, rng) => choiceOf(drawSlot(facts, rng), rng, true),
 };
 
 /** The whole clip: what there is and what happens, in order. */
@@ -134,8 +134,8 @@ function followObject(facts: ClipFacts, object: number): string {
   return `${steps.join(', ')}.`;
 }
 
-function writeCloze(facts: ClipFacts, rng: Rng): Text {
-  const slot = drawSlot(facts, rng);
+/** One of the statements with its slot left out, to be filled. */
+export function clozeOf(slot: Slot): Text {
   return { prompt: `Question: Complete: ${slot.write('blank')}`, target: slot.right };
 }
 
@@ -144,8 +144,7 @@ function writeCloze(facts: ClipFacts, rng: Rng): Text {
  *
  * @param explained the target says the right one before its letter.
  */
-function writeChoice(facts: ClipFacts, rng: Rng, explained: boolean): Text {
-  const slot = drawSlot(facts, rng);
+export function choiceOf(slot: Slot, rng: Rng, explained: boolean): Text {
   const wrong = rng.shuffle(slot.values.filter((value) => value !== slot.right)).slice(0, 4);
   const answer = rng.int(wrong.length + 1);
   const values = [...wrong.slice(0, answer), slot.right, ...wrong.slice(answer)];

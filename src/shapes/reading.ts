@@ -19,21 +19,24 @@ const READABLE: readonly (readonly string[])[] = [
 ];
 
 /**
- * An endless stream of options without a clip: which letter belongs to a text, which text to a letter, and a text to
- * repeat before its letter. FlanT5 brings from its instructions what these teach.
+ * An endless stream of options without a clip: which letter belongs to a text, which text to a letter, a text to repeat
+ * before its letter, and all of them in another order with their letters. FlanT5 brings from its instructions what
+ * these teach.
  */
 export function* readingSamples(seed: number | string): Generator<ReadingSample, never> {
   const rng = new Rng(`reading/${seed}`);
   for (;;) {
     const list = rng.pick(READABLE);
-    const options = rng.shuffle([...list]).slice(0, 2 + rng.int(4));
+    const options = rng.shuffle([...list]).slice(0, rng.pick([3, 5, 5]));
     const answer = rng.int(options.length);
     const text = options[answer]!;
+    const named = options.map((option, i) => `${option} Option ${optionLetter(i)}`);
     const option = `Option ${optionLetter(answer)}`;
-    const roll = rng.int(3);
+    const roll = rng.int(4);
     if (roll === 0) yield { prompt: ask(text, options), target: option };
     else if (roll === 1) yield { prompt: ask(option, options), target: text };
-    else yield { prompt: `Explanation ${ask(text, options)}`, target: `${text} ${option}` };
+    else if (roll === 2) yield { prompt: `Explanation ${ask(text, options)}`, target: named[answer]! };
+    else yield { prompt: ask('options', options), target: rng.shuffle(named).join(' ') };
   }
 }
 

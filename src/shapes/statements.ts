@@ -22,15 +22,28 @@ export interface Slot {
   right: string;
 }
 
-/** Draws one statement with the value that makes it true. */
+/** Draws one statement about the clip. */
 export function drawSlot(facts: ClipFacts, rng: Rng): Slot {
   for (;;) {
-    const slot = rng.pick(SLOT_WRITERS)(facts, rng);
+    const beat = rng.int(BEATS);
+    const slot =
+      rng.float() < SCENE_SHARE
+        ? rng.pick(SCENE_WRITERS)(facts, rng, beat, momentOf(beat, rng))
+        : rng.pick(EVENT_WRITERS)(facts, rng);
     if (slot !== undefined) return slot;
   }
 }
 
-type SlotWriter = (facts: ClipFacts, rng: Rng) => Slot | undefined;
+/** Draws one statement about a single frame, which is called the first. */
+export function drawSceneSlot(facts: ClipFacts, beat: number, rng: Rng): Slot {
+  for (;;) {
+    const slot = rng.pick(SCENE_WRITERS)(facts, rng, beat, 'in frame 1');
+    if (slot !== undefined) return slot;
+  }
+}
+
+type SceneWriter = (facts: ClipFacts, rng: Rng, beat: number, moment: string) => Slot | undefined;
+type EventWriter = (facts: ClipFacts, rng: Rng) => Slot | undefined;
 
 /** "in frame 1"; the first and last also by what they are. */
 function momentOf(beat: number, rng: Rng): string {
@@ -39,38 +52,34 @@ function momentOf(beat: number, rng: Rng): string {
   return beat === BEATS - 1 ? rng.pick([frame, 'at the end']) : frame;
 }
 
-const placeSlot: SlotWriter = (facts, rng) => {
+const placeSlot: SceneWriter = (facts, rng, beat, moment) => {
   const object = rng.int(facts.clip.objects.length);
-  const beat = rng.int(BEATS);
   const right = placeOf(facts, beat, object);
   if (right === undefined || !showsOwnColour(facts, beat, object)) return undefined;
   const name = nameOf(facts.clip, object, drawNaming(rng));
-  const moment = momentOf(beat, rng);
   return { write: (place) => `the ${name} is at the ${place} ${moment}`, values: LOCATIONS, right };
 };
 
-const whoIsThereSlot: SlotWriter = (facts, rng) => {
+const whoIsThereSlot: SceneWriter = (facts, rng, beat, moment) => {
   const object = rng.int(facts.clip.objects.length);
-  const beat = rng.int(BEATS);
   const place = placeOf(facts, beat, object);
   if (place === undefined || !showsOwnColour(facts, beat, object)) return undefined;
-  const moment = momentOf(beat, rng);
   return objectSlot(facts.clip.objects[object]!.colour, (thing) => `${thing} is at the ${place} ${moment}`);
 };
 
-const shapeSlot: SlotWriter = ({ clip }, rng) => {
-  const { colour, shape } = rng.pick(clip.objects);
+const shapeSlot: SceneWriter = (facts, rng, beat) => {
+  const object = rng.int(facts.clip.objects.length);
+  if (placeOf(facts, beat, object) === undefined || !showsOwnColour(facts, beat, object)) return undefined;
+  const { colour, shape } = facts.clip.objects[object]!;
   return { write: (value) => `${theObject(colour)} is a ${value}`, values: SHAPES, right: shape };
 };
 
-const backgroundSlot: SlotWriter = ({ clip }, rng) =>
+const backgroundSlot: SceneWriter = ({ clip }, rng) =>
   rng.float() < 0.3
     ? { write: (value) => `the background is ${value}`, values: BACKGROUNDS, right: clip.background }
     : undefined;
 
-const countSlot: SlotWriter = ({ states }, rng) => {
-  const beat = rng.int(BEATS);
-  const moment = momentOf(beat, rng);
+const countSlot: SceneWriter = ({ states }, _, beat, moment) => {
   const right = NUMBERS[states[beat]!.filter((state) => state.alpha > 0).length]!;
   return {
     write: (value) => `the number of objects ${moment} is ${value}`,
@@ -80,7 +89,7 @@ const countSlot: SlotWriter = ({ states }, rng) => {
 };
 
 /** How an object moved in one beat, at rest included. */
-const motionSlot: SlotWriter = ({ clip, states }, rng) => {
+const motionSlot: EventWriter = ({ clip, states }, rng) => {
   const object = rng.int(clip.objects.length);
   const beat = 1 + rng.int(BEATS - 1);
   if (states[beat]![object]!.alpha === 0) return undefined;
@@ -100,7 +109,7 @@ function isMotion(event: ClipEvent): boolean {
 }
 
 /** Which object moved in one beat, when only one did. */
-const moverSlot: SlotWriter = ({ clip }, rng) => {
+const moverSlot: EventWriter = ({ clip }, rng) => {
   const beat = 1 + rng.int(BEATS - 1);
   const moved = clip.events.filter((event) => event.beat === beat && isMotion(event));
   if (moved.length !== 1) return undefined;
@@ -111,7 +120,7 @@ const moverSlot: SlotWriter = ({ clip }, rng) => {
 };
 
 /** Who touched whom; the shape is left out so that it cannot be read off the words. */
-const touchSlot: SlotWriter = ({ clip }, rng) => {
+const touchSlot: EventWriter = ({ clip }, rng) => {
   const touches = clip.events.filter((e) => e.kind !== 'move');
   const touch = rng.pick(touches);
   // An object is touched once at most, but may touch several.
@@ -129,7 +138,7 @@ function objectSlot(colour: Colour, write: (thing: string) => string, named?: Co
 }
 
 /** What became of an object, in one of the five ways. */
-const effectSlot: SlotWriter = ({ clip }, rng) => {
+const effectSlot: EventWriter = ({ clip }, rng) => {
   const event = rng.pick(clip.events.filter((e) => e.kind !== 'move'));
   const { colour } = clip.objects[event.object]!;
   const roll = rng.float();
@@ -152,12 +161,15 @@ const effectSlot: SlotWriter = ({ clip }, rng) => {
   return objectSlot(colour, (thing) => `${thing} ${EFFECT_PAST[event.kind]}`);
 };
 
-const SLOT_WRITERS: readonly SlotWriter[] = [
+const SCENE_SHARE = 0.4;
+const SCENE_WRITERS: readonly SceneWriter[] = [
   placeSlot,
   whoIsThereSlot,
   shapeSlot,
   backgroundSlot,
   countSlot,
+];
+const EVENT_WRITERS: readonly EventWriter[] = [
   motionSlot,
   motionSlot,
   moverSlot,

@@ -2,11 +2,12 @@
 import type { PackedTargets } from '../model/packing.js';
 import type { ReasVqa } from '../model/reasvqa.js';
 import { Rng } from '../random.js';
-import { type CaptionOptions, captionSamples, describeFrame } from '../shapes/captions.js';
+import { type CaptionOptions, captionSamples, choiceOf, clozeOf, describeFrame } from '../shapes/captions.js';
 import { factsOf } from '../shapes/language.js';
 import { readingSamples } from '../shapes/reading.js';
 import { BEATS, type Clip } from '../shapes/scene.js';
 import { simulateClip } from '../shapes/simulate.js';
+import { drawSceneSlot } from '../shapes/statements.js';
 import { type PaddedIds, padIds, padLabels } from '../text/encode.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 
@@ -75,7 +76,11 @@ export function* captionBatches(
       task: 'read',
       frames: [],
     }));
-    const groups = [told.filter(lists), told.filter((sample) => !lists(sample)), described, read];
+    const groups = [told, described].flatMap((samples) => [
+      samples.filter(lists),
+      samples.filter((s) => !lists(s)),
+    ]);
+    groups.push(read);
     yield {
       shown,
       groups: groups.filter((group) => group.length > 0).map((group) => encodeGroup(group, tokenizer, model)),
@@ -83,21 +88,24 @@ export function* captionBatches(
   }
 }
 
-/** One frame of a clip at a time, to describe as the first. */
+/** One frame of a clip at a time, called the first: descriptions, cloze and choices at a fifth of a clip's cost. */
 function* singleFrames(
   seed: string,
 ): Generator<Omit<Sample, 'frames'> & { clip: Clip; beat: number }, never> {
   const rng = new Rng(`single/${seed}`);
   for (let n = 0; ; n++) {
     const clip = simulateClip(`single/${seed}/${n}`, { frames: 4 * BEATS });
+    const facts = factsOf(clip);
     const beat = rng.int(BEATS);
-    yield {
-      clip,
-      beat,
-      task: 'single',
-      prompt: 'Describe frame 1.',
-      target: describeFrame(factsOf(clip), beat),
-    };
+    const roll = rng.float();
+    if (roll < 0.25)
+      yield { clip, beat, task: 'scene', prompt: 'Describe frame 1.', target: describeFrame(facts, beat) };
+    else {
+      const slot = drawSceneSlot(facts, beat, rng);
+      if (roll < 0.5) yield { clip, beat, task: 'scene-cloze', ...clozeOf(slot) };
+      else if (roll < 0.65) yield { clip, beat, task: 'scene-explain', ...choiceOf(slot, rng, true) };
+      else yield { clip, beat, task: 'scene-choice', ...choiceOf(slot, rng, false) };
+    }
   }
 }
 

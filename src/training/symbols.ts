@@ -19,6 +19,7 @@ export const SLOTS = COLOURS.length + 1;
 const RADII = [SMALL_RADIUS, BASE_RADIUS, LARGE_RADIUS];
 /** Symbols of what a token can say: where an object is, its shape and size; the background's colour. */
 const CLASSES = [LOCATIONS.length, SHAPES.length, RADII.length, BACKGROUNDS.length] as const;
+const SHAPE = 1;
 const BACKGROUND = 3;
 /** Scene units (pixels of a 64 x 64 frame) off the middle of a place that count as 1: an object in contact. */
 const LEAN = 5;
@@ -34,7 +35,8 @@ interface Said {
 /**
  * Frames told in symbols instead of shown: what the queries of the Q-Former should say after language_projection. Each
  * colour has a token: a symbol of its own plus, for every object that shows this colour, one for its place, shape and
- * size and two more scaled by its offset; all of them fixed random vectors.
+ * size and two more scaled by its offset; all of them fixed random vectors, from which the embeddings of the words for
+ * colours, shapes and backgrounds start too.
  *
  * They let the language model and the eye learn apart, each at its own pace: the first reads symbols that tell the
  * truth, the second learns to write them. They stand for what BLIP-2 has before its parts meet (FlanT5's pre-training;
@@ -54,6 +56,18 @@ export class SceneSymbols {
     this.slots = vectors(SLOTS);
     this.classes = CLASSES.map(vectors);
     this.axes = vectors(2);
+  }
+
+  /** Where the embeddings of words begin that a symbol stands for: the same direction, of unit variance. */
+  words(): Map<string, Float32Array> {
+    const double = (vector: Float32Array) => vector.map((value) => 2 * value);
+    const pairs = (names: readonly string[], vectors: Float32Array[]) =>
+      names.map((name, i): [string, Float32Array] => [name, double(vectors[i]!)]);
+    return new Map([
+      ...pairs(COLOURS, this.slots),
+      ...pairs(SHAPES, this.classes[SHAPE]!),
+      ...pairs(BACKGROUNDS, this.classes[BACKGROUND]!),
+    ]);
   }
 
   /** @returns (clips * 4, 7, width) float32: the four frames of each clip as tokens. */
