@@ -1,7 +1,9 @@
 /**
  * Runs tfjs-core's own test suite (dist/**\/*_test.js of its npm package, 4,232 specs) against one of our engines.
  *
- *   node tools/conformance.mjs [--engine native-cpu|cpu|wasm] [--filter REGEXP] [--json FILE]
+ *   node tools/conformance.mjs [--engine native-cpu|native-cuda|cpu|wasm] [--shim] [--filter REGEXP] [--json FILE]
+ *
+ * native-cuda runs on the GPU; with --shim on the tests' CUDA shim, which needs none.
  *
  * The specs are ES modules with extension-less imports, which Node cannot load, so esbuild bundles them with one copy
  * of tfjs-core. Prints `N passed, N failed, N skipped`; exit code 1 when a spec failed. Specs that cannot pass are listed
@@ -22,12 +24,14 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import Jasmine from 'jasmine';
+import { buildCudaShim } from '../test/cudaShim/build.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const core = join(root, 'node_modules/@tensorflow/tfjs-core');
 const { values: options } = parseArgs({
   options: {
     engine: { type: 'string', default: 'native-cpu' },
+    shim: { type: 'boolean', default: false },
     filter: { type: 'string' },
     json: { type: 'string' },
   },
@@ -40,6 +44,9 @@ const SETUP = {
   'native-cpu': `import '@tensorflow/tfjs-backend-cpu';
 import { registerNativeBackend } from ${JSON.stringify(join(root, 'src/engine/native/register.ts'))};
 registerNativeBackend();`,
+  'native-cuda': `import '@tensorflow/tfjs-backend-cpu';
+import { registerCudaBackend } from ${JSON.stringify(join(root, 'src/engine/native/register.ts'))};
+registerCudaBackend();`,
   cpu: `import '@tensorflow/tfjs-backend-cpu';`,
   wasm: `import '@tensorflow/tfjs-backend-cpu';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
@@ -52,6 +59,10 @@ if (!(engine in SETUP)) {
   process.stderr.write(`--engine ${engine}: expected ${Object.keys(SETUP).join(', ')}\n`);
   process.exit(2);
 }
+
+if (options.shim) Object.assign(process.env, buildCudaShim());
+// Specs of gather expect an error at the call; without waiting, what a kernel reports comes with the next read.
+process.env.REASVQA_CUDA_SYNC = '1';
 
 /** Paths of the spec files, as tfjs-core's own list names them. */
 function specFiles() {
