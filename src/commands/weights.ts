@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { DataError, EngineError, UsageError } from '../errors.js';
+import { DataError, UsageError } from '../errors.js';
 import {
   type EngineChoice,
   fromCwd,
@@ -74,12 +74,8 @@ async function check(io: Io, folder: string, options: CheckOptions): Promise<voi
   const { precision } = options;
   if (precision !== 'f32' && precision !== 'bf16')
     throw new UsageError(`--precision ${precision}: expected f32 or bf16`);
-  if (precision === 'bf16')
-    throw new EngineError(
-      '--precision bf16: needs the engine native-cuda, which is not part of this build; use f32',
-    );
   const engine = await startEngine(io, options);
-  const { rows, ok } = await weightsCheck(fromCwd(io, folder));
+  const { rows, ok } = await weightsCheck(fromCwd(io, folder), precision);
   if (options.json) printJson(io, { engine, rows, ok });
   else {
     const lines = rows.map(({ name, error, tolerance, ok }) => [

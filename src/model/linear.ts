@@ -48,7 +48,10 @@ export class Linear extends Module {
     };
   }
 
-  /** Adds scaling * B A to the weight, so that the adapter costs nothing at inference. No-op when merged already. */
+  /**
+   * Adds scaling * B A to the weight, so that the adapter costs nothing at inference. No-op when merged already, and for a
+   * weight kept as bf16: its rounding would lose the update.
+   */
   mergeLora(): void {
     this.addDelta(1);
   }
@@ -60,7 +63,7 @@ export class Linear extends Module {
 
   private addDelta(sign: 1 | -1): void {
     const merge = sign === 1;
-    if (!this.lora || this.mergedLora === merge) return;
+    if (!this.lora || this.weight.bf16 || this.mergedLora === merge) return;
     const { A, B, scaling } = this.lora;
     tf.tidy(() => {
       const delta = tf.mul(tf.matMul(B.value as tf.Tensor2D, A.value as tf.Tensor2D), sign * scaling);

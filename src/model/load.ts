@@ -24,11 +24,14 @@ export interface LoadedModel {
  *
  * @param folder has config.json and model.safetensors (or shards), in any layout that weights/names.ts knows.
  * @param onProgress called with the bytes read so far and in all.
+ * @param bf16 picks the parameters to keep as bf16 (src/model/precision.ts); each is converted as soon as it is read, so
+ *   that only one is on the device in float32.
  * @throws DataError naming the tensor that is missing, of another shape, truncated or not finite.
  */
 export async function loadModel(
   folder: string,
   onProgress?: (bytes: number, total: number) => void,
+  bf16?: (model: ReasVqa) => ReadonlySet<Parameter>,
 ): Promise<LoadedModel> {
   const config = await loadBlip2Config(folder);
   const files = await openCheckpoint(folder);
@@ -38,7 +41,7 @@ export async function loadModel(
     const parameters = [...model.parameters()];
     const comparison = compareCheckpoint(new Map(parameters.map((p) => [p.name, p.shape])), source);
     requireComplete(comparison, folder);
-    await readParameters(parameters, source, onProgress);
+    await readParameters(parameters, source, onProgress, bf16?.(model));
     await readDecoderEmbedding(model, files);
     return { model, config, comparison };
   } catch (error) {
@@ -70,12 +73,15 @@ export async function readParameters(
   parameters: readonly Parameter[],
   source: TensorSource,
   onProgress?: (bytes: number, total: number) => void,
+  bf16?: ReadonlySet<Parameter>,
 ): Promise<void> {
   const total = parameters.reduce((sum, p) => sum + 4 * p.size, 0);
   let bytes = 0;
   for (const parameter of parameters) {
     const { data } = await source.read(parameter.name, { finite: true });
-    parameter.set(tf.tensor(data as Float32Array, parameter.shape, 'float32'));
+    const value = tf.tensor(data as Float32Array, parameter.shape, 'float32');
+    if (bf16?.has(parameter)) parameter.setBf16(value);
+    else parameter.set(value);
     bytes += 4 * parameter.size;
     onProgress?.(bytes, total);
   }

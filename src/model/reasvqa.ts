@@ -10,6 +10,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { linearCrossEntropy } from '../ops/crossEntropy.js';
+import { linear } from '../ops/linear.js';
 import type { Blip2Config } from '../weights/config.js';
 import { type Context, inferenceContext } from './context.js';
 import { Linear } from './linear.js';
@@ -157,9 +158,7 @@ export class ReasVqa extends Module {
 
   /** Decoder output -> logits, (..., vocab) float32. For losses use {@link tokenLosses}, which never holds them all. */
   logits(hidden: tf.Tensor3D): tf.Tensor3D {
-    const [rows, columns, width] = hidden.shape;
-    const flat = tf.reshape(hidden, [rows * columns, width]) as tf.Tensor2D;
-    return tf.reshape(tf.matMul(flat, this.languageModel.head, false, true), [rows, columns, -1]);
+    return linear(hidden, this.languageModel.head) as tf.Tensor3D;
   }
 
   /** Cross-entropy of every packed column, (B * columns) float32; 0 where the label is ignored. */

@@ -345,6 +345,11 @@ export class T5 extends Module {
     return (this.lmHead ?? this.shared).value as tf.Tensor2D;
   }
 
+  /** The head's parameter where it is not the shared embedding. */
+  get ownHead(): Parameter | undefined {
+    return this.lmHead;
+  }
+
   /** The decoder's output as the head expects it: a tied head wants it scaled by d_model^-0.5. */
   headInput(hidden: tf.Tensor3D): tf.Tensor3D {
     return this.config.scale_decoder_outputs ? tf.mul(hidden, this.config.d_model ** -0.5) : hidden;

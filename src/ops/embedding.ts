@@ -6,7 +6,8 @@ import { isFrozen, taped } from './tape.js';
 /**
  * Rows of a table.
  *
- * @param ids int32 (...), each in [0, rows of the table); another id is an error that names it
+ * @param ids int32 (...), each in [0, rows of the table); another id is an error that names it, thrown by native-cuda when
+ *   a tensor is next read
  * @param table (V, d)
  * @returns (..., d)
  */

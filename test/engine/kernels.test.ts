@@ -5,9 +5,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { selectEngine } from '../../src/engine/engine.js';
+import type { NativeDevice } from '../../src/engine/native/addon.js';
 import { fallbackCounts, resetFallbackCounts } from '../../src/engine/native/fallback.js';
 import { Rng } from '../../src/random.js';
 import { device, ISAS, mismatch, randomFloats, randomInts, useIsa } from '../native/support.js';
+import { cudaMissing, gpu } from '../support/cuda.js';
 
 type Dtype = 'float32' | 'int32' | 'bool';
 interface Value {
@@ -460,38 +462,65 @@ function evaluate(backend: string, trial: Trial): Outcome[] {
   return outcomes;
 }
 
-describe.each(ISAS.flatMap((isa) => [1, 2].map((threads) => [isa, threads] as const)))(
-  'kernels (%s, %i threads) equal tfjs-backend-cpu',
-  (isa, threads) => {
-    beforeAll(async () => {
-      await selectEngine('native-cpu');
-      useIsa(isa, threads);
-      resetFallbackCounts();
-    });
-    afterAll(() => useIsa(device.bestIsa(), 2));
+/** What the same trials run on. */
+interface Machine {
+  title: string;
+  engine: 'native-cpu' | 'native-cuda';
+  device: NativeDevice;
+  prepare(): void;
+  restore(): void;
+}
 
-    it.each(Object.keys(TRIALS))('%s', (name) => {
-      const rng = new Rng(`${name} ${isa} ${threads}`);
-      const repeats = name.startsWith('large') || name === 'convolution' ? 4 : 40;
-      for (let i = 0; i < repeats; i++) {
-        const trial = TRIALS[name]!(rng);
-        const expected = evaluate('cpu', trial);
-        const held = device.memory().buffers;
-        const actual = evaluate('native-cpu', trial);
-        expect(device.memory().buffers).toBe(held);
-        const about = JSON.stringify(trial.inputs.map(({ shape, dtype }) => [shape, dtype]));
-        actual.forEach((a, j) => {
-          const e = expected[j]!;
-          expect([a.shape, a.dtype], about).toEqual([e.shape, e.dtype]);
-          expect(
-            mismatch(a.values, e.values, trial.relative ?? EXACT, trial.absolute),
-            about,
-          ).toBeUndefined();
-        });
-      }
-    });
-  },
+const MACHINES: Machine[] = ISAS.flatMap((isa) =>
+  [1, 2].map((threads) => ({
+    title: `native-cpu, ${isa}, ${threads} threads`,
+    engine: 'native-cpu' as const,
+    device,
+    prepare: () => useIsa(isa, threads),
+    restore: () => useIsa(device.bestIsa(), 2),
+  })),
 );
+if (cudaMissing === undefined) {
+  const nothing = (): void => undefined;
+  MACHINES.push({
+    title: 'native-cuda',
+    engine: 'native-cuda',
+    device: gpu(),
+    prepare: nothing,
+    restore: nothing,
+  });
+} else {
+  describe('kernels (native-cuda) equal tfjs-backend-cpu', () => {
+    it.skip(`SKIPPED, native-cuda cannot run: ${cudaMissing}`, () => undefined);
+  });
+}
+
+describe.each(MACHINES)('kernels ($title) equal tfjs-backend-cpu', (machine) => {
+  beforeAll(async () => {
+    await selectEngine(machine.engine);
+    machine.prepare();
+    resetFallbackCounts();
+  });
+  afterAll(() => machine.restore());
+
+  it.each(Object.keys(TRIALS))('%s', (name) => {
+    const rng = new Rng(`${name} ${machine.title}`);
+    const repeats = name.startsWith('large') || name === 'convolution' ? 4 : 40;
+    for (let i = 0; i < repeats; i++) {
+      const trial = TRIALS[name]!(rng);
+      const expected = evaluate('cpu', trial);
+      const held = machine.device.memory().buffers;
+      const actual = evaluate(machine.engine, trial);
+      expect(machine.device.memory().buffers).toBe(held);
+      const about = JSON.stringify(trial.inputs.map(({ shape, dtype }) => [shape, dtype]));
+      actual.forEach((a, j) => {
+        const e = expected[j]!;
+        expect([a.shape, a.dtype], about).toEqual([e.shape, e.dtype]);
+        expect(mismatch(a.values, e.values, trial.relative ?? EXACT, trial.absolute), about).toBeUndefined();
+      });
+    }
+  });
+});
 
 describe('what still falls back', () => {
   it('is counted by kernel name', async () => {

@@ -12,9 +12,10 @@ import { ReasVqa } from '../../src/model/reasvqa.js';
 import { DropoutStream } from '../../src/ops/dropout.js';
 import { Rng } from '../../src/random.js';
 import type { Objective, TrainBatch } from '../../src/training/objective.js';
+import { cudaMissing } from '../support/cuda.js';
 import { type Blip2Config, parseBlip2Config } from '../../src/weights/config.js';
 
-export type TestedEngine = 'cpu' | 'wasm' | 'native-cpu';
+export type TestedEngine = 'cpu' | 'wasm' | 'native-cpu' | 'native-cuda';
 
 /** Why native-cpu cannot run here, or undefined when it can. */
 export const nativeMissing = probeNative();
@@ -36,8 +37,11 @@ export function onEngines(
 ): void {
   for (const engine of engines) {
     describe(`${title}, on ${engine}`, () => {
-      if (engine === 'native-cpu' && nativeMissing !== undefined) {
-        it.skip(`SKIPPED, the native engine cannot run: ${nativeMissing}`, () => undefined);
+      const missing = { 'native-cpu': nativeMissing, 'native-cuda': cudaMissing, cpu: undefined, wasm: undefined }[
+        engine
+      ];
+      if (missing !== undefined) {
+        it.skip(`SKIPPED, ${engine} cannot run: ${missing}`, () => undefined);
         return;
       }
       let before = '';

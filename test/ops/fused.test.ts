@@ -17,8 +17,10 @@ import {
   rmsNorm,
 } from '../../src/ops/index.js';
 import { Rng } from '../../src/random.js';
+import { cudaMissing } from '../support/cuda.js';
 import {
   COMPOSED_CPU,
+  FUSED_CUDA,
   FUSED_NATIVE,
   gradientsOf,
   largestError,
@@ -381,6 +383,40 @@ describe.skipIf(nativeMissing !== undefined)(
       });
       expect(new Set(norms).size).toBe(1);
       tf.dispose(grads);
+    });
+  },
+);
+
+describe.skipIf(cudaMissing !== undefined)(
+  `fused kernels of native-cuda against the composed forms${cudaMissing ? ` (SKIPPED: ${cudaMissing})` : ''}`,
+  () => {
+    afterAll(() => {
+      setFused(true);
+    });
+
+    it.each(ALL.map((c) => [c.name, c] as const))('%s: within 1e-5, the same bits on every run', async (_, c) => {
+      await use(COMPOSED_CPU);
+      const { inputs, r } = inputsOf(c);
+      const expected = run(c, inputs, r);
+      await use(FUSED_CUDA);
+      const actual = run(c, inputs, r);
+      expect(largestError(actual.value, expected.value), 'value').toBeLessThan(1e-5);
+      for (const [name, gradient] of Object.entries(expected.gradients)) {
+        expect(largestError(actual.gradients[name]!, gradient), `gradient of ${name}`).toBeLessThan(1e-5);
+      }
+      const again = run(c, inputs, r);
+      expect(sameBits(again.value, actual.value)).toBe(true);
+      for (const [name, gradient] of Object.entries(actual.gradients)) {
+        expect(sameBits(again.gradients[name]!, gradient), `gradient of ${name}`).toBe(true);
+      }
+    });
+
+    it('dropout drops the same elements as native-cpu', async () => {
+      const drop = async (form: typeof FUSED_CUDA): Promise<number[]> => {
+        await use(form);
+        return tf.tidy(() => [...dropout(tf.ones([37, 70]), DROP).dataSync()]);
+      };
+      expect(await drop(FUSED_CUDA)).toEqual(await drop(FUSED_NATIVE));
     });
   },
 );

@@ -4,11 +4,12 @@ import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { nativeDevice } from '../../src/engine/native/addon.js';
-import { BACKEND_NAME } from '../../src/engine/native/backend.js';
+import { BACKEND_NAME, CUDA_BACKEND_NAME } from '../../src/engine/native/backend.js';
 import { registerNativeBackend } from '../../src/engine/native/register.js';
 import { messageOf } from '../../src/errors.js';
 import { setFused } from '../../src/ops/fused.js';
 import type { Rng } from '../../src/random.js';
+import { cudaMissing } from '../support/cuda.js';
 
 /** One way to run the same test body: an engine, with its fused kernels or with the composed forms. */
 export interface Form {
@@ -21,6 +22,12 @@ export const COMPOSED_CPU: Form = { title: 'composed on cpu', backend: 'cpu', fu
 export const COMPOSED_WASM: Form = { title: 'composed on wasm', backend: 'wasm', fused: false };
 export const FUSED_NATIVE: Form = { title: 'fused on native-cpu', backend: BACKEND_NAME, fused: true };
 export const COMPOSED_NATIVE: Form = { title: 'composed on native-cpu', backend: BACKEND_NAME, fused: false };
+export const FUSED_CUDA: Form = { title: 'fused on native-cuda', backend: CUDA_BACKEND_NAME, fused: true };
+export const COMPOSED_CUDA: Form = {
+  title: 'composed on native-cuda',
+  backend: CUDA_BACKEND_NAME,
+  fused: false,
+};
 
 /** Why the native engine cannot run here, or undefined when it can. */
 export const nativeMissing = startNative();
@@ -28,6 +35,7 @@ export const FORMS: Form[] = [
   COMPOSED_CPU,
   COMPOSED_WASM,
   ...(nativeMissing === undefined ? [COMPOSED_NATIVE, FUSED_NATIVE] : []),
+  ...(cudaMissing === undefined ? [COMPOSED_CUDA, FUSED_CUDA] : []),
 ];
 
 function startNative(): string | undefined {
@@ -168,8 +176,13 @@ export function onEveryForm(title: string, body: (form: Form) => void): void {
       body(form);
     });
   }
-  if (nativeMissing === undefined) return;
-  describe(`${title}, on native-cpu`, () => {
-    it.skip(`SKIPPED, the native engine cannot run: ${nativeMissing}`, () => undefined);
-  });
+  for (const [engine, missing] of [
+    ['native-cpu', nativeMissing],
+    ['native-cuda', cudaMissing],
+  ]) {
+    if (missing === undefined) continue;
+    describe(`${title}, on ${engine}`, () => {
+      it.skip(`SKIPPED, ${engine} cannot run: ${missing}`, () => undefined);
+    });
+  }
 }

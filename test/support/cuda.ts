@@ -2,10 +2,11 @@
  * The GPU that tests of native-cuda run on: the shim (test/cudaShim), which executes the kernels on the CPU, or a real one
  * when REASVQA_TEST_GPU=1. Import this file before the engine is started; the variables it sets are read at that moment.
  */
-import { buildCudaShim } from '../cudaShim/build.mjs';
-import { type CudaDevice, cudaDevice } from '../../src/engine/native/addon.js';
+import { spawnSync } from 'node:child_process';
+import { addonPath, type CudaDevice, cudaDevice } from '../../src/engine/native/addon.js';
 import { registerCudaBackend } from '../../src/engine/native/register.js';
 import { messageOf } from '../../src/errors.js';
+import { buildCudaShim } from '../cudaShim/build.mjs';
 
 /** True when the tests were asked to use the machine's GPU. */
 export const onGpu = process.env.REASVQA_TEST_GPU === '1';
@@ -27,4 +28,32 @@ function start(): string | undefined {
 /** The device; only where {@link cudaMissing} is undefined. */
 export function gpu(): CudaDevice {
   return cudaDevice();
+}
+
+/** What a child process printed. */
+export interface ChildResult {
+  status: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/**
+ * Runs a script in a process of its own, for settings that a process reads once. `cuda` is the device's raw object, opened
+ * unless the script does so itself; an error that it throws is printed to stdout as `code: message`.
+ */
+export function inChild(script: string, env: Record<string, string> = {}): ChildResult {
+  const text = `
+    import { createRequire } from 'node:module';
+    const { cuda } = createRequire(import.meta.url)(${JSON.stringify(addonPath())});
+    try {
+      ${/cuda\.open\(/.test(script) ? '' : 'cuda.open(0, 0);'}
+      ${script}
+    } catch (error) {
+      console.log(error.code + ': ' + error.message);
+    }`;
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', text], {
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+  });
+  return { status, stdout, stderr };
 }

@@ -12,7 +12,7 @@ const NONE: Id = -1;
 /** Dropout as five numbers: rate, threshold, seed, step, call (dropoutAttrs in src/ops/dropout.ts). */
 type DropoutArgs = [number, number, number, number, number];
 
-/** What src/native/cpu/fused_*.cc export; argument order is documented there. */
+/** What fused_*.cc of src/native/cpu and src/native/cuda export; argument order is documented there. */
 interface FusedAddon {
   fusedDropout(x: Id, y: Id, rows: number, columns: number, ...dropout: DropoutArgs): void;
   fusedGelu(form: number, x: Id, y: Id, n: number): void;

@@ -2,7 +2,7 @@
  * Registers the native backends and their kernels with TensorFlow.js. Importing this file loads nothing native; a
  * backend's factory does.
  */
-import { registerBackend } from '@tensorflow/tfjs-core';
+import { registerBackend, registerKernel, type TensorInfo } from '@tensorflow/tfjs-core';
 import { cudaDevice, type NativeDevice, nativeDevice, openCuda } from './addon.js';
 import { BACKEND_NAME, CUDA_BACKEND_NAME, NativeBackend } from './backend.js';
 import { registerFusedKernels } from './fused.js';
@@ -23,7 +23,13 @@ export function registerNativeBackend(): void {
 
 /** Registers once; later calls do nothing. The backend computes on the GPU that cudaDevice(options) opened. */
 export function registerCudaBackend(): void {
+  if (done.has(CUDA_BACKEND_NAME)) return;
   register(CUDA_BACKEND_NAME, () => openCuda() ?? cudaDevice());
+  registerKernel({
+    kernelName: 'ReasToBf16',
+    backendName: CUDA_BACKEND_NAME,
+    kernelFunc: ({ inputs, backend }) => (backend as NativeBackend).asBf16(inputs.x as TensorInfo),
+  });
 }
 
 function register(name: string, device: () => NativeDevice): void {

@@ -34,8 +34,8 @@ struct Attention {
 
 /** Shared memory of a block. */
 struct Memory {
-  float stage[2 * TILE * PITCH];     // two operands of a score product, or STEP rows of up to 128 columns
-  float scores[TILE * SCORE_PITCH];  // a tile on its way to the second product
+  alignas(16) float stage[2 * TILE * PITCH];     // two operands of a score product, or STEP rows of up to 128 columns
+  alignas(16) float scores[TILE * SCORE_PITCH];  // a tile on its way to the second product
 };
 
 /** Rows of one head: row i is at data + i stride; rows from `count` on are read as zeros. */

@@ -48,6 +48,24 @@ void open(Args& args) {
   opened->memory().setLimit(limit);
 }
 
+/** Names of the kernel sources, for `compile`. */
+napi_value sources(Args& args) {
+  Napi::Array names = Napi::Array::New(args.env());
+  uint32_t count = 0;
+  for (const KernelSource& source : kernelSources()) names.Set(count++, source.name);
+  return names;
+}
+
+/** compile(source, capability): bytes of the compiled source. Needs NVRTC and no GPU; the cache is not used. */
+double compile(Args& args) {
+  Compiler compiler({13, 12}, args.i32(1));
+  const std::string name = args.text(0);
+  for (const KernelSource& source : kernelSources()) {
+    if (source.name == name) return static_cast<double>(compiler.compile(source).size());
+  }
+  throw CudaError("no kernel source is named " + name + ".cu");
+}
+
 napi_value info(CudaArgs& args) {
   Device& gpu = device();
   Napi::Object result = Napi::Object::New(args.env());
@@ -127,6 +145,8 @@ void wait(CudaArgs&) { synchronize(); }
 void registerCuda(Napi::Env env, Napi::Object exports) {
   Napi::Object cuda = Napi::Object::New(env);
   bind<open>(cuda, "open");
+  bind<sources>(cuda, "sources");
+  bind<compile>(cuda, "compile");
   bindCuda<info>(cuda, "info");
   bindCuda<allocate>(cuda, "allocate");
   bindCuda<release>(cuda, "release");

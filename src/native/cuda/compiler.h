@@ -27,6 +27,9 @@ class Compiler {
   /** The image of a source for cuModuleLoadData, from the cache when it is there. CudaError with the compiler's log. */
   std::string image(const KernelSource& source);
 
+  /** The same without the cache. */
+  std::string compile(const KernelSource& source);
+
   /** "12.8". */
   std::string version() const;
   const std::string& libraryPath() const { return library_.path(); }
@@ -39,7 +42,6 @@ class Compiler {
   using Program = struct NvrtcProgram*;
 
   void chooseArchitecture(int capability);
-  std::string compile(const KernelSource& source);
   std::string cacheKey(const KernelSource& source) const;
   void check(int code, const char* function) const;
 

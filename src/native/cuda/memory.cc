@@ -183,15 +183,14 @@ void Memory::trim() {
 }
 
 std::string Memory::outOfMemory(size_t requested) const {
+  std::string text = "out of GPU memory: " + gibibytes(requested) + " requested; " + gibibytes(stats_.inUse) + " in use, " +
+                     gibibytes(stats_.cached) + " cached";
   size_t free = 0;
   size_t total = 0;
-  const bool known = driver_.memoryInfo(&free, &total) == kSuccess;
-  std::string text = "out of GPU memory: " + gibibytes(requested) + " requested, " + gibibytes(stats_.inUse) +
-                     " in use, " + gibibytes(stats_.cached) + " cached";
-  if (known) text += ", " + gibibytes(free) + " of " + gibibytes(total) + " free";
+  if (driver_.memoryInfo(&free, &total) == kSuccess) text += ", " + gibibytes(free) + " free of " + gibibytes(total);
   if (limit_ != 0) text += ", limit " + gibibytes(limit_) + " (--gpu-memory)";
-  return text + "; lower the batch size (accumulate more steps instead), turn recomputation on, use bf16 weights or cached "
-                "features";
+  return text + "; lower the batch size and accumulate more steps instead, turn recomputation on, keep frozen weights in "
+                "bf16, or use cached features";
 }
 
 void Memory::release(BufferId id, bool ignoreUnknown) {

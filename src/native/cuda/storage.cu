@@ -1,9 +1,16 @@
 /** Converting a buffer between its two storage types, f32 and bf16. */
+#include "vector4.cuh"
 
+/** Four elements a thread. */
 extern "C" __global__ void f32ToBf16(const float* x, unsigned short* y, int64_t n) {
-  for (int64_t i = globalThread(); i < n; i += globalThreads()) y[i] = floatToBf16(x[i]);
+  for (int64_t at = 4 * globalThread(); at < n; at += 4 * globalThreads()) {
+    float value[4];
+    loadFour(x + at, n - at, true, value);
+    storeFour(y + at, n - at, true, value);
+  }
 }
 
+/** x may start anywhere in a buffer, so its elements are read one by one. */
 extern "C" __global__ void bf16ToF32(const unsigned short* x, float* y, int64_t n) {
   for (int64_t i = globalThread(); i < n; i += globalThreads()) y[i] = bf16ToFloat(x[i]);
 }

@@ -41,3 +41,16 @@ __device__ inline void storeFour(float* y, int64_t count, bool aligned, const fl
     if (i < count) y[i] = value[i];
   }
 }
+
+/** The same to bf16; `aligned`: the address is a multiple of 8 bytes. */
+__device__ inline void storeFour(unsigned short* y, int64_t count, bool aligned, const float (&value)[4]) {
+  if (aligned && count >= 4) {
+    *reinterpret_cast<uint2*>(y) = make_uint2(floatToBf16(value[0]) | (unsigned int)floatToBf16(value[1]) << 16,
+                                              floatToBf16(value[2]) | (unsigned int)floatToBf16(value[3]) << 16);
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    if (i < count) y[i] = floatToBf16(value[i]);
+  }
+}
