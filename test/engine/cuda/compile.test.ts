@@ -39,20 +39,23 @@ describe.skipIf(missing !== undefined)(`NVRTC${missing ? ` (SKIPPED: ${missing})
 const kernels = fileURLToPath(new URL('../../../src/native/cuda/', import.meta.url));
 const nvcc = spawnSync('nvcc', ['--version'], { encoding: 'utf8' }).status === 0;
 // nvcc adds the host's headers, which define what common.cuh defines for NVRTC; it is the check where NVRTC is not installed.
-describe.skipIf(!nvcc || missing === undefined)(`nvcc${nvcc ? '' : ' (SKIPPED: no nvcc on the PATH)'}`, () => {
-  const folder = mkdtempSync(join(tmpdir(), 'reasvqa-nvcc-'));
-  afterAll(() => rmSync(folder, { recursive: true }));
+describe.skipIf(!nvcc || missing === undefined)(
+  `nvcc${nvcc ? '' : ' (SKIPPED: no nvcc on the PATH)'}`,
+  () => {
+    const folder = mkdtempSync(join(tmpdir(), 'reasvqa-nvcc-'));
+    afterAll(() => rmSync(folder, { recursive: true }));
 
-  it.each(sources)('compiles %s.cu for every architecture', (source) => {
-    const file = join(folder, `${source}.cu`);
-    const text = readFileSync(join(kernels, `${source}.cu`), 'utf8');
-    writeFileSync(file, `#include <cstdint>\n#define REASVQA_HOST_SHIM\n#include "common.cuh"\n${text}`);
-    const targets = CAPABILITIES.flatMap((sm) => ['-gencode', `arch=compute_${sm},code=sm_${sm}`]);
-    const { status, stderr } = spawnSync(
-      'nvcc',
-      ['-std=c++17', '-fatbin', ...targets, '-I', kernels, '-o', join(folder, 'out'), file],
-      { encoding: 'utf8' },
-    );
-    expect({ status, stderr }).toMatchObject({ status: 0 });
-  });
-});
+    it.each(sources)('compiles %s.cu for every architecture', (source) => {
+      const file = join(folder, `${source}.cu`);
+      const text = readFileSync(join(kernels, `${source}.cu`), 'utf8');
+      writeFileSync(file, `#include <cstdint>\n#define REASVQA_HOST_SHIM\n#include "common.cuh"\n${text}`);
+      const targets = CAPABILITIES.flatMap((sm) => ['-gencode', `arch=compute_${sm},code=sm_${sm}`]);
+      const { status, stderr } = spawnSync(
+        'nvcc',
+        ['-std=c++17', '-fatbin', ...targets, '-I', kernels, '-o', join(folder, 'out'), file],
+        { encoding: 'utf8' },
+      );
+      expect({ status, stderr }).toMatchObject({ status: 0 });
+    });
+  },
+);
