@@ -3,6 +3,8 @@
  *
  *   node tools/conformance.mjs [--engine native-cpu|native-cuda|cpu|wasm] [--shim] [--filter REGEXP] [--json FILE]
  *
+ * --bundle FILE only writes the specs as one file; --run FILE runs such a file, for a machine without node_modules.
+ *
  * native-cuda runs on the GPU; with --shim on the tests' CUDA shim, which needs none.
  *
  * The specs are ES modules with extension-less imports, which Node cannot load, so esbuild bundles them with one copy
@@ -19,12 +21,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { build } from 'esbuild';
 import Jasmine from 'jasmine';
-import { buildCudaShim } from '../test/cudaShim/build.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const core = join(root, 'node_modules/@tensorflow/tfjs-core');
@@ -34,6 +34,8 @@ const { values: options } = parseArgs({
     shim: { type: 'boolean', default: false },
     filter: { type: 'string' },
     json: { type: 'string' },
+    bundle: { type: 'string' },
+    run: { type: 'string' },
   },
 });
 const engine = options.engine;
@@ -60,7 +62,10 @@ if (!(engine in SETUP)) {
   process.exit(2);
 }
 
-if (options.shim) Object.assign(process.env, buildCudaShim());
+if (options.shim) {
+  const { buildCudaShim } = await import('../test/cudaShim/build.mjs');
+  Object.assign(process.env, buildCudaShim());
+}
 // Specs of gather expect an error at the call; without waiting, what a kernel reports comes with the next read.
 process.env.REASVQA_CUDA_SYNC = '1';
 
@@ -71,6 +76,7 @@ function specFiles() {
 }
 
 async function bundle() {
+  const { build } = await import('esbuild');
   mkdirSync(workDir, { recursive: true });
   const environment = { name: engine, backendName: engine, flags: {}, isDataSync: true };
   const before = join(workDir, 'before.js');
@@ -123,7 +129,12 @@ function skipList() {
 }
 
 async function main() {
-  const file = await bundle();
+  const file = options.run ? resolve(options.run) : await bundle();
+  if (options.bundle) {
+    copyFileSync(file, options.bundle);
+    rmSync(workDir, { recursive: true, force: true });
+    return;
+  }
   if (engine === 'wasm') copyWasm();
   const skips = Object.keys(skipList());
   const isListed = (name) => skips.some((skip) => name.startsWith(skip));
