@@ -32,8 +32,10 @@ export interface EngineInfo {
 }
 
 export interface EngineOptions {
-  /** Threads of native-cpu; default REASVQA_THREADS, else all cores. */
+  /** Threads of native-cpu and tensorflow; default REASVQA_THREADS, else all cores. */
   threads?: number;
+  /** Index of the GPU. */
+  device?: number;
 }
 
 const MAX_THREADS = 1024;
@@ -54,8 +56,9 @@ export async function selectEngine(name: EngineName, options: EngineOptions = {}
   }
   checkSettings(options);
   tf.enableProdMode();
-  registerGradients();
   current = await start(name, options);
+  // After the engine: tfjs-node may bring a tfjs-layers of its own, which registers tfjs's gradients again.
+  registerGradients();
   return current;
 }
 
@@ -74,9 +77,7 @@ async function start(name: EngineName, options: EngineOptions): Promise<EngineIn
         'the engine native-cuda is not part of this build: use --engine native-cpu (or leave --engine out)',
       );
     case 'tensorflow':
-      throw new EngineError(
-        'the engine tensorflow is not part of this build: use --engine native-cpu (or leave --engine out)',
-      );
+      return startTensorflowEngine(options);
   }
 }
 
@@ -118,6 +119,11 @@ async function startWasm(): Promise<EngineInfo> {
     threads: 1,
     isa,
   };
+}
+
+async function startTensorflowEngine({ threads, device }: EngineOptions): Promise<EngineInfo> {
+  const { startTensorflow } = await import('./tensorflow.js');
+  return { name: 'tensorflow', ...startTensorflow({ threads, device }) };
 }
 
 async function startPlain(): Promise<EngineInfo> {
