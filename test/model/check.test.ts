@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(scratch, { recursive: true }));
 
-onEngines('weights check of the committed PyTorch reference', ['native-cpu', 'wasm', 'cpu'], () => {
+onEngines('weights check of the committed PyTorch reference', ['native-cpu', 'wasm', 'cpu', 'tensorflow'], () => {
   it('agrees with PyTorch in every stage, gradient, greedy token and AdamW loss', async () => {
     const { rows, ok } = await weightsCheck(REFERENCE);
     expect(rows.filter((row) => !row.ok)).toEqual([]);

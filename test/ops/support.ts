@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, it } from 'vitest';
 import { nativeDevice } from '../../src/engine/native/addon.js';
 import { BACKEND_NAME } from '../../src/engine/native/backend.js';
 import { registerNativeBackend } from '../../src/engine/native/register.js';
+import { startTensorflow } from '../../src/engine/tensorflow.js';
 import { messageOf } from '../../src/errors.js';
 import { setFused } from '../../src/ops/fused.js';
 import type { Rng } from '../../src/random.js';
@@ -21,23 +22,36 @@ export const COMPOSED_CPU: Form = { title: 'composed on cpu', backend: 'cpu', fu
 export const COMPOSED_WASM: Form = { title: 'composed on wasm', backend: 'wasm', fused: false };
 export const FUSED_NATIVE: Form = { title: 'fused on native-cpu', backend: BACKEND_NAME, fused: true };
 export const COMPOSED_NATIVE: Form = { title: 'composed on native-cpu', backend: BACKEND_NAME, fused: false };
+export const COMPOSED_TENSORFLOW: Form = {
+  title: 'composed on tensorflow',
+  backend: 'tensorflow',
+  fused: false,
+};
 
 /** Why the native engine cannot run here, or undefined when it can. */
-export const nativeMissing = startNative();
+export const nativeMissing = reasonOf(startNative);
+/** The same for the tensorflow engine. */
+export const tensorflowMissing = reasonOf(() => startTensorflow());
 export const FORMS: Form[] = [
   COMPOSED_CPU,
   COMPOSED_WASM,
   ...(nativeMissing === undefined ? [COMPOSED_NATIVE, FUSED_NATIVE] : []),
+  ...(tensorflowMissing === undefined ? [COMPOSED_TENSORFLOW] : []),
 ];
 
-function startNative(): string | undefined {
+function startNative(): void {
+  nativeDevice();
+  registerNativeBackend();
+}
+
+/** Why `start` fails, or undefined when it does not. */
+function reasonOf(start: () => unknown): string | undefined {
   try {
-    nativeDevice();
+    start();
+    return undefined;
   } catch (error) {
     return messageOf(error);
   }
-  registerNativeBackend();
-  return undefined;
 }
 
 export async function use(form: Form): Promise<void> {
@@ -168,8 +182,14 @@ export function onEveryForm(title: string, body: (form: Form) => void): void {
       body(form);
     });
   }
-  if (nativeMissing === undefined) return;
-  describe(`${title}, on native-cpu`, () => {
-    it.skip(`SKIPPED, the native engine cannot run: ${nativeMissing}`, () => undefined);
+  skipLoudly(`${title}, on native-cpu`, nativeMissing);
+  skipLoudly(`${title}, on tensorflow`, tensorflowMissing);
+}
+
+/** A skipped test that says why, when there is a reason. */
+export function skipLoudly(title: string, reason: string | undefined): void {
+  if (reason === undefined) return;
+  describe(title, () => {
+    it.skip(`SKIPPED, the engine cannot run: ${reason}`, () => undefined);
   });
 }

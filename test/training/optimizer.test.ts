@@ -50,7 +50,7 @@ class Truth {
   }
 }
 
-onEngines('AdamW over the trainable parameters', ['native-cpu', 'cpu', 'wasm'], () => {
+onEngines('AdamW over the trainable parameters', ['native-cpu', 'cpu', 'wasm', 'tensorflow'], () => {
   it.each([
     ['plainly', {}, 1],
     ['with gradients scaled by the accumulated batches', {}, 0.25],
