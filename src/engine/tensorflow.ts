@@ -9,8 +9,10 @@ import { join } from 'node:path';
 import util from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
 import { EngineError, messageOf } from '../errors.js';
+import { type NativeDevice, nativeDevice } from './native/addon.js';
 import type { NodeBackend } from './tensorflow/backend.js';
 import { addBf16 } from './tensorflow/bf16.js';
+import { addDropout } from './tensorflow/dropout.js';
 import { findPackage, rebuildHint, type TensorflowPackage, WANTED_VERSION } from './tensorflow/package.js';
 
 /** What TensorFlow is told when it starts; it cannot be changed in a process. */
@@ -50,6 +52,7 @@ export function startTensorflow(asked: TensorflowOptions = {}): TensorflowInfo {
   const backend = load(found);
   requireGpuIfAsked(backend, found, asked);
   addBf16(backend);
+  addNativeDropout(asked.threads);
   const info = describe(backend, found, threads, asked.device);
   started = { info, asked: { ...asked, threads } };
   return info;
@@ -103,6 +106,19 @@ function load({ name, folder }: TensorflowPackage): NodeBackend {
 
 function useBackend(): void {
   if (!tf.setBackend('tensorflow')) throw new EngineError('the engine tensorflow did not start');
+}
+
+/** Without our addon the composed form draws in JavaScript: the same bits, more slowly. */
+function addNativeDropout(threads: number | undefined): void {
+  let device: NativeDevice;
+  try {
+    device = nativeDevice();
+  } catch (error) {
+    if (error instanceof EngineError) return;
+    throw error;
+  }
+  if (threads !== undefined) device.setThreads(threads);
+  addDropout(device);
 }
 
 function requireGpuIfAsked(

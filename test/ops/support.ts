@@ -27,6 +27,7 @@ export const COMPOSED_TENSORFLOW: Form = {
   backend: 'tensorflow',
   fused: false,
 };
+export const FUSED_TENSORFLOW: Form = { title: 'fused on tensorflow', backend: 'tensorflow', fused: true };
 
 /** Why the native engine cannot run here, or undefined when it can. */
 export const nativeMissing = reasonOf(startNative);
@@ -36,7 +37,7 @@ export const FORMS: Form[] = [
   COMPOSED_CPU,
   COMPOSED_WASM,
   ...(nativeMissing === undefined ? [COMPOSED_NATIVE, FUSED_NATIVE] : []),
-  ...(tensorflowMissing === undefined ? [COMPOSED_TENSORFLOW] : []),
+  ...(tensorflowMissing === undefined ? [COMPOSED_TENSORFLOW, FUSED_TENSORFLOW] : []),
 ];
 
 function startNative(): void {

@@ -21,6 +21,7 @@ export interface OpOutput {
 /** The C++ binding: TensorFlow's eager API over tensor ids. */
 export interface Binding {
   readonly TF_Version: string;
+  readonly TF_FLOAT: number;
   readonly TF_ATTR_TYPE: number;
   readonly TF_ATTR_BOOL: number;
   executeOp(name: string, attributes: OpAttribute[], inputs: number[], outputs: number): OpOutput[];
