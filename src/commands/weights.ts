@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { DataError, EngineError, UsageError } from '../errors.js';
+import { DataError, UsageError } from '../errors.js';
 import {
   type EngineChoice,
   fromCwd,
@@ -59,7 +59,7 @@ export function addWeights(program: Command, io: Io): void {
       'Computes what reference.safetensors of the folder holds (forward pass, losses, gradients, greedy decoding, AdamW) and prints the largest error of every tensor relative to its largest magnitude. Exit code 0 only if all are inside the tolerance.',
     )
     .argument('<folder>', 'folder with a checkpoint, an adapter and reference.safetensors')
-    .option('--precision <f32|bf16>', 'precision of frozen weights; bf16 needs native-cuda', 'f32')
+    .option('--precision <f32|bf16>', 'precision of frozen weights; bf16 needs an engine that has it', 'f32')
     .option('--json', 'print {engine, rows, ok} as JSON (default: off)')
     .action((folder: string, options: CheckOptions) => check(io, folder, options));
 }
@@ -74,12 +74,12 @@ async function check(io: Io, folder: string, options: CheckOptions): Promise<voi
   const { precision } = options;
   if (precision !== 'f32' && precision !== 'bf16')
     throw new UsageError(`--precision ${precision}: expected f32 or bf16`);
-  if (precision === 'bf16')
-    throw new EngineError(
-      '--precision bf16: needs the engine native-cuda, which is not part of this build; use f32',
-    );
   const engine = await startEngine(io, options);
-  const { rows, ok } = await weightsCheck(fromCwd(io, folder));
+  if (precision === 'bf16') {
+    const { requireBf16 } = await import('../model/precision.js');
+    requireBf16('--precision bf16');
+  }
+  const { rows, ok } = await weightsCheck(fromCwd(io, folder), precision);
   if (options.json) printJson(io, { engine, rows, ok });
   else {
     const lines = rows.map(({ name, error, tolerance, ok }) => [

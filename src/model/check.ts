@@ -30,8 +30,20 @@ export interface CheckResult {
   ok: boolean;
 }
 
-/** Largest allowed error of every kind of tensor, in float32 on any engine. */
-const TOLERANCE = { expect: 1e-4, grad: 1e-3, adamw: 1e-3 } as const;
+export type Precision = 'f32' | 'bf16';
+
+/**
+ * Largest allowed error of every kind of tensor, on any engine; `greedy` is the share of tokens that may differ. In
+ * bf16 the weights themselves are other numbers: rounding them and computing the rest in float32 moves gradients of
+ * the committed reference by up to 0.096 of their largest magnitude, while its losses stay within 1e-3.
+ */
+const TOLERANCE = {
+  f32: { expect: 1e-4, grad: 1e-3, adamw: 1e-3, greedy: 0 },
+  bf16: { expect: 1e-1, grad: 2e-1, adamw: 1e-2, greedy: 0.5 },
+} as const;
+
+/** What the reference trains. */
+const TRAINED = ['qformer', 'query_tokens', 'language_projection', 'post_layernorm', 'lora'] as const;
 
 interface Reference {
   names: string[];
@@ -43,15 +55,16 @@ interface Reference {
  * Runs the whole comparison on the engine in use.
  *
  * @param folder config.json, model.safetensors, adapter_config.json, adapter_model.safetensors, reference.safetensors.
+ * @param precision of the frozen weights; the engine must have it.
  * @throws DataError when the folder is incomplete or a tensor is missing.
  */
-export async function weightsCheck(folder: string): Promise<CheckResult> {
+export async function weightsCheck(folder: string, precision: Precision = 'f32'): Promise<CheckResult> {
   const file = await SafetensorsFile.open(join(folder, 'reference.safetensors'));
   try {
-    const { model } = await loadModel(folder);
+    const { model } = await loadModel(folder, undefined, precision === 'bf16' ? TRAINED : undefined);
     try {
       await loadAdapter(model, folder);
-      return await compareAll(model, folder, file);
+      return await compareAll(model, folder, file, precision);
     } finally {
       model.dispose();
     }
@@ -60,7 +73,13 @@ export async function weightsCheck(folder: string): Promise<CheckResult> {
   }
 }
 
-async function compareAll(model: ReasVqa, folder: string, file: SafetensorsFile): Promise<CheckResult> {
+async function compareAll(
+  model: ReasVqa,
+  folder: string,
+  file: SafetensorsFile,
+  precision: Precision,
+): Promise<CheckResult> {
+  const tolerance = TOLERANCE[precision];
   const reference: Reference = {
     names: file.names,
     metadata: file.metadata,
@@ -82,9 +101,9 @@ async function compareAll(model: ReasVqa, folder: string, file: SafetensorsFile)
   };
   const batch = await readBatch(reference);
   try {
-    await compareForward(model, batch, reference, (name, actual) => compare(name, actual, TOLERANCE.expect));
-    await compareGreedy(model, batch, reference, rows);
-    await compareTraining(model, batch, reference, compare);
+    await compareForward(model, batch, reference, (name, actual) => compare(name, actual, tolerance.expect));
+    await compareGreedy(model, batch, reference, rows, tolerance.greedy);
+    await compareTraining(model, batch, reference, tolerance, compare);
   } finally {
     batch.pixels.dispose();
   }
@@ -205,6 +224,7 @@ async function compareGreedy(
   batch: TrainBatch & { pixels: tf.Tensor4D },
   reference: Reference,
   rows: CheckRow[],
+  tolerance: number,
 ): Promise<void> {
   const name = 'expect.greedy_ids';
   if (!reference.names.includes(name)) return;
@@ -218,7 +238,8 @@ async function compareGreedy(
   const ids = generate(model, encoded, { maxNewTokens: columns });
   tf.dispose(encoded);
   const different = ids.flat().filter((id, i) => id !== data[i]).length;
-  rows.push({ name, error: different / data.length, tolerance: 0, ok: different === 0 });
+  const error = different / data.length;
+  rows.push({ name, error, tolerance, ok: error <= tolerance });
 }
 
 /** Losses, every gradient, and the losses of a few AdamW steps on this one batch. */
@@ -226,6 +247,7 @@ async function compareTraining(
   model: ReasVqa,
   batch: TrainBatch & { pixels: tf.Tensor4D },
   reference: Reference,
+  tolerance: (typeof TOLERANCE)[Precision],
   compare: (name: string, actual: ArrayLike<number>, limit: number) => Promise<void>,
 ): Promise<void> {
   const number = (key: string) => {
@@ -241,13 +263,7 @@ async function compareTraining(
     answerStartId: start,
     reasoningStartId: start,
   };
-  const parameters = selectTrainable(model, [
-    'qformer',
-    'query_tokens',
-    'language_projection',
-    'post_layernorm',
-    'lora',
-  ]);
+  const parameters = selectTrainable(model, TRAINED);
   const context: Context = { ...inferenceContext(), training: true };
   context.dropout.enabled = false;
   const { pixels, ...rest } = batch;
@@ -269,18 +285,18 @@ async function compareTraining(
       if (step === 0) {
         // With weight 1 each, so that a reference with beta 0 still has both compared.
         const both = evaluateLosses(model, frozen, { ...objective, alpha: 1, beta: 1 }, context);
-        await compare('expect.loss_qa', [both.qa], TOLERANCE.expect);
-        await compare('expect.loss_reasoning', [both.reasoning], TOLERANCE.expect);
-        await compare('expect.loss', losses, TOLERANCE.expect);
+        await compare('expect.loss_qa', [both.qa], tolerance.expect);
+        await compare('expect.loss_reasoning', [both.reasoning], tolerance.expect);
+        await compare('expect.loss', losses, tolerance.expect);
         for (const [i, parameter] of parameters.entries()) {
           const name = gradientName(parameter.name);
-          if (reference.names.includes(name)) await compare(name, grads[i]!.dataSync(), TOLERANCE.grad);
+          if (reference.names.includes(name)) await compare(name, grads[i]!.dataSync(), tolerance.grad);
         }
       }
       optimizer.update(grads, () => number('adamw_lr'));
       tf.dispose(grads);
     }
-    await compare('expect.adamw_losses', losses, TOLERANCE.adamw);
+    await compare('expect.adamw_losses', losses, tolerance.adamw);
   } finally {
     optimizer.dispose();
     tf.dispose(frozen.features!);

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { isBf16 } from '../ops/bf16.js';
 import { linear } from '../ops/linear.js';
 import { type Context, inferenceContext, nextDropout } from './context.js';
 import { Module, type Parameter, single } from './module.js';
@@ -62,6 +63,9 @@ export class Linear extends Module {
     const merge = sign === 1;
     if (!this.lora || this.mergedLora === merge) return;
     const { A, B, scaling } = this.lora;
+    // Taking it out again could not restore what rounding to bf16 lost.
+    if (isBf16(this.weight.value))
+      throw new Error(`${this.path}: an adapter is not merged into bf16 weights`);
     tf.tidy(() => {
       const delta = tf.mul(tf.matMul(B.value as tf.Tensor2D, A.value as tf.Tensor2D), sign * scaling);
       this.weight.value.assign(tf.add(this.weight.value, delta));

@@ -4,6 +4,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import { storeAsBf16 } from '../ops/bf16.js';
 import { canonicalSource } from '../weights/canonical.js';
 import { type Blip2Config, loadBlip2Config } from '../weights/config.js';
 import { type Comparison, compareCheckpoint, requireComplete } from '../weights/expected.js';
@@ -11,7 +12,9 @@ import { type WritableTensor, writeSafetensors } from '../weights/safetensors.js
 import { openCheckpoint } from '../weights/sharded.js';
 import type { TensorSource } from '../weights/source.js';
 import type { Parameter } from './module.js';
+import { bf16Parameters } from './precision.js';
 import { ReasVqa } from './reasvqa.js';
+import type { TrainableGroup } from './trainable.js';
 
 export interface LoadedModel {
   model: ReasVqa;
@@ -24,11 +27,14 @@ export interface LoadedModel {
  *
  * @param folder has config.json and model.safetensors (or shards), in any layout that weights/names.ts knows.
  * @param onProgress called with the bytes read so far and in all.
+ * @param bf16For when given, frozen weights are stored in bf16 as they are read (precision.ts): those that these
+ *   groups do not train.
  * @throws DataError naming the tensor that is missing, of another shape, truncated or not finite.
  */
 export async function loadModel(
   folder: string,
   onProgress?: (bytes: number, total: number) => void,
+  bf16For?: readonly TrainableGroup[],
 ): Promise<LoadedModel> {
   const config = await loadBlip2Config(folder);
   const files = await openCheckpoint(folder);
@@ -38,7 +44,8 @@ export async function loadModel(
     const parameters = [...model.parameters()];
     const comparison = compareCheckpoint(new Map(parameters.map((p) => [p.name, p.shape])), source);
     requireComplete(comparison, folder);
-    await readParameters(parameters, source, onProgress);
+    const narrow = bf16For && bf16Parameters(model, bf16For);
+    await readParameters(parameters, source, onProgress, narrow);
     await readDecoderEmbedding(model, files);
     return { model, config, comparison };
   } catch (error) {
@@ -65,17 +72,23 @@ async function readDecoderEmbedding(model: ReasVqa, files: TensorSource): Promis
     model.languageModel.addDecoderEmbedding().set(tf.tensor(data as Float32Array, shared.shape, 'float32'));
 }
 
-/** Reads the given parameters from a source that has them all. @throws DataError for a value that is not finite. */
+/**
+ * Reads the given parameters from a source that has them all, those of `narrow` into bf16.
+ *
+ * @throws DataError for a value that is not finite.
+ */
 export async function readParameters(
   parameters: readonly Parameter[],
   source: TensorSource,
   onProgress?: (bytes: number, total: number) => void,
+  narrow?: ReadonlySet<Parameter>,
 ): Promise<void> {
   const total = parameters.reduce((sum, p) => sum + 4 * p.size, 0);
   let bytes = 0;
   for (const parameter of parameters) {
     const { data } = await source.read(parameter.name, { finite: true });
     parameter.set(tf.tensor(data as Float32Array, parameter.shape, 'float32'));
+    if (narrow?.has(parameter)) storeAsBf16(parameter.value);
     bytes += 4 * parameter.size;
     onProgress?.(bytes, total);
   }

@@ -308,7 +308,8 @@ export class T5 extends Module {
   readonly shared: Parameter;
   readonly encoder: T5Stack;
   readonly decoder: T5Stack;
-  private readonly lmHead: Parameter | undefined;
+  /** Absent when the configuration ties the head to the embedding. */
+  readonly lmHead: Parameter | undefined;
   private decoderEmbedding: Parameter | undefined;
 
   constructor(

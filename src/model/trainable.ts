@@ -23,12 +23,15 @@ function groupOf(name: string): TrainableGroup | undefined {
   return undefined;
 }
 
+/** Whether a parameter is in one of the groups. */
+export function isSelected({ name }: Parameter, groups: readonly TrainableGroup[]): boolean {
+  const group = groupOf(name);
+  return groups.includes('all') || (group !== undefined && groups.includes(group));
+}
+
 /** Marks the parameters of the given groups as trainable, all others as frozen; returns the trainable ones. */
 export function selectTrainable(model: ReasVqa, groups: readonly TrainableGroup[]): Parameter[] {
-  const selected = (parameter: Parameter) => {
-    const group = groupOf(parameter.name);
-    return groups.includes('all') || (group !== undefined && groups.includes(group));
-  };
+  const selected = (parameter: Parameter) => isSelected(parameter, groups);
   model.setTrainable(selected);
   return [...model.parameters()].filter(selected);
 }

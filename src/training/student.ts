@@ -12,6 +12,7 @@ import { type AttachedAdapter, addAdapter, loadAdapter } from '../model/adapter.
 import { loadModel } from '../model/load.js';
 import type { Parameter } from '../model/module.js';
 import { initialiseMissing } from '../model/module.js';
+import { requireBf16 } from '../model/precision.js';
 import type { ReasVqa } from '../model/reasvqa.js';
 import { selectTrainable, trainsVision } from '../model/trainable.js';
 import { Rng } from '../random.js';
@@ -38,20 +39,20 @@ export interface Student {
 /**
  * Loads a recipe's base model and tokenizer and adds its adapter: the one named, or a fresh one drawn with the seed.
  *
- * @throws DataError for weights, UsageError for a base that is not on this machine.
+ * @throws DataError for weights, UsageError for a tokenizer without the cues, EngineError for a precision that the engine lacks.
  */
 export async function openStudent(
   config: Config,
   onProgress?: (bytes: number, total: number) => void,
 ): Promise<Student> {
-  if (config.model.precision === 'bf16')
-    throw new UsageError('model.precision: bf16 needs the native-cuda engine; use f32 on this one');
-  await requireFolder(config.model.base);
+  const { base, precision, train } = config.model;
+  if (precision === 'bf16') requireBf16('model.precision: bf16');
+  await requireFolder(base);
   const tokenizer = await Tokenizer.load(config.model.tokenizer);
-  const { model } = await loadModel(config.model.base, onProgress);
+  const { model } = await loadModel(base, onProgress, precision === 'bf16' ? train : undefined);
   try {
     const adapter = await attachAdapter(model, config);
-    const trainable = selectTrainable(model, config.model.train);
+    const trainable = selectTrainable(model, train);
     return {
       model,
       tokenizer,
