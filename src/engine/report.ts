@@ -10,6 +10,7 @@ import { currentEngine, type EngineInfo } from './engine.js';
 import { addonPath, type DeviceMemory, isLoaded, nativeDevice } from './native/addon.js';
 import { fallbackCounts } from './native/fallback.js';
 import { nativeKernels } from './native/kernels/kernel.js';
+import { listPackages, type TensorflowPackage } from './tensorflow/package.js';
 
 export interface Missing {
   what: string;
@@ -31,6 +32,8 @@ export interface EngineReport {
   /** Bytes. */
   memory: { total: number; free: number; resident: number; native?: DeviceMemory };
   versions: { node: string; tfjs: string; platform: string };
+  /** The user's TensorFlow package: which, where, and whether it is complete. */
+  tensorflow?: TensorflowPackage;
   tools: Record<'ffmpeg' | 'ffprobe' | 'cmake' | 'c++', string | undefined>;
   /** Kernels with native code, and how often others ran on tfjs-backend-cpu so far. */
   kernels: { native: string[]; fallbacks: Record<string, number> };
@@ -42,6 +45,7 @@ export function engineReport(): EngineReport {
   const addon = inspectAddon();
   const device = addon.loaded ? nativeDevice() : undefined;
   const engine = currentEngine();
+  const [tensorflow] = listPackages();
   const tools = {
     ffmpeg: versionOf('ffmpeg', '-version'),
     ffprobe: versionOf('ffprobe', '-version'),
@@ -71,6 +75,7 @@ export function engineReport(): EngineReport {
       tfjs: tf.version_core,
       platform: `${process.platform} ${process.arch}`,
     },
+    ...(tensorflow && { tensorflow }),
     tools,
     kernels: { native: nativeKernels(), fallbacks: fallbackCounts() },
     missing: missingParts(addon, tools),

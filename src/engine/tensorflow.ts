@@ -49,7 +49,7 @@ export function startTensorflow(asked: TensorflowOptions = {}): TensorflowInfo {
   const found = findPackage();
   const threads = asked.threads ?? (Number(process.env.REASVQA_THREADS) || os.availableParallelism());
   prepareEnvironment(threads, asked.device);
-  const backend = load(found);
+  const backend = loadPackage(found);
   requireGpuIfAsked(backend, found, asked);
   addBf16(backend);
   addNativeDropout(asked.threads);
@@ -82,7 +82,12 @@ function prepareEnvironment(threads: number, device: number | undefined): void {
   env.CUDA_VISIBLE_DEVICES = visible[device] ?? String(device);
 }
 
-function load({ name, folder }: TensorflowPackage): NodeBackend {
+/**
+ * Loads the package, which makes itself the backend of TensorFlow.js.
+ *
+ * @throws EngineError when it cannot be loaded or does not share our TensorFlow.js
+ */
+export function loadPackage({ name, folder }: TensorflowPackage): NodeBackend {
   // Removed from Node 23; the package calls it for every string tensor and topk.
   const legacy = util as unknown as { isNullOrUndefined?: (value: unknown) => boolean };
   legacy.isNullOrUndefined ??= (value) => value === null || value === undefined;

@@ -28,7 +28,7 @@ describe('choosing an engine', () => {
     expect((await selectEngine('native-cpu', { threads: 2 })).description).toContain('2 threads');
   });
 
-  it.each(['native-cuda', 'tensorflow'] as const)('says that %s is not in this build', async (name) => {
+  it.each(['native-cuda'] as const)('says that %s is not in this build', async (name) => {
     const error = await selectEngine(name).catch((e: unknown) => e);
     expect(error).toBeInstanceOf(EngineError);
     expect((error as EngineError).exitCode).toBe(4);
