@@ -150,7 +150,7 @@ TF_CPP_MIN_LOG_LEVEL=2 node -e '
   const [sum] = tf.matMul([[1, 2]], [[3], [4]]).dataSync();
   if (sum !== 11) throw new Error(`a product gave ${sum}, expected 11`);
 ' "$source" "$root/node_modules/@tensorflow/tfjs-core" >"$work/log" 2>&1 ||
-  stop "the binding was built but does not work: $(grep -m 1 Error "$work/log" || tail -n 1 "$work/log")"
+  stop "the binding was built but does not work: $(grep -m 1 -E '^[A-Za-z]*Error' "$work/log" || tail -n 1 "$work/log")"
 
 printf '%s\n' "$stamp" >"$staging/stamp"
 if [ -d "$target" ]; then mv "$target" "$target.old"; fi

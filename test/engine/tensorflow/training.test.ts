@@ -19,6 +19,11 @@ import {
 import { handles } from './support.js';
 
 const STEPS = 20;
+/**
+ * Ten times the paper's. AdamW divides by the size of the gradient, so parameters whose gradient is nothing but rounding
+ * move as fast as the others; at a hundred times the paper's rate that alone makes two engines part after 14 steps.
+ */
+const LEARNING_RATE = 3e-4;
 
 /** Losses of AdamW steps with dropout, each on a batch of its own; `onStep` sees the end of each. */
 function train(steps: number, recompute: boolean, onStep: () => void = () => undefined): number[] {
@@ -38,7 +43,7 @@ function train(steps: number, recompute: boolean, onStep: () => void = () => und
     const batch: TrainBatch = { ...rest, features: tf.tidy(() => model.visionFeatures(pixels)) };
     context.dropout.startStep(step);
     const { values, grads } = gradients(model, batch, OBJECTIVE, trained, context);
-    optimizer.update(grads, () => 3e-3);
+    optimizer.update(grads, () => LEARNING_RATE);
     tf.dispose([pixels, batch.features!, ...grads]);
     onStep();
     return values.loss;
@@ -72,7 +77,8 @@ describe('training on tensorflow', () => {
     actual.forEach((loss, step) => {
       expect(Math.abs(loss - expected[step]!), `step ${step + 1}`).toBeLessThan(1e-3 * expected[step]!);
     });
-    expect(actual.at(-1)).toBeLessThan(actual[0]!);
+    const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+    expect(mean(actual.slice(-4))).toBeLessThan(mean(actual.slice(0, 4)));
   });
 
   it('keeps tensor counts constant over steps, in tfjs and in TensorFlow', async () => {
