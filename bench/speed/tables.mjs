@@ -38,14 +38,22 @@ function gemm({ results }) {
   );
 }
 
-function ops({ operations, fused, medianUs, largestUs, tape }) {
-  return columns([
+/** One column of microseconds, and beside the tensorflow engine one of native-cpu. */
+function ops({ nativeCpu, ...measured }) {
+  const rows = opsRows(measured);
+  if (!nativeCpu) return columns(rows);
+  const beside = opsRows(nativeCpu);
+  return columns(rows.map((row, i) => [...row, i === 0 ? 'us on native-cpu' : beside[i][1]]));
+}
+
+function opsRows({ operations, fused, medianUs, largestUs, tape }) {
+  return [
     ['tiny tensors', 'us'],
     ...[...operations, ...fused].map(({ name, us }) => [name, number(us, 2)]),
     ['median', number(medianUs, 2)],
     ['largest', number(largestUs, 2)],
     [`tape of ${tape.operations}`, `${number(tape.ms)} ms`],
-  ]);
+  ];
 }
 
 function trainStep({ features, ms, samplesPerSecond, phases, flops, gflops, memory, ...report }) {

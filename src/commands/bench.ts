@@ -21,6 +21,7 @@ export interface BenchLibrary {
   device(): NativeDevice | undefined;
   fallbackCounts: typeof import('../engine/native/fallback.js').fallbackCounts;
   resetFallbackCounts: typeof import('../engine/native/fallback.js').resetFallbackCounts;
+  selectEngine: typeof import('../engine/engine.js').selectEngine;
   DataError: typeof import('../errors.js').DataError;
   UsageError: typeof import('../errors.js').UsageError;
   writeFileAtomic: typeof import('../files.js').writeFileAtomic;
@@ -105,7 +106,7 @@ export function addBench(program: Command, io: Io): void {
 
 /** The modules that the benches measure. */
 export async function loadLibrary(): Promise<BenchLibrary> {
-  const { currentEngine } = await import('../engine/engine.js');
+  const { currentEngine, selectEngine } = await import('../engine/engine.js');
   const { nativeDevice } = await import('../engine/native/addon.js');
   const { fallbackCounts, resetFallbackCounts } = await import('../engine/native/fallback.js');
   const { DataError, UsageError } = await import('../errors.js');
@@ -116,6 +117,7 @@ export async function loadLibrary(): Promise<BenchLibrary> {
     device: () => (currentEngine()?.name === 'native-cpu' ? nativeDevice() : undefined),
     fallbackCounts,
     resetFallbackCounts,
+    selectEngine,
     DataError,
     UsageError,
     writeFileAtomic: (await import('../files.js')).writeFileAtomic,
