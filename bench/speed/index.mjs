@@ -70,7 +70,9 @@ export async function runBench({ lib, name, options, engine, env, note, cli = CL
   const measured = await BENCHES[name](run, workload);
   // The processes of memory report no processor time; what they measure does not depend on it.
   const otherCores =
-    name === 'memory' ? undefined : others(peers.reduce((sum, peer) => sum + peer.cpuSeconds, 0));
+    name === 'memory'
+      ? undefined
+      : others(peers.reduce((sum, peer) => sum + peer.cpuSeconds, measured.cpuSeconds ?? 0));
   if (otherCores > QUIET)
     note(`other processes used ${otherCores.toFixed(1)} cores meanwhile: times are too long`);
   const report = {

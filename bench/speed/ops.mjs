@@ -81,7 +81,20 @@ export function tapeTime({ tf }, count, repeats) {
 const TAPE = 5000;
 
 /** @param {import('./index.mjs').BenchRun} run */
-export async function benchOps({ lib, options, note }) {
+export async function benchOps(run) {
+  const { lib, options, engine, note } = run;
+  const measured = measureOps(run);
+  if (engine.name !== 'tensorflow' || !options.peer) return measured;
+  const native = await lib.selectEngine('native-cpu', { threads: engine.threads });
+  note(`the same on ${native.description}`);
+  try {
+    return { ...measured, nativeCpu: measureOps(run) };
+  } finally {
+    await lib.selectEngine('tensorflow');
+  }
+}
+
+function measureOps({ lib, options, note }) {
   const { inputs, plain, fused } = operations(lib);
   const sampling = { samples: options.repeats, sampleMs: 10 };
   note('operations on tiny tensors');

@@ -96,21 +96,35 @@ export class Peer {
    * @param {() => number} ours one run, returns its milliseconds
    */
   async pairs(count, ours) {
-    const pairs = [];
-    for (let i = 0; i < count; i++) {
-      const first = i % 2 === 0 ? ours() : undefined;
-      const { ms: theirs } = await this.run();
-      pairs.push({ ours: first ?? ours(), theirs });
-    }
-    return {
-      name: this.name,
-      ms: median(pairs.map(({ theirs }) => theirs)),
-      /** How many times faster ours is. */
-      ratio: spread(pairs.map((pair) => pair.theirs / pair.ours)),
-    };
+    const [measured] = await takeTurns([this], count, ours);
+    return measured;
   }
 
   close() {
     this.child.stdin.end();
   }
+}
+
+/**
+ * As {@link Peer.pairs} for several peers: ours goes first in every second round, last in the others.
+ *
+ * @param {Peer[]} peers
+ * @param {number} count rounds
+ * @param {() => number} ours one run, returns its milliseconds
+ */
+export async function takeTurns(peers, count, ours) {
+  /** @type {{ ours: number, theirs: number[] }[]} */
+  const rounds = [];
+  for (let i = 0; i < count; i++) {
+    const first = i % 2 === 0 ? ours() : undefined;
+    const theirs = [];
+    for (const peer of peers) theirs.push((await peer.run()).ms);
+    rounds.push({ ours: first ?? ours(), theirs });
+  }
+  return peers.map(({ name }, i) => ({
+    name,
+    ms: median(rounds.map(({ theirs }) => theirs[i])),
+    /** How many times faster ours is. */
+    ratio: spread(rounds.map((round) => round.theirs[i] / round.ours)),
+  }));
 }

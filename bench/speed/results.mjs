@@ -1,4 +1,4 @@
-/** Kept results: bench/results/<date>-<bench>-<machine>.json. */
+/** Kept results: bench/results/<date>-<bench>-<engine, unless native-cpu>-<machine>.json. */
 import { mkdir } from 'node:fs/promises';
 import os from 'node:os';
 import { join } from 'node:path';
@@ -34,15 +34,20 @@ export function watchOthers() {
   };
 }
 
-/** @param {{ date: string, bench: string, features?: string, workload: string, machine: ReturnType<typeof machine> }} report */
-export function resultName({ date, bench, features, workload, machine: { cpu, cores } }) {
+/**
+ * @param {{ date: string, bench: string, features?: string, workload: string, engine?: { name: string },
+ *   machine: ReturnType<typeof machine> }} report
+ */
+export function resultName({ date, bench, features, workload, engine, machine: { cpu, cores } }) {
   const slug = (text) =>
     text
       .toLowerCase()
       .replace(/\((r|tm)\)/g, '')
       .replace(/[^a-z0-9]+/g, '-')
       .replace(/^-|-$/g, '');
-  const what = [bench, features, workload].filter(Boolean).join('-');
+  // native-cpu, the engine of most results, is not named.
+  const other = engine && engine.name !== 'native-cpu' ? engine.name : undefined;
+  const what = [bench, features, workload, other].filter(Boolean).join('-');
   return `${date.slice(0, 10)}-${slug(what)}-${slug(`${cpu} ${cores} cores`)}.json`;
 }
 

@@ -2,7 +2,12 @@
 
 /** @param {Record<string, any>} report @returns {string} */
 export function format(report) {
-  return [...TABLES[report.bench](report), ...fallbackLines(report), ...peerLines(report)].join('\n');
+  return [
+    ...TABLES[report.bench](report),
+    ...fallbackLines(report),
+    ...besideLines(report),
+    ...peerLines(report),
+  ].join('\n');
 }
 
 const TABLES = { gemm, ops, 'train-step': trainStep, decode, memory };
@@ -33,14 +38,22 @@ function gemm({ results }) {
   );
 }
 
-function ops({ operations, fused, medianUs, largestUs, tape }) {
-  return columns([
+/** One column of microseconds, and beside the tensorflow engine one of native-cpu. */
+function ops({ nativeCpu, ...measured }) {
+  const rows = opsRows(measured);
+  if (!nativeCpu) return columns(rows);
+  const beside = opsRows(nativeCpu);
+  return columns(rows.map((row, i) => [...row, i === 0 ? 'us on native-cpu' : beside[i][1]]));
+}
+
+function opsRows({ operations, fused, medianUs, largestUs, tape }) {
+  return [
     ['tiny tensors', 'us'],
     ...[...operations, ...fused].map(({ name, us }) => [name, number(us, 2)]),
     ['median', number(medianUs, 2)],
     ['largest', number(largestUs, 2)],
     [`tape of ${tape.operations}`, `${number(tape.ms)} ms`],
-  ]);
+  ];
 }
 
 function trainStep({ features, ms, samplesPerSecond, phases, flops, gflops, memory, ...report }) {
@@ -108,6 +121,21 @@ function memory({ features, peaks, growth, peer }) {
 function fallbackLines({ fallbacks = {} }) {
   const names = Object.entries(fallbacks).map(([name, calls]) => `${name} (${calls})`);
   return names.length > 0 ? [`without native code, run by tfjs: ${names.join(', ')}`] : [];
+}
+
+/** What the tensorflow engine was measured beside. */
+function besideLines({ calls, beside = {} }) {
+  return [
+    ...(calls
+      ? [
+          `${calls.operations} calls into TensorFlow at ${number(calls.overheadUs)} us before any computing: ${percent(calls.share)} of a step`,
+        ]
+      : []),
+    ...Object.values(beside).map(
+      ({ name, ms, ratio }) =>
+        `${name}: ${number(ms)} ms, ${number(ratio.median, 2)} of ours (median of ${ratio.n} rounds, ${number(ratio.min, 2)} to ${number(ratio.max, 2)})`,
+    ),
+  ];
 }
 
 /** The comparison that both timed benches have. */

@@ -6,6 +6,7 @@ import { profileKernels, watchTape } from './counters.mjs';
 import { stepFlops } from './flops.mjs';
 import { median, mediansOf } from './statistics.mjs';
 import { makeBatch, makeStudent, visionFeatures } from './student.mjs';
+import { besides, operationShare } from './tensorflow.mjs';
 
 /**
  * @typedef {import('../../src/commands/bench.js').BenchLibrary} Library
@@ -160,7 +161,8 @@ export async function benchTrainStep(run, workload) {
 }
 
 /** Times steps, alone or next to the peer's. */
-async function measure({ lib, options, note }, workload, training, peer) {
+async function measure(run, workload, training, peer) {
+  const { lib, options, engine, note } = run;
   const { features, repeats, warmup } = options;
   for (let i = 0; i < warmup; i++) {
     training.run();
@@ -176,8 +178,10 @@ async function measure({ lib, options, note }, workload, training, peer) {
     steps.push(training.run());
     return steps.at(-1).times.total;
   };
+  const isTensorflow = engine.name === 'tensorflow';
+  const beside = isTensorflow && options.peer ? await besides(run, step) : undefined;
   const pairs = await peer?.pairs(repeats, step);
-  if (!peer) for (let i = 0; i < repeats; i++) step();
+  if (!peer && !beside) for (let i = 0; i < repeats; i++) step();
   return {
     ...report(workload, features, steps),
     memory: {
@@ -185,6 +189,8 @@ async function measure({ lib, options, note }, workload, training, peer) {
       maxResident: process.resourceUsage().maxRSS * 1024,
     },
     fallbacks: lib.fallbackCounts(),
+    ...(isTensorflow ? { calls: operationShare(lib.tf, () => training.run().times.total) } : {}),
+    ...(beside ?? {}),
     peer: pairs ?? null,
   };
 }

@@ -23,6 +23,7 @@ export interface BenchLibrary {
   cpu(): CpuDevice | undefined;
   fallbackCounts: typeof import('../engine/native/fallback.js').fallbackCounts;
   resetFallbackCounts: typeof import('../engine/native/fallback.js').resetFallbackCounts;
+  selectEngine: typeof import('../engine/engine.js').selectEngine;
   DataError: typeof import('../errors.js').DataError;
   UsageError: typeof import('../errors.js').UsageError;
   writeFileAtomic: typeof import('../files.js').writeFileAtomic;
@@ -107,7 +108,7 @@ export function addBench(program: Command, io: Io): void {
 
 /** The modules that the benches measure. */
 export async function loadLibrary(): Promise<BenchLibrary> {
-  const { currentDevice, currentEngine } = await import('../engine/engine.js');
+  const { currentDevice, currentEngine, selectEngine } = await import('../engine/engine.js');
   const { nativeDevice } = await import('../engine/native/addon.js');
   const { fallbackCounts, resetFallbackCounts } = await import('../engine/native/fallback.js');
   const { DataError, UsageError } = await import('../errors.js');
@@ -119,6 +120,7 @@ export async function loadLibrary(): Promise<BenchLibrary> {
     cpu: () => (currentEngine()?.name === 'native-cpu' ? nativeDevice() : undefined),
     fallbackCounts,
     resetFallbackCounts,
+    selectEngine,
     DataError,
     UsageError,
     writeFileAtomic: (await import('../files.js')).writeFileAtomic,

@@ -1,8 +1,20 @@
-import type { Command } from 'commander';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { type Command, Option } from 'commander';
 import type { CudaInfo } from '../engine/native/addon.js';
 import type { EngineReport } from '../engine/report.js';
-import { messageOf } from '../errors.js';
-import { type EngineChoice, engineOptions, type Io, print, printJson, table, withEngine } from './io.js';
+import { EngineError, messageOf, UsageError } from '../errors.js';
+import {
+  type EngineChoice,
+  engineOptions,
+  fromCwd,
+  type Io,
+  print,
+  printJson,
+  table,
+  withEngine,
+} from './io.js';
 
 export function addDoctor(program: Command, io: Io): void {
   withEngine(program.command('doctor'))
@@ -11,10 +23,34 @@ export function addDoctor(program: Command, io: Io): void {
       'Starts the engine and prints what it runs on, versions, memory, and what is missing with how to get it. The exit code is 0 when an engine runs.',
     )
     .option('--json', 'print the report as JSON (default: off)')
-    .action((options: EngineChoice & { json?: boolean }) => doctor(io, options));
+    .addOption(
+      new Option(
+        '--fix <engine>',
+        "first set the engine up: tensorflow (tools/setup-tensorflow.sh) installs TensorFlow.js's Node package and builds its binding",
+      ).choices(['tensorflow']),
+    )
+    .option('--python <program>', 'with --fix tensorflow: a Python that has tensorflow or tensorflow_cpu')
+    .option('--libtensorflow <folder>', 'with --fix tensorflow: a folder with include and lib')
+    .option('--gpu', 'with --fix tensorflow: install the GPU package (default: off)')
+    .action((options: DoctorOptions) => doctor(io, options));
 }
 
-async function doctor(io: Io, options: EngineChoice & { json?: boolean }): Promise<void> {
+interface DoctorOptions extends EngineChoice {
+  json?: boolean;
+  fix?: 'tensorflow';
+  python?: string;
+  libtensorflow?: string;
+  gpu?: boolean;
+}
+
+async function doctor(io: Io, options: DoctorOptions): Promise<void> {
+  const { fix, python, libtensorflow, gpu } = options;
+  if (fix) {
+    await setUpTensorflow(io, options);
+    // What was set up is what the report is wanted for.
+    if (options.engine === 'auto') options.engine = fix;
+  } else if (python !== undefined || libtensorflow !== undefined || gpu)
+    throw new UsageError('--python, --libtensorflow and --gpu belong to --fix tensorflow');
   const { selectEngine } = await import('../engine/engine.js');
   const { engineReport } = await import('../engine/report.js');
   // The report matters most when the engine cannot start, so it is printed first and the error follows.
@@ -41,6 +77,22 @@ function gpuText(gpu: CudaInfo): string {
   );
 }
 
+/** Runs tools/setup-tensorflow.sh, which says on stderr what it does and why it stops. */
+async function setUpTensorflow(io: Io, { python, libtensorflow, gpu }: DoctorOptions): Promise<void> {
+  const script = fileURLToPath(new URL('../../tools/setup-tensorflow.sh', import.meta.url));
+  const given = [
+    ...(python === undefined ? [] : ['--python', python.includes('/') ? fromCwd(io, python) : python]),
+    ...(libtensorflow === undefined ? [] : ['--libtensorflow', fromCwd(io, libtensorflow)]),
+    ...(gpu ? ['--gpu'] : []),
+  ];
+  const child = spawn(script, given, { env: io.env, stdio: ['ignore', 'ignore', 'pipe'] });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => io.stderr.write(text));
+  const [code] = (await once(child, 'close')) as [number | null];
+  if (code === 0) return;
+  const failed = '--fix tensorflow: not set up, for the reason above';
+  throw code === 2 ? new UsageError(failed) : new EngineError(failed);
+}
+
 function reportTable({
   engine,
   addon,
@@ -48,6 +100,7 @@ function reportTable({
   gpu,
   memory,
   versions,
+  tensorflow,
   tools,
   kernels,
   missing,
@@ -62,6 +115,12 @@ function reportTable({
     ['memory', `${gigabytes(memory.free)} free of ${gigabytes(memory.total)}`],
     ['versions', `Node ${versions.node}, TensorFlow.js ${versions.tfjs}, ${versions.platform}`],
     ['kernels', `${kernels.native.length} native`],
+    [
+      'tensorflow',
+      tensorflow
+        ? `${tensorflow.name} ${tensorflow.version} in ${tensorflow.folder}${tensorflow.built ? '' : ', without its binary'}`
+        : 'not installed; reasvqa doctor --fix tensorflow sets it up',
+    ],
     ...Object.entries(tools).map(([name, version]): [string, string] => [name, version ?? 'not found']),
     ...missing.map(({ what, effect, how }): [string, string] => ['missing', `${what}: ${effect}; ${how}`]),
   ];

@@ -33,9 +33,9 @@ export interface EngineInfo {
 }
 
 export interface EngineOptions {
-  /** Threads of native-cpu; default REASVQA_THREADS, else all cores. */
+  /** Threads of native-cpu and tensorflow; default REASVQA_THREADS, else all cores. */
   threads?: number;
-  /** Which GPU native-cuda computes on, from 0; default REASVQA_GPU, else 0. */
+  /** Which GPU native-cuda and tensorflow compute on, from 0; native-cuda's default: REASVQA_GPU, else 0. */
   device?: number;
   /** Most bytes of the GPU's memory that native-cuda may take; default all. */
   gpuMemory?: number;
@@ -67,8 +67,9 @@ export async function selectEngine(name: EngineName, options: EngineOptions = {}
   }
   checkSettings(options);
   tf.enableProdMode();
-  registerGradients();
   current = await start(name, options);
+  // After the engine: tfjs-node may bring a tfjs-layers of its own, which registers tfjs's gradients again.
+  registerGradients();
   return current;
 }
 
@@ -85,9 +86,7 @@ async function start(name: EngineName, options: EngineOptions): Promise<EngineIn
     case 'native-cuda':
       return startCuda(options);
     case 'tensorflow':
-      throw new EngineError(
-        'the engine tensorflow is not part of this build: use --engine native-cpu (or leave --engine out)',
-      );
+      return startTensorflowEngine(options);
   }
 }
 
@@ -158,6 +157,11 @@ async function startWasm(): Promise<EngineInfo> {
     threads: 1,
     isa,
   };
+}
+
+async function startTensorflowEngine({ threads, device }: EngineOptions): Promise<EngineInfo> {
+  const { startTensorflow } = await import('./tensorflow.js');
+  return { name: 'tensorflow', ...startTensorflow({ threads, device }) };
 }
 
 async function startPlain(): Promise<EngineInfo> {

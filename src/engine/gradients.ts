@@ -52,12 +52,8 @@ const meanGradient: GradConfig = {
   },
 };
 
-let done = false;
-
-/** Replaces tfjs's two gradients; call after '@tensorflow/tfjs-layers' has registered them. */
+/** Replaces tfjs's two gradients; call after '@tensorflow/tfjs-layers' has registered them, and again after a copy of it has. */
 export function registerGradients(): void {
-  if (done) return;
-  done = true;
   registerGradient(sumGradient);
   registerGradient(meanGradient);
 }

@@ -19,6 +19,7 @@ import {
 } from './native/addon.js';
 import { fallbackCounts } from './native/fallback.js';
 import { nativeKernels } from './native/kernels/kernel.js';
+import { listPackages, type TensorflowPackage } from './tensorflow/package.js';
 
 export interface Missing {
   what: string;
@@ -42,6 +43,8 @@ export interface EngineReport {
   /** Bytes. */
   memory: { total: number; free: number; resident: number; native?: DeviceMemory };
   versions: { node: string; tfjs: string; platform: string };
+  /** The user's TensorFlow package: which, where, and whether it is complete. */
+  tensorflow?: TensorflowPackage;
   tools: Record<'ffmpeg' | 'ffprobe' | 'cmake' | 'c++', string | undefined>;
   /** Kernels with native code, and how often others ran on tfjs-backend-cpu so far. */
   kernels: { native: string[]; fallbacks: Record<string, number> };
@@ -54,6 +57,7 @@ export function engineReport(): EngineReport {
   const device = addon.loaded ? nativeDevice() : undefined;
   const engine = currentEngine();
   const gpu = inspectGpu();
+  const [tensorflow] = listPackages();
   const tools = {
     ffmpeg: versionOf('ffmpeg', '-version'),
     ffprobe: versionOf('ffprobe', '-version'),
@@ -84,6 +88,7 @@ export function engineReport(): EngineReport {
       tfjs: tf.version_core,
       platform: `${process.platform} ${process.arch}`,
     },
+    ...(tensorflow && { tensorflow }),
     tools,
     kernels: { native: nativeKernels(), fallbacks: fallbackCounts() },
     missing: [...missingParts(addon, tools), ...missingForGpu(gpu)],

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { isBf16 } from '../ops/bf16.js';
 import { linear } from '../ops/linear.js';
 import { type Context, inferenceContext, nextDropout } from './context.js';
 import { Module, type Parameter, single } from './module.js';
@@ -49,8 +50,9 @@ export class Linear extends Module {
   }
 
   /**
-   * Adds scaling * B A to the weight, so that the adapter costs nothing at inference. No-op when merged already, and for a
-   * weight kept as bf16: its rounding would lose the update.
+   * Adds scaling * B A to the weight, so that the adapter costs nothing at inference. No-op when merged already.
+   *
+   * @throws Error for a weight kept as bf16: taking the update out again could not restore what rounding lost.
    */
   mergeLora(): void {
     this.addDelta(1);
@@ -63,8 +65,10 @@ export class Linear extends Module {
 
   private addDelta(sign: 1 | -1): void {
     const merge = sign === 1;
-    if (!this.lora || this.weight.bf16 || this.mergedLora === merge) return;
+    if (!this.lora || this.mergedLora === merge) return;
     const { A, B, scaling } = this.lora;
+    if (isBf16(this.weight.value))
+      throw new Error(`${this.path}: an adapter is not merged into bf16 weights`);
     tf.tidy(() => {
       const delta = tf.mul(tf.matMul(B.value as tf.Tensor2D, A.value as tf.Tensor2D), sign * scaling);
       this.weight.value.assign(tf.add(this.weight.value, delta));

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type LayerVariable, layers } from '@tensorflow/tfjs-layers';
-import { toBf16 } from '../ops/storage.js';
+import { toBf16 } from '../ops/bf16.js';
 import type { Rng } from '../random.js';
 
 /** How a parameter starts when no checkpoint gives it a value. */
@@ -13,8 +13,6 @@ export type Initial = 'zeros' | 'ones' | { normal: number } | { uniform: number 
  */
 export class Parameter {
   private variable: tf.Variable | undefined;
-  /** Kept as bf16 (src/model/precision.ts): only `linear` and the loss may read it. */
-  bf16 = false;
 
   constructor(
     readonly name: string,
@@ -45,11 +43,10 @@ export class Parameter {
     value.dispose();
   }
 
-  /** {@link set} with the value rounded to bf16 and stored so. */
+  /** {@link set} with the value rounded to bf16 and stored so (src/model/precision.ts): only `linear` and the loss read it. */
   setBf16(value: tf.Tensor): void {
     this.set(toBf16(value));
     value.dispose();
-    this.bf16 = true;
   }
 
   /** A fresh value by `initial`, drawn from a stream of its own so that the order of parameters does not matter. */

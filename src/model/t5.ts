@@ -308,7 +308,8 @@ export class T5 extends Module {
   readonly shared: Parameter;
   readonly encoder: T5Stack;
   readonly decoder: T5Stack;
-  private readonly lmHead: Parameter | undefined;
+  /** Absent when the configuration ties the head to the embedding. */
+  readonly lmHead: Parameter | undefined;
   private decoderEmbedding: Parameter | undefined;
 
   constructor(
@@ -343,11 +344,6 @@ export class T5 extends Module {
   /** The output head's weight (vocab, d_model). */
   get head(): tf.Tensor2D {
     return (this.lmHead ?? this.shared).value as tf.Tensor2D;
-  }
-
-  /** The head's parameter where it is not the shared embedding. */
-  get ownHead(): Parameter | undefined {
-    return this.lmHead;
   }
 
   /** The decoder's output as the head expects it: a tied head wants it scaled by d_model^-0.5. */

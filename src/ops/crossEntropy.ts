@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { IGNORED } from '../labels.js';
+import { weightProduct } from './bf16.js';
 import { check, checkFloat } from './check.js';
 import { hasFused } from './fused.js';
 import { recompute } from './recompute.js';
@@ -78,7 +79,7 @@ function composedCrossEntropy(
 }
 
 function chunkLoss(hidden: tf.Tensor2D, weight: tf.Tensor2D, ids: Int32Array): tf.Tensor {
-  const logits = tf.matMul(hidden, weight, false, true);
+  const logits = weightProduct(hidden, weight);
   const picked = tf.sum(tf.mul(logits, tf.oneHot(tf.tensor1d(ids, 'int32'), weight.shape[0])), 1);
   return tf.sub(tf.logSumExp(logits, 1), picked);
 }

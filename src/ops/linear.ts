@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { weightProduct } from './bf16.js';
 import { check, checkFloat } from './check.js';
 import { checkKey, dropout, dropoutAttrs } from './dropout.js';
 import { hasFused } from './fused.js';
@@ -25,7 +26,7 @@ export interface LoraWeights {
  * @returns (..., out)
  *
  * A weight that is a tf.Variable with trainable = false gets no gradient, and its input is then not kept for the
- * backward pass.
+ * backward pass. A weight stored in bf16 (bf16.ts) is multiplied in bf16, with float32 accumulation.
  */
 export function linear(x: tf.Tensor, weight: tf.Tensor2D, bias?: tf.Tensor1D, lora?: LoraWeights): tf.Tensor {
   checkLinear(x, weight, bias, lora);
@@ -72,7 +73,7 @@ function composedLinear(
   bias?: tf.Tensor1D,
   lora?: LoraWeights,
 ): tf.Tensor {
-  let y: tf.Tensor = tf.matMul(x, weight, false, true);
+  let y: tf.Tensor = weightProduct(x, weight);
   if (bias) y = tf.add(y, bias);
   if (lora) {
     const low = tf.matMul(dropout(x, lora.dropout), lora.A, false, true);

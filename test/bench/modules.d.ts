@@ -11,5 +11,6 @@ declare module '*/bench/speed/results.mjs';
 declare module '*/bench/speed/statistics.mjs';
 declare module '*/bench/speed/student.mjs';
 declare module '*/bench/speed/tables.mjs';
+declare module '*/bench/speed/tensorflow.mjs';
 declare module '*/bench/speed/trainStep.mjs';
 declare module '*/bench/speed/workload.mjs';

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { writeSafetensors } from '../../src/weights/safetensorsWriter.js';
 import { reasvqa } from './support.js';
 
@@ -11,7 +11,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'reasvqa engine '));
 });
 afterAll(() => rm(folder, { recursive: true }));
-const run = (...argv: string[]) => reasvqa(argv, { cwd: folder });
+const run = (...argv: string[]) => reasvqa(argv, { cwd: folder, env: process.env });
 
 describe('doctor', () => {
   it('reports the engine that was asked for', async () => {
@@ -26,9 +26,22 @@ describe('doctor', () => {
     const unknown = await run('doctor', '--engine', 'gpu');
     expect(unknown.code).toBe(2);
     expect(unknown.stderr).toMatch(/^reasvqa: --engine gpu: expected one of auto, .*\n$/);
-    const unusable = await run('doctor', '--engine', 'tensorflow', '--json');
+    vi.stubEnv('REASVQA_THREADS', '0');
+    const unusable = await run('doctor', '--engine', 'cpu', '--json').finally(() => vi.unstubAllEnvs());
     expect(unusable.code).toBe(4);
-    expect(JSON.parse(unusable.stdout).error).toContain('tensorflow');
+    expect(JSON.parse(unusable.stdout).error).toContain('REASVQA_THREADS=0');
+  });
+
+  it('--fix passes on why setting an engine up stopped, and its options belong to it', async () => {
+    const nothing = await run('doctor', '--fix', 'tensorflow');
+    expect(nothing.code).toBe(2);
+    expect(nothing.stderr).toMatch(/^setup-tensorflow: expected --python PYTHON or --libtensorflow FOLDER/);
+    expect((await run('doctor', '--python', 'python3')).stderr).toMatch(/belong to --fix tensorflow\n$/);
+    const missing = await run('doctor', '--fix', 'tensorflow', '--libtensorflow', 'nowhere');
+    if (process.platform === 'linux') {
+      expect(missing.code).toBe(4);
+      expect(missing.stderr).toContain(`--libtensorflow ${join(folder, 'nowhere')}: no such folder`);
+    }
   });
 });
 
@@ -66,9 +79,11 @@ describe('weights', () => {
   });
 
   it('check refuses a precision that no engine here computes in', async () => {
-    const { code, stderr } = await run('weights', 'check', reference, '--engine', 'cpu', '--precision', 'bf16');
+    const { code, stderr } = await run(
+      ...['weights', 'check', reference, '--precision', 'bf16', '--engine', 'cpu'],
+    );
     expect(code).toBe(4);
-    expect(stderr).toMatch(/^reasvqa: --precision: bf16 needs the engine native-cuda; use f32.*\n$/m);
+    expect(stderr).toMatch(/^reasvqa: --precision bf16: the engine cpu computes in f32 alone.*\n$/m);
   });
 
   it('check prints a table with a verdict for every tensor', async () => {

@@ -33,13 +33,6 @@ describe('choosing an engine', () => {
     expect((await selectEngine('native-cpu', { threads: 2 })).description).toContain('2 threads');
   });
 
-  it('says that tensorflow is not in this build', async () => {
-    const error = await selectEngine('tensorflow').catch((e: unknown) => e);
-    expect(error).toBeInstanceOf(EngineError);
-    expect((error as EngineError).exitCode).toBe(4);
-    expect((error as EngineError).message).toMatch(/not part of this build: use --engine native-cpu/);
-  });
-
   it('rejects an unknown name with the list', async () => {
     await expect(selectEngine('gpu' as EngineName)).rejects.toThrow(UsageError);
     await expect(selectEngine('gpu' as EngineName)).rejects.toThrow(/expected one of auto, native-cpu/);

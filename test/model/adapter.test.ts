@@ -61,7 +61,7 @@ function outputs(of: ReasVqa): Float32Array {
   }) as unknown as Float32Array;
 }
 
-onEngines('merging adapters', ['native-cpu', 'native-cuda', 'cpu', 'wasm'], () => {
+onEngines('merging adapters', ['native-cpu', 'native-cuda', 'cpu', 'wasm', 'tensorflow'], () => {
   beforeEach(() => void start());
 
   it('changes no output beyond rounding, and merging twice is merging once', () => {

@@ -21,7 +21,7 @@ afterAll(() => rm(scratch, { recursive: true }));
 
 onEngines(
   'weights check of the committed PyTorch reference',
-  ['native-cpu', 'native-cuda', 'wasm', 'cpu'],
+  ['native-cpu', 'native-cuda', 'wasm', 'cpu', 'tensorflow'],
   () => {
     it('agrees with PyTorch in every stage, gradient, greedy token and AdamW loss', async () => {
       const { rows, ok } = await weightsCheck(REFERENCE);

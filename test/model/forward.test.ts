@@ -55,7 +55,7 @@ function logitsOf(batch: TrainBatch, segments: 'both' | 'answer' | 'reasoning'):
   }) as unknown as Float32Array[];
 }
 
-onEngines('packed answer and reasoning', ['native-cpu', 'native-cuda', 'cpu'], (engine) => {
+onEngines('packed answer and reasoning', ['native-cpu', 'native-cuda', 'cpu', 'tensorflow'], (engine) => {
   const rounds = engine === 'cpu' ? 2 : 8;
 
   it('equal two separate passes in losses, logits and gradients to 1e-5', () => {
@@ -202,7 +202,7 @@ describe('the objective', () => {
   });
 });
 
-onEngines('recomputation with dropout', ['native-cpu', 'native-cuda', 'cpu'], () => {
+onEngines('recomputation with dropout', ['native-cpu', 'native-cuda', 'cpu', 'tensorflow'], () => {
   // Where a tensor is read twice its gradients are added in another order: losses agree in every bit, gradients to
   // rounding. Other dropout bits would change both by far more (the last line of the test shows it).
   it.each([['all'], ['lora', 'qformer']] as const)('draws the same bits again when %s learn', (...groups) => {

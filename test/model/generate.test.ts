@@ -8,7 +8,7 @@ import { onEngines, randomBatch, relativeDifference, tinyModel } from './support
 
 const NEW_TOKENS = 11;
 
-onEngines('greedy decoding', ['native-cpu', 'native-cuda', 'cpu', 'wasm'], () => {
+onEngines('greedy decoding', ['native-cpu', 'native-cuda', 'cpu', 'wasm', 'tensorflow'], () => {
   let model: ReasVqa;
   let encoded: Encoded;
 

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { selectEngine } from '../../src/engine/engine.js';
 import { nativeDevice } from '../../src/engine/native/addon.js';
+import { findPackage } from '../../src/engine/tensorflow/package.js';
 import { messageOf } from '../../src/errors.js';
 import { IGNORED } from '../../src/labels.js';
 import type { Context } from '../../src/model/context.js';
@@ -15,14 +16,22 @@ import type { Objective, TrainBatch } from '../../src/training/objective.js';
 import { type Blip2Config, parseBlip2Config } from '../../src/weights/config.js';
 import { cudaMissing } from '../support/cuda.js';
 
-export type TestedEngine = 'cpu' | 'wasm' | 'native-cpu' | 'native-cuda';
+export type TestedEngine = 'cpu' | 'wasm' | 'native-cpu' | 'native-cuda' | 'tensorflow';
 
 /** Why native-cpu cannot run here, or undefined when it can. */
-export const nativeMissing = probeNative();
+export const nativeMissing = reasonOf(nativeDevice);
+/** The same for tensorflow: not set up, or its package is not complete. */
+export const tensorflowMissing = reasonOf(findPackage);
+const MISSING: Partial<Record<TestedEngine, string | undefined>> = {
+  'native-cpu': nativeMissing,
+  'native-cuda': cudaMissing,
+  tensorflow: tensorflowMissing,
+};
 
-function probeNative(): string | undefined {
+/** Why `probe` fails, or undefined when it does not. */
+function reasonOf(probe: () => unknown): string | undefined {
   try {
-    nativeDevice();
+    probe();
     return undefined;
   } catch (error) {
     return messageOf(error);
@@ -37,14 +46,8 @@ export function onEngines(
 ): void {
   for (const engine of engines) {
     describe(`${title}, on ${engine}`, () => {
-      const missing = {
-        'native-cpu': nativeMissing,
-        'native-cuda': cudaMissing,
-        cpu: undefined,
-        wasm: undefined,
-      }[engine];
-      if (missing !== undefined) {
-        it.skip(`SKIPPED, ${engine} cannot run: ${missing}`, () => undefined);
+      if (MISSING[engine] !== undefined) {
+        it.skip(`SKIPPED, ${engine} cannot run: ${MISSING[engine]}`, () => undefined);
         return;
       }
       let before = '';

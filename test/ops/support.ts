@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, it } from 'vitest';
 import { nativeDevice } from '../../src/engine/native/addon.js';
 import { BACKEND_NAME, CUDA_BACKEND_NAME } from '../../src/engine/native/backend.js';
 import { registerNativeBackend } from '../../src/engine/native/register.js';
+import { startTensorflow } from '../../src/engine/tensorflow.js';
 import { messageOf } from '../../src/errors.js';
 import { setFused } from '../../src/ops/fused.js';
 import type { Rng } from '../../src/random.js';
@@ -28,24 +29,38 @@ export const COMPOSED_CUDA: Form = {
   backend: CUDA_BACKEND_NAME,
   fused: false,
 };
+export const COMPOSED_TENSORFLOW: Form = {
+  title: 'composed on tensorflow',
+  backend: 'tensorflow',
+  fused: false,
+};
+export const FUSED_TENSORFLOW: Form = { title: 'fused on tensorflow', backend: 'tensorflow', fused: true };
 
 /** Why the native engine cannot run here, or undefined when it can. */
-export const nativeMissing = startNative();
+export const nativeMissing = reasonOf(startNative);
+/** The same for the tensorflow engine. */
+export const tensorflowMissing = reasonOf(() => startTensorflow());
 export const FORMS: Form[] = [
   COMPOSED_CPU,
   COMPOSED_WASM,
   ...(nativeMissing === undefined ? [COMPOSED_NATIVE, FUSED_NATIVE] : []),
   ...(cudaMissing === undefined ? [COMPOSED_CUDA, FUSED_CUDA] : []),
+  ...(tensorflowMissing === undefined ? [COMPOSED_TENSORFLOW, FUSED_TENSORFLOW] : []),
 ];
 
-function startNative(): string | undefined {
+function startNative(): void {
+  nativeDevice();
+  registerNativeBackend();
+}
+
+/** Why `start` fails, or undefined when it does not. */
+function reasonOf(start: () => unknown): string | undefined {
   try {
-    nativeDevice();
+    start();
+    return undefined;
   } catch (error) {
     return messageOf(error);
   }
-  registerNativeBackend();
-  return undefined;
 }
 
 export async function use(form: Form): Promise<void> {
@@ -176,13 +191,15 @@ export function onEveryForm(title: string, body: (form: Form) => void): void {
       body(form);
     });
   }
-  for (const [engine, missing] of [
-    ['native-cpu', nativeMissing],
-    ['native-cuda', cudaMissing],
-  ]) {
-    if (missing === undefined) continue;
-    describe(`${title}, on ${engine}`, () => {
-      it.skip(`SKIPPED, ${engine} cannot run: ${missing}`, () => undefined);
-    });
-  }
+  skipLoudly(`${title}, on native-cpu`, nativeMissing);
+  skipLoudly(`${title}, on native-cuda`, cudaMissing);
+  skipLoudly(`${title}, on tensorflow`, tensorflowMissing);
+}
+
+/** A skipped test that says why, when there is a reason. */
+export function skipLoudly(title: string, reason: string | undefined): void {
+  if (reason === undefined) return;
+  describe(title, () => {
+    it.skip(`SKIPPED, the engine cannot run: ${reason}`, () => undefined);
+  });
 }

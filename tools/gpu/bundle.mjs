@@ -21,6 +21,8 @@ await build({
   mainFields: ['module', 'main'],
   // Native packages for videos and tokenizers of other kinds; what runs on the GPU machine uses neither.
   external: ['sharp', '@xenova/transformers', '*.node'],
-  banner: { js: "import { createRequire as requireOf } from 'node:module'; const require = requireOf(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as requireOf } from 'node:module'; const require = requireOf(import.meta.url);",
+  },
   logLevel: 'error',
 });

@@ -1,0 +1,75 @@
+/**
+ * Dropout's multipliers on TensorFlow, which has no generator with our bits: our addon draws them on the CPU (the
+ * composed form does it in JavaScript, some hundred times slower), and TensorFlow multiplies. Nothing is kept for
+ * the backward pass, which draws the same ones again.
+ */
+import { registerKernel, type TensorInfo, util } from '@tensorflow/tfjs-core';
+import { DTYPE, type NativeDevice } from '../native/addon.js';
+import type { NodeBackend } from './backend.js';
+
+/** The one function of src/native/cpu/fused_dropout.cc. */
+interface DropoutAddon {
+  fusedDropout(
+    x: number,
+    y: number,
+    ...rest: [
+      rows: number,
+      columns: number,
+      rate: number,
+      threshold: number,
+      seed: number,
+      step: number,
+      call: number,
+    ]
+  ): void;
+}
+
+/** Attributes of ReasDropout (dropoutAttrs in src/ops/dropout.ts). */
+type Attributes = Record<'rate' | 'threshold' | 'seed' | 'step' | 'call', number>;
+
+/** Registers ReasDropout, drawn by the given device of our addon. */
+export function addDropout(device: NativeDevice): void {
+  registerKernel({
+    kernelName: 'ReasDropout',
+    backendName: 'tensorflow',
+    kernelFunc: ({ inputs, attrs, backend }) =>
+      dropout(backend as NodeBackend, device, inputs.x as TensorInfo, attrs as unknown as Attributes),
+  });
+}
+
+function dropout(
+  backend: NodeBackend,
+  device: NativeDevice,
+  x: TensorInfo,
+  attributes: Attributes,
+): TensorInfo {
+  const mask = {
+    dataId: backend.write(multipliers(device, x.shape, attributes), x.shape, 'float32'),
+    shape: x.shape,
+    dtype: 'float32' as const,
+  };
+  try {
+    const type = { name: 'T', type: backend.binding.TF_ATTR_TYPE, value: backend.binding.TF_FLOAT };
+    return backend.executeSingleOutput('Mul', [type], [x, mask]);
+  } finally {
+    backend.disposeData(mask.dataId);
+  }
+}
+
+/** 0 or 1 / (1 - rate) for every element of a tensor seen as (rows, last axis). */
+function multipliers(device: NativeDevice, shape: number[], attributes: Attributes): Float32Array {
+  const values = new Float32Array(util.sizeFromShape(shape));
+  if (values.length === 0) return values;
+  const columns = shape.at(-1) ?? 1;
+  const { rate, threshold, seed, step, call } = attributes;
+  const id = device.allocate(values.byteLength);
+  try {
+    device.fill(DTYPE.float32, id, values.length, 1);
+    const { fusedDropout } = device.raw as DropoutAddon;
+    fusedDropout(id, id, values.length / columns, columns, rate, threshold, seed, step, call);
+    device.read(id, values);
+  } finally {
+    device.release(id);
+  }
+  return values;
+}

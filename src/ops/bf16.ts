@@ -1,0 +1,55 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { taped } from './tape.js';
+
+/**
+ * Frozen weights in bf16 (8 bits of mantissa, half the memory), as a private storage type behind tfjs's float32:
+ * tfjs has no such type. An engine that has it registers the kernels `ReasToBf16` and `ReasBf16MatMul` and says
+ * through `isBf16` which tensors are stored so; src/engine/tensorflow/bf16.ts states the rules.
+ */
+interface Bf16Backend {
+  isBf16?(dataId: object): boolean;
+}
+
+/** Whether the engine in use can store weights in bf16. */
+export function hasBf16(): boolean {
+  return tf.getKernel('ReasToBf16', tf.getBackend()) != null;
+}
+
+/** Whether the engine in use holds this tensor in bf16. */
+export function isBf16(x: tf.Tensor): boolean {
+  return (tf.backend() as Bf16Backend).isBf16?.(x.dataId) ?? false;
+}
+
+/**
+ * A float32 tensor with x's values rounded to bf16 (to nearest, ties to even), stored in half the memory. `linear` and
+ * `linearCrossEntropy` take it as their weight; reading it gives float32; on native-cuda any other operation on it is an
+ * error.
+ *
+ * @param x float32, of any shape
+ */
+export function toBf16<T extends tf.Tensor>(x: T): T {
+  if (!hasBf16()) throw new Error(`bf16 storage: the engine ${tf.getBackend()} has none`);
+  return tf.engine().runKernel('ReasToBf16', { x }) as T;
+}
+
+/**
+ * x W^T, in bf16 with float32 accumulation when the weight is stored so, and then without a gradient to the weight.
+ *
+ * @param x (rows, in)
+ * @param weight (out, in)
+ * @returns (rows, out), float32
+ */
+export function weightProduct(x: tf.Tensor2D, weight: tf.Tensor2D): tf.Tensor2D {
+  if (!isBf16(weight)) return tf.matMul(x, weight, false, true);
+  const run = (a: tf.Tensor, b: tf.Tensor, transposeB: boolean): tf.Tensor =>
+    tf.engine().runKernel('ReasBf16MatMul', { a, b }, { transposeB });
+  return taped(
+    'bf16 product',
+    { x },
+    (save) => {
+      save([weight]);
+      return run(x, weight, true);
+    },
+    (dy, [saved]) => ({ x: () => run(dy, saved!, false) }),
+  ) as tf.Tensor2D;
+}
