@@ -115,7 +115,11 @@ export function withBadVideo(command: Command): Command {
 export function withEngine(command: Command): Command {
   return command
     .option('--engine <name>', 'auto, native-cpu, native-cuda, tensorflow, wasm or cpu', 'auto')
-    .option('--threads <n>', 'threads of native-cpu (default: REASVQA_THREADS, else all cores)', integer(1));
+    .option(
+      '--threads <n>',
+      'threads of native-cpu and tensorflow (default: REASVQA_THREADS, else all cores)',
+      integer(1),
+    );
 }
 
 /** Options of {@link withEngine}. */
