@@ -125,7 +125,11 @@ export function bytes(text: string): number {
 export function withEngine(command: Command): Command {
   return command
     .option('--engine <name>', 'auto, native-cpu, native-cuda, tensorflow, wasm or cpu', 'auto')
-    .option('--threads <n>', 'threads of native-cpu (default: REASVQA_THREADS, else all cores)', integer(1))
+    .option(
+      '--threads <n>',
+      'threads of native-cpu and tensorflow (default: REASVQA_THREADS, else all cores)',
+      integer(1),
+    )
     .option('--device <n>', 'GPU of native-cuda, from 0 (default: REASVQA_GPU, else 0)', integer(0))
     .option('--gpu-memory <size>', 'most GPU memory of native-cuda, such as 24GiB (default: all)', bytes);
 }
