@@ -1,7 +1,11 @@
 /**
  * Runs tfjs-core's own test suite (dist/**\/*_test.js of its npm package, 4,232 specs) against one of our engines.
  *
- *   node tools/conformance.mjs [--engine native-cpu|cpu|wasm] [--filter REGEXP] [--json FILE]
+ *   node tools/conformance.mjs [--engine native-cpu|native-cuda|cpu|wasm] [--shim] [--filter REGEXP] [--json FILE]
+ *
+ * --bundle FILE only writes the specs as one file; --run FILE runs such a file, for a machine without node_modules.
+ *
+ * native-cuda runs on the GPU; with --shim on the tests' CUDA shim, which needs none.
  *
  * The specs are ES modules with extension-less imports, which Node cannot load, so esbuild bundles them with one copy
  * of tfjs-core. Prints `N passed, N failed, N skipped`; exit code 1 when a spec failed. Specs that cannot pass are listed
@@ -17,10 +21,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { build } from 'esbuild';
 import Jasmine from 'jasmine';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -28,8 +31,11 @@ const core = join(root, 'node_modules/@tensorflow/tfjs-core');
 const { values: options } = parseArgs({
   options: {
     engine: { type: 'string', default: 'native-cpu' },
+    shim: { type: 'boolean', default: false },
     filter: { type: 'string' },
     json: { type: 'string' },
+    bundle: { type: 'string' },
+    run: { type: 'string' },
   },
 });
 const engine = options.engine;
@@ -40,6 +46,9 @@ const SETUP = {
   'native-cpu': `import '@tensorflow/tfjs-backend-cpu';
 import { registerNativeBackend } from ${JSON.stringify(join(root, 'src/engine/native/register.ts'))};
 registerNativeBackend();`,
+  'native-cuda': `import '@tensorflow/tfjs-backend-cpu';
+import { registerCudaBackend } from ${JSON.stringify(join(root, 'src/engine/native/register.ts'))};
+registerCudaBackend();`,
   cpu: `import '@tensorflow/tfjs-backend-cpu';`,
   wasm: `import '@tensorflow/tfjs-backend-cpu';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
@@ -53,6 +62,13 @@ if (!(engine in SETUP)) {
   process.exit(2);
 }
 
+if (options.shim) {
+  const { buildCudaShim } = await import('../test/cudaShim/build.mjs');
+  Object.assign(process.env, buildCudaShim());
+}
+// Specs of gather expect an error at the call; without waiting, what a kernel reports comes with the next read.
+process.env.REASVQA_CUDA_SYNC = '1';
+
 /** Paths of the spec files, as tfjs-core's own list names them. */
 function specFiles() {
   const list = readFileSync(join(core, 'dist/tests.js'), 'utf8');
@@ -60,6 +76,7 @@ function specFiles() {
 }
 
 async function bundle() {
+  const { build } = await import('esbuild');
   mkdirSync(workDir, { recursive: true });
   const environment = { name: engine, backendName: engine, flags: {}, isDataSync: true };
   const before = join(workDir, 'before.js');
@@ -112,7 +129,12 @@ function skipList() {
 }
 
 async function main() {
-  const file = await bundle();
+  const file = options.run ? resolve(options.run) : await bundle();
+  if (options.bundle) {
+    copyFileSync(file, options.bundle);
+    rmSync(workDir, { recursive: true, force: true });
+    return;
+  }
   if (engine === 'wasm') copyWasm();
   const skips = Object.keys(skipList());
   const isListed = (name) => skips.some((skip) => name.startsWith(skip));

@@ -93,7 +93,7 @@ const bytesOf = ({ batch, m, n, k }) => 4 * batch * (m * k + k * n + m * n);
 /** @param {import('./index.mjs').BenchRun} run @param {import('./workload.mjs').Workload} workload */
 export async function benchGemm({ lib, options, note }, workload) {
   const device = lib.cpu();
-  const sampling = { samples: options.repeats };
+  const sampling = { samples: options.repeats, finish: () => lib.device()?.synchronize() };
   const best = device?.isa();
   const sets = device && !process.env.REASVQA_ISA ? instructionSets(device.bestIsa()) : [best ?? 'engine'];
   const results = [];

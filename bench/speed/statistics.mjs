@@ -22,21 +22,25 @@ export function mediansOf(records) {
  * samples is taken.
  *
  * @param {() => void} work
+ * @param {{ samples?: number, sampleMs?: number, finish?: () => void }} [sampling] `finish` waits for a device that works
+ *   on after a call returned; a sample ends with it
  */
-export function secondsPerCall(work, { samples = 9, sampleMs = 20 } = {}) {
+export function secondsPerCall(work, { samples = 9, sampleMs = 20, finish = () => {} } = {}) {
   work();
+  finish();
   let calls = 1;
-  let elapsed = timeCalls(work, calls);
+  let elapsed = timeCalls(work, calls, finish);
   while (elapsed < sampleMs) {
     calls = Math.ceil(calls * Math.min(10, Math.max(1.2, (1.1 * sampleMs) / Math.max(elapsed, 0.01))));
-    elapsed = timeCalls(work, calls);
+    elapsed = timeCalls(work, calls, finish);
   }
-  const times = Array.from({ length: samples }, () => timeCalls(work, calls));
+  const times = Array.from({ length: samples }, () => timeCalls(work, calls, finish));
   return median(times) / calls / 1000;
 }
 
-function timeCalls(work, calls) {
+function timeCalls(work, calls, finish) {
   const start = performance.now();
   for (let i = 0; i < calls; i++) work();
+  finish();
   return performance.now() - start;
 }

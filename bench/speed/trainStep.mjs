@@ -80,6 +80,7 @@ export class TrainingStep {
     this.optimizer.update(result.grads, () => LEARNING_RATE);
     tf.dispose(result.grads);
     this.step++;
+    this.lib.device()?.synchronize();
     const end = performance.now();
     const { forwardEnd, operations } = tape.seen;
     const times = {

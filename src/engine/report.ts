@@ -13,8 +13,8 @@ import {
   cudaDevice,
   type DeviceMemory,
   isLoaded,
-  nativeDevice,
   NoDriverError,
+  nativeDevice,
   openCuda,
 } from './native/addon.js';
 import { fallbackCounts } from './native/fallback.js';

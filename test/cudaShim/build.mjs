@@ -21,7 +21,8 @@ const common = ['-std=c++17', '-O2', '-Wall', '-Wextra', '-fPIC', '-shared', '-f
  * @throws {Error} why it cannot be built here
  */
 export function buildCudaShim() {
-  if (process.platform !== 'linux') throw new Error(`the CUDA shim is for Linux, this is ${process.platform}`);
+  if (process.platform !== 'linux')
+    throw new Error(`the CUDA shim is for Linux, this is ${process.platform}`);
   const hash = createHash('sha256').update(compiler);
   for (const name of readdirSync(sources).sort()) hash.update(name).update(readFileSync(join(sources, name)));
   const folder = join(root, 'build/cudaShim', hash.digest('hex').slice(0, 16));
@@ -37,7 +38,11 @@ function build(folder) {
   mkdirSync(folder, { recursive: true });
   compile(folder, 'driver.cc', 'libcuda.so.1', ['-ldl']);
   compile(folder, 'nvrtc.cc', 'libnvrtc.so.12', [`-DREASVQA_SHIM_SOURCES="${sources}"`]);
-  compile(folder, 'cublasLt.cc', 'libcublasLt.so.12', [`-L${folder}`, '-l:libcuda.so.1', '-Wl,-rpath,$ORIGIN']);
+  compile(folder, 'cublasLt.cc', 'libcublasLt.so.12', [
+    `-L${folder}`,
+    '-l:libcuda.so.1',
+    '-Wl,-rpath,$ORIGIN',
+  ]);
 }
 
 /** Made beside and renamed, so that two processes that build at once do not meet. */
@@ -53,5 +58,6 @@ function compile(folder, source, library, options) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  for (const [name, value] of Object.entries(buildCudaShim())) process.stdout.write(`export ${name}='${value}'\n`);
+  for (const [name, value] of Object.entries(buildCudaShim()))
+    process.stdout.write(`export ${name}='${value}'\n`);
 }

@@ -1,11 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type EngineName, selectEngine } from '../../src/engine/engine.js';
+import { currentDevice, type EngineName, selectEngine } from '../../src/engine/engine.js';
 import { nativeDevice } from '../../src/engine/native/addon.js';
 import { fallbackCounts, resetFallbackCounts } from '../../src/engine/native/fallback.js';
+import { cudaMissing, onGpu } from '../support/cuda.js';
 import { tinyBatch, tinyModel, trainStep } from './support.js';
 
 const STEPS = 12;
+const ENGINES: EngineName[] = cudaMissing === undefined ? ['native-cpu', 'native-cuda'] : ['native-cpu'];
 
 async function train(engine: EngineName, threads?: number): Promise<number[]> {
   await selectEngine(engine, threads === undefined ? {} : { threads });
@@ -17,7 +19,7 @@ async function train(engine: EngineName, threads?: number): Promise<number[]> {
   return losses;
 }
 
-describe('training on native-cpu', () => {
+describe('training on the native engines', () => {
   let truth: number[];
   beforeAll(async () => {
     truth = await train('cpu');
@@ -60,24 +62,40 @@ describe('training on native-cpu', () => {
     });
   });
 
-  it('keeps memory and tensor counts constant over steps', async () => {
-    await selectEngine('native-cpu');
+  it.skipIf(cudaMissing !== undefined)(
+    `follows them on native-cuda, without one fall-back, the same bits again${cudaMissing ? ` (SKIPPED: ${cudaMissing})` : ''}`,
+    async () => {
+      resetFallbackCounts();
+      const losses = await train('native-cuda');
+      expect(fallbackCounts()).toEqual({});
+      losses.forEach((loss, i) => {
+        expect(Math.abs(loss - truth[i]!)).toBeLessThan(2e-4 * truth[i]!);
+      });
+      expect(await train('native-cuda')).toEqual(losses);
+    },
+  );
+
+  it.each(ENGINES)('keeps memory and tensor counts constant over steps on %s', async (engine) => {
+    await selectEngine(engine);
+    const device = currentDevice()!;
     const model = tinyModel(2);
     const state = new Map();
     const counts: [number, number, number][] = [];
     for (let step = 0; step < 60; step++) {
       trainStep(model, state, step);
-      const { inUse, buffers } = nativeDevice().memory();
+      const { inUse, buffers } = device.memory();
       counts.push([tf.memory().numTensors, buffers, inUse]);
     }
     expect(counts[59]).toEqual(counts[5]);
-    const { systemCalls } = nativeDevice().memory();
+    // The tests' shim takes every buffer from the driver.
+    if (engine === 'native-cuda' && !onGpu) return;
+    const { systemCalls } = device.memory();
     for (let step = 0; step < 20; step++) trainStep(model, state, step);
-    expect(nativeDevice().memory().systemCalls).toBe(systemCalls);
+    expect(device.memory().systemCalls).toBe(systemCalls);
   });
 
-  it('decodes greedily and by sampling without one fall-back', async () => {
-    await selectEngine('native-cpu');
+  it.each(ENGINES)('decodes greedily and by sampling without one fall-back on %s', async (engine) => {
+    await selectEngine(engine);
     resetFallbackCounts();
     const model = tinyModel(3);
     tf.tidy(() => {

@@ -19,19 +19,23 @@ beforeAll(async () => {
 });
 afterAll(() => rm(scratch, { recursive: true }));
 
-onEngines('weights check of the committed PyTorch reference', ['native-cpu', 'native-cuda', 'wasm', 'cpu'], () => {
-  it('agrees with PyTorch in every stage, gradient, greedy token and AdamW loss', async () => {
-    const { rows, ok } = await weightsCheck(REFERENCE);
-    expect(rows.filter((row) => !row.ok)).toEqual([]);
-    expect(ok).toBe(true);
-    const names = rows.map((row) => row.name);
-    await withFile(join(REFERENCE, 'reference.safetensors'), async (file) => {
-      const expected = file.names.filter((name) => /^(expect|grad)\./.test(name));
-      expect(names.sort()).toEqual(expected.sort());
+onEngines(
+  'weights check of the committed PyTorch reference',
+  ['native-cpu', 'native-cuda', 'wasm', 'cpu'],
+  () => {
+    it('agrees with PyTorch in every stage, gradient, greedy token and AdamW loss', async () => {
+      const { rows, ok } = await weightsCheck(REFERENCE);
+      expect(rows.filter((row) => !row.ok)).toEqual([]);
+      expect(ok).toBe(true);
+      const names = rows.map((row) => row.name);
+      await withFile(join(REFERENCE, 'reference.safetensors'), async (file) => {
+        const expected = file.names.filter((name) => /^(expect|grad)\./.test(name));
+        expect(names.sort()).toEqual(expected.sort());
+      });
+      expect(names.filter((name) => name.startsWith('grad.'))).toHaveLength(99);
     });
-    expect(names.filter((name) => name.startsWith('grad.'))).toHaveLength(99);
-  });
-});
+  },
+);
 
 describe('weights check of a damaged copy', () => {
   beforeAll(useFastEngine);

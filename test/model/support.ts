@@ -12,8 +12,8 @@ import { ReasVqa } from '../../src/model/reasvqa.js';
 import { DropoutStream } from '../../src/ops/dropout.js';
 import { Rng } from '../../src/random.js';
 import type { Objective, TrainBatch } from '../../src/training/objective.js';
-import { cudaMissing } from '../support/cuda.js';
 import { type Blip2Config, parseBlip2Config } from '../../src/weights/config.js';
+import { cudaMissing } from '../support/cuda.js';
 
 export type TestedEngine = 'cpu' | 'wasm' | 'native-cpu' | 'native-cuda';
 
@@ -37,9 +37,12 @@ export function onEngines(
 ): void {
   for (const engine of engines) {
     describe(`${title}, on ${engine}`, () => {
-      const missing = { 'native-cpu': nativeMissing, 'native-cuda': cudaMissing, cpu: undefined, wasm: undefined }[
-        engine
-      ];
+      const missing = {
+        'native-cpu': nativeMissing,
+        'native-cuda': cudaMissing,
+        cpu: undefined,
+        wasm: undefined,
+      }[engine];
       if (missing !== undefined) {
         it.skip(`SKIPPED, ${engine} cannot run: ${missing}`, () => undefined);
         return;

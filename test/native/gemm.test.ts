@@ -1,6 +1,7 @@
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { NativeDevice } from '../../src/engine/native/addon.js';
 import { Rng } from '../../src/random.js';
-import { bits, device, download, ISAS, mismatch, randomFloats, upload, useIsa } from './support.js';
+import { bits, device, ISAS, MACHINES, mismatch, randomFloats, useIsa, withBuffers } from './support.js';
 
 interface Case {
   batch: number;
@@ -49,27 +50,16 @@ function operands(rng: Rng, t: Case, special: boolean): Operands {
   };
 }
 
-function run(t: Case, { a, b, c }: Operands): Float32Array {
-  const ids = [upload(a), upload(b), upload(c)] as const;
+function run(on: NativeDevice, t: Case, { a, b, c }: Operands): Float32Array {
   const strideA = t.sharedA ? 0 : t.m * t.k;
   const strideB = t.sharedB ? 0 : t.k * t.n;
   const flags = [Number(t.transA), Number(t.transB)] as const;
-  device.matmul(
-    ...ids,
-    t.batch,
-    t.m,
-    t.n,
-    t.k,
-    ...flags,
-    strideA,
-    strideB,
-    t.m * t.n,
-    t.alpha,
-    Number(t.accumulate),
-  );
-  const result = download(ids[2], c.length);
-  for (const id of ids) device.release(id);
-  return result;
+  const strides = [strideA, strideB, t.m * t.n] as const;
+  return withBuffers(on, (buffers) => {
+    const ids = [buffers.of(a), buffers.of(b), buffers.of(c)] as const;
+    on.matmul(...ids, t.batch, t.m, t.n, t.k, ...flags, ...strides, t.alpha, Number(t.accumulate));
+    return buffers.read(ids[2], new Float32Array(c.length));
+  });
 }
 
 /** The product in float64, and for each element the sum of magnitudes, which scales its rounding error. */
@@ -112,22 +102,21 @@ function firstWrong(actual: Float32Array, t: Case, ops: Operands): string | unde
   return undefined;
 }
 
-describe.each(ISAS)('matmul with %s kernels', (isa) => {
+describe.each(MACHINES)('matmul with $title kernels', ({ title, device: on, prepare }) => {
+  beforeAll(prepare);
   afterAll(() => useIsa(device.bestIsa(), 2));
 
   it('equals the float64 product for random shapes, transposes, batches, alpha and accumulation', () => {
-    useIsa(isa, 2);
-    const rng = new Rng(`gemm ${isa}`);
+    const rng = new Rng(`gemm ${title}`);
     for (let i = 0; i < 250; i++) {
       const t = randomCase(rng);
       const ops = operands(rng, t, false);
-      expect(firstWrong(run(t, ops), t, ops)).toBeUndefined();
+      expect(firstWrong(run(on, t, ops), t, ops)).toBeUndefined();
     }
   });
 
   it('equals it past every block size', () => {
-    useIsa(isa, 2);
-    const rng = new Rng(`gemm large ${isa}`);
+    const rng = new Rng(`gemm large ${title}`);
     const base = { batch: 1, sharedA: false, sharedB: false, alpha: 1, accumulate: false };
     for (const [m, n, k] of [
       [301, 65, 300],
@@ -144,14 +133,13 @@ describe.each(ISAS)('matmul with %s kernels', (isa) => {
       ] as const) {
         const t = { ...base, m, n, k, transA, transB };
         const ops = operands(rng, t, false);
-        expect(firstWrong(run(t, ops), t, ops)).toBeUndefined();
+        expect(firstWrong(run(on, t, ops), t, ops)).toBeUndefined();
       }
     }
   });
 
   it('carries NaN and infinities where the sum has them, and only there', () => {
-    useIsa(isa, 2);
-    const rng = new Rng(`gemm special ${isa}`);
+    const rng = new Rng(`gemm special ${title}`);
     for (let i = 0; i < 60; i++) {
       const t = { ...randomCase(rng), alpha: 1, accumulate: false };
       const ops = operands(rng, t, true);
@@ -160,26 +148,20 @@ describe.each(ISAS)('matmul with %s kernels', (isa) => {
         for (let j = 0; j < values.length; j++)
           if (Number.isFinite(values[j]!) && Math.abs(values[j]!) > 1e38) values[j] = 2;
       }
-      expect(firstWrong(run(t, ops), t, ops)).toBeUndefined();
+      expect(firstWrong(run(on, t, ops), t, ops)).toBeUndefined();
     }
   });
 
-  it('gives the same bits for every thread count', () => {
-    const rng = new Rng(`gemm threads ${isa}`);
-    for (let i = 0; i < 60; i++) {
+  it('gives the same bits every time', () => {
+    const rng = new Rng(`gemm again ${title}`);
+    for (let i = 0; i < 40; i++) {
       const t = { ...randomCase(rng), m: rng.pick([...EDGES, 200]), n: rng.pick([...EDGES, 300]) };
       const ops = operands(rng, t, false);
-      useIsa(isa, 1);
-      const one = run(t, ops);
-      for (const threads of [2, 3, 5]) {
-        device.setThreads(threads);
-        expect(mismatch(bits(run(t, ops)), bits(one), 0), JSON.stringify(t)).toBeUndefined();
-      }
+      expect(mismatch(bits(run(on, t, ops)), bits(run(on, t, ops)), 0), JSON.stringify(t)).toBeUndefined();
     }
   });
 
   it('does not read the result unless it accumulates', () => {
-    useIsa(isa, 2);
     const t: Case = {
       batch: 1,
       m: 14,
@@ -194,24 +176,42 @@ describe.each(ISAS)('matmul with %s kernels', (isa) => {
     };
     const ops = operands(new Rng(3), t, false);
     ops.c.fill(Number.NaN);
-    expect(run(t, ops).some(Number.isNaN)).toBe(false);
+    expect(run(on, t, ops).some(Number.isNaN)).toBe(false);
     const none = { ...t, k: 0 };
-    expect([...run(none, operands(new Rng(4), none, false))].every((x) => x === 0)).toBe(true);
+    expect([...run(on, none, operands(new Rng(4), none, false))].every((x) => x === 0)).toBe(true);
   });
 });
 
-describe('matmul arguments', () => {
+describe.each(ISAS)('matmul with %s kernels on threads', (isa) => {
+  afterAll(() => useIsa(device.bestIsa(), 2));
+
+  it('gives the same bits for every thread count', () => {
+    const rng = new Rng(`gemm threads ${isa}`);
+    for (let i = 0; i < 60; i++) {
+      const t = { ...randomCase(rng), m: rng.pick([...EDGES, 200]), n: rng.pick([...EDGES, 300]) };
+      const ops = operands(rng, t, false);
+      useIsa(isa, 1);
+      const one = run(device, t, ops);
+      for (const threads of [2, 3, 5]) {
+        device.setThreads(threads);
+        expect(mismatch(bits(run(device, t, ops)), bits(one), 0), JSON.stringify(t)).toBeUndefined();
+      }
+    }
+  });
+});
+
+describe.each(MACHINES)('matmul arguments with $title kernels', ({ device: on }) => {
   it('rejects buffers that are too small, dead or missing', () => {
-    const [a, b, c] = [device.allocate(4 * 6), device.allocate(4 * 6), device.allocate(4 * 4)];
+    const [a, b, c] = [on.allocate(4 * 6), on.allocate(4 * 6), on.allocate(4 * 4)];
     const call = (x: number, y: number, z: number, m = 2): void =>
-      device.matmul(x, y, z, 1, m, 2, 3, 0, 0, 6, 6, 4, 1, 0);
+      on.matmul(x, y, z, 1, m, 2, 3, 0, 0, 6, 6, 4, 1, 0);
     expect(() => call(a, b, c)).not.toThrow();
     expect(() => call(a, b, c, 3)).toThrow(/holds 24 bytes, 36 needed/);
     expect(() => call(-1, b, c)).toThrow(/buffer -1 is not live/);
-    device.release(b);
+    on.release(b);
     expect(() => call(a, b, c)).toThrow(/is not live \(used after release\?\)/);
-    expect(() => device.release(b)).toThrow(/released twice/);
-    device.release(a);
-    device.release(c);
+    expect(() => on.release(b)).toThrow(/released twice/);
+    on.release(a);
+    on.release(c);
   });
 });

@@ -1,7 +1,7 @@
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { UNARY } from '../../src/engine/native/addon.js';
 import { Rng } from '../../src/random.js';
-import { device, download, ISAS, upload, useIsa } from './support.js';
+import { device, MACHINES, useIsa, withBuffers } from './support.js';
 
 /** Error function to full double precision: Taylor series near 0, continued fraction of erfc beyond. */
 function erf(x: number): number {
@@ -44,21 +44,26 @@ const FUNCTIONS: Record<string, { f: (x: number) => number; inputs: (rng: Rng) =
   ceil: { f: Math.ceil, inputs: (rng) => rng.normal() * rng.pick([1, 100, 1e9]), limit: 0 },
 };
 
-describe.each(ISAS)('functions with %s kernels', (isa) => {
+describe.each(MACHINES)('functions with $title kernels', ({ title, device: on, prepare }) => {
+  /** y = f(x) of one function. */
+  function apply(name: string, x: Float32Array): Float32Array {
+    return withBuffers(on, (buffers) => {
+      const to = buffers.of(new Float32Array(x.length));
+      on.unary(UNARY[name]!, 0, buffers.of(x), to, x.length, 0, 0);
+      return buffers.read(to, new Float32Array(x.length));
+    });
+  }
+
+  beforeAll(prepare);
   afterAll(() => useIsa(device.bestIsa(), 2));
 
   it.each(Object.keys(FUNCTIONS))('%s is within its stated error, and right at the ends', (name) => {
-    useIsa(isa, 2);
     const { f, inputs, limit } = FUNCTIONS[name]!;
-    const rng = new Rng(`${name} ${isa}`);
+    const rng = new Rng(`${name} ${title}`);
     const x = Float32Array.from([...SPECIAL, ...Array.from({ length: 40_000 }, () => inputs(rng))]);
-    const [from, to] = [upload(x), device.allocate(x.byteLength)];
-    device.unary(UNARY[name]!, 0, from, to, x.length, 0, 0);
-    const y = download(to, x.length);
-    device.release(from);
-    device.release(to);
+    const y = apply(name, x);
     // Without FMA the polynomials round twice as often.
-    const allowed = isa === 'plain' ? limit * 2 : limit;
+    const allowed = title === 'plain' ? limit * 2 : limit;
     let worst = 0;
     let at = 0;
     x.forEach((value, i) => {
@@ -72,23 +77,12 @@ describe.each(ISAS)('functions with %s kernels', (isa) => {
   });
 
   it('gives an element the same bits wherever the range is cut', () => {
-    useIsa(isa, 1);
     const x = Float32Array.from({ length: 4099 }, (_, i) => Math.sin(i) * 5);
-    const whole = device.allocate(x.byteLength);
-    const from = upload(x);
     for (const name of ['exp', 'tanh', 'erf', 'log', 'sigmoid']) {
-      device.unary(UNARY[name]!, 0, from, whole, x.length, 0, 0);
-      const y = download(whole, x.length);
+      const y = apply(name, x);
       for (const length of [1, 3, 7, 15, 17]) {
-        const part = upload(x.slice(0, length));
-        const out = device.allocate(4 * length);
-        device.unary(UNARY[name]!, 0, part, out, length, 0, 0);
-        expect([...download(out, length)]).toEqual([...y.slice(0, length)]);
-        device.release(part);
-        device.release(out);
+        expect([...apply(name, x.slice(0, length))]).toEqual([...y.slice(0, length)]);
       }
     }
-    device.release(from);
-    device.release(whole);
   });
 });

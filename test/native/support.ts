@@ -1,6 +1,8 @@
-/** Running the same test on every instruction set of this CPU, and comparing arrays. */
-import { nativeDevice } from '../../src/engine/native/addon.js';
+/** Running the same test on every instruction set of this CPU and on the GPU, and comparing arrays. */
+import { describe, it } from 'vitest';
+import { type NativeDevice, nativeDevice } from '../../src/engine/native/addon.js';
 import type { Rng } from '../../src/random.js';
+import { cudaMissing, gpu } from '../support/cuda.js';
 
 export const device = nativeDevice();
 const ALL = ['plain', 'avx2', 'avx512'];
@@ -16,6 +18,63 @@ export function useIsa(isa: string, threads: number): void {
   device.setThreads(threads);
 }
 
+/** What the same test runs on. */
+export interface Machine {
+  title: string;
+  device: NativeDevice;
+  /** Makes it the one in use; for beforeAll. */
+  prepare(): void;
+}
+
+const CPUS: Machine[] = ISAS.map((isa) => ({ title: isa, device, prepare: () => useIsa(isa, 2) }));
+
+/** Every instruction set of this CPU with two threads, and the GPU (or its shim) where it can be used. */
+export const MACHINES: Machine[] =
+  cudaMissing === undefined
+    ? [...CPUS, { title: 'native-cuda', device: gpu(), prepare: () => undefined }]
+    : CPUS;
+
+if (cudaMissing !== undefined) {
+  describe('native-cuda', () => {
+    it.skip(`SKIPPED, native-cuda cannot run: ${cudaMissing}`, () => undefined);
+  });
+}
+
+export type Values = Float32Array | Int32Array | Uint8Array;
+
+/** Buffers of one machine that are released together. */
+export class Buffers {
+  private readonly ids: number[] = [];
+
+  constructor(private readonly on: NativeDevice) {}
+
+  /** A buffer holding the values. */
+  of(values: Values): number {
+    this.ids.push(upload(values, this.on));
+    return this.ids.at(-1)!;
+  }
+
+  /** Reads a buffer into `values` and gives them back. */
+  read<T extends Values>(id: number, values: T): T {
+    if (values.length > 0) this.on.read(id, values);
+    return values;
+  }
+
+  release(): void {
+    for (const id of this.ids.splice(0)) this.on.release(id);
+  }
+}
+
+/** Runs `body` with buffers of the device that are released after it, whatever happens. */
+export function withBuffers<T>(on: NativeDevice, body: (buffers: Buffers) => T): T {
+  const buffers = new Buffers(on);
+  try {
+    return body(buffers);
+  } finally {
+    buffers.release();
+  }
+}
+
 /** Normal numbers; with `special`, now and then NaN, an infinity, a zero of either sign or a huge or tiny value. */
 export function randomFloats(rng: Rng, n: number, special = false): Float32Array {
   const odd = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0, -0, 3e38, -1e-40, 1];
@@ -29,15 +88,15 @@ export function randomInts(rng: Rng, n: number, low: number, high: number): Int3
 }
 
 /** A buffer holding the values. */
-export function upload(values: Float32Array | Int32Array | Uint8Array): number {
-  const id = device.allocate(values.byteLength);
-  if (values.length > 0) device.write(id, values);
+export function upload(values: Values, on: NativeDevice = device): number {
+  const id = on.allocate(values.byteLength);
+  if (values.length > 0) on.write(id, values);
   return id;
 }
 
-export function download(id: number, n: number): Float32Array {
+export function download(id: number, n: number, on: NativeDevice = device): Float32Array {
   const values = new Float32Array(n);
-  if (n > 0) device.read(id, values);
+  if (n > 0) on.read(id, values);
   return values;
 }
 

@@ -394,22 +394,25 @@ describe.skipIf(cudaMissing !== undefined)(
       setFused(true);
     });
 
-    it.each(ALL.map((c) => [c.name, c] as const))('%s: within 1e-5, the same bits on every run', async (_, c) => {
-      await use(COMPOSED_CPU);
-      const { inputs, r } = inputsOf(c);
-      const expected = run(c, inputs, r);
-      await use(FUSED_CUDA);
-      const actual = run(c, inputs, r);
-      expect(largestError(actual.value, expected.value), 'value').toBeLessThan(1e-5);
-      for (const [name, gradient] of Object.entries(expected.gradients)) {
-        expect(largestError(actual.gradients[name]!, gradient), `gradient of ${name}`).toBeLessThan(1e-5);
-      }
-      const again = run(c, inputs, r);
-      expect(sameBits(again.value, actual.value)).toBe(true);
-      for (const [name, gradient] of Object.entries(actual.gradients)) {
-        expect(sameBits(again.gradients[name]!, gradient), `gradient of ${name}`).toBe(true);
-      }
-    });
+    it.each(ALL.map((c) => [c.name, c] as const))(
+      '%s: within 1e-5, the same bits on every run',
+      async (_, c) => {
+        await use(COMPOSED_CPU);
+        const { inputs, r } = inputsOf(c);
+        const expected = run(c, inputs, r);
+        await use(FUSED_CUDA);
+        const actual = run(c, inputs, r);
+        expect(largestError(actual.value, expected.value), 'value').toBeLessThan(1e-5);
+        for (const [name, gradient] of Object.entries(expected.gradients)) {
+          expect(largestError(actual.gradients[name]!, gradient), `gradient of ${name}`).toBeLessThan(1e-5);
+        }
+        const again = run(c, inputs, r);
+        expect(sameBits(again.value, actual.value)).toBe(true);
+        for (const [name, gradient] of Object.entries(actual.gradients)) {
+          expect(sameBits(again.gradients[name]!, gradient), `gradient of ${name}`).toBe(true);
+        }
+      },
+    );
 
     it('dropout drops the same elements as native-cpu', async () => {
       const drop = async (form: typeof FUSED_CUDA): Promise<number[]> => {

@@ -101,9 +101,11 @@ void Device::check(CUresult code, const char* function) {
   std::string text = std::string(function) + " failed: " + driver_.describe(code);
   // From 700 on the codes are faults of kernels (illegal address, assert, illegal instruction, launch failure, ...).
   if (code >= 700 && code < 720) {
-    text += "; a kernel queued since the last read failed, last launches first:";
-    for (auto launch = recent_.rbegin(); launch != recent_.rend(); ++launch) text += " " + *launch + ";";
-    text += " REASVQA_CUDA_SYNC=1 shows which one";
+    if (!recent_.empty()) {
+      text += "; a kernel queued since the last read failed, last launches first:";
+      for (auto launch = recent_.rbegin(); launch != recent_.rend(); ++launch) text += " " + *launch + ";";
+      text += " REASVQA_CUDA_SYNC=1 shows which one";
+    }
     fault_ = text;
   }
   throw CudaError(text);

@@ -57,7 +57,7 @@ class Device {
   Kernel& kernel(const char* source, const char* name);
   /** Remembers a launch for the text of a fault that shows up later. */
   void remember(std::string launch);
-  /** Throws CudaError unless the code is success; a fault says which launches may have caused it. */
+  /** Throws CudaError unless the code is success; a fault says which of the launches since the last wait may be its cause. */
   void check(CUresult code, const char* function);
   void synchronize();
 

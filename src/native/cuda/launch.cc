@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "cuda/device.h"
+#include "cuda/fault.h"
 
 namespace reasvqa::cuda {
 namespace {
@@ -84,6 +85,7 @@ void launchKernel(const char* source, const char* name, Grid grid, Grid block, u
   if (code != kSuccess) gpu.check(code, ("cuLaunchKernel of " + launch).c_str());
   if (synchronous()) {
     gpu.check(gpu.driver().streamSynchronize(gpu.stream()), ("the kernel " + launch).c_str());
+    throwReportedFault();
   } else {
     gpu.remember(std::move(launch));
   }

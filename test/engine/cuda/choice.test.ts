@@ -64,7 +64,9 @@ describe.skipIf(!shim || onGpu)(`choosing native-cuda${missing ? ` (SKIPPED: ${m
     for (const device of [-1, 0.5, Number.NaN]) {
       expect(await messageOf(selectEngine('native-cuda', { device }))).toMatch(/--device .*number of a GPU/);
     }
-    expect(await messageOf(selectEngine('native-cuda', { gpuMemory: 1 }))).toMatch(/--gpu-memory 1: expected/);
+    expect(await messageOf(selectEngine('native-cuda', { gpuMemory: 1 }))).toMatch(
+      /--gpu-memory 1: expected/,
+    );
     vi.stubEnv('REASVQA_GPU', 'two');
     expect(await messageOf(selectEngine('native-cuda'))).toMatch(/REASVQA_GPU=two: expected the number/);
     const { code, stderr } = await reasvqa(['doctor', '--gpu-memory', 'much'], { cwd: folder });

@@ -7,6 +7,9 @@ import type { CudaDevice } from '../../../src/engine/native/addon.js';
 import { Rng } from '../../../src/random.js';
 import { cudaMissing, gpu, inChild, onGpu } from '../../support/cuda.js';
 
+const bytesOf = (x: Float32Array): Buffer => Buffer.from(x.buffer, x.byteOffset, x.byteLength);
+const same = (a: Float32Array, b: Float32Array): boolean => bytesOf(a).equals(bytesOf(b));
+
 describe.skipIf(cudaMissing !== undefined)(
   `CUDA device${cudaMissing ? ` (SKIPPED: ${cudaMissing})` : ''}`,
   () => {
@@ -37,11 +40,11 @@ describe.skipIf(cudaMissing !== undefined)(
         copy.fill(0);
         const back = new Float32Array(n);
         device.read(id, back);
-        expect(Buffer.from(back.buffer).equals(Buffer.from(values.buffer))).toBe(true);
+        expect(same(back, values)).toBe(true);
         const from = rng.int(n);
         const part = new Float32Array(n - from);
         device.read(id, part, 4 * from);
-        expect(part).toEqual(values.subarray(from));
+        expect(same(part, values.subarray(from))).toBe(true);
         device.release(id);
       }
     });
@@ -78,8 +81,24 @@ describe.skipIf(cudaMissing !== undefined)(
     it('rounds to bf16 as IEEE says: nearest, ties to even, NaN and infinities kept', () => {
       const bits = (x: number): number => new Uint32Array(Float32Array.of(x).buffer)[0]!;
       const rng = new Rng('bf16');
-      const special = [0, -0, 1, -1, 1.00390625, 1.01171875, 3.39e38, -3.4e38, 1e-40, Infinity, -Infinity, NaN];
-      const values = Float32Array.from([...special, ...Array.from({ length: 3000 }, () => rng.normal() * 100)]);
+      const special = [
+        0,
+        -0,
+        1,
+        -1,
+        1.00390625,
+        1.01171875,
+        3.39e38,
+        -3.4e38,
+        1e-40,
+        Infinity,
+        -Infinity,
+        NaN,
+      ];
+      const values = Float32Array.from([
+        ...special,
+        ...Array.from({ length: 3000 }, () => rng.normal() * 100),
+      ]);
       const expected = values.map((x) => {
         if (!Number.isFinite(x)) return x;
         const word = bits(x);
@@ -112,7 +131,11 @@ describe.skipIf(cudaMissing !== undefined)(
         const [transA, transB, accumulate] = [rng.int(2), rng.int(2), rng.int(2)];
         const shared = rng.int(2) === 1;
         const random = (length: number): Float32Array => Float32Array.from({ length }, () => rng.normal());
-        const [a, b, c] = [random(batch * m * k), random((shared ? 1 : batch) * k * n), random(batch * m * n)];
+        const [a, b, c] = [
+          random(batch * m * k),
+          random((shared ? 1 : batch) * k * n),
+          random(batch * m * n),
+        ];
         const expected = Float64Array.from(c, (x) => (accumulate ? x : 0));
         for (let item = 0; item < batch; item++)
           for (let i = 0; i < m; i++)
@@ -245,17 +268,20 @@ onShim('the kernel cache, on the shim', () => {
     expect(run()).toMatchObject({ status: 0, stdout: '1.5 0\n' });
   });
 
-  it.each(['cut short', 'a byte changed', 'empty', 'another file'])('compiles again when damaged: %s', (kind) => {
-    const whole = readFileSync(file());
-    const changed = Buffer.from(whole);
-    changed[whole.length >> 1]! ^= 1;
-    if (kind === 'cut short') truncateSync(file(), whole.length - 100);
-    else if (kind === 'empty') truncateSync(file(), 0);
-    else writeFileSync(file(), kind === 'another file' ? 'x'.repeat(5000) : changed);
-    expect(run()).toMatchObject({ status: 0, stdout: '1.5 1\n' });
-    expect(readFileSync(file()).length).toBeGreaterThan(1000);
-    expect(run()).toMatchObject({ status: 0, stdout: '1.5 0\n' });
-  });
+  it.each(['cut short', 'a byte changed', 'empty', 'another file'])(
+    'compiles again when damaged: %s',
+    (kind) => {
+      const whole = readFileSync(file());
+      const changed = Buffer.from(whole);
+      changed[whole.length >> 1]! ^= 1;
+      if (kind === 'cut short') truncateSync(file(), whole.length - 100);
+      else if (kind === 'empty') truncateSync(file(), 0);
+      else writeFileSync(file(), kind === 'another file' ? 'x'.repeat(5000) : changed);
+      expect(run()).toMatchObject({ status: 0, stdout: '1.5 1\n' });
+      expect(readFileSync(file()).length).toBeGreaterThan(1000);
+      expect(run()).toMatchObject({ status: 0, stdout: '1.5 0\n' });
+    },
+  );
 
   it('is not needed: a folder that cannot be written costs time only', () => {
     const blocked = join(folder, 'file');

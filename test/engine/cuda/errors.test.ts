@@ -114,7 +114,9 @@ onShim('a kernel that fails', () => {
       }`;
     const [first, second, third] = inChild(script, failing).stdout.split('\n');
     expect(first).toBe('queued');
-    expect(second).toMatch(/^cuStreamSynchronize failed: CUDA_ERROR_ILLEGAL_ADDRESS, an illegal memory access/);
+    expect(second).toMatch(
+      /^cuStreamSynchronize failed: CUDA_ERROR_ILLEGAL_ADDRESS, an illegal memory access/,
+    );
     expect(second).toContain(launch);
     expect(second).toMatch(/, 10\];/);
     expect(third).toMatch(/^the GPU cannot be used after an earlier fault: cuStreamSynchronize failed/);

@@ -1,0 +1,61 @@
+/** Every kernel source compiles for every GPU that native-cuda supports, where NVRTC or nvcc is installed. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, it } from 'vitest';
+import { nativeDevice } from '../../../src/engine/native/addon.js';
+import { messageOf } from '../../../src/errors.js';
+
+const CAPABILITIES = [80, 86, 89, 90, 100, 120];
+interface CompilerExports {
+  sources(): string[];
+  compile(source: string, capability: number): number;
+}
+const { cuda } = nativeDevice().raw as { cuda: CompilerExports };
+const sources = cuda.sources();
+
+/** Why NVRTC cannot compile here, or undefined. */
+function nvrtcMissing(): string | undefined {
+  try {
+    cuda.compile(sources[0]!, CAPABILITIES[0]!);
+    return undefined;
+  } catch (error) {
+    return /NVRTC .* not found/.test(messageOf(error)) ? messageOf(error) : undefined;
+  }
+}
+
+const missing = nvrtcMissing();
+
+describe.skipIf(missing !== undefined)(`NVRTC${missing ? ` (SKIPPED: ${missing})` : ''}`, () => {
+  it.each(sources)('compiles %s.cu for every architecture', (source) => {
+    for (const capability of CAPABILITIES) {
+      expect(cuda.compile(source, capability), `sm_${capability}`).toBeGreaterThan(500);
+    }
+  });
+});
+
+const kernels = fileURLToPath(new URL('../../../src/native/cuda/', import.meta.url));
+const nvcc = spawnSync('nvcc', ['--version'], { encoding: 'utf8' }).status === 0;
+// nvcc adds the host's headers, which define what common.cuh defines for NVRTC; it is the check where NVRTC is not installed.
+describe.skipIf(!nvcc || missing === undefined)(
+  `nvcc${nvcc ? '' : ' (SKIPPED: no nvcc on the PATH)'}`,
+  () => {
+    const folder = mkdtempSync(join(tmpdir(), 'reasvqa-nvcc-'));
+    afterAll(() => rmSync(folder, { recursive: true }));
+
+    it.each(sources)('compiles %s.cu for every architecture', (source) => {
+      const file = join(folder, `${source}.cu`);
+      const text = readFileSync(join(kernels, `${source}.cu`), 'utf8');
+      writeFileSync(file, `#include <cstdint>\n#define REASVQA_HOST_SHIM\n#include "common.cuh"\n${text}`);
+      const targets = CAPABILITIES.flatMap((sm) => ['-gencode', `arch=compute_${sm},code=sm_${sm}`]);
+      const { status, stderr } = spawnSync(
+        'nvcc',
+        ['-std=c++17', '-fatbin', ...targets, '-I', kernels, '-o', join(folder, 'out'), file],
+        { encoding: 'utf8' },
+      );
+      expect({ status, stderr }).toMatchObject({ status: 0 });
+    });
+  },
+);
