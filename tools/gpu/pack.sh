@@ -20,15 +20,17 @@ out=$(cd "$out" && pwd)
 
 node tools/gpu/bundle.mjs "$out"
 node tools/conformance.mjs --engine native-cuda --bundle "$out/conformance.cjs"
+# dist/commands/cli.js reads the version from ../package.json.
 cp package.json "$out/"
-cp tools/conformance.mjs tools/conformance-skip.json "$out/tools/" 2>/dev/null || cp tools/conformance.mjs "$out/tools/"
+cp package.json "$out/dist/"
+[ ! -f tools/conformance-skip.json ] || cp tools/conformance-skip.json "$out/tools/"
 cp tools/gpu/run.sh "$out/"
 cp -R bench "$out/bench" && rm -rf "$out/bench/results"
 cp "$reference"/* "$out/reference/"
 cp build/Release/reasvqa.node "$out/build/Release/"
 mkdir -p "$out/src" && cp -R src/native "$out/src/native"
-for package in node-api-headers node-addon-api jasmine jasmine-core glob; do
-  [ ! -d "node_modules/$package" ] || cp -R "node_modules/$package" "$out/node_modules/$package"
+for package in node-api-headers node-addon-api jasmine-core; do
+  cp -R "node_modules/$package" "$out/node_modules/$package"
 done
 gzip -9 -c "$(node -p process.execPath)" > "$out/node.gz"
 

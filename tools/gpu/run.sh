@@ -30,7 +30,7 @@ step() {
     failed=$((failed + 1))
   fi
 }
-reasvqa() { ./node -e 'import("./dist/cli.js").then((m) => m.main(process.argv.slice(1))).then((code) => { process.exitCode = code; })' -- "$@"; }
+reasvqa() { ./node -e 'import("./dist/commands/cli.js").then((m) => m.main(process.argv.slice(1))).then((code) => { process.exitCode = code; })' -- "$@"; }
 
 step doctor reasvqa doctor --engine native-cuda --json
 step conformance ./node tools/conformance.mjs --engine native-cuda --run conformance.cjs --json results/conformance-all.json

@@ -1,0 +1,240 @@
+/**
+ * The fused functions of the CUDA device against those of native-cpu, called as the seam calls them: what the operations'
+ * own tests (test/ops) do not reach, such as bf16 weights, heads wider than a tile, and lengths past every tile edge.
+ */
+import { describe, expect, it } from 'vitest';
+import { type NativeDevice, nativeDevice } from '../../src/engine/native/addon.js';
+import { Rng } from '../../src/random.js';
+import { cudaMissing, gpu } from '../support/cuda.js';
+import { mismatch, randomFloats } from './support.js';
+
+/** An argument: a number, an operand (null: left out), or the size of a result. */
+type Argument = number | null | { values: Float32Array | Int32Array; bf16?: boolean } | { size: number };
+
+const NO_DROPOUT = [0, 0, 0, 0, 0];
+const dropout = (rate: number): number[] => [rate, Math.round(rate * 2 ** 32), 0xfffffff0, 123, 7];
+const operand = (rng: Rng, n: number): { values: Float32Array } => ({ values: randomFloats(rng, n) });
+const result = (size: number): { size: number } => ({ size });
+
+/** Rounded to the 8 significant bits of bf16, ties to even. */
+function roundToBf16(values: Float32Array): Float32Array {
+  const bits = new Uint32Array(Float32Array.from(values).buffer);
+  for (let i = 0; i < bits.length; i++) bits[i] = (bits[i]! + 0x7fff + ((bits[i]! >>> 16) & 1)) & 0xffff0000;
+  return new Float32Array(bits.buffer);
+}
+
+/** Calls a function of a device and returns its results; operands marked bf16 are stored so where the device can. */
+function run(device: NativeDevice, name: string, args: Argument[]): Float32Array[] {
+  const ids: number[] = [];
+  const results: [id: number, size: number][] = [];
+  const place = (argument: Argument): number => {
+    if (argument === null) return -1;
+    if (typeof argument === 'number') return argument;
+    const size = 'size' in argument ? argument.size : argument.values.length;
+    let id = device.allocate(4 * size);
+    ids.push(id);
+    if ('size' in argument) {
+      results.push([id, size]);
+      return id;
+    }
+    if (size > 0) device.write(id, argument.values);
+    if (argument.bf16 && device === gpu()) {
+      id = gpu().castStorage(id, size);
+      ids.push(id);
+    }
+    return id;
+  };
+  const placed = args.map(place);
+  (device.raw as Record<string, (...args: number[]) => void>)[name]!(...placed);
+  const values = results.map(([id, size]) => {
+    const into = new Float32Array(size);
+    if (size > 0) device.read(id, into);
+    return into;
+  });
+  for (const id of ids) device.release(id);
+  return values;
+}
+
+/** Compares every result within relative error of its largest element; a second run must give the same bits. */
+function compare(name: string, args: Argument[], tolerance = 1e-5, truth = args): void {
+  const expected = run(nativeDevice(), name, truth);
+  const actual = run(gpu(), name, args);
+  const again = run(gpu(), name, args);
+  expected.forEach((values, i) => {
+    const largest = values.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+    expect(
+      mismatch(actual[i]!, values, tolerance, tolerance * largest),
+      `${name}, result ${i}`,
+    ).toBeUndefined();
+    expect(Buffer.from(again[i]!.buffer).equals(Buffer.from(actual[i]!.buffer)), `${name}, bits`).toBe(true);
+  });
+}
+
+interface AttentionCase {
+  batch: number;
+  heads: number;
+  Lq: number;
+  Lk: number;
+  D: number;
+  Dv: number;
+  biasHeads: number;
+  mask: boolean;
+  rate: number;
+}
+
+const ATTENTION: AttentionCase[] = [
+  { batch: 1, heads: 2, Lq: 257, Lk: 257, D: 88, Dv: 88, biasHeads: 0, mask: false, rate: 0.1 },
+  { batch: 2, heads: 2, Lq: 65, Lk: 129, D: 64, Dv: 64, biasHeads: 2, mask: true, rate: 0 },
+  { batch: 3, heads: 2, Lq: 1, Lk: 66, D: 64, Dv: 64, biasHeads: 1, mask: true, rate: 0.2 },
+  { batch: 1, heads: 1, Lq: 70, Lk: 130, D: 150, Dv: 20, biasHeads: 0, mask: false, rate: 0 },
+  { batch: 1, heads: 1, Lq: 66, Lk: 67, D: 21, Dv: 170, biasHeads: 1, mask: false, rate: 0.5 },
+  { batch: 2, heads: 3, Lq: 0, Lk: 5, D: 4, Dv: 4, biasHeads: 3, mask: false, rate: 0 },
+];
+
+describe.skipIf(cudaMissing !== undefined)(
+  `fused functions of the CUDA device${cudaMissing ? ` (SKIPPED: ${cudaMissing})` : ''}`,
+  () => {
+    it.each(ATTENTION)('attention and its gradients: %j', (c) => {
+      const rng = new Rng(JSON.stringify(c));
+      const { batch, heads, Lq, Lk, D, Dv, biasHeads } = c;
+      const queries = batch * Lq * heads;
+      const keys = batch * Lk * heads;
+      // The first item of a masked batch has no key left.
+      const mask = Float32Array.from({ length: batch * Lk }, (_, i) =>
+        i >= Lk && rng.float() < 0.7 ? 1 : 0,
+      );
+      const forward: Argument[] = [
+        operand(rng, queries * D),
+        operand(rng, keys * D),
+        operand(rng, keys * Dv),
+        biasHeads ? operand(rng, biasHeads * Lq * Lk) : null,
+        c.mask ? { values: mask } : null,
+        ...[batch, heads, Lq, Lk, D, Dv, biasHeads, D ** -0.5],
+        ...(c.rate ? dropout(c.rate) : NO_DROPOUT),
+      ];
+      compare('fusedAttention', [...forward, result(queries * Dv)]);
+      const dy = operand(rng, queries * Dv);
+      const inputs = [result(queries * D), result(keys * D), result(keys * Dv)];
+      const dbias = biasHeads ? result(biasHeads * Lq * Lk) : null;
+      compare('fusedAttentionGrad', [...forward, dy, ...inputs, dbias]);
+      if (dbias) compare('fusedAttentionGrad', [...forward, dy, null, null, null, dbias]);
+    });
+
+    it.each([
+      [3, 5, 2, 0, 0],
+      [70, 64, 130, 8, 0.1],
+      [33, 131, 65, 17, 0.5],
+      [0, 5, 4, 2, 0.1],
+    ])('linear with a bf16 weight: %i rows, %i to %i, r %i, dropout %d', (rows, inputs, outputs, r, rate) => {
+      const rng = new Rng(rows + r);
+      const x = { values: roundToBf16(randomFloats(rng, rows * inputs)) };
+      const dy = { values: roundToBf16(randomFloats(rng, rows * outputs)) };
+      const weight = { values: roundToBf16(randomFloats(rng, outputs * inputs)), bf16: true };
+      const lora = r ? [operand(rng, r * inputs), operand(rng, outputs * r)] : [null, null];
+      const sizes = [rows, inputs, outputs, r, 0.7, ...(rate ? dropout(rate) : NO_DROPOUT)];
+      // With activations that bf16 holds exactly, the products differ from f32 ones by the order of their sums alone.
+      compare('fusedLinear', [x, weight, operand(rng, outputs), ...lora, result(rows * outputs), ...sizes]);
+      compare('fusedLinearGradInput', [dy, weight, ...lora, result(rows * inputs), ...sizes]);
+      if (r === 0) return;
+      const lowRank = [result(r * inputs), result(outputs * r)];
+      compare('fusedLinearGradLora', [dy, x, ...lora, ...lowRank, ...sizes]);
+    });
+
+    it('linear rounds activations to bf16 for a bf16 weight, to nearest even', () => {
+      const rng = new Rng('rounding');
+      const [rows, inputs, outputs] = [5, 37, 11];
+      const x = randomFloats(rng, rows * inputs);
+      const weight = { values: roundToBf16(randomFloats(rng, outputs * inputs)), bf16: true };
+      const rest: Argument[] = [
+        null,
+        null,
+        null,
+        result(rows * outputs),
+        rows,
+        inputs,
+        outputs,
+        0,
+        0,
+        ...NO_DROPOUT,
+      ];
+      compare('fusedLinear', [{ values: x }, weight, ...rest], 1e-5, [
+        { values: roundToBf16(x) },
+        weight,
+        ...rest,
+      ]);
+    });
+
+    it.each([
+      [7, 33, 30, 256],
+      [90, 517, 37, 32],
+      [5, 3, 1, 1],
+    ])(
+      'cross-entropy with a bf16 weight: %i rows, vocabulary %i, width %i, chunks of %i',
+      (N, V, d, chunk) => {
+        const rng = new Rng(N * V);
+        const hidden = { values: roundToBf16(randomFloats(rng, N * d)) };
+        const weight = { values: roundToBf16(randomFloats(rng, V * d)), bf16: true };
+        const labels = {
+          values: Int32Array.from({ length: N }, (_, i) => (i % 4 === 1 ? -100 : (i * 31) % V)),
+        };
+        const sizes = [N, V, d, chunk];
+        compare('fusedCrossEntropy', [hidden, weight, labels, result(N), null, ...sizes]);
+        // softmax - onehot is rounded to bf16, 2^-9 of each term.
+        compare('fusedCrossEntropy', [hidden, weight, labels, result(N), result(N * d), ...sizes], 4e-3);
+      },
+    );
+
+    it('cross-entropy keeps what is in ignored rows out of loss and gradients, NaN included', () => {
+      const rng = new Rng('ignored');
+      const [N, V, d] = [3, 9, 4];
+      const hidden = randomFloats(rng, N * d);
+      hidden.fill(Number.NaN, d, 2 * d);
+      const labels = { values: Int32Array.of(2, -100, 8) };
+      const weight = operand(rng, V * d);
+      const sizes = [N, V, d, 2];
+      compare('fusedCrossEntropy', [{ values: hidden }, weight, labels, result(N), result(N * d), ...sizes]);
+      const gradient: Argument[] = [
+        operand(rng, N),
+        { values: hidden },
+        weight,
+        labels,
+        result(V * d),
+        ...sizes,
+      ];
+      compare('fusedCrossEntropyGradWeight', gradient);
+    });
+
+    it.each([
+      [50, 33, 300],
+      [20, 1030, 400],
+      [5, 3, 0],
+    ])('embedding: table (%i, %i), %i ids, many of them repeated', (rows, d, n) => {
+      const rng = new Rng(n);
+      const ids = { values: Int32Array.from({ length: n }, () => rng.int(1 + rng.int(rows))) };
+      const table = roundToBf16(randomFloats(rng, rows * d));
+      for (const bf16 of [false, true]) {
+        compare('fusedEmbedding', [{ values: table, bf16 }, ids, result(n * d), n, rows, d], 0);
+      }
+      compare('fusedEmbeddingGrad', [operand(rng, n * d), ids, result(rows * d), n, rows, d]);
+    });
+
+    it('names the first id outside the table at the next read, once', () => {
+      const ids = { values: Int32Array.of(0, 3, -1, 9) };
+      const call = (): Float32Array[] =>
+        run(gpu(), 'fusedEmbedding', [operand(new Rng(1), 12), ids, result(12), 4, 4, 3]);
+      expect(call).toThrow('embedding: id -1 at position 2; expected 0 to 3 (rows of the table)');
+      compare('fusedGelu', [0, operand(new Rng(2), 5), result(5), 5]);
+    });
+
+    it.each([
+      [1, 2050],
+      [300, 64],
+      [131, 40],
+    ])('norms of %i rows of %i: parameter gradients over many rows', (rows, d) => {
+      const rng = new Rng(rows);
+      const [dy, x] = [operand(rng, rows * d), operand(rng, rows * d)];
+      compare('fusedLayerNormGradParameters', [dy, x, result(d), result(d), rows, d, 1e-6], 3e-5);
+      compare('fusedRmsNormGradWeight', [dy, x, result(d), rows, d, 1e-6], 3e-5);
+    });
+  },
+);
