@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 /**
- * Makes weights/shapes/model.safetensors: pre-trains the small base model, stage by stage (src/training/pretrain.ts).
+ * Pre-trains the small base model of the shapes world, stage by stage (src/training/pretrain.ts).
  *
  *   node tools/pretrain-shapes.mjs [--out FOLDER] [--keep FOLDER]
  *
- * One command makes the committed weights; nothing is downloaded. With --keep, the end of every stage is kept in that
- * folder and not run again by the next call.
+ * Nothing is downloaded; the model takes the place of the committed one unless --out says otherwise. With --keep, the
+ * end of every stage is kept in that folder and not run again by the next call.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';

@@ -40,7 +40,7 @@ async function run(pretraining: Pretraining, stage: PretrainStage): Promise<numb
 
 describe('pre-training', () => {
   it.each([
-    ['letters', true, false],
+    ['words', true, false],
     ['language', true, false],
     ['sight', false, true],
     ['both', true, true],
@@ -77,7 +77,7 @@ describe('pre-training', () => {
   it('goes on from a model an earlier stage left, scores without changing it, and frees everything', async () => {
     const before = tf.memory().numTensors;
     const first = new Pretraining(tokenizer, 1);
-    await run(first, small('letters'));
+    await run(first, small('words'));
     const second = new Pretraining(tokenizer, 1, first.model);
     second.begin(small('both'));
     const values = valuesOf(second);

@@ -90,9 +90,9 @@ Kernel& Device::kernel(const char* source, const char* name) {
   return holder.kernels.emplace(name, kernel).first->second;
 }
 
-void Device::remember(std::string launch) {
+void Device::remember(const LaunchRecord& launch) {
   if (recent_.size() == kRemembered) recent_.pop_front();
-  recent_.push_back(std::move(launch));
+  recent_.push_back(launch);
 }
 
 void Device::check(CUresult code, const char* function) {
@@ -103,7 +103,7 @@ void Device::check(CUresult code, const char* function) {
   if (code >= 700 && code < 720) {
     if (!recent_.empty()) {
       text += "; a kernel queued since the last read failed, last launches first:";
-      for (auto launch = recent_.rbegin(); launch != recent_.rend(); ++launch) text += " " + *launch + ";";
+      for (auto launch = recent_.rbegin(); launch != recent_.rend(); ++launch) text += " " + launch->text() + ";";
       text += " REASVQA_CUDA_SYNC=1 shows which one";
     }
     fault_ = text;

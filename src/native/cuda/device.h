@@ -14,6 +14,7 @@
 
 #include "cuda/compiler.h"
 #include "cuda/driver.h"
+#include "cuda/launch.h"
 #include "cuda/lt.h"
 #include "cuda/memory.h"
 #include "cuda/staging.h"
@@ -56,7 +57,7 @@ class Device {
   /** The kernel of a source, compiled and loaded at the first call. */
   Kernel& kernel(const char* source, const char* name);
   /** Remembers a launch for the text of a fault that shows up later. */
-  void remember(std::string launch);
+  void remember(const LaunchRecord& launch);
   /** Throws CudaError unless the code is success; a fault says which of the launches since the last wait may be its cause. */
   void check(CUresult code, const char* function);
   void synchronize();
@@ -78,7 +79,7 @@ class Device {
   CUstream stream_ = nullptr;
   std::unique_ptr<Staging> staging_;
   std::map<std::string, Module, std::less<>> modules_;
-  std::deque<std::string> recent_;
+  std::deque<LaunchRecord> recent_;
   std::string fault_;
 };
 

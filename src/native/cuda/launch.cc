@@ -16,27 +16,20 @@ std::string text(Grid grid) {
   return "(" + std::to_string(grid.x) + ", " + std::to_string(grid.y) + ", " + std::to_string(grid.z) + ")";
 }
 
-/** An argument as the numbers it may be: integers and pointers of 4 and 8 bytes read well, and so do shapes. */
-std::string text(const void* argument, size_t size) {
-  if (size == sizeof(int32_t)) {
-    int32_t value = 0;
-    std::memcpy(&value, argument, size);
-    return std::to_string(value);
+LaunchRecord recordOf(const char* source, const char* kernel, Grid grid, Grid block, uint32_t sharedBytes,
+                      void* const* arguments, const size_t* sizes, size_t count) {
+  LaunchRecord record;
+  record.source = source;
+  record.kernel = kernel;
+  record.grid = grid;
+  record.block = block;
+  record.sharedBytes = sharedBytes;
+  record.count = count;
+  for (size_t i = 0; i < std::min(count, LaunchRecord::kArguments); ++i) {
+    record.sizes[i] = sizes[i];
+    if (sizes[i] <= sizeof(uint64_t)) std::memcpy(&record.values[i], arguments[i], sizes[i]);
   }
-  if (size == sizeof(int64_t)) {
-    int64_t value = 0;
-    std::memcpy(&value, argument, size);
-    return std::to_string(value);
-  }
-  return std::to_string(size) + " bytes";
-}
-
-std::string describe(const char* source, const char* kernel, Grid grid, Grid block, uint32_t sharedBytes,
-                     void* const* arguments, const size_t* sizes, size_t count) {
-  std::string result = std::string(kernel) + " of " + source + ".cu, grid " + text(grid) + ", block " + text(block) +
-                       ", shared " + std::to_string(sharedBytes) + " bytes, arguments [";
-  for (size_t i = 0; i < count; ++i) result += (i == 0 ? "" : ", ") + text(arguments[i], sizes[i]);
-  return result + "]";
+  return record;
 }
 
 bool synchronous() {
@@ -67,27 +60,40 @@ void checkArguments(Device& gpu, Kernel& kernel, const char* name, const size_t*
 
 }  // namespace
 
+std::string LaunchRecord::text() const {
+  std::string result = std::string(kernel) + " of " + source + ".cu, grid " + cuda::text(grid) + ", block " +
+                       cuda::text(block) + ", shared " + std::to_string(sharedBytes) + " bytes, arguments [";
+  for (size_t i = 0; i < std::min(count, kArguments); ++i) {
+    // Integers and pointers of 4 and 8 bytes read well, and shapes are among them.
+    const bool number = sizes[i] == sizeof(int32_t) || sizes[i] == sizeof(int64_t);
+    const auto value = sizes[i] == sizeof(int32_t) ? static_cast<int64_t>(static_cast<int32_t>(values[i]))
+                                                   : static_cast<int64_t>(values[i]);
+    result += (i == 0 ? "" : ", ") + (number ? std::to_string(value) : std::to_string(sizes[i]) + " bytes");
+  }
+  return result + (count > kArguments ? ", ...]" : "]");
+}
+
 void launchKernel(const char* source, const char* name, Grid grid, Grid block, uint32_t sharedBytes,
                   void* const* arguments, const size_t* sizes, size_t count) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
   Device& gpu = device();
   Kernel& kernel = gpu.kernel(source, name);
   checkArguments(gpu, kernel, name, sizes, count);
-  std::string launch = describe(source, name, grid, block, sharedBytes, arguments, sizes, count);
+  const LaunchRecord launch = recordOf(source, name, grid, block, sharedBytes, arguments, sizes, count);
   if (sharedBytes > kernel.dynamicShared) {
     gpu.check(gpu.driver().functionSetAttribute(kernel.function, kFunctionMaxDynamicShared, static_cast<int>(sharedBytes)),
-              ("cuFuncSetAttribute for " + launch).c_str());
+              ("cuFuncSetAttribute for " + launch.text()).c_str());
     kernel.dynamicShared = sharedBytes;
   }
   const CUresult code =
       gpu.driver().launchKernel(kernel.function, grid.x, grid.y, grid.z, block.x, block.y, block.z, sharedBytes,
                                 gpu.stream(), const_cast<void**>(arguments), nullptr);
-  if (code != kSuccess) gpu.check(code, ("cuLaunchKernel of " + launch).c_str());
+  if (code != kSuccess) gpu.check(code, ("cuLaunchKernel of " + launch.text()).c_str());
   if (synchronous()) {
-    gpu.check(gpu.driver().streamSynchronize(gpu.stream()), ("the kernel " + launch).c_str());
+    gpu.check(gpu.driver().streamSynchronize(gpu.stream()), ("the kernel " + launch.text()).c_str());
     throwReportedFault();
   } else {
-    gpu.remember(std::move(launch));
+    gpu.remember(launch);
   }
 }
 

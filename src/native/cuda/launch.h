@@ -10,8 +10,10 @@
  */
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <type_traits>
 
 namespace reasvqa::cuda {
@@ -20,6 +22,22 @@ struct Grid {
   uint32_t x = 1;
   uint32_t y = 1;
   uint32_t z = 1;
+};
+
+/** What a launch was, kept as numbers: writing it out would cost more than launching. */
+struct LaunchRecord {
+  static constexpr size_t kArguments = 24;
+  const char* source = nullptr;
+  const char* kernel = nullptr;
+  Grid grid;
+  Grid block;
+  uint32_t sharedBytes = 0;
+  size_t count = 0;
+  std::array<size_t, kArguments> sizes{};     // in bytes
+  std::array<uint64_t, kArguments> values{};  // of arguments of up to 8 bytes
+
+  /** For errors: kernel, grid, block, shared bytes, arguments (shapes and pointers among them). */
+  std::string text() const;
 };
 
 /** The form behind `launch`: `arguments[i]` points to an argument of `sizes[i]` bytes. */
