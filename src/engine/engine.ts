@@ -1,9 +1,9 @@
 /**
  * Choosing the engine that computes: our native backend, or one of tfjs's own.
  *
- * `auto` takes native-cuda where an NVIDIA driver is installed, else native-cpu, and wasm only when the addon cannot be
- * used; what was passed over is said with the reason. Naming an engine means that engine or an error: there is no silent
- * fall to something slower.
+ * `auto` takes native-cpu (native-cuda when a GPU is named), and wasm only when the addon cannot be used; what was passed
+ * over is said with the reason. Naming an engine means that engine or an error: there is no silent fall to something
+ * slower.
  */
 import '@tensorflow/tfjs-backend-cpu';
 // tfjs-core alone has no gradients in Node; importing tfjs-layers registers them.
@@ -91,21 +91,29 @@ async function start(name: EngineName, options: EngineOptions): Promise<EngineIn
 }
 
 async function startBest(options: EngineOptions): Promise<EngineInfo> {
-  let reason: string | undefined;
-  try {
-    return await startCuda(options);
-  } catch (error) {
-    if (!(error instanceof EngineError)) throw error;
-    // Asking for a GPU or its memory is asking for the engine; without a driver there is nothing to pass over.
-    if (options.device !== undefined || options.gpuMemory !== undefined) throw error;
-    if (!(error instanceof NoDriverError)) reason = `native-cuda cannot be used: ${messageOf(error)}`;
-  }
+  // Asking for a GPU or its memory is asking for the engine.
+  if (options.device !== undefined || options.gpuMemory !== undefined) return startCuda(options);
+  const reason = passedOverGpu();
   try {
     const engine = await startNative(options);
     return reason === undefined ? engine : { ...engine, reason };
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;
     return { ...(await startWasm()), reason: `native-cpu cannot be used: ${messageOf(error)}` };
+  }
+}
+
+/**
+ * Why a GPU of this machine is not used; undefined where there is no driver. native-cuda has run on an emulated GPU only:
+ * until it has been proven on a real one, nobody gets it without having asked.
+ */
+function passedOverGpu(): string | undefined {
+  try {
+    const { name } = cudaDevice({}).info();
+    return `native-cuda on the ${name} is not proven yet and has to be asked for: --engine native-cuda`;
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    return error instanceof NoDriverError ? undefined : `native-cuda cannot be used: ${messageOf(error)}`;
   }
 }
 

@@ -74,7 +74,7 @@ describe.skipIf(!shim || onGpu)(`choosing native-cuda${missing ? ` (SKIPPED: ${m
     expect(stderr).toMatch(/expected a size such as 24GiB/);
   });
 
-  it('takes the GPU asked for by number, and auto takes it too', async () => {
+  it('takes the GPU asked for by number, and auto says how to ask for it', async () => {
     for (const [name, value] of Object.entries(shim!)) vi.stubEnv(name, value);
     vi.stubEnv('CUDA_SHIM_DEVICES', '2');
     const engine = await selectEngine('native-cuda', { device: 1, gpuMemory: 2 ** 30 });
@@ -86,8 +86,9 @@ describe.skipIf(!shim || onGpu)(`choosing native-cuda${missing ? ` (SKIPPED: ${m
     expect(await messageOf(selectEngine('native-cuda', { device: 0 }))).toMatch(/GPU 1 is in use already/);
     vi.stubEnv('REASVQA_GPU', '1');
     const auto = await selectEngine('auto');
-    expect(auto).toMatchObject({ name: 'native-cuda' });
-    expect(auto.reason).toBeUndefined();
+    expect(auto).toMatchObject({ name: 'native-cpu' });
+    expect(auto.reason).toMatch(/^native-cuda on the CUDA shim 1 is not proven yet .*--engine native-cuda$/);
+    expect(await selectEngine('auto', { device: 1 })).toMatchObject({ name: 'native-cuda' });
     const report = engineReport();
     expect(report.gpu.found).toMatchObject({ name: 'CUDA shim 1', count: 2 });
     expect((await reasvqa(['doctor'], { cwd: folder })).stdout).toMatch(/^gpu +CUDA shim 1 \(1 of 2\)/m);
