@@ -105,7 +105,7 @@ class CachedDecoder {
     const context = inferenceContext();
     const caches: KeyValue[] = [];
     let chosen: Int32Array<ArrayBuffer> | undefined;
-    tf.tidy(() => {
+    const decode = (): void => {
       const keys = Int32Array.from({ length: this.position + 1 }, (_, i) => i);
       const bias = languageModel.decoder.positionBias([this.position], keys);
       let x = languageModel.embedTarget(tf.tensor2d(ids, [ids.length, 1], 'int32')) as tf.Tensor3D;
@@ -117,7 +117,14 @@ class CachedDecoder {
       });
       const hidden = languageModel.headInput(languageModel.decoder.finish(x, context));
       chosen = choose(tf.reshape(this.model.logits(hidden), [ids.length, -1]) as tf.Tensor2D);
-    });
+    };
+    try {
+      tf.tidy(decode);
+    } catch (error) {
+      // A GPU reports bad input when the logits are read, after this step's keys and values were kept.
+      for (const pair of caches) disposePair(pair);
+      throw error;
+    }
     for (const old of this.cache) disposePair(old);
     this.cache = caches;
     this.position++;
