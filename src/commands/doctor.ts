@@ -26,11 +26,17 @@ export function addDoctor(program: Command, io: Io): void {
     .addOption(
       new Option(
         '--fix <engine>',
-        "first set the engine up: tensorflow (tools/setup-tensorflow.sh) installs TensorFlow.js's Node package and builds its binding",
+        "first set the engine up: tensorflow (tools/setup-tensorflow.sh) installs TensorFlow.js's Node package and builds its binding (default: none)",
       ).choices(['tensorflow']),
     )
-    .option('--python <program>', 'with --fix tensorflow: a Python that has tensorflow or tensorflow_cpu')
-    .option('--libtensorflow <folder>', 'with --fix tensorflow: a folder with include and lib')
+    .option(
+      '--python <program>',
+      'with --fix tensorflow: a Python that has tensorflow or tensorflow_cpu (default: none)',
+    )
+    .option(
+      '--libtensorflow <folder>',
+      'with --fix tensorflow: a folder with include and lib (default: none)',
+    )
     .option('--gpu', 'with --fix tensorflow: install the GPU package (default: off)')
     .action((options: DoctorOptions) => doctor(io, options));
 }

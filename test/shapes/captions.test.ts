@@ -33,7 +33,7 @@ describe('captionSamples', () => {
   });
 
   it('follows the mix', () => {
-    const none = { describe: 0, frame: 0, change: 0, follow: 0 };
+    const none = { describe: 0, frame: 0, change: 0, follow: 0, explain: 0 };
     const tasks = take(600, 3, { mix: { ...none, cloze: 1, choice: 2 } }).map((sample) => sample.task);
     expect(new Set(tasks)).toEqual(new Set(['cloze', 'choice']));
     expect(tasks.filter((task) => task === 'choice').length / 600).toBeGreaterThan(0.58);

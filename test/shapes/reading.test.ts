@@ -13,19 +13,34 @@ function optionsOf(prompt: string): Map<string, string> {
 }
 
 describe('readingSamples', () => {
-  it('asks for the letter of a text or the text of a letter, about equally often', () => {
-    let letters = 0;
+  it('asks for a letter, a text, both of one option or of all, about equally often', () => {
+    const counts = { letter: 0, text: 0, both: 0, all: 0 };
     for (const { prompt, target } of samples) {
       const options = optionsOf(prompt);
-      const asked = /^Question: (.+?) Option A: /.exec(prompt)![1]!;
-      expect(options.size).toBeGreaterThanOrEqual(2);
-      expect(new Set(options.values()).size).toBe(options.size);
-      if (options.has(target)) {
-        letters++;
-        expect(options.get(target)).toBe(asked);
-      } else expect(options.get(asked)).toBe(target);
+      const texts = new Map([...options].map(([name, text]) => [text, name]));
+      const asked = /Question: (.+?) Option A: /.exec(prompt)![1]!;
+      expect([3, 5]).toContain(options.size);
+      expect(texts.size).toBe(options.size);
+      if (asked === 'options') {
+        counts.all++;
+        const pairs = target
+          .split(/ (?=Option)/)
+          .flatMap((part) => /^(Option [A-E]) ?(.*)$/.exec(part)?.slice(1) ?? [part]);
+        for (let i = 0; i + 1 < pairs.length; i += 2) expect(pairs[i + 1]).toBe(texts.get(pairs[i]!));
+        expect(pairs.filter(Boolean)).toHaveLength(2 * options.size);
+      } else if (prompt.startsWith('Explanation')) {
+        counts.both++;
+        expect(target).toBe(`${asked} ${texts.get(asked)}`);
+      } else if (options.has(asked)) {
+        counts.text++;
+        expect(target).toBe(options.get(asked));
+      } else {
+        counts.letter++;
+        expect(target).toBe(texts.get(asked));
+      }
     }
-    expect(Math.abs(letters / samples.length - 0.5)).toBeLessThan(0.05);
+    for (const count of Object.values(counts))
+      expect(Math.abs(count / samples.length - 0.25)).toBeLessThan(0.05);
   });
 
   it('is the same for the same seed and another for another', () => {
