@@ -94,7 +94,9 @@ export function shapesConfig(vocabularySize: number) {
       d_ff: 384,
       num_layers: 4,
       num_decoder_layers: 3,
-      num_heads: 4,
+      // T5 shares its biases between layers, so its heads are all the positional patterns it has: reading reached a loss
+      // of 0.50 in 700 steps with eight, of 0.51 in 1,100 with four.
+      num_heads: 8,
       feed_forward_proj: 'gated-gelu',
       dense_act_fn: 'gelu',
       tie_word_embeddings: false,
