@@ -90,6 +90,14 @@ Dtype Args::dtype(size_t index) const {
   return static_cast<Dtype>(value);
 }
 
+uint32_t Args::bits(size_t index, Dtype dtype) const {
+  if (dtype == Dtype::i32) return static_cast<uint32_t>(i32(index));
+  const float value = f32(index);
+  uint32_t bits = 0;
+  std::memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+
 std::string Args::text(size_t index) const {
   size_t length = 0;
   if (index >= count_ || napi_get_value_string_utf8(env_, values_[index], nullptr, 0, &length) != napi_ok) {

@@ -28,6 +28,11 @@ namespace reasvqa {
 /** What a buffer's elements are; the numbers are part of the seam (src/engine/native/addon.ts). */
 enum class Dtype : int32_t { f32 = 0, i32 = 1, u8 = 2 };
 
+/** Throws std::invalid_argument with the text unless the condition holds. */
+inline void check(bool condition, const char* message) {
+  if (!condition) throw std::invalid_argument(message);
+}
+
 /** The arguments of one call from JavaScript. Every accessor throws std::invalid_argument on a wrong argument. */
 class Args {
  public:
@@ -68,6 +73,15 @@ class Args {
     return static_cast<T*>(buffer(index, elements, sizeof(T), true));
   }
 
+  /** A buffer whose id came in an array argument; checked like `in`. */
+  template <class T>
+  T* at(BufferId id, int64_t elements) const {
+    check(elements >= 0, "a size is negative");
+    return static_cast<T*>(buffers_.data(id, static_cast<size_t>(elements) * sizeof(T)));
+  }
+  /** A number as the 32 bits of an f32 or i32 element. */
+  uint32_t bits(size_t index, Dtype dtype) const;
+
   napi_value value(size_t index) const;
   /** The bytes of a typed array argument. */
   void* typedArray(size_t index, size_t& bytes) const;
@@ -86,11 +100,6 @@ class Args {
   napi_value values_[kMax];
   size_t count_ = kMax;
 };
-
-/** Throws std::invalid_argument with the text unless the condition holds. */
-inline void check(bool condition, const char* message) {
-  if (!condition) throw std::invalid_argument(message);
-}
 
 /** Throws a JavaScript Error with the message, and the code unless it is nullptr. */
 void throwToJs(napi_env env, const char* message, const char* code = nullptr);

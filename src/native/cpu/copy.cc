@@ -5,8 +5,6 @@
  */
 #include "cpu/copy.h"
 
-#include <cstring>
-
 #include "binding.h"
 #include "cpu/layout_args.h"
 
@@ -33,14 +31,7 @@ void fill(Args& args) {
   const Dtype dtype = args.dtype(0);
   const int64_t n = args.size(2);
   if (dtype == Dtype::u8) return copyKernels().fill8(args.out<uint8_t>(1, n), n, static_cast<uint8_t>(args.i32(3)));
-  uint32_t bits = 0;
-  if (dtype == Dtype::f32) {
-    const float value = args.f32(3);
-    std::memcpy(&bits, &value, sizeof bits);
-  } else {
-    bits = static_cast<uint32_t>(args.i32(3));
-  }
-  copyKernels().fill32(args.out<uint32_t>(1, n), n, bits);
+  copyKernels().fill32(args.out<uint32_t>(1, n), n, args.bits(3, dtype));
 }
 
 void range(Args& args) {

@@ -5,8 +5,6 @@
  */
 #include "cpu/index.h"
 
-#include <cstring>
-
 #include "binding.h"
 
 namespace reasvqa {
@@ -43,21 +41,13 @@ void segmentSum(Args& args) {
                                segments);
 }
 
-uint32_t patternOf(Dtype dtype, const Args& args, size_t argument) {
-  if (dtype == Dtype::i32) return static_cast<uint32_t>(args.i32(argument));
-  const float value = args.f32(argument);
-  uint32_t bits = 0;
-  std::memcpy(&bits, &value, sizeof bits);
-  return bits;
-}
-
 void oneHot(Args& args) {
   const Dtype dtype = args.dtype(0);
   check(dtype != Dtype::u8, "oneHot: float32 or int32 is expected");
   const int64_t n = args.size(3);
   const int64_t depth = args.size(4);
-  indexKernels().oneHot(args.in<int32_t>(1, n), args.out<uint32_t>(2, n * depth), n, depth, patternOf(dtype, args, 5),
-                        patternOf(dtype, args, 6));
+  indexKernels().oneHot(args.in<int32_t>(1, n), args.out<uint32_t>(2, n * depth), n, depth, args.bits(5, dtype),
+                        args.bits(6, dtype));
 }
 
 void draw(Args& args) {

@@ -28,13 +28,6 @@ class CudaArgs : public Args {
    * `in<float>` of a bf16 buffer fails with a message: such a buffer has half the bytes.
    */
   Type storage(size_t index) const { return storageOf(i32(index)); }
-
-  /** Device pointer of a buffer whose id came in an array argument; checked like `in`. */
-  template <class T>
-  static T* at(BufferId id, int64_t elements) {
-    check(elements >= 0, "a size is negative");
-    return static_cast<T*>(openBuffers().data(id, static_cast<size_t>(elements) * sizeof(T)));
-  }
 };
 
 /** Adds `name` to the object `cuda` of the exports; Function takes CudaArgs& and returns void, a number or a napi_value. */

@@ -119,7 +119,7 @@ double castStorage(CudaArgs& args) {
   const int64_t n = args.size(1);
   const auto* from = args.in<float>(0, n);
   const BufferId id = device().memory().allocate(static_cast<size_t>(n) * sizeof(unsigned short), Type::bf16);
-  launch("storage", "f32ToBf16", gridFor(n), {256}, 0, from, CudaArgs::at<unsigned short>(id, n), n);
+  launch("storage", "f32ToBf16", gridFor(n), {256}, 0, from, args.at<unsigned short>(id, n), n);
   return id;
 }
 

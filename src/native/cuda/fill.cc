@@ -1,6 +1,4 @@
 /** fill(dtype, out, n, value), range(dtype, out, n, start, step) on the CUDA device; see cpu/copy.h. */
-#include <cstring>
-
 #include "cuda/args.h"
 #include "cuda/launch.h"
 
@@ -14,14 +12,7 @@ void fill(CudaArgs& args) {
   if (dtype == Dtype::u8) {
     return launch("fill", "fillU8", grid, {256}, 0, args.out<uint8_t>(1, n), n, static_cast<uint8_t>(args.i32(3)));
   }
-  uint32_t bits = 0;
-  if (dtype == Dtype::f32) {
-    const float value = args.f32(3);
-    std::memcpy(&bits, &value, sizeof bits);
-  } else {
-    bits = static_cast<uint32_t>(args.i32(3));
-  }
-  launch("fill", "fillU32", grid, {256}, 0, args.out<uint32_t>(1, n), n, bits);
+  launch("fill", "fillU32", grid, {256}, 0, args.out<uint32_t>(1, n), n, args.bits(3, dtype));
 }
 
 void range(CudaArgs& args) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "cpu/fused_args.h"
 #include "cuda/args.h"
 #include "cuda/launch.h"
 
@@ -17,15 +18,6 @@ struct Dropout {
   uint32_t call = 0;
 };
 static_assert(sizeof(Dropout) == 20, "philox.cuh declares the same struct");
-
-/** How many arguments dropoutArgs reads from `index` on: rate (0: none), threshold, seed, step, call. */
-constexpr size_t kDropoutArgs = 5;
-
-inline uint32_t wordArg(const CudaArgs& args, size_t index) {
-  const int64_t value = args.size(index);
-  check(value <= 0xffffffffLL, "dropout: seed, step, call and threshold are 32-bit words");
-  return static_cast<uint32_t>(value);
-}
 
 inline Dropout dropoutArgs(const CudaArgs& args, size_t index) {
   const double rate = args.number(index);

@@ -7,8 +7,6 @@
 #include "cpu/index.h"
 
 #include <algorithm>
-#include <cstring>
-
 #include "cuda/args.h"
 #include "cuda/fault.h"
 #include "cuda/launch.h"
@@ -53,14 +51,6 @@ void segmentSum(CudaArgs& args) {
          args.out<uint32_t>(3, segments * inner), rows, inner, segments);
 }
 
-uint32_t patternOf(Dtype dtype, const Args& args, size_t argument) {
-  if (dtype == Dtype::i32) return static_cast<uint32_t>(args.i32(argument));
-  const float value = args.f32(argument);
-  uint32_t bits = 0;
-  std::memcpy(&bits, &value, sizeof bits);
-  return bits;
-}
-
 void oneHot(CudaArgs& args) {
   const Dtype dtype = args.dtype(0);
   check(dtype != Dtype::u8, "oneHot: float32 or int32 is expected");
@@ -69,7 +59,7 @@ void oneHot(CudaArgs& args) {
   const int32_t width = powerOfTwo(depth);
   const auto* indices = args.in<int32_t>(1, n);
   launch("index", "oneHot", gridForRows(n, width), {256}, 0, indices, args.out<uint32_t>(2, n * depth), n, depth,
-         patternOf(dtype, args, 5), patternOf(dtype, args, 6), width);
+         args.bits(5, dtype), args.bits(6, dtype), width);
 }
 
 void draw(CudaArgs& args) {
