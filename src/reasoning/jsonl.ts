@@ -99,12 +99,13 @@ function parse(text: string, path: string, line: number): Record<string, unknown
 }
 
 /** The part of a FileHandle that {@link JsonAppender} writes through. */
-export type AppendTarget = Pick<FileHandle, 'write' | 'datasync' | 'truncate' | 'close'>;
+export type AppendTarget = Pick<FileHandle, 'stat' | 'write' | 'datasync' | 'truncate' | 'close'>;
 
 /**
  * Appends JSON lines so that a line is on the disk when its promise resolves. Lines that arrive while a write is
  * under way go out together with one fsync. When a write fails (a full disk) the file is cut back to its last
- * whole line and every later call fails too.
+ * whole line and every later call fails too. So does a call that finds the file changed or replaced by another
+ * process, whose lines it leaves alone.
  */
 export class JsonAppender {
   private queue: string[] = [];
@@ -147,6 +148,7 @@ export class JsonAppender {
     if (this.queue.length === 0) return;
     const bytes = Buffer.from(this.queue.join(''));
     this.queue = [];
+    await this.checkAlone();
     try {
       for (let done = 0; done < bytes.length; ) {
         const { bytesWritten } = await this.file.write(bytes, done, bytes.length - done, this.size + done);
@@ -162,5 +164,15 @@ export class JsonAppender {
       await this.file.truncate(this.size).catch(() => {});
       throw this.failure;
     }
+  }
+  /** A second run on one file would write over the lines of the first. */
+  private async checkAlone(): Promise<void> {
+    const { size, nlink } = await this.file.stat();
+    if (size === this.size && nlink > 0) return;
+    const found = nlink > 0 ? `${size} bytes where this run left ${this.size}` : 'another file in its place';
+    this.failure = new DataError(
+      `${this.path}: found ${found}: another process writes to it; stop one of the two, then run the same command again`,
+    );
+    throw this.failure;
   }
 }

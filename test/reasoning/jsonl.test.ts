@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -42,6 +42,7 @@ it('cuts a half-written line back when the disk is full, and refuses to go on', 
   const file = await open(path, 'w');
   let room = 30;
   const full = {
+    stat: () => file.stat(),
     write: async (bytes: Buffer, offset: number, length: number, position: number) => {
       const fits = Math.min(length, room);
       if (fits === 0) throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
@@ -69,4 +70,29 @@ it('names the line that is wrong', async () => {
   await expect(read()).rejects.toThrow(`${path}:3: not JSON`);
   rmSync(path);
   await expect(read()).rejects.toThrow(/cannot be read \(ENOENT/);
+});
+
+it('writes over no line of another process, and says that there is one', async () => {
+  const path = join(folder, 'two.jsonl');
+  const first = await JsonAppender.open(path, 0);
+  await first.append({ by: 'first' });
+  const second = await JsonAppender.open(path, readFileSync(path).length);
+  await second.append({ by: 'second' });
+  await expect(first.append({ by: 'first' })).rejects.toThrow(
+    /two\.jsonl: found \d+ bytes where this run left 15: another process writes to it; stop one/,
+  );
+  await expect(first.append({ by: 'first' })).rejects.toThrow(/another process/);
+  await second.append({ by: 'second' });
+  await Promise.all([first.close(), second.close()]);
+  expect(readFileSync(path, 'utf8')).toBe('{"by":"first"}\n{"by":"second"}\n{"by":"second"}\n');
+});
+
+it('does not append to a file that was replaced', async () => {
+  const path = join(folder, 'replaced.jsonl');
+  const appender = await JsonAppender.open(path, 0);
+  await appender.append({ i: 0 });
+  writeFileSync(`${path}.new`, readFileSync(path));
+  renameSync(`${path}.new`, path);
+  await expect(appender.append({ i: 1 })).rejects.toThrow(/another file in its place: another process/);
+  await appender.close();
 });
