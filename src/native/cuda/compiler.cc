@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-#include "cuda/kernelCache.h"
+#include "cuda/kernel_cache.h"
 
 namespace reasvqa::cuda {
 namespace {
