@@ -139,13 +139,18 @@ export function clozeOf(slot: Slot): Text {
   return { prompt: `Question: Complete: ${slot.write('blank')}`, target: slot.right };
 }
 
+/** Wrong statements of a choice: questions have four, fewer are easier to begin with. */
+const WRONG_COUNTS = [1, 2, 3, 4, 4];
+
 /**
  * Captions of which one is true, in the form of the question prompt.
  *
  * @param explained the target says the right one before its letter.
  */
 export function choiceOf(slot: Slot, rng: Rng, explained: boolean): Text {
-  const wrong = rng.shuffle(slot.values.filter((value) => value !== slot.right)).slice(0, 4);
+  const wrong = rng
+    .shuffle(slot.values.filter((value) => value !== slot.right))
+    .slice(0, rng.pick(WRONG_COUNTS));
   const answer = rng.int(wrong.length + 1);
   const values = [...wrong.slice(0, answer), slot.right, ...wrong.slice(answer)];
   // Mostly only the slot is listed, as the options of a question would be.

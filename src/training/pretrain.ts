@@ -21,6 +21,7 @@ import { parseBlip2Config } from '../weights/config.js';
 import { type BatchSettings, type CaptionBatch, captionBatches, type Group } from './captionBatch.js';
 import { AdamW } from './optimizer.js';
 import { learningRateAt } from './schedule.js';
+import { startLanguageModel } from './startingPoint.js';
 import { SceneSymbols, SLOTS } from './symbols.js';
 
 /** One stage of pre-training. What it has no samples for does not learn in it. */
@@ -108,24 +109,8 @@ export function shapesConfig(vocabularySize: number) {
 function freshModel(tokenizer: Tokenizer, seed: number): ReasVqa {
   const model = new ReasVqa(shapesConfig(tokenizer.vocabSize));
   initialiseMissing(model, new Rng(`${seed}/base`));
-  startWordsFromSymbols(model, tokenizer);
+  startLanguageModel(model, tokenizer);
   return model;
-}
-
-/**
- * The words that symbols stand for start from them, so that looking for a word that was read (which the letters teach)
- * also finds what the frames say. With embeddings of their own, "the red object is at the ..." was answered with some
- * place of the frame (38 %) for as long as it was tried, 3,500 steps.
- */
-function startWordsFromSymbols(model: ReasVqa, tokenizer: Tokenizer): void {
-  const { shared } = model.languageModel;
-  const width = shared.shape[1]!;
-  const table = shared.value.dataSync() as Float32Array;
-  for (const [word, vector] of new SceneSymbols(width).words()) {
-    const [id] = tokenizer.encode(word, { addEos: false });
-    table.set(vector, id! * width);
-  }
-  shared.set(tf.tensor(table, shared.shape, 'float32'));
 }
 
 /** Mean loss and share of samples whose whole target was predicted (teacher forced), by caption task. */

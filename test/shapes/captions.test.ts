@@ -54,11 +54,18 @@ describe('captionSamples', () => {
     }
   });
 
-  it('balances the letters of the choices', () => {
+  it('balances the letters of the choices, of two to five options', () => {
     const choices = samples.filter((sample) => sample.task === 'choice');
-    for (const letter of 'ABCDE') {
-      const share = choices.filter(({ target }) => target === `Option ${letter}`).length / choices.length;
-      expect(Math.abs(share - 0.2)).toBeLessThan(0.04);
+    const sizeOf = ({ prompt }: CaptionSample) => prompt.split(/ Option [A-E]: /).length - 1;
+    for (let size = 2; size <= 5; size++) {
+      const ofSize = choices.filter((choice) => sizeOf(choice) === size);
+      expect(ofSize.length / choices.length).toBeGreaterThan(0.15);
+      for (const letter of 'ABCDE'.slice(0, size)) {
+        const share = ofSize.filter(({ target }) => target === `Option ${letter}`).length / ofSize.length;
+        expect(Math.abs(share - 1 / size), `${letter} of ${size}`).toBeLessThan(
+          4 * Math.sqrt(0.2 / ofSize.length),
+        );
+      }
     }
   });
 

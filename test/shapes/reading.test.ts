@@ -13,34 +13,34 @@ function optionsOf(prompt: string): Map<string, string> {
 }
 
 describe('readingSamples', () => {
-  it('asks for a letter, a text, both of one option or of all, about equally often', () => {
-    const counts = { letter: 0, text: 0, both: 0, all: 0 };
+  it('asks for a letter twice as often as for a text, a text before its letter, or all of them so', () => {
+    const counts = { letter: 0, text: 0, one: 0, all: 0 };
+    const sizes = new Set<number>();
     for (const { prompt, target } of samples) {
       const options = optionsOf(prompt);
-      const texts = new Map([...options].map(([name, text]) => [text, name]));
+      const letters = new Map([...options].map(([name, text]) => [text, name]));
       const asked = /Question: (.+?) Option A: /.exec(prompt)![1]!;
-      expect([3, 5]).toContain(options.size);
-      expect(texts.size).toBe(options.size);
-      if (asked === 'options') {
-        counts.all++;
-        const pairs = target
-          .split(/ (?=Option)/)
-          .flatMap((part) => /^(Option [A-E]) ?(.*)$/.exec(part)?.slice(1) ?? [part]);
-        for (let i = 0; i + 1 < pairs.length; i += 2) expect(pairs[i + 1]).toBe(texts.get(pairs[i]!));
-        expect(pairs.filter(Boolean)).toHaveLength(2 * options.size);
-      } else if (prompt.startsWith('Explanation')) {
-        counts.both++;
-        expect(target).toBe(`${asked} ${texts.get(asked)}`);
+      sizes.add(options.size);
+      expect(letters.size).toBe(options.size);
+      if (prompt.startsWith('Explanation')) {
+        const texts = asked.split(', ');
+        expect(target).toBe(texts.map((text) => `${text} ${letters.get(text)}`).join(', '));
+        if (texts.length === 1) counts.one++;
+        else {
+          counts.all++;
+          expect([...texts].sort()).toEqual([...letters.keys()].sort());
+        }
       } else if (options.has(asked)) {
         counts.text++;
         expect(target).toBe(options.get(asked));
       } else {
         counts.letter++;
-        expect(target).toBe(texts.get(asked));
+        expect(target).toBe(letters.get(asked));
       }
     }
-    for (const count of Object.values(counts))
-      expect(Math.abs(count / samples.length - 0.25)).toBeLessThan(0.05);
+    expect([...sizes].sort()).toEqual([2, 3, 4, 5]);
+    for (const [kind, count] of Object.entries(counts))
+      expect(Math.abs(count / samples.length - (kind === 'letter' ? 0.4 : 0.2)), kind).toBeLessThan(0.04);
   });
 
   it('is the same for the same seed and another for another', () => {
