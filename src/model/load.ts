@@ -4,6 +4,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import { bf16OfBits, takesBf16Bits } from '../ops/bf16.js';
 import { canonicalSource } from '../weights/canonical.js';
 import { type Blip2Config, loadBlip2Config } from '../weights/config.js';
 import { type Comparison, compareCheckpoint, requireComplete } from '../weights/expected.js';
@@ -25,7 +26,7 @@ export interface LoadedModel {
  * @param folder has config.json and model.safetensors (or shards), in any layout that weights/names.ts knows.
  * @param onProgress called with the bytes read so far and in all.
  * @param bf16 picks the parameters to keep as bf16 (src/model/precision.ts); each is converted as soon as it is read, so
- *   that only one is on the device in float32.
+ *   that at most one is on the device in float32.
  * @throws DataError naming the tensor that is missing, of another shape, truncated or not finite.
  */
 export async function loadModel(
@@ -78,13 +79,25 @@ export async function readParameters(
   const total = parameters.reduce((sum, p) => sum + 4 * p.size, 0);
   let bytes = 0;
   for (const parameter of parameters) {
-    const { data } = await source.read(parameter.name, { finite: true });
-    const value = tf.tensor(data as Float32Array, parameter.shape, 'float32');
-    if (bf16?.has(parameter)) parameter.setBf16(value);
-    else parameter.set(value);
+    if (bf16?.has(parameter)) await readBf16(parameter, source);
+    else parameter.set(await readFloat32(parameter, source));
     bytes += 4 * parameter.size;
     onProgress?.(bytes, total);
   }
+}
+
+async function readFloat32({ name, shape }: Parameter, source: TensorSource): Promise<tf.Tensor> {
+  const { data } = await source.read(name, { finite: true });
+  return tf.tensor(data as Float32Array, shape, 'float32');
+}
+
+/** Half the bytes of a file in bf16 go to a device that takes them, and no float32 copy is ever there. */
+async function readBf16(parameter: Parameter, source: TensorSource): Promise<void> {
+  const { name, shape } = parameter;
+  if (source.info(name).dtype !== 'BF16' || !takesBf16Bits())
+    return parameter.setBf16(await readFloat32(parameter, source));
+  const { data } = await source.read(name, { finite: true, raw: true });
+  parameter.set(bf16OfBits(data as Uint16Array, shape));
 }
 
 /** The parameters as float32 tensors to write, each read from the engine when its turn comes. */

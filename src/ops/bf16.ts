@@ -32,6 +32,21 @@ export function toBf16<T extends tf.Tensor>(x: T): T {
   return tf.engine().runKernel('ReasToBf16', { x }) as T;
 }
 
+/** Whether {@link bf16OfBits} works on the engine in use. */
+export function takesBf16Bits(): boolean {
+  return tf.getKernel('ReasBf16OfBits', tf.getBackend()) != null;
+}
+
+/**
+ * The tensor that {@link toBf16} makes, from values that are bf16 already: what a file holds goes to the device as it is.
+ *
+ * @param bits of as many bf16 numbers as `shape` has elements; copied
+ */
+export function bf16OfBits(bits: Uint16Array, shape: number[]): tf.Tensor {
+  const attrs = { bits, shape } as unknown as tf.NamedAttrMap;
+  return tf.engine().runKernel('ReasBf16OfBits', {}, attrs) as tf.Tensor;
+}
+
 /**
  * x W^T, in bf16 with float32 accumulation when the weight is stored so, and then without a gradient to the weight.
  *

@@ -5,9 +5,11 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { DataError } from '../../src/errors.js';
 import { loadModel, saveModel } from '../../src/model/load.js';
+import { bf16Parameters } from '../../src/model/precision.js';
+import { isBf16 } from '../../src/ops/bf16.js';
 import { writeSafetensors } from '../../src/weights/safetensors.js';
 import { withFile } from '../weights/fixtures.js';
-import { tinyModel, useFastEngine } from './support.js';
+import { onEngines, tinyModel, useFastEngine } from './support.js';
 
 beforeAll(useFastEngine);
 
@@ -156,5 +158,44 @@ describe('a damaged checkpoint', () => {
   it('names the weights when the folder has none', async () => {
     await rm(join(folder, 'model.safetensors'));
     await refusal();
+  });
+});
+
+onEngines('weights kept as bf16', ['native-cuda', 'tensorflow'], (engine) => {
+  it.each(['F32', 'BF16'] as const)(
+    'have the values that a file in %s gives, rounded once',
+    async (dtype) => {
+      const folder = await mkdtemp(join(scratch, 'kept-'));
+      const model = tinyModel({}, { lora: null });
+      await saveModel(model, folder, {}, dtype);
+      let kept = new Set<string>();
+      const loaded = await loadModel(folder, undefined, (fresh) => {
+        const chosen = bf16Parameters(fresh, ['qformer']);
+        kept = new Set([...chosen].map(({ name }) => name));
+        return chosen;
+      });
+      expect(kept.size).toBeGreaterThan(10);
+      const again = [...loaded.model.parameters()];
+      for (const [i, { name, value }] of [...model.parameters()].entries()) {
+        const inFile = value.dataSync().map((v) => (dtype === 'BF16' || kept.has(name) ? toBf16(v) : v));
+        expect(again[i]!.value.dataSync(), name).toEqual(inFile);
+        if (engine === 'tensorflow') expect(isBf16(again[i]!.value), name).toBe(kept.has(name));
+      }
+      model.dispose();
+      loaded.model.dispose();
+    },
+  );
+
+  it('are refused when the file has NaN, naming file and tensor', async () => {
+    const folder = await mkdtemp(join(scratch, 'kept-nan-'));
+    const model = tinyModel({}, { lora: null });
+    const [parameter] = bf16Parameters(model, []);
+    const values = parameter!.value.dataSync().map((value, i) => (i === 1 ? Number.NaN : value));
+    parameter!.set(tf.tensor(values, parameter!.shape));
+    await saveModel(model, folder, {}, 'BF16');
+    model.dispose();
+    const failure = await loadModel(folder, undefined, (fresh) => bf16Parameters(fresh, [])).catch((e) => e);
+    expect(failure).toBeInstanceOf(DataError);
+    expect(failure.message).toMatch(/model\.safetensors: tensor "\S+" has NaN or infinity at \[0, 1\]/);
   });
 });

@@ -220,6 +220,8 @@ export interface CudaDevice extends NativeDevice {
   setMemoryLimit(bytes: number): void;
   /** A new buffer with the n float32 elements of `id` rounded to bf16; reading it gives float32 again. */
   castStorage(id: BufferId, n: number): BufferId;
+  /** A buffer for n bf16 elements, contents undefined; write() takes their bits, reading it gives float32. */
+  allocateBf16(n: number): BufferId;
 }
 
 export interface CudaOptions {

@@ -30,6 +30,14 @@ export function registerCudaBackend(): void {
     backendName: CUDA_BACKEND_NAME,
     kernelFunc: ({ inputs, backend }) => (backend as NativeBackend).asBf16(inputs.x as TensorInfo),
   });
+  registerKernel({
+    kernelName: 'ReasBf16OfBits',
+    backendName: CUDA_BACKEND_NAME,
+    kernelFunc: ({ attrs, backend }) => {
+      const { bits, shape } = attrs as unknown as { bits: Uint16Array; shape: number[] };
+      return (backend as NativeBackend).bf16OfBits(bits, shape);
+    },
+  });
 }
 
 function register(name: string, device: () => NativeDevice): void {

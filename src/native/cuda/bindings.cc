@@ -90,7 +90,7 @@ double allocate(CudaArgs& args) { return device().memory().allocate(static_cast<
 
 void release(CudaArgs& args) { device().memory().release(args.i32(0), args.count() > 1 && args.flag(1)); }
 
-/** write(id, typed array): f32 values written to a bf16 buffer are not converted here; see castStorage. */
+/** write(id, typed array): the bytes as they are; f32 values become bf16 in castStorage alone. */
 void write(CudaArgs& args) {
   size_t bytes = 0;
   const void* from = args.typedArray(1, bytes);
@@ -112,6 +112,11 @@ void read(CudaArgs& args) {
   const Scratch wide(bytes);
   launch("storage", "bf16ToF32", gridFor(n), {256}, 0, from, wide.as<float>(), n);
   download(to, wide.as<float>(), bytes);
+}
+
+/** allocateBf16(elements): contents undefined; write() takes the elements' bits. */
+double allocateBf16(CudaArgs& args) {
+  return device().memory().allocate(static_cast<size_t>(args.size(0)) * sizeof(unsigned short), Type::bf16);
 }
 
 /** castStorage(id, elements): a new buffer with the f32 elements rounded to bf16. */
@@ -152,6 +157,7 @@ void registerCuda(Napi::Env env, Napi::Object exports) {
   bindCuda<release>(cuda, "release");
   bindCuda<write>(cuda, "write");
   bindCuda<read>(cuda, "read");
+  bindCuda<allocateBf16>(cuda, "allocateBf16");
   bindCuda<castStorage>(cuda, "castStorage");
   bindCuda<memory>(cuda, "memory");
   bindCuda<resetPeak>(cuda, "resetPeak");

@@ -124,6 +124,25 @@ describe.skipIf(cudaMissing !== undefined)(
       device.release(narrow);
     });
 
+    it('takes the bits of bf16 numbers as they are', () => {
+      // Every number there is: NaN stays NaN, all others keep their bits.
+      const bits = Uint16Array.from({ length: 65_536 }, (_, i) => i);
+      const before = device.memory().inUse;
+      const id = device.allocateBf16(bits.length);
+      expect(device.memory().inUse - before).toBe(2 * bits.length);
+      device.write(id, bits);
+      const back = new Float32Array(bits.length);
+      device.read(id, back);
+      const words = new Uint32Array(back.buffer);
+      const isNaNBits = (bit: number) => (bit & 0x7f80) === 0x7f80 && (bit & 0x7f) !== 0;
+      const wrong = [...bits].filter((bit, i) =>
+        isNaNBits(bit) ? !Number.isNaN(back[i]) : words[i] !== (bit << 16) >>> 0,
+      );
+      expect(wrong).toEqual([]);
+      expect(() => device.write(id, new Uint16Array(bits.length + 1))).toThrow(/131072 bytes.*131074 needed/);
+      device.release(id);
+    });
+
     it('multiplies odd shapes, transposed, batched, accumulating, as float64 does', () => {
       const rng = new Rng('products');
       for (let trial = 0; trial < 24; trial++) {
