@@ -12,7 +12,7 @@ import os from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
 import { EngineError, messageOf, UsageError } from '../errors.js';
 import { registerGradients } from './gradients.js';
-import { cudaDevice, type NativeDevice, NoDriverError, nativeDevice } from './native/addon.js';
+import { cudaDevice, gpuName, type NativeDevice, NoDriverError, nativeDevice } from './native/addon.js';
 import { BACKEND_NAME, CUDA_BACKEND_NAME, NativeBackend } from './native/backend.js';
 import { registerCudaBackend, registerNativeBackend } from './native/register.js';
 
@@ -109,8 +109,7 @@ async function startBest(options: EngineOptions): Promise<EngineInfo> {
  */
 function passedOverGpu(): string | undefined {
   try {
-    const { name } = cudaDevice({}).info();
-    return `native-cuda on the ${name} is not proven yet and has to be asked for: --engine native-cuda`;
+    return `native-cuda on the ${gpuName()} is not proven yet and has to be asked for: --engine native-cuda`;
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;
     return error instanceof NoDriverError ? undefined : `native-cuda cannot be used: ${messageOf(error)}`;

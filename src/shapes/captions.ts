@@ -1,6 +1,6 @@
 /**
  * Captions of shapes clips: what the base model learns from before it sees any question. Each sample pairs four
- * frames with an instruction and its target: descriptions, tracking, cloze, and choosing the statement that fits
+ * frames with an instruction and its target: descriptions, tracking, cloze, prose, and choosing the statement that fits
  * (the instruction tuning FlanT5 brings along). No question of the dataset is among them, and no sentence says why
  * something happens or what came before or after what: that is left to fine-tuning and to the teacher's reasoning.
  */
@@ -17,11 +17,21 @@ import {
   nameOf,
   placeOf,
 } from './language.js';
+import { NARRATION_PROMPT, narrate } from './narration.js';
 import { BEATS, type Clip } from './scene.js';
 import { simulateClip } from './simulate.js';
 import { drawNaming, drawSlot, type Slot } from './statements.js';
 
-export const CAPTION_TASKS = ['describe', 'frame', 'change', 'follow', 'cloze', 'choice', 'explain'] as const;
+export const CAPTION_TASKS = [
+  'describe',
+  'frame',
+  'change',
+  'follow',
+  'cloze',
+  'choice',
+  'explain',
+  'narrate',
+] as const;
 export type CaptionTask = (typeof CAPTION_TASKS)[number];
 
 export interface CaptionSample {
@@ -36,6 +46,8 @@ export interface CaptionOptions {
   samplesPerClip?: number;
   /** How often each task is drawn, relative to the others. */
   mix?: Partial<Record<CaptionTask, number>>;
+  /** Share of cloze and choices that are about one frame; the others are about what happens. Default 0.4. */
+  sceneShare?: number;
   frames?: number;
 }
 
@@ -47,6 +59,7 @@ const DEFAULT_MIX: Readonly<Record<CaptionTask, number>> = {
   cloze: 5,
   choice: 6,
   explain: 2,
+  narrate: 0,
 };
 
 /**
@@ -65,7 +78,7 @@ export function* captionSamples(
     const rng = new Rng(`captions/${seed}/${n}/text`);
     for (let i = 0; i < perClip; i++) {
       const task = drawTask(rng, mix);
-      yield { clip, task, ...WRITERS[task](facts, rng) };
+      yield { clip, task, ...WRITERS[task](facts, rng, options.sceneShare ?? 0.4) };
     }
   }
 }
@@ -81,7 +94,7 @@ function drawTask(rng: Rng, mix: Record<CaptionTask, number>): CaptionTask {
 }
 
 export type Text = { prompt: string; target: string };
-const WRITERS: Readonly<Record<CaptionTask, (facts: ClipFacts, rng: Rng) => Text>> = {
+const WRITERS: Readonly<Record<CaptionTask, (facts: ClipFacts, rng: Rng, sceneShare: number) => Text>> = {
   describe: (facts) => ({ prompt: 'Describe the video.', target: describeClip(facts) }),
   frame: (facts, rng) => {
     const beat = rng.int(BEATS);
@@ -99,9 +112,10 @@ const WRITERS: Readonly<Record<CaptionTask, (facts: ClipFacts, rng: Rng) => Text
       target: followObject(facts, object),
     };
   },
-  cloze: (facts, rng) => clozeOf(drawSlot(facts, rng)),
-  choice: (facts, rng) => choiceOf(drawSlot(facts, rng), rng, false),
-  explain: (facts, rng) => choiceOf(drawSlot(facts, rng), rng, true),
+  cloze: (facts, rng, sceneShare) => clozeOf(drawSlot(facts, rng, sceneShare)),
+  choice: (facts, rng, sceneShare) => choiceOf(drawSlot(facts, rng, sceneShare), rng, false),
+  explain: (facts, rng, sceneShare) => choiceOf(drawSlot(facts, rng, sceneShare), rng, true),
+  narrate: (facts, rng) => ({ prompt: NARRATION_PROMPT, target: narrate(facts, rng) }),
 };
 
 /** The whole clip: what there is and what happens, in order. */

@@ -22,12 +22,16 @@ export interface Slot {
   right: string;
 }
 
-/** Draws one statement about the clip. */
-export function drawSlot(facts: ClipFacts, rng: Rng): Slot {
+/**
+ * Draws one statement about the clip.
+ *
+ * @param sceneShare how many are about one frame; the others are about what happens.
+ */
+export function drawSlot(facts: ClipFacts, rng: Rng, sceneShare: number): Slot {
   for (;;) {
     const beat = rng.int(BEATS);
     const slot =
-      rng.float() < SCENE_SHARE
+      rng.float() < sceneShare
         ? rng.pick(SCENE_WRITERS)(facts, rng, beat, momentOf(beat, rng))
         : rng.pick(EVENT_WRITERS)(facts, rng);
     if (slot !== undefined) return slot;
@@ -161,7 +165,6 @@ const effectSlot: EventWriter = ({ clip }, rng) => {
   return objectSlot(colour, (thing) => `${thing} ${EFFECT_PAST[event.kind]}`);
 };
 
-const SCENE_SHARE = 0.4;
 const SCENE_WRITERS: readonly SceneWriter[] = [
   placeSlot,
   whoIsThereSlot,

@@ -43,10 +43,15 @@ export function composeAnswer(
   const fill = (text: string) => text.replace('{L}', optionLetter(chosen)).replace('{T}', options[chosen]!);
   const parts: string[] = [];
   if (ending.lead !== undefined) parts.push(fill(ending.lead));
-  parts.push(rng.pick(INTROS) + layOut(steps, rng));
+  parts.push(layOutSteps(steps, rng));
   if (ending.sentence !== undefined) parts.push(fill(ending.sentence));
   if (ending.mark !== undefined) parts.push(fill(ending.mark));
   return parts.join('\n\n');
+}
+
+/** Steps in one of the teacher's styles, some of them introduced. */
+export function layOutSteps(steps: readonly string[], rng: Rng): string {
+  return rng.pick(INTROS) + layOut(steps, rng);
 }
 
 function layOut(steps: readonly string[], rng: Rng): string {

@@ -20,6 +20,7 @@ export interface BatchSettings {
   clips: number;
   captions: number;
   mix?: CaptionOptions['mix'];
+  sceneShare?: CaptionOptions['sceneShare'];
 }
 
 /** Samples of similar lengths, padded together. */
@@ -47,13 +48,18 @@ interface Sample {
 /** An endless stream of batches; the same seed gives the same. */
 export function* captionBatches(
   seed: string,
-  { reading, single, clips, captions, mix }: BatchSettings,
+  { reading, single, clips, captions, mix, sceneShare }: BatchSettings,
   tokenizer: Tokenizer,
   model: ReasVqa,
 ): Generator<CaptionBatch, never> {
   const options = readingSamples(seed);
   const samplesPerClip = Math.max(1, captions);
-  const stream = captionSamples(seed, { samplesPerClip, frames: 4 * BEATS, ...(mix ? { mix } : {}) });
+  const stream = captionSamples(seed, {
+    samplesPerClip,
+    frames: 4 * BEATS,
+    ...(mix ? { mix } : {}),
+    ...(sceneShare === undefined ? {} : { sceneShare }),
+  });
   const alone = singleFrames(seed);
   const lists = (sample: Sample) => sample.prompt.includes('Option');
   for (;;) {

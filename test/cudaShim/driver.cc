@@ -5,7 +5,8 @@
  * Around every allocation lie guard bytes, checked after every kernel and when it is freed; new memory is full of NaN.
  * Faults are switched on by variables, read at every call: CUDA_SHIM_INIT (what cuInit returns), CUDA_SHIM_DRIVER
  * (version), CUDA_SHIM_DEVICES, CUDA_SHIM_CAPABILITY, CUDA_SHIM_MEMORY (bytes of the device), CUDA_SHIM_FAIL_KERNEL (its
- * launch faults). cudaShimError() tells the text of the last fault, cudaShimAllocations() the number of live ones.
+ * launch faults), CUDA_SHIM_NO_STREAMS (1: none can be made). cudaShimError() tells the text of the last fault,
+ * cudaShimAllocations() the number of live allocations.
  */
 #include <dlfcn.h>
 #include <elf.h>
@@ -62,6 +63,7 @@ struct Module {
 struct Device {
   std::map<char*, size_t> allocations;  // address (behind the guard) -> bytes
   size_t used = 0;
+  bool retained = false;  // its primary context
   std::vector<std::function<void()>> queue;
   int fault = kSuccess;  // kept, as in a real context
   std::string faultText;
@@ -171,11 +173,17 @@ EXPORT int cuDeviceGetAttribute(int* value, int which, int) {
     default: return kInvalidValue;
   }
 }
+// A process opens one device once: a second context means that a failed attempt kept the first.
 EXPORT int cuDevicePrimaryCtxRetain(void** context, int) {
+  if (gpu().retained) return kInvalidValue;
+  gpu().retained = true;
   *context = &gpu();
   return kSuccess;
 }
-EXPORT int cuDevicePrimaryCtxRelease_v2(int) { return kSuccess; }
+EXPORT int cuDevicePrimaryCtxRelease_v2(int) {
+  gpu().retained = false;
+  return kSuccess;
+}
 EXPORT int cuCtxSetCurrent(void*) { return kSuccess; }
 
 EXPORT int cuMemGetInfo_v2(size_t* free, size_t* total) {
@@ -245,6 +253,7 @@ EXPORT int cuMemsetD8Async(unsigned long long to, unsigned char value, size_t by
 }
 
 EXPORT int cuStreamCreate(void** stream, unsigned) {
+  if (setting("CUDA_SHIM_NO_STREAMS", 0) != 0) return kOutOfMemory;
   *stream = &gpu();
   return kSuccess;
 }

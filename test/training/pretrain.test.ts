@@ -16,12 +16,13 @@ beforeAll(async () => {
 function small(name: string): PretrainStage {
   const stage = PRETRAIN_STAGES.find((candidate) => candidate.name === name)!;
   const few = (count: number) => Math.min(count, 2);
-  const { reading, clips, captions } = stage;
+  const { reading, single, clips, captions } = stage;
   return {
     ...stage,
     steps: 3,
     warmupSteps: 1,
     reading: few(reading),
+    single: few(single),
     clips: few(clips),
     captions: few(captions),
   };
@@ -42,6 +43,7 @@ describe('pre-training', () => {
   it.each([
     ['words', true, false],
     ['language', true, false],
+    ['events', true, false],
     ['sight', false, true],
     ['both', true, true],
   ])('stage %s moves the language model: %s, the eye: %s', async (name, language, eye) => {

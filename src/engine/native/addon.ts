@@ -277,17 +277,32 @@ export class NoDriverError extends EngineError {}
  * @throws EngineError with what is missing (driver, its version, NVRTC, cuBLASLt, the GPU asked for) and how to get it
  */
 export function cudaDevice(options: CudaOptions = {}): CudaDevice {
-  const cpu = nativeDevice();
-  const exports = (cpu.raw as { cuda: CudaDevice & { open(device: number, limit: number): void } }).cuda;
+  const exports = cudaExports();
+  asked(() => exports.open(options.device ?? gpuNumber(), options.memoryLimit ?? 0));
+  cuda ??= Object.assign(exports, { raw: exports, params: nativeDevice().params });
+  return cuda;
+}
+
+/** Name of the GPU that {@link cudaDevice} would open; takes none of its memory. @throws EngineError as there. */
+export function gpuName(): string {
+  return asked(() => cudaExports().gpuName(gpuNumber()));
+}
+
+interface CudaExports extends CudaDevice {
+  open(device: number, limit: number): void;
+  gpuName(device: number): string;
+}
+
+const cudaExports = () => (nativeDevice().raw as { cuda: CudaExports }).cuda;
+
+function asked<T>(ask: () => T): T {
   try {
-    exports.open(options.device ?? gpuNumber(), options.memoryLimit ?? 0);
+    return ask();
   } catch (error) {
     if (!isDeviceError(error)) throw error;
     const noDriver = (error as { code?: string }).code === 'REASVQA_NO_DRIVER';
     throw new (noDriver ? NoDriverError : EngineError)(messageOf(error), { cause: error });
   }
-  cuda ??= Object.assign(exports, { raw: exports, params: cpu.params });
-  return cuda;
 }
 
 /** The GPU that was opened, if one was. */

@@ -48,6 +48,12 @@ void open(Args& args) {
   opened->memory().setLimit(limit);
 }
 
+/** gpuName(index): opens nothing, so that it costs neither time nor memory of the GPU. */
+napi_value gpuName(Args& args) {
+  Driver driver;
+  return Napi::String::New(args.env(), inspectGpu(driver, args.i32(0)).name);
+}
+
 /** Names of the kernel sources, for `compile`. */
 napi_value sources(Args& args) {
   Napi::Array names = Napi::Array::New(args.env());
@@ -150,6 +156,7 @@ void wait(CudaArgs&) { synchronize(); }
 void registerCuda(Napi::Env env, Napi::Object exports) {
   Napi::Object cuda = Napi::Object::New(env);
   bind<open>(cuda, "open");
+  bind<gpuName>(cuda, "gpuName");
   bind<sources>(cuda, "sources");
   bind<compile>(cuda, "compile");
   bindCuda<info>(cuda, "info");

@@ -10,8 +10,14 @@ namespace {
 constexpr int kOldestCapability = 80;
 constexpr size_t kRemembered = 8;
 
-/** Looks a GPU up and checks that it can be used. */
-GpuProperties inspect(Driver& driver, int index) {
+/** Libraries of a newer major version than the driver's do not run on it. */
+std::vector<int> toolkitMajors(const Driver& driver) {
+  return driver.version() >= 13000 ? std::vector<int>{13, 12} : std::vector<int>{12};
+}
+
+}  // namespace
+
+GpuProperties inspectGpu(Driver& driver, int index) {
   GpuProperties gpu;
   gpu.index = index;
   driver.check(driver.deviceCount(&gpu.count), "cuDeviceGetCount");
@@ -39,20 +45,23 @@ GpuProperties inspect(Driver& driver, int index) {
   return gpu;
 }
 
-/** Libraries of a newer major version than the driver's do not run on it. */
-std::vector<int> toolkitMajors(const Driver& driver) {
-  return driver.version() >= 13000 ? std::vector<int>{13, 12} : std::vector<int>{12};
+PrimaryContext::PrimaryContext(Driver& driver, CUdevice gpu) : driver_(driver), gpu_(gpu) {
+  CUcontext context = nullptr;
+  driver.check(driver.contextRetain(&context, gpu), "cuDevicePrimaryCtxRetain");
+  const CUresult code = driver.contextSetCurrent(context);
+  if (code != kSuccess) (void)driver.contextRelease(gpu);
+  driver.check(code, "cuCtxSetCurrent");
 }
 
-}  // namespace
+// Nothing could be done about a failure here; the process that could not open the device ends or goes on without it.
+PrimaryContext::~PrimaryContext() { (void)driver_.contextRelease(gpu_); }
 
 Device::Device(int index, size_t memoryLimit)
-    : properties_(inspect(driver_, index)),
-      memory_(driver_),
+    : properties_(inspectGpu(driver_, index)),
       compiler_(toolkitMajors(driver_), properties_.capability),
-      blas_(toolkitMajors(driver_)) {
-  driver_.check(driver_.contextRetain(&context_, properties_.handle), "cuDevicePrimaryCtxRetain");
-  driver_.check(driver_.contextSetCurrent(context_), "cuCtxSetCurrent");
+      blas_(toolkitMajors(driver_)),
+      context_(driver_, properties_.handle),
+      memory_(driver_) {
   driver_.check(driver_.streamCreate(&stream_, kStreamNonBlocking), "cuStreamCreate");
   size_t free = 0;
   driver_.check(driver_.memoryInfo(&free, &totalMemory_), "cuMemGetInfo");

@@ -38,6 +38,22 @@ struct GpuProperties {
   uint32_t maxSharedBytes = 0;  // of a block
 };
 
+/** Looks GPU `index` up, without taking any of its memory. CudaError when there is none or it is too old. */
+GpuProperties inspectGpu(Driver& driver, int index);
+
+/** The primary context of a GPU: retained and made current, released when this ends. */
+class PrimaryContext {
+ public:
+  PrimaryContext(Driver& driver, CUdevice gpu);
+  ~PrimaryContext();
+  PrimaryContext(const PrimaryContext&) = delete;
+  PrimaryContext& operator=(const PrimaryContext&) = delete;
+
+ private:
+  Driver& driver_;
+  CUdevice gpu_;
+};
+
 class Device {
  public:
   /** Opens device `index`. CudaError with what is missing and how to get it. */
@@ -72,10 +88,11 @@ class Device {
   Driver driver_;
   GpuProperties properties_;
   size_t totalMemory_ = 0;
-  CUcontext context_ = nullptr;
-  Memory memory_;
+  // The libraries before the context: one that is missing is found before memory of the GPU is taken.
   Compiler compiler_;
   BlasLt blas_;
+  PrimaryContext context_;
+  Memory memory_;
   CUstream stream_ = nullptr;
   std::unique_ptr<Staging> staging_;
   std::map<std::string, Module, std::less<>> modules_;

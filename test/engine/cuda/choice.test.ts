@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { currentDevice, selectEngine } from '../../../src/engine/engine.js';
+import { openCuda } from '../../../src/engine/native/addon.js';
 import { engineReport } from '../../../src/engine/report.js';
 import { EngineError } from '../../../src/errors.js';
 import { reasvqa } from '../../commands/support.js';
@@ -37,12 +38,13 @@ describe.skipIf(!shim || onGpu)(`choosing native-cuda${missing ? ` (SKIPPED: ${m
   afterAll(() => rmSync(folder, { recursive: true }));
 
   // The failures come first: a device that was opened stays open.
-  it('without NVRTC is an error that says what to install; auto goes on with the reason', async () => {
+  it('without NVRTC is an error that says what to install; auto goes on, and names the GPU', async () => {
     vi.stubEnv('REASVQA_CUDA_PATH', folder);
     expect(await messageOf(selectEngine('native-cuda'))).toMatch(/NVRTC 12 not found.*pip install/);
     const engine = await selectEngine('auto');
     expect(engine.name).toBe('native-cpu');
-    expect(engine.reason).toMatch(/^native-cuda cannot be used: NVRTC 12 not found/);
+    expect(engine.reason).toMatch(/^native-cuda on the CUDA shim 0 is not proven yet/);
+    expect(openCuda()).toBeUndefined();
     expect(await messageOf(selectEngine('auto', { device: 0 }))).toMatch(/NVRTC 12 not found/);
     expect(await messageOf(selectEngine('auto', { gpuMemory: 2 ** 30 }))).toMatch(/NVRTC 12 not found/);
     const report = engineReport();
@@ -72,6 +74,17 @@ describe.skipIf(!shim || onGpu)(`choosing native-cuda${missing ? ` (SKIPPED: ${m
     const { code, stderr } = await reasvqa(['doctor', '--gpu-memory', 'much'], { cwd: folder });
     expect(code).toBe(2);
     expect(stderr).toMatch(/expected a size such as 24GiB/);
+  });
+
+  it('gives the GPU back when it cannot be opened to the end', async () => {
+    for (const [name, value] of Object.entries(shim!)) vi.stubEnv(name, value);
+    vi.stubEnv('CUDA_SHIM_NO_STREAMS', '1');
+    // The shim refuses a context that is still held.
+    for (let attempt = 0; attempt < 2; attempt++)
+      expect(await messageOf(selectEngine('native-cuda'))).toMatch(
+        /^cuStreamCreate failed: CUDA_ERROR_OUT_OF_MEMORY/,
+      );
+    expect(openCuda()).toBeUndefined();
   });
 
   it('takes the GPU asked for by number, and auto says how to ask for it', async () => {
