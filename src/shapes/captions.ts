@@ -48,8 +48,12 @@ export interface CaptionOptions {
   mix?: Partial<Record<CaptionTask, number>>;
   /** Share of cloze and choices that are about one frame; the others are about what happens. Default 0.4. */
   sceneShare?: number;
+  /** Share of choices that list whole statements instead of what fills the slot. Default 0.2. */
+  statementShare?: number;
   frames?: number;
 }
+
+const SHARES = { sceneShare: 0.4, statementShare: 0.2 };
 
 const DEFAULT_MIX: Readonly<Record<CaptionTask, number>> = {
   describe: 1,
@@ -78,7 +82,7 @@ export function* captionSamples(
     const rng = new Rng(`captions/${seed}/${n}/text`);
     for (let i = 0; i < perClip; i++) {
       const task = drawTask(rng, mix);
-      yield { clip, task, ...WRITERS[task](facts, rng, options.sceneShare ?? 0.4) };
+      yield { clip, task, ...WRITERS[task](facts, rng, { ...SHARES, ...options }) };
     }
   }
 }
@@ -94,7 +98,7 @@ function drawTask(rng: Rng, mix: Record<CaptionTask, number>): CaptionTask {
 }
 
 export type Text = { prompt: string; target: string };
-const WRITERS: Readonly<Record<CaptionTask, (facts: ClipFacts, rng: Rng, sceneShare: number) => Text>> = {
+const WRITERS: Readonly<Record<CaptionTask, (facts: ClipFacts, rng: Rng, shares: typeof SHARES) => Text>> = {
   describe: (facts) => ({ prompt: 'Describe the video.', target: describeClip(facts) }),
   frame: (facts, rng) => {
     const beat = rng.int(BEATS);
@@ -112,9 +116,10 @@ const WRITERS: Readonly<Record<CaptionTask, (facts: ClipFacts, rng: Rng, sceneSh
       target: followObject(facts, object),
     };
   },
-  cloze: (facts, rng, sceneShare) => clozeOf(drawSlot(facts, rng, sceneShare)),
-  choice: (facts, rng, sceneShare) => choiceOf(drawSlot(facts, rng, sceneShare), rng, false),
-  explain: (facts, rng, sceneShare) => choiceOf(drawSlot(facts, rng, sceneShare), rng, true),
+  cloze: (facts, rng, { sceneShare }) => clozeOf(drawSlot(facts, rng, sceneShare)),
+  choice: (facts, rng, { sceneShare, statementShare }) =>
+    choiceOf(drawSlot(facts, rng, sceneShare), rng, false, statementShare),
+  explain: (facts, rng, { sceneShare }) => choiceOf(drawSlot(facts, rng, sceneShare), rng, true),
   narrate: (facts, rng) => ({ prompt: NARRATION_PROMPT, target: narrate(facts, rng) }),
 };
 
@@ -160,15 +165,20 @@ const WRONG_COUNTS = [1, 2, 3, 4, 4];
  * Captions of which one is true, in the form of the question prompt.
  *
  * @param explained the target says the right one before its letter.
+ * @param statementShare how often whole statements are listed; never when explained.
  */
-export function choiceOf(slot: Slot, rng: Rng, explained: boolean): Text {
+export function choiceOf(
+  slot: Slot,
+  rng: Rng,
+  explained: boolean,
+  statementShare: number = SHARES.statementShare,
+): Text {
   const wrong = rng
     .shuffle(slot.values.filter((value) => value !== slot.right))
     .slice(0, rng.pick(WRONG_COUNTS));
   const answer = rng.int(wrong.length + 1);
   const values = [...wrong.slice(0, answer), slot.right, ...wrong.slice(answer)];
-  // Mostly only the slot is listed, as the options of a question would be.
-  const short = explained || rng.float() < 0.8;
+  const short = explained || rng.float() < 1 - statementShare;
   const prompt = qaPrompt({
     question: short ? `Complete: ${slot.write('blank')}` : 'select the caption',
     options: short ? values : values.map(slot.write),

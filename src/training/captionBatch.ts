@@ -21,6 +21,7 @@ export interface BatchSettings {
   captions: number;
   mix?: CaptionOptions['mix'];
   sceneShare?: CaptionOptions['sceneShare'];
+  statementShare?: CaptionOptions['statementShare'];
 }
 
 /** Samples of similar lengths, padded together. */
@@ -48,18 +49,13 @@ interface Sample {
 /** An endless stream of batches; the same seed gives the same. */
 export function* captionBatches(
   seed: string,
-  { reading, single, clips, captions, mix, sceneShare }: BatchSettings,
+  { reading, single, clips, captions, ...caption }: BatchSettings,
   tokenizer: Tokenizer,
   model: ReasVqa,
 ): Generator<CaptionBatch, never> {
   const options = readingSamples(seed);
   const samplesPerClip = Math.max(1, captions);
-  const stream = captionSamples(seed, {
-    samplesPerClip,
-    frames: 4 * BEATS,
-    ...(mix ? { mix } : {}),
-    ...(sceneShare === undefined ? {} : { sceneShare }),
-  });
+  const stream = captionSamples(seed, { ...caption, samplesPerClip, frames: 4 * BEATS });
   const alone = singleFrames(seed);
   const lists = (sample: Sample) => sample.prompt.includes('Option');
   for (;;) {

@@ -44,6 +44,12 @@ const EVENTS = {
   mix: { describe: 0.5, frame: 0.25, change: 2, follow: 0.5, cloze: 5, choice: 6, explain: 2 },
 } as const;
 
+/** The answer as a letter: finding it and then its option takes more layers than saying it, and is learned slowest. */
+const CHOICES = {
+  sceneShare: 0.2,
+  statementShare: 0,
+  mix: { describe: 0, frame: 0, change: 0.5, follow: 0.25, cloze: 2, choice: 8, explain: 3, narrate: 0.5 },
+} as const;
 const PROSE = { ...EVENTS, mix: { ...EVENTS.mix, change: 1, narrate: 5 } } as const;
 
 /** What weights/shapes/model.safetensors was made with, in this order; its time is in the README. */
@@ -53,6 +59,17 @@ export const PRETRAIN_STAGES: readonly PretrainStage[] = [
   { ...COMMON, name: 'events', sees: 'symbols', steps: 1900, reading: 4, single: 4, ...CAPTIONS, ...EVENTS },
   { ...COMMON, ...NOTHING, name: 'sight', sees: 'frames', steps: 3500, clips: 12 },
   { ...COMMON, ...NOTHING, name: 'both', sees: 'frames', steps: 500, ...CAPTIONS, ...PROSE },
+  {
+    ...COMMON,
+    name: 'choices',
+    sees: 'symbols',
+    steps: 1800,
+    learningRate: 8e-4,
+    reading: 4,
+    single: 4,
+    ...CAPTIONS,
+    ...CHOICES,
+  },
 ];
 
 /** Sampled frames of a clip: each shows one beat. */

@@ -46,6 +46,7 @@ describe('pre-training', () => {
     ['events', true, false],
     ['sight', false, true],
     ['both', true, true],
+    ['choices', true, false],
   ])('stage %s moves the language model: %s, the eye: %s', async (name, language, eye) => {
     const pretraining = new Pretraining(tokenizer, 7);
     try {
