@@ -83,7 +83,7 @@ const FRAMES = BEATS;
 const BIAS_RATE = 30;
 const isBias = (name: string) => name.endsWith('relative_attention_bias.weight');
 
-/** The architecture of BLIP-2 FlanT5 with about 3 M parameters. */
+/** The architecture of BLIP-2 FlanT5 with about 4 M parameters. */
 export function shapesConfig(vocabularySize: number) {
   return parseBlip2Config({
     vision_config: {
