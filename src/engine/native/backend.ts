@@ -25,8 +25,8 @@ export const BACKEND_NAME = 'native-cpu';
 export const CUDA_BACKEND_NAME = 'native-cuda';
 
 /**
- * So many records are held before those still alive are watched over. Most are disposed long before, and a
- * FinalizationRegistry costs 0.2 us a tensor and a quarter of a long tape's time in the garbage collector.
+ * So many records are held before those still alive are watched over: most are disposed long before, and a
+ * FinalizationRegistry costs 0.23 us for each, a tenth of a tiny operation.
  */
 const YOUNG = 1024;
 
