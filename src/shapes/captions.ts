@@ -76,13 +76,14 @@ export function* captionSamples(
 ): Generator<CaptionSample, never> {
   const perClip = options.samplesPerClip ?? 4;
   const mix = { ...DEFAULT_MIX, ...options.mix };
+  const shares = { ...SHARES, ...options };
   for (let n = 0; ; n++) {
     const clip = simulateClip(`captions/${seed}/${n}`, { frames: options.frames });
     const facts = factsOf(clip);
     const rng = new Rng(`captions/${seed}/${n}/text`);
     for (let i = 0; i < perClip; i++) {
       const task = drawTask(rng, mix);
-      yield { clip, task, ...WRITERS[task](facts, rng, { ...SHARES, ...options }) };
+      yield { clip, task, ...WRITERS[task](facts, rng, shares) };
     }
   }
 }

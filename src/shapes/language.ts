@@ -111,3 +111,25 @@ export function placeOf(facts: ClipFacts, beat: number, object: number): string 
 export function colourOf(facts: ClipFacts, beat: number, object: number): Colour {
   return COLOURS[facts.states[beat]![object]!.colour]!;
 }
+
+/** Whether an object still shows the colour it is called by. */
+export function showsOwnColour(facts: ClipFacts, beat: number, object: number): boolean {
+  return colourOf(facts, beat, object) === facts.clip.objects[object]!.colour;
+}
+
+/** "the red star is at the top"; undefined for an object that has vanished or was painted. */
+export function standingClause(facts: ClipFacts, beat: number, object: number): string | undefined {
+  const place = placeOf(facts, beat, object);
+  if (place === undefined || !showsOwnColour(facts, beat, object)) return undefined;
+  return `the ${nameOf(facts.clip, object, 'full')} is at the ${place}`;
+}
+
+/** "there is no red or blue object". */
+export function absenceClause(colours: readonly Colour[]): string {
+  return `there is no ${listOf(colours).replace(' and ', ' or ')} object`;
+}
+
+/** "the red star moves" to "The red star moves." */
+export function sentence(clause: string): string {
+  return `${clause.charAt(0).toUpperCase()}${clause.slice(1)}.`;
+}

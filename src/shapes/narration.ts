@@ -6,7 +6,17 @@
  * Only what the frames show: no cause, no law of a shape, nothing about a question.
  */
 import type { Rng } from '../random.js';
-import { type ClipFacts, clauseOf, colourOf, EFFECT_PRESENT, listOf, nameOf, placeOf } from './language.js';
+import {
+  absenceClause,
+  type ClipFacts,
+  clauseOf,
+  EFFECT_PRESENT,
+  listOf,
+  nameOf,
+  placeOf,
+  sentence,
+  standingClause,
+} from './language.js';
 import { BEATS, COLOURS } from './scene.js';
 import { layOutSteps } from './teacherText.js';
 
@@ -17,36 +27,28 @@ export function narrate(facts: ClipFacts, rng: Rng): string {
   const beat = 1 + rng.int(BEATS - 1);
   const steps = [standing(facts, beat - 1, rng), change(facts, beat), after(facts, beat, rng)];
   const told = rng.shuffle([0, 1, 2]).slice(0, 1 + rng.int(3));
-  return layOutSteps(
-    steps.filter((_, i) => told.includes(i)),
-    rng,
-  );
+  return layOutSteps(steps.filter((_, i) => told.includes(i)).map(sentence), rng);
 }
 
 /** Where one or two of the objects are. */
 function standing(facts: ClipFacts, beat: number, rng: Rng): string {
-  const shown = facts.clip.objects.flatMap(({ colour }, i) => {
-    const place = placeOf(facts, beat, i);
-    const painted = colourOf(facts, beat, i) !== colour;
-    return place === undefined || painted ? [] : [`the ${nameOf(facts.clip, i, 'full')} is at the ${place}`];
-  });
+  const shown = facts.clip.objects.flatMap((_, object) => standingClause(facts, beat, object) ?? []);
   const few = rng.shuffle(shown).slice(0, 1 + rng.int(2));
-  return few.length === 0 ? absence(facts, rng) : `In frame ${beat + 1}, ${listOf(few)}.`;
+  return few.length === 0 ? absence(facts, rng) : `in frame ${beat + 1}, ${listOf(few)}`;
 }
 
 function change(facts: ClipFacts, beat: number): string {
   const clauses = facts.clip.events
     .filter((event) => event.beat === beat)
     .map((event) => clauseOf(facts.clip, event));
-  const what = clauses.length === 0 ? 'every object stays still' : clauses.join(', ');
-  return `${spanOf(beat)}, ${what}.`;
+  return `${spanOf(beat)}, ${clauses.length === 0 ? 'every object stays still' : clauses.join(', ')}`;
 }
 
 /** What became of an object that was touched, or what is not there or did not move. */
 function after(facts: ClipFacts, beat: number, rng: Rng): string {
   const effects = facts.clip.events.flatMap((event) =>
     event.kind !== 'move' && event.beat === beat
-      ? [`After the touch, the ${nameOf(facts.clip, event.object, 'full')} ${EFFECT_PRESENT[event.kind]}.`]
+      ? [`after the touch, the ${nameOf(facts.clip, event.object, 'full')} ${EFFECT_PRESENT[event.kind]}`]
       : [],
   );
   if (effects.length > 0 && rng.float() < 0.5) return rng.pick(effects);
@@ -54,14 +56,13 @@ function after(facts: ClipFacts, beat: number, rng: Rng): string {
     facts.actions[beat]![i]!.length === 0 && placeOf(facts, beat, i) !== undefined ? [i] : [],
   );
   if (still.length > 0 && rng.float() < 0.5)
-    return `${spanOf(beat)}, the ${nameOf(facts.clip, rng.pick(still), 'full')} stays still.`;
+    return `${spanOf(beat)}, the ${nameOf(facts.clip, rng.pick(still), 'full')} stays still`;
   return absence(facts, rng);
 }
 
 function absence({ clip }: ClipFacts, rng: Rng): string {
   const absent = COLOURS.filter((colour) => clip.objects.every((object) => object.colour !== colour));
-  const few = rng.shuffle([...absent]).slice(0, 1 + rng.int(3));
-  return `There is no ${listOf(few).replace(' and ', ' or ')} object.`;
+  return absenceClause(rng.shuffle([...absent]).slice(0, 1 + rng.int(3)));
 }
 
-const spanOf = (beat: number) => `From frame ${beat} to frame ${beat + 1}`;
+const spanOf = (beat: number) => `from frame ${beat} to frame ${beat + 1}`;

@@ -6,6 +6,7 @@
 import type { Rng } from '../random.js';
 import { MOTION, type PosedQuestion, REACTION, STILL } from './candidate.js';
 import {
+  absenceClause,
   type ClipFacts,
   clauseOf,
   colourOf,
@@ -15,8 +16,9 @@ import {
   NUMBERS,
   nameOf,
   placeOf,
+  sentence,
+  standingClause,
 } from './language.js';
-
 import {
   type Clip,
   COLOURS,
@@ -48,11 +50,6 @@ export function reasoningSteps(
   return steps.map(sentence);
 }
 
-/** "the red star moves" to "The red star moves." */
-function sentence(clause: string): string {
-  return `${clause.charAt(0).toUpperCase()}${clause.slice(1)}.`;
-}
-
 const SHAPE_LOOK: Readonly<Record<Shape, string>> = {
   circle: 'is round',
   square: 'has four sides',
@@ -81,7 +78,7 @@ class Story {
     const steps: string[] = [];
     const beat = Math.max(0, (evidence.beats[0] ?? evidence.span?.[0] ?? 1) - 1);
     if (!STATIC_TEMPLATES.has(template)) {
-      const standing = evidence.objects.flatMap((object) => this.standing(object, beat));
+      const standing = evidence.objects.flatMap((object) => standingClause(this.facts, beat, object) ?? []);
       if (standing.length > 0) steps.push(`in frame ${this.frameOf(beat)}, ${listOf(standing)}`);
     }
     if (evidence.anchor !== undefined) steps.push(this.anchorStep(evidence.anchor));
@@ -106,7 +103,7 @@ class Story {
     const absent = COLOURS.filter(
       (colour) => this.objectOf(colour) === undefined && open.some(mentions(colour)),
     );
-    if (absent.length > 0) return `there is no ${listOf(absent).replace(' and ', ' or ')} object`;
+    if (absent.length > 0) return absenceClause(absent);
     const subject = this.question.evidence.objects[0];
     if (subject === undefined) return undefined;
     const motions = open.filter((option) => option.startsWith('it moved ') && option !== REACTION.push);
@@ -129,13 +126,6 @@ class Story {
     const colour = COLOURS.find((c) => mentions(c)(this.claim))!;
     const object = this.objectOf(colour);
     return object === undefined ? `the ${colour} object` : this.name(object);
-  }
-
-  private standing(object: number, beat: number): string[] {
-    const place = placeOf(this.facts, beat, object);
-    if (place === undefined) return [];
-    const painted = colourOf(this.facts, beat, object) !== this.clip.objects[object]!.colour;
-    return painted ? [] : [`${this.name(object)} is at the ${place}`];
   }
 
   /** Between which of the given frames the beats fall; few frames may show two beats at once. */
@@ -215,7 +205,7 @@ class Story {
     const frame = `in frame ${this.frameOf(beat)}`;
     if (template === 'place') {
       const around = this.clip.objects
-        .flatMap((_, i) => (i === object ? [] : this.standing(i, beat)))
+        .flatMap((_, i) => (i === object ? [] : (standingClause(this.facts, beat, i) ?? [])))
         .slice(0, 1);
       return `${frame}, ${listOf([`${this.name(object)} is at the ${this.claim}`, ...around])}`;
     }

@@ -6,12 +6,12 @@ import type { Rng } from '../random.js';
 import { MOTION, MOTIONS, REACTION, REACTIONS, STILL } from './candidate.js';
 import {
   type ClipFacts,
-  colourOf,
   EFFECT_PAST,
   type Naming,
   NUMBERS,
   nameOf,
   placeOf,
+  showsOwnColour,
   theObject,
 } from './language.js';
 import { BACKGROUNDS, BEATS, type ClipEvent, COLOURS, type Colour, LOCATIONS, SHAPES } from './scene.js';
@@ -181,10 +181,6 @@ const EVENT_WRITERS: readonly EventWriter[] = [
   effectSlot,
   effectSlot,
 ];
-
-function showsOwnColour(facts: ClipFacts, beat: number, object: number): boolean {
-  return colourOf(facts, beat, object) === facts.clip.objects[object]!.colour;
-}
 
 export function drawNaming(rng: Rng): Naming {
   return rng.float() < 0.5 ? 'colour' : 'full';

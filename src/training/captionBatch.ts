@@ -11,7 +11,7 @@ import { drawSceneSlot } from '../shapes/statements.js';
 import { type PaddedIds, padIds, padLabels } from '../text/encode.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 
-export interface BatchSettings {
+export interface BatchSettings extends Pick<CaptionOptions, 'mix' | 'sceneShare' | 'statementShare'> {
   /** Options to read without a clip (shapes/reading.ts). */
   reading: number;
   /** Single frames to describe, of as many further clips. */
@@ -19,9 +19,6 @@ export interface BatchSettings {
   /** Clips, and captions of each. */
   clips: number;
   captions: number;
-  mix?: CaptionOptions['mix'];
-  sceneShare?: CaptionOptions['sceneShare'];
-  statementShare?: CaptionOptions['statementShare'];
 }
 
 /** Samples of similar lengths, padded together. */

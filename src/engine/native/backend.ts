@@ -96,6 +96,7 @@ export class NativeBackend extends KernelBackend {
     if (values && data.size > 0) this.device.write(data.id, typed(values, dtype, data.size));
   }
 
+  /** Gives a record its buffer, and the survivors among the newest records to the registry when they are many. */
   private hold(data: NativeData, id: BufferId): void {
     data.id = id;
     if (this.young.push(data) < YOUNG) return;
@@ -118,8 +119,14 @@ export class NativeBackend extends KernelBackend {
 
   /** A tensor of this backend with undefined contents. */
   output(shape: number[], dtype: NumericDtype): TensorInfo {
-    const data = new NativeData(dtype, sizeOf(shape));
-    this.hold(data, this.device.allocate(data.size * BYTES[dtype]));
+    const size = sizeOf(shape);
+    return this.holding(this.device.allocate(size * BYTES[dtype]), shape, dtype, size);
+  }
+
+  /** A tensor over a fresh buffer, which it takes over. */
+  private holding(id: BufferId, shape: number[], dtype: NumericDtype, size: number): TensorInfo {
+    const data = new NativeData(dtype, size);
+    this.hold(data, id);
     this.live++;
     return { dataId: data, shape, dtype };
   }
@@ -130,22 +137,20 @@ export class NativeBackend extends KernelBackend {
    */
   asBf16(x: TensorInfo): TensorInfo {
     if (x.dtype !== 'float32') throw new EngineError(`bf16 storage is for float32, not ${x.dtype}`);
-    const data = new NativeData('float32', sizeOf(x.shape));
-    this.hold(data, (this.device as CudaDevice).castStorage(this.bufferOf(x), data.size));
-    this.live++;
-    return { dataId: data, shape: x.shape, dtype: 'float32' };
+    const size = sizeOf(x.shape);
+    const id = (this.device as CudaDevice).castStorage(this.bufferOf(x), size);
+    return this.holding(id, x.shape, 'float32', size);
   }
 
   /** As {@link asBf16}, of values that are bf16 already, given by their bits. */
   bf16OfBits(bits: Uint16Array, shape: number[]): TensorInfo {
-    const data = new NativeData('float32', sizeOf(shape));
-    if (bits.length !== data.size)
-      throw new EngineError(`${bits.length} values for a tensor of ${data.size} elements`);
+    const size = sizeOf(shape);
+    if (bits.length !== size) throw new EngineError(`${bits.length} values for a tensor of ${size} elements`);
     const device = this.device as CudaDevice;
-    this.hold(data, device.allocateBf16(data.size));
-    this.live++;
-    device.write(data.id, bits);
-    return { dataId: data, shape, dtype: 'float32' };
+    const id = device.allocateBf16(size);
+    const tensor = this.holding(id, shape, 'float32', size);
+    device.write(id, bits);
+    return tensor;
   }
 
   makeTensorInfo(shape: number[], dtype: DataType, values?: BackendValues): TensorInfo {

@@ -7,6 +7,7 @@
 #include "cpu/index.h"
 
 #include <algorithm>
+
 #include "cuda/args.h"
 #include "cuda/fault.h"
 #include "cuda/launch.h"
