@@ -8,6 +8,7 @@ import { loadModel, saveModel } from '../../src/model/load.js';
 import { bf16Parameters } from '../../src/model/precision.js';
 import { isBf16 } from '../../src/ops/bf16.js';
 import { writeSafetensors } from '../../src/weights/safetensors.js';
+import { nearestBf16 } from '../support/bf16.js';
 import { withFile } from '../weights/fixtures.js';
 import { onEngines, tinyModel, useFastEngine } from './support.js';
 
@@ -18,15 +19,6 @@ beforeAll(async () => {
   scratch = await mkdtemp(join(tmpdir(), 'reasvqa-load-'));
 });
 afterAll(() => rm(scratch, { recursive: true }));
-
-/** bfloat16: the upper half of a float32, rounded to nearest, ties to even. */
-function toBf16(value: number): number {
-  const view = new DataView(new ArrayBuffer(4));
-  view.setFloat32(0, value);
-  const bits = view.getUint32(0);
-  view.setUint32(0, (bits + 0x7fff + ((bits >>> 16) & 1)) & 0xffff0000);
-  return view.getFloat32(0);
-}
 
 /** float16: 11 significant bits down to 2^-14, then steps of 2^-24. Ties to even. */
 function toF16(value: number): number {
@@ -42,7 +34,7 @@ function toF16(value: number): number {
 describe('a saved model', () => {
   it.each([
     ['F32', (value: number) => value],
-    ['BF16', toBf16],
+    ['BF16', nearestBf16],
     ['F16', toF16],
   ] as const)('is loaded back as %s rounds it', async (dtype, rounded) => {
     const folder = await mkdtemp(join(scratch, 'round-'));
@@ -177,7 +169,7 @@ onEngines('weights kept as bf16', ['native-cuda', 'tensorflow'], (engine) => {
       expect(kept.size).toBeGreaterThan(10);
       const again = [...loaded.model.parameters()];
       for (const [i, { name, value }] of [...model.parameters()].entries()) {
-        const inFile = value.dataSync().map((v) => (dtype === 'BF16' || kept.has(name) ? toBf16(v) : v));
+        const inFile = value.dataSync().map((v) => (dtype === 'BF16' || kept.has(name) ? nearestBf16(v) : v));
         expect(again[i]!.value.dataSync(), name).toEqual(inFile);
         if (engine === 'tensorflow') expect(isBf16(again[i]!.value), name).toBe(kept.has(name));
       }

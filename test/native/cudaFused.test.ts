@@ -5,6 +5,8 @@
 import { describe, expect, it } from 'vitest';
 import { type NativeDevice, nativeDevice } from '../../src/engine/native/addon.js';
 import { Rng } from '../../src/random.js';
+import type { AttentionCase } from '../ops/reference.js';
+import { nearestBf16 } from '../support/bf16.js';
 import { cudaMissing, gpu } from '../support/cuda.js';
 import { mismatch, randomFloats } from './support.js';
 
@@ -14,14 +16,8 @@ type Argument = number | null | { values: Float32Array | Int32Array; bf16?: bool
 const NO_DROPOUT = [0, 0, 0, 0, 0];
 const dropout = (rate: number): number[] => [rate, Math.round(rate * 2 ** 32), 0xfffffff0, 123, 7];
 const operand = (rng: Rng, n: number): { values: Float32Array } => ({ values: randomFloats(rng, n) });
+const roundToBf16 = (values: Float32Array): Float32Array => values.map(nearestBf16);
 const result = (size: number): { size: number } => ({ size });
-
-/** Rounded to the 8 significant bits of bf16, ties to even. */
-function roundToBf16(values: Float32Array): Float32Array {
-  const bits = new Uint32Array(Float32Array.from(values).buffer);
-  for (let i = 0; i < bits.length; i++) bits[i] = (bits[i]! + 0x7fff + ((bits[i]! >>> 16) & 1)) & 0xffff0000;
-  return new Float32Array(bits.buffer);
-}
 
 /** Calls a function of a device and returns its results; operands marked bf16 are stored so where the device can. */
 function run(device: NativeDevice, name: string, args: Argument[]): Float32Array[] {
@@ -68,18 +64,6 @@ function compare(name: string, args: Argument[], tolerance = 1e-5, truth = args)
     ).toBeUndefined();
     expect(Buffer.from(again[i]!.buffer).equals(Buffer.from(actual[i]!.buffer)), `${name}, bits`).toBe(true);
   });
-}
-
-interface AttentionCase {
-  batch: number;
-  heads: number;
-  Lq: number;
-  Lk: number;
-  D: number;
-  Dv: number;
-  biasHeads: number;
-  mask: boolean;
-  rate: number;
 }
 
 const ATTENTION: AttentionCase[] = [

@@ -2,15 +2,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { attention } from '../../src/ops/index.js';
 import { Rng } from '../../src/random.js';
-import { type AttentionSizes, attentionReference } from './reference.js';
+import { type AttentionCase, attentionReference } from './reference.js';
 import { compareWithReference, normal, onEveryForm, toTensor, type Values } from './support.js';
 
-interface Case extends AttentionSizes {
-  mask: boolean;
-  rate: number;
-}
-
-const CASES: Case[] = [
+const CASES: AttentionCase[] = [
   { batch: 1, heads: 1, Lq: 1, Lk: 1, D: 1, Dv: 1, biasHeads: 0, mask: false, rate: 0 },
   { batch: 2, heads: 3, Lq: 5, Lk: 7, D: 4, Dv: 6, biasHeads: 0, mask: false, rate: 0 },
   { batch: 2, heads: 2, Lq: 9, Lk: 5, D: 8, Dv: 8, biasHeads: 2, mask: true, rate: 0 },

@@ -55,6 +55,12 @@ export interface AttentionSizes {
   biasHeads: number;
 }
 
+export interface AttentionCase extends AttentionSizes {
+  mask: boolean;
+  /** Of dropout. */
+  rate: number;
+}
+
 export function attentionReference(
   t: Record<string, Float64Array>,
   s: AttentionSizes,

@@ -11,17 +11,10 @@ import { hasBf16, isBf16, linearCrossEntropy, toBf16 } from '../../../src/ops/in
 import { linear } from '../../../src/ops/linear.js';
 import { Rng } from '../../../src/random.js';
 import { onEngines } from '../../model/support.js';
+import { nearestBf16 } from '../../support/bf16.js';
 import { handles } from './support.js';
 
 const REFERENCE = fileURLToPath(new URL('../../fixtures/reference', import.meta.url));
-
-/** To the nearest bf16, ties to even. */
-function rounded(value: number): number {
-  const bits = new Uint32Array(Float32Array.of(value).buffer);
-  const word = bits[0]!;
-  bits[0] = (word + 0x7fff + ((word >>> 16) & 1)) & 0xffff0000;
-  return new Float32Array(bits.buffer)[0]!;
-}
 
 function normal(rng: Rng, rows: number, columns: number): Float32Array {
   return Float32Array.from({ length: rows * columns }, () => rng.normal());
@@ -45,11 +38,11 @@ onEngines('bf16', ['tensorflow'], () => {
     const copy = weight.clone();
     expect(isBf16(copy)).toBe(true);
     expect(weight.dtype).toBe('float32');
-    expect([...weight.dataSync()]).toEqual(values.map(rounded));
+    expect([...weight.dataSync()]).toEqual(values.map(nearestBf16));
     expect(weight.dataSync()[3]).toBe(2.59375);
     expect(weight.dataSync()[4]).toBe(1);
     weight.dispose();
-    expect([...copy.dataSync()]).toEqual(values.map(rounded));
+    expect([...copy.dataSync()]).toEqual(values.map(nearestBf16));
     copy.dispose();
   });
 
@@ -74,7 +67,7 @@ onEngines('bf16', ['tensorflow'], () => {
       let sum = 0;
       let size = 0;
       for (let k = 0; k < inputs; k++) {
-        const term = rounded(x[i * inputs + k]!) * rounded(w[j * inputs + k]!);
+        const term = nearestBf16(x[i * inputs + k]!) * nearestBf16(w[j * inputs + k]!);
         sum += term;
         size += Math.abs(term);
       }
@@ -84,7 +77,7 @@ onEngines('bf16', ['tensorflow'], () => {
       let sum = 0;
       let size = 0;
       for (let j = 0; j < outputs; j++) {
-        const term = rounded(dy[i * outputs + j]!) * rounded(w[j * inputs + k]!);
+        const term = nearestBf16(dy[i * outputs + j]!) * nearestBf16(w[j * inputs + k]!);
         sum += term;
         size += Math.abs(term);
       }
@@ -103,7 +96,7 @@ onEngines('bf16', ['tensorflow'], () => {
   it('every other operation gets it as float32 and gives float32', () => {
     const rng = new Rng('mixed');
     const w = normal(rng, 4, 6);
-    const r = w.map(rounded);
+    const r = w.map(nearestBf16);
     const weight = frozen(w, [4, 6]);
     const plain = frozen(r, [4, 6]);
     storeAsBf16(weight);
@@ -168,7 +161,7 @@ onEngines('bf16', ['tensorflow'], () => {
   it('serves the cross-entropy of a frozen head, value and gradient', () => {
     const rng = new Rng('head');
     const w = normal(rng, 11, 8);
-    const [narrow, plain] = [frozen(w, [11, 8]), frozen(w.map(rounded), [11, 8])];
+    const [narrow, plain] = [frozen(w, [11, 8]), frozen(w.map(nearestBf16), [11, 8])];
     storeAsBf16(narrow);
     const hidden = tf.tensor2d(normal(rng, 5, 8), [5, 8]);
     const labels = Int32Array.of(3, -100, 0, 10, 7);
