@@ -1,5 +1,8 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { DataError, UsageError } from '../errors.js';
+import type { Comparison } from '../weights/comparison.js';
 import {
   type EngineChoice,
   fromCwd,
@@ -24,24 +27,11 @@ export function addWeights(program: Command, io: Io): void {
     .command('show')
     .summary('list the tensors of a checkpoint')
     .description(
-      'Lists the tensors of a safetensors file, an index of shards, or a folder; reads headers only.',
+      'Lists the tensors of a safetensors file, an index of shards, or a folder; reads headers only. A folder with the config.json of a BLIP-2 is compared with it: exit code 3 when tensors are missing or have other shapes.',
     )
     .argument('<path>', 'file, model.safetensors.index.json, or folder')
     .option('--json', 'print everything as JSON (default: off)')
-    .action(async (path: string, options: { json?: boolean }) => {
-      const { formatBytes, weightsShow } = await import('../weights/show.js');
-      const summary = await weightsShow(fromCwd(io, path));
-      if (options.json) return printJson(io, summary);
-      const rows = summary.rows.map(({ name, dtype, shape, bytes }) => [
-        name,
-        dtype,
-        `(${shape.join(', ')})`,
-        formatBytes(bytes),
-      ]);
-      print(io, table(rows, [3]));
-      const { tensors, parameters, bytes } = summary.totals;
-      print(io, `${tensors} tensors, ${parameters.toLocaleString('en')} values, ${formatBytes(bytes)}`);
-    });
+    .action((path: string, options: { json?: boolean }) => show(io, fromCwd(io, path), options));
 
   weights
     .command('fetch')
@@ -62,6 +52,47 @@ export function addWeights(program: Command, io: Io): void {
     .option('--precision <f32|bf16>', 'precision of frozen weights; bf16 needs native-cuda', 'f32')
     .option('--json', 'print {engine, rows, ok} as JSON (default: off)')
     .action((folder: string, options: CheckOptions) => check(io, folder, options));
+}
+
+async function show(io: Io, path: string, options: { json?: boolean }): Promise<void> {
+  const { formatBytes, weightsShow } = await import('../weights/show.js');
+  const summary = await weightsShow(path);
+  const comparison = await comparisonOf(io, path);
+  if (options.json) printJson(io, { ...summary, comparison: comparison ?? null });
+  else {
+    const rows = summary.rows.map(({ name, dtype, shape, bytes }) => [
+      name,
+      dtype,
+      `(${shape.join(', ')})`,
+      formatBytes(bytes),
+    ]);
+    print(io, table(rows, [3]));
+    const { tensors, parameters, bytes } = summary.totals;
+    print(io, `${tensors} tensors, ${parameters.toLocaleString('en')} values, ${formatBytes(bytes)}`);
+  }
+  if (comparison === undefined) return;
+  const { formatComparison } = await import('../weights/comparison.js');
+  if (!options.json) for (const line of formatComparison(comparison)) print(io, line);
+  const { missing, misshaped } = comparison;
+  if (missing.length + misshaped.length > 0)
+    throw new DataError(
+      `${path}: tensors that its config.json asks for: ${missing.length} missing, ${misshaped.length} of another shape`,
+    );
+  if (!options.json) print(io, 'has every tensor that config.json asks for');
+}
+
+/** What a folder holds beside its config.json; undefined for a file, and where there is none or one of other models. */
+async function comparisonOf(io: Io, path: string): Promise<Comparison | undefined> {
+  const config = join(path, 'config.json');
+  if (!(await stat(config).catch(() => undefined))?.isFile()) return undefined;
+  const { compareWithConfig } = await import('../model/load.js');
+  try {
+    return await compareWithConfig(path);
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    note(io, `not compared: ${error.message}`);
+    return undefined;
+  }
 }
 
 interface CheckOptions extends EngineChoice {

@@ -6,8 +6,13 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { bf16OfBits, takesBf16Bits } from '../ops/bf16.js';
 import { canonicalSource } from '../weights/canonical.js';
+import {
+  type Comparison,
+  compareCheckpoint,
+  type ExpectedTensors,
+  requireComplete,
+} from '../weights/comparison.js';
 import { type Blip2Config, loadBlip2Config } from '../weights/config.js';
-import { type Comparison, compareCheckpoint, requireComplete } from '../weights/expected.js';
 import { type WritableTensor, writeSafetensors } from '../weights/safetensors.js';
 import { openCheckpoint } from '../weights/sharded.js';
 import type { TensorSource } from '../weights/source.js';
@@ -39,10 +44,9 @@ export async function loadModel(
   const model = new ReasVqa(config);
   try {
     const source = canonicalSource(files);
-    const parameters = [...model.parameters()];
-    const comparison = compareCheckpoint(new Map(parameters.map((p) => [p.name, p.shape])), source);
+    const comparison = compareCheckpoint(layoutOf(model), source);
     requireComplete(comparison, folder);
-    await readParameters(parameters, source, onProgress, bf16?.(model));
+    await readParameters([...model.parameters()], source, onProgress, bf16?.(model));
     await readDecoderEmbedding(model, files);
     return { model, config, comparison };
   } catch (error) {
@@ -51,6 +55,25 @@ export async function loadModel(
   } finally {
     await files.close();
   }
+}
+
+/**
+ * What a checkpoint folder holds beside what its config.json asks for; reads headers only.
+ *
+ * @throws DataError when it has no checkpoint, or its config.json is not that of a BLIP-2 with T5.
+ */
+export async function compareWithConfig(folder: string): Promise<Comparison> {
+  const model = new ReasVqa(await loadBlip2Config(folder));
+  const files = await openCheckpoint(folder);
+  try {
+    return compareCheckpoint(layoutOf(model), canonicalSource(files));
+  } finally {
+    await files.close();
+  }
+}
+
+function layoutOf(model: ReasVqa): ExpectedTensors {
+  return new Map([...model.parameters()].map(({ name, shape }) => [name, shape]));
 }
 
 /**

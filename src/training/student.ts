@@ -17,6 +17,7 @@ import type { ReasVqa } from '../model/reasvqa.js';
 import { selectTrainable, trainsVision } from '../model/trainable.js';
 import { Rng } from '../random.js';
 import { Tokenizer } from '../text/tokenizer.js';
+import { noticesOf } from '../weights/comparison.js';
 import { BatchBuilder } from './batches.js';
 import type { Dataset } from './dataset.js';
 import { VisualInputs } from './visual.js';
@@ -34,6 +35,8 @@ export interface Student {
   /** Decoder start tokens. */
   answerStartId: number;
   reasoningStartId: number;
+  /** What the user should know about its checkpoint. */
+  notices: string[];
 }
 
 /**
@@ -51,7 +54,7 @@ export async function openStudent(
   await requireFolder(config.model.base);
   const tokenizer = await Tokenizer.load(config.model.tokenizer);
   const bf16 = precision === 'bf16' ? (model: ReasVqa) => bf16Parameters(model, train) : undefined;
-  const { model } = await loadModel(config.model.base, onProgress, bf16);
+  const { model, comparison } = await loadModel(config.model.base, onProgress, bf16);
   try {
     const adapter = await attachAdapter(model, config);
     const trainable = selectTrainable(model, train);
@@ -62,6 +65,7 @@ export async function openStudent(
       trainable,
       learnsVision: trainsVision(trainable),
       visionHash: config.features.cache ? await visionHash(model) : undefined,
+      notices: noticesOf(comparison, config.model.base),
       ...startTokens(config, tokenizer, model),
     };
   } catch (error) {

@@ -110,6 +110,7 @@ async function openRun(request: TrainRequest, paths: RunPaths): Promise<Run> {
   const validation = config.data.val ? await readDataset(config, config.data.val, false) : undefined;
   for (const line of [...dataset.notices, ...(validation?.notices ?? [])]) notice(line);
   const student = await openStudent(config);
+  for (const line of student.notices) notice(line);
   const optimizer = new AdamW(student.trainable, config.train);
   try {
     return await startRun(request, paths, { dataset, validation, student, optimizer }, notice);

@@ -8,7 +8,7 @@ import { ReasVqa } from '../../src/model/reasvqa.js';
 import { selectTrainable, TRAINABLE_GROUPS, trainsVision } from '../../src/model/trainable.js';
 import { Rng } from '../../src/random.js';
 import { evaluateLosses } from '../../src/training/objective.js';
-import { expectedTensors } from '../../src/weights/expected.js';
+import { expectedTensors } from '../weights/layout.js';
 import { OBJECTIVE, randomBatch, tinyConfig, tinyModel, useFastEngine } from './support.js';
 
 beforeAll(useFastEngine);

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/random.js';
 import { canonicalSource } from '../../src/weights/canonical.js';
+import { compareCheckpoint } from '../../src/weights/comparison.js';
 import { parseBlip2Config } from '../../src/weights/config.js';
-import { compareCheckpoint, expectedTensors } from '../../src/weights/expected.js';
 import { meaningOf } from '../../src/weights/names.js';
 import { elements, memorySource } from './fixtures.js';
+import { expectedTensors } from './layout.js';
 
 const config = parseBlip2Config({
   vision_config: {

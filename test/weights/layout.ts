@@ -1,4 +1,6 @@
-import { DataError } from '../errors.js';
+/** The tensors of a BLIP-2 T5 model, written down apart from the layers, which must name the same (test/model). */
+
+import type { ExpectedTensors } from '../../src/weights/comparison.js';
 import {
   type Blip2Config,
   type Blip2QFormerConfig,
@@ -6,12 +8,7 @@ import {
   hasCrossAttention,
   patchesPerSide,
   type T5Config,
-} from './config.js';
-import { formatShape } from './header.js';
-import type { TensorSource } from './source.js';
-
-/** Canonical tensor names and shapes; Linear weights are (out, in), as PyTorch stores them. */
-export type ExpectedTensors = Map<string, number[]>;
+} from '../../src/weights/config.js';
 
 /** Every tensor of a BLIP-2 T5 model with this config, in the order of the forward pass. */
 export function expectedTensors(config: Blip2Config): ExpectedTensors {
@@ -124,66 +121,17 @@ function addNorm(tensors: ExpectedTensors, path: string, hidden: number): void {
   tensors.set(`${path}.bias`, [hidden]);
 }
 
-export interface Comparison {
-  /** Expected and absent. */
-  missing: string[];
-  /** Present and not expected; harmless, but worth a look. */
-  unexpected: string[];
-  misshaped: { name: string; expected: number[]; found: number[] }[];
-}
-
-/** Compares the tensors of a source under canonical names with what a config asks for. Reads no data. */
-export function compareCheckpoint(expected: ExpectedTensors, source: TensorSource): Comparison {
-  const comparison: Comparison = { missing: [], unexpected: [], misshaped: [] };
-  for (const [name, shape] of expected) {
-    if (!source.has(name)) comparison.missing.push(name);
-    else {
-      const found = source.info(name).shape;
-      if (found.length !== shape.length || found.some((size, i) => size !== shape[i])) {
-        comparison.misshaped.push({ name, expected: shape, found });
-      }
-    }
-  }
-  for (const name of source.names()) {
-    // A tied model has no head of its own; files may still hold the copy.
-    if (!expected.has(name) && name !== 'language_model.lm_head.weight') comparison.unexpected.push(name);
-  }
-  return comparison;
-}
-
-/** One line a finding, for people. */
-export function formatComparison(comparison: Comparison): string[] {
-  return [
-    ...comparison.missing.map((name) => `missing     ${name}`),
-    ...comparison.misshaped.map(
-      ({ name, expected, found }) =>
-        `wrong shape ${name}: ${formatShape(found)}, expected ${formatShape(expected)}`,
-    ),
-    ...comparison.unexpected.map((name) => `unexpected  ${name}`),
-  ];
-}
-
-/**
- * Refuses a checkpoint that lacks a tensor or has one of another shape; unexpected ones pass.
- *
- * @throws DataError naming the first tensors, and how many more there are.
- */
-export function requireComplete(comparison: Comparison, path: string): void {
-  const { missing, misshaped } = comparison;
-  if (misshaped.length > 0) {
-    const { name, expected, found } = misshaped[0]!;
-    throw new DataError(
-      `${path}: tensor ${name} has shape ${formatShape(found)}, expected ${formatShape(expected)}${more(misshaped.length - 1)}; config.json and weights belong to different models`,
-    );
-  }
-  if (missing.length > 0) {
-    const shown = missing.slice(0, 3).join(', ');
-    throw new DataError(
-      `${path}: missing tensor${missing.length > 1 ? 's' : ''} ${shown}${more(missing.length - 3)}; see reasvqa weights show`,
-    );
-  }
-}
-
-function more(count: number): string {
-  return count > 0 ? ` and ${count} more` : '';
-}
+/** What the hub's config.json of BLIP-2 FlanT5-XL states: everything else is a default of its class. */
+export const XL = {
+  text_config: {
+    model_type: 't5',
+    d_model: 2048,
+    d_ff: 5120,
+    num_layers: 24,
+    num_decoder_layers: 24,
+    num_heads: 32,
+    feed_forward_proj: 'gated-gelu',
+    dense_act_fn: 'gelu',
+    tie_word_embeddings: false,
+  },
+};

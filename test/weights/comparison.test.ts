@@ -1,0 +1,83 @@
+import { dirname } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { DataError } from '../../src/errors.js';
+import { canonicalSource } from '../../src/weights/canonical.js';
+import {
+  compareCheckpoint,
+  formatComparison,
+  noticesOf,
+  requireComplete,
+} from '../../src/weights/comparison.js';
+import { loadBlip2Config, parseBlip2Config } from '../../src/weights/config.js';
+import { openCheckpoint } from '../../src/weights/sharded.js';
+import { sharedPath } from '../support/shared.js';
+import { memorySource } from './fixtures.js';
+import { expectedTensors } from './layout.js';
+
+describe('compareCheckpoint', () => {
+  const expected = new Map([
+    ['a', [2, 3]],
+    ['b', [4]],
+  ]);
+
+  it('names missing, unexpected and mis-shaped tensors', () => {
+    const comparison = compareCheckpoint(expected, memorySource({ a: { shape: [3, 2] }, c: { shape: [1] } }));
+    expect(comparison).toEqual({
+      missing: ['b'],
+      unexpected: ['c'],
+      misshaped: [{ name: 'a', expected: [2, 3], found: [3, 2] }],
+    });
+    expect(formatComparison(comparison)).toEqual([
+      'missing     b',
+      'wrong shape a: [3, 2], expected [2, 3]',
+      'unexpected  c',
+    ]);
+  });
+
+  it('refuses what cannot be loaded, and passes what is only unexpected', () => {
+    const check = (tensors: Record<string, { shape: number[] }>) => () =>
+      requireComplete(compareCheckpoint(expected, memorySource(tensors)), 'x.safetensors');
+    expect(check({ a: { shape: [2, 3] }, b: { shape: [4] }, z: { shape: [] } })).not.toThrow();
+    expect(check({ a: { shape: [6] }, b: { shape: [4] } })).toThrow(
+      /x\.safetensors: tensor a has shape \[6\], expected \[2, 3\]/,
+    );
+    expect(check({})).toThrow(DataError);
+    expect(check({})).toThrow(/missing tensors a, b;/);
+    const many = new Map(Array.from({ length: 9 }, (_, i) => [`t${i}`, [1]]));
+    expect(() => requireComplete(compareCheckpoint(many, memorySource({})), 'x')).toThrow(
+      /t0, t1, t2 and 6 more/,
+    );
+  });
+
+  it('says in one line what is not used', () => {
+    const noticesFor = (...unexpected: string[]) =>
+      noticesOf({ missing: [], misshaped: [], unexpected }, 'weights/x');
+    expect(noticesFor()).toEqual([]);
+    expect(noticesFor('z')).toEqual(['weights/x: a tensor that has no place in the model: z; not used']);
+    expect(noticesFor('a', 'b', 'c', 'd', 'e')).toEqual([
+      'weights/x: 5 tensors that have no place in the model: a, b, c and 2 more; not used',
+    ]);
+  });
+
+  it('does not mind the head of a tied model, present or absent', () => {
+    const config = parseBlip2Config({ text_config: { vocab_size: 8, d_model: 4 } });
+    const tied = expectedTensors(config);
+    const tensors = Object.fromEntries([...tied].map(([name, shape]) => [name, { shape }]));
+    const clean = { missing: [], unexpected: [], misshaped: [] };
+    expect(compareCheckpoint(tied, memorySource(tensors))).toEqual(clean);
+    const head = { 'language_model.lm_head.weight': { shape: [8, 4] } };
+    expect(compareCheckpoint(tied, memorySource({ ...tensors, ...head }))).toEqual(clean);
+  });
+});
+
+const tiny = sharedPath('reference/tiny-a/config.json');
+describe.skipIf(!tiny)(`the reference checkpoint${tiny ? '' : ' (skipped: ../shared is absent)'}`, () => {
+  it('has exactly the tensors its config.json asks for', async () => {
+    const config = await loadBlip2Config(dirname(tiny!));
+    const source = canonicalSource(await openCheckpoint(dirname(tiny!).concat('/model.safetensors')));
+    const comparison = compareCheckpoint(expectedTensors(config), source);
+    await source.close();
+    expect(comparison).toEqual({ missing: [], unexpected: [], misshaped: [] });
+    expect(source.report).toEqual({ ignored: [], unknown: [], renamed: new Map() });
+  });
+});
