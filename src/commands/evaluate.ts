@@ -58,7 +58,7 @@ async function evaluateRun(io: Io, options: EvaluateOptions): Promise<void> {
   const { formatScore, officialPredictions, scoreAnswers } = await import('../evaluation/score.js');
   const { readDataset } = await import('../training/dataset.js');
   const { openBuilder } = await import('../training/student.js');
-  const { openTrained } = await import('../training/train.js');
+  const { openTrained } = await import('../training/trained.js');
   const { writeFileAtomic } = await import('../files.js');
   const dataset = await readDataset(config, file, false);
   for (const line of dataset.notices) note(io, line);

@@ -24,7 +24,7 @@ import { type Dataset, readDataset } from '../training/dataset.js';
 import { readMetrics } from '../training/metrics.js';
 import { type RunPaths, type RunResult, readEvaluations } from '../training/runFolder.js';
 import { openBuilder } from '../training/student.js';
-import { openTrained } from '../training/train.js';
+import { openTrained } from '../training/trained.js';
 import { readFrames } from '../video/frames.js';
 
 export interface DemoRun {

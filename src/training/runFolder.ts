@@ -204,3 +204,11 @@ export async function readResult(paths: RunPaths): Promise<RunResult | undefined
   const text = await readFile(paths.result, 'utf8').catch(() => undefined);
   return text === undefined ? undefined : parseFile(paths.result, text, (t) => JSON.parse(t) as RunResult);
 }
+
+/** The first evaluation with the highest accuracy. */
+export function bestOf(evaluations: readonly EpochEvaluation[]): EpochEvaluation | undefined {
+  return evaluations.reduce<EpochEvaluation | undefined>(
+    (best, e) => (best && best.score.total.accuracy >= e.score.total.accuracy ? best : e),
+    undefined,
+  );
+}

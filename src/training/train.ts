@@ -23,7 +23,6 @@ import {
   keepCheckpoints,
   listCheckpoints,
   loadCheckpoint,
-  loadTrainables,
   type RunState,
   readState,
   saveCheckpoint,
@@ -33,7 +32,7 @@ import { MetricsLog } from './metrics.js';
 import { gradients, type LossValues, type Objective } from './objective.js';
 import { AdamW } from './optimizer.js';
 import {
-  type EpochEvaluation,
+  bestOf,
   identity,
   openRunFolder,
   type RunPaths,
@@ -349,14 +348,6 @@ function scorePredictions(
   return scoreAnswers(config.data.dataset, answered, byId);
 }
 
-/** The first evaluation with the highest accuracy. */
-function bestOf(evaluations: readonly EpochEvaluation[]): EpochEvaluation | undefined {
-  return evaluations.reduce<EpochEvaluation | undefined>(
-    (best, e) => (best && best.score.total.accuracy >= e.score.total.accuracy ? best : e),
-    undefined,
-  );
-}
-
 /** Loads nothing: the best checkpoint stays on disk. Writes predictions.jsonl and, last, result.json. */
 async function writeResult({ config, paths, state, optimizer, loader, metrics }: Run): Promise<RunResult> {
   const best = bestOf(await readEvaluations(paths));
@@ -384,20 +375,4 @@ function describeResult({ score, bestEpoch, seconds, samplesPerSecond }: RunResu
   const speed = `${seconds.toFixed(0)} s of training, ${samplesPerSecond.toFixed(1)} samples/s`;
   if (!score) return `done, ${speed}`;
   return `best accuracy ${score.total.accuracy.toFixed(2)} % (epoch ${bestEpoch + 1}), ${speed}`;
-}
-
-/** A finished (or still running) run's student at its best checkpoint, for evaluation and the report. */
-export async function openTrained(
-  paths: RunPaths,
-  config: Config,
-): Promise<{ student: Student; step: number }> {
-  const student = await openStudent(config);
-  const steps = await listCheckpoints(paths.checkpoints);
-  const best = bestOf(await readEvaluations(paths))?.step ?? steps.at(-1);
-  if (best === undefined || !steps.includes(best)) {
-    student.model.dispose();
-    throw new ReasVqaError(`${paths.folder}: has no checkpoint yet; train first`, 3);
-  }
-  await loadTrainables(paths.checkpoints, best, student.trainable);
-  return { student, step: best };
 }
