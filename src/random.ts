@@ -35,6 +35,11 @@ export class Rng {
     return this.uint32() / 4294967296;
   }
 
+  /** True with this probability; 0 draws no number, so what is off does not change the stream. */
+  chance(probability: number): boolean {
+    return probability > 0 && this.float() < probability;
+  }
+
   /** Uniform integer in [0, n), without modulo bias. */
   int(n: number): number {
     const limit = 4294967296 - (4294967296 % n);

@@ -1,8 +1,9 @@
 /**
  * Captions of shapes clips: what the base model learns from before it sees any question. Each sample pairs four
  * frames with an instruction and its target: descriptions, tracking, cloze, prose, and choosing the statement that fits
- * (the instruction tuning FlanT5 brings along). No question of the dataset is among them, and no sentence says why
- * something happens or what came before or after what: that is left to fine-tuning and to the teacher's reasoning.
+ * (the instruction tuning FlanT5 brings along), by completing it or by answering a plain question. No question of the
+ * dataset is among them, and none asks why something happens or what came before, after or while what: that is left to
+ * fine-tuning and to the teacher's reasoning.
  */
 import { optionLetter } from '../data/sample.js';
 import { Rng } from '../random.js';
@@ -48,12 +49,26 @@ export interface CaptionOptions {
   mix?: Partial<Record<CaptionTask, number>>;
   /** Share of cloze and choices that are about one frame; the others are about what happens. Default 0.4. */
   sceneShare?: number;
+  /** Of those about what happens, share about motion over any number of frames. Default 0: from one to the next. */
+  spanShare?: number;
   /** Share of choices that list whole statements instead of what fills the slot. Default 0.2. */
   statementShare?: number;
+  /** Share of choices whose wrong options come first from what the clip suggests. Default 0: from everything. */
+  nearShare?: number;
+  /** Share of cloze and the other choices that are plain questions instead of statements to complete. Default 0. */
+  questionShare?: number;
   frames?: number;
 }
 
-const SHARES = { sceneShare: 0.4, statementShare: 0.2 };
+/** The defaults of {@link CaptionOptions}. */
+export const CAPTION_SHARES = {
+  sceneShare: 0.4,
+  spanShare: 0,
+  statementShare: 0.2,
+  nearShare: 0,
+  questionShare: 0,
+};
+type Shares = typeof CAPTION_SHARES;
 
 const DEFAULT_MIX: Readonly<Record<CaptionTask, number>> = {
   describe: 1,
@@ -76,7 +91,7 @@ export function* captionSamples(
 ): Generator<CaptionSample, never> {
   const perClip = options.samplesPerClip ?? 4;
   const mix = { ...DEFAULT_MIX, ...options.mix };
-  const shares = { ...SHARES, ...options };
+  const shares = { ...CAPTION_SHARES, ...options };
   for (let n = 0; ; n++) {
     const clip = simulateClip(`captions/${seed}/${n}`, { frames: options.frames });
     const facts = factsOf(clip);
@@ -99,7 +114,7 @@ function drawTask(rng: Rng, mix: Record<CaptionTask, number>): CaptionTask {
 }
 
 export type Text = { prompt: string; target: string };
-const WRITERS: Readonly<Record<CaptionTask, (facts: ClipFacts, rng: Rng, shares: typeof SHARES) => Text>> = {
+const WRITERS: Readonly<Record<CaptionTask, (facts: ClipFacts, rng: Rng, shares: Shares) => Text>> = {
   describe: (facts) => ({ prompt: 'Describe the video.', target: describeClip(facts) }),
   frame: (facts, rng) => {
     const beat = rng.int(BEATS);
@@ -117,10 +132,9 @@ const WRITERS: Readonly<Record<CaptionTask, (facts: ClipFacts, rng: Rng, shares:
       target: followObject(facts, object),
     };
   },
-  cloze: (facts, rng, { sceneShare }) => clozeOf(drawSlot(facts, rng, sceneShare)),
-  choice: (facts, rng, { sceneShare, statementShare }) =>
-    choiceOf(drawSlot(facts, rng, sceneShare), rng, false, statementShare),
-  explain: (facts, rng, { sceneShare }) => choiceOf(drawSlot(facts, rng, sceneShare), rng, true),
+  cloze: (facts, rng, shares) => clozeOf(drawSlot(facts, rng, shares), rng, shares),
+  choice: (facts, rng, shares) => choiceOf(drawSlot(facts, rng, shares), rng, false, shares),
+  explain: (facts, rng, shares) => choiceOf(drawSlot(facts, rng, shares), rng, true, shares),
   narrate: (facts, rng) => ({ prompt: NARRATION_PROMPT, target: narrate(facts, rng) }),
 };
 
@@ -154,9 +168,13 @@ function followObject(facts: ClipFacts, object: number): string {
   return `${steps.join(', ')}.`;
 }
 
-/** One of the statements with its slot left out, to be filled. */
-export function clozeOf(slot: Slot): Text {
-  return { prompt: `Question: Complete: ${slot.write('blank')}`, target: slot.right };
+/** One of the statements with its slot left out, to be filled; or its question. */
+export function clozeOf(slot: Slot, rng: Rng, shares: Shares): Text {
+  return { prompt: `Question: ${askFor(slot, rng, shares)}`, target: slot.right };
+}
+
+function askFor(slot: Slot, rng: Rng, { questionShare }: Shares): string {
+  return rng.chance(questionShare) ? slot.ask : `Complete: ${slot.write('blank')}`;
 }
 
 /** Wrong statements of a choice: questions have four, fewer are easier to begin with. */
@@ -165,23 +183,20 @@ const WRONG_COUNTS = [1, 2, 3, 4, 4];
 /**
  * Captions of which one is true, in the form of the question prompt.
  *
- * @param explained the target says the right one before its letter.
- * @param statementShare how often whole statements are listed; never when explained.
+ * @param explained the target says the right one before its letter; whole statements are then never listed.
  */
-export function choiceOf(
-  slot: Slot,
-  rng: Rng,
-  explained: boolean,
-  statementShare: number = SHARES.statementShare,
-): Text {
-  const wrong = rng
-    .shuffle(slot.values.filter((value) => value !== slot.right))
-    .slice(0, rng.pick(WRONG_COUNTS));
+export function choiceOf(slot: Slot, rng: Rng, explained: boolean, shares: Shares): Text {
+  const shuffled = rng.shuffle(slot.values.filter((value) => value !== slot.right));
+  const isNear = (value: string) => slot.near.includes(value);
+  const ordered = rng.chance(shares.nearShare)
+    ? [...shuffled.filter(isNear), ...shuffled.filter((value) => !isNear(value))]
+    : shuffled;
+  const wrong = ordered.slice(0, rng.pick(WRONG_COUNTS));
   const answer = rng.int(wrong.length + 1);
   const values = [...wrong.slice(0, answer), slot.right, ...wrong.slice(answer)];
-  const short = explained || rng.float() < 1 - statementShare;
+  const short = explained || rng.float() < 1 - shares.statementShare;
   const prompt = qaPrompt({
-    question: short ? `Complete: ${slot.write('blank')}` : 'select the caption',
+    question: short ? askFor(slot, rng, shares) : 'select the caption',
     options: short ? values : values.map(slot.write),
   });
   const option = `Option ${optionLetter(answer)}`;

@@ -2,7 +2,14 @@
 import type { PackedTargets } from '../model/packing.js';
 import type { ReasVqa } from '../model/reasvqa.js';
 import { Rng } from '../random.js';
-import { type CaptionOptions, captionSamples, choiceOf, clozeOf, describeFrame } from '../shapes/captions.js';
+import {
+  CAPTION_SHARES,
+  type CaptionOptions,
+  captionSamples,
+  choiceOf,
+  clozeOf,
+  describeFrame,
+} from '../shapes/captions.js';
 import { factsOf } from '../shapes/language.js';
 import { readingSamples } from '../shapes/reading.js';
 import { BEATS, type Clip } from '../shapes/scene.js';
@@ -11,7 +18,7 @@ import { drawSceneSlot } from '../shapes/statements.js';
 import { type PaddedIds, padIds, padLabels } from '../text/encode.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 
-export interface BatchSettings extends Pick<CaptionOptions, 'mix' | 'sceneShare' | 'statementShare'> {
+export interface BatchSettings extends Omit<CaptionOptions, 'samplesPerClip' | 'frames'> {
   /** Options to read without a clip (shapes/reading.ts). */
   reading: number;
   /** Single frames to describe, of as many further clips. */
@@ -53,7 +60,7 @@ export function* captionBatches(
   const options = readingSamples(seed);
   const samplesPerClip = Math.max(1, captions);
   const stream = captionSamples(seed, { ...caption, samplesPerClip, frames: 4 * BEATS });
-  const alone = singleFrames(seed);
+  const alone = singleFrames(seed, caption);
   const lists = (sample: Sample) => sample.prompt.includes('Option');
   for (;;) {
     const shown: Clip[] = [];
@@ -90,8 +97,10 @@ export function* captionBatches(
 /** One frame of a clip at a time, called the first: descriptions, cloze and choices at a fifth of a clip's cost. */
 function* singleFrames(
   seed: string,
+  { nearShare = 0, questionShare = 0 }: CaptionOptions,
 ): Generator<Omit<Sample, 'frames'> & { clip: Clip; beat: number }, never> {
   const rng = new Rng(`single/${seed}`);
+  const shares = { ...CAPTION_SHARES, nearShare, questionShare };
   for (let n = 0; ; n++) {
     const clip = simulateClip(`single/${seed}/${n}`, { frames: 4 * BEATS });
     const facts = factsOf(clip);
@@ -101,9 +110,9 @@ function* singleFrames(
       yield { clip, beat, task: 'scene', prompt: 'Describe frame 1.', target: describeFrame(facts, beat) };
     else {
       const slot = drawSceneSlot(facts, beat, rng);
-      if (roll < 0.5) yield { clip, beat, task: 'scene-cloze', ...clozeOf(slot) };
-      else if (roll < 0.65) yield { clip, beat, task: 'scene-explain', ...choiceOf(slot, rng, true) };
-      else yield { clip, beat, task: 'scene-choice', ...choiceOf(slot, rng, false) };
+      if (roll < 0.5) yield { clip, beat, task: 'scene-cloze', ...clozeOf(slot, rng, shares) };
+      else if (roll < 0.65) yield { clip, beat, task: 'scene-explain', ...choiceOf(slot, rng, true, shares) };
+      else yield { clip, beat, task: 'scene-choice', ...choiceOf(slot, rng, false, shares) };
     }
   }
 }

@@ -7,7 +7,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Parameter } from '../model/module.js';
-import type { ReasVqa } from '../model/reasvqa.js';
+import { ReasVqa } from '../model/reasvqa.js';
 import { type BucketSettings, relativeBucket } from '../model/relativeBias.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 import { SceneSymbols } from './symbols.js';
@@ -87,6 +87,51 @@ function startEquals(
       weights[i] = from[i]! * Math.sqrt(size);
   });
 }
+
+/** Layers of a T5, as its config counts them. */
+export interface Depth {
+  num_layers: number;
+  num_decoder_layers: number;
+}
+
+/**
+ * A deeper language model that computes what the shallow one does: the new layers follow the trained ones, as copies of
+ * the last of them whose output projections are zero (after Chen et al., "Net2Net", 2016). The shallow one is disposed.
+ *
+ * @throws Error when a stack would have to more than double, or to shrink.
+ */
+export function deepened(shallow: ReasVqa, depth: Depth): ReasVqa {
+  const { text_config: text } = shallow.config;
+  const added = {
+    encoder: layersToAdd('encoder', text.num_layers, depth.num_layers),
+    decoder: layersToAdd('decoder', text.num_decoder_layers, depth.num_decoder_layers),
+  };
+  const model = new ReasVqa({ ...shallow.config, text_config: { ...text, ...depth } });
+  const trained = new Map([...shallow.parameters()].map((parameter) => [parameter.name, parameter]));
+  const copied = (name: string) =>
+    name.replace(
+      BLOCK,
+      (_, stack: 'encoder' | 'decoder', block) => `${stack}.block.${Number(block) - added[stack]}.`,
+    );
+  for (const parameter of model.parameters()) {
+    const { name, shape } = parameter;
+    const known = trained.get(name);
+    if (known === undefined && OUTPUT.test(name)) parameter.set(tf.zeros(shape));
+    else parameter.set(tf.clone((known ?? trained.get(copied(name))!).value));
+  }
+  shallow.dispose();
+  return model;
+}
+
+function layersToAdd(stack: string, from: number, to: number): number {
+  if (to < from || to > 2 * from)
+    throw new RangeError(`the ${stack} cannot grow from ${from} to ${to} layers: at most to twice as many`);
+  return to - from;
+}
+
+const BLOCK = /(encoder|decoder)\.block\.(\d+)\./;
+/** What a layer adds to the stream of its stack. */
+const OUTPUT = /\.(o|wo)\.weight$/;
 
 function edit(parameter: Parameter, change: (values: Float32Array) => void): void {
   const values = Float32Array.from(parameter.value.dataSync());

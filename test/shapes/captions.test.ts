@@ -7,7 +7,7 @@ import {
   describeClip,
   describeFrame,
 } from '../../src/shapes/captions.js';
-import { factsOf } from '../../src/shapes/language.js';
+import { factsOf, NUMBERS } from '../../src/shapes/language.js';
 import { askAll } from '../../src/shapes/questions.js';
 import { BEATS, type Clip, COLOURS, EFFECTS, LOCATIONS } from '../../src/shapes/scene.js';
 
@@ -17,6 +17,9 @@ function take(count: number, seed: number | string, options = {}): CaptionSample
 }
 
 const samples = take(4000, 'captions-test');
+/** As the last stage of pre-training draws them: plain questions, over any number of frames. */
+const asked = take(4000, 'asked', { questionShare: 0.7, spanShare: 0.4, nearShare: 0.75 });
+const drawn = [...samples, ...asked];
 
 describe('captionSamples', () => {
   it('is the same for the same seed and another for another', () => {
@@ -29,8 +32,8 @@ describe('captionSamples', () => {
       expect(new Set(samples.slice(i, i + 4).map((sample) => sample.clip)).size).toBe(1);
     }
     expect(new Set(samples.map((sample) => sample.clip)).size).toBe(1000);
-    const drawn = CAPTION_TASKS.filter((task) => task !== 'narrate');
-    expect(new Set(samples.map((sample) => sample.task))).toEqual(new Set(drawn));
+    const tasks = CAPTION_TASKS.filter((task) => task !== 'narrate');
+    expect(new Set(samples.map((sample) => sample.task))).toEqual(new Set(tasks));
   });
 
   it('follows the mix', () => {
@@ -43,16 +46,26 @@ describe('captionSamples', () => {
     );
   });
 
-  it('never shows a question of the dataset', () => {
+  it('never shows a question of the dataset, nor asks for a cause or an order', () => {
     const questions = new Set(
-      samples.flatMap(({ clip }) => askAll(clip, new Rng(0)).map((question) => question.question)),
+      drawn.flatMap(({ clip }) => askAll(clip, new Rng(0)).map((question) => question.question)),
     );
-    for (const { prompt, target } of samples) {
+    for (const { prompt, target } of drawn) {
       for (const text of [prompt, target]) {
-        expect(/\b(why|how|what|which|where)\b/i.test(text)).toBe(false);
-        expect(questions.has(text.replace(/^\w+: /, '').replace(/\.$/, ''))).toBe(false);
+        expect(/\b(why|because|react|when|after|before|while)\b/i.test(text)).toBe(false);
+        expect(
+          questions.has(text.replace(/^(Explanation )?Question: /, '').replace(/ Option A: .*$/, '')),
+        ).toBe(false);
       }
     }
+  });
+
+  it('asks plain questions in their share', () => {
+    const isQuestion = ({ prompt }: CaptionSample) =>
+      /Question: (which|what|where|how|to which)\b/.test(prompt);
+    expect(samples.filter(isQuestion)).toEqual([]);
+    const cloze = asked.filter(({ task }) => task === 'cloze');
+    expect(Math.abs(cloze.filter(isQuestion).length / cloze.length - 0.7)).toBeLessThan(0.06);
   });
 
   it.each([0, 1])('asks about one frame in a share of %d of the cloze', (sceneShare) => {
@@ -79,29 +92,49 @@ describe('captionSamples', () => {
 
   it('has exactly one option that makes the statement true of the clip', () => {
     let checked = 0;
-    for (const { task, clip, prompt, target } of samples) {
+    for (const { task, clip, prompt, target } of drawn) {
       if (task !== 'choice') continue;
-      const [, statement, listed] = /^Question: (.*?) (Option A: .*) Considering/.exec(prompt)!;
+      const [, question, listed] = /^Question: (.*?) (Option A: .*) Considering/.exec(prompt)!;
       const options = listed!.split(/ ?Option [A-E]: /).slice(1);
-      const captions = options.map((option) =>
-        statement === 'select the caption'
-          ? option
-          : statement!.replace('Complete: ', '').replace('blank', option),
+      const truths = options.map((option) =>
+        holds(clip, question === 'select the caption' ? option : fill(question!, option)),
       );
-      expect({ prompt, right: captions.map((caption) => holds(clip, caption)).indexOf(true) }).toEqual({
+      expect({ prompt, right: truths.indexOf(true) }).toEqual({
         prompt,
         right: 'ABCDE'.indexOf(target.slice(-1)),
       });
-      expect(captions.filter((caption) => holds(clip, caption))).toHaveLength(1);
+      expect(truths.filter(Boolean)).toHaveLength(1);
       checked++;
     }
-    expect(checked).toBeGreaterThan(900);
+    expect(checked).toBeGreaterThan(1800);
+  });
+
+  it('puts what the clip suggests before other wrong options', () => {
+    const near = take(3000, 'near', { nearShare: 1, statementShare: 0, mix: { choice: 30 } });
+    let checked = 0;
+    for (const { clip, prompt, target } of near) {
+      const match = /Complete: the (.+) is at the blank (.+?) (Option A: .*) Considering/.exec(prompt);
+      if (match === null) continue;
+      const wrong = match[3]!.split(/ ?Option [A-E]: /).slice(1);
+      const [right] = wrong.splice('ABCDE'.indexOf(target.slice(-1)), 1);
+      const object = find(clip, match[1]!);
+      const others = clip.objects.map((_, i) => cellOf(clip, i, beatOf(match[2]!)));
+      const own = [0, 1, 2, 3].map((beat) => cellOf(clip, object, beat));
+      const places = new Set<string>(
+        [...others, ...own].flatMap((cell) => (cell === undefined ? [] : LOCATIONS[cell]!)),
+      );
+      places.delete(right!);
+      const suggested = wrong.filter((place) => places.has(place)).length;
+      expect({ prompt, suggested }).toEqual({ prompt, suggested: Math.min(places.size, wrong.length) });
+      checked++;
+    }
+    expect(checked).toBeGreaterThan(100);
   });
 
   it('asks in a cloze for a value that makes the statement true', () => {
-    for (const { task, clip, prompt, target } of samples) {
+    for (const { task, clip, prompt, target } of drawn) {
       if (task !== 'cloze') continue;
-      const statement = prompt.replace('Question: Complete: ', '').replace('blank', target);
+      const statement = fill(prompt.replace('Question: ', ''), target);
       expect({ statement, true: holds(clip, statement) }).toEqual({ statement, true: true });
     }
   });
@@ -115,6 +148,30 @@ const PAST = {
   'changed colour': 'paint',
 } as const;
 const EFFECT = '(moved away|vanished|shrank|grew|changed colour)';
+
+/** The statement a value makes of a statement to complete or of a plain question. */
+function fill(question: string, value: string): string {
+  if (question.startsWith('Complete: ')) return question.slice('Complete: '.length).replace('blank', value);
+  const answers = QUESTIONS.filter(([pattern]) => pattern.test(question));
+  expect({ question, readers: answers.length }).toEqual({ question, readers: 1 });
+  return question.replace(...answers[0]!).replace('VALUE', value);
+}
+
+const QUESTIONS: [RegExp, string][] = [
+  [/^where can we see (the \w+ \w+) (.+)$/, '$1 is at the VALUE $2'],
+  [/^which object can we see (at the (?:top|bottom|left|right|centre).*)$/, 'VALUE is $1'],
+  [/^which shape has (.+)$/, '$1 is a VALUE'],
+  [/^which colour has the background$/, 'the background is VALUE'],
+  [/^how many objects can we see (.+)$/, 'the number of objects $1 is VALUE'],
+  [/^how many objects moved (.+)$/, 'the number of objects that moved $1 is VALUE'],
+  [/^what did (the \w+ \w+) do (from .+)$/, '$1 $2: VALUE'],
+  [/^what did (the \w+ object) do in the video$/, '$1: VALUE'],
+  [/^which object moved (.+)$/, 'VALUE moved $1'],
+  [/^which object touched (.+)$/, 'VALUE touched $1'],
+  [/^which object did (.+) touch$/, '$1 touched VALUE'],
+  [/^to which colour did (.+) change$/, '$1 turns VALUE'],
+  [/^which is the object that (.+)$/, 'VALUE $1'],
+];
 
 /** Whether a statement is true, from the events alone. */
 function holds(clip: Clip, statement: string): boolean {
@@ -138,22 +195,32 @@ const READERS: [string, (clip: Clip, ...parts: string[]) => boolean][] = [
   ],
   ['the background is (\\w+)', (clip, background) => clip.background === background],
   [
-    'the number of objects (.+) is (\\w+)',
+    'the number of objects ((?:in|at) .+) is (\\w+)',
     (clip, moment, number) => {
       const alive = clip.objects.filter((_, i) => cellOf(clip, i, beatOf(moment!)) !== undefined).length;
-      return ['zero', 'one', 'two', 'three', 'four', 'five'].indexOf(number!) === alive;
+      return NUMBERS.indexOf(number as never) === alive;
     },
   ],
   [
-    'the (\\w+ \\w+) from frame (\\d) to frame \\d: it (stayed still|moved (?:left|right|up|down))',
-    (clip, name, beat, action) => {
-      const event = motionOf(clip, find(clip, name!), Number(beat));
-      return action === `moved ${event?.direction}` || (action === 'stayed still' && event === undefined);
+    'the (\\w+ \\w+) from frame (\\d) to frame (\\d): it (stayed still|moved (?:left|right|up|down))',
+    (clip, name, from, to, action) => {
+      const events = motionsOf(clip, find(clip, name!), from!, to!);
+      return (
+        (events.length === 1 && action === `moved ${events[0]!.direction}`) ||
+        (action === 'stayed still' && events.length === 0)
+      );
     },
   ],
   [
-    'the (\\w+ \\w+) moved from frame (\\d) to frame \\d',
-    (clip, name, beat) => motionOf(clip, find(clip, name!), Number(beat)) !== undefined,
+    'the (\\w+ \\w+) moved from frame (\\d) to frame (\\d)',
+    (clip, name, from, to) => motionsOf(clip, find(clip, name!), from!, to!).length > 0,
+  ],
+  [
+    'the number of objects that moved from frame (\\d) to frame (\\d) is (\\w+)',
+    (clip, from, to, number) => {
+      const moved = clip.objects.filter((_, i) => motionsOf(clip, i, from!, to!).length > 0).length;
+      return NUMBERS.indexOf(number as never) === moved;
+    },
   ],
   [
     'the (\\w+) object touched the (\\w+) object',
@@ -196,9 +263,14 @@ function beatOf(moment: string): number {
   return beat ?? Number(/^in frame (\d)$/.exec(moment)![1]) - 1;
 }
 
-function motionOf(clip: Clip, object: number, beat: number) {
-  return clip.events.find(
-    (e) => e.object === object && e.beat === beat && (e.kind === 'move' || e.kind === 'push'),
+/** How an object moved between two frames, counted from 1. */
+function motionsOf(clip: Clip, object: number, from: string, to: string) {
+  return clip.events.filter(
+    (e) =>
+      e.object === object &&
+      e.beat >= Number(from) &&
+      e.beat < Number(to) &&
+      (e.kind === 'move' || e.kind === 'push'),
   );
 }
 

@@ -32,7 +32,11 @@ afterAll(async () => {
 
 /** Every kind of text the world can produce: captions, prompts with questions, answers of the teacher. */
 function* texts(): Generator<string> {
-  const captions = captionSamples('vocabulary-test');
+  const captions = captionSamples('vocabulary-test', {
+    questionShare: 0.5,
+    spanShare: 0.4,
+    mix: { narrate: 1 },
+  });
   for (let i = 0; i < 1500; i++) {
     const { prompt, target } = captions.next().value;
     yield prompt;

@@ -47,17 +47,47 @@ describe('pre-training', () => {
     ['sight', false, true],
     ['both', true, true],
     ['choices', true, false],
+    ['questions', true, false],
   ])('stage %s moves the language model: %s, the eye: %s', async (name, language, eye) => {
     const pretraining = new Pretraining(tokenizer, 7);
     try {
       const before = valuesOf(pretraining);
       await run(pretraining, small(name));
       const moved = [...valuesOf(pretraining)]
-        .filter(([key, values]) => values.some((value, i) => value !== before.get(key)![i]))
+        .filter(([key, values]) => values.some((value, i) => value !== before.get(key)?.[i]))
         .map(([key]) => key);
       expect(moved.some((key) => key.startsWith('language_model.'))).toBe(language);
       expect(moved.some((key) => key.startsWith('vision_model.'))).toBe(eye);
       expect(moved.some((key) => key.startsWith('language_projection.'))).toBe(eye);
+    } finally {
+      pretraining.dispose();
+    }
+  });
+
+  it('grows deeper without a change in what it says, and trains the new layers', async () => {
+    const pretraining = new Pretraining(tokenizer, 7);
+    try {
+      const { depth, ...shallow } = small('questions');
+      pretraining.begin(shallow);
+      const { scores } = await pretraining.evaluate(1);
+      pretraining.begin({ ...shallow, depth });
+      const text = pretraining.model.config.text_config;
+      expect(text).toMatchObject({ num_layers: 4, num_decoder_layers: 6 });
+      for (const [task, score] of Object.entries((await pretraining.evaluate(1)).scores))
+        expect(score.loss).toBeCloseTo(scores[task]!.loss, 5);
+      const added = [...valuesOf(pretraining)].filter(([name]) => /decoder\.block\.[345]\./.test(name));
+      expect(added).toHaveLength(3 * 14);
+      // The rate of the first step is nothing; the second moves what the layers put out, the third what is behind it.
+      for (let i = 0; i < 3; i++) await pretraining.step();
+      const now = valuesOf(pretraining);
+      for (const [name, values] of added)
+        expect({ name, same: values.every((value, i) => value === now.get(name)![i]) }).toEqual({
+          name,
+          same: false,
+        });
+      expect(() =>
+        pretraining.begin({ ...shallow, depth: { num_layers: 4, num_decoder_layers: 13 } }),
+      ).toThrow('the decoder cannot grow from 6 to 13 layers');
     } finally {
       pretraining.dispose();
     }
