@@ -166,6 +166,7 @@ interface Stage {
 
 /** A base model in training, one {@link Pretraining.step} at a time, stage by stage. */
 export class Pretraining {
+  /** Another one after a stage that makes it deeper. */
   model: ReasVqa;
   private readonly symbols: SceneSymbols;
   /** No dropout: the model is far from fitting an endless stream. */

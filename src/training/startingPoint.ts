@@ -1,9 +1,9 @@
 /**
- * Where the language model of the shapes world begins. Random attention has to find by itself that some heads look at
- * neighbours and others at equal words, both of which every trained T5 has; until it does, nothing that needs them is
- * learned. So it begins with a few of each (after Trockman and Kolter, "Mimetic initialization of self-attention
- * layers", 2023). Whole targets right after 400 steps of 32 samples of reading.ts: 31 % (random), 50 % (neighbours),
- * 67 % (both).
+ * Where the language model of the shapes world begins, and how it grows. Random attention has to find by itself that
+ * some heads look at neighbours and others at equal words, both of which every trained T5 has; until it does, nothing
+ * that needs them is learned. So it begins with a few of each (after Trockman and Kolter, "Mimetic initialization of
+ * self-attention layers", 2023). Whole targets right after 400 steps of 32 samples of reading.ts: 31 % (random), 50 %
+ * (neighbours), 67 % (both).
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Parameter } from '../model/module.js';
@@ -98,7 +98,7 @@ export interface Depth {
  * A deeper language model that computes what the shallow one does: the new layers follow the trained ones, as copies of
  * the last of them whose output projections are zero (after Chen et al., "Net2Net", 2016). The shallow one is disposed.
  *
- * @throws Error when a stack would have to more than double, or to shrink.
+ * @throws RangeError when a stack would have to more than double, or to shrink.
  */
 export function deepened(shallow: ReasVqa, depth: Depth): ReasVqa {
   const { text_config: text } = shallow.config;
