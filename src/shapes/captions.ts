@@ -32,6 +32,7 @@ export const CAPTION_TASKS = [
   'choice',
   'explain',
   'narrate',
+  'reason',
 ] as const;
 export type CaptionTask = (typeof CAPTION_TASKS)[number];
 
@@ -79,6 +80,7 @@ const DEFAULT_MIX: Readonly<Record<CaptionTask, number>> = {
   choice: 6,
   explain: 2,
   narrate: 0,
+  reason: 0,
 };
 
 /**
@@ -136,6 +138,11 @@ const WRITERS: Readonly<Record<CaptionTask, (facts: ClipFacts, rng: Rng, shares:
   choice: (facts, rng, shares) => choiceOf(drawSlot(facts, rng, shares), rng, false, shares),
   explain: (facts, rng, shares) => choiceOf(drawSlot(facts, rng, shares), rng, true, shares),
   narrate: (facts, rng) => ({ prompt: NARRATION_PROMPT, target: narrate(facts, rng) }),
+  // A model that only ever answered questions with letters finds any other word after one nearly impossible.
+  reason: (facts, rng, shares) => ({
+    prompt: choiceOf(drawSlot(facts, rng, shares), rng, false, shares).prompt,
+    target: narrate(facts, rng),
+  }),
 };
 
 /** The whole clip: what there is and what happens, in order. */

@@ -32,7 +32,7 @@ describe('captionSamples', () => {
       expect(new Set(samples.slice(i, i + 4).map((sample) => sample.clip)).size).toBe(1);
     }
     expect(new Set(samples.map((sample) => sample.clip)).size).toBe(1000);
-    const tasks = CAPTION_TASKS.filter((task) => task !== 'narrate');
+    const tasks = CAPTION_TASKS.filter((task) => task !== 'narrate' && task !== 'reason');
     expect(new Set(samples.map((sample) => sample.task))).toEqual(new Set(tasks));
   });
 
@@ -129,6 +129,15 @@ describe('captionSamples', () => {
       checked++;
     }
     expect(checked).toBeGreaterThan(100);
+  });
+
+  it('reasons in prose beside the options of a question', () => {
+    const only = Object.fromEntries(CAPTION_TASKS.map((task) => [task, task === 'reason' ? 1 : 0]));
+    for (const { prompt, target } of take(200, 'reason', { mix: only, questionShare: 1 })) {
+      expect(prompt).toMatch(/^Question: .* Option A: .* Option B: .* select the correct answer/);
+      expect(target).toMatch(/[.]$/);
+      expect(target).not.toMatch(/Option|because/);
+    }
   });
 
   it('asks in a cloze for a value that makes the statement true', () => {

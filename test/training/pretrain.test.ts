@@ -48,6 +48,7 @@ describe('pre-training', () => {
     ['both', true, true],
     ['choices', true, false],
     ['questions', true, false],
+    ['reasons', true, false],
   ])('stage %s moves the language model: %s, the eye: %s', async (name, language, eye) => {
     const pretraining = new Pretraining(tokenizer, 7);
     try {
