@@ -55,6 +55,16 @@ export const LAW: Readonly<Record<Shape, string>> = {
 
 export const NUMBERS = ['zero', 'one', 'two', 'three', 'four', 'five'] as const;
 
+/** Whether an object changes its place: by itself, or pushed. */
+export function isMotion({ kind }: ClipEvent): boolean {
+  return kind === 'move' || kind === 'push';
+}
+
+/** The colours the objects are called by. */
+export function clipColours(clip: Clip): Colour[] {
+  return clip.objects.map((object) => object.colour);
+}
+
 /** How to name an object: by colour alone or by colour and shape. */
 export type Naming = 'colour' | 'full';
 

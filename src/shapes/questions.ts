@@ -20,15 +20,17 @@ import {
 } from './candidate.js';
 import {
   type ClipFacts,
+  clipColours,
   colourOf,
   EFFECT_BASE,
   EFFECT_PAST,
   factsOf,
+  isMotion,
   NUMBERS,
   placeOf,
   theObject,
 } from './language.js';
-import { BACKGROUNDS, BEATS, type Clip, COLOURS, type Colour, LOCATIONS, SHAPES } from './scene.js';
+import { BACKGROUNDS, BEATS, type Clip, COLOURS, LOCATIONS, SHAPES } from './scene.js';
 import { temporalQuestions } from './temporal.js';
 
 export interface ShapesQuestion {
@@ -116,7 +118,7 @@ function causes({ clip }: ClipFacts): Candidate[] {
 function manners({ clip, actions }: ClipFacts): Candidate[] {
   const candidates: Candidate[] = [];
   clip.objects.forEach(({ colour }, object) => {
-    const moves = clip.events.filter((e) => e.object === object && (e.kind === 'move' || e.kind === 'push'));
+    const moves = clip.events.filter((e) => e.object === object && isMotion(e));
     if (moves.length > 1 || actions.some((beat) => beat[object]!.includes('vanish'))) return;
     const right = moves.length === 0 ? STILL : MOTION[moves[0]!.direction!];
     candidates.push({
@@ -253,7 +255,7 @@ function counts({ clip, states }: ClipFacts): Candidate[] {
       evidence: { objects: clip.objects.map((_, i) => i), beats: [beat] },
     };
   });
-  const moved = clip.events.filter((event) => event.kind === 'move' || event.kind === 'push');
+  const moved = clip.events.filter(isMotion);
   const right = NUMBERS[unique(moved.map((event) => event.object)).length]!;
   candidates.push({
     type: 'DC',
@@ -267,8 +269,4 @@ function counts({ clip, states }: ClipFacts): Candidate[] {
     },
   });
   return candidates;
-}
-
-function clipColours(clip: Clip): Colour[] {
-  return clip.objects.map((object) => object.colour);
 }

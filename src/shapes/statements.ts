@@ -6,7 +6,9 @@ import type { Rng } from '../random.js';
 import { MOTION, MOTIONS, REACTION, REACTIONS, STILL, unique } from './candidate.js';
 import {
   type ClipFacts,
+  clipColours,
   EFFECT_PAST,
+  isMotion,
   type Naming,
   NUMBERS,
   nameOf,
@@ -154,15 +156,11 @@ function anySpan(rng: Rng): Span {
   return { from, to: from + 1 + rng.int(BEATS - 1 - from) };
 }
 
-const WHOLE: Span = { from: 0, to: BEATS - 1 };
-
 const spanText = ({ from, to }: Span) => `from frame ${from + 1} to frame ${to + 1}`;
 
 function motionsIn({ clip }: ClipFacts, { from, to }: Span): ClipEvent[] {
-  return clip.events.filter(({ kind, beat }) => MOTION_KINDS.includes(kind) && beat > from && beat <= to);
+  return clip.events.filter((event) => isMotion(event) && event.beat > from && event.beat <= to);
 }
-
-const MOTION_KINDS: readonly ClipEvent['kind'][] = ['move', 'push'];
 
 /** How an object moved in a span, at rest included; once at most. */
 const motionSlot =
@@ -181,7 +179,7 @@ const motionSlot =
       ask: `what did the ${name} do ${spanText(span)}`,
       values: MOTIONS,
       right: event === undefined ? STILL : MOTION[event.direction!],
-      near: motionsIn(facts, WHOLE).map(({ direction }) => MOTION[direction!]),
+      near: clip.events.filter(isMotion).map(({ direction }) => MOTION[direction!]),
     };
   };
 
@@ -245,7 +243,7 @@ function objectSlot(clip: Clip, colour: Colour, told: Pick<Slot, 'write' | 'ask'
     ...told,
     values: COLOURS.filter((c) => c !== named).map(theObject),
     right: theObject(colour),
-    near: clip.objects.map((object) => theObject(object.colour)),
+    near: clipColours(clip).map(theObject),
   };
 }
 
@@ -262,7 +260,7 @@ const effectSlot: EventWriter = ({ clip }, rng) => {
       ask: `to which colour did ${theObject(colour)} change`,
       values: COLOURS.filter((c) => c !== colour),
       right,
-      near: clip.objects.map((object) => object.colour),
+      near: clipColours(clip),
     };
   }
   if (roll < 0.6) {

@@ -1,5 +1,5 @@
 import { type Candidate, MOTION, MOTIONS, others, REACTION, REACTIONS, STILL, unique } from './candidate.js';
-import { type Action, type ClipFacts, EFFECT_PAST, theObject } from './language.js';
+import { type Action, type ClipFacts, EFFECT_PAST, isMotion, theObject } from './language.js';
 import type { Clip, ClipEvent, Direction, Effect } from './scene.js';
 
 type When = 'after' | 'before' | 'while';
@@ -80,7 +80,7 @@ function actionOption(facts: ClipFacts, object: number, acted?: { beat: number; 
 function moverQuestions(facts: ClipFacts, anchor: Anchor): Candidate[] {
   const { clip } = facts;
   const { text, when, beats } = anchor;
-  const moved = clip.events.filter((e) => beats.includes(e.beat) && (e.kind === 'move' || e.kind === 'push'));
+  const moved = clip.events.filter((e) => beats.includes(e.beat) && isMotion(e));
   const movers = unique(moved.map((event) => event.object));
   const [only] = movers.filter((object) => object !== anchor.object);
   if (only === undefined || movers.some((object) => object !== only && object !== anchor.object)) return [];

@@ -67,7 +67,7 @@ const QUESTIONS = {
 } as const;
 /**
  * Prose beside questions, as the teacher's reasoning will be. Without it reasoning began at a loss of 7.2 a token, and
- * learning it cost 11 of 57 points of accuracy; with it at 2.2, and 1 point.
+ * learning it cost 11 of 57 points of accuracy; with it at 2.2, and half a point.
  */
 const REASONS = { ...QUESTIONS, mix: { ...QUESTIONS.mix, cloze: 3, narrate: 1, reason: 6 } } as const;
 const PROSE = { ...EVENTS, mix: { ...EVENTS.mix, change: 1, narrate: 5 } } as const;
