@@ -45,6 +45,8 @@ export function taped(
   forward: (save: (tensors: tf.Tensor[]) => void) => tf.Tensor,
   backward: (dy: tf.Tensor, saved: tf.Tensor[]) => Thunks,
 ): tf.Tensor {
+  // Decoding and evaluation record nothing: half of what an operation costs besides computing.
+  if (!isTapeOn()) return tf.tidy(name, () => forward(() => {}));
   return tf.tidy(name, () =>
     internals().runKernelFunc({
       forwardFunc: (_backend, save) => forward(save),

@@ -11,6 +11,7 @@ const CASES: AttentionCase[] = [
   { batch: 2, heads: 2, Lq: 9, Lk: 5, D: 8, Dv: 8, biasHeads: 2, mask: true, rate: 0 },
   { batch: 3, heads: 2, Lq: 6, Lk: 19, D: 3, Dv: 5, biasHeads: 1, mask: true, rate: 0.25 },
   { batch: 1, heads: 2, Lq: 9, Lk: 18, D: 5, Dv: 2, biasHeads: 2, mask: false, rate: 0.1 },
+  { batch: 2, heads: 3, Lq: 1, Lk: 18, D: 3, Dv: 2, biasHeads: 3, mask: true, rate: 0 },
 ];
 
 function someMask(rng: Rng, batch: number, Lk: number): Values {
@@ -45,6 +46,32 @@ onEveryForm('attention', () => {
     });
     expect(errors.value).toBeLessThan(1e-5);
     for (const [name, error] of Object.entries(errors.gradients)) expect(error, name).toBeLessThan(1e-5);
+  });
+
+  // One query, as in decoding, has a kernel of its own: blocks of 16 keys, groups of heads when the batch is small.
+  it.each([
+    [3, 5, 37, 19, 33],
+    [1, 5, 70, 64, 16],
+    [8, 6, 132, 64, 64],
+    [1, 1, 16, 1, 1],
+  ])('gives one query alone what it gives it among others: B %i, H %i, Lk %i, D %i, Dv %i', (...sizes) => {
+    const [batch, heads, Lk, D, Dv] = sizes as [number, number, number, number, number];
+    const rng = new Rng(sizes.join());
+    const Lq = 3;
+    const q = toTensor<tf.Tensor3D>(normal(rng, [batch, Lq, heads * D]));
+    const k = toTensor<tf.Tensor3D>(normal(rng, [batch, Lk, heads * D]));
+    const v = toTensor<tf.Tensor3D>(normal(rng, [batch, Lk, heads * Dv]));
+    const bias = toTensor<tf.Tensor3D>(normal(rng, [heads, Lq, Lk]));
+    const options = { heads, scale: D ** -0.5, keyMask: toTensor<tf.Tensor2D>(someMask(rng, batch, Lk)) };
+    const all = attention(q, k, v, { ...options, bias });
+    for (let row = 0; row < Lq; row++) {
+      const one = attention(tf.slice(q, [0, row, 0], [batch, 1, heads * D]), k, v, {
+        ...options,
+        bias: tf.slice(bias, [0, row, 0], [heads, 1, Lk]),
+      });
+      const among = tf.slice(all, [0, row, 0], [batch, 1, heads * Dv]);
+      expect(tf.max(tf.abs(tf.sub(one, among))).dataSync()[0]!).toBeLessThan(1e-5);
+    }
   });
 
   it('masks by a large negative bias: a causal row attends to no later key', () => {

@@ -38,7 +38,9 @@ Attention attentionArgs(const Args& args) {
 
 void attention(Args& args) {
   const Attention a = attentionArgs(args);
-  fusedAttentionKernels().forward(a, args.out<float>(kAfterDropout, a.batch * a.Lq * a.heads * a.Dv));
+  float* out = args.out<float>(kAfterDropout, a.batch * a.Lq * a.heads * a.Dv);
+  if (a.Lq == 1 && !a.dropout.on) return attentionQueryKernels().forward(a, out);
+  fusedAttentionKernels().forward(a, out);
 }
 
 void attentionGrad(Args& args) {

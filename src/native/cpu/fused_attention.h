@@ -44,4 +44,12 @@ struct FusedAttentionKernels {
 
 REASVQA_KERNELS(FusedAttentionKernels, fusedAttention)
 
+/** The forward pass for Lq = 1 without dropout. */
+struct AttentionQueryKernels {
+  /** out (B, 1, H Dv) */
+  void (*forward)(const Attention& attention, float* out);
+};
+
+REASVQA_KERNELS(AttentionQueryKernels, attentionQuery)
+
 }  // namespace reasvqa

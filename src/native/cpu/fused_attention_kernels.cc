@@ -1,10 +1,7 @@
-#include "cpu/fused_attention.h"
-
+#include "cpu/fused_attention_rows.h"
 #include "cpu/fused_philox.h"
-#include "cpu/fused_tail.h"
 #include "cpu/gemm.h"
 #include "cpu/parallel.h"
-#include "cpu/vecmath.h"
 #include "cpu/workspace.h"
 
 namespace reasvqa::REASVQA_ISA_NS {
@@ -12,12 +9,6 @@ namespace {
 
 constexpr int64_t kScoreFloats = 32768;      // a block of scores: 128 KiB, so that three of them fit L2
 constexpr int64_t kParallelWork = 1 << 17;   // multiply-adds that pay for waking a thread
-constexpr float kMasked = 1e30f;             // as in the composed form: exp(score - 1e30) is 0 beside any kept key
-
-int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-/** Rows of scores are padded to whole vectors. */
-int64_t strideOf(const Attention& a) { return ceilDiv(a.Lk, kLanes) * kLanes; }
 
 /** Query rows in a block; blocks are as even as they can be. */
 int64_t blockRows(const Attention& a) {
@@ -34,55 +25,6 @@ int64_t grainOf(int64_t rows, const Attention& a) {
 struct Block {
   int64_t b, h, row, rows;
 };
-
-const float* headOf(const float* x, int64_t b, int64_t h, int64_t L, int64_t heads, int64_t width) {
-  return x + (b * L * heads + h) * width;
-}
-float* headOf(float* x, int64_t b, int64_t h, int64_t L, int64_t heads, int64_t width) {
-  return x + (b * L * heads + h) * width;
-}
-
-vi lanesBelow(int n) {
-  vi lane;
-  for (int i = 0; i < kLanes; ++i) lane[i] = i;
-  return lane < splatInt(n);
-}
-
-/** Adds bias and mask to one row of scores, pads it with -infinity and returns its maximum. */
-float biasRow(const Attention& a, const Block& block, int64_t i, float* scores) {
-  const int64_t biasHead = a.biasHeads == 1 ? 0 : block.h;
-  const float* bias = a.bias ? a.bias + (biasHead * a.Lq + i) * a.Lk : nullptr;
-  const float* keep = a.keyMask ? a.keyMask + block.b * a.Lk : nullptr;
-  vf largest = splat(-__builtin_inff());
-  forVectors(0, a.Lk, [&](int64_t j, int lanes) {
-    vf value = load(scores + j);
-    if (bias) value += loadTail(bias + j, lanes);
-    if (keep) value += (loadTail(keep + j, lanes) - splat(1.0f)) * splat(kMasked);
-    if (lanes < kLanes) value = select(lanesBelow(lanes), value, splat(-__builtin_inff()));
-    store(scores + j, value);
-    largest = maxNan(largest, value);
-  });
-  return horizontalMax(largest);
-}
-
-/** Scores of one row become probabilities, before dropout; the padding becomes 0. */
-void softmaxRow(const Attention& a, const Block& block, int64_t i, float* scores) {
-  const vf largest = splat(biasRow(a, block, i, scores));
-  const int64_t stride = strideOf(a);
-  vf total = {};
-  for (int64_t j = 0; j < stride; j += kLanes) {
-    const vf e = vexp(load(scores + j) - largest);
-    store(scores + j, e);
-    total += e;
-  }
-  const vf inverse = splat(1.0f / horizontalSum(total));
-  const float* keep = a.keyMask ? a.keyMask + block.b * a.Lk : nullptr;
-  forVectors(0, a.Lk, [&](int64_t j, int lanes) {
-    vf p = load(scores + j) * inverse;
-    if (keep) p *= loadTail(keep + j, lanes);
-    store(scores + j, p);
-  });
-}
 
 uint32_t dropoutRow(const Attention& a, const Block& block, int64_t i) {
   return static_cast<uint32_t>((block.b * a.heads + block.h) * a.Lq + i);
@@ -120,7 +62,7 @@ void probabilities(const Attention& a, const Block& block, float* scores) {
   const float* k = headOf(a.k, block.b, block.h, a.Lk, a.heads, a.D);
   const int64_t stride = strideOf(a);
   product(block.rows, a.Lk, a.D, {q, ld, false}, {k, ld, true}, scores, stride, a.scale, false);
-  for (int64_t r = 0; r < block.rows; ++r) softmaxRow(a, block, block.row + r, scores + r * stride);
+  for (int64_t r = 0; r < block.rows; ++r) softmaxRow(a, block.b, block.h, block.row + r, scores + r * stride);
 }
 
 void forward(const Attention& a, float* out) {
