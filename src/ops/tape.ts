@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 
 /**
- * The only file that touches internals of tfjs's engine (pinned to 4.22.0, see package.json; test/ops/tape.test.ts
- * fails when an upgrade changes them). tf.customGrad evaluates the gradient of every input; the engine call behind
+ * With engine/native/tensorInfo.ts the only file that touches internals of tfjs's engine (pinned to 4.22.0, see
+ * package.json; test/ops/tape.test.ts fails when an upgrade changes them). tf.customGrad evaluates the gradient of every input; the engine call behind
  * it accepts one thunk per input and runs only those that are needed, which is what makes frozen weights free.
  */
 interface EngineInternals {

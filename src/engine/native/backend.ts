@@ -42,6 +42,9 @@ export class NativeData {
   alive = true;
   /** Whether the backend's registry watches over it. */
   watched = false;
+  /** What tfjs notes of this dataId, and in which of its maps (tensorInfo.ts). */
+  note: object | undefined;
+  noteOf: object | undefined;
 
   constructor(
     readonly dtype: DataType,

@@ -13,6 +13,7 @@ import { registerKernels } from './kernels/kernel.js';
 import { registerMovement } from './kernels/movement.js';
 import { registerProducts } from './kernels/products.js';
 import { registerReducing } from './kernels/reductions.js';
+import { keepInfoOnRecords } from './tensorInfo.js';
 
 const done = new Set<string>();
 
@@ -47,7 +48,14 @@ function register(name: string, device: () => NativeDevice): void {
   registerKernels(name);
   registerFusedKernels(name);
   // tfjs picks the highest priority when nobody chooses; ours is chosen by engine.ts, so it stays below cpu's 1.
-  registerBackend(name, () => new NativeBackend(device()), 0);
+  registerBackend(
+    name,
+    () => {
+      keepInfoOnRecords();
+      return new NativeBackend(device());
+    },
+    0,
+  );
 }
 
 function addKernels(): void {
