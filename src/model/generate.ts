@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { inferenceContext } from './context.js';
 import { MASKED } from './packing.js';
 import type { Encoded, ReasVqa } from './reasvqa.js';
-import type { KeyValue } from './t5.js';
+import { type KeyValue, KeyValueCache } from './t5.js';
 
 /** Token ids of a batch, one row a video, without the start token. */
 export type Generated = number[][];
@@ -82,7 +82,7 @@ export function lastLogits(model: ReasVqa, encoded: Encoded, inputIds: number[])
 /** The decoder with everything it has seen so far. */
 class CachedDecoder {
   private readonly cross: KeyValue[];
-  private cache: (KeyValue | undefined)[];
+  private readonly caches: KeyValueCache[];
   private position = 0;
 
   constructor(
@@ -96,47 +96,31 @@ class CachedDecoder {
         () => block.crossAttention!.keyValue(encoded.hidden, context) as KeyValue & tf.TensorContainerObject,
       ),
     );
-    this.cache = blocks.map(() => undefined);
+    this.caches = blocks.map(() => new KeyValueCache());
   }
 
   /** Feeds one token per row; `choose` reads the next ones off the logits (B, vocab). */
   step(ids: Int32Array, choose: (logits: tf.Tensor2D) => Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
     const { languageModel } = this.model;
     const context = inferenceContext();
-    const caches: KeyValue[] = [];
     let chosen: Int32Array<ArrayBuffer> | undefined;
-    const decode = (): void => {
+    tf.tidy(() => {
       const keys = Int32Array.from({ length: this.position + 1 }, (_, i) => i);
-      const bias = languageModel.decoder.positionBias([this.position], keys);
+      const bias = tf.tile(languageModel.decoder.positionBias([this.position], keys), [ids.length, 1, 1]);
       let x = languageModel.embedTarget(tf.tensor2d(ids, [ids.length, 1], 'int32')) as tf.Tensor3D;
       languageModel.decoder.block.forEach((block, i) => {
         const cross = { keyValue: this.cross[i]!, keyMask: this.encoded.keyMask };
-        const { hidden, cache } = block.decode(x, this.cache[i], bias, cross, context);
-        caches.push({ key: tf.keep(cache.key), value: tf.keep(cache.value) });
-        x = hidden;
+        x = block.decode(x, this.caches[i]!, bias, cross, context);
       });
       const hidden = languageModel.headInput(languageModel.decoder.finish(x, context));
       chosen = choose(tf.reshape(this.model.logits(hidden), [ids.length, -1]) as tf.Tensor2D);
-    };
-    try {
-      tf.tidy(decode);
-    } catch (error) {
-      // A GPU reports bad input when the logits are read, after this step's keys and values were kept.
-      for (const pair of caches) disposePair(pair);
-      throw error;
-    }
-    for (const old of this.cache) disposePair(old);
-    this.cache = caches;
+    });
     this.position++;
     return chosen!;
   }
 
   dispose(): void {
-    for (const pair of [...this.cross, ...this.cache]) disposePair(pair);
+    for (const { key, value } of this.cross) tf.dispose([key, value]);
+    for (const cache of this.caches) cache.dispose();
   }
-}
-
-function disposePair(pair: KeyValue | undefined): void {
-  pair?.key.dispose();
-  pair?.value.dispose();
 }

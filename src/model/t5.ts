@@ -3,6 +3,7 @@ import { gatedGelu, gelu } from '../ops/activation.js';
 import { attention } from '../ops/attention.js';
 import { dropout } from '../ops/dropout.js';
 import { embedding } from '../ops/embedding.js';
+import { RowCache } from '../ops/rowCache.js';
 import type { Blip2Config } from '../weights/config.js';
 import { type Context, inferenceContext, nextDropout } from './context.js';
 import { Linear } from './linear.js';
@@ -23,6 +24,17 @@ export interface AttentionInputs {
 export interface KeyValue {
   key: tf.Tensor3D;
   value: tf.Tensor3D;
+}
+
+/** Keys and values of the steps that decoding has done. */
+export class KeyValueCache {
+  readonly key = new RowCache();
+  readonly value = new RowCache();
+
+  dispose(): void {
+    this.key.dispose();
+    this.value.dispose();
+  }
 }
 
 /** T5 attention: no scaling by sqrt(d), no biases, inner size heads * d_kv that need not equal d_model. */
@@ -72,6 +84,27 @@ export class T5Attention extends Module {
       dropout: nextDropout(context, this.config.dropout_rate),
     });
     return this.o.forward(mixed, context) as tf.Tensor3D;
+  }
+
+  /**
+   * One step of decoding. Positions are the cache's rows, so that a step adds to its end: the items of the batch then lie
+   * side by side as further heads of one item.
+   *
+   * @param x (B, 1, d_model). @param bias (B * heads, 1, steps so far and this one). @returns (B, 1, d_model).
+   */
+  attendCached(x: tf.Tensor3D, cache: KeyValueCache, bias: tf.Tensor3D, context: Context): tf.Tensor3D {
+    const now = this.keyValue(x, context);
+    const q = this.q.forward(x, context);
+    cache.key.append(now.key);
+    cache.value.append(now.value);
+    const asOne = (rows: tf.Tensor): tf.Tensor3D => tf.expandDims(rows, 0);
+    const mixed = attention(tf.reshape(q, [1, 1, q.size]), asOne(cache.key.rows), asOne(cache.value.rows), {
+      heads: x.shape[0] * this.config.num_heads,
+      scale: 1,
+      bias,
+      keys: cache.key.length,
+    });
+    return this.o.forward(tf.reshape(mixed, q.shape), context) as tf.Tensor3D;
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
@@ -166,25 +199,17 @@ export class T5Block extends Module {
     return this.afterSelf(attended, cross, context);
   }
 
-  /**
-   * One decoding step with what was computed before: appends this step's keys and values to the cache.
-   *
-   * @param x (B, steps, d_model). @returns the output and the longer cache; the caller owns and disposes both.
-   */
+  /** One step of decoding: (B, 1, d_model) in and out; see {@link T5Attention.attendCached}. */
   decode(
     x: tf.Tensor3D,
-    past: KeyValue | undefined,
+    cache: KeyValueCache,
     bias: tf.Tensor3D,
     cross: { keyValue: KeyValue; keyMask?: tf.Tensor2D },
     context: Context,
-  ): { hidden: tf.Tensor3D; cache: KeyValue } {
+  ): tf.Tensor3D {
     const normed = this.norms[0]!.forward(x) as tf.Tensor3D;
-    const now = this.selfAttention.keyValue(normed, context);
-    const cache = past
-      ? { key: tf.concat([past.key, now.key], 1), value: tf.concat([past.value, now.value], 1) }
-      : now;
-    const attended = this.residual(x, this.selfAttention.attend(normed, cache, { bias }, context), context);
-    return { hidden: this.afterSelf(attended, cross, context), cache };
+    const attended = this.residual(x, this.selfAttention.attendCached(normed, cache, bias, context), context);
+    return this.afterSelf(attended, cross, context);
   }
 
   private afterSelf(

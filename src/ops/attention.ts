@@ -3,7 +3,7 @@ import { check, checkFloat } from './check.js';
 import { checkKey, dropout, dropoutAttrs } from './dropout.js';
 import { hasFused } from './fused.js';
 import type { DropoutKey } from './philox.js';
-import { isFrozen, jointly, type Thunks, taped } from './tape.js';
+import { isFrozen, isTapeOn, jointly, type Thunks, taped } from './tape.js';
 
 export interface AttentionOptions {
   heads: number;
@@ -13,6 +13,8 @@ export interface AttentionOptions {
   bias?: tf.Tensor3D | undefined;
   /** (B, Lk) float32: 1 keep, 0 masked. A query with no key left gives zeros. */
   keyMask?: tf.Tensor2D | undefined;
+  /** Only so many of k's and v's Lk rows count, as of a cache with room for more; then this is Lk. All by default. */
+  keys?: number | undefined;
   /** On the probabilities: row (b * heads + h) * Lq + i, column j. */
   dropout?: DropoutKey | undefined;
 }
@@ -35,7 +37,16 @@ export function attention(
   options: AttentionOptions,
 ): tf.Tensor3D {
   checkAttention(q, k, v, options);
-  return hasFused('ReasAttention') ? fusedAttention(q, k, v, options) : composedAttention(q, k, v, options);
+  const { keys, ...rest } = options;
+  const fused = hasFused('ReasAttention');
+  // A kernel may stop early in the rows of one item; those of several do not follow each other, and a gradient has all.
+  if (keys !== undefined && keys < k.shape[1] && !(fused && k.shape[0] === 1 && !isTapeOn()))
+    return tf.tidy(() => attention(q, firstRows(k, keys), firstRows(v, keys), rest));
+  return fused ? fusedAttention(q, k, v, options) : composedAttention(q, k, v, options);
+}
+
+function firstRows(x: tf.Tensor3D, rows: number): tf.Tensor3D {
+  return tf.slice(x, [0, 0, 0], [x.shape[0], rows, x.shape[2]]);
 }
 
 function checkAttention(q: tf.Tensor3D, k: tf.Tensor3D, v: tf.Tensor3D, options: AttentionOptions): void {
@@ -45,7 +56,7 @@ function checkAttention(q: tf.Tensor3D, k: tf.Tensor3D, v: tf.Tensor3D, options:
   if (keyMask) all.keyMask = keyMask;
   checkFloat('attention', all);
   const [batch, Lq, width] = q.shape;
-  const Lk = k.shape[1];
+  const Lk = options.keys ?? k.shape[1];
   const ok =
     q.rank === 3 &&
     k.rank === 3 &&
@@ -53,8 +64,9 @@ function checkAttention(q: tf.Tensor3D, k: tf.Tensor3D, v: tf.Tensor3D, options:
     heads >= 1 &&
     k.shape[0] === batch &&
     v.shape[0] === batch &&
-    v.shape[1] === Lk &&
+    v.shape[1] === k.shape[1] &&
     Lk > 0 &&
+    Lk <= k.shape[1] &&
     k.shape[2] === width &&
     width % heads === 0 &&
     v.shape[2] % heads === 0 &&
@@ -110,8 +122,8 @@ function fusedAttention(
   v: tf.Tensor3D,
   options: AttentionOptions,
 ): tf.Tensor3D {
-  const { heads, scale, bias, keyMask } = options;
-  const attrs = { ...dropoutAttrs(options.dropout), heads, scale };
+  const { heads, scale, bias, keyMask, keys = k.shape[1] } = options;
+  const attrs = { ...dropoutAttrs(options.dropout), heads, scale, keys };
   const inputs: Record<string, tf.Tensor> = { q, k, v };
   if (bias && !isFrozen(bias)) inputs.bias = bias;
   const optional = (tensors: tf.Tensor[]): Record<string, tf.Tensor> => {

@@ -14,6 +14,7 @@ export type FusedKernel =
   | 'ReasDropout'
   | 'ReasLinearCrossEntropy'
   | 'ReasEmbedding'
+  | 'ReasAppendRow'
   | 'ReasAdamW'
   | 'ReasGlobalNorm';
 

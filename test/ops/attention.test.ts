@@ -74,6 +74,25 @@ onEveryForm('attention', () => {
     }
   });
 
+  it.each([1, 3])('reads only the first keys when told so, B %i, values and gradients', (batch) => {
+    const rng = new Rng('keys');
+    const [heads, Lq, room, keys, D] = [3, 2, 9, 5, 4];
+    const [q, k, v] = [Lq, room, room].map((L) => toTensor<tf.Tensor3D>(normal(rng, [batch, L, heads * D])));
+    const bias = toTensor<tf.Tensor3D>(normal(rng, [heads, Lq, keys]));
+    const cut = (x: tf.Tensor3D): tf.Tensor3D => tf.slice(x, [0, 0, 0], [batch, keys, heads * D]);
+    const options = { heads, scale: 0.7, bias };
+    const some = (a: tf.Tensor, b: tf.Tensor, c: tf.Tensor): tf.Tensor3D =>
+      attention(a as tf.Tensor3D, b as tf.Tensor3D, c as tf.Tensor3D, { ...options, keys });
+    const expected = attention(q!, cut(k!), cut(v!), options);
+    expect(tf.max(tf.abs(tf.sub(some(q!, k!, v!), expected))).dataSync()[0]!).toBeLessThan(1e-6);
+    const [, dk] = tf.grads(some)([q!, k!, v!]);
+    expect(dk!.shape).toEqual([batch, room, heads * D]);
+    const rest = tf.slice(dk!, [0, keys, 0], [batch, room - keys, heads * D]);
+    expect(tf.max(tf.abs(rest)).dataSync()[0]!).toBe(0);
+    expect(tf.max(tf.abs(dk!)).dataSync()[0]!).toBeGreaterThan(0);
+    expect(() => attention(q!, k!, v!, { ...options, keys: room + 1 })).toThrow(/attention: got/);
+  });
+
   it('masks by a large negative bias: a causal row attends to no later key', () => {
     const rng = new Rng(5);
     const [batch, heads, L, D] = [2, 2, 6, 4];

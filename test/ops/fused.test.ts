@@ -365,6 +365,7 @@ describe.skipIf(nativeMissing !== undefined)(
         'ReasDropout',
         'ReasLinearCrossEntropy',
         'ReasEmbedding',
+        'ReasAppendRow',
         'ReasAdamW',
         'ReasGlobalNorm',
       ] as const;

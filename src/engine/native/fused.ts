@@ -162,7 +162,7 @@ function attentionArgs(call: Call): AttentionArgs {
     call.size('q', 0),
     heads,
     call.size('q', 1),
-    call.size('k', 1),
+    call.number('keys'),
     call.size('q', 2) / heads,
     call.size('v', 2) / heads,
     call.inputs.bias === undefined ? 0 : call.size('bias', 0),

@@ -97,7 +97,22 @@ export function filled(
   return y;
 }
 
+/** Writes a row into its place in storage (capacity, width), which nobody else may read meanwhile (ops/rowCache.ts). */
+function appendRow({
+  inputs: { storage, row },
+  attrs: { at },
+  backend,
+}: Call<{ storage: TensorInfo; row: TensorInfo }, { at: number }>): [] {
+  const [capacity, width] = storage.shape as [number, number];
+  const fits = at < capacity && sizeOf(row.shape) === width;
+  util.assert(fits, () => `no place ${at} for a row [${row.shape}] in [${storage.shape}]`);
+  const to = { tensor: storage, offset: at * width, strides: [1] };
+  copyView(backend, [width], { tensor: row, offset: 0, strides: [1] }, to);
+  return [];
+}
+
 function registerAliases(): void {
+  native('ReasAppendRow', appendRow);
   native('Identity', ({ inputs: { x }, backend }: Call<X>) => backend.alias(x, x.shape));
   native('Reshape', ({ inputs: { x }, attrs, backend }: Call<X, { shape: number[] }>) => {
     const size = sizeOf(x.shape);

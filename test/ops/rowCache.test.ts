@@ -1,0 +1,49 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { expect, it } from 'vitest';
+import { RowCache } from '../../src/ops/rowCache.js';
+import { onEveryForm } from './support.js';
+
+const ROWS = 70; // room doubles at 16, 32 and 64
+
+onEveryForm('row cache', () => {
+  it('has all rows so far, in order', () => {
+    const before = tf.memory().numTensors;
+    const cache = new RowCache();
+    const values: number[] = [];
+    for (let i = 0; i < ROWS; i++) {
+      const row = [i, -i, i / 4, 0.5, 2 ** -i, 7];
+      values.push(...row.map(Math.fround));
+      tf.tidy(() => cache.append(tf.tensor3d(row, [2, 1, 3])));
+      expect(cache.length).toBe(i + 1);
+      expect(cache.rows.shape[1]).toBe(6);
+      expect([...cache.rows.dataSync()].slice(0, 6 * cache.length)).toEqual(values);
+    }
+    cache.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it('starts again after dispose, with rows of another width', () => {
+    const cache = new RowCache();
+    expect(() => cache.rows).toThrow(/has no rows/);
+    tf.tidy(() => {
+      cache.append(tf.tensor1d([1, 2, 3]));
+      cache.dispose();
+      cache.append(tf.tensor1d([4]));
+    });
+    expect([cache.length, cache.rows.dataSync()[0]]).toEqual([1, 4]);
+    cache.dispose();
+  });
+
+  it('refuses a row of another width or type, and keeps what it has', () => {
+    const cache = new RowCache();
+    tf.tidy(() => {
+      cache.append(tf.tensor1d([1, 2]));
+      expect(() => cache.append(tf.tensor1d([1, 2, 3]))).toThrow(
+        /got float32 \(3\); expected a float32 row of 2/,
+      );
+      expect(() => cache.append(tf.tensor1d([1, 2], 'int32'))).toThrow(/got int32 \(2\)/);
+    });
+    expect([cache.length, ...cache.rows.dataSync().slice(0, 2)]).toEqual([1, 1, 2]);
+    cache.dispose();
+  });
+});
