@@ -1,7 +1,8 @@
 /**
  * Everything that must hold before a commit: setup, lint, types, tests, TensorFlow.js's conformance suite. Ends with
  * one line, `N passed, N failed, N skipped`, over tests and conformance; a lint or type error counts as one failure.
- * With CI set, the native tests run once more under the sanitizers (about two minutes more).
+ * With CI set, the suite also runs on native-cuda's emulated GPU (half a minute) and the native tests once more under the
+ * sanitizers (two minutes).
  *
  *   node tools/test.mjs
  */
@@ -23,7 +24,10 @@ try {
   await check('types', [...bin('typescript/bin/tsc'), '--noEmit']);
   addCounts(total, await unitTests());
   addCounts(total, await conformance());
-  if (process.env.CI) await sanitizers();
+  if (process.env.CI) {
+    addCounts(total, await conformance('--engine', 'native-cuda', '--shim'));
+    await sanitizers();
+  }
 } catch (error) {
   if (!(error instanceof SetupError)) throw error;
   process.stderr.write(`setup: ${error.message}\n`);
@@ -59,8 +63,9 @@ async function unitTests() {
   }
 }
 
-async function conformance() {
-  const { code, output } = await run([process.execPath, join(root, 'tools/conformance.mjs')], { show: true });
+async function conformance(...options) {
+  const command = [process.execPath, join(root, 'tools/conformance.mjs'), ...options];
+  const { code, output } = await run(command, { show: true });
   return countsOfOutput(output, code);
 }
 
