@@ -1,9 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 
 /**
- * With engine/native/tensorInfo.ts the only file that touches internals of tfjs's engine (pinned to 4.22.0, see
- * package.json; test/ops/tape.test.ts fails when an upgrade changes them). tf.customGrad evaluates the gradient of every input; the engine call behind
- * it accepts one thunk per input and runs only those that are needed, which is what makes frozen weights free.
+ * With saves.ts and tensorInfo.ts of engine/native the only file that touches internals of tfjs's engine (pinned to
+ * 4.22.0, see package.json; test/ops/tape.test.ts fails when an upgrade changes them). tf.customGrad evaluates the
+ * gradient of every input; the engine call behind it accepts one thunk per input and runs only those that are needed,
+ * which is what makes frozen weights free.
  */
 interface EngineInternals {
   state: {

@@ -13,6 +13,7 @@ import { registerKernels } from './kernels/kernel.js';
 import { registerMovement } from './kernels/movement.js';
 import { registerProducts } from './kernels/products.js';
 import { registerReducing } from './kernels/reductions.js';
+import { saveOffTape } from './saves.js';
 import { keepInfoOnRecords } from './tensorInfo.js';
 
 const done = new Set<string>();
@@ -52,6 +53,7 @@ function register(name: string, device: () => NativeDevice): void {
     name,
     () => {
       keepInfoOnRecords();
+      saveOffTape();
       return new NativeBackend(device());
     },
     0,
