@@ -10,142 +10,21 @@
  * problem C^T = op(B)^T op(A)^T, which has few rows.
  */
 #include "cpu/gemm.h"
+#include "cpu/gemm_dots.h"
+#include "cpu/gemm_pack.h"
 #include "cpu/parallel.h"
 #include "cpu/simd.h"
 #include "cpu/workspace.h"
 
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
-
 namespace reasvqa::REASVQA_ISA_NS {
 namespace {
 
-#if REASVQA_ISA_LEVEL == 2
-constexpr int kRows = 12;
-#elif REASVQA_ISA_LEVEL == 1
-constexpr int kRows = 6;
-#else
-constexpr int kRows = 4;
-#endif
-constexpr int kVectors = 2;
-constexpr int kCols = kVectors * kLanes;
 constexpr int64_t kDepth = 512;          // a B panel (64 KiB) comes from L2; 256 fits L1 and is 5 % slower: C passes twice
 constexpr int64_t kWidth = 64 * kCols;   // shared B block: kDepth x 2048 floats = 4 MiB with AVX-512
 constexpr int64_t kPanelsPerTask = 12;   // an A block of 144 x 512 floats = 288 KiB
 constexpr int64_t kFew = 12;             // rows (or columns) up to which nothing but the small operand is packed
 constexpr int64_t kAhead = 8;            // rows of B fetched ahead where the hardware does not see the stride
-constexpr int64_t kFetchRows = 8;        // as above for dot products: at least so many rows and so many floats
-constexpr int64_t kFetchDepth = 3072;
-constexpr int64_t kDotDepth = 4 * kLanes;  // below this, dot products spend their time on adding lanes
 constexpr int64_t kParallelWork = 1 << 17;  // multiply-adds that pay for waking a thread
-
-int64_t minimum(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t maximum(int64_t a, int64_t b) { return a > b ? a : b; }
-int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-/** A product with free strides for C, so that the transposed problem can be written in place. */
-struct Problem {
-  bool transA, transB;
-  int64_t m, n, k;
-  const float* a;
-  int64_t lda;
-  const float* b;
-  int64_t ldb;
-  float* c;
-  int64_t rowStride, colStride;
-  float alpha;
-  bool accumulate;
-
-  const float* aAt(int64_t row, int64_t depth) const { return a + (transA ? depth * lda + row : row * lda + depth); }
-  const float* bAt(int64_t depth, int64_t col) const { return b + (transB ? col * ldb + depth : depth * ldb + col); }
-  float* cAt(int64_t row, int64_t col) const { return c + row * rowStride + col * colStride; }
-};
-
-// ---- packing
-
-#if defined(__x86_64__)
-void transpose4(const float* src, int64_t ld, float* dst, int64_t stride) {
-  __m128 r0 = _mm_loadu_ps(src);
-  __m128 r1 = _mm_loadu_ps(src + ld);
-  __m128 r2 = _mm_loadu_ps(src + 2 * ld);
-  __m128 r3 = _mm_loadu_ps(src + 3 * ld);
-  _MM_TRANSPOSE4_PS(r0, r1, r2, r3);
-  _mm_storeu_ps(dst, r0);
-  _mm_storeu_ps(dst + stride, r1);
-  _mm_storeu_ps(dst + 2 * stride, r2);
-  _mm_storeu_ps(dst + 3 * stride, r3);
-}
-#else
-void transpose4(const float* src, int64_t ld, float* dst, int64_t stride) {
-  for (int i = 0; i < 4; ++i) {
-    for (int j = 0; j < 4; ++j) dst[j * stride + i] = src[i * ld + j];
-  }
-}
-#endif
-
-/** dst[d * stride + i] = src[i * ld + d] for `count` rows i and `depth` entries d. */
-void packAcross(const float* src, int64_t ld, int64_t count, int64_t depth, float* dst, int64_t stride) {
-  int64_t i = 0;
-  for (; i + 4 <= count; i += 4) {
-    int64_t d = 0;
-    for (; d + 4 <= depth; d += 4) transpose4(src + i * ld + d, ld, dst + d * stride + i, stride);
-    for (; d < depth; ++d) {
-      for (int64_t row = i; row < i + 4; ++row) dst[d * stride + row] = src[row * ld + d];
-    }
-  }
-  for (; i < count; ++i) {
-    for (int64_t d = 0; d < depth; ++d) dst[d * stride + i] = src[i * ld + d];
-  }
-}
-
-/** dst[d * stride + i] = src[d * ld + i] for `count` entries i of `depth` rows d. */
-void packAlong(const float* src, int64_t ld, int64_t count, int64_t depth, float* dst, int64_t stride) {
-  if (count == kCols) {
-    for (int64_t d = 0; d < depth; ++d) {
-      for (int v = 0; v < kVectors; ++v) store(dst + d * stride + v * kLanes, load(src + d * ld + v * kLanes));
-    }
-    return;
-  }
-  if (count == kRows) {
-    for (int64_t d = 0; d < depth; ++d) {
-      for (int i = 0; i < kRows; ++i) dst[d * stride + i] = src[d * ld + i];
-    }
-    return;
-  }
-  for (int64_t d = 0; d < depth; ++d) {
-    for (int64_t i = 0; i < count; ++i) dst[d * stride + i] = src[d * ld + i];
-  }
-}
-
-/** Rows [row, row + rows) x [depth, depth + kc) as panels of kRows; the last panel is as wide as it has rows. */
-void packA(const Problem& p, int64_t row, int64_t rows, int64_t depth, int64_t kc, float* dst) {
-  for (int64_t i = 0; i < rows; i += kRows) {
-    const int64_t count = minimum(kRows, rows - i);
-    const float* src = p.aAt(row + i, depth);
-    if (p.transA) {
-      packAlong(src, p.lda, count, kc, dst, count);
-    } else {
-      packAcross(src, p.lda, count, kc, dst, count);
-    }
-    dst += count * kc;
-  }
-}
-
-/** One panel of kCols columns from `col`; missing columns are zero and their sums are dropped. */
-void packPanelB(const Problem& p, int64_t col, int64_t depth, int64_t kc, float* dst) {
-  const int64_t count = minimum(kCols, p.n - col);
-  const float* src = p.bAt(depth, col);
-  if (p.transB) {
-    packAcross(src, p.ldb, count, kc, dst, kCols);
-  } else {
-    packAlong(src, p.ldb, count, kc, dst, kCols);
-  }
-  if (count == kCols) return;
-  for (int64_t d = 0; d < kc; ++d) {
-    for (int64_t i = count; i < kCols; ++i) dst[d * kCols + i] = 0.0f;
-  }
-}
 
 // ---- the register tile
 
@@ -330,71 +209,6 @@ void fewRows(const Problem& p) {
       fewRowsPanel(p, packedA + row * kc, row, minimum(kRows, p.m - row), depth, kc, accumulate);
     }
   }
-}
-
-/**
- * R rows of A against S rows of B^T, both contiguous in k. Fetch: rows of B^T further on are brought to L2, since four
- * short rows side by side are no stream that the hardware sees (40 MB of weights: 14 GB/s without, 27 with).
- */
-template <int R, int S, bool Fetch>
-void dots(const Problem& p, int64_t row, int64_t col) {
-  const int64_t ahead = maximum(kFetchRows, kFetchDepth / p.k) * p.ldb;
-  vf sum[R][S] = {};
-  const float* a = p.a + row * p.lda;
-  const float* b = p.b + col * p.ldb;
-  int64_t d = 0;
-  for (; d + kLanes <= p.k; d += kLanes) {
-    vf y[S];
-#pragma GCC unroll 4
-    for (int s = 0; s < S; ++s) {
-      y[s] = load(b + s * p.ldb + d);
-      if (Fetch) __builtin_prefetch(b + ahead + s * p.ldb + d, 0, 2);
-    }
-#pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) {
-      const vf x = load(a + r * p.lda + d);
-#pragma GCC unroll 4
-      for (int s = 0; s < S; ++s) sum[r][s] = fma(x, y[s], sum[r][s]);
-    }
-  }
-  if (d < p.k) {
-    const int rest = static_cast<int>(p.k - d);
-    for (int r = 0; r < R; ++r) {
-      const vf x = loadPartial(a + r * p.lda + d, rest);
-      for (int s = 0; s < S; ++s) sum[r][s] = fma(x, loadPartial(b + s * p.ldb + d, rest), sum[r][s]);
-    }
-  }
-#pragma GCC unroll 4
-  for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 4
-    for (int s = 0; s < S; ++s) {
-      float* c = p.cAt(row + r, col + s);
-      const float value = p.alpha * horizontalSum(sum[r][s]);
-      *c = p.accumulate ? *c + value : value;
-    }
-  }
-}
-
-template <int S>
-void dotColumns(const Problem& p, int64_t col) {
-  int64_t row = 0;
-  // One pass over the columns fetches for all.
-  if (p.m >= 4) {
-    dots<4, S, true>(p, 0, col);
-    for (row = 4; row + 4 <= p.m; row += 4) dots<4, S, false>(p, row, col);
-  }
-  switch (p.m - row) {
-    case 1: return dots<1, S, true>(p, row, col);
-    case 2: return dots<2, S, true>(p, row, col);
-    case 3: return dots<3, S, true>(p, row, col);
-    default: return;
-  }
-}
-
-void fewRowsDots(const Problem& p) {
-  int64_t col = 0;
-  for (; col + 4 <= p.n; col += 4) dotColumns<4>(p, col);
-  for (; col < p.n; ++col) dotColumns<1>(p, col);
 }
 
 void zero(const Problem& p) {

@@ -1,0 +1,132 @@
+/**
+ * A matrix product as its kernels see it, and the packing of its operands: A into panels of kRows rows, B into panels of
+ * kCols columns, so that both stream through the register tile without gaps.
+ */
+#pragma once
+
+#include "cpu/simd.h"
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+namespace reasvqa::REASVQA_ISA_NS {
+namespace {
+
+#if REASVQA_ISA_LEVEL == 2
+constexpr int kRows = 12;
+#elif REASVQA_ISA_LEVEL == 1
+constexpr int kRows = 6;
+#else
+constexpr int kRows = 4;
+#endif
+constexpr int kVectors = 2;
+constexpr int kCols = kVectors * kLanes;
+
+int64_t minimum(int64_t a, int64_t b) { return a < b ? a : b; }
+int64_t maximum(int64_t a, int64_t b) { return a > b ? a : b; }
+int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/** A product with free strides for C, so that the transposed problem can be written in place. */
+struct Problem {
+  bool transA, transB;
+  int64_t m, n, k;
+  const float* a;
+  int64_t lda;
+  const float* b;
+  int64_t ldb;
+  float* c;
+  int64_t rowStride, colStride;
+  float alpha;
+  bool accumulate;
+
+  const float* aAt(int64_t row, int64_t depth) const { return a + (transA ? depth * lda + row : row * lda + depth); }
+  const float* bAt(int64_t depth, int64_t col) const { return b + (transB ? col * ldb + depth : depth * ldb + col); }
+  float* cAt(int64_t row, int64_t col) const { return c + row * rowStride + col * colStride; }
+};
+
+#if defined(__x86_64__)
+void transpose4(const float* src, int64_t ld, float* dst, int64_t stride) {
+  __m128 r0 = _mm_loadu_ps(src);
+  __m128 r1 = _mm_loadu_ps(src + ld);
+  __m128 r2 = _mm_loadu_ps(src + 2 * ld);
+  __m128 r3 = _mm_loadu_ps(src + 3 * ld);
+  _MM_TRANSPOSE4_PS(r0, r1, r2, r3);
+  _mm_storeu_ps(dst, r0);
+  _mm_storeu_ps(dst + stride, r1);
+  _mm_storeu_ps(dst + 2 * stride, r2);
+  _mm_storeu_ps(dst + 3 * stride, r3);
+}
+#else
+void transpose4(const float* src, int64_t ld, float* dst, int64_t stride) {
+  for (int i = 0; i < 4; ++i) {
+    for (int j = 0; j < 4; ++j) dst[j * stride + i] = src[i * ld + j];
+  }
+}
+#endif
+
+/** dst[d * stride + i] = src[i * ld + d] for `count` rows i and `depth` entries d. */
+void packAcross(const float* src, int64_t ld, int64_t count, int64_t depth, float* dst, int64_t stride) {
+  int64_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    int64_t d = 0;
+    for (; d + 4 <= depth; d += 4) transpose4(src + i * ld + d, ld, dst + d * stride + i, stride);
+    for (; d < depth; ++d) {
+      for (int64_t row = i; row < i + 4; ++row) dst[d * stride + row] = src[row * ld + d];
+    }
+  }
+  for (; i < count; ++i) {
+    for (int64_t d = 0; d < depth; ++d) dst[d * stride + i] = src[i * ld + d];
+  }
+}
+
+/** dst[d * stride + i] = src[d * ld + i] for `count` entries i of `depth` rows d. */
+void packAlong(const float* src, int64_t ld, int64_t count, int64_t depth, float* dst, int64_t stride) {
+  if (count == kCols) {
+    for (int64_t d = 0; d < depth; ++d) {
+      for (int v = 0; v < kVectors; ++v) store(dst + d * stride + v * kLanes, load(src + d * ld + v * kLanes));
+    }
+    return;
+  }
+  if (count == kRows) {
+    for (int64_t d = 0; d < depth; ++d) {
+      for (int i = 0; i < kRows; ++i) dst[d * stride + i] = src[d * ld + i];
+    }
+    return;
+  }
+  for (int64_t d = 0; d < depth; ++d) {
+    for (int64_t i = 0; i < count; ++i) dst[d * stride + i] = src[d * ld + i];
+  }
+}
+
+/** Rows [row, row + rows) x [depth, depth + kc) as panels of kRows; the last panel is as wide as it has rows. */
+void packA(const Problem& p, int64_t row, int64_t rows, int64_t depth, int64_t kc, float* dst) {
+  for (int64_t i = 0; i < rows; i += kRows) {
+    const int64_t count = minimum(kRows, rows - i);
+    const float* src = p.aAt(row + i, depth);
+    if (p.transA) {
+      packAlong(src, p.lda, count, kc, dst, count);
+    } else {
+      packAcross(src, p.lda, count, kc, dst, count);
+    }
+    dst += count * kc;
+  }
+}
+
+/** One panel of kCols columns from `col`; missing columns are zero and their sums are dropped. */
+void packPanelB(const Problem& p, int64_t col, int64_t depth, int64_t kc, float* dst) {
+  const int64_t count = minimum(kCols, p.n - col);
+  const float* src = p.bAt(depth, col);
+  if (p.transB) {
+    packAcross(src, p.ldb, count, kc, dst, kCols);
+  } else {
+    packAlong(src, p.ldb, count, kc, dst, kCols);
+  }
+  if (count == kCols) return;
+  for (int64_t d = 0; d < kc; ++d) {
+    for (int64_t i = count; i < kCols; ++i) dst[d * kCols + i] = 0.0f;
+  }
+}
+
+}  // namespace
+}  // namespace reasvqa::REASVQA_ISA_NS
