@@ -108,14 +108,14 @@ void scoreGradientRow(const Attention& a, uint32_t dropoutRowIndex, const float*
   if (a.dropout.on) {
     forDropout(a.dropout, dropoutRowIndex, a.Lk, [&](int64_t j, vf multiplier, int lanes) {
       const vf probability = load(p + j);
-      const vf g = loadTail(gradient + j, lanes) * multiplier;
+      const vf g = loadN(gradient + j, lanes) * multiplier;
       store(dropped + j, probability * multiplier);
       store(gradient + j, g);
       along = fma(probability, g, along);
     });
   } else {
     forVectors(0, a.Lk, [&](int64_t j, int lanes) {
-      const vf g = loadTail(gradient + j, lanes);
+      const vf g = loadN(gradient + j, lanes);
       store(gradient + j, g);
       along = fma(load(p + j), g, along);
     });
@@ -171,7 +171,7 @@ void addBias(const Attention& a, const Block& block, const float* gradient, bool
     const float* from = gradient + r * stride;
     forVectors(0, a.Lk, [&](int64_t j, int lanes) {
       const vf value = load(from + j);
-      storeTail(to + j, first ? value : loadTail(to + j, lanes) + value, lanes);
+      storeN(to + j, first ? value : loadN(to + j, lanes) + value, lanes);
     });
   }
 }
@@ -194,8 +194,8 @@ void sumHeads(const float* headBias, int64_t heads, int64_t n, float* dbias) {
   parallelFor(n, 4096, [&](int64_t begin, int64_t end) {
     forVectors(begin, end, [&](int64_t i, int lanes) {
       vf sum = {};
-      for (int64_t h = 0; h < heads; ++h) sum += loadTail(headBias + h * n + i, lanes);
-      storeTail(dbias + i, sum, lanes);
+      for (int64_t h = 0; h < heads; ++h) sum += loadN(headBias + h * n + i, lanes);
+      storeN(dbias + i, sum, lanes);
     });
   });
 }

@@ -28,10 +28,10 @@ void score(const Attention& a, const float* q, const float* k, float* scores) {
   const int64_t ld = a.heads * a.D;
   vf sum[N] = {};
   forVectors(0, a.D, [&](int64_t d, int lanes) {
-    const vf x = loadTail(q + d, lanes);
+    const vf x = loadN(q + d, lanes);
     for (int s = 0; s < N; ++s) {
       __builtin_prefetch(k + (s + kPositions) * ld + d, 0, 2);
-      sum[s] = fma(x, loadTail(k + s * ld + d, lanes), sum[s]);
+      sum[s] = fma(x, loadN(k + s * ld + d, lanes), sum[s]);
     }
   });
   for (int s = 0; s < N; ++s) scores[s] = a.scale * horizontalSum(sum[s]);
@@ -65,12 +65,12 @@ void sumValues(const Attention& a, const Heads& range, const float* probabilitie
       const float* v = headOf(a.v, range.b, h, a.Lk, a.heads, a.Dv);
       float* to = headOf(out, range.b, h, 1, a.heads, a.Dv);
       forVectors(0, a.Dv, [&](int64_t d, int lanes) {
-        vf sum = begin == 0 ? vf{} : loadTail(to + d, lanes);
+        vf sum = begin == 0 ? vf{} : loadN(to + d, lanes);
         for (int64_t j = begin; j < end; ++j) {
           __builtin_prefetch(v + (j + kPositions) * ld + d, 0, 2);
-          sum = fma(splat(p[j]), loadTail(v + j * ld + d, lanes), sum);
+          sum = fma(splat(p[j]), loadN(v + j * ld + d, lanes), sum);
         }
-        storeTail(to + d, sum, lanes);
+        storeN(to + d, sum, lanes);
       });
     }
   }

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "cpu/fused_attention.h"
-#include "cpu/fused_tail.h"
+#include "cpu/simd.h"
 #include "cpu/vecmath.h"
 
 namespace reasvqa::REASVQA_ISA_NS {
@@ -39,8 +39,8 @@ constexpr float kMasked = 1e30f;  // as in the composed form: exp(score - 1e30) 
   vf largest = splat(-__builtin_inff());
   forVectors(0, a.Lk, [&](int64_t j, int lanes) {
     vf value = load(scores + j);
-    if (bias) value += loadTail(bias + j, lanes);
-    if (keep) value += (loadTail(keep + j, lanes) - splat(1.0f)) * splat(kMasked);
+    if (bias) value += loadN(bias + j, lanes);
+    if (keep) value += (loadN(keep + j, lanes) - splat(1.0f)) * splat(kMasked);
     if (lanes < kLanes) value = select(lanesBelow(lanes), value, splat(-__builtin_inff()));
     store(scores + j, value);
     largest = maxNan(largest, value);
@@ -62,7 +62,7 @@ constexpr float kMasked = 1e30f;  // as in the composed form: exp(score - 1e30) 
   const float* keep = a.keyMask ? a.keyMask + b * a.Lk : nullptr;
   forVectors(0, a.Lk, [&](int64_t j, int lanes) {
     vf p = load(scores + j) * inverse;
-    if (keep) p *= loadTail(keep + j, lanes);
+    if (keep) p *= loadN(keep + j, lanes);
     store(scores + j, p);
   });
 }

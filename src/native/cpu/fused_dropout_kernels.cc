@@ -1,7 +1,7 @@
 #include "cpu/fused_dropout.h"
 
 #include "cpu/fused_philox.h"
-#include "cpu/fused_tail.h"
+#include "cpu/simd.h"
 
 namespace reasvqa::REASVQA_ISA_NS {
 namespace {
@@ -12,8 +12,8 @@ void apply(const float* x, float* y, int64_t firstRow, int64_t rows, int64_t col
     const float* from = x + r * columns;
     float* to = y + r * columns;
     forDropout(dropout, static_cast<uint32_t>(firstRow + r), columns, [&](int64_t j, vf multiplier, int lanes) {
-      const vf value = loadTail(from + j, lanes) * multiplier;
-      storeTail(to + j, Add ? loadTail(to + j, lanes) + value : value, lanes);
+      const vf value = loadN(from + j, lanes) * multiplier;
+      storeN(to + j, Add ? loadN(to + j, lanes) + value : value, lanes);
     });
   }
 }

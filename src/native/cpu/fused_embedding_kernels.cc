@@ -1,7 +1,7 @@
 #include "cpu/fused_embedding.h"
 
-#include "cpu/fused_tail.h"
 #include "cpu/parallel.h"
+#include "cpu/simd.h"
 
 namespace reasvqa::REASVQA_ISA_NS {
 namespace {
@@ -26,7 +26,7 @@ void scatterAdd(const float* dy, const int32_t* ids, float* dtable, int64_t n, i
       const float* from = dy + i * d;
       float* to = dtable + ids[i] * d;
       forVectors(begin, end, [&](int64_t j, int lanes) {
-        storeTail(to + j, loadTail(to + j, lanes) + loadTail(from + j, lanes), lanes);
+        storeN(to + j, loadN(to + j, lanes) + loadN(from + j, lanes), lanes);
       });
     }
   });

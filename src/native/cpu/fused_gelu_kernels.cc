@@ -1,7 +1,7 @@
 #include "cpu/fused_gelu.h"
 
-#include "cpu/fused_tail.h"
 #include "cpu/parallel.h"
+#include "cpu/simd.h"
 #include "cpu/vecmath.h"
 
 namespace reasvqa::REASVQA_ISA_NS {
@@ -58,7 +58,7 @@ struct TanhGelu {
 template <class Form>
 void forwardAs(const float* x, float* y, int64_t n) {
   parallelFor(n, kGrain, [&](int64_t begin, int64_t end) {
-    forVectors(begin, end, [&](int64_t i, int lanes) { storeTail(y + i, Form::of(loadTail(x + i, lanes)).value, lanes); });
+    forVectors(begin, end, [&](int64_t i, int lanes) { storeN(y + i, Form::of(loadN(x + i, lanes)).value, lanes); });
   });
 }
 
@@ -66,7 +66,7 @@ template <class Form>
 void backwardAs(const float* dy, const float* x, float* dx, int64_t n) {
   parallelFor(n, kGrain, [&](int64_t begin, int64_t end) {
     forVectors(begin, end, [&](int64_t i, int lanes) {
-      storeTail(dx + i, loadTail(dy + i, lanes) * Form::of(loadTail(x + i, lanes)).derivative, lanes);
+      storeN(dx + i, loadN(dy + i, lanes) * Form::of(loadN(x + i, lanes)).derivative, lanes);
     });
   });
 }
@@ -75,7 +75,7 @@ template <class Form>
 void gatedAs(const float* gate, const float* up, float* y, int64_t n) {
   parallelFor(n, kGrain, [&](int64_t begin, int64_t end) {
     forVectors(begin, end, [&](int64_t i, int lanes) {
-      storeTail(y + i, Form::of(loadTail(gate + i, lanes)).value * loadTail(up + i, lanes), lanes);
+      storeN(y + i, Form::of(loadN(gate + i, lanes)).value * loadN(up + i, lanes), lanes);
     });
   });
 }
@@ -84,10 +84,10 @@ template <class Form>
 void gatedBackwardAs(const float* dy, const float* gate, const float* up, float* dgate, float* dup, int64_t n) {
   parallelFor(n, kGrain, [&](int64_t begin, int64_t end) {
     forVectors(begin, end, [&](int64_t i, int lanes) {
-      const Gelu g = Form::of(loadTail(gate + i, lanes));
-      const vf d = loadTail(dy + i, lanes);
-      storeTail(dgate + i, d * loadTail(up + i, lanes) * g.derivative, lanes);
-      storeTail(dup + i, d * g.value, lanes);
+      const Gelu g = Form::of(loadN(gate + i, lanes));
+      const vf d = loadN(dy + i, lanes);
+      storeN(dgate + i, d * loadN(up + i, lanes) * g.derivative, lanes);
+      storeN(dup + i, d * g.value, lanes);
     });
   });
 }

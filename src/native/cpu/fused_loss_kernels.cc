@@ -1,7 +1,7 @@
 #include "cpu/fused_loss.h"
 
-#include "cpu/fused_tail.h"
 #include "cpu/parallel.h"
+#include "cpu/simd.h"
 #include "cpu/vecmath.h"
 
 namespace reasvqa::REASVQA_ISA_NS {
@@ -40,8 +40,8 @@ void softmaxRow(float* x, int64_t V, int32_t label, float* loss, float* inverse)
   float rest = 0.0f;
   for (; i < V; i += kLanes) {
     const int lanes = V - i < kLanes ? static_cast<int>(V - i) : kLanes;
-    const vf a = vexp(loadTail(x + i, lanes) - shift);
-    storeTail(x + i, a, lanes);
+    const vf a = vexp(loadN(x + i, lanes) - shift);
+    storeN(x + i, a, lanes);
     for (int k = 0; k < lanes; ++k) rest += a[k];
   }
   const float sum = horizontalSum(first + second) + rest;
@@ -60,14 +60,14 @@ void softmaxRows(float* logits, int64_t rows, int64_t V, const int32_t* labels, 
 void scaleMinus(const float* x, float a, const float* b, float* y, int64_t d) {
   const vf factor = splat(a);
   forVectors(0, d, [&](int64_t i, int lanes) {
-    storeTail(y + i, loadTail(x + i, lanes) * factor - loadTail(b + i, lanes), lanes);
+    storeN(y + i, loadN(x + i, lanes) * factor - loadN(b + i, lanes), lanes);
   });
 }
 
 void addScaled(const float* x, float a, float* y, int64_t d) {
   const vf factor = splat(a);
   forVectors(0, d, [&](int64_t i, int lanes) {
-    storeTail(y + i, fma(factor, loadTail(x + i, lanes), loadTail(y + i, lanes)), lanes);
+    storeN(y + i, fma(factor, loadN(x + i, lanes), loadN(y + i, lanes)), lanes);
   });
 }
 

@@ -1,7 +1,7 @@
 #include "cpu/fused_norm.h"
 
-#include "cpu/fused_tail.h"
 #include "cpu/parallel.h"
+#include "cpu/simd.h"
 
 namespace reasvqa::REASVQA_ISA_NS {
 namespace {
@@ -29,10 +29,10 @@ struct Statistics {
 template <bool Centre>
 Statistics statistics(const float* x, const Norm& norm) {
   const auto d = static_cast<float>(norm.d);
-  const float mean = Centre ? sumOver(norm.d, [x](int64_t i, int lanes) { return loadTail(x + i, lanes); }) / d : 0.0f;
+  const float mean = Centre ? sumOver(norm.d, [x](int64_t i, int lanes) { return loadN(x + i, lanes); }) / d : 0.0f;
   const vf centre = splat(mean);
   const float squares = sumOver(norm.d, [x, centre](int64_t i, int lanes) {
-    vf deviation = loadTail(x + i, lanes);
+    vf deviation = loadN(x + i, lanes);
     if (Centre) {
       deviation -= centre;
       if (lanes < kLanes) {
@@ -58,11 +58,11 @@ void forward(const Norm& norm, const float* x, const float* weight, const float*
       const vf mean = splat(s.mean);
       const vf scale = splat(s.scale);
       forVectors(0, norm.d, [&](int64_t i, int lanes) {
-        vf value = loadTail(row + i, lanes);
+        vf value = loadN(row + i, lanes);
         if (Centre) value -= mean;
-        value = value * scale * loadTail(weight + i, lanes);
-        if (Centre) value += loadTail(bias + i, lanes);
-        storeTail(to + i, value, lanes);
+        value = value * scale * loadN(weight + i, lanes);
+        if (Centre) value += loadN(bias + i, lanes);
+        storeN(to + i, value, lanes);
       });
     }
   });
@@ -79,9 +79,9 @@ void inputGradient(const Norm& norm, const float* dy, const float* x, const floa
       const Statistics s = statistics<Centre>(row, norm);
       const vf mean = splat(s.mean);
       const vf scale = splat(s.scale);
-      const auto gradient = [&](int64_t i, int lanes) { return loadTail(from + i, lanes) * loadTail(weight + i, lanes); };
+      const auto gradient = [&](int64_t i, int lanes) { return loadN(from + i, lanes) * loadN(weight + i, lanes); };
       const auto normalised = [&](int64_t i, int lanes) {
-        const vf value = loadTail(row + i, lanes);
+        const vf value = loadN(row + i, lanes);
         return (Centre ? value - mean : value) * scale;
       };
       const auto d = static_cast<float>(norm.d);
@@ -91,7 +91,7 @@ void inputGradient(const Norm& norm, const float* dy, const float* x, const floa
       forVectors(0, norm.d, [&](int64_t i, int lanes) {
         vf value = gradient(i, lanes);
         if (Centre) value -= meanGradient;
-        storeTail(to + i, scale * (value - normalised(i, lanes) * meanAlong), lanes);
+        storeN(to + i, scale * (value - normalised(i, lanes) * meanAlong), lanes);
       });
     }
   });
@@ -122,11 +122,11 @@ void parameterGradients(const Norm& norm, const float* dy, const float* x, float
       const vf mean = splat(s.mean);
       const vf scale = splat(s.scale);
       forVectors(0, d, [&](int64_t i, int lanes) {
-        const vf g = loadTail(from + i, lanes);
-        vf value = loadTail(row + i, lanes);
+        const vf g = loadN(from + i, lanes);
+        vf value = loadN(row + i, lanes);
         if (Centre) value -= mean;
-        storeTail(weightSum + i, fma(g, value * scale, loadTail(weightSum + i, lanes)), lanes);
-        if (Centre) storeTail(biasSum + i, g + loadTail(biasSum + i, lanes), lanes);
+        storeN(weightSum + i, fma(g, value * scale, loadN(weightSum + i, lanes)), lanes);
+        if (Centre) storeN(biasSum + i, g + loadN(biasSum + i, lanes), lanes);
       });
     }
   });

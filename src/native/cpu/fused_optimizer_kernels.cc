@@ -1,7 +1,7 @@
 #include "cpu/fused_optimizer.h"
 
-#include "cpu/fused_tail.h"
 #include "cpu/parallel.h"
+#include "cpu/simd.h"
 
 namespace reasvqa::REASVQA_ISA_NS {
 namespace {
@@ -17,13 +17,13 @@ void updatePiece(const AdamW& s, const AdamWPiece& piece) {
   const vf decay = splat(piece.decay);
   const vf rate = splat(piece.rate);
   forVectors(0, piece.n, [&](int64_t i, int lanes) {
-    const vf g = loadTail(piece.g + i, lanes) * gradScale;
-    const vf m = loadTail(piece.m + i, lanes) * beta1 + g * oneMinusBeta1;
-    const vf v = loadTail(piece.v + i, lanes) * beta2 + g * g * oneMinusBeta2;
-    const vf p = loadTail(piece.p + i, lanes) * decay - rate * m / (squareRoot(v) * correction + eps);
-    storeTail(piece.m + i, m, lanes);
-    storeTail(piece.v + i, v, lanes);
-    storeTail(piece.p + i, p, lanes);
+    const vf g = loadN(piece.g + i, lanes) * gradScale;
+    const vf m = loadN(piece.m + i, lanes) * beta1 + g * oneMinusBeta1;
+    const vf v = loadN(piece.v + i, lanes) * beta2 + g * g * oneMinusBeta2;
+    const vf p = loadN(piece.p + i, lanes) * decay - rate * m / (squareRoot(v) * correction + eps);
+    storeN(piece.m + i, m, lanes);
+    storeN(piece.v + i, v, lanes);
+    storeN(piece.p + i, p, lanes);
   });
 }
 
@@ -44,7 +44,7 @@ double squaresOf(const NormPiece& piece) {
     second += b * b;
   }
   for (; i < piece.n; i += kLanes) {
-    const vf a = loadTail(piece.g + i, piece.n - i < kLanes ? static_cast<int>(piece.n - i) : kLanes);
+    const vf a = loadN(piece.g + i, piece.n - i < kLanes ? static_cast<int>(piece.n - i) : kLanes);
     first += a * a;
   }
   return static_cast<double>(horizontalSum(first + second));
