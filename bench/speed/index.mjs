@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { benchDecode } from './decode.mjs';
 import { benchGemm } from './gemm.mjs';
+import { benchLearn } from './learn.mjs';
 import { benchMemory } from './memory.mjs';
 import { benchOps } from './ops.mjs';
 import { Peer } from './peer.mjs';
@@ -33,6 +34,7 @@ const BENCHES = {
   ops: benchOps,
   'train-step': benchTrainStep,
   decode: benchDecode,
+  learn: benchLearn,
   memory: benchMemory,
 };
 

@@ -9,6 +9,7 @@ import { median } from './statistics.mjs';
 import { TrainingStep } from './trainStep.mjs';
 
 const PEAK_STEPS = 6;
+const GROWTH_STEPS = 2000;
 /**
  * The median over this many steps is compared, each after a garbage collection: V8's heap swings by tens of MB. Only in
  * the two windows, since a heap that is collected after every step stays smaller than one that trains.
@@ -18,17 +19,18 @@ const FIRST = 100;
 
 /** @param {import('./index.mjs').BenchRun} run @param {import('./workload.mjs').Workload} workload */
 export async function benchMemory({ lib, options, note, cli, openPeer }, workload) {
+  const { features, steps = GROWTH_STEPS } = options;
   const step = ['train-step', ...childOptions(options), '--repeats', String(PEAK_STEPS), '--warmup', '1'];
   note('peak of a training step');
   const plain = await childReport(cli, step);
   note('peak with recomputation');
   const recompute = await childReport(cli, [...step, '--recompute']);
   const peer = await peerPeak(openPeer, workload, note);
-  note(`growth over ${options.steps} steps`);
+  note(`growth over ${steps} steps`);
   return {
-    features: options.features,
+    features,
     peaks: { plain: plain.memory, recompute: recompute.memory },
-    growth: growth(lib, workload, options),
+    growth: growth(lib, workload, features, steps),
     peer: peer && {
       ...peer,
       ratio: plain.memory.maxResident / peer.maxResident,
@@ -81,7 +83,7 @@ function childReport([command, ...first], given) {
 }
 
 /** Runs training steps and compares the resident set early on with that at the end. */
-function growth(lib, workload, { features, steps }) {
+function growth(lib, workload, features, steps) {
   const training = new TrainingStep(lib, workload, { features });
   const resident = new Float64Array(steps);
   setFlagsFromString('--expose-gc');

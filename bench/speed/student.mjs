@@ -12,25 +12,30 @@ const TRAINED = ['qformer', 'query_tokens', 'language_projection', 'post_layerno
  * @param {Library} lib
  * @param {Workload} workload
  * @param {number} seed
+ * @param {'f32' | 'bf16'} precision of the weights that stay frozen
  */
-export function makeStudent(lib, workload, seed) {
+export function makeStudent(lib, workload, seed, precision = 'f32') {
+  lib.requirePrecision(precision, '--precision');
   const model = new lib.ReasVqa(workload.config);
   const { r, lora_alpha: alpha, lora_dropout: dropout, target_modules: targetModules } = workload.lora;
   const none = { rankPattern: {}, alphaPattern: {}, useRslora: false };
   lib.addAdapter(model, { r, alpha, dropout, targetModules, ...none });
   const rng = new lib.Rng(`bench/${seed}`);
-  for (const parameter of model.parameters()) fill(lib, parameter, rng);
+  const bf16 = precision === 'bf16' ? lib.bf16Parameters(model, TRAINED) : new Set();
+  for (const parameter of model.parameters()) fill(lib, parameter, rng, bf16.has(parameter));
   return { model, trainable: lib.selectTrainable(model, TRAINED), rng };
 }
 
 /** A parameter starts as it would in training, but for lora_B: zeros would make the adapters' gradients zero. */
-function fill({ tf }, parameter, rng) {
+function fill({ tf }, parameter, rng, asBf16) {
   const { initial, shape, size, name } = parameter;
   let values = new Float32Array(size);
   if (initial === 'ones') values.fill(1);
   else if (typeof initial === 'object') values = noise(rng.fork(name), size, Object.values(initial)[0]);
   else if (name.endsWith('lora_B.weight')) values = noise(rng.fork(name), size, 0.02);
-  parameter.set(tf.tensor(values, shape, 'float32'));
+  const value = tf.tensor(values, shape, 'float32');
+  if (asBf16) parameter.setBf16(value);
+  else parameter.set(value);
 }
 
 /** Period of the noise: odd, so that rows of a matrix do not line up. Drawing billions of numbers would take minutes. */

@@ -10,7 +10,7 @@ export function format(report) {
   ].join('\n');
 }
 
-const TABLES = { gemm, ops, 'train-step': trainStep, decode, memory };
+const TABLES = { gemm, ops, 'train-step': trainStep, decode, learn, memory };
 
 const number = (value, digits = 1) => value.toFixed(digits);
 const megabytes = (bytes) => `${number(bytes / 1e6, 0)} MB`;
@@ -89,6 +89,17 @@ function decode({ rows, tokens, ms, encodeMs, msPerToken, tokensPerSecond, kerne
   return [
     `${rows} rows, ${tokens} tokens: ${number(ms)} ms (encoder ${number(encodeMs)} ms, ${number(msPerToken, 2)} ms a token), ${number(tokensPerSecond, 0)} tokens/s`,
     ...(kernels ? kernelLines(kernels) : []),
+  ];
+}
+
+function learn({ features, precision, steps, ms, losses, ...report }) {
+  return [
+    `${features} features, ${precision}: ${steps} steps of ${number(ms)} ms, loss ${number(report.firstMean, 4)} over the first 5, ${number(report.lastMean, 4)} over the last 5`,
+    ...columns([
+      ['step', 'loss'],
+      ['1', number(report.firstLoss, 4)],
+      ...losses.map(({ step, loss }) => [step, number(loss, 4)]),
+    ]),
   ];
 }
 

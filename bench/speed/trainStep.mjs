@@ -11,7 +11,8 @@ import { besides, operationShare } from './tensorflow.mjs';
 /**
  * @typedef {import('../../src/commands/bench.js').BenchLibrary} Library
  * @typedef {import('./workload.mjs').Workload} Workload
- * @typedef {{ features: 'live' | 'cached', recompute?: boolean, seed?: number }} StepOptions
+ * @typedef {{ features: 'live' | 'cached', recompute?: boolean, seed?: number,
+ *   precision?: 'f32' | 'bf16', learningRate?: number }} StepOptions
  * @typedef {{ total: number, vision: number, forward: number, backward: number, update: number }} StepTimes ms
  */
 
@@ -27,10 +28,10 @@ export class TrainingStep {
    * @param {Workload} workload
    * @param {StepOptions} options
    */
-  constructor(lib, workload, { features, recompute = false, seed = 0 }) {
-    this.lib = lib;
-    const { model, trainable, rng } = makeStudent(lib, workload, seed);
-    Object.assign(this, { model, trainable });
+  constructor(lib, workload, options) {
+    const { features, recompute = false, seed = 0, precision, learningRate = LEARNING_RATE } = options;
+    const { model, trainable, rng } = makeStudent(lib, workload, seed, precision);
+    Object.assign(this, { lib, learningRate, model, trainable });
     this.batch = makeBatch(workload, rng);
     this.context = { training: true, dropout: new lib.ops.DropoutStream(seed), recompute };
     this.optimizer = new lib.AdamW(trainable, OPTIMIZER);
@@ -78,7 +79,7 @@ export class TrainingStep {
     }
     features.dispose();
     const updateStart = performance.now();
-    this.optimizer.update(result.grads, () => LEARNING_RATE);
+    this.optimizer.update(result.grads, () => this.learningRate);
     tf.dispose(result.grads);
     this.step++;
     this.lib.device()?.synchronize();
@@ -140,13 +141,14 @@ const LOSS_TOLERANCE = 1e-4;
 export async function benchTrainStep(run, workload) {
   const { lib, options } = run;
   const peer = await run.openPeer('train-step', workload);
-  const training = new TrainingStep(lib, workload, options);
+  const { features, recompute } = options;
+  const training = new TrainingStep(lib, workload, { features, recompute });
   try {
     const measured = await measure(run, workload, training, peer);
     const device = lib.device();
     return {
-      features: options.features,
-      recompute: Boolean(options.recompute),
+      features,
+      recompute: Boolean(recompute),
       ...measured,
       // After the measurement, since the composed forms keep far more memory.
       ...(options.verify ? { verified: verify(training) } : {}),

@@ -33,6 +33,8 @@ export interface BenchLibrary {
   ReasVqa: typeof import('../model/reasvqa.js').ReasVqa;
   selectTrainable: typeof import('../model/trainable.js').selectTrainable;
   Rng: typeof import('../random.js').Rng;
+  bf16Parameters: typeof import('../model/precision.js').bf16Parameters;
+  requirePrecision: typeof import('../model/precision.js').requirePrecision;
   gradients: typeof import('../training/objective.js').gradients;
   AdamW: typeof import('../training/optimizer.js').AdamW;
   parseBlip2Config: typeof import('../weights/config.js').parseBlip2Config;
@@ -44,7 +46,9 @@ export interface BenchOptions extends EngineChoice {
   features: 'live' | 'cached';
   repeats: number;
   warmup: number;
-  steps: number;
+  /** The bench's own number of steps unless given. */
+  steps?: number;
+  precision: 'f32' | 'bf16';
   recompute?: boolean;
   verify?: boolean;
   kernels?: boolean;
@@ -65,13 +69,13 @@ interface BenchModule {
   }): Promise<{ report: unknown; text: string }>;
 }
 
-const BENCHES = ['gemm', 'ops', 'train-step', 'decode', 'memory'];
+const BENCHES = ['gemm', 'ops', 'train-step', 'decode', 'learn', 'memory'];
 
 export function addBench(program: Command, io: Io): void {
   withEngine(program.command('bench'))
     .summary('measure speed and memory here')
     .description(
-      'Measures the engine on the sizes of a workload file: gemm (matrix products), ops (overhead of small operations), train-step, decode (greedy, 64 tokens), memory (peak and growth). With PEER_PYTHON set to a Python that has torch, transformers and peft, train-step, decode and memory also measure PyTorch on the same workload, pair by pair.',
+      'Measures the engine on the sizes of a workload file: gemm (matrix products), ops (overhead of small operations), train-step, decode (greedy, 64 tokens), learn (the loss of one batch, which must fall), memory (peak and growth). With PEER_PYTHON set to a Python that has torch, transformers and peft, train-step, decode and memory also measure PyTorch on the same workload, pair by pair.',
     )
     .addArgument(new Argument('<bench>', 'what to measure').choices(BENCHES))
     .requiredOption('--workload <file>', 'workload file, for example bench/workloads/small.json (required)')
@@ -85,7 +89,19 @@ export function addBench(program: Command, io: Io): void {
     )
     .option('--repeats <n>', 'measured runs; the median is reported', integer(1), 11)
     .option('--warmup <n>', 'runs before the measured ones', integer(0), 3)
-    .option('--steps <n>', 'training steps of the growth that memory measures', integer(1), 2000)
+    .option(
+      '--steps <n>',
+      'training steps of learn (default: 50) and of the growth that memory measures (default: 2000)',
+      integer(1),
+    )
+    .addOption(
+      new Option(
+        '--precision <kind>',
+        'precision of the frozen weights in learn; bf16 needs an engine that has it',
+      )
+        .choices(['f32', 'bf16'])
+        .default('f32'),
+    )
     .option('--recompute', 'recompute each block in the backward pass (default: off)')
     .option('--verify', "compare train-step's loss with that of the composed forms (default: off)")
     .option('--kernels', 'add the time inside each native function to train-step and decode (default: off)')
@@ -130,6 +146,8 @@ export async function loadLibrary(): Promise<BenchLibrary> {
     ReasVqa: (await import('../model/reasvqa.js')).ReasVqa,
     selectTrainable: (await import('../model/trainable.js')).selectTrainable,
     Rng: (await import('../random.js')).Rng,
+    bf16Parameters: (await import('../model/precision.js')).bf16Parameters,
+    requirePrecision: (await import('../model/precision.js')).requirePrecision,
     gradients: (await import('../training/objective.js')).gradients,
     AdamW: (await import('../training/optimizer.js')).AdamW,
     parseBlip2Config,

@@ -4,6 +4,7 @@ declare module '*/bench/speed/decode.mjs';
 declare module '*/bench/speed/flops.mjs';
 declare module '*/bench/speed/gemm.mjs';
 declare module '*/bench/speed/index.mjs';
+declare module '*/bench/speed/learn.mjs';
 declare module '*/bench/speed/memory.mjs';
 declare module '*/bench/speed/ops.mjs';
 declare module '*/bench/speed/peer.mjs';

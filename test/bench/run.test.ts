@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { watchKernels, watchTape } from '../../bench/speed/counters.mjs';
 import { Decoding } from '../../bench/speed/decode.mjs';
 import { runBench } from '../../bench/speed/index.mjs';
+import { fallOf } from '../../bench/speed/learn.mjs';
 import { growthOf } from '../../bench/speed/memory.mjs';
 import { tapeTime } from '../../bench/speed/ops.mjs';
 import { resultName, saveResult, watchOthers } from '../../bench/speed/results.mjs';
@@ -161,7 +162,7 @@ describe('the other benches', () => {
     const peer = await program('python', PEER);
     const { report, text } = await run(
       'memory',
-      { peer: true, features: 'cached' },
+      { peer: true, features: 'cached', steps: 4 },
       { cli: [child], env: { ...process.env, PEER_PYTHON: peer } },
     );
     expect(report.peaks.plain.maxResident).toBe(2e8);
@@ -171,6 +172,57 @@ describe('the other benches', () => {
     expect(text).toContain('50 %');
     const broken = await program('broken', 'console.error("x\\nreasvqa: out of memory"); process.exit(4)');
     await expect(run('memory', {}, { cli: [broken] })).rejects.toThrow('reasvqa: out of memory');
+  });
+});
+
+describe('learn', () => {
+  it('reports the losses of steps on one batch, which fall', async () => {
+    const before = tf.memory().numTensors;
+    const { report, text } = await run('learn', { features: 'cached' });
+    expect(report).toMatchObject({
+      bench: 'learn',
+      workload: 'tiny',
+      precision: 'f32',
+      steps: 50,
+      fallbacks: {},
+    });
+    expect(report.losses.map(({ step }: { step: number }) => step)).toEqual([
+      5, 10, 15, 20, 25, 30, 35, 40, 45, 50,
+    ]);
+    expect(report.losses.at(-1).loss).toBe(report.lastLoss);
+    // A rate of zero gives a difference below 0.1 either way.
+    expect(report.lastMean).toBeLessThan(report.firstMean - 0.3);
+    expect(report.ms).toBeGreaterThan(0);
+    expect(text).toContain('50 steps of');
+    expect(text).toContain(report.firstLoss.toFixed(4));
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it('takes as many steps as it is given, live, but not too few to compare', async () => {
+    const { report } = await run('learn', { steps: 12 });
+    expect(report).toMatchObject({ features: 'live', steps: 12 });
+    expect(report.losses).toHaveLength(2);
+    const failure = run('learn', { steps: 9 });
+    await expect(failure).rejects.toThrow(UsageError);
+    await expect(failure).rejects.toThrow(
+      '--steps 9: learn compares the first 5 with the last 5 steps; use at least 10',
+    );
+  });
+
+  it('fails when the loss stays, rises or is not finite', () => {
+    const flat = Array<number>(10).fill(2);
+    expect(() => fallOf(flat)).toThrow(
+      'the loss does not fall: 2 over the first 5 of 10 steps, 2 over the last 5',
+    );
+    expect(() => fallOf(flat.map((loss, i) => loss + i))).toThrow('does not fall');
+    expect(() => fallOf(flat.with(6, Number.NaN))).toThrow('learn: the loss of step 7 of 10 is NaN');
+    expect(fallOf(flat.map((loss, i) => loss - i / 10))).toMatchObject({ firstLoss: 2, firstMean: 1.8 });
+  });
+
+  it('refuses bf16 on an engine that has none, before it computes', async () => {
+    await expect(run('learn', { precision: 'bf16' })).rejects.toThrow(
+      /^--precision bf16: the engine .* use f32/,
+    );
   });
 });
 

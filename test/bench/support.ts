@@ -21,7 +21,7 @@ export function benchOptions(options: Partial<BenchOptions> = {}): BenchOptions 
     engine: 'auto',
     repeats: 2,
     warmup: 1,
-    steps: 4,
+    precision: 'f32',
     peer: false,
     ...options,
   };
