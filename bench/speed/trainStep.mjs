@@ -12,7 +12,7 @@ import { besides, operationShare } from './tensorflow.mjs';
  * @typedef {import('../../src/commands/bench.js').BenchLibrary} Library
  * @typedef {import('./workload.mjs').Workload} Workload
  * @typedef {{ features: 'live' | 'cached', recompute?: boolean, seed?: number,
- *   precision?: 'f32' | 'bf16', learningRate?: number }} StepOptions
+ *   precision?: 'f32' | 'bf16' }} StepOptions
  * @typedef {{ total: number, vision: number, forward: number, backward: number, update: number }} StepTimes ms
  */
 
@@ -21,6 +21,7 @@ const LEARNING_RATE = 3e-5;
 
 /** A student with everything a step needs. Its tensors live until `dispose`. */
 export class TrainingStep {
+  /** Chooses the dropout masks; may be set between runs. */
   step = 0;
 
   /**
@@ -29,9 +30,9 @@ export class TrainingStep {
    * @param {StepOptions} options
    */
   constructor(lib, workload, options) {
-    const { features, recompute = false, seed = 0, precision, learningRate = LEARNING_RATE } = options;
+    const { features, recompute = false, seed = 0, precision } = options;
     const { model, trainable, rng } = makeStudent(lib, workload, seed, precision);
-    Object.assign(this, { lib, learningRate, model, trainable });
+    Object.assign(this, { lib, model, trainable });
     this.batch = makeBatch(workload, rng);
     this.context = { training: true, dropout: new lib.ops.DropoutStream(seed), recompute };
     this.optimizer = new lib.AdamW(trainable, OPTIMIZER);
@@ -79,7 +80,7 @@ export class TrainingStep {
     }
     features.dispose();
     const updateStart = performance.now();
-    this.optimizer.update(result.grads, () => this.learningRate);
+    this.optimizer.update(result.grads, () => LEARNING_RATE);
     tf.dispose(result.grads);
     this.step++;
     this.lib.device()?.synchronize();
