@@ -8,7 +8,7 @@ import { registerCudaBackend } from '../../src/engine/native/register.js';
 import { messageOf } from '../../src/errors.js';
 import { buildCudaShim } from '../cudaShim/build.mjs';
 
-/** True when the tests were asked to use the machine's GPU. */
+/** True when the tests were asked to use the machine's GPU; where that fails so do they, instead of being skipped. */
 export const onGpu = process.env.REASVQA_TEST_GPU === '1';
 
 /** Why native-cuda cannot run here, or undefined when it can. */
@@ -19,6 +19,7 @@ function start(): string | undefined {
     if (!onGpu) Object.assign(process.env, buildCudaShim());
     cudaDevice();
   } catch (error) {
+    if (onGpu) throw error;
     return messageOf(error);
   }
   registerCudaBackend();

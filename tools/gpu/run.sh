@@ -3,44 +3,74 @@
 # Needs an NVIDIA driver, NVRTC and cuBLASLt (the CUDA toolkit, or the nvidia packages of a Python on the PATH); with
 # PYTHON set to a Python that has torch, transformers and peft the benches measure PyTorch in the same run.
 #
-#   ./run.sh [WORKLOAD]      default: bench/workloads/small.json
+#   ./run.sh [WORKLOAD.json] [STEP...]
 #
-# Exit code 0 when every step passed; a step that fails is said and the next one runs.
+# WORKLOAD.json: sizes for the benches (default: bench/workloads/small.json). STEP: only these (default: all), of
+#   doctor conformance tests check-f32 check-bf16 learn-f32 learn-bf16
+#   gemm ops train-step-live train-step-cached decode memory
+# TESTS (default: all) is a part of the paths of test files, such as ops/linear, to run only those; LEARN_STEPS (50)
+# and MEMORY_STEPS (200) say for how many steps learn and memory train.
+#
+# Exit code 0 when every step passed; a step that fails is said, the next one runs, and what failed is said at the end.
 set -u
-cd "$(dirname "$0")"
-workload=${1:-bench/workloads/small.json}
-python=${PYTHON:-}
+cd "$(dirname "$0")" || exit 1
+all="doctor conformance tests check-f32 check-bf16 learn-f32 learn-bf16 gemm ops train-step-live train-step-cached decode memory"
+workload=bench/workloads/small.json
+case ${1:-} in *.json)
+  workload=$1
+  shift
+  ;;
+esac
+for name in "$@"; do
+  case " $all " in *" $name "*) ;; *)
+    echo "run: there is no step $name; the steps are $all (a workload ends in .json and comes first)" >&2
+    exit 2
+    ;;
+  esac
+done
+
 [ -x node ] || { gunzip -c node.gz > node.tmp && chmod +x node.tmp && mv node.tmp node; } || exit 1
 export REASVQA_ADDON="$PWD/build/Release/reasvqa.node"
 export REASVQA_CACHE="${REASVQA_CACHE:-$PWD/cache}"
-[ -z "$python" ] || export PEER_PYTHON="$python"
+# The tests use the GPU, not an emulated one.
+export REASVQA_TEST_GPU=1
+[ -z "${PYTHON:-}" ] || export PEER_PYTHON="$PYTHON"
 mkdir -p results
-failed=0
 
-# step NAME COMMAND...: its stdout is results/NAME.json
-step() {
-  name=$1
-  shift
-  echo "== $name" >&2
-  if "$@" > "results/$name.json.tmp"; then
-    mv "results/$name.json.tmp" "results/$name.json"
-  else
-    echo "== $name FAILED (exit code $?), what it printed is in results/$name.failed" >&2
-    mv "results/$name.json.tmp" "results/$name.failed"
-    failed=$((failed + 1))
-  fi
+# What a step runs; its stdout is the result, unless it writes $json itself.
+run() {
+  case $1 in
+    doctor) reasvqa doctor --engine native-cuda --json ;;
+    conformance)
+      ./node tools/conformance.mjs --engine native-cuda --run conformance.cjs --json "$json" >&2 ;;
+    tests) ./node test/run.mjs --json "$json" ${TESTS:+"$TESTS"} >&2 ;;
+    check-*) reasvqa weights check reference --engine native-cuda --precision "${1#check-}" --json ;;
+    learn-*) bench learn --precision "${1#learn-}" --steps "${LEARN_STEPS:-50}" ;;
+    train-step-*) bench train-step --features "${1#train-step-}" ;;
+    memory) bench memory --steps "${MEMORY_STEPS:-200}" ;;
+    *) bench "$1" ;;
+  esac
 }
-reasvqa() { ./node -e 'import("./dist/commands/cli.js").then((m) => m.main(process.argv.slice(1))).then((code) => { process.exitCode = code; })' -- "$@"; }
+reasvqa() { ./node tools/reasvqa.mjs "$@"; }
+bench() { reasvqa bench "$@" --engine native-cuda --workload "$workload" --json; }
 
-step doctor reasvqa doctor --engine native-cuda --json
-step conformance ./node tools/conformance.mjs --engine native-cuda --run conformance.cjs --json results/conformance-all.json
-step check-f32 reasvqa weights check reference --engine native-cuda --json
-step check-bf16 reasvqa weights check reference --engine native-cuda --precision bf16 --json
-step gemm reasvqa bench gemm --engine native-cuda --workload "$workload" --json
-for features in live cached; do
-  step "train-step-$features" reasvqa bench train-step --engine native-cuda --workload "$workload" --features $features --json
+failed=
+[ $# -gt 0 ] || set -- $all
+for name in "$@"; do
+  echo "== $name" >&2
+  rm -f "results/$name.json" "results/$name.failed.json"
+  json=results/$name.tmp
+  if run "$name" > "$json"; then
+    mv "$json" "results/$name.json"
+  else
+    echo "== $name FAILED (exit code $?), what it came to is in results/$name.failed.json" >&2
+    mv "$json" "results/$name.failed.json"
+    failed="$failed $name"
+  fi
 done
-step decode reasvqa bench decode --engine native-cuda --workload "$workload" --json
 
-echo "$failed steps failed; results in $PWD/results" >&2
-[ "$failed" -eq 0 ]
+if [ -n "$failed" ]; then
+  echo "failed:$failed; results in $PWD/results" >&2
+  exit 1
+fi
+echo "every step passed; results in $PWD/results" >&2
