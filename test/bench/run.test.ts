@@ -73,15 +73,6 @@ describe('train-step', () => {
     if (lib.device()) expect(recompute.report.memory.peak).toBeLessThan(0.9 * plain.report.memory.peak);
   });
 
-  it('learns: repeated steps on one batch lower the loss', async () => {
-    const workload = await readWorkload(lib, workloadPath('tiny'));
-    const training = new TrainingStep(lib, workload, { features: 'cached' });
-    const losses = Array.from({ length: 200 }, () => training.run().loss);
-    training.dispose();
-    const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
-    expect(mean(losses.slice(-20))).toBeLessThan(mean(losses.slice(0, 20)));
-  });
-
   it('refuses a fused loss that is not the composed one', async () => {
     const { linear } = lib.ops;
     const broken = { ...lib, ops: { ...lib.ops, setFused: () => true, linear } };

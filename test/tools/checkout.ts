@@ -1,7 +1,8 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -122,18 +123,8 @@ export class Checkout {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });
-    const seen: Outcome = { code: null, stdout: '', stderr: '' };
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      seen.stdout += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      seen.stderr += text;
-    });
-    const done = new Promise<Outcome>((resolve) =>
-      child.on('close', (code) => resolve(Object.assign(seen, { code }))),
-    );
     // The group, so that what the tool started ends with it.
-    return { seen, done, kill: () => process.kill(-child.pid!, 'SIGKILL') };
+    return { ...watch(child), kill: () => process.kill(-child.pid!, 'SIGKILL') };
   }
 
   /** The steps that really ran, in order; forgets them. */
@@ -146,6 +137,22 @@ export class Checkout {
   remove(): Promise<void> {
     return rm(dirname(this.root), { recursive: true, force: true });
   }
+}
+
+/** Collects what a process prints: `seen` fills as it comes, `done` is there at its end. */
+export function watch(child: ChildProcessByStdio<null, Readable, Readable>): Omit<Running, 'kill'> {
+  const seen: Outcome = { code: null, stdout: '', stderr: '' };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    seen.stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    seen.stderr += text;
+  });
+  const done = new Promise<Outcome>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => resolve(Object.assign(seen, { code })));
+  });
+  return { seen, done };
 }
 
 export function lockText(versions: Record<string, string>): string {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cudaMissing } from '../support/cuda.js';
-import type { Outcome } from './checkout.js';
+import { type Outcome, watch } from './checkout.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const TINY = 'bench/workloads/tiny.json';
@@ -17,23 +17,9 @@ function run(
   cwd: string,
   env: Record<string, string> = {},
 ): Promise<Outcome> {
-  const { NODE_OPTIONS: _, ...inherited } = process.env;
-  const child = spawn(command, args, {
-    cwd,
-    env: { ...inherited, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const seen: Outcome = { code: null, stdout: '', stderr: '' };
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    seen.stdout += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    seen.stderr += text;
-  });
-  return new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (code) => resolve(Object.assign(seen, { code })));
-  });
+  return watch(
+    spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] }),
+  ).done;
 }
 
 describe.skipIf(cudaMissing !== undefined)(

@@ -1,23 +1,26 @@
 #!/bin/sh
 # Makes a folder that tools/gpu/run.sh runs from on a bare Linux machine with an NVIDIA driver: Node, the bundled
-# program, the addon and its sources, tfjs's own tests and the project's, a small reference checkpoint, benches. At most 60 MiB.
+# program, the addon and its sources, tfjs's own tests and the project's, a small reference checkpoint, benches. At most
+# 60 MiB.
 #
 #   tools/gpu/pack.sh FOLDER [REFERENCE]
 #
 # REFERENCE is a folder for `weights check` (default: test/fixtures/reference).
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
-[ $# -ge 1 ] || { sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2; }
 out=$1
 reference=${2:-$root/test/fixtures/reference}
 [ ! -e "$out" ] || { echo "pack: $out exists already; name a new folder" >&2; exit 2; }
+
+reference=$(cd "$reference" && pwd)
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
 
 cd "$root"
 node tools/build-addon.mjs
 node node_modules/typescript/bin/tsc -p src
 mkdir -p "$out/build/Release" "$out/tools" "$out/src" "$out/reference" "$out/node_modules"
-out=$(cd "$out" && pwd)
-
 node tools/gpu/bundle.mjs "$out"
 node tools/conformance.mjs --engine native-cuda --bundle "$out/conformance.cjs"
 # dist/commands/cli.js reads the version from ../package.json.
