@@ -58,19 +58,20 @@ describe.skipIf(cudaMissing !== undefined)(
     });
 
     it('runs the steps it is asked for, without the repository', async () => {
-      const outcome = await steps([TINY, 'doctor', 'check-f32', 'learn-f32', 'learn-bf16']);
+      const outcome = await steps([TINY, 'doctor', 'check-f32', 'check-bf16', 'learn-f32', 'learn-bf16']);
       expect(outcome).toMatchObject({ code: 0, stderr: expect.stringContaining('every step passed') });
       expect((await readdir(join(folder, 'results'))).sort()).toEqual([
+        'check-bf16.json',
         'check-f32.json',
         'doctor.json',
         'learn-bf16.json',
         'learn-f32.json',
       ]);
       expect((await result('doctor')).engine.name).toBe('native-cuda');
-      const check = await result('check-f32');
-      expect(check.ok).toBe(true);
-      expect(check.rows.length).toBeGreaterThan(50);
       for (const precision of ['f32', 'bf16']) {
+        const check = await result(`check-${precision}`);
+        expect(check.ok).toBe(true);
+        expect(check.rows.length).toBeGreaterThan(50);
         const learned = await result(`learn-${precision}`);
         expect(learned).toMatchObject({
           workload: 'tiny',

@@ -44,7 +44,8 @@ run() {
     conformance)
       ./node tools/conformance.mjs --engine native-cuda --run conformance.cjs --json "$json" >&2 ;;
     tests) ./node test/run.mjs --json "$json" ${TESTS:+"$TESTS"} >&2 ;;
-    check-*) reasvqa weights check reference --engine native-cuda --precision "${1#check-}" --json ;;
+    check-f32) reasvqa weights check reference --engine native-cuda --json ;;
+    check-bf16) reasvqa weights check referenceBf16 --engine native-cuda --precision bf16 --json ;;
     learn-*) bench learn --precision "${1#learn-}" --steps "${LEARN_STEPS:-50}" ;;
     train-step-*) bench train-step --features "${1#train-step-}" ;;
     memory) bench memory --steps "${MEMORY_STEPS:-200}" ;;

@@ -3,7 +3,11 @@ what PyTorch (transformers, peft) computes from them. For checking this project 
 in it is needed to install, run or test.
 
     pip install torch==2.13.0 transformers==5.17.0 peft safetensors numpy
-    python tools/reference/make_reference.py OUT [--seed N] [--set vision.hidden_size=48] ...
+    python tools/reference/make_reference.py OUT [--seed N] [--for-bf16] [--set vision.hidden_size=48] ...
+
+--for-bf16: a model that bf16 can compute, for `weights check --precision bf16`: frozen matrices hold numbers that bf16
+can represent, T5's queries have its own initial scale (the others make attention nearly one-hot, which rounding turns
+over) and the adapter is small. Without it bf16 weights move a gradient by a tenth and more.
 
 Every loss, gradient and logit comes from the model that `from_pretrained` loads back from the written files, so the
 folder holds everything its expectations depend on.
@@ -42,7 +46,7 @@ def main():
             raise SystemExit(f"--set {key}: unknown; {group} has {', '.join(groups[group])}")
         groups[group][name] = json.loads(value)
     out = pathlib.Path(arguments.out)
-    write_weights(out, arguments.seed)
+    write_weights(out, arguments.seed, arguments.for_bf16)
     inputs = make_inputs(arguments.seed)
     model, language = load(out)
     tensors = {f"input.{name}": value for name, value in inputs.items()}
@@ -60,11 +64,17 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("out")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--for-bf16", action="store_true")
     parser.add_argument("--set", action="append", default=[], metavar="GROUP.KEY=JSON")
     return parser.parse_args()
 
 
-def write_weights(out, seed):
+def learns(name):
+    return "lora_" in name or name.startswith(("qformer.", "query_tokens", "language_projection.")) \
+        or "post_layernorm" in name
+
+
+def write_weights(out, seed, for_bf16):
     """Random weights large enough that every part of the model matters; the output head untied from the embedding."""
     torch.manual_seed(seed)
     config = Blip2Config(vision_config=VISION, qformer_config=QFORMER | {"encoder_hidden_size": VISION["hidden_size"]},
@@ -74,8 +84,13 @@ def write_weights(out, seed):
     model = Blip2ForConditionalGeneration(config)
     for name, parameter in model.named_parameters():
         randomise(name, parameter)
+        if for_bf16 and "Attention.q." in name:
+            parameter.data.mul_(TEXT["d_kv"] ** -0.5)
     state = {name: value.clone() for name, value in model.state_dict().items() if "embed_tokens" not in name}
     state["language_model.lm_head.weight"] = torch.randn_like(state["language_model.shared.weight"]) * 0.3
+    if for_bf16:
+        state = {name: value if learns(name) or value.dim() < 2 else value.bfloat16().float()
+                 for name, value in state.items()}
     out.mkdir(parents=True, exist_ok=True)
     save_file(state, out / "model.safetensors", {"format": "pt"})
     text = json.loads(config.to_json_string(use_diff=False))
@@ -85,7 +100,7 @@ def write_weights(out, seed):
         r=LORA["r"], lora_alpha=LORA["alpha"], lora_dropout=0.0, target_modules=["q", "v"]))
     for name, parameter in adapted.named_parameters():
         if "lora_" in name:
-            parameter.data.normal_(0, 0.15)
+            parameter.data.normal_(0, 0.05 if for_bf16 else 0.15)
     adapted.save_pretrained(out)
     (out / "README.md").unlink(missing_ok=True)
 
@@ -153,10 +168,8 @@ def load_base(out):
 def expectations(model, language, inputs):
     trainable = {}
     for name, parameter in list(model.named_parameters()):
-        learns = "lora_" in name or name.startswith(("qformer.", "query_tokens", "language_projection.")) \
-            or "post_layernorm" in name
-        parameter.requires_grad_(learns)
-        if learns:
+        parameter.requires_grad_(learns(name))
+        if learns(name):
             trainable[gradient_name(name)] = parameter
     parts = forward(model, language, inputs)
     parts["loss"].backward()
