@@ -37,11 +37,13 @@ export function attention(
   options: AttentionOptions,
 ): tf.Tensor3D {
   checkAttention(q, k, v, options);
-  const { keys, ...rest } = options;
+  const { keys } = options;
   const fused = hasFused('ReasAttention');
-  // A kernel may stop early in the rows of one item; those of several do not follow each other, and a gradient has all.
+  // A kernel can stop early in the rows of one item, not in those of several; and a gradient is one of all rows.
   if (keys !== undefined && keys < k.shape[1] && !(fused && k.shape[0] === 1 && !isTapeOn()))
-    return tf.tidy(() => attention(q, firstRows(k, keys), firstRows(v, keys), rest));
+    return tf.tidy(() =>
+      attention(q, firstRows(k, keys), firstRows(v, keys), { ...options, keys: undefined }),
+    );
   return fused ? fusedAttention(q, k, v, options) : composedAttention(q, k, v, options);
 }
 
