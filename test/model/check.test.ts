@@ -37,7 +37,10 @@ onEngines(
   },
 );
 
-/** Made with --for-bf16 --seed 2: with seed 1 two greedy tokens are so near a tie that bf16 takes the other. */
+/**
+ * Made with --for-bf16 --seed 6. Of seeds 1 to 13 seven are inside on native-cuda: gradients of so small a model are off
+ * by 1.1e-2 to 3.9e-2, and a greedy token may be so near a tie that bf16 takes the other.
+ */
 const REFERENCE_BF16 = fileURLToPath(new URL('../fixtures/referenceBf16', import.meta.url));
 
 onEngines('weights check of a reference that bf16 can represent', ['native-cuda', 'tensorflow'], () => {
