@@ -88,20 +88,22 @@ function growth(lib, workload, features, steps) {
   const resident = new Float64Array(steps);
   setFlagsFromString('--expose-gc');
   const collectGarbage = runInNewContext('gc');
-  const inWindow = (i, end) => i >= end - WINDOW && i < end;
+  const ends = windowEnds(steps);
   for (let i = 0; i < steps; i++) {
     training.run();
-    if (inWindow(i, Math.min(FIRST, steps)) || inWindow(i, steps)) collectGarbage();
+    if (ends.some((end) => i >= end - WINDOW && i < end)) collectGarbage();
     resident[i] = process.memoryUsage.rss();
   }
   training.dispose();
   return growthOf(resident);
 }
 
+/** The steps after which the two windows end. @returns {[number, number]} */
+const windowEnds = (steps) => [Math.min(FIRST, steps), steps];
+
 /** @param {Float64Array} resident bytes after each step */
 export function growthOf(resident) {
-  const steps = resident.length;
-  const from = Math.min(FIRST, steps);
+  const [from, steps] = windowEnds(resident.length);
   const at = (end) => median(resident.subarray(Math.max(0, end - WINDOW), end));
   const start = at(from);
   const end = at(steps);

@@ -14,13 +14,11 @@ export class TensorInfoMap {
   constructor(private readonly others: WeakMap<object, object>) {}
 
   has(dataId: object): boolean {
-    return this.get(dataId) !== undefined;
+    return this.holds(dataId) || this.others.has(dataId);
   }
 
   get(dataId: object): object | undefined {
-    if (dataId instanceof NativeData && dataId.note !== undefined)
-      return dataId.noteOf === this ? dataId.note : undefined;
-    return this.others.get(dataId);
+    return this.holds(dataId) ? dataId.note : this.others.get(dataId);
   }
 
   set(dataId: object, info: object): this {
@@ -34,10 +32,14 @@ export class TensorInfoMap {
   }
 
   delete(dataId: object): boolean {
-    if (!(dataId instanceof NativeData && dataId.note !== undefined)) return this.others.delete(dataId);
-    const held = dataId.noteOf === this;
+    if (!this.holds(dataId)) return this.others.delete(dataId);
     dataId.note = undefined;
-    return held;
+    dataId.noteOf = undefined;
+    return true;
+  }
+
+  private holds(dataId: object): dataId is NativeData {
+    return dataId instanceof NativeData && dataId.noteOf === this;
   }
 }
 

@@ -15,8 +15,6 @@ constexpr int64_t kPositions = 16;          // a block of keys or values: 24 KiB
 constexpr int kTogether = 4;                // keys whose sums run side by side
 constexpr int64_t kParallelWork = 1 << 15;  // multiply-adds that pay for waking a thread; fewer than elsewhere: memory-bound
 
-int64_t minimum(int64_t a, int64_t b) { return a < b ? a : b; }
-
 /** Heads [first, end) of one item. */
 struct Heads {
   int64_t b, first, end;

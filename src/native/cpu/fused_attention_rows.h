@@ -13,8 +13,6 @@ namespace {
 
 constexpr float kMasked = 1e30f;  // as in the composed form: exp(score - 1e30) is 0 beside any kept key
 
-[[maybe_unused]] inline int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 /** Rows of scores are padded to whole vectors. */
 [[maybe_unused]] inline int64_t strideOf(const Attention& a) { return ceilDiv(a.Lk, kLanes) * kLanes; }
 

@@ -55,20 +55,22 @@ void dots(const Problem& p, int64_t row, int64_t col) {
   }
 }
 
+/** Up to four rows from `row` on. */
+template <int S, bool Fetch>
+void dotRows(const Problem& p, int64_t row, int64_t col) {
+  switch (p.m - row) {
+    case 1: return dots<1, S, Fetch>(p, row, col);
+    case 2: return dots<2, S, Fetch>(p, row, col);
+    case 3: return dots<3, S, Fetch>(p, row, col);
+    default: return dots<4, S, Fetch>(p, row, col);
+  }
+}
+
+/** All rows, of which there is one at least; the first pass over the columns fetches for the others. */
 template <int S>
 void dotColumns(const Problem& p, int64_t col) {
-  int64_t row = 0;
-  // One pass over the columns fetches for all.
-  if (p.m >= 4) {
-    dots<4, S, true>(p, 0, col);
-    for (row = 4; row + 4 <= p.m; row += 4) dots<4, S, false>(p, row, col);
-  }
-  switch (p.m - row) {
-    case 1: return dots<1, S, true>(p, row, col);
-    case 2: return dots<2, S, true>(p, row, col);
-    case 3: return dots<3, S, true>(p, row, col);
-    default: return;
-  }
+  dotRows<S, true>(p, 0, col);
+  for (int64_t row = 4; row < p.m; row += 4) dotRows<S, false>(p, row, col);
 }
 
 void fewRowsDots(const Problem& p) {

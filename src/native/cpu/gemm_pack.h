@@ -23,10 +23,6 @@ constexpr int kRows = 4;
 constexpr int kVectors = 2;
 constexpr int kCols = kVectors * kLanes;
 
-int64_t minimum(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t maximum(int64_t a, int64_t b) { return a > b ? a : b; }
-int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 /** A product with free strides for C, so that the transposed problem can be written in place. */
 struct Problem {
   bool transA, transB;

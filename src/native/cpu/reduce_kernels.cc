@@ -14,8 +14,6 @@ namespace {
 
 constexpr int64_t kGrain = 16384;
 
-int64_t minimum(int64_t a, int64_t b) { return a < b ? a : b; }
-
 struct SumOp {
   static constexpr float start = 0.0f;
   static vf vector(vf a, vf b) { return a + b; }

@@ -29,6 +29,11 @@ constexpr int kLanes = 8;
 constexpr int kLanes = 4;
 #endif
 
+// In place of std::min and std::max, which kernels may not use (cpu/dispatch.h).
+[[maybe_unused]] inline int64_t minimum(int64_t a, int64_t b) { return a < b ? a : b; }
+[[maybe_unused]] inline int64_t maximum(int64_t a, int64_t b) { return a > b ? a : b; }
+[[maybe_unused]] inline int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
 typedef float vf __attribute__((vector_size(kLanes * 4)));
 typedef int32_t vi __attribute__((vector_size(kLanes * 4)));
 

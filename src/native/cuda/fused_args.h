@@ -31,8 +31,6 @@ inline Dropout dropoutArgs(const CudaArgs& args, size_t index) {
   return d;
 }
 
-inline int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 /** A count as one axis of a grid. */
 inline uint32_t blocks(int64_t count, int64_t most = 0x7fffffff) {
   check(count >= 0 && count <= most, "a tensor has too many rows for one kernel launch");

@@ -18,6 +18,8 @@
 
 namespace reasvqa::cuda {
 
+inline int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
 struct Grid {
   uint32_t x = 1;
   uint32_t y = 1;

@@ -26,16 +26,14 @@ struct Chunked {
   int64_t outer, reduced, inner, chunk, chunks;
 };
 
-int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 /** Cuts the reduced dimension when the other two give too few blocks. */
 Chunked chunked(const Reduction& s) {
-  const int64_t outputs = s.outer * ceilDivide(s.inner, 32);
-  const int64_t wanted = ceilDivide(kBlocks, std::max<int64_t>(outputs, 1));
+  const int64_t outputs = s.outer * ceilDiv(s.inner, 32);
+  const int64_t wanted = ceilDiv(kBlocks, std::max<int64_t>(outputs, 1));
   const int64_t perOutput = s.reduced * std::min<int64_t>(s.inner, 32);
   const int64_t chunks = std::max<int64_t>(1, std::min(wanted, perOutput / kLeastChunk));
-  const int64_t chunk = std::max<int64_t>(1, ceilDivide(s.reduced, chunks));
-  return {s.outer, s.reduced, s.inner, chunk, std::max<int64_t>(1, ceilDivide(s.reduced, chunk))};
+  const int64_t chunk = std::max<int64_t>(1, ceilDiv(s.reduced, chunks));
+  return {s.outer, s.reduced, s.inner, chunk, std::max<int64_t>(1, ceilDiv(s.reduced, chunk))};
 }
 
 /** y (outer, chunks, inner) from one launch. */
@@ -49,7 +47,7 @@ void pass(const std::string& kernel, const Chunked& s, const T* x, T* y, T scale
     launch("reduce", (kernel + "ByBlocks").c_str(), blocks(items), {kThreads}, 0, s, x, y, scale);
   } else {
     const int32_t width = powerOfTwo(s.inner, 32);
-    launch("reduce", (kernel + "Columns").c_str(), blocks(items * ceilDivide(s.inner, width)), {kThreads}, 0, s, width, x, y,
+    launch("reduce", (kernel + "Columns").c_str(), blocks(items * ceilDiv(s.inner, width)), {kThreads}, 0, s, width, x, y,
            scale);
   }
 }
@@ -71,7 +69,7 @@ void reducePositions(CudaArgs& args, const char* kernel, const Reduction& s) {
   auto* y = args.out<int32_t>(3, s.outer * s.inner);
   const int32_t width = powerOfTwo(s.inner, 32);
   const auto block = static_cast<uint32_t>(width * powerOfTwo(s.reduced, static_cast<int32_t>(kThreads) / width));
-  const int64_t blocks = std::min(s.outer * ceilDivide(s.inner, width), kMaxGrid);
+  const int64_t blocks = std::min(s.outer * ceilDiv(s.inner, width), kMaxGrid);
   launch("arg_reduce", kernel, {static_cast<uint32_t>(blocks)}, {block}, 0, s.outer, s.reduced, s.inner, width, x, y);
 }
 

@@ -112,7 +112,6 @@ function appendRow({
 }
 
 function registerAliases(): void {
-  native('ReasAppendRow', appendRow);
   native('Identity', ({ inputs: { x }, backend }: Call<X>) => backend.alias(x, x.shape));
   native('Reshape', ({ inputs: { x }, attrs, backend }: Call<X, { shape: number[] }>) => {
     const size = sizeOf(x.shape);
@@ -268,6 +267,7 @@ function split(
 }
 
 function registerJoining(): void {
+  native('ReasAppendRow', appendRow);
   native('Concat', ({ inputs, attrs, backend }: Call<TensorInfo[], { axis: number }>) => {
     const axis = util.parseAxisParam(attrs.axis, inputs[0]!.shape)[0]!;
     const shapes = inputs.map((x) => x.shape);
