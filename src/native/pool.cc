@@ -1,34 +1,19 @@
 #include "pool.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <new>
 #include <string>
 
-// Under AddressSanitizer a block is accessible for exactly the bytes asked for, so that reading or writing past a tensor is
-// caught although blocks are rounded up and kept.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define REASVQA_ASAN 1
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define REASVQA_ASAN 1
-#endif
-#ifdef REASVQA_ASAN
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
-#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
-#endif
+#include "asan.h"
 
 namespace reasvqa {
 namespace {
 
 constexpr size_t kAlignment = 64;
 constexpr size_t kSmallLimit = 4096;
-constexpr size_t kHugePage = size_t{2} << 20;
+constexpr size_t kRegionLeast = size_t{32} << 10;  // below, a block shares its huge page with too many others to gain
+constexpr size_t kRegionMost = 2 * Regions::kHugePage;  // from here on a block has huge pages of its own
 constexpr size_t kSlack = size_t{64} << 20;
 constexpr uint32_t kSlotBits = 20;  // a million live buffers
 constexpr uint32_t kSlotMask = (1u << kSlotBits) - 1;
@@ -47,7 +32,10 @@ std::string mebibytes(size_t bytes) { return std::to_string((bytes + (1 << 20) -
 
 }  // namespace
 
-void Pool::FreeBlock::operator()(std::byte* block) const { std::free(block); }
+void FreeBlock::operator()(std::byte* block) const {
+  if (regions != nullptr) return regions->giveBack(block, capacity);
+  std::free(block);
+}
 
 Pool& Pool::instance() {
   static Pool pool;
@@ -103,23 +91,30 @@ Pool::Block Pool::takeFromSystem(size_t capacity) {
   const size_t inUse = stats_.inUse + capacity;
   const size_t limit = std::max(stats_.peak, inUse) / 10 * 11 + kSlack;
   evictUntil(limit > inUse ? limit - inUse : 0);
-  const bool huge = capacity >= 2 * kHugePage;
-  const size_t alignment = huge ? kHugePage : kAlignment;
-  const size_t rounded = capacity > SIZE_MAX - alignment ? 0 : (capacity + alignment - 1) / alignment * alignment;
-  auto* memory = rounded == 0 ? nullptr : static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
-  if (memory == nullptr && rounded != 0) {
+  Block block = newBlock(capacity);
+  if (!block) {
     evictUntil(0);
-    memory = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
+    block = newBlock(capacity);
   }
-  if (memory == nullptr) {
+  if (!block) {
     throw OutOfMemory("out of memory: " + mebibytes(capacity) + " requested, " + mebibytes(stats_.inUse) + " in use, " +
                       mebibytes(stats_.cached) + " cached");
   }
-#ifdef MADV_HUGEPAGE
-  // Advice only: without huge pages the block works the same, with more TLB misses.
-  if (huge) (void)madvise(memory, rounded, MADV_HUGEPAGE);
-#endif
   stats_.systemCalls += 1;
+  return block;
+}
+
+/** Null when the system has no memory. */
+Pool::Block Pool::newBlock(size_t capacity) {
+  if (capacity >= kRegionLeast && capacity < kRegionMost) {
+    if (std::byte* block = regions_.take(capacity)) return Block(block, {&regions_, capacity});
+  }
+  const bool huge = capacity >= kRegionMost;
+  const size_t alignment = huge ? Regions::kHugePage : kAlignment;
+  if (capacity > SIZE_MAX - alignment) return nullptr;
+  const size_t rounded = (capacity + alignment - 1) / alignment * alignment;
+  auto* memory = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
+  if (huge && memory != nullptr) Regions::preferHugePages(memory, rounded);
   return Block(memory);
 }
 

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "error.h"
+#include "regions.h"
 
 namespace reasvqa {
 
@@ -46,6 +47,12 @@ class BufferTable {
   ~BufferTable() = default;
 };
 
+struct FreeBlock {
+  Regions* regions = nullptr;  // where the block was cut from; null: an allocation of its own
+  size_t capacity = 0;
+  void operator()(std::byte* block) const;
+};
+
 class Pool final : public BufferTable {
  public:
   /** The one pool of the process. */
@@ -67,9 +74,6 @@ class Pool final : public BufferTable {
   void clear();
 
  private:
-  struct FreeBlock {
-    void operator()(std::byte* block) const;
-  };
   using Block = std::unique_ptr<std::byte, FreeBlock>;
   struct Slot {
     Block block;
@@ -81,11 +85,13 @@ class Pool final : public BufferTable {
 
   Block takeCached(size_t wanted, size_t& capacity);
   Block takeFromSystem(size_t capacity);
+  Block newBlock(size_t capacity);
   void evictUntil(size_t cachedLimit);
   const Slot& slot(BufferId id) const;
   void releaseSlot(size_t index);
 
   mutable std::mutex mutex_;
+  Regions regions_;  // before what holds blocks, so that it outlives them
   std::vector<Slot> slots_;
   std::vector<uint32_t> freeSlots_;
   std::multimap<size_t, Block> large_;              // cached blocks above kSmallLimit by capacity

@@ -68,6 +68,31 @@ describe('buffer pool', () => {
     device.trim();
   });
 
+  it('gives the pages of blocks back although others of their region live on', () => {
+    device.trim();
+    const values = new Int32Array(1 << 18).fill(7);
+    const before = process.memoryUsage.rss();
+    const ids = Array.from({ length: 200 }, () => {
+      const id = device.allocate(values.byteLength);
+      device.write(id, values);
+      return id;
+    });
+    const full = process.memoryUsage.rss();
+    expect(full - before).toBeGreaterThan(190 << 20);
+    const [kept, others] = [ids.filter((_, i) => i % 8 === 0), ids.filter((_, i) => i % 8 !== 0)];
+    for (const id of others) device.release(id);
+    device.trim();
+    expect(full - process.memoryUsage.rss()).toBeGreaterThan(150 << 20);
+    const read = new Int32Array(values.length);
+    for (const id of kept) {
+      device.read(id, read);
+      expect(read.every((value) => value === 7)).toBe(true);
+      device.release(id);
+    }
+    device.trim();
+    expect(full - process.memoryUsage.rss()).toBeGreaterThan(175 << 20);
+  });
+
   it('refuses ids that are not live, whatever they look like', () => {
     const id = device.allocate(64);
     device.release(id);
