@@ -26,8 +26,9 @@ export interface GenerateOptions {
  */
 export function generate(model: ReasVqa, encoded: Encoded, options: GenerateOptions): Generated {
   const rows = encoded.hidden.shape[0];
-  const decoder = new CachedDecoder(model, encoded);
   const output: Generated = Array.from({ length: rows }, () => []);
+  if (options.maxNewTokens < 1) return output;
+  const decoder = new CachedDecoder(model, encoded, options.maxNewTokens);
   const finished = new Array<boolean>(rows).fill(false);
   try {
     let next = new Int32Array(rows).fill(options.startId ?? model.config.text_config.decoder_start_token_id);
@@ -83,14 +84,22 @@ export function lastLogits(model: ReasVqa, encoded: Encoded, inputIds: number[])
 class CachedDecoder {
   private readonly cross: KeyValue[];
   private readonly caches: KeyValueCache[];
+  /** (B * heads, 1, steps): the last step's bias to every step. It depends on distance alone: earlier ones end it. */
+  private readonly bias: tf.Tensor3D;
   private position = 0;
 
   constructor(
     private readonly model: ReasVqa,
     private readonly encoded: Encoded,
+    private readonly steps: number,
   ) {
     const context = inferenceContext();
-    const blocks = model.languageModel.decoder.block;
+    const { decoder } = model.languageModel;
+    const blocks = decoder.block;
+    const positions = Int32Array.from({ length: steps }, (_, i) => i);
+    this.bias = tf.tidy(() =>
+      tf.tile(decoder.positionBias([steps - 1], positions), [encoded.hidden.shape[0], 1, 1]),
+    );
     this.cross = blocks.map((block) =>
       tf.tidy(
         () => block.crossAttention!.keyValue(encoded.hidden, context) as KeyValue & tf.TensorContainerObject,
@@ -105,8 +114,7 @@ class CachedDecoder {
     const context = inferenceContext();
     let chosen: Int32Array<ArrayBuffer> | undefined;
     tf.tidy(() => {
-      const keys = Int32Array.from({ length: this.position + 1 }, (_, i) => i);
-      const bias = tf.tile(languageModel.decoder.positionBias([this.position], keys), [ids.length, 1, 1]);
+      const bias = tf.slice(this.bias, [0, 0, this.steps - 1 - this.position]);
       let x = languageModel.embedTarget(tf.tensor2d(ids, [ids.length, 1], 'int32')) as tf.Tensor3D;
       languageModel.decoder.block.forEach((block, i) => {
         const cross = { keyValue: this.cross[i]!, keyMask: this.encoded.keyMask };
@@ -122,5 +130,6 @@ class CachedDecoder {
   dispose(): void {
     for (const { key, value } of this.cross) tf.dispose([key, value]);
     for (const cache of this.caches) cache.dispose();
+    this.bias.dispose();
   }
 }

@@ -97,8 +97,7 @@ export class T5Attention extends Module {
     const q = this.q.forward(x, context);
     cache.key.append(now.key);
     cache.value.append(now.value);
-    const asOne = (rows: tf.Tensor): tf.Tensor3D => tf.expandDims(rows, 0);
-    const mixed = attention(tf.reshape(q, [1, 1, q.size]), asOne(cache.key.rows), asOne(cache.value.rows), {
+    const mixed = attention(tf.reshape(q, [1, 1, q.size]), cache.key.rows, cache.value.rows, {
       heads: x.shape[0] * this.config.num_heads,
       scale: 1,
       bias,

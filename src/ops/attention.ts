@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { check, checkFloat } from './check.js';
-import { checkKey, dropout, dropoutAttrs } from './dropout.js';
+import { checkKey, dropout, dropoutNumbers } from './dropout.js';
 import { hasFused } from './fused.js';
 import type { DropoutKey } from './philox.js';
 import { isFrozen, isTapeOn, jointly, type Thunks, taped } from './tape.js';
@@ -125,7 +125,7 @@ function fusedAttention(
   options: AttentionOptions,
 ): tf.Tensor3D {
   const { heads, scale, bias, keyMask, keys = k.shape[1] } = options;
-  const attrs = { ...dropoutAttrs(options.dropout), heads, scale, keys };
+  const attrs = { heads, scale, keys, dropout: dropoutNumbers(options.dropout) };
   const inputs: Record<string, tf.Tensor> = { q, k, v };
   if (bias && !isFrozen(bias)) inputs.bias = bias;
   const optional = (tensors: tf.Tensor[]): Record<string, tf.Tensor> => {

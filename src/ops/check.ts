@@ -12,7 +12,8 @@ export function check(ok: boolean, op: string, expected: string, tensors: Record
 
 /** Throws unless every tensor is float32. */
 export function checkFloat(op: string, tensors: Record<string, tf.Tensor | undefined>): void {
-  for (const [name, tensor] of Object.entries(tensors)) {
+  for (const name in tensors) {
+    const tensor = tensors[name];
     if (tensor !== undefined && tensor.dtype !== 'float32') {
       throw new Error(`${op}: ${name} ${shapeText(tensor)} is ${tensor.dtype}; expected float32`);
     }

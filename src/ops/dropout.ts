@@ -38,10 +38,12 @@ export class DropoutStream {
   }
 }
 
-/** The key as kernel attributes. Absent dropout is rate 0. */
-export function dropoutAttrs(key: DropoutKey | undefined): tf.NamedAttrMap {
-  if (key === undefined) return { rate: 0, threshold: 0, seed: 0, step: 0, call: 0 };
-  return { ...key, threshold: dropoutThreshold(key.rate) };
+const NO_DROPOUT = [0, 0, 0, 0, 0];
+
+/** The key as kernels take it: rate, threshold, seed, step, call; all 0 without dropout. */
+export function dropoutNumbers(key: DropoutKey | undefined): number[] {
+  if (key === undefined) return NO_DROPOUT;
+  return [key.rate, dropoutThreshold(key.rate), key.seed, key.step, key.call];
 }
 
 /**
@@ -70,7 +72,7 @@ export function checkKey(key: DropoutKey): void {
 }
 
 function fusedDropout<T extends tf.Tensor>(x: T, key: DropoutKey): T {
-  const attrs = dropoutAttrs(key);
+  const attrs = { dropout: dropoutNumbers(key) };
   const run = (t: tf.Tensor): tf.Tensor => tf.engine().runKernel('ReasDropout', { x: t }, attrs);
   return taped(
     'dropout',

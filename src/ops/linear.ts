@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { weightProduct } from './bf16.js';
 import { check, checkFloat } from './check.js';
-import { checkKey, dropout, dropoutAttrs } from './dropout.js';
+import { checkKey, dropout, dropoutNumbers } from './dropout.js';
 import { hasFused } from './fused.js';
 import type { DropoutKey } from './philox.js';
 import { isFrozen, jointly, type Thunks, taped } from './tape.js';
@@ -87,7 +87,7 @@ function composedLinear(
  * dropout(x) and dy B), a trainable weight's and bias's by a matrix product and a sum.
  */
 function fusedLinear(x: tf.Tensor, weight: tf.Tensor2D, bias?: tf.Tensor1D, lora?: LoraWeights): tf.Tensor {
-  const attrs = { ...dropoutAttrs(lora?.dropout), scale: lora?.scale ?? 0 };
+  const attrs = { scale: lora?.scale ?? 0, dropout: dropoutNumbers(lora?.dropout) };
   const frozen = isFrozen(weight);
   const loraFrozen = lora === undefined || (isFrozen(lora.A) && isFrozen(lora.B));
   const inputs: Record<string, tf.Tensor> = { x };

@@ -9,7 +9,7 @@ const FIRST_CAPACITY = 16;
  * all rows anew.
  */
 export class RowCache {
-  private storage: tf.Tensor2D | undefined;
+  private storage: tf.Tensor3D | undefined;
   private used = 0;
 
   /** How many rows there are. */
@@ -17,34 +17,41 @@ export class RowCache {
     return this.used;
   }
 
-  /** (at least `length`, width): the rows, then room that is not to be read. Valid until the next addition. */
-  get rows(): tf.Tensor2D {
+  /** (1, at least `length`, width): the rows, then room that is not to be read. Valid until the next addition. */
+  get rows(): tf.Tensor3D {
     if (!this.storage) throw new Error('RowCache: has no rows');
     return this.storage;
   }
 
   /** @param row of any shape; its elements are the next row, as many as in the rows before. Not disposed. */
   append(row: tf.Tensor): void {
-    const width = this.storage?.shape[1] ?? row.size;
+    const width = this.storage?.shape[2] ?? row.size;
     if (row.size !== width || row.dtype !== 'float32')
       throw new Error(
         `RowCache: got ${row.dtype} (${row.shape.join(', ')}); expected a float32 row of ${width} elements`,
       );
-    tf.tidy(() => {
-      const flat = tf.reshape(row, [1, width]) as tf.Tensor2D;
-      if (hasFused('ReasAppendRow')) this.write(flat);
-      else this.hold(this.storage ? tf.concat([this.storage, flat], 0) : tf.clone(flat));
-    });
+    if (hasFused('ReasAppendRow')) this.write(row, width);
+    else this.join(row, width);
     this.used++;
   }
 
-  private write(row: tf.Tensor2D): void {
-    if (!this.storage) this.hold(tf.zeros([FIRST_CAPACITY, row.shape[1]]));
-    if (this.used === this.rows.shape[0]) this.hold(tf.concat([this.rows, tf.zerosLike(this.rows)], 0));
+  private write(row: tf.Tensor, width: number): void {
+    if (!this.storage) this.hold(tf.zeros([1, FIRST_CAPACITY, width]));
+    if (this.used === this.rows.shape[1])
+      this.hold(tf.tidy(() => tf.concat([this.rows, tf.zerosLike(this.rows)], 1)));
     tf.engine().runKernel('ReasAppendRow', { storage: this.rows, row }, { at: this.used });
   }
 
-  private hold(storage: tf.Tensor2D): void {
+  private join(row: tf.Tensor, width: number): void {
+    this.hold(
+      tf.tidy(() => {
+        const last = tf.reshape(row, [1, 1, width]) as tf.Tensor3D;
+        return this.storage ? tf.concat([this.storage, last], 1) : tf.clone(last);
+      }),
+    );
+  }
+
+  private hold(storage: tf.Tensor3D): void {
     this.storage?.dispose();
     this.storage = tf.keep(storage);
   }

@@ -10,7 +10,7 @@ export function selectRows(x: tf.Tensor, indices: Int32Array): tf.Tensor {
   return taped(
     'selectRows',
     { x },
-    () => tf.gather(x, tf.tensor1d(indices, 'int32')),
+    () => tf.tidy(() => tf.gather(x, tf.tensor1d(indices, 'int32'))),
     (dy) => ({ x: () => spread(dy, indices, rows) }),
   );
 }
@@ -20,7 +20,7 @@ export function spreadRows(x: tf.Tensor, indices: Int32Array, rows: number): tf.
   return taped(
     'spreadRows',
     { x },
-    () => spread(x, indices, rows),
+    () => tf.tidy(() => spread(x, indices, rows)),
     (dy) => ({ x: () => tf.gather(dy, tf.tensor1d(indices, 'int32')) }),
   );
 }

@@ -37,7 +37,8 @@ export type Thunks = Record<string, () => tf.Tensor>;
  *
  * @param name shown in tfjs profiles
  * @param inputs the tensors that gradients may flow to; leave out what never needs one
- * @param forward computes the result with the tape off; `save` keeps tensors for the backward pass
+ * @param forward computes the result with the tape off, and leaves nothing else behind; `save` keeps tensors for the
+ *   backward pass
  * @param backward returns one thunk per input; only the thunks of inputs that lead to a wanted gradient are called
  */
 export function taped(
@@ -47,7 +48,7 @@ export function taped(
   backward: (dy: tf.Tensor, saved: tf.Tensor[]) => Thunks,
 ): tf.Tensor {
   // Decoding and evaluation record nothing: half of what an operation costs besides computing.
-  if (!isTapeOn()) return tf.tidy(name, () => forward(() => {}));
+  if (!isTapeOn()) return forward(keepNothing);
   return tf.tidy(name, () =>
     internals().runKernelFunc({
       forwardFunc: (_backend, save) => forward(save),
@@ -59,6 +60,8 @@ export function taped(
     }),
   );
 }
+
+const keepNothing = (): void => {};
 
 let finished: tf.Tensor[] = [];
 

@@ -16,9 +16,16 @@ import {
 
 type Kernel = (call: Call) => tf.TensorInfo | tf.TensorInfo[];
 
-const elements = (shape: number[]): number => shape.reduce((a, b) => a * b, 1);
-const rowsOf = (info: tf.TensorInfo): number => elements(info.shape.slice(0, -1));
-const widthOf = (info: tf.TensorInfo): number => info.shape.at(-1) as number;
+const widthOf = (info: tf.TensorInfo): number => info.shape[info.shape.length - 1] as number;
+
+function elements(shape: number[], axes = shape.length): number {
+  let count = 1;
+  for (let i = 0; i < axes; i++) count *= shape[i]!;
+  return count;
+}
+
+/** Elements of all axes but the last. */
+const rowsOf = ({ shape }: tf.TensorInfo): number => elements(shape, shape.length - 1);
 
 const dropout: Kernel = (call) => {
   const x = call.tensor('x');
@@ -228,17 +235,17 @@ const crossEntropyGradWeight: Kernel = (call) => {
 
 const embedding: Kernel = (call) => {
   const [rows, d] = call.tensor('table').shape as [number, number];
-  const n = call.size('ids', 0);
-  const y = call.result([n, d]);
-  call.addon.fusedEmbedding(call.id('table'), call.id('ids'), y.id, n, rows, d);
+  const { shape } = call.tensor('ids');
+  const y = call.result([...shape, d]);
+  call.addon.fusedEmbedding(call.id('table'), call.id('ids'), y.id, elements(shape), rows, d);
   return y.info;
 };
 
 const embeddingGrad: Kernel = (call) => {
-  const [n, d] = call.tensor('dy').shape as [number, number];
+  const dy = call.tensor('dy');
   const rows = call.number('rows');
-  const dtable = call.result([rows, d]);
-  call.addon.fusedEmbeddingGrad(call.id('dy'), call.id('ids'), dtable.id, n, rows, d);
+  const dtable = call.result([rows, widthOf(dy)]);
+  call.addon.fusedEmbeddingGrad(call.id('dy'), call.id('ids'), dtable.id, rowsOf(dy), rows, widthOf(dy));
   return dtable.info;
 };
 

@@ -6,8 +6,8 @@ import type * as tf from '@tensorflow/tfjs-core';
 type Id = number;
 export const NONE: Id = -1;
 
-/** Dropout as five numbers: rate, threshold, seed, step, call (dropoutAttrs in src/ops/dropout.ts). */
-type DropoutArgs = [number, number, number, number, number];
+/** Dropout as five numbers: rate, threshold, seed, step, call (dropoutNumbers in src/ops/dropout.ts). */
+export type DropoutArgs = [number, number, number, number, number];
 
 /** What fused_*.cc of src/native/cpu and src/native/cuda export; argument order is documented there. */
 interface FusedAddon {
@@ -135,8 +135,7 @@ export class Call {
   }
 
   get dropout(): DropoutArgs {
-    const a = this.attrs;
-    return [a.rate, a.threshold, a.seed, a.step, a.call] as DropoutArgs;
+    return this.attrs.dropout as DropoutArgs;
   }
 
   result(shape: number[]): { info: tf.TensorInfo; id: Id } {

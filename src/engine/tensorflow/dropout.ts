@@ -5,27 +5,13 @@
  */
 import { registerKernel, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { DTYPE, type NativeDevice } from '../native/addon.js';
+import type { DropoutArgs } from '../native/fusedCall.js';
 import type { NodeBackend } from './backend.js';
 
 /** The one function of src/native/cpu/fused_dropout.cc. */
 interface DropoutAddon {
-  fusedDropout(
-    x: number,
-    y: number,
-    ...rest: [
-      rows: number,
-      columns: number,
-      rate: number,
-      threshold: number,
-      seed: number,
-      step: number,
-      call: number,
-    ]
-  ): void;
+  fusedDropout(x: number, y: number, rows: number, columns: number, ...dropout: DropoutArgs): void;
 }
-
-/** Attributes of ReasDropout (dropoutAttrs in src/ops/dropout.ts). */
-type Attributes = Record<'rate' | 'threshold' | 'seed' | 'step' | 'call', number>;
 
 /** Registers ReasDropout, drawn by the given device of our addon. */
 export function addDropout(device: NativeDevice): void {
@@ -33,18 +19,13 @@ export function addDropout(device: NativeDevice): void {
     kernelName: 'ReasDropout',
     backendName: 'tensorflow',
     kernelFunc: ({ inputs, attrs, backend }) =>
-      dropout(backend as NodeBackend, device, inputs.x as TensorInfo, attrs as unknown as Attributes),
+      dropout(backend as NodeBackend, device, inputs.x as TensorInfo, attrs!.dropout as DropoutArgs),
   });
 }
 
-function dropout(
-  backend: NodeBackend,
-  device: NativeDevice,
-  x: TensorInfo,
-  attributes: Attributes,
-): TensorInfo {
+function dropout(backend: NodeBackend, device: NativeDevice, x: TensorInfo, key: DropoutArgs): TensorInfo {
   const mask = {
-    dataId: backend.write(multipliers(device, x.shape, attributes), x.shape, 'float32'),
+    dataId: backend.write(multipliers(device, x.shape, key), x.shape, 'float32'),
     shape: x.shape,
     dtype: 'float32' as const,
   };
@@ -57,16 +38,15 @@ function dropout(
 }
 
 /** 0 or 1 / (1 - rate) for every element of a tensor seen as (rows, last axis). */
-function multipliers(device: NativeDevice, shape: number[], attributes: Attributes): Float32Array {
+function multipliers(device: NativeDevice, shape: number[], key: DropoutArgs): Float32Array {
   const values = new Float32Array(util.sizeFromShape(shape));
   if (values.length === 0) return values;
   const columns = shape.at(-1) ?? 1;
-  const { rate, threshold, seed, step, call } = attributes;
   const id = device.allocate(values.byteLength);
   try {
     device.fill(DTYPE.float32, id, values.length, 1);
     const { fusedDropout } = device.raw as DropoutAddon;
-    fusedDropout(id, id, values.length / columns, columns, rate, threshold, seed, step, call);
+    fusedDropout(id, id, values.length / columns, columns, ...key);
     device.read(id, values);
   } finally {
     device.release(id);

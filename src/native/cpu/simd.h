@@ -44,6 +44,14 @@ typedef int32_t vi __attribute__((vector_size(kLanes * 4)));
 }
 [[maybe_unused]] inline void store(float* p, vf v) { __builtin_memcpy(p, &v, sizeof v); }
 
+/** v, which the compiler may not read from memory again for each of its uses: loads, not sums, would then be the limit. */
+[[maybe_unused]] inline vf inRegister(vf v) {
+#if REASVQA_ISA_LEVEL > 0
+  asm("" : "+v"(v));
+#endif
+  return v;
+}
+
 [[maybe_unused]] inline vf splat(float x) { return x - vf{}; }
 #if REASVQA_ISA_LEVEL == 1
 /** All ones in the first n lanes. */
@@ -128,6 +136,34 @@ typedef int32_t vi __attribute__((vector_size(kLanes * 4)));
 #else
   return (v[0] + v[2]) + (v[1] + v[3]);
 #endif
+}
+#if REASVQA_ISA_LEVEL == 2
+/** horizontalSum of four vectors, with the same bits; together they share their shuffles (15 instructions, not 32). */
+[[maybe_unused]] inline __m128 fourSums(const vf* v) {
+  const auto fold = [](__m512 a, __m512 b) {
+    return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+  };
+  const __m512 ab = fold((__m512)v[0], (__m512)v[1]);
+  const __m512 cd = fold((__m512)v[2], (__m512)v[3]);
+  // A quarter of the lanes for each vector.
+  __m512 x = _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xdd));
+  x = _mm512_add_ps(x, _mm512_permute_ps(x, 0x4e));
+  x = _mm512_add_ps(x, _mm512_permute_ps(x, 0xb1));
+  const __m512i firsts = _mm512_castsi128_si512(_mm_setr_epi32(0, 4, 8, 12));
+  return _mm512_castps512_ps128(_mm512_permutexvar_ps(firsts, x));
+}
+#endif
+
+/** horizontalSum of each vector. */
+template <int N>
+[[maybe_unused]] inline void horizontalSums(const vf (&v)[N], float (&sums)[N]) {
+  int i = 0;
+#if REASVQA_ISA_LEVEL == 2
+#pragma GCC unroll 6
+  for (; i + 4 <= N; i += 4) _mm_storeu_ps(sums + i, fourSums(v + i));
+#endif
+#pragma GCC unroll 12
+  for (; i < N; ++i) sums[i] = horizontalSum(v[i]);
 }
 [[maybe_unused]] inline float horizontalMax(vf v) {
   float lanes[kLanes];

@@ -97,13 +97,13 @@ export function filled(
   return y;
 }
 
-/** Writes a row into its place in storage (capacity, width), which nobody else may read meanwhile (ops/rowCache.ts). */
+/** Writes a row into its place in storage (1, capacity, width), which nobody else may read meanwhile (ops/rowCache.ts). */
 function appendRow({
   inputs: { storage, row },
   attrs: { at },
   backend,
 }: Call<{ storage: TensorInfo; row: TensorInfo }, { at: number }>): [] {
-  const [capacity, width] = storage.shape as [number, number];
+  const [, capacity, width] = storage.shape as [number, number, number];
   const fits = at < capacity && sizeOf(row.shape) === width;
   util.assert(fits, () => `no place ${at} for a row [${row.shape}] in [${storage.shape}]`);
   const to = { tensor: storage, offset: at * width, strides: [1] };
