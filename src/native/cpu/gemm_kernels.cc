@@ -37,8 +37,9 @@ struct Target {
   bool accumulate;
 };
 
+/** Inlined, so that the sums go from registers to C. */
 template <int R, int V>
-void storeTile(const vf (&sum)[R][V], const Target& t) {
+[[gnu::always_inline]] inline void storeTile(const vf (&sum)[R][V], const Target& t) {
   const vf alpha = splat(t.alpha);
   if (t.colStride == 1 && t.cols == V * kLanes) {
 #pragma GCC unroll 12
@@ -68,6 +69,11 @@ void storeTile(const vf (&sum)[R][V], const Target& t) {
 /** Sum over kc of an A panel [kc][R] times V vectors of B's rows, ldb apart. */
 template <int R, int V, bool Fetch = false>
 void tile(const float* a, const float* b, int64_t ldb, int64_t kc, const Target& target) {
+  if (target.colStride == 1) {
+    for (int r = 0; r < R; ++r) {
+      for (int v = 0; v < V; ++v) __builtin_prefetch(target.c + r * target.rowStride + v * kLanes, 1);
+    }
+  }
   vf sum[R][V] = {};
   for (int64_t d = 0; d < kc; ++d) {
     vf row[V];
@@ -124,9 +130,10 @@ void inChunks(bool serial, int64_t n, int64_t chunk, const F& fn) {
 void blocked(const Problem& p, bool serial = false) {
   const int64_t panelsM = ceilDiv(p.m, kRows);
   const int64_t threads = serial || insideParallel() ? 1 : threadCount();
-  int64_t tasks = ceilDiv(panelsM, kPanelsPerTask);
-  if (tasks % threads != 0) tasks = minimum(panelsM, ceilDiv(tasks, threads) * threads);
-  const int64_t rowsPerTask = ceilDiv(panelsM, tasks) * kRows;
+  const int64_t tasks = minimum(panelsM, ceilDiv(ceilDiv(panelsM, kPanelsPerTask), threads) * threads);
+  // Shares that differ by one panel at most: 67 panels as 11 and 12, not as five times 12 and one of 7.
+  const auto taskRow = [&](int64_t task) { return minimum(p.m, task * panelsM / tasks * kRows); };
+  const int64_t mostRows = ceilDiv(panelsM, tasks) * kRows;
   const int64_t width = minimum(kWidth, ceilDiv(p.n, kCols) * kCols);
   float* packedB = workspace(WorkspaceSlot::packedB, width * minimum(kDepth, p.k));
   for (int64_t col = 0; col < p.n; col += kWidth) {
@@ -134,14 +141,16 @@ void blocked(const Problem& p, bool serial = false) {
     for (int64_t depth = 0; depth < p.k; depth += kDepth) {
       const int64_t kc = minimum(kDepth, p.k - depth);
       const bool accumulate = p.accumulate || depth > 0;
-      inChunks(serial, panels, 8, [&](int64_t begin, int64_t end) {
+      inChunks(serial, panels, minimum(8, ceilDiv(panels, threads)), [&](int64_t begin, int64_t end) {
         for (int64_t j = begin; j < end; ++j) packPanelB(p, col + j * kCols, depth, kc, packedB + j * kc * kCols);
       });
-      inChunks(serial, p.m, rowsPerTask, [&](int64_t begin, int64_t end) {
-        float* packedA = workspace(WorkspaceSlot::packedA, rowsPerTask * kc);
-        packA(p, begin, end - begin, depth, kc, packedA);
+      inChunks(serial, tasks, 1, [&](int64_t task, int64_t) {
+        const int64_t begin = taskRow(task);
+        const int64_t rows = taskRow(task + 1) - begin;
+        float* packedA = workspace(WorkspaceSlot::packedA, mostRows * kc);
+        packA(p, begin, rows, depth, kc, packedA);
         for (int64_t j = 0; j < panels; ++j) {
-          panel(p, packedA, begin, end - begin, packedB + j * kc * kCols, kCols, col + j * kCols, kc, accumulate);
+          panel(p, packedA, begin, rows, packedB + j * kc * kCols, kCols, col + j * kCols, kc, accumulate);
         }
       });
     }

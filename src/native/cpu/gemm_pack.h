@@ -41,7 +41,34 @@ struct Problem {
   float* cAt(int64_t row, int64_t col) const { return c + row * rowStride + col * colStride; }
 };
 
-#if defined(__x86_64__)
+#if REASVQA_ISA_LEVEL == 2
+/** Quarter q of v to dst + q * 4 * stride. */
+void storeQuarters(__m512 v, float* dst, int64_t stride) {
+  _mm_storeu_ps(dst, _mm512_castps512_ps128(v));
+  _mm_storeu_ps(dst + 4 * stride, _mm512_extractf32x4_ps(v, 1));
+  _mm_storeu_ps(dst + 8 * stride, _mm512_extractf32x4_ps(v, 2));
+  _mm_storeu_ps(dst + 12 * stride, _mm512_extractf32x4_ps(v, 3));
+}
+constexpr int64_t kTurned = 16;
+
+/** dst[d * stride + i] = src[i * ld + d] for 4 rows i and kTurned entries d: four 4 x 4 transposes side by side. */
+void transpose4(const float* src, int64_t ld, float* dst, int64_t stride) {
+  const __m512 r0 = _mm512_loadu_ps(src);
+  const __m512 r1 = _mm512_loadu_ps(src + ld);
+  const __m512 r2 = _mm512_loadu_ps(src + 2 * ld);
+  const __m512 r3 = _mm512_loadu_ps(src + 3 * ld);
+  const __m512d low01 = _mm512_castps_pd(_mm512_unpacklo_ps(r0, r1));
+  const __m512d low23 = _mm512_castps_pd(_mm512_unpacklo_ps(r2, r3));
+  const __m512d high01 = _mm512_castps_pd(_mm512_unpackhi_ps(r0, r1));
+  const __m512d high23 = _mm512_castps_pd(_mm512_unpackhi_ps(r2, r3));
+  storeQuarters(_mm512_castpd_ps(_mm512_unpacklo_pd(low01, low23)), dst, stride);
+  storeQuarters(_mm512_castpd_ps(_mm512_unpackhi_pd(low01, low23)), dst + stride, stride);
+  storeQuarters(_mm512_castpd_ps(_mm512_unpacklo_pd(high01, high23)), dst + 2 * stride, stride);
+  storeQuarters(_mm512_castpd_ps(_mm512_unpackhi_pd(high01, high23)), dst + 3 * stride, stride);
+}
+#elif defined(__x86_64__)
+constexpr int64_t kTurned = 4;
+
 void transpose4(const float* src, int64_t ld, float* dst, int64_t stride) {
   __m128 r0 = _mm_loadu_ps(src);
   __m128 r1 = _mm_loadu_ps(src + ld);
@@ -54,6 +81,8 @@ void transpose4(const float* src, int64_t ld, float* dst, int64_t stride) {
   _mm_storeu_ps(dst + 3 * stride, r3);
 }
 #else
+constexpr int64_t kTurned = 4;
+
 void transpose4(const float* src, int64_t ld, float* dst, int64_t stride) {
   for (int i = 0; i < 4; ++i) {
     for (int j = 0; j < 4; ++j) dst[j * stride + i] = src[i * ld + j];
@@ -61,18 +90,23 @@ void transpose4(const float* src, int64_t ld, float* dst, int64_t stride) {
 }
 #endif
 
+constexpr int64_t kTurnedDepth = 64;  // a panel is written 8 KiB at a time, which stay in L1 until its rows are full
+
 /** dst[d * stride + i] = src[i * ld + d] for `count` rows i and `depth` entries d. */
 void packAcross(const float* src, int64_t ld, int64_t count, int64_t depth, float* dst, int64_t stride) {
-  int64_t i = 0;
-  for (; i + 4 <= count; i += 4) {
-    int64_t d = 0;
-    for (; d + 4 <= depth; d += 4) transpose4(src + i * ld + d, ld, dst + d * stride + i, stride);
-    for (; d < depth; ++d) {
-      for (int64_t row = i; row < i + 4; ++row) dst[d * stride + row] = src[row * ld + d];
+  for (int64_t from = 0; from < depth; from += kTurnedDepth) {
+    const int64_t to = minimum(depth, from + kTurnedDepth);
+    int64_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+      int64_t d = from;
+      for (; d + kTurned <= to; d += kTurned) transpose4(src + i * ld + d, ld, dst + d * stride + i, stride);
+      for (; d < to; ++d) {
+        for (int64_t row = i; row < i + 4; ++row) dst[d * stride + row] = src[row * ld + d];
+      }
     }
-  }
-  for (; i < count; ++i) {
-    for (int64_t d = 0; d < depth; ++d) dst[d * stride + i] = src[i * ld + d];
+    for (; i < count; ++i) {
+      for (int64_t d = from; d < to; ++d) dst[d * stride + i] = src[i * ld + d];
+    }
   }
 }
 
