@@ -90,6 +90,7 @@ void transpose4(const float* src, int64_t ld, float* dst, int64_t stride) {
 }
 #endif
 
+constexpr int64_t kTurnedAhead = 8;   // rows fetched ahead
 constexpr int64_t kTurnedDepth = 64;  // a panel is written 8 KiB at a time, which stay in L1 until its rows are full
 
 /** dst[d * stride + i] = src[i * ld + d] for `count` rows i and `depth` entries d. */
@@ -99,7 +100,10 @@ void packAcross(const float* src, int64_t ld, int64_t count, int64_t depth, floa
     int64_t i = 0;
     for (; i + 4 <= count; i += 4) {
       int64_t d = from;
-      for (; d + kTurned <= to; d += kTurned) transpose4(src + i * ld + d, ld, dst + d * stride + i, stride);
+      for (; d + kTurned <= to; d += kTurned) {
+        for (int row = 0; row < 4; ++row) __builtin_prefetch(src + (i + kTurnedAhead + row) * ld + d);
+        transpose4(src + i * ld + d, ld, dst + d * stride + i, stride);
+      }
       for (; d < to; ++d) {
         for (int64_t row = i; row < i + 4; ++row) dst[d * stride + row] = src[row * ld + d];
       }
