@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { gelu } from '../ops/activation.js';
 import { attention } from '../ops/attention.js';
-import { dropout } from '../ops/dropout.js';
+import { dropout, residual } from '../ops/dropout.js';
 import type { Blip2Config } from '../weights/config.js';
 import { type Context, inferenceContext, nextDropout } from './context.js';
 import { Linear } from './linear.js';
@@ -46,11 +46,9 @@ class QFormerAttention extends Module {
         dropout: nextDropout(context, this.config.attention_probs_dropout_prob),
       },
     );
-    const output = dropout(
-      this.dense.forward(mixed, context),
-      nextDropout(context, this.config.hidden_dropout_prob),
-    );
-    return this.norm.forward(tf.add(output, x)) as tf.Tensor3D;
+    const update = this.dense.forward(mixed, context) as tf.Tensor3D;
+    const summed = residual(x, update, nextDropout(context, this.config.hidden_dropout_prob));
+    return this.norm.forward(summed) as tf.Tensor3D;
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
@@ -89,11 +87,9 @@ class QFormerLayer extends Module {
     let attended = this.attention.forward(x, x, context);
     if (this.crossattention) attended = this.crossattention.forward(attended, image, context);
     const inner = gelu(this.intermediate.forward(attended, context), 'erf');
-    const output = dropout(
-      this.outputDense.forward(inner, context),
-      nextDropout(context, this.config.hidden_dropout_prob),
-    );
-    return this.norm.forward(tf.add(output, attended)) as tf.Tensor3D;
+    const update = this.outputDense.forward(inner, context) as tf.Tensor3D;
+    const summed = residual(attended, update, nextDropout(context, this.config.hidden_dropout_prob));
+    return this.norm.forward(summed) as tf.Tensor3D;
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {

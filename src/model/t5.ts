@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { gatedGelu, gelu } from '../ops/activation.js';
 import { attention } from '../ops/attention.js';
-import { dropout } from '../ops/dropout.js';
+import { dropout, residual } from '../ops/dropout.js';
 import { embedding } from '../ops/embedding.js';
 import { RowCache } from '../ops/rowCache.js';
 import type { Blip2Config } from '../weights/config.js';
@@ -231,7 +231,7 @@ export class T5Block extends Module {
   }
 
   private residual(x: tf.Tensor3D, update: tf.Tensor3D, context: Context): tf.Tensor3D {
-    return tf.add(x, dropout(update, nextDropout(context, this.config.dropout_rate)));
+    return residual(x, update, nextDropout(context, this.config.dropout_rate));
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { checkFloat, rowsAndColumns } from './check.js';
+import { check, checkFloat, rowsAndColumns, sameShape } from './check.js';
 import { hasFused } from './fused.js';
 import { type DropoutKey, dropoutThreshold, philoxKeepMask } from './philox.js';
 import { taped } from './tape.js';
@@ -56,6 +56,28 @@ export function dropout<T extends tf.Tensor>(x: T, key?: DropoutKey): T {
   checkKey(key);
   if (hasFused('ReasDropout')) return fusedDropout(x, key);
   return tf.tidy(() => tf.mul(x, dropoutMask(x, key)));
+}
+
+/**
+ * A residual connection: x + dropout(update), in one pass where the engine has the kernel. Both of one shape; without a key
+ * a plain sum.
+ */
+export function residual<T extends tf.Tensor>(x: T, update: T, key?: DropoutKey): T {
+  checkFloat('residual', { x, update });
+  check(sameShape(x, update), 'residual', 'x and update of one shape', { x, update });
+  if (key === undefined) return tf.add(x, update);
+  if (!hasFused('ReasResidual')) return tf.tidy(() => tf.add(x, dropout(update, key)));
+  checkKey(key);
+  const attrs = { dropout: dropoutNumbers(key) };
+  return taped(
+    'residual',
+    { x, update },
+    () => tf.engine().runKernel('ReasResidual', { x: update, addend: x }, attrs),
+    (dy) => ({
+      x: () => tf.clone(dy),
+      update: () => tf.engine().runKernel('ReasDropout', { x: dy }, attrs),
+    }),
+  ) as T;
 }
 
 /** The multiplier that dropout applies to a tensor of this shape: 0 or 1 / (1 - rate). */

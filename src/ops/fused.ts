@@ -12,6 +12,7 @@ export type FusedKernel =
   | 'ReasGelu'
   | 'ReasGatedGelu'
   | 'ReasDropout'
+  | 'ReasResidual'
   | 'ReasLinearCrossEntropy'
   | 'ReasEmbedding'
   | 'ReasAppendRow'

@@ -3,7 +3,7 @@ export { type AdamWGroup, type AdamWHyper, adamwStep, globalNorm } from './adamw
 export { type AttentionOptions, attention } from './attention.js';
 export { hasBf16, isBf16, toBf16 } from './bf16.js';
 export { linearCrossEntropy } from './crossEntropy.js';
-export { DropoutStream, dropout } from './dropout.js';
+export { DropoutStream, dropout, residual } from './dropout.js';
 export { embedding } from './embedding.js';
 export { setFused } from './fused.js';
 export { type LoraWeights, linear } from './linear.js';

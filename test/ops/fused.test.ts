@@ -327,7 +327,7 @@ describe.skipIf(nativeMissing !== undefined)(
       const sizes = [1, 2, 4, 4, 4, 4];
       expect(() => raw.fusedAttention!(big, big, small, -1, -1, ...sizes, 0, 1, ...none, big)).toThrow();
       expect(() => raw.fusedAttention!(big, big, big, -1, -1, ...sizes, 2, 1, ...none, big)).toThrow(/bias/);
-      expect(() => raw.fusedDropout!(big, big, 2, 2, 1.5, 1, 1, 1, 1)).toThrow(/rate/);
+      expect(() => raw.fusedDropout!(big, -1, big, 2, 2, 1.5, 1, 1, 1, 1)).toThrow(/rate/);
       device!.release(small);
       expect(() => raw.fusedGelu!(0, small, big, 1)).toThrow(/live/);
       device!.release(big);

@@ -30,7 +30,7 @@ const rowsOf = ({ shape }: tf.TensorInfo): number => elements(shape, shape.lengt
 const dropout: Kernel = (call) => {
   const x = call.tensor('x');
   const y = call.like('x');
-  call.addon.fusedDropout(call.id('x'), y.id, rowsOf(x), widthOf(x), ...call.dropout);
+  call.addon.fusedDropout(call.id('x'), call.id('addend'), y.id, rowsOf(x), widthOf(x), ...call.dropout);
   return y.info;
 };
 
@@ -284,6 +284,7 @@ const globalNorm: Kernel = (call) => {
 
 const kernels: Record<string, Kernel> = {
   ReasDropout: dropout,
+  ReasResidual: dropout,
   ReasGelu: gelu,
   ReasGeluGrad: geluGrad,
   ReasGatedGelu: gatedGelu,

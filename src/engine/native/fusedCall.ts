@@ -11,7 +11,7 @@ export type DropoutArgs = [number, number, number, number, number];
 
 /** What fused_*.cc of src/native/cpu and src/native/cuda export; argument order is documented there. */
 interface FusedAddon {
-  fusedDropout(x: Id, y: Id, rows: number, columns: number, ...dropout: DropoutArgs): void;
+  fusedDropout(x: Id, addend: Id, y: Id, rows: number, columns: number, ...dropout: DropoutArgs): void;
   fusedGelu(form: number, x: Id, y: Id, n: number): void;
   fusedGeluGrad(form: number, dy: Id, x: Id, dx: Id, n: number): void;
   fusedGatedGelu(form: number, gate: Id, up: Id, y: Id, n: number): void;

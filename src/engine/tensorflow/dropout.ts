@@ -5,12 +5,12 @@
  */
 import { registerKernel, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { DTYPE, type NativeDevice } from '../native/addon.js';
-import type { DropoutArgs } from '../native/fusedCall.js';
+import { type DropoutArgs, NONE } from '../native/fusedCall.js';
 import type { NodeBackend } from './backend.js';
 
 /** The one function of src/native/cpu/fused_dropout.cc. */
 interface DropoutAddon {
-  fusedDropout(x: number, y: number, rows: number, columns: number, ...dropout: DropoutArgs): void;
+  fusedDropout(x: number, addend: number, y: number, rows: number, columns: number, ...dropout: DropoutArgs): void;
 }
 
 /** Registers ReasDropout, drawn by the given device of our addon. */
@@ -46,7 +46,7 @@ function multipliers(device: NativeDevice, shape: number[], key: DropoutArgs): F
   try {
     device.fill(DTYPE.float32, id, values.length, 1);
     const { fusedDropout } = device.raw as DropoutAddon;
-    fusedDropout(id, id, values.length / columns, columns, ...key);
+    fusedDropout(id, NONE, id, values.length / columns, columns, ...key);
     device.read(id, values);
   } finally {
     device.release(id);

@@ -1,4 +1,7 @@
-/** fusedDropout(x, y, rows, columns, ...dropout): y = x * (0 or 1 / (1 - rate)). x and y may be the same buffer. */
+/**
+ * fusedDropout(x, addend, y, rows, columns, ...dropout): y = addend + x * (0 or 1 / (1 - rate)); addend may be -1 (0), y may
+ * be x or addend. Why fused: a residual connection reads and writes its tensors once.
+ */
 #include "cpu/fused_dropout.h"
 
 #include "cpu/fused_args.h"
@@ -8,14 +11,17 @@ namespace reasvqa {
 namespace {
 
 void dropoutCall(Args& args) {
-  const int64_t rows = args.size(2);
-  const int64_t columns = args.size(3);
+  const int64_t rows = args.size(3);
+  const int64_t columns = args.size(4);
   const float* x = args.in<float>(0, rows * columns);
-  float* y = args.out<float>(1, rows * columns);
-  const Dropout dropout = dropoutArgs(args, 4);
+  const float* addend = args.inOrNull<float>(1, rows * columns);
+  float* y = args.out<float>(2, rows * columns);
+  const Dropout dropout = dropoutArgs(args, 5);
   const int64_t grain = columns == 0 ? rows : 8192 / columns + 1;
   parallelFor(rows, grain, [&](int64_t begin, int64_t end) {
-    fusedDropoutKernels().rows(x + begin * columns, y + begin * columns, begin, end - begin, columns, dropout);
+    const int64_t from = begin * columns;
+    const float* base = addend ? addend + from : nullptr;
+    fusedDropoutKernels().rows(x + from, base, y + from, begin, end - begin, columns, dropout);
   });
 }
 

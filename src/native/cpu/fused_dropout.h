@@ -20,10 +20,12 @@ struct Dropout {
 };
 
 struct FusedDropoutKernels {
-  /** y = x * multiplier over rows [firstRow, firstRow + rows); x and y start at firstRow. May be in place. */
-  void (*rows)(const float* x, float* y, int64_t firstRow, int64_t rows, int64_t columns, const Dropout& dropout);
-  /** y += x * multiplier; the same arguments. */
-  void (*addRows)(const float* x, float* y, int64_t firstRow, int64_t rows, int64_t columns, const Dropout& dropout);
+  /**
+   * y = addend + x * multiplier over rows [firstRow, firstRow + rows), where all three start; addend may be null (0). y may
+   * be x or addend.
+   */
+  void (*rows)(const float* x, const float* addend, float* y, int64_t firstRow, int64_t rows, int64_t columns,
+               const Dropout& dropout);
 };
 
 REASVQA_KERNELS(FusedDropoutKernels, fusedDropout)

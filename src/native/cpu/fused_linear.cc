@@ -85,7 +85,7 @@ BlockScratch blockScratch(int64_t first, int64_t second) {
 const float* droppedRows(const Sizes& s, const float* x, int64_t begin, int64_t rows, float* room) {
   const float* from = x + begin * s.in;
   if (!s.dropout.on) return from;
-  fusedDropoutKernels().rows(from, room, begin, rows, s.in, s.dropout);
+  fusedDropoutKernels().rows(from, nullptr, room, begin, rows, s.in, s.dropout);
   return room;
 }
 
@@ -135,7 +135,7 @@ void linearGradInput(Args& args) {
     product(rows, s.r, s.out, dy + begin * s.out, B, false, scratch.first, s.scale, false);
     if (!s.dropout.on) return product(rows, s.in, s.r, scratch.first, A, false, to, 1.0f, true);
     product(rows, s.in, s.r, scratch.first, A, false, scratch.second, 1.0f, false);
-    fusedDropoutKernels().addRows(scratch.second, to, begin, rows, s.in, s.dropout);
+    fusedDropoutKernels().rows(scratch.second, to, to, begin, rows, s.in, s.dropout);
   });
 }
 

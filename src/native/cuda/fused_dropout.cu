@@ -1,8 +1,8 @@
 #include "philox.cuh"
 #include "vector4.cuh"
 
-/** y = x * multiplier; x and y (rows, columns), may be the same. One thread: four columns of a row. */
-extern "C" __global__ void dropoutRows(const float* x, float* y, int64_t rows, int64_t columns, Dropout dropout) {
+/** y = addend + x * multiplier, all (rows, columns); addend may be null (0). One thread: four columns of a row. */
+extern "C" __global__ void dropoutRows(const float* x, const float* addend, float* y, int64_t rows, int64_t columns, Dropout dropout) {
   const int64_t perRow = (columns + 3) / 4;
   const bool aligned = columns % 4 == 0;
   for (int64_t at = globalThread(); at < rows * perRow; at += globalThreads()) {
@@ -15,6 +15,12 @@ extern "C" __global__ void dropoutRows(const float* x, float* y, int64_t rows, i
     loadFour(x + row * columns + 4 * block, left, aligned, value);
 #pragma unroll
     for (int i = 0; i < 4; ++i) value[i] *= multiplier[i];
+    if (addend) {
+      float base[4];
+      loadFour(addend + row * columns + 4 * block, left, aligned, base);
+#pragma unroll
+      for (int i = 0; i < 4; ++i) value[i] += base[i];
+    }
     storeFour(y + row * columns + 4 * block, left, aligned, value);
   }
 }
