@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs-core';
+import type * as tf from '@tensorflow/tfjs-core';
 import { gelu } from '../ops/activation.js';
 import { attention } from '../ops/attention.js';
 import { dropout, residual } from '../ops/dropout.js';

@@ -27,26 +27,31 @@ onEveryForm('dropout', () => {
     },
   );
 
-  it.each([[[1]], [[6, 5]], [[2, 3, 17]], [[12, 64]]])('adds what is left to a residual: shape %j', (shape) => {
-    const rng = new Rng(`residual ${shape}`);
-    const key = { rate: 0.3, seed: 5, step: 2, call: 9 };
-    const columns = shape[shape.length - 1]!;
-    const [x, update] = [normal(rng, shape), normal(rng, shape)];
-    for (const used of [key, undefined]) {
-      const errors = compareWithReference({
-        rng,
-        inputs: { x, update },
-        op: (t) => residual(t.x!, t.update!, used),
-        reference: (t) => {
-          const left = dropoutReference(t.update!, columns, used);
-          return t.x!.map((value, i) => value + left[i]!);
-        },
-      });
-      expect(errors.value).toBeLessThan(1e-6);
-      expect(Math.max(errors.gradients.x!, errors.gradients.update!)).toBeLessThan(1e-5);
-    }
-    expect(() => residual(tf.zeros([2, 3]), tf.zeros([3]))).toThrow(/residual: got x \(2, 3\), update \(3\)/);
-  });
+  it.each([[[1]], [[6, 5]], [[2, 3, 17]], [[12, 64]]])(
+    'adds what is left to a residual: shape %j',
+    (shape) => {
+      const rng = new Rng(`residual ${shape}`);
+      const key = { rate: 0.3, seed: 5, step: 2, call: 9 };
+      const columns = shape[shape.length - 1]!;
+      const [x, update] = [normal(rng, shape), normal(rng, shape)];
+      for (const used of [key, undefined]) {
+        const errors = compareWithReference({
+          rng,
+          inputs: { x, update },
+          op: (t) => residual(t.x!, t.update!, used),
+          reference: (t) => {
+            const left = dropoutReference(t.update!, columns, used);
+            return t.x!.map((value, i) => value + left[i]!);
+          },
+        });
+        expect(errors.value).toBeLessThan(1e-6);
+        expect(Math.max(errors.gradients.x!, errors.gradients.update!)).toBeLessThan(1e-5);
+      }
+      expect(() => residual(tf.zeros([2, 3]), tf.zeros([3]))).toThrow(
+        /residual: got x \(2, 3\), update \(3\)/,
+      );
+    },
+  );
 
   it('is the identity without a key and passes a kept NaN on', () => {
     const x = tf.tensor1d([1, Number.NaN, 3]);

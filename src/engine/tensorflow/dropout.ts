@@ -10,7 +10,14 @@ import type { NodeBackend } from './backend.js';
 
 /** The one function of src/native/cpu/fused_dropout.cc. */
 interface DropoutAddon {
-  fusedDropout(x: number, addend: number, y: number, rows: number, columns: number, ...dropout: DropoutArgs): void;
+  fusedDropout(
+    x: number,
+    addend: number,
+    y: number,
+    rows: number,
+    columns: number,
+    ...dropout: DropoutArgs
+  ): void;
 }
 
 /** Registers ReasDropout, drawn by the given device of our addon. */

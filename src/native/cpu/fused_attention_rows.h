@@ -29,7 +29,7 @@ constexpr float kMasked = 1e30f;  // as in the composed form: exp(score - 1e30) 
   return lane < splatInt(n);
 }
 
-/** Adds bias and mask to one row of scores, pads it with -infinity and returns its maximum. */
+/** Adds bias and mask to one row of scores, pads it with -infinity and returns its maximum, which may pass over NaN. */
 [[maybe_unused]] inline float biasRow(const Attention& a, int64_t b, int64_t h, int64_t i, float* scores) {
   const int64_t biasHead = a.biasHeads == 1 ? 0 : h;
   const float* bias = a.bias ? a.bias + (biasHead * a.Lq + i) * a.Lk : nullptr;
@@ -41,12 +41,12 @@ constexpr float kMasked = 1e30f;  // as in the composed form: exp(score - 1e30) 
     if (keep) value += (loadN(keep + j, lanes) - splat(1.0f)) * splat(kMasked);
     if (lanes < kLanes) value = select(lanesBelow(lanes), value, splat(-__builtin_inff()));
     store(scores + j, value);
-    largest = maxNan(largest, value);
+    largest = maxOrSecond(value, largest);
   });
-  return horizontalMax(largest);
+  return horizontalMaxOrAny(largest);
 }
 
-/** Scores of one row become probabilities, before dropout; the padding becomes 0. */
+/** Scores of one row become probabilities, before dropout, all NaN when a score is (by the sum); the padding becomes 0. */
 [[maybe_unused]] inline void softmaxRow(const Attention& a, int64_t b, int64_t h, int64_t i, float* scores) {
   const vf largest = splat(biasRow(a, b, h, i, scores));
   const int64_t stride = strideOf(a);

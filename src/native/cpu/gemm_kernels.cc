@@ -23,6 +23,7 @@ constexpr int64_t kDepth = 512;          // a B panel (64 KiB) comes from L2; 25
 constexpr int64_t kWidth = 64 * kCols;   // shared B block: kDepth x 2048 floats = 4 MiB with AVX-512
 constexpr int64_t kPanelsPerTask = 12;   // an A block of 144 x 512 floats = 288 KiB
 constexpr int64_t kFew = 12;             // rows (or columns) up to which nothing but the small operand is packed
+constexpr int64_t kInPlaceDepth = 192;   // rows of one or two lines each: 12 to 24 KiB
 constexpr int64_t kAhead = 8;            // rows of B fetched ahead where the hardware does not see the stride
 constexpr int64_t kParallelWork = 1 << 17;  // multiply-adds that pay for waking a thread
 
@@ -66,9 +67,9 @@ template <int R, int V>
   }
 }
 
-/** Sum over kc of an A panel [kc][R] times V vectors of B's rows, ldb apart. */
+/** Sum over kc of R columns of A, whose rows are lda apart, times V vectors of B's rows, ldb apart. */
 template <int R, int V, bool Fetch = false>
-void tile(const float* a, const float* b, int64_t ldb, int64_t kc, const Target& target) {
+void tile(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t kc, const Target& target) {
   if (target.colStride == 1) {
     for (int r = 0; r < R; ++r) {
       for (int v = 0; v < V; ++v) __builtin_prefetch(target.c + r * target.rowStride + v * kLanes, 1);
@@ -88,13 +89,13 @@ void tile(const float* a, const float* b, int64_t ldb, int64_t kc, const Target&
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) sum[r][v] = fma(x, row[v], sum[r][v]);
     }
-    a += R;
+    a += lda;
     b += ldb;
   }
   storeTile<R, V>(sum, target);
 }
 
-using Tile = void (*)(const float*, const float*, int64_t, int64_t, const Target&);
+using Tile = void (*)(const float*, int64_t, const float*, int64_t, int64_t, const Target&);
 constexpr Tile kTiles[][kVectors] = {
     {tile<1, 1>, tile<1, 2>}, {tile<2, 1>, tile<2, 2>}, {tile<3, 1>, tile<3, 2>}, {tile<4, 1>, tile<4, 2>},
 #if REASVQA_ISA_LEVEL > 0
@@ -106,19 +107,34 @@ constexpr Tile kTiles[][kVectors] = {
 #endif
 };
 
-/** A packed A block times one B panel: every tile of those columns. */
-void panel(const Problem& p, const float* packedA, int64_t row, int64_t rows, const float* b, int64_t ldb, int64_t col,
-           int64_t kc, bool accumulate) {
+/** Rows of A as tiles read them, kc deep: packed, or where they are when A is stored by columns (then lda > 0). */
+struct Rows {
+  const float* a;
+  int64_t lda;
+};
+
+/** A block of A's rows times one B panel: every tile of those columns. */
+void panel(const Problem& p, const Rows& from, int64_t row, int64_t rows, const float* b, int64_t ldb, int64_t col, int64_t kc,
+           bool accumulate) {
   const int64_t cols = minimum(kCols, p.n - col);
   const int vectors = cols > kLanes ? 1 : 0;
   for (int64_t i = 0; i < rows; i += kRows) {
     const int64_t count = minimum(kRows, rows - i);
     const Target target = {p.cAt(row + i, col), p.rowStride, p.colStride, cols, p.alpha, accumulate};
-    kTiles[count - 1][vectors](packedA + i * kc, b, ldb, kc, target);
+    const float* a = from.lda > 0 ? from.a + i : from.a + i * kc;
+    kTiles[count - 1][vectors](a, from.lda > 0 ? from.lda : count, b, ldb, kc, target);
   }
 }
 
 // ---- whole products
+
+/** Rows of A for a block: in place when they are stored by columns and so few that a tile's share of them stays in L1. */
+Rows rowsOf(const Problem& p, int64_t row, int64_t rows, int64_t depth, int64_t kc, int64_t mostRows) {
+  if (p.transA && kc <= kInPlaceDepth) return {p.aAt(row, depth), p.lda};
+  float* packed = workspace(WorkspaceSlot::packedA, mostRows * kc);
+  packA(p, row, rows, depth, kc, packed);
+  return {packed, 0};
+}
 
 template <class F>
 void inChunks(bool serial, int64_t n, int64_t chunk, const F& fn) {
@@ -147,10 +163,9 @@ void blocked(const Problem& p, bool serial = false) {
       inChunks(serial, tasks, 1, [&](int64_t task, int64_t) {
         const int64_t begin = taskRow(task);
         const int64_t rows = taskRow(task + 1) - begin;
-        float* packedA = workspace(WorkspaceSlot::packedA, mostRows * kc);
-        packA(p, begin, rows, depth, kc, packedA);
+        const Rows from = rowsOf(p, begin, rows, depth, kc, mostRows);
         for (int64_t j = 0; j < panels; ++j) {
-          panel(p, packedA, begin, rows, packedB + j * kc * kCols, kCols, col + j * kCols, kc, accumulate);
+          panel(p, from, begin, rows, packedB + j * kc * kCols, kCols, col + j * kCols, kc, accumulate);
         }
       });
     }
@@ -171,7 +186,7 @@ int64_t inPlace(const Problem& p, const float* packedA, int64_t row, int64_t dep
   constexpr int cols = V * kLanes;
   for (; col + cols <= p.n; col += cols) {
     const Target target = {p.cAt(row, col), p.rowStride, p.colStride, cols, p.alpha, accumulate};
-    tile<R, V, true>(packedA, p.bAt(depth, col), p.ldb, kc, target);
+    tile<R, V, true>(packedA, R, p.bAt(depth, col), p.ldb, kc, target);
   }
   if constexpr (V > 1) col = inPlace<R, V / 2>(p, packedA, row, depth, kc, accumulate, col);
   return col;
@@ -203,7 +218,7 @@ void fewRowsPanel(const Problem& p, const float* packedA, int64_t row, int64_t r
   for (int64_t col = done; col < p.n; col += kCols) {
     float* packedB = workspace(WorkspaceSlot::packedB, kc * kCols);
     packPanelB(p, col, depth, kc, packedB);
-    panel(p, packedA, row, rows, packedB, kCols, col, kc, accumulate);
+    panel(p, {packedA, 0}, row, rows, packedB, kCols, col, kc, accumulate);
   }
 }
 

@@ -92,6 +92,25 @@ typedef int32_t vi __attribute__((vector_size(kLanes * 4)));
 /** NaN in either operand gives NaN, as Math.max does. */
 [[maybe_unused]] inline vf maxNan(vf a, vf b) { return select((a > b) | (a != a), a, b); }
 [[maybe_unused]] inline vf minNan(vf a, vf b) { return select((a < b) | (a != a), a, b); }
+/** The larger, or smaller, of two, b where one is NaN: one instruction, where NaN passes b or is seen elsewhere. */
+[[maybe_unused]] inline vf maxOrSecond(vf a, vf b) {
+#if REASVQA_ISA_LEVEL == 2
+  return (vf)_mm512_max_ps((__m512)a, (__m512)b);
+#elif REASVQA_ISA_LEVEL == 1
+  return (vf)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+  return select(a > b, a, b);
+#endif
+}
+[[maybe_unused]] inline vf minOrSecond(vf a, vf b) {
+#if REASVQA_ISA_LEVEL == 2
+  return (vf)_mm512_min_ps((__m512)a, (__m512)b);
+#elif REASVQA_ISA_LEVEL == 1
+  return (vf)_mm256_min_ps((__m256)a, (__m256)b);
+#else
+  return select(a < b, a, b);
+#endif
+}
 [[maybe_unused]] inline vf absolute(vf v) { return fromBits(bitsOf(v) & splatInt(0x7fffffff)); }
 
 [[maybe_unused]] inline vf squareRoot(vf v) {
@@ -171,6 +190,20 @@ template <int N>
   float best = lanes[0];
   for (int i = 1; i < kLanes; ++i) best = (lanes[i] > best || lanes[i] != lanes[i]) ? lanes[i] : best;
   return best;
+}
+
+/** The largest lane, or any of NaN and the others. */
+[[maybe_unused]] inline float horizontalMaxOrAny(vf v) {
+#if REASVQA_ISA_LEVEL == 2
+  return _mm512_reduce_max_ps((__m512)v);
+#elif REASVQA_ISA_LEVEL == 1
+  const __m256 x = (__m256)v;
+  __m128 y = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  y = _mm_max_ps(y, _mm_movehl_ps(y, y));
+  return _mm_cvtss_f32(_mm_max_ss(y, _mm_shuffle_ps(y, y, 1)));
+#else
+  return horizontalMax(v);
+#endif
 }
 
 /** body(i, lanes) for i = 0, kLanes, ... over [begin, end); the last call may have fewer lanes. */

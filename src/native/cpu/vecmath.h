@@ -13,13 +13,12 @@ namespace reasvqa::REASVQA_ISA_NS {
 namespace {
 
 [[maybe_unused]] inline vf vexp(vf x) {
-  // Beyond these the result is 0 or infinity anyway; NaN passes both tests.
-  x = select(x < splat(-104.0f), splat(-104.0f), x);
-  x = select(x > splat(89.0f), splat(89.0f), x);
+  // Beyond these the result is 0 or infinity anyway; NaN passes both.
+  x = maxOrSecond(splat(-104.0f), x);
+  x = minOrSecond(splat(89.0f), x);
   const vf magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer in the low bits
   const vf shifted = fma(x, splat(1.44269504088896341f), magic);
   const vf n = shifted - magic;
-  const vi exponent = bitsOf(shifted) - bitsOf(magic);
   vf r = fma(n, splat(-0.693359375f), x);
   r = fma(n, splat(2.12194440e-4f), r);
   vf p = splat(1.9875691500e-4f);
@@ -29,12 +28,17 @@ namespace {
   p = fma(p, r, splat(1.6666665459e-1f));
   p = fma(p, r, splat(5.0000001201e-1f));
   p = fma(p, r * r, r) + splat(1.0f);
+#if REASVQA_ISA_LEVEL == 2
+  return (vf)_mm512_scalef_ps((__m512)p, (__m512)n);
+#else
   // 2^n in two factors, so that results below 2^-126 and above 2^127 come out right.
+  const vi exponent = bitsOf(shifted) - bitsOf(magic);
   const vi half = exponent >> 1;
   const vf first = fromBits((half + splatInt(127)) << 23);
   const vf second = fromBits((exponent - half + splatInt(127)) << 23);
   // A NaN gives nonsense exponents; p is NaN already and stays so, because the factors are finite or NaN.
   return p * first * second;
+#endif
 }
 
 [[maybe_unused]] inline vf vlog(vf x) {
