@@ -79,7 +79,7 @@ Pool::Block Pool::takeCached(size_t wanted, size_t& capacity) {
     return block;
   }
   const auto found = large_.lower_bound(wanted);
-  if (found == large_.end() || found->first > wanted + wanted / 4) return block;
+  if (found == large_.end() || found->first > wanted + wanted / 2) return block;
   capacity = found->first;
   block = std::move(found->second);
   large_.erase(found);
