@@ -53,7 +53,10 @@ export interface GenerateProgress {
 
 export interface GenerateOptions {
   samples: readonly Sample[];
-  /** Decodes a sample's frames; called when its turn comes, at most `concurrency` at once. */
+  /**
+   * Decodes a sample's frames; called when its turn comes, at most `concurrency` at once, and once for the samples of one
+   * clip that follow each other.
+   */
   framesOf: (sample: Sample) => Promise<TeacherFrames>;
   /** Frames asked of `framesOf`; recorded, and checked against an existing file. */
   frameCount: number;
@@ -80,6 +83,12 @@ export interface GenerateResult extends GenerateProgress {
   unanswered: number;
   /** Answers cut at max_tokens. */
   cut: number;
+}
+
+/** What a teacher is shown of one clip. */
+interface Shown {
+  images: string[];
+  indices: number[] | null;
 }
 
 interface FailedSample {
@@ -110,12 +119,15 @@ export async function generateReasoning(options: GenerateOptions): Promise<Gener
 
 class Run {
   private readonly settings: ReasoningSettings;
+  private readonly concurrency: number;
   private readonly stop = new AbortController();
   private readonly signal: AbortSignal;
   private readonly failed: FailedSample[] = [];
   private finished = new Set<string>();
   private appender!: JsonAppender;
   private failedInRow = 0;
+  /** Of the clips asked about last; NExT-QA has nine questions a video, one after the other. */
+  private readonly shown = new Map<string, Promise<Shown>>();
   private readonly tally = { done: 0, judged: 0, correct: 0, unanswered: 0, cut: 0, skipped: 0 };
 
   constructor(private readonly options: GenerateOptions) {
@@ -126,6 +138,7 @@ class Run {
       max_tokens: client.maxTokens,
       n: frameCount,
     };
+    this.concurrency = Math.max(1, this.options.concurrency ?? 4);
     this.signal = signal ? AbortSignal.any([signal, this.stop.signal]) : this.stop.signal;
     // One listener a request under way, which is as many as the user asked for.
     setMaxListeners(0, this.signal);
@@ -147,7 +160,7 @@ class Run {
   }
 
   async all(): Promise<void> {
-    const limit = pLimit(Math.max(1, this.options.concurrency ?? 4));
+    const limit = pLimit(this.concurrency);
     const waiting = this.options.samples.filter((sample) => !this.finished.has(sample.id));
     this.report();
     const outcomes = await Promise.allSettled(waiting.map((sample) => limit(() => this.one(sample))));
@@ -179,10 +192,28 @@ class Run {
     }
   }
 
-  private async ask(sample: Sample): Promise<ReasoningRow> {
-    const { client, framesOf, maxSide } = this.options;
+  private imagesOf(sample: Sample): Promise<Shown> {
+    const clip = JSON.stringify([sample.video, sample.start, sample.end]);
+    const known = this.shown.get(clip);
+    if (known) return known;
+    const shown = this.decode(sample);
+    this.shown.set(clip, shown);
+    // The next sample of a clip that cannot be decoded says so itself, with its own id.
+    shown.catch(() => this.shown.delete(clip));
+    if (this.shown.size > this.concurrency) this.shown.delete(this.shown.keys().next().value!);
+    return shown;
+  }
+
+  private async decode(sample: Sample): Promise<Shown> {
+    const { framesOf, maxSide } = this.options;
     const frames = await framesOf(sample);
     const images = (await framesToPng(frames, maxSide)).map(pngDataUrl);
+    return { images, indices: frames.indices ? Array.from(frames.indices) : null };
+  }
+
+  private async ask(sample: Sample): Promise<ReasoningRow> {
+    const { client } = this.options;
+    const { images, indices } = await this.imagesOf(sample);
     const prompt = teacherPrompt(sample.question, sample.options);
     const { text, finishReason } = await client.complete({ images, prompt }, this.signal);
     const predicted = predictedAnswer(text, sample.options);
@@ -197,7 +228,7 @@ class Run {
       correct: answer === null ? null : predicted === answer,
       finish_reason: finishReason,
       model: client.model,
-      frames: frames.indices ? Array.from(frames.indices) : null,
+      frames: indices,
       settings: this.settings,
     };
   }

@@ -163,6 +163,34 @@ it('continues from every possible torn file to the same bytes', async () => {
   }
 });
 
+describe('clips', () => {
+  it('are decoded once for questions that follow each other, and shown to each', async () => {
+    const samples = SAMPLES.flatMap((sample) =>
+      [1, 2, 3].map((qid) => ({ ...sample, id: `${sample.video}_${qid}` })),
+    );
+    samples.push({ ...samples[0]!, id: 'part', start: 1, end: 2 });
+    const decoded: string[] = [];
+    const { run, server } = await setup(good, {
+      samples,
+      concurrency: 3,
+      framesOf: async ({ video, start }) => {
+        decoded.push(`${video} ${start ?? ''}`);
+        return { ...frames, indices: Int32Array.of(0, Number(video.slice(1))) };
+      },
+    });
+    await run();
+    expect(decoded).toEqual([...SAMPLES.map(({ video }) => `${video} `), 'v0 1']);
+    expect(rows().map(({ frames: shown }) => shown![1])).toEqual(
+      samples.map(({ video }) => Number(video.slice(1))),
+    );
+    const images = server.received.map(
+      ({ body }) =>
+        body.messages.flatMap(({ content }) => content).filter((part) => part.type === 'image_url').length,
+    );
+    expect(new Set(images)).toEqual(new Set([2]));
+  });
+});
+
 describe('samples that fail', () => {
   const third: Reply = (item, response) =>
     /in (3|7)\?/.test(item.prompt) ? json(response, 500, { message: 'no memory' }) : good(item, response);
