@@ -17,22 +17,21 @@ void forStretches(const Layout<2>& layout, const F& body) {
   const int64_t inner = layout.inner();
   const int64_t rows = layout.rows();
   if (inner == 0 || rows == 0) return;
-  const int64_t blocks = (inner + kBlock - 1) / kBlock;
-  if (blocks > 1) {
-    parallelFor(rows * blocks, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t item = begin; item < end; ++item) {
-        const Rows<2> row(layout, item / blocks);
-        const int64_t from = item % blocks * kBlock;
-        const int64_t length = inner - from < kBlock ? inner - from : kBlock;
-        body(row.offset[0] + from * layout.innerStride(0), row.offset[1] + from * layout.innerStride(1),
-             item / blocks * inner + from, length);
-      }
-    });
-    return;
-  }
-  parallelFor(rows, 1 + kBlock / inner, [&](int64_t begin, int64_t end) {
-    Rows<2> row(layout, begin);
-    for (int64_t r = begin; r < end; ++r, row.next()) body(row.offset[0], row.offset[1], r * inner, inner);
+  const int64_t blocks = ceilDiv(inner, kBlock);
+  parallelFor(rows * blocks, blocks > 1 ? 1 : 1 + kBlock / inner, [&](int64_t begin, int64_t end) {
+    Rows<2> row(layout, begin / blocks);
+    int64_t rowStart = begin / blocks * inner;
+    int64_t from = begin % blocks * kBlock;
+    for (int64_t item = begin; item < end; ++item) {
+      // Called from one place: the loops of each operation are compiled once.
+      body(row.offset[0] + from * layout.innerStride(0), row.offset[1] + from * layout.innerStride(1), rowStart + from,
+           minimum(kBlock, inner - from));
+      from += kBlock;
+      if (from < inner) continue;
+      from = 0;
+      rowStart += inner;
+      row.next();
+    }
   });
 }
 

@@ -38,6 +38,17 @@ struct Target {
   bool accumulate;
 };
 
+/** Rows of `width` sums, of which t.cols go to C, one by one. */
+[[gnu::noinline]] void storeElements(const float* sums, int rows, int width, const Target& t) {
+  for (int64_t j = 0; j < t.cols; ++j) {
+    float* c = t.c + j * t.colStride;
+    for (int r = 0; r < rows; ++r) {
+      const float sum = sums[r * width + j];
+      c[r * t.rowStride] = t.accumulate ? c[r * t.rowStride] + sum : sum;
+    }
+  }
+}
+
 /** Inlined, so that the sums go from registers to C. */
 template <int R, int V>
 [[gnu::always_inline]] inline void storeTile(const vf (&sum)[R][V], const Target& t) {
@@ -59,17 +70,13 @@ template <int R, int V>
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) store(&tile[r][v * kLanes], alpha * sum[r][v]);
   }
-  for (int64_t j = 0; j < t.cols; ++j) {
-    float* c = t.c + j * t.colStride;
-    for (int r = 0; r < R; ++r) {
-      c[r * t.rowStride] = t.accumulate ? c[r * t.rowStride] + tile[r][j] : tile[r][j];
-    }
-  }
+  storeElements(tile[0], R, V * kLanes, t);
 }
 
 /** Sum over kc of R columns of A, whose rows are lda apart, times V vectors of B's rows, ldb apart. */
 template <int R, int V, bool Fetch = false>
 void tile(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t kc, const Target& target) {
+  // C's lines come while the sums are made.
   if (target.colStride == 1) {
     for (int r = 0; r < R; ++r) {
       for (int v = 0; v < V; ++v) __builtin_prefetch(target.c + r * target.rowStride + v * kLanes, 1);
