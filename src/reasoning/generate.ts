@@ -195,10 +195,10 @@ class Run {
   private imagesOf(sample: Sample): Promise<Shown> {
     const clip = JSON.stringify([sample.video, sample.start, sample.end]);
     const known = this.shown.get(clip);
-    if (known) return known;
+    // What a clip's error says is about the sample that was decoded; another one finds its own.
+    if (known) return known.catch(() => this.decode(sample));
     const shown = this.decode(sample);
     this.shown.set(clip, shown);
-    // The next sample of a clip that cannot be decoded says so itself, with its own id.
     shown.catch(() => this.shown.delete(clip));
     if (this.shown.size > this.concurrency) this.shown.delete(this.shown.keys().next().value!);
     return shown;

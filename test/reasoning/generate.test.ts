@@ -228,6 +228,21 @@ describe('samples that fail', () => {
     expect(failedRows()).toEqual([{ id: 'v5_0', error: 'v5.mp4: no video stream', attempts: 0 }]);
   });
 
+  it('name themselves when several ask about one such video at once', async () => {
+    const samples = ['a', 'b', 'c'].map((id) => ({ ...SAMPLES[5]!, id }));
+    const { run } = await setup(good, {
+      samples,
+      concurrency: 3,
+      framesOf: async ({ id }) => {
+        throw new DataError(`${id}: no video stream`);
+      },
+    });
+    await caught(run());
+    expect(failedRows().map(({ id, error }) => [id, error])).toEqual(
+      samples.map(({ id }) => [id, `${id}: no video stream`]),
+    );
+  });
+
   it('stop the run when there are too many in a row', async () => {
     const { run, server } = await setup((_, response) => json(response, 500, {}), {
       giveUpAfter: 4,
