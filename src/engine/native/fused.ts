@@ -8,6 +8,7 @@ import {
   type LinearArgs,
   NONE,
 } from './fusedCall.js';
+import { sizeOf } from './strides.js';
 
 /**
  * The fused kernels of src/ops on our own engine: each unpacks its tensors, allocates the results and makes one call
@@ -18,14 +19,8 @@ type Kernel = (call: Call) => tf.TensorInfo | tf.TensorInfo[];
 
 const widthOf = (info: tf.TensorInfo): number => info.shape[info.shape.length - 1] as number;
 
-function elements(shape: number[], axes = shape.length): number {
-  let count = 1;
-  for (let i = 0; i < axes; i++) count *= shape[i]!;
-  return count;
-}
-
 /** Elements of all axes but the last. */
-const rowsOf = ({ shape }: tf.TensorInfo): number => elements(shape, shape.length - 1);
+const rowsOf = ({ shape }: tf.TensorInfo): number => sizeOf(shape, shape.length - 1);
 
 const dropout: Kernel = (call) => {
   const x = call.tensor('x');
@@ -38,26 +33,26 @@ const geluForm = (call: Call): number => (call.attrs.form === 'tanh' ? 1 : 0);
 
 const gelu: Kernel = (call) => {
   const y = call.like('x');
-  call.addon.fusedGelu(geluForm(call), call.id('x'), y.id, elements(y.info.shape));
+  call.addon.fusedGelu(geluForm(call), call.id('x'), y.id, sizeOf(y.info.shape));
   return y.info;
 };
 
 const geluGrad: Kernel = (call) => {
   const dx = call.like('x');
-  call.addon.fusedGeluGrad(geluForm(call), call.id('dy'), call.id('x'), dx.id, elements(dx.info.shape));
+  call.addon.fusedGeluGrad(geluForm(call), call.id('dy'), call.id('x'), dx.id, sizeOf(dx.info.shape));
   return dx.info;
 };
 
 const gatedGelu: Kernel = (call) => {
   const y = call.like('gate');
-  call.addon.fusedGatedGelu(geluForm(call), call.id('gate'), call.id('up'), y.id, elements(y.info.shape));
+  call.addon.fusedGatedGelu(geluForm(call), call.id('gate'), call.id('up'), y.id, sizeOf(y.info.shape));
   return y.info;
 };
 
 const gatedGeluGrad: Kernel = (call) => {
   const dgate = call.like('gate');
   const dup = call.like('up');
-  const n = elements(dup.info.shape);
+  const n = sizeOf(dup.info.shape);
   const [dy, gate, up] = [call.id('dy'), call.id('gate'), call.id('up')];
   call.addon.fusedGatedGeluGrad(geluForm(call), dy, gate, up, dgate.id, dup.id, n);
   return [dgate.info, dup.info];
@@ -237,7 +232,7 @@ const embedding: Kernel = (call) => {
   const [rows, d] = call.tensor('table').shape as [number, number];
   const { shape } = call.tensor('ids');
   const y = call.result([...shape, d]);
-  call.addon.fusedEmbedding(call.id('table'), call.id('ids'), y.id, elements(shape), rows, d);
+  call.addon.fusedEmbedding(call.id('table'), call.id('ids'), y.id, sizeOf(shape), rows, d);
   return y.info;
 };
 
@@ -264,7 +259,7 @@ const adamw: Kernel = (call) => {
       buffers[4 * i + at] = call.backend.bufferOf(info);
     });
     buffers[4 * i + 3] = call.id(`g${i}`);
-    sizes[i] = elements(call.tensor(`p${i}`).shape);
+    sizes[i] = sizeOf(call.tensor(`p${i}`).shape);
     rates.set([learningRates[i]!, weightDecays[i]!], 2 * i);
   }
   const [beta1, beta2, eps] = [call.number('beta1'), call.number('beta2'), call.number('eps')];
@@ -276,7 +271,7 @@ const adamw: Kernel = (call) => {
 const globalNorm: Kernel = (call) => {
   const infos = Object.values(call.inputs);
   const buffers = Int32Array.from(infos, (info) => call.backend.bufferOf(info));
-  const sizes = Float64Array.from(infos, (info) => elements(info.shape));
+  const sizes = Float64Array.from(infos, (info) => sizeOf(info.shape));
   const norm = call.result([]);
   call.addon.fusedGlobalNorm(buffers, sizes, norm.id);
   return norm.info;

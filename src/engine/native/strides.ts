@@ -18,9 +18,10 @@ export function denseStrides(shape: readonly number[]): number[] {
   return strides;
 }
 
-export function sizeOf(shape: readonly number[]): number {
+/** Elements of a shape, or of its first `axes` axes alone. */
+export function sizeOf(shape: readonly number[], axes = shape.length): number {
   let size = 1;
-  for (let i = 0; i < shape.length; i++) size *= shape[i]!;
+  for (let i = 0; i < axes; i++) size *= shape[i]!;
   return size;
 }
 

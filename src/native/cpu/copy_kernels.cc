@@ -65,8 +65,8 @@ void transposeTiles(const Layout<2>& layout, int across, const T* from, T* to) {
   const int64_t fromRow = layout.strides[0][last];
   const int64_t cols = layout.dims[across];
   const int64_t toCol = layout.strides[1][across];
-  const int64_t tilesI = (inner + kTile - 1) / kTile;
-  const int64_t tilesJ = (cols + kTile - 1) / kTile;
+  const int64_t tilesI = ceilDiv(inner, kTile);
+  const int64_t tilesJ = ceilDiv(cols, kTile);
   // What is left of the shape, with `across` and the inner dimension taken out (a dummy inner one put in).
   Layout<2> outer;
   outer.rank = 1;

@@ -32,7 +32,9 @@ void score(const Attention& a, const float* q, const float* k, float* scores) {
       sum[s] = fma(x, loadN(k + s * ld + d, lanes), sum[s]);
     }
   });
-  for (int s = 0; s < N; ++s) scores[s] = a.scale * horizontalSum(sum[s]);
+  float sums[N];
+  horizontalSums(sum, sums);
+  for (int s = 0; s < N; ++s) scores[s] = a.scale * sums[s];
 }
 
 /** scores (heads, stride): of every head of the range against every key. */

@@ -130,7 +130,7 @@ void parameterGradients(const Norm& norm, const float* dy, const float* x, float
       });
     }
   });
-  const int64_t chunks = (norm.rows + kNormChunk - 1) / kNormChunk;
+  const int64_t chunks = ceilDiv(norm.rows, kNormChunk);
   addPartials(partial, chunks, stride, d, dweight);
   if (Centre) addPartials(partial + d, chunks, stride, d, dbias);
 }

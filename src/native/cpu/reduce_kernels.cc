@@ -57,7 +57,7 @@ float reduceStretch(const float* x, int64_t n) {
 
 template <class Op>
 void reduceRows(const Reduction& s, const float* x, float* y, float scale, float* partial) {
-  const int64_t chunks = (s.reduced + kSumChunk - 1) / kSumChunk;
+  const int64_t chunks = ceilDiv(s.reduced, kSumChunk);
   if (chunks <= 1) {
     parallelFor(s.outer, 1 + kGrain / (s.reduced + 1), [&](int64_t begin, int64_t end) {
       for (int64_t o = begin; o < end; ++o) y[o] = scale * reduceStretch<Op>(x + o * s.reduced, s.reduced);
@@ -97,11 +97,11 @@ void reduceColumnsStretch(const float* x, int64_t rows, int64_t inner, float* y,
 
 template <class Op>
 void reduceColumns(const Reduction& s, const float* x, float* y, float scale, float* partial) {
-  const int64_t chunks = (s.reduced + kRowChunk - 1) / kRowChunk;
+  const int64_t chunks = ceilDiv(s.reduced, kRowChunk);
   const int64_t width = 1024;  // columns a task takes
-  const int64_t strips = (s.inner + width - 1) / width;
+  const int64_t strips = ceilDiv(s.inner, width);
   const auto pass = [&](const float* from, int64_t rows, int64_t rowChunk, float* to, float factor) {
-    const int64_t parts = (rows + rowChunk - 1) / rowChunk;
+    const int64_t parts = ceilDiv(rows, rowChunk);
     const int64_t cost = minimum(rows, rowChunk) * minimum(s.inner, width);
     parallelFor(s.outer * parts * strips, 1 + kGrain / (cost + 1), [&](int64_t begin, int64_t end) {
       for (int64_t item = begin; item < end; ++item) {

@@ -38,7 +38,7 @@ void run(CudaArgs& args, const char* source, const std::string& kernel, const La
     const bool fours = movesInFours(piece);
     const int64_t group = fours ? 4 : 1;
     const uint32_t n = piece.size();
-    launch(source, (fours ? kernel + "InFours" : kernel).c_str(), gridFor((n + group - 1) / group), {256}, 0,
+    launch(source, (fours ? kernel + "InFours" : kernel).c_str(), gridFor(ceilDiv(n, group)), {256}, 0,
            stridedOf(piece.layout, group), n, a + piece.offsets[0], b + piece.offsets[1], out + piece.first);
   });
 }

@@ -100,7 +100,7 @@ void launchKernel(const char* source, const char* name, Grid grid, Grid block, u
 Grid gridFor(int64_t n, uint32_t block) {
   if (n <= 0) return {0, 1, 1};
   const int64_t enough = int64_t{device().properties().multiprocessors} * std::max<uint32_t>(1, kThreadsPerMultiprocessor / block);
-  return {static_cast<uint32_t>(std::min((n + block - 1) / block, enough)), 1, 1};
+  return {static_cast<uint32_t>(std::min(ceilDiv(n, block), enough)), 1, 1};
 }
 
 uint32_t maxSharedBytes() { return device().properties().maxSharedBytes; }

@@ -48,7 +48,7 @@ Layout<2> planesOf(const Layout<2>& layout, int exchanged) {
 template <class T>
 void transpose(const Layout<2>& layout, int exchanged, const std::string& suffix, const T* from, T* to) {
   const int last = layout.rank - 1;
-  const auto tiles = [](int64_t n) { return static_cast<uint32_t>((n + 31) / 32); };
+  const auto tiles = [](int64_t n) { return static_cast<uint32_t>(ceilDiv(n, 32)); };
   const Transposed plane = {layout.dims[last],          layout.dims[exchanged],         layout.strides[0][last],
                             layout.strides[1][exchanged], tiles(layout.dims[last]), tiles(layout.dims[exchanged])};
   const Layout<2> planes = planesOf(layout, exchanged);
@@ -71,7 +71,7 @@ void copy(const Layout<2>& layout, const std::string& suffix, const T* from, int
     const int64_t group = fours ? 4 : 1;
     const uint32_t n = piece.size();
     const std::string kernel = "copy" + suffix + (fours ? "InFours" : "");
-    launch("strided_copy", kernel.c_str(), gridFor((n + group - 1) / group), {256}, 0, stridedOf(piece.layout, group), n,
+    launch("strided_copy", kernel.c_str(), gridFor(ceilDiv(n, group)), {256}, 0, stridedOf(piece.layout, group), n,
            source, target);
   });
 }
