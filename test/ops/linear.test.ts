@@ -38,6 +38,30 @@ onEveryForm('linear', () => {
     for (const [name, error] of Object.entries(errors.gradients)) expect(error, name).toBeLessThan(1e-5);
   });
 
+  // Several depths, dot products, columns in turn, the transposed problem, beside a low-rank update.
+  it.each([
+    [40, 1100, 37, 0],
+    [3, 700, 70, 0],
+    [30, 90, 333, 0],
+    [90, 600, 7, 0],
+    [70, 40, 50, 2],
+  ])('adds the bias in every way of the product: %i x %i to %i, r %i', (rows, inputs, outputs, r) => {
+    const rng = new Rng(`bias ${rows}`);
+    const x = toTensor(normal(rng, [rows, inputs]));
+    const weight = toTensor<tf.Tensor2D>(normal(rng, [outputs, inputs]));
+    const bias = toTensor<tf.Tensor1D>(normal(rng, [outputs]));
+    const lora = r
+      ? {
+          A: toTensor<tf.Tensor2D>(normal(rng, [r, inputs])),
+          B: toTensor<tf.Tensor2D>(normal(rng, [outputs, r])),
+          scale: 0.5,
+        }
+      : undefined;
+    const expected = tf.add(linear(x, weight, undefined, lora), bias);
+    const difference = tf.max(tf.abs(tf.sub(linear(x, weight, bias, lora), expected))).dataSync()[0]!;
+    expect(difference).toBeLessThan(1e-4);
+  });
+
   it('keeps the leading axes', () => {
     const rng = new Rng(2);
     const x = toTensor(normal(rng, [2, 3, 4, 5]));

@@ -3,15 +3,14 @@
  * PyTorch's layout, W (out, in), A (r, in), B (out, r).
  *
  * Why fused: as separate operations dropout(x) and its mask are two tensors as large as x, and the two thin products
- * and the sum pass over y twice more. Here blocks of kRows rows of dropout(x) live in scratch memory, y starts as
- * bias + update, and the large product adds to it.
+ * and the sums pass over y three times more. Here blocks of kRows rows of dropout(x) live in scratch memory, y starts as
+ * bias + update, and the large product adds to it; without an update it adds the bias as it writes y.
  *
  * fusedLinear(x, weight, bias, A, B, y, rows, in, out, r, scale, ...dropout)
  * fusedLinearGradInput(dy, weight, A, B, dx, rows, in, out, r, scale, ...dropout)
  * fusedLinearGradLora(dy, x, A, B, dA, dB, rows, in, out, r, scale, ...dropout)
  * bias, A and B may be -1 (r = 0 without A and B).
  */
-#include <cstring>
 #include <optional>
 
 #include "cpu/fused_args.h"
@@ -35,9 +34,9 @@ Sizes sizesArgs(const Args& args) {
   return {args.size(6), args.size(7), args.size(8), args.size(9), args.f32(10), dropoutArgs(args, 11)};
 }
 
-/** C (m, n) = alpha A op(B) (+ C), dense. */
+/** C (m, n) = alpha A op(B) (+ C or the bias), dense. */
 void product(int64_t m, int64_t n, int64_t k, const float* a, const float* b, bool transB, float* c, float alpha,
-             bool accumulate) {
+             bool accumulate, const float* bias = nullptr) {
   Gemm g;
   g.transB = transB;
   g.m = m;
@@ -51,6 +50,7 @@ void product(int64_t m, int64_t n, int64_t k, const float* a, const float* b, bo
   g.ldc = n;
   g.alpha = alpha;
   g.accumulate = accumulate;
+  g.bias = bias;
   gemm(g);
 }
 
@@ -89,10 +89,6 @@ const float* droppedRows(const Sizes& s, const float* x, int64_t begin, int64_t 
   return room;
 }
 
-void startRows(const float* bias, float* y, int64_t rows, int64_t out) {
-  for (int64_t r = 0; r < rows; ++r) std::memcpy(y + r * out, bias, static_cast<size_t>(out) * sizeof(float));
-}
-
 void linear(Args& args) {
   const Sizes s = sizesArgs(args);
   const float* x = args.in<float>(0, s.rows * s.in);
@@ -103,19 +99,15 @@ void linear(Args& args) {
   float* y = args.out<float>(5, s.rows * s.out);
   const bool lora = A != nullptr;
   check(lora == (B != nullptr) && lora == (s.r > 0), "linear: A, B and r disagree");
-  if (bias || lora) {
-    parallelChunks(s.rows, kRows, [&](int64_t begin, int64_t end) {
-      const int64_t rows = end - begin;
-      float* to = y + begin * s.out;
-      if (bias) startRows(bias, to, rows, s.out);
-      if (!lora) return;
-      const BlockScratch scratch = blockScratch(s.dropout.on ? rows * s.in : 0, rows * s.r);
-      const float* dropped = droppedRows(s, x, begin, rows, scratch.first);
-      product(rows, s.r, s.in, dropped, A, true, scratch.second, 1.0f, false);
-      product(rows, s.out, s.r, scratch.second, B, true, to, s.scale, bias != nullptr);
-    });
-  }
-  product(s.rows, s.out, s.in, x, weight, true, y, 1.0f, bias || lora);
+  if (!lora) return product(s.rows, s.out, s.in, x, weight, true, y, 1.0f, false, bias);
+  parallelChunks(s.rows, kRows, [&](int64_t begin, int64_t end) {
+    const int64_t rows = end - begin;
+    const BlockScratch scratch = blockScratch(s.dropout.on ? rows * s.in : 0, rows * s.r);
+    const float* dropped = droppedRows(s, x, begin, rows, scratch.first);
+    product(rows, s.r, s.in, dropped, A, true, scratch.second, 1.0f, false);
+    product(rows, s.out, s.r, scratch.second, B, true, y + begin * s.out, s.scale, false, bias);
+  });
+  product(s.rows, s.out, s.in, x, weight, true, y, 1.0f, true);
 }
 
 void linearGradInput(Args& args) {

@@ -1,5 +1,5 @@
 /**
- * Matrix product C = alpha * op(A) op(B) [+ C], f32, row-major, op(X) = X or its transpose.
+ * Matrix product C = alpha * op(A) op(B) [+ C, or + a bias], f32, row-major, op(X) = X or its transpose.
  *
  * Shapes: op(A) is (m, k), op(B) is (k, n), C is (m, n); lda, ldb, ldc are the distances between stored rows, so A is
  * stored (m, k) with lda >= k, or (k, m) with lda >= m when transA. Blocked and packed (after Goto and van de Geijn
@@ -29,6 +29,7 @@ struct Gemm {
   int64_t ldc = 0;
   float alpha = 1.0f;
   bool accumulate = false;
+  const float* bias = nullptr;  // (n), added to every row; not together with accumulate
 };
 
 struct GemmKernels {

@@ -52,9 +52,8 @@ void dots(const Problem& p, int64_t row, int64_t col) {
   horizontalSums(sum, sums);
   for (int r = 0; r < R; ++r) {
     for (int s = 0; s < S; ++s) {
-      float* c = p.cAt(row + r, col + s);
       const float value = p.alpha * sums[r * S + s];
-      *c = p.accumulate ? *c + value : value;
+      *p.cAt(row + r, col + s) = p.add.data ? p.add.at(row + r, col + s) + value : value;
     }
   }
 }

@@ -29,22 +29,25 @@ constexpr int64_t kParallelWork = 1 << 17;  // multiply-adds that pay for waking
 
 // ---- the register tile
 
-/** Where a tile goes: C's strides, how many of its columns exist, and whether C is added to. */
+/** Where a tile goes: C's strides, how many of its columns exist, and what it is added to. */
 struct Target {
   float* c;
   int64_t rowStride, colStride;
   int64_t cols;
   float alpha;
-  bool accumulate;
+  Addend add;
 };
+
+Target targetOf(const Problem& p, int64_t row, int64_t col, int64_t cols, const Addend& add) {
+  return {p.cAt(row, col), p.rowStride, p.colStride, cols, p.alpha, add.from(row, col)};
+}
 
 /** Rows of `width` sums, of which t.cols go to C, one by one. */
 [[gnu::noinline]] void storeElements(const float* sums, int rows, int width, const Target& t) {
   for (int64_t j = 0; j < t.cols; ++j) {
-    float* c = t.c + j * t.colStride;
     for (int r = 0; r < rows; ++r) {
       const float sum = sums[r * width + j];
-      c[r * t.rowStride] = t.accumulate ? c[r * t.rowStride] + sum : sum;
+      t.c[r * t.rowStride + j * t.colStride] = t.add.data ? t.add.at(r, j) + sum : sum;
     }
   }
 }
@@ -53,13 +56,13 @@ struct Target {
 template <int R, int V>
 [[gnu::always_inline]] inline void storeTile(const vf (&sum)[R][V], const Target& t) {
   const vf alpha = splat(t.alpha);
-  if (t.colStride == 1 && t.cols == V * kLanes) {
+  if (t.colStride == 1 && t.cols == V * kLanes && (!t.add.data || t.add.colStride == 1)) {
 #pragma GCC unroll 12
     for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) {
-        float* c = t.c + r * t.rowStride + v * kLanes;
-        store(c, t.accumulate ? fma(alpha, sum[r][v], load(c)) : alpha * sum[r][v]);
+        const float* add = t.add.data + r * t.add.rowStride + v * kLanes;
+        store(t.c + r * t.rowStride + v * kLanes, t.add.data ? fma(alpha, sum[r][v], load(add)) : alpha * sum[r][v]);
       }
     }
     return;
@@ -122,12 +125,12 @@ struct Rows {
 
 /** A block of A's rows times one B panel: every tile of those columns. */
 void panel(const Problem& p, const Rows& from, int64_t row, int64_t rows, const float* b, int64_t ldb, int64_t col, int64_t kc,
-           bool accumulate) {
+           const Addend& add) {
   const int64_t cols = minimum(kCols, p.n - col);
   const int vectors = cols > kLanes ? 1 : 0;
   for (int64_t i = 0; i < rows; i += kRows) {
     const int64_t count = minimum(kRows, rows - i);
-    const Target target = {p.cAt(row + i, col), p.rowStride, p.colStride, cols, p.alpha, accumulate};
+    const Target target = targetOf(p, row + i, col, cols, add);
     const float* a = from.lda > 0 ? from.a + i : from.a + i * kc;
     kTiles[count - 1][vectors](a, from.lda > 0 ? from.lda : count, b, ldb, kc, target);
   }
@@ -163,7 +166,7 @@ void blocked(const Problem& p, bool serial = false) {
     const int64_t panels = ceilDiv(minimum(kWidth, p.n - col), kCols);
     for (int64_t depth = 0; depth < p.k; depth += kDepth) {
       const int64_t kc = minimum(kDepth, p.k - depth);
-      const bool accumulate = p.accumulate || depth > 0;
+      const Addend add = p.addAt(depth);
       inChunks(serial, panels, minimum(8, ceilDiv(panels, threads)), [&](int64_t begin, int64_t end) {
         for (int64_t j = begin; j < end; ++j) packPanelB(p, col + j * kCols, depth, kc, packedB + j * kc * kCols);
       });
@@ -172,7 +175,7 @@ void blocked(const Problem& p, bool serial = false) {
         const int64_t rows = taskRow(task + 1) - begin;
         const Rows from = rowsOf(p, begin, rows, depth, kc, mostRows);
         for (int64_t j = 0; j < panels; ++j) {
-          panel(p, from, begin, rows, packedB + j * kc * kCols, kCols, col + j * kCols, kc, accumulate);
+          panel(p, from, begin, rows, packedB + j * kc * kCols, kCols, col + j * kCols, kc, add);
         }
       });
     }
@@ -188,44 +191,44 @@ struct Wide {
 
 /** Whole vectors of columns from `col` on, in ever narrower tiles; returns the first column that is left. */
 template <int R, int V = Wide<R>::vectors>
-int64_t inPlace(const Problem& p, const float* packedA, int64_t row, int64_t depth, int64_t kc, bool accumulate,
+int64_t inPlace(const Problem& p, const float* packedA, int64_t row, int64_t depth, int64_t kc, const Addend& add,
                 int64_t col = 0) {
   constexpr int cols = V * kLanes;
   for (; col + cols <= p.n; col += cols) {
-    const Target target = {p.cAt(row, col), p.rowStride, p.colStride, cols, p.alpha, accumulate};
+    const Target target = targetOf(p, row, col, cols, add);
     tile<R, V, true>(packedA, R, p.bAt(depth, col), p.ldb, kc, target);
   }
-  if constexpr (V > 1) col = inPlace<R, V / 2>(p, packedA, row, depth, kc, accumulate, col);
+  if constexpr (V > 1) col = inPlace<R, V / 2>(p, packedA, row, depth, kc, add, col);
   return col;
 }
 
 /** Up to kRows rows against B in place, then what is left of the columns through one packed panel. */
 void fewRowsPanel(const Problem& p, const float* packedA, int64_t row, int64_t rows, int64_t depth, int64_t kc,
-                  bool accumulate) {
+                  const Addend& add) {
   int64_t done = 0;
   switch (rows) {
-    case 1: done = inPlace<1>(p, packedA, row, depth, kc, accumulate); break;
-    case 2: done = inPlace<2>(p, packedA, row, depth, kc, accumulate); break;
-    case 3: done = inPlace<3>(p, packedA, row, depth, kc, accumulate); break;
-    case 4: done = inPlace<4>(p, packedA, row, depth, kc, accumulate); break;
+    case 1: done = inPlace<1>(p, packedA, row, depth, kc, add); break;
+    case 2: done = inPlace<2>(p, packedA, row, depth, kc, add); break;
+    case 3: done = inPlace<3>(p, packedA, row, depth, kc, add); break;
+    case 4: done = inPlace<4>(p, packedA, row, depth, kc, add); break;
 #if REASVQA_ISA_LEVEL > 0
-    case 5: done = inPlace<5>(p, packedA, row, depth, kc, accumulate); break;
-    case 6: done = inPlace<6>(p, packedA, row, depth, kc, accumulate); break;
+    case 5: done = inPlace<5>(p, packedA, row, depth, kc, add); break;
+    case 6: done = inPlace<6>(p, packedA, row, depth, kc, add); break;
 #endif
 #if REASVQA_ISA_LEVEL > 1
-    case 7: done = inPlace<7>(p, packedA, row, depth, kc, accumulate); break;
-    case 8: done = inPlace<8>(p, packedA, row, depth, kc, accumulate); break;
-    case 9: done = inPlace<9>(p, packedA, row, depth, kc, accumulate); break;
-    case 10: done = inPlace<10>(p, packedA, row, depth, kc, accumulate); break;
-    case 11: done = inPlace<11>(p, packedA, row, depth, kc, accumulate); break;
-    case 12: done = inPlace<12>(p, packedA, row, depth, kc, accumulate); break;
+    case 7: done = inPlace<7>(p, packedA, row, depth, kc, add); break;
+    case 8: done = inPlace<8>(p, packedA, row, depth, kc, add); break;
+    case 9: done = inPlace<9>(p, packedA, row, depth, kc, add); break;
+    case 10: done = inPlace<10>(p, packedA, row, depth, kc, add); break;
+    case 11: done = inPlace<11>(p, packedA, row, depth, kc, add); break;
+    case 12: done = inPlace<12>(p, packedA, row, depth, kc, add); break;
 #endif
     default: break;
   }
   for (int64_t col = done; col < p.n; col += kCols) {
     float* packedB = workspace(WorkspaceSlot::packedB, kc * kCols);
     packPanelB(p, col, depth, kc, packedB);
-    panel(p, {packedA, 0}, row, rows, packedB, kCols, col, kc, accumulate);
+    panel(p, {packedA, 0}, row, rows, packedB, kCols, col, kc, add);
   }
 }
 
@@ -233,24 +236,24 @@ void fewRowsPanel(const Problem& p, const float* packedA, int64_t row, int64_t r
 void fewRows(const Problem& p) {
   for (int64_t depth = 0; depth < p.k; depth += kDepth) {
     const int64_t kc = minimum(kDepth, p.k - depth);
-    const bool accumulate = p.accumulate || depth > 0;
     float* packedA = workspace(WorkspaceSlot::packedA, p.m * kc);
     packA(p, 0, p.m, depth, kc, packedA);
     for (int64_t row = 0; row < p.m; row += kRows) {
-      fewRowsPanel(p, packedA + row * kc, row, minimum(kRows, p.m - row), depth, kc, accumulate);
+      fewRowsPanel(p, packedA + row * kc, row, minimum(kRows, p.m - row), depth, kc, p.addAt(depth));
     }
   }
 }
 
-void zero(const Problem& p) {
+/** A product over nothing. */
+void addendAlone(const Problem& p) {
   for (int64_t i = 0; i < p.m; ++i) {
-    for (int64_t j = 0; j < p.n; ++j) *p.cAt(i, j) = 0.0f;
+    for (int64_t j = 0; j < p.n; ++j) *p.cAt(i, j) = p.add.at(i, j);
   }
 }
 
 Problem transposed(const Problem& p) {
   return {!p.transB, !p.transA, p.n, p.m, p.k, p.b, p.ldb, p.a, p.lda, p.c, p.colStride, p.rowStride, p.alpha,
-          p.accumulate};
+          {p.add.data, p.add.colStride, p.add.rowStride}};
 }
 
 /** Columns [begin, end) of the product. */
@@ -259,6 +262,7 @@ Problem columns(const Problem& p, int64_t begin, int64_t end) {
   part.n = end - begin;
   part.b = p.bAt(0, begin);
   part.c = p.cAt(0, begin);
+  part.add = p.add.from(0, begin);
   return part;
 }
 
@@ -301,10 +305,7 @@ void byColumns(const Problem& p) {
 
 void solve(const Problem& p) {
   if (p.m == 0 || p.n == 0) return;
-  if (p.k == 0) {
-    if (!p.accumulate) zero(p);
-    return;
-  }
+  if (p.k == 0) return addendAlone(p);
   if (p.n <= kFew && p.n < p.m) return solve(transposed(p));
   if (p.m <= kFew) return few(p);
   if (p.m * p.n * p.k < kParallelWork * 2) return blocked(p, true);
@@ -313,7 +314,8 @@ void solve(const Problem& p) {
 }
 
 Problem problemOf(const Gemm& g) {
-  return {g.transA, g.transB, g.m, g.n, g.k, g.a, g.lda, g.b, g.ldb, g.c, g.ldc, 1, g.alpha, g.accumulate};
+  const Addend add = g.accumulate ? Addend{g.c, g.ldc, 1} : Addend{g.bias, 0, 1};
+  return {g.transA, g.transB, g.m, g.n, g.k, g.a, g.lda, g.b, g.ldb, g.c, g.ldc, 1, g.alpha, add};
 }
 
 void run(const Gemm& g) { solve(problemOf(g)); }

@@ -23,6 +23,17 @@ constexpr int kRows = 4;
 constexpr int kVectors = 2;
 constexpr int kCols = kVectors * kLanes;
 
+/** What is added to a product: element (row, col) is at row * rowStride + col * colStride. No data: nothing. */
+struct Addend {
+  const float* data;
+  int64_t rowStride, colStride;
+
+  Addend from(int64_t row, int64_t col) const {
+    return {data ? data + row * rowStride + col * colStride : nullptr, rowStride, colStride};
+  }
+  float at(int64_t row, int64_t col) const { return data ? data[row * rowStride + col * colStride] : 0.0f; }
+};
+
 /** A product with free strides for C, so that the transposed problem can be written in place. */
 struct Problem {
   bool transA, transB;
@@ -34,11 +45,13 @@ struct Problem {
   float* c;
   int64_t rowStride, colStride;
   float alpha;
-  bool accumulate;
+  Addend add;
 
   const float* aAt(int64_t row, int64_t depth) const { return a + (transA ? depth * lda + row : row * lda + depth); }
   const float* bAt(int64_t depth, int64_t col) const { return b + (transB ? col * ldb + depth : depth * ldb + col); }
   float* cAt(int64_t row, int64_t col) const { return c + row * rowStride + col * colStride; }
+  /** What the sums from `depth` on are added to: after the first of them, C itself. */
+  Addend addAt(int64_t depth) const { return depth > 0 ? Addend{c, rowStride, colStride} : add; }
 };
 
 #if REASVQA_ISA_LEVEL == 2
