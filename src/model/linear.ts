@@ -63,12 +63,16 @@ export class Linear extends Module {
     this.addDelta(-1);
   }
 
+  /** Whether the weight is kept, and multiplied, in bf16. */
+  get inBf16(): boolean {
+    return isBf16(this.weight.value);
+  }
+
   private addDelta(sign: 1 | -1): void {
     const merge = sign === 1;
     if (!this.lora || this.mergedLora === merge) return;
     const { A, B, scaling } = this.lora;
-    if (isBf16(this.weight.value))
-      throw new Error(`${this.path}: an adapter is not merged into bf16 weights`);
+    if (this.inBf16) throw new Error(`${this.path}: an adapter is not merged into bf16 weights`);
     tf.tidy(() => {
       const delta = tf.mul(tf.matMul(B.value as tf.Tensor2D, A.value as tf.Tensor2D), sign * scaling);
       this.weight.value.assign(tf.add(this.weight.value, delta));

@@ -80,6 +80,7 @@ export class T5Attention extends Module {
     const mixed = attention(this.q.forward(x, context) as tf.Tensor3D, key, value, {
       heads: this.config.num_heads,
       scale: 1,
+      bf16: this.q.inBf16,
       ...inputs,
       dropout: nextDropout(context, this.config.dropout_rate),
     });

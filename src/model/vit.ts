@@ -110,6 +110,7 @@ export class VisionBlock extends Module {
     const mixed = attention(q, k, v, {
       heads,
       scale: (width / heads) ** -0.5,
+      bf16: this.qkv.inBf16,
       dropout: nextDropout(context, this.config.attention_dropout),
     });
     const attended = tf.add(x, this.projection.forward(mixed, context));

@@ -15,6 +15,11 @@ export interface AttentionOptions {
   keyMask?: tf.Tensor2D | undefined;
   /** Only so many of k's and v's Lk rows count, as of a cache with room for more; then this is Lk. All by default. */
   keys?: number | undefined;
+  /**
+   * The operands of the products may be rounded to bf16, where the engine gains by it (native-cuda: tensor cores); sums and
+   * softmax stay float32. False by default.
+   */
+  bf16?: boolean | undefined;
   /** On the probabilities: row (b * heads + h) * Lq + i, column j. */
   dropout?: DropoutKey | undefined;
 }
@@ -124,8 +129,8 @@ function fusedAttention(
   v: tf.Tensor3D,
   options: AttentionOptions,
 ): tf.Tensor3D {
-  const { heads, scale, bias, keyMask, keys = k.shape[1] } = options;
-  const attrs = { heads, scale, keys, dropout: dropoutNumbers(options.dropout) };
+  const { heads, scale, bias, keyMask, keys = k.shape[1], bf16 = false } = options;
+  const attrs = { heads, scale, keys, bf16, dropout: dropoutNumbers(options.dropout) };
   const inputs: Record<string, tf.Tensor> = { q, k, v };
   if (bias && !isFrozen(bias)) inputs.bias = bias;
   const optional = (tensors: tf.Tensor[]): Record<string, tf.Tensor> => {

@@ -263,6 +263,43 @@ static unsigned ballot(unsigned mask, bool predicate) {
   return votes;
 }
 
+/** bf16 number `index` of words of two each. */
+static float bf16At(const unsigned* words, unsigned index) {
+  const unsigned bits = (index % 2 ? words[index / 2] >> 16 : words[index / 2] & 0xffffu) << 16;
+  float value;
+  memcpy(&value, &bits, sizeof(value));
+  return value;
+}
+
+/**
+ * mma.sync.m16n8k16 on bf16, as src/native/cuda/mma.cuh says: the lanes put down their pieces of A and B, and each sums
+ * what is its own of C, in f32 and in order of the depth.
+ */
+static void multiplyAdd(float (&sum)[4], const unsigned (&left)[4], unsigned right, unsigned rightHigh) {
+  struct Left { unsigned words[4]; };
+  struct Right { unsigned words[2]; };
+  Fiber& fiber = machine.fibers[machine.current];
+  const unsigned lane = machine.current % 32;
+  const Fiber* warp = machine.fibers + (machine.current - lane);
+  // A lane's piece is there until its second warp operation from here: each is read right after its exchange.
+  const unsigned parity = fiber.parity;
+  exchange(0xffffffffu, Left{{left[0], left[1], left[2], left[3]}}, lane);
+  unsigned a[4][4], b[2][4][2];  // of the four lanes that hold a row of A, and of those that hold a column of B
+  for (unsigned t = 0; t < 4; ++t) memcpy(a[t], warp[lane / 4 * 4 + t].slot[parity], sizeof(a[t]));
+  exchange(0xffffffffu, Right{{right, rightHigh}}, lane);
+  for (unsigned j = 0; j < 2; ++j) {
+    for (unsigned t = 0; t < 4; ++t) memcpy(b[j][t], warp[(lane % 4 * 2 + j) * 4 + t].slot[parity ^ 1], sizeof(b[j][t]));
+  }
+  for (unsigned depth = 0; depth < 16; ++depth) {
+    const unsigned t = depth % 8 / 2;
+    const unsigned high = depth / 8;
+    for (unsigned i = 0; i < 2; ++i) {
+      const float x = bf16At(a[t] + i + 2 * high, depth % 2);
+      for (unsigned j = 0; j < 2; ++j) sum[2 * i + j] += x * bf16At(b[j][t] + high, depth % 2);
+    }
+  }
+}
+
 struct Launch {
   dim3 grid, block;
   unsigned sharedBytes;

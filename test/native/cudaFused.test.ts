@@ -72,13 +72,20 @@ const ATTENTION: AttentionCase[] = [
   { batch: 3, heads: 2, Lq: 1, Lk: 66, D: 64, Dv: 64, biasHeads: 1, mask: true, rate: 0.2 },
   { batch: 1, heads: 1, Lq: 70, Lk: 130, D: 150, Dv: 20, biasHeads: 0, mask: false, rate: 0 },
   { batch: 1, heads: 1, Lq: 66, Lk: 67, D: 21, Dv: 170, biasHeads: 1, mask: false, rate: 0.5 },
+  { batch: 2, heads: 2, Lq: 100, Lk: 45, D: 96, Dv: 80, biasHeads: 0, mask: true, rate: 0.3 },
+  { batch: 1, heads: 3, Lq: 19, Lk: 33, D: 5, Dv: 7, biasHeads: 3, mask: false, rate: 0.1 },
   { batch: 2, heads: 3, Lq: 0, Lk: 5, D: 4, Dv: 4, biasHeads: 3, mask: false, rate: 0 },
 ];
 
 describe.skipIf(cudaMissing !== undefined)(
   `fused functions of the CUDA device${cudaMissing ? ` (SKIPPED: ${cudaMissing})` : ''}`,
   () => {
-    it.each(ATTENTION)('attention and its gradients: %j', (c) => {
+    it.each(
+      ATTENTION.flatMap((c) => [
+        [c, false],
+        [c, true],
+      ]) as [AttentionCase, boolean][],
+    )('attention and its gradients: %j, bf16 %s', (c, bf16) => {
       const rng = new Rng(JSON.stringify(c));
       const { batch, heads, Lq, Lk, D, Dv, biasHeads } = c;
       const queries = batch * Lq * heads;
@@ -95,13 +102,23 @@ describe.skipIf(cudaMissing !== undefined)(
         c.mask ? { values: mask } : null,
         ...[batch, heads, Lq, Lk, D, Dv, biasHeads, D ** -0.5],
         ...(c.rate ? dropout(c.rate) : NO_DROPOUT),
+        Number(bf16),
       ];
-      compare('fusedAttention', [...forward, result(queries * Dv)]);
+      // Operands are rounded to 8 bits, 2^-9 of each at most; and errors of a score are errors of its exponential.
+      const tolerance = bf16 ? 5e-3 : 1e-5;
+      compare('fusedAttention', [...forward, result(queries * Dv)], tolerance);
+      if (bf16 && Lq > 0 && Math.max(D, Dv) <= 96) {
+        const [rounded] = run(gpu(), 'fusedAttention', [...forward, result(queries * Dv)]);
+        const [exact] = run(gpu(), 'fusedAttention', [...forward.slice(0, -1), 0, result(queries * Dv)]);
+        expect(rounded, 'the tensor cores were used').not.toEqual(exact);
+      }
       const dy = operand(rng, queries * Dv);
       const inputs = [result(queries * D), result(keys * D), result(keys * Dv)];
       const dbias = biasHeads ? result(biasHeads * Lq * Lk) : null;
+      compare('fusedAttentionGrad', [...forward, dy, ...inputs, null], tolerance);
+      if (!dbias) return;
       compare('fusedAttentionGrad', [...forward, dy, ...inputs, dbias]);
-      if (dbias) compare('fusedAttentionGrad', [...forward, dy, null, null, null, dbias]);
+      compare('fusedAttentionGrad', [...forward, dy, null, null, null, dbias]);
     });
 
     it.each([

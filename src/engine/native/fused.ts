@@ -170,6 +170,7 @@ function attentionArgs(call: Call): AttentionArgs {
     call.inputs.bias === undefined ? 0 : call.size('bias', 0),
     call.number('scale'),
     ...call.dropout,
+    Number(call.attrs.bf16),
   ];
 }
 

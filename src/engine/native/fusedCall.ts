@@ -84,6 +84,7 @@ export type AttentionArgs = [
   biasHeads: number,
   scale: number,
   ...DropoutArgs,
+  bf16: number,
 ];
 
 /** What the kernels need of the backend (src/engine/native/backend.ts). */

@@ -1,7 +1,7 @@
 /**
- * fusedAttention(q, k, v, bias, keyMask, batch, heads, Lq, Lk, D, Dv, biasHeads, scale, ...dropout, out);
- * fusedAttentionGrad(the same up to dropout, dy, dq, dk, dv, dbias). -1 leaves an operand or a result out; dq, dk and
- * dv are wanted together.
+ * fusedAttention(q, k, v, bias, keyMask, batch, heads, Lq, Lk, D, Dv, biasHeads, scale, ...dropout, bf16, out);
+ * fusedAttentionGrad(the same up to bf16, dy, dq, dk, dv, dbias). -1 leaves an operand or a result out; dq, dk and
+ * dv are wanted together. bf16, that operands may be rounded so, is for devices that gain by it: here all is f32.
  */
 #include "cpu/fused_attention.h"
 
@@ -12,7 +12,7 @@
 namespace reasvqa {
 namespace {
 
-constexpr size_t kAfterDropout = 13 + kDropoutArgs;
+constexpr size_t kAfterBf16 = 13 + kDropoutArgs + 1;
 
 Attention attentionArgs(const Args& args) {
   Attention a;
@@ -38,18 +38,18 @@ Attention attentionArgs(const Args& args) {
 
 void attention(Args& args) {
   const Attention a = attentionArgs(args);
-  float* out = args.out<float>(kAfterDropout, a.batch * a.Lq * a.heads * a.Dv);
+  float* out = args.out<float>(kAfterBf16, a.batch * a.Lq * a.heads * a.Dv);
   if (a.Lq == 1 && !a.dropout.on) return attentionQueryKernels().forward(a, out);
   fusedAttentionKernels().forward(a, out);
 }
 
 void attentionGrad(Args& args) {
   const Attention a = attentionArgs(args);
-  const float* dy = args.in<float>(kAfterDropout, a.batch * a.Lq * a.heads * a.Dv);
-  float* dq = args.outOrNull<float>(kAfterDropout + 1, a.batch * a.Lq * a.heads * a.D);
-  float* dk = args.outOrNull<float>(kAfterDropout + 2, a.batch * a.Lk * a.heads * a.D);
-  float* dv = args.outOrNull<float>(kAfterDropout + 3, a.batch * a.Lk * a.heads * a.Dv);
-  float* dbias = args.outOrNull<float>(kAfterDropout + 4, a.biasHeads * a.Lq * a.Lk);
+  const float* dy = args.in<float>(kAfterBf16, a.batch * a.Lq * a.heads * a.Dv);
+  float* dq = args.outOrNull<float>(kAfterBf16 + 1, a.batch * a.Lq * a.heads * a.D);
+  float* dk = args.outOrNull<float>(kAfterBf16 + 2, a.batch * a.Lk * a.heads * a.D);
+  float* dv = args.outOrNull<float>(kAfterBf16 + 3, a.batch * a.Lk * a.heads * a.Dv);
+  float* dbias = args.outOrNull<float>(kAfterBf16 + 4, a.biasHeads * a.Lq * a.Lk);
   check((dq != nullptr) == (dk != nullptr) && (dq != nullptr) == (dv != nullptr), "attention: dq, dk, dv go together");
   std::optional<Scratch> headBias;
   if (dbias && a.biasHeads != a.heads) headBias.emplace(static_cast<size_t>(a.heads * a.Lq * a.Lk) * sizeof(float));

@@ -1,11 +1,13 @@
 /**
  * Multi-head attention, forward and backward, without an (Lq, Lk) matrix kept in between or in memory at all: tiles of
- * scores live in registers and shared memory (attention.cuh). q (B, Lq, H D), k (B, Lk, H D), v (B, Lk, H Dv) as the
- * projections leave them.
+ * scores live in registers and shared memory. q (B, Lq, H D), k (B, Lk, H D), v (B, Lk, H Dv) as the projections leave them.
  *
- * fusedAttention(q, k, v, bias, keyMask, batch, heads, Lq, Lk, D, Dv, biasHeads, scale, ...dropout, out);
- * fusedAttentionGrad(the same up to dropout, dy, dq, dk, dv, dbias). -1 leaves an operand or a result out; dq, dk and
- * dv are wanted together.
+ * fusedAttention(q, k, v, bias, keyMask, batch, heads, Lq, Lk, D, Dv, biasHeads, scale, ...dropout, bf16, out);
+ * fusedAttentionGrad(the same up to bf16, dy, dq, dk, dv, dbias). -1 leaves an operand or a result out; dq, dk and dv are
+ * wanted together.
+ *
+ * bf16: operands may be rounded to bf16. Then the products are the tensor cores' (attention_bf16.cuh; an H100's data sheet:
+ * 989 TFLOP/s, 67 in f32); but in f32 for heads wider than 96 and for a trained bias, whose gradient has no kernel there.
  */
 #include <string>
 
@@ -16,9 +18,10 @@
 namespace reasvqa::cuda {
 namespace {
 
-constexpr size_t kAfterDropout = 13 + kDropoutArgs;
-constexpr int64_t kTile = 64;
-constexpr uint32_t kThreads = 256;
+constexpr size_t kBf16 = 13 + kDropoutArgs;
+constexpr size_t kAfterBf16 = kBf16 + 1;
+constexpr int64_t kTile = 64;           // TILE in attention.cuh
+constexpr int64_t kWidestBf16 = 6 * 16;
 
 // The same structs as in the kernels.
 struct Attention {
@@ -68,30 +71,43 @@ Attention attentionArgs(const CudaArgs& args) {
   return a;
 }
 
-/** How a kernel is built and launched for results `width` columns wide: 32 J columns a block, the rest in further blocks. */
-struct Columns {
-  explicit Columns(int64_t width)
-      : J(std::clamp<int64_t>(ceilDiv(width, 32), 2, 4)), groups(blocks(std::max<int64_t>(1, ceilDiv(width, 32 * J)))) {}
-  std::string kernel(const char* name) const { return name + std::to_string(J); }
+/** The kernels of one arithmetic for results `width` columns wide. */
+struct Kernels {
+  /** f32: 32 J columns a block, the rest in further blocks. bf16: all of them, J steps of 16. */
+  Kernels(bool bf16, int64_t width) : bf16(bf16) {
+    if (bf16) {
+      J = std::max<int64_t>(4, 2 * ceilDiv(width, 32));
+    } else {
+      J = std::clamp<int64_t>(ceilDiv(width, 32), 2, 4);
+      groups = blocks(std::max<int64_t>(1, ceilDiv(width, 32 * J)));
+    }
+  }
 
+  /** name: without J. L: rows of the results of one head. */
+  template <class... Arguments>
+  void run(const char* source, const char* name, const Attention& a, int64_t L, Arguments... arguments) const {
+    const Grid grid = {blocks(ceilDiv(L, kTile)), blocks(a.batch * a.heads), groups};
+    launch(source, (name + std::to_string(J)).c_str(), grid, {bf16 ? 128u : 256u}, 0, a, arguments...);
+  }
+
+  bool bf16;
   int64_t J;
-  uint32_t groups;
+  uint32_t groups = 1;
 };
 
-Grid gridOf(const Attention& a, int64_t L, const Columns& columns) {
-  return {blocks(ceilDiv(L, kTile)), blocks(a.batch * a.heads), columns.groups};
+/** statistics: two floats for each of the B H Lq rows, or nullptr. */
+void forward(const Attention& a, bool bf16, float* out, float* statistics) {
+  const Kernels kernels(bf16, bf16 ? std::max(a.D, a.Dv) : a.Dv);
+  kernels.run(bf16 ? "fused_attention_bf16" : "fused_attention", "attentionForward", a, a.Lq, out, statistics);
 }
 
-/** statistics: two floats for each of the B H Lq rows, or nullptr. */
-void forward(const Attention& a, float* out, float* statistics) {
-  const Columns columns(a.Dv);
-  launch("fused_attention", columns.kernel("attentionForward").c_str(), gridOf(a, a.Lq, columns), {kThreads}, 0, a, out,
-         statistics);
+bool takesBf16(const CudaArgs& args, const Attention& a) {
+  return args.flag(kBf16) && std::max(a.D, a.Dv) <= kWidestBf16;
 }
 
 void attention(CudaArgs& args) {
   const Attention a = attentionArgs(args);
-  forward(a, args.out<float>(kAfterDropout, a.batch * a.Lq * a.heads * a.Dv), nullptr);
+  forward(a, takesBf16(args, a), args.out<float>(kAfterBf16, a.batch * a.Lq * a.heads * a.Dv), nullptr);
 }
 
 struct Gradients {
@@ -102,39 +118,39 @@ struct Gradients {
 };
 
 /** Outputs and row terms once more, then the gradients. */
-void backward(const Attention& a, const float* dy, const Gradients& g) {
-  constexpr const char* kSource = "fused_attention_grad";
+void backward(const Attention& a, bool bf16, const float* dy, const Gradients& g) {
+  const char* source = bf16 ? "fused_attention_bf16_grad" : "fused_attention_grad";
   const int64_t rows = a.batch * a.heads * a.Lq;
   const Scratch out(floats(rows * a.Dv));
   const Scratch statistics(floats(2 * rows));
   const Scratch delta(floats(rows));
-  forward(a, out.as<float>(), statistics.as<float>());
-  launch(kSource, "attentionDelta", {blocks(ceilDiv(rows, 8))}, {256}, 0, dy, out.as<float>(), delta.as<float>(), a.batch,
-         a.heads, a.Lq, a.Dv);
+  forward(a, bf16, out.as<float>(), statistics.as<float>());
+  launch("fused_attention_grad", "attentionDelta", {blocks(ceilDiv(rows, 8))}, {256}, 0, dy, out.as<float>(),
+         delta.as<float>(), a.batch, a.heads, a.Lq, a.Dv);
   const RowTerms terms = {dy, statistics.as<float>(), delta.as<float>()};
   if (g.dq) {
-    const Columns columns(a.D);
-    launch(kSource, columns.kernel("attentionGradQuery").c_str(), gridOf(a, a.Lq, columns), {kThreads}, 0, a, terms, g.dq);
-    const Columns both(std::max(a.D, a.Dv));
-    launch(kSource, both.kernel("attentionGradKey").c_str(), gridOf(a, a.Lk, both), {kThreads}, 0, a, terms, g.dk, g.dv);
+    const Kernels both(bf16, std::max(a.D, a.Dv));
+    const Kernels query(bf16, bf16 ? std::max(a.D, a.Dv) : a.D);
+    query.run(source, "attentionGradQuery", a, a.Lq, terms, g.dq);
+    both.run(source, "attentionGradKey", a, a.Lk, terms, g.dk, g.dv);
   }
   if (g.dbias) {
     const Grid grid = {blocks(ceilDiv(a.Lk, kTile)), blocks(ceilDiv(a.Lq, kTile), kMostBlocksYZ),
                        blocks(a.biasHeads, kMostBlocksYZ)};
-    launch(kSource, "attentionGradBias", grid, {kThreads}, 0, a, terms, g.dbias);
+    launch(source, "attentionGradBias", grid, {256}, 0, a, terms, g.dbias);
   }
 }
 
 void attentionGrad(CudaArgs& args) {
   const Attention a = attentionArgs(args);
-  const float* dy = args.in<float>(kAfterDropout, a.batch * a.Lq * a.heads * a.Dv);
-  const Gradients g = {args.outOrNull<float>(kAfterDropout + 1, a.batch * a.Lq * a.heads * a.D),
-                       args.outOrNull<float>(kAfterDropout + 2, a.batch * a.Lk * a.heads * a.D),
-                       args.outOrNull<float>(kAfterDropout + 3, a.batch * a.Lk * a.heads * a.Dv),
-                       args.outOrNull<float>(kAfterDropout + 4, a.biasHeads * a.Lq * a.Lk)};
+  const float* dy = args.in<float>(kAfterBf16, a.batch * a.Lq * a.heads * a.Dv);
+  const Gradients g = {args.outOrNull<float>(kAfterBf16 + 1, a.batch * a.Lq * a.heads * a.D),
+                       args.outOrNull<float>(kAfterBf16 + 2, a.batch * a.Lk * a.heads * a.D),
+                       args.outOrNull<float>(kAfterBf16 + 3, a.batch * a.Lk * a.heads * a.Dv),
+                       args.outOrNull<float>(kAfterBf16 + 4, a.biasHeads * a.Lq * a.Lk)};
   check((g.dq != nullptr) == (g.dk != nullptr) && (g.dq != nullptr) == (g.dv != nullptr),
         "attention: dq, dk, dv go together");
-  if (a.Lq > 0 && a.batch > 0) return backward(a, dy, g);
+  if (a.Lq > 0 && a.batch > 0) return backward(a, takesBf16(args, a) && !g.dbias, dy, g);
   if (g.dk) fillZero(g.dk, floats(a.batch * a.Lk * a.heads * a.D));
   if (g.dv) fillZero(g.dv, floats(a.batch * a.Lk * a.heads * a.Dv));
   if (g.dbias) fillZero(g.dbias, floats(a.biasHeads * a.Lq * a.Lk));

@@ -1,8 +1,8 @@
 /**
  * Attention's forward pass: a block takes 64 queries of one head and goes over the keys in tiles of 64 with an online
- * softmax (Milakov and Gimelshein 2018; Dao et al. 2022), so no row of scores is ever whole. See attention.cuh.
+ * softmax (Milakov and Gimelshein 2018; Dao et al. 2022), so no row of scores is ever whole. See attention_f32.cuh.
  */
-#include "attention.cuh"
+#include "attention_f32.cuh"
 
 /** The greatest or the sum over the 16 threads that share rows; the greatest leaves NaN to the sum. */
 __device__ inline float rowMax(float value) {

@@ -4,16 +4,9 @@
  * ds = p (m g - delta), where delta, the sum of p m g over a row, is the product of the row of dy with that of the output.
  *
  * One kernel goes over the keys for dq, another over the queries for dk and dv, a third over the batch for the bias: each
- * sums in a fixed order and none needs atomics. See attention.cuh.
+ * sums in a fixed order and none needs atomics. See attention_f32.cuh.
  */
-#include "attention.cuh"
-
-/** What the backward pass knows of the rows (B H Lq). */
-struct RowTerms {
-  const float* dy;          // (B, Lq, H Dv)
-  const float* statistics;  // maximum and inverse sum, two a row
-  const float* delta;
-};
+#include "attention_f32.cuh"
 
 /** delta of every row; out is the forward pass's. A warp takes a row. */
 extern "C" __global__ void attentionDelta(const float* dy, const float* out, float* delta, int64_t batch, int64_t heads,
@@ -27,18 +20,6 @@ extern "C" __global__ void attentionDelta(const float* dy, const float* out, flo
   const int64_t i = row / heads % Lq;
   const int64_t b = row / (heads * Lq);
   if ((threadIdx.x & 31) == 0) delta[(b * heads + h) * Lq + i] = sum;
-}
-
-/** Before dropout; 0 for a query beyond the last. */
-__device__ inline float probabilityOf(const Attention& a, const RowTerms& terms, float product, int64_t b, int64_t h,
-                                      int64_t query, int64_t key, float keep) {
-  if (query >= a.Lq) return 0.0f;
-  const float* statistics = terms.statistics + 2 * ((b * a.heads + h) * a.Lq + query);
-  return expf(scoreOf(a, product, h, query, key, keep) - statistics[0]) * statistics[1] * keep;
-}
-
-__device__ inline float deltaOf(const Attention& a, const RowTerms& terms, int64_t b, int64_t h, int64_t query) {
-  return query < a.Lq ? terms.delta[(b * a.heads + h) * a.Lq + query] : 0.0f;
 }
 
 /** ds of one tile: rows are queries from firstQuery on, columns keys from firstKey on. */
@@ -56,13 +37,13 @@ __device__ inline void scoreGradientTile(const Attention& a, const RowTerms& ter
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
     const int64_t query = firstQuery + 4 * (threadIdx.x >> 4) + i;
-    const float delta = deltaOf(a, terms, b, h, query);
+    const RowTerm row = termOf(a, terms, b, h, query);
     float multiplier[4];
     keyMultipliers(a, b, h, query, key, multiplier);
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
-      const float p = probabilityOf(a, terms, ds[i][j], b, h, query, key + j, keep[j]);
-      ds[i][j] = p * (multiplier[j] * g[i][j] - delta);
+      const float p = probabilityOf(row, scoreOf(a, ds[i][j], h, query, key + j, keep[j]), keep[j]);
+      ds[i][j] = p * (multiplier[j] * g[i][j] - row.delta);
     }
   }
 }
@@ -116,13 +97,13 @@ __device__ void gradKey(const Attention& a, const RowTerms& terms, float* dk, fl
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
       const int64_t query = firstQuery + 4 * (threadIdx.x & 15) + j;
-      const float delta = deltaOf(a, terms, b, h, query);
+      const RowTerm row = termOf(a, terms, b, h, query);
       float multiplier[4];
       keyMultipliers(a, b, h, query, key, multiplier);
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        const float probability = probabilityOf(a, terms, p[i][j], b, h, query, key + i, keep[i]);
-        ds[i][j] = probability * (multiplier[i] * ds[i][j] - delta);
+        const float probability = probabilityOf(row, scoreOf(a, p[i][j], h, query, key + i, keep[i]), keep[i]);
+        ds[i][j] = probability * (multiplier[i] * ds[i][j] - row.delta);
         p[i][j] = probability * multiplier[i];
       }
     }

@@ -13,8 +13,8 @@ struct Dropout {
   uint32_t call;
 };
 
-/** Multipliers (0 or scale) of columns 4 block to 4 block + 3 of a row. */
-__device__ inline void dropoutMultipliers(const Dropout& dropout, uint32_t row, uint32_t block, float (&multiplier)[4]) {
+/** Which of the columns 4 block to 4 block + 3 of a row are kept: bit i for column i. */
+__device__ inline uint32_t dropoutKept(const Dropout& dropout, uint32_t row, uint32_t block) {
   uint32_t c0 = block;
   uint32_t c1 = row;
   uint32_t c2 = dropout.call;
@@ -32,8 +32,13 @@ __device__ inline void dropoutMultipliers(const Dropout& dropout, uint32_t row, 
     key0 += 0x9e3779b9u;
     key1 += 0xbb67ae85u;
   }
-  multiplier[0] = c0 >= dropout.threshold ? dropout.scale : 0.0f;
-  multiplier[1] = c1 >= dropout.threshold ? dropout.scale : 0.0f;
-  multiplier[2] = c2 >= dropout.threshold ? dropout.scale : 0.0f;
-  multiplier[3] = c3 >= dropout.threshold ? dropout.scale : 0.0f;
+  return (uint32_t)(c0 >= dropout.threshold) | (uint32_t)(c1 >= dropout.threshold) << 1 |
+         (uint32_t)(c2 >= dropout.threshold) << 2 | (uint32_t)(c3 >= dropout.threshold) << 3;
+}
+
+/** Multipliers (0 or scale) of the same columns. */
+__device__ inline void dropoutMultipliers(const Dropout& dropout, uint32_t row, uint32_t block, float (&multiplier)[4]) {
+  const uint32_t kept = dropoutKept(dropout, row, block);
+#pragma unroll
+  for (int i = 0; i < 4; ++i) multiplier[i] = kept >> i & 1 ? dropout.scale : 0.0f;
 }

@@ -1,0 +1,163 @@
+/**
+ * Tiles of attention on the tensor cores: operands rounded to bf16, sums in f32. A block of 128 threads works on tiles of
+ * 64 by 32 scores, a warp on 16 of the rows. A warp's rows of the first operand stay in registers; of the other operand 32
+ * rows at a time go through shared memory, as they are (their products over the width are scores) and turned around (their
+ * products over the 32 rows are results), so that every operand is read as words of two neighbours in the depth.
+ *
+ * J: steps of 16 columns that the width is padded to with zeros: 4 or 6, for heads of up to 64 and 96 (T5, ViT-g: 64, 88).
+ */
+#pragma once
+#include "attention.cuh"
+#include "mma.cuh"
+
+#define ACROSS 32       // scores in a row of a tile
+#define TURNED_PITCH 20  // words of a turned row: 16, and 4 that spread rows over the banks
+
+/** 32 rows of an operand in shared memory: row r, columns 2 c and 2 c + 1 in word r PITCH + c. */
+template <int J>
+struct Plain {
+  static constexpr int PITCH = 8 * J + 4;  // 4 spread rows over the banks
+  alignas(16) uint32_t words[ACROSS * PITCH];
+};
+/** The same turned around: column c, rows 2 r and 2 r + 1 in word c TURNED_PITCH + r. */
+template <int J>
+struct Turned {
+  alignas(16) uint32_t words[16 * J * TURNED_PITCH];
+};
+
+/** ACROSS rows into shared memory in either form or both (nullptr: not wanted). A thread takes two rows of four columns. */
+template <int J>
+__device__ inline void stage(const Rows& rows, int64_t width, Plain<J>* plain, Turned<J>* turned) {
+  const bool aligned = rows.stride % 4 == 0 && width % 4 == 0;
+  for (int unit = threadIdx.x; unit < ACROSS / 2 * 4 * J; unit += 128) {
+    // Neighbouring threads take neighbouring rows: words of a turned column lie side by side.
+    const int row = 2 * ((unit & 7) + (unit >> 3) / (4 * J) * 8);
+    const int column = (unit >> 3) % (4 * J) * 4;
+    float first[4];
+    float second[4];
+    const float* from = rows.data + row * rows.stride + column;
+    loadFour(from, row < rows.count ? width - column : 0, aligned, first);
+    loadFour(from + rows.stride, row + 1 < rows.count ? width - column : 0, aligned, second);
+    if (plain) {
+      uint32_t* to = plain->words + row * Plain<J>::PITCH + column / 2;
+      *reinterpret_cast<uint2*>(to) = make_uint2(packBf16(first[0], first[1]), packBf16(first[2], first[3]));
+      *reinterpret_cast<uint2*>(to + Plain<J>::PITCH) =
+          make_uint2(packBf16(second[0], second[1]), packBf16(second[2], second[3]));
+    }
+    if (turned) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) turned->words[(column + i) * TURNED_PITCH + row / 2] = packBf16(first[i], second[i]);
+    }
+  }
+}
+
+/** This thread's place in its warp's tile: it holds rows row and row + 8, columns 8 n + column and its right neighbour. */
+struct Place {
+  int row;     // in the block's tile
+  int column;  // 0, 2, 4 or 6
+};
+__device__ inline Place placeOf() {
+  const int lane = threadIdx.x & 31;
+  return {(int)(threadIdx.x >> 5) * 16 + (lane >> 2), (lane & 3) * 2};
+}
+
+/** Whether any of the warp's 16 rows exists. */
+__device__ inline bool warpHasRows(int64_t count) { return (int)(threadIdx.x >> 5) * 16 < count; }
+
+/** The warp's rows as left operands: J steps of 16 columns. */
+template <int J>
+__device__ inline void loadRows(const Rows& rows, int64_t width, uint32_t (&left)[J][4]) {
+  const Place at = placeOf();
+#pragma unroll
+  for (int j = 0; j < J; ++j) {
+#pragma unroll
+    for (int part = 0; part < 4; ++part) {
+      const int row = at.row + part % 2 * 8;
+      const int column = 16 * j + at.column + part / 2 * 8;
+      const float* from = rows.data + row * rows.stride + column;
+      const int64_t have = row < rows.count ? width - column : 0;
+      left[j][part] = packBf16(have > 0 ? from[0] : 0.0f, have > 1 ? from[1] : 0.0f);
+    }
+  }
+}
+
+/** tile = left right^T over the width: tile[n] holds columns 8 n to 8 n + 7. */
+template <int J>
+__device__ inline void scores(const uint32_t (&left)[J][4], const Plain<J>& right, float (&tile)[ACROSS / 8][4]) {
+  const int lane = threadIdx.x & 31;
+#pragma unroll
+  for (int n = 0; n < ACROSS / 8; ++n) {
+    const uint32_t* from = right.words + (8 * n + (lane >> 2)) * Plain<J>::PITCH + (lane & 3);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) tile[n][i] = 0.0f;
+#pragma unroll
+    for (int j = 0; j < J; ++j) multiplyAdd(tile[n], left[j], from[8 * j], from[8 * j + 4]);
+  }
+}
+
+/** sum += tile values, where values are the 32 rows that lie turned around in shared memory. */
+template <int J>
+__device__ inline void expand(const float (&tile)[ACROSS / 8][4], const Turned<J>& values, float (&sum)[2 * J][4]) {
+  const int lane = threadIdx.x & 31;
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    // What a lane holds of two results beside each other is what it has to give of one left operand.
+    const float(&low)[4] = tile[2 * half];
+    const float(&high)[4] = tile[2 * half + 1];
+    const uint32_t left[4] = {packBf16(low[0], low[1]), packBf16(low[2], low[3]), packBf16(high[0], high[1]),
+                              packBf16(high[2], high[3])};
+#pragma unroll
+    for (int n = 0; n < 2 * J; ++n) {
+      const uint32_t* from = values.words + (8 * n + (lane >> 2)) * TURNED_PITCH + 8 * half + (lane & 3);
+      multiplyAdd(sum[n], left, from[0], from[4]);
+    }
+  }
+}
+
+/** Writes the warp's rows below `count`, times factor[0] (row) and factor[1] (row + 8). */
+template <int J>
+__device__ inline void storeRows(const float (&sum)[2 * J][4], const float (&factor)[2], float* to, int64_t stride,
+                                 int64_t count, int64_t width) {
+  const Place at = placeOf();
+#pragma unroll
+  for (int n = 0; n < 2 * J; ++n) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const int row = at.row + i / 2 * 8;
+      const int column = 8 * n + at.column + i % 2;
+      if (row < count && column < width) to[row * stride + column] = sum[n][i] * factor[i / 2];
+    }
+  }
+}
+
+/**
+ * Which of a lane's four scores dropout keeps, where rows are queries: bit 2 i + j for query row + 8 i and key + j. Two
+ * neighbouring lanes have the same two blocks of Philox to make: each makes one.
+ */
+__device__ inline uint32_t keptByQuery(const Attention& a, int64_t b, int64_t h, int64_t query, int64_t key) {
+  const int odd = threadIdx.x & 1;
+  uint32_t kept = dropoutKept(a.dropout, dropoutRow(a, b, h, query + 8 * odd), (uint32_t)(key >> 2)) << (4 * odd);
+  kept |= __shfl_xor_sync(FULL_WARP, kept, 1);
+  kept >>= 2 * odd;
+  return (kept & 3) | (kept >> 2 & 12);
+}
+
+/**
+ * The same where rows are keys: bit 2 i + j for key + 8 i and query + j. The four lanes that hold neighbouring keys have
+ * the same four blocks to make.
+ */
+__device__ inline uint32_t keptByKey(const Attention& a, int64_t b, int64_t h, int64_t query, int64_t key) {
+  const int mine = threadIdx.x >> 2 & 3;
+  const int64_t block = (key >> 2) + mine / 2 * 2;
+  uint32_t kept = dropoutKept(a.dropout, dropoutRow(a, b, h, query + mine % 2), (uint32_t)block) << (4 * mine);
+  kept |= __shfl_xor_sync(FULL_WARP, kept, 4);
+  kept |= __shfl_xor_sync(FULL_WARP, kept, 8);
+  kept >>= mine;
+  return (kept & 1) | (kept >> 3 & 2) | (kept >> 6 & 4) | (kept >> 9 & 8);
+}
+
+/** What dropout makes of a kept, or not kept, probability. */
+__device__ inline float multiplierOf(const Attention& a, uint32_t kept, int bit) {
+  if (a.dropout.scale == 0.0f) return 1.0f;
+  return kept >> bit & 1 ? a.dropout.scale : 0.0f;
+}
