@@ -1,8 +1,10 @@
 /**
  * libcublasLt.so.12 of the tests: a plain column-major product in double behind cuBLASLt's functions. What a real one
- * would refuse is refused: a leading dimension below the rows, shapes that do not fit, types that are not supported.
+ * would refuse is refused: a leading dimension below the rows, shapes that do not fit, types that are not supported. A
+ * variable CUDA_SHIM_LT_NO_BIAS makes it one without the epilogue that adds a bias.
  */
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <initializer_list>
 
@@ -16,7 +18,8 @@ constexpr int kInvalid = 7;
 constexpr int kNotSupported = 15;
 
 struct Desc {
-  bool transA = false, transB = false;
+  bool transA = false, transB = false, addsBias = false;
+  const float* bias = nullptr;
 };
 struct Layout {
   int type;
@@ -90,7 +93,7 @@ void multiply(void* data) {
         }
         const int64_t at = atC + j * p->c.leading + i;
         const double old = p->beta == 0 ? 0 : p->beta * load(p->c, p->pc, at);
-        store(p->c, p->pc, at, p->alpha * sum + old);
+        store(p->c, p->pc, at, p->alpha * sum + old + (p->desc.addsBias ? double(p->desc.bias[i]) : 0));
       }
     }
   }
@@ -116,7 +119,16 @@ EXPORT int cublasLtMatmulDescDestroy(Desc* desc) {
 }
 EXPORT int cublasLtMatmulDescSetAttribute(Desc* desc, int which, const void* value, size_t size) {
   int operation = 0;
+  if (which == 8 && size == sizeof(desc->bias)) {
+    std::memcpy(&desc->bias, value, size);
+    return 0;
+  }
   if (size != sizeof(operation)) return kInvalid;
+  if (which == 7) {
+    std::memcpy(&operation, value, size);
+    desc->addsBias = operation == 4;
+    return operation == 1 || operation == 4 ? 0 : kInvalid;
+  }
   std::memcpy(&operation, value, size);
   if (operation != 0 && operation != 1) return kInvalid;
   if (which == 3) desc->transA = operation == 1;
@@ -153,6 +165,7 @@ EXPORT int cublasLtMatmulPreferenceSetAttribute(void*, int which, const void*, s
 EXPORT int cublasLtMatmulAlgoGetHeuristic(void*, Desc* desc, Layout* a, Layout* b, Layout* c, Layout*, void*, int wanted,
                                           Heuristic* results, int* found) {
   if (const int code = checkShapes(*desc, *a, *b, *c)) return code;
+  if (desc->addsBias && std::getenv("CUDA_SHIM_LT_NO_BIAS") != nullptr) return kNotSupported;
   *found = wanted < 1 ? 0 : 1;
   if (*found == 1) *results = Heuristic{{42}, 1024, 0, 1.0f, {}};
   return 0;
@@ -161,6 +174,7 @@ EXPORT int cublasLtMatmul(void*, Desc* desc, const float* alpha, const void* pa,
                           const float* beta, const void*, Layout* c, void* d, Layout*, const uint64_t* algorithm, void* workspace,
                           size_t workspaceBytes, void*) {
   if (const int code = checkShapes(*desc, *a, *b, *c)) return code;
+  if (desc->addsBias && (desc->bias == nullptr || c->batch != 1)) return kInvalid;
   if (algorithm[0] != 42 || workspaceBytes != 1024) return kInvalid;
   std::memset(workspace, 0xee, workspaceBytes);
   const int64_t k = desc->transA ? a->rows : a->columns;

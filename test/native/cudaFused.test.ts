@@ -2,7 +2,7 @@
  * The fused functions of the CUDA device against those of native-cpu, called as the seam calls them: what the operations'
  * own tests (test/ops) do not reach, such as bf16 weights, heads wider than a tile, and lengths past every tile edge.
  */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { type NativeDevice, nativeDevice } from '../../src/engine/native/addon.js';
 import { Rng } from '../../src/random.js';
 import type { AttentionCase } from '../ops/reference.js';
@@ -139,6 +139,32 @@ describe.skipIf(cudaMissing !== undefined)(
       if (r === 0) return;
       const lowRank = [result(r * inputs), result(outputs * r)];
       compare('fusedLinearGradLora', [dy, x, ...lora, ...lowRank, ...sizes]);
+    });
+
+    it('adds the bias itself where cuBLASLt has no epilogue for it (told so on the shim)', () => {
+      const rng = new Rng('no epilogue');
+      const args = (rows: number, inputs: number, outputs: number): Argument[] => [
+        operand(rng, rows * inputs),
+        operand(rng, outputs * inputs),
+        operand(rng, outputs),
+        null,
+        null,
+        result(rows * outputs),
+        rows,
+        inputs,
+        outputs,
+        0,
+        0,
+        ...NO_DROPOUT,
+      ];
+      compare('fusedLinear', args(19, 7, 31));
+      compare('fusedLinear', args(19, 0, 31));
+      vi.stubEnv('CUDA_SHIM_LT_NO_BIAS', '1');
+      try {
+        compare('fusedLinear', args(19, 8, 33));
+      } finally {
+        vi.unstubAllEnvs();
+      }
     });
 
     it('linear rounds activations to bf16 for a bf16 weight, to nearest even', () => {

@@ -1,5 +1,5 @@
 /**
- * Matrix product C = alpha * op(A) op(B) [+ C] through cuBLASLt, row-major, op(X) = X or its transpose; shapes and
+ * Matrix product C = alpha * op(A) op(B) [+ C, or + a bias] through cuBLASLt, row-major, op(X) = X or its transpose; shapes and
  * leading dimensions as in cpu/gemm.h. f32 x f32 is computed in f32 (TF32 off), bf16 x bf16 is summed in f32 and
  * stored as either type. Other
  * mixtures are an error: convert first.
@@ -33,13 +33,17 @@ struct Gemm {
   int64_t ldc = 0;
   float alpha = 1.0f;
   bool accumulate = false;
+  const float* bias = nullptr;  // (n), added to every row of an f32 C; not together with accumulate, batch 1
   int64_t batch = 1;
   int64_t strideA = 0;
   int64_t strideB = 0;
   int64_t strideC = 0;
 };
 
-/** Enqueues the product. m, n or batch of 0 does nothing; k of 0 stores zeros (or leaves C when accumulating). */
+/**
+ * Enqueues the product. m, n or batch of 0 does nothing; k of 0 stores zeros or the bias (or leaves C when accumulating). The
+ * bias is cuBLASLt's epilogue where it has one for the shape; elsewhere it is laid out first and added to.
+ */
 void gemm(const Gemm& gemm);
 
 }  // namespace reasvqa::cuda

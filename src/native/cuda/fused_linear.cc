@@ -3,7 +3,7 @@
  * PyTorch's layout, W (out, in) as f32 or bf16, A (r, in) and B (out, r) as f32.
  *
  * Why fused: dropout(x) and its mask are never stored; y starts as bias + update (fused_linear.cu), and the large product
- * adds to it. With a bf16 weight the activations are rounded to bf16 in scratch memory and the product is summed in f32.
+ * adds to it; without an update it adds the bias as it writes y. With a bf16 weight the activations are rounded to bf16 in scratch memory and the product is summed in f32.
  *
  * fusedLinear(x, weight, bias, A, B, y, rows, in, out, r, scale, ...dropout)
  * fusedLinearGradInput(dy, weight, A, B, dx, rows, in, out, r, scale, ...dropout)
@@ -84,15 +84,14 @@ void linear(CudaArgs& args) {
     const Scratch low(floats(s.rows * s.r));
     down(x, s.in, thinA(A, s), low.as<float>(), s, 1.0f, s.dropout);
     up(low.as<float>(), thinB(B, s), bias, y, s.out, s, s.scale, Dropout{});
-  } else if (bias) {
-    up(nullptr, Thin{nullptr, 1, 0}, bias, y, s.out, s, 0.0f, Dropout{});
   }
   Gemm g;
   g.transB = true;
   g.m = s.rows;
   g.n = s.out;
   g.k = s.in;
-  g.accumulate = bias || lora;
+  g.accumulate = lora;
+  if (!lora) g.bias = bias;
   g.c = y;
   storedProduct(g, x, weight);
 }

@@ -87,8 +87,7 @@ extern "C" __global__ void thinUp(const float* low, const float* w, const float*
   const int64_t end = begin + chunk < rows ? begin + chunk : rows;
   float offset[4] = {0.0f, 0.0f, 0.0f, 0.0f};
   if (bias) loadFour(bias + at, left, aligned, offset);
-  int64_t first = 0;
-  do {
+  for (int64_t first = 0; first < r; first += RANK) {
     float factor[RANK][4];
 #pragma unroll
     for (int j = 0; j < RANK; ++j) {
@@ -110,8 +109,7 @@ extern "C" __global__ void thinUp(const float* low, const float* w, const float*
       for (int i = 0; i < 4; ++i) value[i] += first > 0 ? before[i] : offset[i];
       storeFour(y + row * width + at, left, aligned, value);
     }
-    first += RANK;
-  } while (first < r);
+  }
 }
 
 /**

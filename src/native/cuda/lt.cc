@@ -2,6 +2,7 @@
 
 #include "cuda/copy.h"
 #include "cuda/device.h"
+#include "cuda/launch.h"
 #include "cuda/scratch.h"
 
 namespace reasvqa::cuda {
@@ -13,6 +14,11 @@ constexpr int kCompute32F = 68;  // f32 products stay f32: TF32 is a compute typ
 constexpr int kOperationT = 1;
 constexpr int kDescTransA = 3;
 constexpr int kDescTransB = 4;
+constexpr int kDescEpilogue = 7;
+constexpr int kDescBiasPointer = 8;
+constexpr int32_t kEpilogueBias = 4;  // its GELU is the tanh form, not the exact one that our models have
+constexpr uintptr_t kBiasAlignment = 16;
+constexpr int kNotSupported = 15;
 constexpr int kLayoutBatchCount = 5;
 constexpr int kLayoutBatchStride = 6;
 constexpr int kPreferenceWorkspace = 1;
@@ -77,8 +83,8 @@ void BlasLt::check(int code, const char* function, const Gemm* gemm) const {
  * computed, with B as the first operand.
  */
 BlasLt::Plan& BlasLt::plan(const Gemm& g) {
-  const Key key{g.transA, g.transB, g.m, g.n, g.k, g.typeA, g.typeB, g.typeC, g.lda, g.ldb, g.ldc, g.accumulate, g.batch,
-                g.strideA, g.strideB, g.strideC, alignment(g.a, g.strideA, g.typeA), alignment(g.b, g.strideB, g.typeB),
+  const Key key{g.transA, g.transB, g.m, g.n, g.k, g.typeA, g.typeB, g.typeC, g.lda, g.ldb, g.ldc, g.accumulate, g.bias != nullptr,
+                g.batch, g.strideA, g.strideB, g.strideC, alignment(g.a, g.strideA, g.typeA), alignment(g.b, g.strideB, g.typeB),
                 alignment(g.c, g.strideC, g.typeC)};
   const auto found = plans_.find(key);
   if (found != plans_.end()) return found->second;
@@ -95,7 +101,8 @@ BlasLt::Plan BlasLt::makePlan(const Gemm& g, const Key& key) {
   const int transpose = kOperationT;
   if (g.transB) check(descSet_(desc, kDescTransA, &transpose, sizeof(transpose)), "cublasLtMatmulDescSetAttribute");
   if (g.transA) check(descSet_(desc, kDescTransB, &transpose, sizeof(transpose)), "cublasLtMatmulDescSetAttribute");
-  plan.choice = choose(g, plan, key);
+  if (g.bias) check(descSet_(desc, kDescEpilogue, &kEpilogueBias, sizeof(kEpilogueBias)), "cublasLtMatmulDescSetAttribute");
+  choose(g, plan, key);
   return plan;
 }
 
@@ -113,28 +120,32 @@ BlasLt::Owned<BlasLt::Layout> BlasLt::layout(Type type, int64_t rows, int64_t co
   return layout;
 }
 
-LtHeuristic BlasLt::choose(const Gemm& g, const Plan& plan, const Key& key) {
+void BlasLt::choose(const Gemm& g, Plan& plan, const Key& key) {
   Preference raw = nullptr;
   check(preferenceCreate_(&raw), "cublasLtMatmulPreferenceCreate");
   const Owned<Preference> preference(raw, preferenceDestroy_);
   const size_t workspace = kWorkspace;
   check(preferenceSet_(raw, kPreferenceWorkspace, &workspace, sizeof(workspace)), "cublasLtMatmulPreferenceSetAttribute");
-  const uint32_t alignments[] = {std::get<17>(key), std::get<16>(key), std::get<18>(key), std::get<18>(key)};
+  const uint32_t alignments[] = {std::get<18>(key), std::get<17>(key), std::get<19>(key), std::get<19>(key)};
   for (int i = 0; i < 4; ++i) {
     check(preferenceSet_(raw, kPreferenceAlignmentA + i, &alignments[i], sizeof(uint32_t)),
           "cublasLtMatmulPreferenceSetAttribute");
   }
-  LtHeuristic choice{};
   int found = 0;
-  check(heuristic_(handle_, plan.desc.get(), plan.a.get(), plan.b.get(), plan.c.get(), plan.c.get(), raw, 1, &choice,
-                   &found),
-        "cublasLtMatmulAlgoGetHeuristic", &g);
-  if (found == 0) throw CudaError("cuBLASLt knows no algorithm for the product " + shapeText(g));
-  return choice;
+  const int code = heuristic_(handle_, plan.desc.get(), plan.a.get(), plan.b.get(), plan.c.get(), plan.c.get(), raw, 1,
+                              &plan.choice, &found);
+  if (code != kNotSupported) check(code, "cublasLtMatmulAlgoGetHeuristic", &g);
+  plan.possible = code == 0 && found > 0;
+}
+
+bool BlasLt::addsBias(const Gemm& g) {
+  return g.k > 0 && reinterpret_cast<uintptr_t>(g.bias) % kBiasAlignment == 0 && plan(g).possible;
 }
 
 void BlasLt::gemm(const Gemm& g) {
   Plan& use = plan(g);
+  if (!use.possible) throw CudaError("cuBLASLt knows no algorithm for the product " + shapeText(g));
+  if (g.bias) check(descSet_(use.desc.get(), kDescBiasPointer, &g.bias, sizeof(g.bias)), "cublasLtMatmulDescSetAttribute");
   const Scratch workspace(use.choice.workspaceBytes);
   const float beta = g.accumulate ? 1.0f : 0.0f;
   check(matmul_(handle_, use.desc.get(), &g.alpha, g.b, use.a.get(), g.a, use.b.get(), &beta, g.c, use.c.get(), g.c,
@@ -142,9 +153,25 @@ void BlasLt::gemm(const Gemm& g) {
         "cublasLtMatmul", &g);
 }
 
+namespace {
+
+/** The product added to rows that hold the bias. */
+void gemmOnBias(Gemm g) {
+  const int64_t n = g.m * g.n;
+  launch("storage", "repeatRow", gridFor(n), {256}, 0, g.bias, static_cast<float*>(g.c), n, g.n);
+  g.bias = nullptr;
+  g.accumulate = true;
+  gemm(g);
+}
+
+}  // namespace
+
 void gemm(const Gemm& g) {
   if (g.m == 0 || g.n == 0 || g.batch == 0) return;
   if (g.typeA != g.typeB) throw CudaError("a product of mixed types: convert one operand first");
+  if (g.bias && (g.accumulate || g.batch > 1 || g.typeC != Type::f32 || g.ldc != g.n))
+    throw CudaError("a product with a bias: neither accumulated nor batched, its result dense and f32");
+  if (g.bias && !device().blas().addsBias(g)) return gemmOnBias(g);
   if (g.k == 0) {
     if (g.accumulate) return;
     for (int64_t item = 0; item < g.batch; ++item) {

@@ -36,6 +36,8 @@ class BlasLt {
   /** Makes the handle; the context is current. */
   void open();
   void gemm(const Gemm& gemm);
+  /** Whether `gemm` can add gemm.bias as it writes C. */
+  bool addsBias(const Gemm& gemm);
   std::string version() const;
   const std::string& libraryPath() const { return library_.path(); }
 
@@ -48,20 +50,22 @@ class BlasLt {
   using Owned = std::unique_ptr<std::remove_pointer_t<T>, int (*)(T)>;
 
   /** Everything that the choice of an algorithm depends on. */
-  using Key = std::tuple<bool, bool, int64_t, int64_t, int64_t, Type, Type, Type, int64_t, int64_t, int64_t, bool, int64_t,
-                         int64_t, int64_t, int64_t, uint32_t, uint32_t, uint32_t>;
+  using Key = std::tuple<bool, bool, int64_t, int64_t, int64_t, Type, Type, Type, int64_t, int64_t, int64_t, bool, bool,
+                         int64_t, int64_t, int64_t, int64_t, uint32_t, uint32_t, uint32_t>;
   struct Plan {
     Owned<Desc> desc;
     Owned<Layout> a;
     Owned<Layout> b;
     Owned<Layout> c;
+    bool possible = false;  // whether cuBLASLt has an algorithm
     LtHeuristic choice{};
   };
 
   Plan& plan(const Gemm& gemm);
   Plan makePlan(const Gemm& gemm, const Key& key);
   Owned<Layout> layout(Type type, int64_t rows, int64_t columns, int64_t leading, int64_t batch, int64_t stride);
-  LtHeuristic choose(const Gemm& gemm, const Plan& plan, const Key& key);
+  /** Fills in plan.possible and plan.choice. */
+  void choose(const Gemm& gemm, Plan& plan, const Key& key);
   void check(int code, const char* function, const Gemm* gemm = nullptr) const;
 
   Library library_;

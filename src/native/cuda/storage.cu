@@ -1,4 +1,4 @@
-/** Converting a buffer between its two storage types, f32 and bf16. */
+/** Converting a buffer between its two storage types, f32 and bf16; rows that repeat one. */
 #include "vector4.cuh"
 
 /** Four elements a thread. */
@@ -13,4 +13,9 @@ extern "C" __global__ void f32ToBf16(const float* x, unsigned short* y, int64_t 
 /** x may start anywhere in a buffer, so its elements are read one by one. */
 extern "C" __global__ void bf16ToF32(const unsigned short* x, float* y, int64_t n) {
   for (int64_t i = globalThread(); i < n; i += globalThreads()) y[i] = bf16ToFloat(x[i]);
+}
+
+/** y (n / width, width): every row is x. */
+extern "C" __global__ void repeatRow(const float* x, float* y, int64_t n, int64_t width) {
+  for (int64_t i = globalThread(); i < n; i += globalThreads()) y[i] = x[i % width];
 }
