@@ -15,7 +15,8 @@ abstract class Norm extends Module {
     this.weight = this.parameter('weight', [size], 'ones');
   }
 
-  abstract forward(x: tf.Tensor): tf.Tensor;
+  /** @param bf16 whether the result may be stored in bf16 (src/ops/bf16.ts): its readers are layers in bf16 alone. */
+  abstract forward(x: tf.Tensor, bf16?: boolean): tf.Tensor;
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     return this.forward(single(inputs));
@@ -36,8 +37,8 @@ export class LayerNorm extends Norm {
     this.bias = this.parameter('bias', [size], 'zeros');
   }
 
-  forward(x: tf.Tensor): tf.Tensor {
-    return layerNorm(x, this.weight.value as tf.Tensor1D, this.bias.value as tf.Tensor1D, this.eps);
+  forward(x: tf.Tensor, bf16 = false): tf.Tensor {
+    return layerNorm(x, this.weight.value as tf.Tensor1D, this.bias.value as tf.Tensor1D, this.eps, bf16);
   }
 }
 
@@ -45,7 +46,7 @@ export class LayerNorm extends Norm {
 export class RmsNorm extends Norm {
   static className = 'ReasVqaRmsNorm';
 
-  forward(x: tf.Tensor): tf.Tensor {
-    return rmsNorm(x, this.weight.value as tf.Tensor1D, this.eps);
+  forward(x: tf.Tensor, bf16 = false): tf.Tensor {
+    return rmsNorm(x, this.weight.value as tf.Tensor1D, this.eps, bf16);
   }
 }

@@ -43,7 +43,7 @@ class QFormerAttention extends Module {
       {
         heads,
         scale: (width / heads) ** -0.5,
-        bf16: this.query.inBf16,
+        bf16: this.dense.inBf16,
         dropout: nextDropout(context, this.config.attention_probs_dropout_prob),
       },
     );

@@ -68,6 +68,11 @@ export class T5Attention extends Module {
       );
   }
 
+  /** Whether queries, keys and values are computed in bf16. */
+  get inBf16(): boolean {
+    return this.q.inBf16 && this.k.inBf16 && this.v.inBf16;
+  }
+
   keyValue(memory: tf.Tensor3D, context: Context): KeyValue {
     return {
       key: this.k.forward(memory, context) as tf.Tensor3D,
@@ -80,7 +85,7 @@ export class T5Attention extends Module {
     const mixed = attention(this.q.forward(x, context) as tf.Tensor3D, key, value, {
       heads: this.config.num_heads,
       scale: 1,
-      bf16: this.q.inBf16,
+      bf16: this.o.inBf16,
       ...inputs,
       dropout: nextDropout(context, this.config.dropout_rate),
     });
@@ -135,16 +140,22 @@ export class T5FeedForward extends Module {
 
   forward(x: tf.Tensor3D, context: Context): tf.Tensor3D {
     const [first, second] = this.wi.map((wi) => wi.forward(x, context));
-    const inner = this.activate(first!, second);
-    const kept = dropout(inner, nextDropout(context, this.config.dropout_rate));
-    return this.wo.forward(kept, context) as tf.Tensor3D;
+    const key = nextDropout(context, this.config.dropout_rate);
+    const bf16 = this.wo.inBf16;
+    const inner = this.activate(first!, second, bf16 && key === undefined);
+    return this.wo.forward(dropout(inner, key, bf16), context) as tf.Tensor3D;
   }
 
-  private activate(gate: tf.Tensor, up: tf.Tensor | undefined): tf.Tensor {
+  /** Whether the first products are computed in bf16. */
+  get inBf16(): boolean {
+    return this.wi.every((wi) => wi.inBf16);
+  }
+
+  private activate(gate: tf.Tensor, up: tf.Tensor | undefined, bf16: boolean): tf.Tensor {
     const act = this.config.dense_act_fn;
     if (act === 'gelu' || act === 'gelu_new') {
       const form = act === 'gelu' ? 'erf' : 'tanh';
-      return up ? gatedGelu(gate, up, form) : gelu(gate, form);
+      return up ? gatedGelu(gate, up, form, bf16) : gelu(gate, form, bf16);
     }
     const active = act === 'relu' ? tf.relu(gate) : tf.mul(gate, tf.sigmoid(gate));
     return up ? tf.mul(active, up) : active;
@@ -189,7 +200,7 @@ export class T5Block extends Module {
 
   /** (B, L, d_model) float32 in and out. */
   forward(x: tf.Tensor3D, { self, memory }: BlockInputs, context: Context): tf.Tensor3D {
-    const normed = this.norms[0]!.forward(x) as tf.Tensor3D;
+    const normed = this.norms[0]!.forward(x, this.selfAttention.inBf16) as tf.Tensor3D;
     const own = this.selfAttention.keyValue(normed, context);
     const attended = this.residual(x, this.selfAttention.attend(normed, own, self, context), context);
     const cross =
@@ -207,7 +218,7 @@ export class T5Block extends Module {
     cross: { keyValue: KeyValue; keyMask?: tf.Tensor2D },
     context: Context,
   ): tf.Tensor3D {
-    const normed = this.norms[0]!.forward(x) as tf.Tensor3D;
+    const normed = this.norms[0]!.forward(x, this.selfAttention.inBf16) as tf.Tensor3D;
     const attended = this.residual(x, this.selfAttention.attendCached(normed, cache, bias, context), context);
     return this.afterSelf(attended, cross, context);
   }
@@ -219,7 +230,7 @@ export class T5Block extends Module {
   ): tf.Tensor3D {
     let hidden = x;
     if (cross && this.crossAttention) {
-      const normed = this.norms[1]!.forward(hidden) as tf.Tensor3D;
+      const normed = this.norms[1]!.forward(hidden, this.crossAttention.inBf16) as tf.Tensor3D;
       const inputs = cross.keyMask ? { keyMask: cross.keyMask } : {};
       hidden = this.residual(
         hidden,
@@ -227,7 +238,7 @@ export class T5Block extends Module {
         context,
       );
     }
-    const normed = this.norms.at(-1)!.forward(hidden) as tf.Tensor3D;
+    const normed = this.norms.at(-1)!.forward(hidden, this.feedForward.inBf16) as tf.Tensor3D;
     return this.residual(hidden, this.feedForward.forward(normed, context), context);
   }
 

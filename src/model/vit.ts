@@ -105,16 +105,17 @@ export class VisionBlock extends Module {
   /** (n, tokens, hidden) float32 in and out. */
   forward(x: tf.Tensor3D, context: Context): tf.Tensor3D {
     const { num_attention_heads: heads, hidden_size: width } = this.config;
-    const qkv = this.qkv.forward(this.norm1.forward(x), context);
+    const qkv = this.qkv.forward(this.norm1.forward(x, this.qkv.inBf16), context);
     const [q, k, v] = tf.split(qkv as tf.Tensor3D, 3, 2) as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D];
     const mixed = attention(q, k, v, {
       heads,
       scale: (width / heads) ** -0.5,
-      bf16: this.qkv.inBf16,
+      bf16: this.projection.inBf16,
       dropout: nextDropout(context, this.config.attention_dropout),
     });
     const attended = tf.add(x, this.projection.forward(mixed, context));
-    const inner = gelu(this.fc1.forward(this.norm2.forward(attended), context), 'erf');
+    const normed = this.norm2.forward(attended, this.fc1.inBf16);
+    const inner = gelu(this.fc1.forward(normed, context), 'erf', this.fc2.inBf16);
     return tf.add(attended, this.fc2.forward(inner, context));
   }
 

@@ -9,7 +9,8 @@ import { jointly, taped } from './tape.js';
  */
 export type GeluForm = 'erf' | 'tanh';
 
-export function gelu<T extends tf.Tensor>(x: T, form: GeluForm): T {
+/** @param bf16 whether the result may be stored in bf16 (see bf16.ts) */
+export function gelu<T extends tf.Tensor>(x: T, form: GeluForm, bf16 = false): T {
   checkFloat('gelu', { x });
   checkForm(form);
   if (!hasFused('ReasGelu')) return tf.tidy(() => composedGelu(x, form) as T);
@@ -18,7 +19,7 @@ export function gelu<T extends tf.Tensor>(x: T, form: GeluForm): T {
     { x },
     (save) => {
       save([x]);
-      return tf.engine().runKernel('ReasGelu', { x }, { form });
+      return tf.engine().runKernel('ReasGelu', { x }, { form, bf16 });
     },
     (dy, [savedX]) => ({
       x: () => tf.engine().runKernel('ReasGeluGrad', { dy, x: savedX! }, { form }),
@@ -26,8 +27,12 @@ export function gelu<T extends tf.Tensor>(x: T, form: GeluForm): T {
   ) as T;
 }
 
-/** gelu(gate) * up, T5's gated feed-forward; both of one shape. */
-export function gatedGelu<T extends tf.Tensor>(gate: T, up: T, form: GeluForm): T {
+/**
+ * gelu(gate) * up, T5's gated feed-forward; both of one shape.
+ *
+ * @param bf16 whether the result may be stored in bf16 (see bf16.ts)
+ */
+export function gatedGelu<T extends tf.Tensor>(gate: T, up: T, form: GeluForm, bf16 = false): T {
   checkFloat('gatedGelu', { gate, up });
   check(sameShape(gate, up), 'gatedGelu', 'gate and up of one shape', { gate, up });
   checkForm(form);
@@ -37,7 +42,7 @@ export function gatedGelu<T extends tf.Tensor>(gate: T, up: T, form: GeluForm): 
     { gate, up },
     (save) => {
       save([gate, up]);
-      return tf.engine().runKernel('ReasGatedGelu', { gate, up }, { form });
+      return tf.engine().runKernel('ReasGatedGelu', { gate, up }, { form, bf16 });
     },
     (dy, saved) => {
       const [savedGate, savedUp] = saved as [tf.Tensor, tf.Tensor];

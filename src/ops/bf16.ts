@@ -5,6 +5,9 @@ import { taped } from './tape.js';
  * Frozen weights in bf16 (8 bits of mantissa, half the memory), as a private storage type behind tfjs's float32:
  * tfjs has no such type. An engine that has it registers the kernels `ReasToBf16` and `ReasBf16MatMul` and says
  * through `isBf16` which tensors are stored so; src/engine/tensorflow/bf16.ts states the rules.
+ *
+ * What is only read by `linear` with such a weight is rounded to bf16 there. Operations with a parameter `bf16` may give
+ * their result so at once (native-cuda does): it is written and read in half the bytes, and not rounded by each reader.
  */
 interface Bf16Backend {
   isBf16?(dataId: object): boolean;

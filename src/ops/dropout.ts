@@ -49,12 +49,14 @@ export function dropoutNumbers(key: DropoutKey | undefined): number[] {
 /**
  * Inverted dropout (Srivastava et al. 2014): elements are zeroed with probability `key.rate`, the others scaled by
  * 1 / (1 - rate). `x` is seen as (rows, last axis). Identity when `key` is undefined.
+ *
+ * @param bf16 whether the result may be stored in bf16 (see bf16.ts)
  */
-export function dropout<T extends tf.Tensor>(x: T, key?: DropoutKey): T {
+export function dropout<T extends tf.Tensor>(x: T, key?: DropoutKey, bf16 = false): T {
   if (key === undefined) return x;
   checkFloat('dropout', { x });
   checkKey(key);
-  if (hasFused('ReasDropout')) return fusedDropout(x, key);
+  if (hasFused('ReasDropout')) return fusedDropout(x, key, bf16);
   return tf.tidy(() => tf.mul(x, dropoutMask(x, key)));
 }
 
@@ -93,13 +95,14 @@ export function checkKey(key: DropoutKey): void {
   if (!(key.rate > 0 && key.rate < 1)) throw new Error(`dropout: rate ${key.rate}; expected 0 < rate < 1`);
 }
 
-function fusedDropout<T extends tf.Tensor>(x: T, key: DropoutKey): T {
+function fusedDropout<T extends tf.Tensor>(x: T, key: DropoutKey, bf16: boolean): T {
   const attrs = { dropout: dropoutNumbers(key) };
-  const run = (t: tf.Tensor): tf.Tensor => tf.engine().runKernel('ReasDropout', { x: t }, attrs);
+  const run = (t: tf.Tensor, more: tf.NamedAttrMap = {}): tf.Tensor =>
+    tf.engine().runKernel('ReasDropout', { x: t }, { ...attrs, ...more });
   return taped(
     'dropout',
     { x },
-    () => run(x),
+    () => run(x, { bf16 }),
     (dy) => ({ x: () => run(dy) }),
   ) as T;
 }

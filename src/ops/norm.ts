@@ -9,14 +9,21 @@ import { isFrozen, jointly, taped } from './tape.js';
  * @param x (..., d)
  * @param weight (d)
  * @param bias (d)
+ * @param bf16 whether the result may be stored in bf16 (see bf16.ts)
  */
-export function layerNorm<T extends tf.Tensor>(x: T, weight: tf.Tensor1D, bias: tf.Tensor1D, eps: number): T {
+export function layerNorm<T extends tf.Tensor>(
+  x: T,
+  weight: tf.Tensor1D,
+  bias: tf.Tensor1D,
+  eps: number,
+  bf16 = false,
+): T {
   checkFloat('layerNorm', { x, weight, bias });
   const d = x.shape[x.rank - 1];
   const ok =
     x.rank >= 1 && weight.rank === 1 && bias.rank === 1 && weight.shape[0] === d && bias.shape[0] === d;
   check(ok, 'layerNorm', 'x (..., d), weight (d), bias (d)', { x, weight, bias });
-  if (hasFused('ReasLayerNorm')) return fusedLayerNorm(x, weight, bias, eps) as T;
+  if (hasFused('ReasLayerNorm')) return fusedLayerNorm(x, weight, bias, { eps, bf16 }) as T;
   return tf.tidy(() => {
     const centred = tf.sub(x, tf.mean(x, -1, true));
     const variance = tf.mean(tf.square(centred), -1, true);
@@ -30,20 +37,31 @@ export function layerNorm<T extends tf.Tensor>(x: T, weight: tf.Tensor1D, bias: 
  *
  * @param x (..., d)
  * @param weight (d)
+ * @param bf16 whether the result may be stored in bf16 (see bf16.ts)
  */
-export function rmsNorm<T extends tf.Tensor>(x: T, weight: tf.Tensor1D, eps: number): T {
+export function rmsNorm<T extends tf.Tensor>(x: T, weight: tf.Tensor1D, eps: number, bf16 = false): T {
   checkFloat('rmsNorm', { x, weight });
   const ok = x.rank >= 1 && weight.rank === 1 && weight.shape[0] === x.shape[x.rank - 1];
   check(ok, 'rmsNorm', 'x (..., d), weight (d)', { x, weight });
-  if (hasFused('ReasRmsNorm')) return fusedRmsNorm(x, weight, eps) as T;
+  if (hasFused('ReasRmsNorm')) return fusedRmsNorm(x, weight, { eps, bf16 }) as T;
   return tf.tidy(() => {
     const meanSquare = tf.mean(tf.square(x), -1, true);
     return tf.mul(tf.mul(x, tf.rsqrt(tf.add(meanSquare, eps))), weight) as T;
   });
 }
 
+interface NormAttrs {
+  eps: number;
+  bf16: boolean;
+}
+
 /** The statistics are computed again from x in the backward pass: cheaper than two more tensors on the tape. */
-function fusedLayerNorm(x: tf.Tensor, weight: tf.Tensor1D, bias: tf.Tensor1D, eps: number): tf.Tensor {
+function fusedLayerNorm(
+  x: tf.Tensor,
+  weight: tf.Tensor1D,
+  bias: tf.Tensor1D,
+  { eps, bf16 }: NormAttrs,
+): tf.Tensor {
   const inputs: Record<string, tf.Tensor> = { x };
   if (!isFrozen(weight)) inputs.weight = weight;
   if (!isFrozen(bias)) inputs.bias = bias;
@@ -52,7 +70,7 @@ function fusedLayerNorm(x: tf.Tensor, weight: tf.Tensor1D, bias: tf.Tensor1D, ep
     inputs,
     (save) => {
       save([x, weight]);
-      return tf.engine().runKernel('ReasLayerNorm', { x, weight, bias }, { eps });
+      return tf.engine().runKernel('ReasLayerNorm', { x, weight, bias }, { eps, bf16 });
     },
     (dy, saved) => {
       const [savedX, savedWeight] = saved as [tf.Tensor, tf.Tensor];
@@ -69,13 +87,13 @@ function fusedLayerNorm(x: tf.Tensor, weight: tf.Tensor1D, bias: tf.Tensor1D, ep
   );
 }
 
-function fusedRmsNorm(x: tf.Tensor, weight: tf.Tensor1D, eps: number): tf.Tensor {
+function fusedRmsNorm(x: tf.Tensor, weight: tf.Tensor1D, { eps, bf16 }: NormAttrs): tf.Tensor {
   return taped(
     'rmsNorm',
     isFrozen(weight) ? { x } : { x, weight },
     (save) => {
       save([x, weight]);
-      return tf.engine().runKernel('ReasRmsNorm', { x, weight }, { eps });
+      return tf.engine().runKernel('ReasRmsNorm', { x, weight }, { eps, bf16 });
     },
     (dy, saved) => {
       const [savedX, savedWeight] = saved as [tf.Tensor, tf.Tensor];

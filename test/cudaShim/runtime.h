@@ -263,16 +263,32 @@ static unsigned ballot(unsigned mask, bool predicate) {
   return votes;
 }
 
-/** bf16 number `index` of words of two each. */
-static float bf16At(const unsigned* words, unsigned index) {
-  const unsigned bits = (index % 2 ? words[index / 2] >> 16 : words[index / 2] & 0xffffu) << 16;
-  float value;
-  memcpy(&value, &bits, sizeof(value));
-  return value;
+/** To nearest, ties to even, as cvt.rn.f16.f32. */
+static unsigned toF16(float x) {
+  const unsigned sign = signbit(x) ? 0x8000u : 0u;
+  const float size = fabsf(x);
+  if (x != x) return 0x7fffu;
+  if (size >= 65520.0f) return sign | 0x7c00u;
+  if (size <= 0x1p-25f) return sign;
+  int exponent = 0;
+  frexpf(size, &exponent);  // size = f 2^exponent, f in [0.5, 1)
+  const int unit = exponent - 11 > -24 ? exponent - 11 : -24;  // the last bit's power; subnormal numbers end at 2^-24
+  const unsigned steps = unsigned(rintf(ldexpf(size, -unit)));
+  return sign | (steps + (unsigned(unit + 24) << 10));  // a carry moves to the exponent by itself
+}
+
+/** f16 number `index` of words of two each. */
+static float f16At(const unsigned* words, unsigned index) {
+  const unsigned bits = words[index / 2] >> (index % 2 * 16);
+  const int exponent = int(bits >> 10 & 31u);
+  const float mantissa = float(bits & 1023u);
+  const float size = exponent == 31 ? (mantissa == 0 ? INFINITY : NAN)
+                                    : ldexpf(exponent == 0 ? mantissa : mantissa + 1024.0f, (exponent == 0 ? 1 : exponent) - 25);
+  return bits & 0x8000u ? -size : size;
 }
 
 /**
- * mma.sync.m16n8k16 on bf16, as src/native/cuda/mma.cuh says: the lanes put down their pieces of A and B, and each sums
+ * mma.sync.m16n8k16 on f16, as src/native/cuda/mma.cuh says: the lanes put down their pieces of A and B, and each sums
  * what is its own of C, in f32 and in order of the depth.
  */
 static void multiplyAdd(float (&sum)[4], const unsigned (&left)[4], unsigned right, unsigned rightHigh) {
@@ -294,8 +310,8 @@ static void multiplyAdd(float (&sum)[4], const unsigned (&left)[4], unsigned rig
     const unsigned t = depth % 8 / 2;
     const unsigned high = depth / 8;
     for (unsigned i = 0; i < 2; ++i) {
-      const float x = bf16At(a[t] + i + 2 * high, depth % 2);
-      for (unsigned j = 0; j < 2; ++j) sum[2 * i + j] += x * bf16At(b[j][t] + high, depth % 2);
+      const float x = f16At(a[t] + i + 2 * high, depth % 2);
+      for (unsigned j = 0; j < 2; ++j) sum[2 * i + j] += x * f16At(b[j][t] + high, depth % 2);
     }
   }
 }

@@ -1,6 +1,19 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
-import { type DropoutKey, linear } from '../../src/ops/index.js';
+import { hasFused } from '../../src/ops/fused.js';
+import {
+  attention,
+  type DropoutKey,
+  dropout,
+  gatedGelu,
+  gelu,
+  hasBf16,
+  isBf16,
+  layerNorm,
+  linear,
+  rmsNorm,
+  toBf16,
+} from '../../src/ops/index.js';
 import { Rng } from '../../src/random.js';
 import { linearReference } from './reference.js';
 import { compareWithReference, normal, onEveryForm, toTensor } from './support.js';
@@ -60,6 +73,38 @@ onEveryForm('linear', () => {
     const expected = tf.add(linear(x, weight, undefined, lora), bias);
     const difference = tf.max(tf.abs(tf.sub(linear(x, weight, bias, lora), expected))).dataSync()[0]!;
     expect(difference).toBeLessThan(1e-4);
+  });
+
+  it('makes the same of an input that may be stored in bf16, values and gradients', () => {
+    const rng = new Rng('stored in bf16');
+    const random = <T extends tf.Tensor>(...shape: number[]): T => toTensor<T>(normal(rng, shape));
+    const [scale, shift] = [random<tf.Tensor1D>(6), random<tf.Tensor1D>(6)];
+    const weight = random<tf.Tensor2D>(5, 6);
+    // native-cuda multiplies with weights in bf16 in its kernel alone.
+    const inBf16 = hasBf16() && (tf.getBackend() !== 'native-cuda' || hasFused('ReasLinear'));
+    const stored = inBf16 ? toBf16(weight) : weight;
+    const frozen = tf.variable(stored, false) as unknown as tf.Tensor2D;
+    const x = random<tf.Tensor3D>(2, 4, 6);
+    const inputs: [string, (x: tf.Tensor3D, bf16: boolean) => tf.Tensor][] = [
+      ['layerNorm', (x, bf16) => layerNorm(x, scale, shift, 1e-6, bf16)],
+      ['rmsNorm', (x, bf16) => rmsNorm(x, scale, 1e-6, bf16)],
+      ['gelu', (x, bf16) => gelu(x, 'erf', bf16)],
+      ['gatedGelu', (x, bf16) => gatedGelu(x, x, 'tanh', bf16)],
+      ['dropout', (x, bf16) => dropout(x, DROP, bf16)],
+      ['attention', (x, bf16) => attention(x, x, x, { heads: 2, scale: 1, bf16 })],
+    ];
+    for (const [name, op] of inputs) {
+      // native-cuda has bf16 and stores what may be stored so; tensorflow has it for weights, the others not at all.
+      expect(isBf16(op(x, true)), name).toBe(tf.getBackend() === 'native-cuda' && inBf16);
+      const run = (bf16: boolean) => tf.valueAndGrad((t) => linear(op(t as tf.Tensor3D, bf16), frozen))(x);
+      const [may, plain] = [run(true), run(false)];
+      // Attention's operands are rounded too: its result can then be the next bf16 number.
+      const limit = name === 'attention' ? 3e-2 : 0;
+      for (const of of ['value', 'grad'] as const) {
+        const difference = tf.max(tf.abs(tf.sub(may[of], plain[of]))).dataSync()[0]!;
+        expect(difference, `${name}, ${of}`).toBeLessThanOrEqual(limit);
+      }
+    }
   });
 
   it('keeps the leading axes', () => {

@@ -40,6 +40,8 @@ export class NativeData {
   /** The two parts of a complex64 tensor, each with a dataId of its own. */
   parts: { real: TensorInfo; imag: TensorInfo } | undefined;
   alive = true;
+  /** Whether the device stores this float32 tensor as bf16. */
+  bf16 = false;
   /** Whether the backend's registry watches over it. */
   watched = false;
   /** What tfjs notes of this dataId, and in which of its maps (tensorInfo.ts). */
@@ -126,6 +128,18 @@ export class NativeBackend extends KernelBackend {
     return this.holding(this.device.allocate(size * BYTES[dtype]), shape, dtype, size);
   }
 
+  /** A float32 tensor with undefined contents that the device stores as bf16; as float32 where it cannot. */
+  outputBf16(shape: number[]): TensorInfo {
+    const { device } = this;
+    if (!('allocateBf16' in device)) return this.output(shape, 'float32');
+    return this.holdingBf16((device as CudaDevice).allocateBf16(sizeOf(shape)), shape);
+  }
+
+  /** For src/ops/bf16.ts. */
+  isBf16(dataId: object): boolean {
+    return dataId instanceof NativeData && dataId.bf16;
+  }
+
   /** A tensor over a fresh buffer, which it takes over. */
   private holding(id: BufferId, shape: number[], dtype: NumericDtype, size: number): TensorInfo {
     const data = new NativeData(dtype, size);
@@ -134,15 +148,20 @@ export class NativeBackend extends KernelBackend {
     return { dataId: data, shape, dtype };
   }
 
+  private holdingBf16(id: BufferId, shape: number[]): TensorInfo {
+    const info = this.holding(id, shape, 'float32', sizeOf(shape));
+    (info.dataId as NativeData).bf16 = true;
+    return info;
+  }
+
   /**
    * A float32 tensor of x's values that the device stores as bf16 (rounded to nearest, ties to even): half the memory,
    * for weights that only matrix products read. Reading it gives float32. Only on a CUDA device.
    */
   asBf16(x: TensorInfo): TensorInfo {
     if (x.dtype !== 'float32') throw new EngineError(`bf16 storage is for float32, not ${x.dtype}`);
-    const size = sizeOf(x.shape);
-    const id = (this.device as CudaDevice).castStorage(this.bufferOf(x), size);
-    return this.holding(id, x.shape, 'float32', size);
+    const id = (this.device as CudaDevice).castStorage(this.bufferOf(x), sizeOf(x.shape));
+    return this.holdingBf16(id, x.shape);
   }
 
   /** As {@link asBf16}, of values that are bf16 already, given by their bits. */
@@ -151,7 +170,7 @@ export class NativeBackend extends KernelBackend {
     if (bits.length !== size) throw new EngineError(`${bits.length} values for a tensor of ${size} elements`);
     const device = this.device as CudaDevice;
     const id = device.allocateBf16(size);
-    const tensor = this.holding(id, shape, 'float32', size);
+    const tensor = this.holdingBf16(id, shape);
     device.write(id, bits);
     return tensor;
   }

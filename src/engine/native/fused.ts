@@ -24,7 +24,7 @@ const rowsOf = ({ shape }: tf.TensorInfo): number => sizeOf(shape, shape.length 
 
 const dropout: Kernel = (call) => {
   const x = call.tensor('x');
-  const y = call.like('x');
+  const y = call.like('x', call.bf16);
   call.addon.fusedDropout(call.id('x'), call.id('addend'), y.id, rowsOf(x), widthOf(x), ...call.dropout);
   return y.info;
 };
@@ -32,7 +32,7 @@ const dropout: Kernel = (call) => {
 const geluForm = (call: Call): number => (call.attrs.form === 'tanh' ? 1 : 0);
 
 const gelu: Kernel = (call) => {
-  const y = call.like('x');
+  const y = call.like('x', call.bf16);
   call.addon.fusedGelu(geluForm(call), call.id('x'), y.id, sizeOf(y.info.shape));
   return y.info;
 };
@@ -44,7 +44,7 @@ const geluGrad: Kernel = (call) => {
 };
 
 const gatedGelu: Kernel = (call) => {
-  const y = call.like('gate');
+  const y = call.like('gate', call.bf16);
   call.addon.fusedGatedGelu(geluForm(call), call.id('gate'), call.id('up'), y.id, sizeOf(y.info.shape));
   return y.info;
 };
@@ -64,7 +64,7 @@ const normSizes = (call: Call): [number, number, number] => {
 };
 
 const layerNorm: Kernel = (call) => {
-  const y = call.like('x');
+  const y = call.like('x', call.bf16);
   call.addon.fusedLayerNorm(call.id('x'), call.id('weight'), call.id('bias'), y.id, ...normSizes(call));
   return y.info;
 };
@@ -85,7 +85,7 @@ const layerNormGradParameters: Kernel = (call) => {
 };
 
 const rmsNorm: Kernel = (call) => {
-  const y = call.like('x');
+  const y = call.like('x', call.bf16);
   call.addon.fusedRmsNorm(call.id('x'), call.id('weight'), y.id, ...normSizes(call));
   return y.info;
 };
@@ -170,12 +170,12 @@ function attentionArgs(call: Call): AttentionArgs {
     call.inputs.bias === undefined ? 0 : call.size('bias', 0),
     call.number('scale'),
     ...call.dropout,
-    Number(call.attrs.bf16),
+    Number(call.bf16),
   ];
 }
 
 const attention: Kernel = (call) => {
-  const out = call.result([call.size('q', 0), call.size('q', 1), call.size('v', 2)]);
+  const out = call.result([call.size('q', 0), call.size('q', 1), call.size('v', 2)], call.bf16);
   call.addon.fusedAttention(...attentionArgs(call), out.id);
   return out.info;
 };

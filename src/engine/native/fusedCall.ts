@@ -93,6 +93,8 @@ export interface FusedBackend {
   readonly device: { readonly raw: unknown };
   bufferOf(info: tf.TensorInfo): Id;
   output(shape: number[], dtype: 'float32'): tf.TensorInfo;
+  /** The same, stored in bf16 where the device has that. */
+  outputBf16(shape: number[]): tf.TensorInfo;
   refCount(dataId: object): number;
   disposeData(dataId: object): boolean;
 }
@@ -135,12 +137,17 @@ export class Call {
     return this.attrs[name] as number;
   }
 
+  get bf16(): boolean {
+    return this.attrs.bf16 === true;
+  }
+
   get dropout(): DropoutArgs {
     return this.attrs.dropout as DropoutArgs;
   }
 
-  result(shape: number[]): { info: tf.TensorInfo; id: Id } {
-    const info = this.backend.output(shape, 'float32');
+  /** bf16: its readers would round it so, and it may be stored so. */
+  result(shape: number[], bf16 = false): { info: tf.TensorInfo; id: Id } {
+    const info = bf16 ? this.backend.outputBf16(shape) : this.backend.output(shape, 'float32');
     this.made.push(info);
     return { info, id: this.backend.bufferOf(info) };
   }
@@ -150,7 +157,7 @@ export class Call {
     for (const info of this.made) this.backend.disposeData(info.dataId);
   }
 
-  like(name: string): { info: tf.TensorInfo; id: Id } {
-    return this.result(this.tensor(name).shape);
+  like(name: string, bf16 = false): { info: tf.TensorInfo; id: Id } {
+    return this.result(this.tensor(name).shape, bf16);
   }
 }

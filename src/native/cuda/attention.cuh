@@ -1,6 +1,6 @@
 /**
  * What all attention kernels share: a call, the rows of a head, and how a product becomes a score. The kernels for f32 are
- * made of attention_f32.cuh, those for bf16 of attention_bf16.cuh.
+ * made of attention_f32.cuh, those for the tensor cores of attention_f16.cuh.
  */
 #pragma once
 #include "philox.cuh"
@@ -64,6 +64,7 @@ struct RowTerms {
   const float* dy;          // (B, Lq, H Dv)
   const float* statistics;  // maximum and inverse sum of the scores, two a row
   const float* delta;       // sum of p m g over a row (fused_attention_grad.cu)
+  const uint32_t* largest;  // bits of the greatest |dy|
 };
 
 /** Those of one row; a query beyond the last has probabilities of 0. */

@@ -96,7 +96,9 @@ Kernel& Device::kernel(const char* source, const char* name) {
   Kernel kernel;
   check(driver_.moduleFunction(&kernel.function, holder.module, name),
         (std::string("cuModuleGetFunction of ") + name + " in " + source + ".cu").c_str());
-  return holder.kernels.emplace(name, kernel).first->second;
+  const auto entry = holder.kernels.emplace(name, kernel).first;
+  entry->second.name = entry->first.c_str();
+  return entry->second;
 }
 
 void Device::remember(const LaunchRecord& launch) {

@@ -22,6 +22,7 @@
 namespace reasvqa::cuda {
 
 struct Kernel {
+  const char* name = nullptr;  // lives as long as the device
   CUfunction function = nullptr;
   uint32_t dynamicShared = 48 << 10;  // what it may ask for without an attribute
   bool checked = false;

@@ -6,13 +6,15 @@
  * fusedAttentionGrad(the same up to bf16, dy, dq, dk, dv, dbias). -1 leaves an operand or a result out; dq, dk and dv are
  * wanted together.
  *
- * bf16: operands may be rounded to bf16. Then the products are the tensor cores' (attention_bf16.cuh; an H100's data sheet:
- * 989 TFLOP/s, 67 in f32); but in f32 for heads wider than 96 and for a trained bias, whose gradient has no kernel there.
+ * bf16: operands may be rounded to 16 bits. Then the products are the tensor cores', in f16 (attention_f16.cuh; an H100's
+ * data sheet: 989 TFLOP/s, 67 in f32); but in f32 for heads wider than 96 and for a trained bias, whose gradient has no
+ * kernel there. out may be stored in bf16.
  */
 #include <string>
 
 #include "cuda/copy.h"
 #include "cuda/fused_args.h"
+#include "cuda/fused_storage.h"
 #include "cuda/scratch.h"
 
 namespace reasvqa::cuda {
@@ -21,7 +23,7 @@ namespace {
 constexpr size_t kBf16 = 13 + kDropoutArgs;
 constexpr size_t kAfterBf16 = kBf16 + 1;
 constexpr int64_t kTile = 64;           // TILE in attention.cuh
-constexpr int64_t kWidestBf16 = 6 * 16;
+constexpr int64_t kWidestHalf = 6 * 16;
 
 // The same structs as in the kernels.
 struct Attention {
@@ -46,6 +48,7 @@ struct RowTerms {
   const float* dy;
   const float* statistics;
   const float* delta;
+  const uint32_t* largest;
 };
 
 Attention attentionArgs(const CudaArgs& args) {
@@ -73,9 +76,9 @@ Attention attentionArgs(const CudaArgs& args) {
 
 /** The kernels of one arithmetic for results `width` columns wide. */
 struct Kernels {
-  /** f32: 32 J columns a block, the rest in further blocks. bf16: all of them, J steps of 16. */
-  Kernels(bool bf16, int64_t width) : bf16(bf16) {
-    if (bf16) {
+  /** f32: 32 J columns a block, the rest in further blocks. half: all of them, J steps of 16. */
+  Kernels(bool half, int64_t width) : half(half) {
+    if (half) {
       J = std::max<int64_t>(4, 2 * ceilDiv(width, 32));
     } else {
       J = std::clamp<int64_t>(ceilDiv(width, 32), 2, 4);
@@ -85,29 +88,37 @@ struct Kernels {
 
   /** name: without J. L: rows of the results of one head. */
   template <class... Arguments>
-  void run(const char* source, const char* name, const Attention& a, int64_t L, Arguments... arguments) const {
+  void run(const char* source, const char* name, Type result, const Attention& a, int64_t L, Arguments... arguments) const {
     const Grid grid = {blocks(ceilDiv(L, kTile)), blocks(a.batch * a.heads), groups};
-    launch(source, (name + std::to_string(J)).c_str(), grid, {bf16 ? 128u : 256u}, 0, a, arguments...);
+    const std::string full = name + std::to_string(J);
+    launch(source, variant(full.c_str(), result).c_str(), grid, {half ? 128u : 256u}, 0, a, arguments...);
   }
 
-  bool bf16;
+  bool half;
   int64_t J;
   uint32_t groups = 1;
 };
 
 /** statistics: two floats for each of the B H Lq rows, or nullptr. */
-void forward(const Attention& a, bool bf16, float* out, float* statistics) {
-  const Kernels kernels(bf16, bf16 ? std::max(a.D, a.Dv) : a.Dv);
-  kernels.run(bf16 ? "fused_attention_bf16" : "fused_attention", "attentionForward", a, a.Lq, out, statistics);
+void forward(const Attention& a, bool half, const StoredResult& out, float* statistics) {
+  if (out.type == Type::bf16 && !half) {
+    const int64_t n = a.batch * a.Lq * a.heads * a.Dv;
+    const Scratch wide(floats(n));
+    forward(a, false, {wide.as<void>(), Type::f32}, statistics);
+    launch("storage", "f32ToBf16", gridFor(n), {256}, 0, wide.as<void>(), out.data, n);
+    return;
+  }
+  const Kernels kernels(half, half ? std::max(a.D, a.Dv) : a.Dv);
+  kernels.run(half ? "fused_attention_f16" : "fused_attention", "attentionForward", out.type, a, a.Lq, out.data, statistics);
 }
 
-bool takesBf16(const CudaArgs& args, const Attention& a) {
-  return args.flag(kBf16) && std::max(a.D, a.Dv) <= kWidestBf16;
+bool takesHalf(const CudaArgs& args, const Attention& a) {
+  return args.flag(kBf16) && std::max(a.D, a.Dv) <= kWidestHalf;
 }
 
 void attention(CudaArgs& args) {
   const Attention a = attentionArgs(args);
-  forward(a, takesBf16(args, a), args.out<float>(kAfterBf16, a.batch * a.Lq * a.heads * a.Dv), nullptr);
+  forward(a, takesHalf(args, a), storedResult(args, kAfterBf16, a.batch * a.Lq * a.heads * a.Dv), nullptr);
 }
 
 struct Gradients {
@@ -118,21 +129,23 @@ struct Gradients {
 };
 
 /** Outputs and row terms once more, then the gradients. */
-void backward(const Attention& a, bool bf16, const float* dy, const Gradients& g) {
-  const char* source = bf16 ? "fused_attention_bf16_grad" : "fused_attention_grad";
+void backward(const Attention& a, bool half, const float* dy, const Gradients& g) {
+  const char* source = half ? "fused_attention_f16_grad" : "fused_attention_grad";
   const int64_t rows = a.batch * a.heads * a.Lq;
   const Scratch out(floats(rows * a.Dv));
   const Scratch statistics(floats(2 * rows));
   const Scratch delta(floats(rows));
-  forward(a, bf16, out.as<float>(), statistics.as<float>());
+  const Scratch largest(sizeof(uint32_t));
+  fillZero(largest.as<uint32_t>(), sizeof(uint32_t));
+  forward(a, half, {out.as<void>(), Type::f32}, statistics.as<float>());
   launch("fused_attention_grad", "attentionDelta", {blocks(ceilDiv(rows, 8))}, {256}, 0, dy, out.as<float>(),
-         delta.as<float>(), a.batch, a.heads, a.Lq, a.Dv);
-  const RowTerms terms = {dy, statistics.as<float>(), delta.as<float>()};
+         delta.as<float>(), largest.as<uint32_t>(), a.batch, a.heads, a.Lq, a.Dv);
+  const RowTerms terms = {dy, statistics.as<float>(), delta.as<float>(), largest.as<uint32_t>()};
   if (g.dq) {
-    const Kernels both(bf16, std::max(a.D, a.Dv));
-    const Kernels query(bf16, bf16 ? std::max(a.D, a.Dv) : a.D);
-    query.run(source, "attentionGradQuery", a, a.Lq, terms, g.dq);
-    both.run(source, "attentionGradKey", a, a.Lk, terms, g.dk, g.dv);
+    const Kernels both(half, std::max(a.D, a.Dv));
+    const Kernels query(half, half ? std::max(a.D, a.Dv) : a.D);
+    query.run(source, "attentionGradQuery", Type::f32, a, a.Lq, terms, g.dq);
+    both.run(source, "attentionGradKey", Type::f32, a, a.Lk, terms, g.dk, g.dv);
   }
   if (g.dbias) {
     const Grid grid = {blocks(ceilDiv(a.Lk, kTile)), blocks(ceilDiv(a.Lq, kTile), kMostBlocksYZ),
@@ -150,7 +163,7 @@ void attentionGrad(CudaArgs& args) {
                        args.outOrNull<float>(kAfterBf16 + 4, a.biasHeads * a.Lq * a.Lk)};
   check((g.dq != nullptr) == (g.dk != nullptr) && (g.dq != nullptr) == (g.dv != nullptr),
         "attention: dq, dk, dv go together");
-  if (a.Lq > 0 && a.batch > 0) return backward(a, takesBf16(args, a) && !g.dbias, dy, g);
+  if (a.Lq > 0 && a.batch > 0) return backward(a, takesHalf(args, a) && !g.dbias, dy, g);
   if (g.dk) fillZero(g.dk, floats(a.batch * a.Lk * a.heads * a.D));
   if (g.dv) fillZero(g.dv, floats(a.batch * a.Lk * a.heads * a.Dv));
   if (g.dbias) fillZero(g.dbias, floats(a.biasHeads * a.Lq * a.Lk));

@@ -1,8 +1,9 @@
 /**
  * fusedDropout(x, addend, y, rows, columns, ...dropout): y = addend + x * (0 or 1 / (1 - rate)); addend may be -1 (0), y may
- * be x or addend. Why fused: a residual connection reads and writes its tensors once.
+ * be x or addend, or be stored in bf16. Why fused: a residual connection reads and writes its tensors once.
  */
 #include "cuda/fused_args.h"
+#include "cuda/fused_storage.h"
 
 namespace reasvqa::cuda {
 namespace {
@@ -12,10 +13,11 @@ void dropout(CudaArgs& args) {
   const int64_t columns = args.size(4);
   const float* x = args.in<float>(0, rows * columns);
   const float* addend = args.inOrNull<float>(1, rows * columns);
-  float* y = args.out<float>(2, rows * columns);
+  const StoredResult y = storedResult(args, 2, rows * columns);
   Dropout bits = dropoutArgs(args, 5);
   if (bits.scale == 0) bits.scale = 1;  // rate 0 comes with threshold 0: everything is kept
-  launch("fused_dropout", "dropoutRows", gridFor(rows * ceilDiv(columns, 4)), {256}, 0, x, addend, y, rows, columns, bits);
+  launch("fused_dropout", variant("dropoutRows", y.type).c_str(), gridFor(rows * ceilDiv(columns, 4)), {256}, 0, x, addend,
+         y.data, rows, columns, bits);
 }
 
 void registerFusedDropout(Napi::Env, Napi::Object cuda) { bindCuda<dropout>(cuda, "fusedDropout"); }

@@ -2,7 +2,9 @@
 #include "vector4.cuh"
 
 /** y = addend + x * multiplier, all (rows, columns); addend may be null (0). One thread: four columns of a row. */
-extern "C" __global__ void dropoutRows(const float* x, const float* addend, float* y, int64_t rows, int64_t columns, Dropout dropout) {
+template <class Out>
+__device__ inline void rowsOut(const float* x, const float* addend, Out* y, int64_t rows, int64_t columns,
+                               const Dropout& dropout) {
   const int64_t perRow = (columns + 3) / 4;
   const bool aligned = columns % 4 == 0;
   for (int64_t at = globalThread(); at < rows * perRow; at += globalThreads()) {
@@ -23,4 +25,13 @@ extern "C" __global__ void dropoutRows(const float* x, const float* addend, floa
     }
     storeFour(y + row * columns + 4 * block, left, aligned, value);
   }
+}
+
+extern "C" __global__ void dropoutRows(const float* x, const float* addend, float* y, int64_t rows, int64_t columns,
+                                       Dropout dropout) {
+  rowsOut(x, addend, y, rows, columns, dropout);
+}
+extern "C" __global__ void dropoutRowsBf16(const float* x, const float* addend, unsigned short* y, int64_t rows,
+                                           int64_t columns, Dropout dropout) {
+  rowsOut(x, addend, y, rows, columns, dropout);
 }

@@ -1,8 +1,10 @@
 /**
  * fusedGelu(form, x, y, n); fusedGeluGrad(form, dy, x, dx, n); fusedGatedGelu(form, gate, up, y, n);
- * fusedGatedGeluGrad(form, dy, gate, up, dgate, dup, n). form: 0 erf, 1 tanh.
+ * fusedGatedGeluGrad(form, dy, gate, up, dgate, dup, n). form: 0 erf, 1 tanh. y may be stored in
+ * bf16.
  */
 #include "cuda/fused_args.h"
+#include "cuda/fused_storage.h"
 
 namespace reasvqa::cuda {
 namespace {
@@ -17,7 +19,9 @@ Grid gridOf(int64_t n) { return gridFor(ceilDiv(n, 4)); }
 
 void gelu(CudaArgs& args) {
   const int64_t n = args.size(3);
-  launch("fused_gelu", "gelu", gridOf(n), {256}, 0, formArg(args), args.in<float>(1, n), args.out<float>(2, n), n);
+  const StoredResult y = storedResult(args, 2, n);
+  launch("fused_gelu", variant("gelu", y.type).c_str(), gridOf(n), {256}, 0, formArg(args), args.in<float>(1, n), y.data,
+         n);
 }
 void geluGrad(CudaArgs& args) {
   const int64_t n = args.size(4);
@@ -26,8 +30,9 @@ void geluGrad(CudaArgs& args) {
 }
 void gatedGelu(CudaArgs& args) {
   const int64_t n = args.size(4);
-  launch("fused_gelu", "gatedGelu", gridOf(n), {256}, 0, formArg(args), args.in<float>(1, n), args.in<float>(2, n),
-         args.out<float>(3, n), n);
+  const StoredResult y = storedResult(args, 3, n);
+  launch("fused_gelu", variant("gatedGelu", y.type).c_str(), gridOf(n), {256}, 0, formArg(args), args.in<float>(1, n),
+         args.in<float>(2, n), y.data, n);
 }
 void gatedGeluGrad(CudaArgs& args) {
   const int64_t n = args.size(6);

@@ -51,13 +51,19 @@ __device__ inline void forFours(int64_t n, const Body& body) {
   for (int64_t at = 4 * globalThread(); at < n; at += 4 * globalThreads()) body(at, n - at);
 }
 
-extern "C" __global__ void gelu(int32_t form, const float* x, float* y, int64_t n) {
+template <class Out>
+__device__ inline void geluForward(int32_t form, const float* x, Out* y, int64_t n) {
   forFours(n, [&](int64_t at, int64_t left) {
     float value[4];
     loadFour(x + at, left, true, value);
     for (int i = 0; i < 4; ++i) value[i] = geluOf(form, value[i]).value;
     storeFour(y + at, left, true, value);
   });
+}
+
+extern "C" __global__ void gelu(int32_t form, const float* x, float* y, int64_t n) { geluForward(form, x, y, n); }
+extern "C" __global__ void geluBf16(int32_t form, const float* x, unsigned short* y, int64_t n) {
+  geluForward(form, x, y, n);
 }
 
 extern "C" __global__ void geluGrad(int32_t form, const float* dy, const float* x, float* dx, int64_t n) {
@@ -71,7 +77,8 @@ extern "C" __global__ void geluGrad(int32_t form, const float* dy, const float* 
   });
 }
 
-extern "C" __global__ void gatedGelu(int32_t form, const float* gate, const float* up, float* y, int64_t n) {
+template <class Out>
+__device__ inline void gatedGeluForward(int32_t form, const float* gate, const float* up, Out* y, int64_t n) {
   forFours(n, [&](int64_t at, int64_t left) {
     float value[4];
     float factor[4];
@@ -80,6 +87,13 @@ extern "C" __global__ void gatedGelu(int32_t form, const float* gate, const floa
     for (int i = 0; i < 4; ++i) value[i] = geluOf(form, value[i]).value * factor[i];
     storeFour(y + at, left, true, value);
   });
+}
+
+extern "C" __global__ void gatedGelu(int32_t form, const float* gate, const float* up, float* y, int64_t n) {
+  gatedGeluForward(form, gate, up, y, n);
+}
+extern "C" __global__ void gatedGeluBf16(int32_t form, const float* gate, const float* up, unsigned short* y, int64_t n) {
+  gatedGeluForward(form, gate, up, y, n);
 }
 
 extern "C" __global__ void gatedGeluGrad(int32_t form, const float* dy, const float* gate, const float* up, float* dgate,

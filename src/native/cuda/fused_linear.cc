@@ -8,7 +8,7 @@
  * fusedLinear(x, weight, bias, A, B, y, rows, in, out, r, scale, ...dropout)
  * fusedLinearGradInput(dy, weight, A, B, dx, rows, in, out, r, scale, ...dropout)
  * fusedLinearGradLora(dy, x, A, B, dA, dB, rows, in, out, r, scale, ...dropout)
- * bias, A and B may be -1 (r = 0 without A and B).
+ * bias, A and B may be -1 (r = 0 without A and B). x and dy may be stored in bf16 where the weight is.
  */
 #include "cuda/fused_args.h"
 #include "cuda/fused_storage.h"
@@ -44,9 +44,9 @@ Thin thinA(const float* A, const Sizes& s) { return {A, 1, s.in}; }
 Thin thinB(const float* B, const Sizes& s) { return {B, s.r, 1}; }
 
 /** low (rows, r) = alpha dropout(x) w^T */
-void down(const float* x, int64_t inner, const Thin& w, float* low, const Sizes& s, float alpha, const Dropout& dropout) {
+void down(const Stored& x, int64_t inner, const Thin& w, float* low, const Sizes& s, float alpha, const Dropout& dropout) {
   const Grid grid = {blocks(ceilDiv(s.rows, 4 * kWarpRows)), blocks(ceilDiv(s.r, kRank), kMostBlocksYZ)};
-  launch(kSource, "thinDown", grid, {128}, 0, x, w.data, low, s.rows, inner, s.r, w.strideC, w.strideJ, alpha, dropout);
+  launch(kSource, variant("thinDown", x.type).c_str(), grid, {128}, 0, x.data, w.data, low, s.rows, inner, s.r, w.strideC, w.strideJ, alpha, dropout);
 }
 
 /** y (rows, width) = bias + alpha multiplier low w */
@@ -59,20 +59,20 @@ void up(const float* low, const Thin& w, const float* bias, float* y, int64_t wi
 }
 
 /** out (r by width, at the given strides) = alpha low^T dropout(x), summed in two stages. */
-void outer(const float* low, const float* x, int64_t width, float* out, int64_t strideC, int64_t strideJ, const Sizes& s,
+void outer(const float* low, const Stored& x, int64_t width, float* out, int64_t strideC, int64_t strideJ, const Sizes& s,
            float alpha, const Dropout& dropout) {
   const int64_t chunk = std::max<int64_t>(32, ceilDiv(s.rows, 128));
   const int64_t chunks = ceilDiv(s.rows, chunk);
   const Scratch partial(floats(chunks * s.r * width));
   const Grid grid = {blocks(ceilDiv(ceilDiv(width, 4), 128)), blocks(chunks), blocks(ceilDiv(s.r, kRank), kMostBlocksYZ)};
-  launch(kSource, "thinOuter", grid, {128}, 0, low, x, partial.as<float>(), s.rows, width, s.r, chunk, dropout);
+  launch(kSource, variant("thinOuter", x.type).c_str(), grid, {128}, 0, low, x.data, partial.as<float>(), s.rows, width, s.r, chunk, dropout);
   launch(kSource, "thinSum", gridFor(s.r * width), {256}, 0, static_cast<const float*>(partial.as<float>()), out, chunks,
          s.r, width, strideC, strideJ, alpha);
 }
 
 void linear(CudaArgs& args) {
   const Sizes s = sizesArgs(args, 6);
-  const float* x = args.in<float>(0, s.rows * s.in);
+  const Stored x = storedArg(args, 0, s.rows * s.in);
   const Stored weight = storedArg(args, 1, s.out * s.in);
   const float* bias = args.inOrNull<float>(2, s.out);
   const float* A = args.inOrNull<float>(3, s.r * s.in);
@@ -98,7 +98,7 @@ void linear(CudaArgs& args) {
 
 void linearGradInput(CudaArgs& args) {
   const Sizes s = sizesArgs(args, 5);
-  const float* dy = args.in<float>(0, s.rows * s.out);
+  const Stored dy = storedArg(args, 0, s.rows * s.out);
   const Stored weight = storedArg(args, 1, s.out * s.in);
   const float* A = args.inOrNull<float>(2, s.r * s.in);
   const float* B = args.inOrNull<float>(3, s.out * s.r);
@@ -122,8 +122,8 @@ void linearGradInput(CudaArgs& args) {
 /** dA = (scale dy B)^T dropout(x); dB = scale dy^T (dropout(x) A^T). */
 void linearGradLora(CudaArgs& args) {
   const Sizes s = sizesArgs(args, 6);
-  const float* dy = args.in<float>(0, s.rows * s.out);
-  const float* x = args.in<float>(1, s.rows * s.in);
+  const Stored dy = storedArg(args, 0, s.rows * s.out);
+  const Stored x = storedArg(args, 1, s.rows * s.in);
   const float* A = args.in<float>(2, s.r * s.in);
   const float* B = args.in<float>(3, s.out * s.r);
   float* dA = args.out<float>(4, s.r * s.in);

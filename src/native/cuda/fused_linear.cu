@@ -17,7 +17,8 @@ __device__ inline void scaleByDropout(const Dropout& dropout, int64_t row, int64
 }
 
 /** x of one row and four columns, after dropout. */
-__device__ inline void loadDropped(const float* x, int64_t row, int64_t columns, int64_t at, const Dropout& dropout,
+template <class T>
+__device__ inline void loadDropped(const T* x, int64_t row, int64_t columns, int64_t at, const Dropout& dropout,
                                    float (&value)[4]) {
   loadFour(x + row * columns + at, columns - at, columns % 4 == 0, value);
   if (dropout.scale != 0.0f) scaleByDropout(dropout, row, at, value);
@@ -35,8 +36,9 @@ __device__ inline void loadWeights(const float* w, int64_t at, int64_t left, int
  * low (rows, r) = alpha dropout(x) w, where x is (rows, inner) and w's element (c, j) lies at c strideC + j strideJ.
  * A warp takes ROWS rows and RANK columns of low; blockIdx.y counts groups of RANK.
  */
-extern "C" __global__ void thinDown(const float* x, const float* w, float* low, int64_t rows, int64_t inner, int64_t r,
-                                    int64_t strideC, int64_t strideJ, float alpha, Dropout dropout) {
+template <class T>
+__device__ inline void down(const T* x, const float* w, float* low, int64_t rows, int64_t inner, int64_t r, int64_t strideC,
+                            int64_t strideJ, float alpha, const Dropout& dropout) {
   const int lane = threadIdx.x & 31;
   const int64_t row = ROWS * (globalThread() >> 5);
   const int64_t first = RANK * (int64_t)blockIdx.y;
@@ -116,8 +118,9 @@ extern "C" __global__ void thinUp(const float* low, const float* w, const float*
  * First stage of low^T dropout(x), r by width: block (x, y, z) sums over rows [y chunk, (y + 1) chunk) for its columns,
  * four a thread, and RANK rows of the result from RANK z. partial (chunks, r, width).
  */
-extern "C" __global__ void thinOuter(const float* low, const float* x, float* partial, int64_t rows, int64_t width,
-                                     int64_t r, int64_t chunk, Dropout dropout) {
+template <class T>
+__device__ inline void outer(const float* low, const T* x, float* partial, int64_t rows, int64_t width, int64_t r,
+                             int64_t chunk, const Dropout& dropout) {
   const int64_t at = 4 * globalThread();
   const int64_t first = RANK * (int64_t)blockIdx.z;
   if (at >= width) return;
@@ -142,6 +145,19 @@ extern "C" __global__ void thinOuter(const float* low, const float* x, float* pa
     storeFour(to, width - at, width % 4 == 0, sum[j]);
   }
 }
+
+#define THIN_PRODUCTS(suffix, T)                                                                                   \
+  extern "C" __global__ void thinDown##suffix(const T* x, const float* w, float* low, int64_t rows, int64_t inner, \
+                                              int64_t r, int64_t strideC, int64_t strideJ, float alpha,            \
+                                              Dropout dropout) {                                                   \
+    down(x, w, low, rows, inner, r, strideC, strideJ, alpha, dropout);                                             \
+  }                                                                                                                \
+  extern "C" __global__ void thinOuter##suffix(const float* low, const T* x, float* partial, int64_t rows,         \
+                                               int64_t width, int64_t r, int64_t chunk, Dropout dropout) {         \
+    outer(low, x, partial, rows, width, r, chunk, dropout);                                                        \
+  }
+THIN_PRODUCTS(, float)
+THIN_PRODUCTS(Bf16, unsigned short)
 
 /** Second stage: out at c strideC + j strideJ = alpha times the sum over the chunks of partial[chunk][j][c], in order. */
 extern "C" __global__ void thinSum(const float* partial, float* out, int64_t chunks, int64_t r, int64_t width,

@@ -3,11 +3,12 @@
  * fusedLayerNormGradParameters(dy, x, dweight, dbias, rows, d, eps); fusedRmsNorm(x, weight, y, rows, d, eps);
  * fusedRmsNormGradInput(dy, x, weight, dx, rows, d, eps); fusedRmsNormGradWeight(dy, x, dweight, rows, d, eps).
  *
- * Parameter gradients are column sums in two stages (chunks of rows, then the chunks in order): the same bits in every run.
+ * y may be stored in bf16. Parameter gradients are column sums in two stages (chunks of rows, then the chunks in order): the same bits in every run.
  */
 #include <optional>
 
 #include "cuda/fused_args.h"
+#include "cuda/fused_storage.h"
 #include "cuda/scratch.h"
 
 namespace reasvqa::cuda {
@@ -31,14 +32,16 @@ Norm normArgs(const CudaArgs& args, size_t index) {
 
 void layerNorm(CudaArgs& args) {
   const Norm n = normArgs(args, 4);
-  launch("fused_norm", "layerNorm", {n.grid()}, {n.threads()}, 0, args.in<float>(0, n.rows * n.d),
-         args.in<float>(1, n.d), args.in<float>(2, n.d), args.out<float>(3, n.rows * n.d), n.d, n.eps);
+  const StoredResult y = storedResult(args, 3, n.rows * n.d);
+  launch("fused_norm", variant("layerNorm", y.type).c_str(), {n.grid()}, {n.threads()}, 0,
+         args.in<float>(0, n.rows * n.d), args.in<float>(1, n.d), args.in<float>(2, n.d), y.data, n.d, n.eps);
 }
 
 void rmsNorm(CudaArgs& args) {
   const Norm n = normArgs(args, 3);
-  launch("fused_norm", "rmsNorm", {n.grid()}, {n.threads()}, 0, args.in<float>(0, n.rows * n.d), args.in<float>(1, n.d),
-         args.out<float>(2, n.rows * n.d), n.d, n.eps);
+  const StoredResult y = storedResult(args, 2, n.rows * n.d);
+  launch("fused_norm", variant("rmsNorm", y.type).c_str(), {n.grid()}, {n.threads()}, 0,
+         args.in<float>(0, n.rows * n.d), args.in<float>(1, n.d), y.data, n.d, n.eps);
 }
 
 void gradInput(CudaArgs& args, const char* kernel) {

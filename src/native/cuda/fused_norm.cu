@@ -42,8 +42,8 @@ __device__ Statistics rowStatistics(const float* row, int64_t d, float eps) {
   return {mean, 1.0f / sqrtf(blockSum(squares) / (float)d + eps)};
 }
 
-template <bool Centre>
-__device__ void forward(const float* x, const float* weight, const float* bias, float* y, int64_t d, float eps) {
+template <bool Centre, class Out>
+__device__ void forward(const float* x, const float* weight, const float* bias, Out* y, int64_t d, float eps) {
   const int64_t from = (int64_t)blockIdx.x * d;
   const bool aligned = d % 4 == 0;
   const Statistics s = rowStatistics<Centre>(x + from, d, eps);
@@ -105,6 +105,13 @@ extern "C" __global__ void layerNorm(const float* x, const float* weight, const 
   forward<true>(x, weight, bias, y, d, eps);
 }
 extern "C" __global__ void rmsNorm(const float* x, const float* weight, float* y, int64_t d, float eps) {
+  forward<false>(x, weight, nullptr, y, d, eps);
+}
+extern "C" __global__ void layerNormBf16(const float* x, const float* weight, const float* bias, unsigned short* y,
+                                         int64_t d, float eps) {
+  forward<true>(x, weight, bias, y, d, eps);
+}
+extern "C" __global__ void rmsNormBf16(const float* x, const float* weight, unsigned short* y, int64_t d, float eps) {
   forward<false>(x, weight, nullptr, y, d, eps);
 }
 extern "C" __global__ void layerNormInput(const float* dy, const float* x, const float* weight, float* dx, int64_t d,

@@ -79,7 +79,7 @@ void launchKernel(const char* source, const char* name, Grid grid, Grid block, u
   Device& gpu = device();
   Kernel& kernel = gpu.kernel(source, name);
   checkArguments(gpu, kernel, name, sizes, count);
-  const LaunchRecord launch = recordOf(source, name, grid, block, sharedBytes, arguments, sizes, count);
+  const LaunchRecord launch = recordOf(source, kernel.name, grid, block, sharedBytes, arguments, sizes, count);
   if (sharedBytes > kernel.dynamicShared) {
     gpu.check(gpu.driver().functionSetAttribute(kernel.function, kFunctionMaxDynamicShared, static_cast<int>(sharedBytes)),
               ("cuFuncSetAttribute for " + launch.text()).c_str());

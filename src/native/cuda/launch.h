@@ -30,7 +30,7 @@ struct Grid {
 struct LaunchRecord {
   static constexpr size_t kArguments = 24;
   const char* source = nullptr;
-  const char* kernel = nullptr;
+  const char* kernel = nullptr;  // the device's copy: a launch's own name may be gone by the time it is written out
   Grid grid;
   Grid block;
   uint32_t sharedBytes = 0;

@@ -122,6 +122,19 @@ onShim('a kernel that fails', () => {
     expect(third).toMatch(/^the GPU cannot be used after an earlier fault: cuStreamSynchronize failed/);
   });
 
+  it('is named when its name was put together for the launch', () => {
+    const script = `
+      const ids = Array.from({ length: 4 }, () => cuda.allocate(4 * 8));
+      cuda.fusedAttention(...ids.slice(0, 3), -1, -1, 1, 1, 1, 1, 8, 8, 0, 1, 0, 0, 0, 0, 0, 0, ids[3]);
+      try {
+        cuda.read(ids[3], new Float32Array(8));
+      } catch (error) {
+        console.log(error.message);
+      }`;
+    const { stdout } = inChild(script, { CUDA_SHIM_FAIL_KERNEL: 'attentionForward2' });
+    expect(stdout).toContain('attentionForward2 of fused_attention.cu, grid (1, 1, 1), block (256, 1, 1)');
+  });
+
   it('is an error at the launch itself with REASVQA_CUDA_SYNC=1', () => {
     const { stdout } = inChild(cast, { ...failing, REASVQA_CUDA_SYNC: '1' });
     expect(stdout).toContain(`the kernel ${launch}`);

@@ -1,8 +1,8 @@
 /**
- * Attention's forward pass in bf16: a block takes 64 queries of one head and goes over the keys in tiles of 32 with an
- * online softmax (Milakov and Gimelshein 2018; Dao 2023), so no row of scores is ever whole. See attention_bf16.cuh.
+ * Attention's forward pass on the tensor cores: a block takes 64 queries of one head and goes over the keys in tiles of 32 with an
+ * online softmax (Milakov and Gimelshein 2018; Dao 2023), so no row of scores is ever whole. See attention_f16.cuh.
  */
-#include "attention_bf16.cuh"
+#include "attention_f16.cuh"
 
 /** The greatest or the sum over the 4 lanes that share rows; the greatest leaves NaN to the sum. */
 __device__ inline float rowMax(float value) {
@@ -67,11 +67,11 @@ __device__ inline void softmaxTile(const Attention& a, int64_t b, int64_t h, int
 }
 
 /**
- * out (B, Lq, H Dv); statistics (B H Lq, 2) or nullptr: maximum and inverse sum of every row of scores, for the backward
+ * out (B, Lq, H Dv), f32 or bf16; statistics (B H Lq, 2) or nullptr: maximum and inverse sum of every row of scores, for the backward
  * pass. Grid: query tiles, B H.
  */
-template <int J>
-__device__ void forward(const Attention& a, float* out, float* statistics) {
+template <int J, class Out>
+__device__ void forward(const Attention& a, Out* out, float* statistics) {
   __shared__ Plain<J> keys;
   __shared__ Turned<J> values;
   const Place at = placeOf();
@@ -80,14 +80,14 @@ __device__ void forward(const Attention& a, float* out, float* statistics) {
   const int64_t firstQuery = TILE * (int64_t)blockIdx.x;
   const Rows queries = rowsOf(a.q, b, h, a.Lq, a.heads, a.D, firstQuery);
   uint32_t left[J][4];
-  loadRows<J>(queries, a.D, left);
+  loadRows<J>(queries, a.D, 1.0f, left);
   float sum[2 * J][4] = {};
   Softmax rows = {{-INFINITY, -INFINITY}, {0.0f, 0.0f}};
 
   for (int64_t firstKey = 0; firstKey < a.Lk; firstKey += ACROSS) {
     __syncthreads();
-    stage<J>(rowsOf(a.k, b, h, a.Lk, a.heads, a.D, firstKey), a.D, &keys, nullptr);
-    stage<J>(rowsOf(a.v, b, h, a.Lk, a.heads, a.Dv, firstKey), a.Dv, nullptr, &values);
+    stage<J>(rowsOf(a.k, b, h, a.Lk, a.heads, a.D, firstKey), a.D, 1.0f, &keys, nullptr);
+    stage<J>(rowsOf(a.v, b, h, a.Lk, a.heads, a.Dv, firstKey), a.Dv, 1.0f, nullptr, &values);
     __syncthreads();
     if (!warpHasRows(queries.count)) continue;
     float tile[ACROSS / 8][4];
@@ -113,13 +113,15 @@ __device__ void forward(const Attention& a, float* out, float* statistics) {
       to[1] = inverse[i];
     }
   }
-  float* to = out + ((b * a.Lq + firstQuery) * a.heads + h) * a.Dv;
-  storeRows<J>(sum, inverse, to, a.heads * a.Dv, queries.count, a.Dv);
+  Out* to = out + ((b * a.Lq + firstQuery) * a.heads + h) * a.Dv;
+  storeRows<J>(sum, {{inverse[0], inverse[1]}}, to, a.heads * a.Dv, queries.count, a.Dv);
 }
 
-#define ATTENTION_FORWARD(J)                                                                                    \
-  extern "C" __global__ void __launch_bounds__(128) attentionForward##J(Attention a, float* out, float* stats) { \
+#define ATTENTION_FORWARD(name, J, Out)                                                                         \
+  extern "C" __global__ void __launch_bounds__(128) attentionForward##name(Attention a, Out* out, float* stats) { \
     forward<J>(a, out, stats);                                                                                  \
   }
-ATTENTION_FORWARD(4)
-ATTENTION_FORWARD(6)
+ATTENTION_FORWARD(4, 4, float)
+ATTENTION_FORWARD(6, 6, float)
+ATTENTION_FORWARD(4Bf16, 4, unsigned short)
+ATTENTION_FORWARD(6Bf16, 6, unsigned short)

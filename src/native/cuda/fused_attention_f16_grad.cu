@@ -1,10 +1,10 @@
 /**
- * Attention's backward pass in bf16, as fused_attention_grad.cu does it in f32: probabilities are computed again, tile by
- * tile, from the rows' maxima and inverse sums; one kernel goes over the keys for dq, another over the queries for dk and
- * dv, so that each sums in a fixed order without atomics. Scores, probabilities and their gradients are f32; they are
- * rounded to bf16 as operands of the next product. See attention_bf16.cuh.
+ * Attention's backward pass on the tensor cores, as fused_attention_grad.cu does it in f32: probabilities are computed
+ * again, tile by tile, from the rows' maxima and inverse sums; one kernel goes over the keys for dq, another over the queries
+ * for dk and dv, so that each sums in a fixed order without atomics. Scores, probabilities and their gradients are f32; they
+ * are rounded to f16 as operands of the next product, gradients times gradientScale. See attention_f16.cuh.
  */
-#include "attention_bf16.cuh"
+#include "attention_f16.cuh"
 
 /** dq (B, Lq, H D) = scale ds k. Grid: query tiles, B H. */
 template <int J>
@@ -19,8 +19,9 @@ __device__ void gradQuery(const Attention& a, const RowTerms& terms, float* dq) 
   const Rows queries = rowsOf(a.q, b, h, a.Lq, a.heads, a.D, firstQuery);
   uint32_t left[J][4];
   uint32_t gradient[J][4];
-  loadRows<J>(queries, a.D, left);
-  loadRows<J>(rowsOf(terms.dy, b, h, a.Lq, a.heads, a.Dv, firstQuery), a.Dv, gradient);
+  const float raise = gradientScale(terms);
+  loadRows<J>(queries, a.D, 1.0f, left);
+  loadRows<J>(rowsOf(terms.dy, b, h, a.Lq, a.heads, a.Dv, firstQuery), a.Dv, raise, gradient);
   RowTerm row[2];
 #pragma unroll
   for (int i = 0; i < 2; ++i) row[i] = termOf(a, terms, b, h, firstQuery + at.row + 8 * i);
@@ -28,8 +29,8 @@ __device__ void gradQuery(const Attention& a, const RowTerms& terms, float* dq) 
 
   for (int64_t firstKey = 0; firstKey < a.Lk; firstKey += ACROSS) {
     __syncthreads();
-    stage<J>(rowsOf(a.k, b, h, a.Lk, a.heads, a.D, firstKey), a.D, &keys, &turnedKeys);
-    stage<J>(rowsOf(a.v, b, h, a.Lk, a.heads, a.Dv, firstKey), a.Dv, &values, nullptr);
+    stage<J>(rowsOf(a.k, b, h, a.Lk, a.heads, a.D, firstKey), a.D, 1.0f, &keys, &turnedKeys);
+    stage<J>(rowsOf(a.v, b, h, a.Lk, a.heads, a.Dv, firstKey), a.Dv, 1.0f, &values, nullptr);
     __syncthreads();
     if (!warpHasRows(queries.count)) continue;
     float ds[ACROSS / 8][4];
@@ -46,14 +47,14 @@ __device__ void gradQuery(const Attention& a, const RowTerms& terms, float* dq) 
         const float keep = keepOf(a, b, key + i % 2);
         const int64_t query = firstQuery + at.row + i / 2 * 8;
         const float p = probabilityOf(row[i / 2], scoreOf(a, ds[n][i], h, query, key + i % 2, keep), keep);
-        ds[n][i] = p * (multiplierOf(a, kept, i) * g[n][i] - row[i / 2].delta);
+        ds[n][i] = p * (multiplierOf(a, kept, i) * g[n][i] - raise * row[i / 2].delta);
       }
     }
     expand<J>(ds, turnedKeys, sum);
   }
-  const float scale[2] = {a.scale, a.scale};
+  const float scale = a.scale / raise;
   float* to = dq + ((b * a.Lq + firstQuery) * a.heads + h) * a.D;
-  storeRows<J>(sum, scale, to, a.heads * a.D, queries.count, a.D);
+  storeRows<J>(sum, {{scale, scale}}, to, a.heads * a.D, queries.count, a.D);
 }
 
 /**
@@ -73,8 +74,9 @@ __device__ void gradKey(const Attention& a, const RowTerms& terms, float* dk, fl
   const Rows keys = rowsOf(a.k, b, h, a.Lk, a.heads, a.D, firstKey);
   uint32_t left[J][4];
   uint32_t value[J][4];
-  loadRows<J>(keys, a.D, left);
-  loadRows<J>(rowsOf(a.v, b, h, a.Lk, a.heads, a.Dv, firstKey), a.Dv, value);
+  const float raise = gradientScale(terms);
+  loadRows<J>(keys, a.D, 1.0f, left);
+  loadRows<J>(rowsOf(a.v, b, h, a.Lk, a.heads, a.Dv, firstKey), a.Dv, 1.0f, value);
   float keep[2];
 #pragma unroll
   for (int i = 0; i < 2; ++i) keep[i] = keepOf(a, b, firstKey + at.row + 8 * i);
@@ -83,8 +85,8 @@ __device__ void gradKey(const Attention& a, const RowTerms& terms, float* dk, fl
 
   for (int64_t firstQuery = 0; firstQuery < a.Lq; firstQuery += ACROSS) {
     __syncthreads();
-    stage<J>(rowsOf(a.q, b, h, a.Lq, a.heads, a.D, firstQuery), a.D, &queries, &turnedQueries);
-    stage<J>(rowsOf(terms.dy, b, h, a.Lq, a.heads, a.Dv, firstQuery), a.Dv, &gradients, &turnedGradients);
+    stage<J>(rowsOf(a.q, b, h, a.Lq, a.heads, a.D, firstQuery), a.D, 1.0f, &queries, &turnedQueries);
+    stage<J>(rowsOf(terms.dy, b, h, a.Lq, a.heads, a.Dv, firstQuery), a.Dv, raise, &gradients, &turnedGradients);
     __syncthreads();
     if (!warpHasRows(keys.count)) continue;
     float p[ACROSS / 8][4];
@@ -106,7 +108,7 @@ __device__ void gradKey(const Attention& a, const RowTerms& terms, float* dk, fl
           float& g = ds[n][2 * i + j];
           const float probability = probabilityOf(row, scoreOf(a, score, h, query + j, key + 8 * i, keep[i]), keep[i]);
           const float multiplier = multiplierOf(a, kept, 2 * i + j);
-          g = probability * (multiplier * g - row.delta);
+          g = probability * (multiplier * g - raise * row.delta);
           score = probability * multiplier;
         }
       }
@@ -114,11 +116,11 @@ __device__ void gradKey(const Attention& a, const RowTerms& terms, float* dk, fl
     expand<J>(p, turnedGradients, valueSum);
     expand<J>(ds, turnedQueries, keySum);
   }
-  const float scale[2] = {a.scale, a.scale};
-  const float one[2] = {1.0f, 1.0f};
+  const float scale = a.scale / raise;
+  const float one = 1.0f / raise;
   const int64_t row = (b * a.Lk + firstKey) * a.heads + h;
-  storeRows<J>(keySum, scale, dk + row * a.D, a.heads * a.D, keys.count, a.D);
-  storeRows<J>(valueSum, one, dv + row * a.Dv, a.heads * a.Dv, keys.count, a.Dv);
+  storeRows<J>(keySum, {{scale, scale}}, dk + row * a.D, a.heads * a.D, keys.count, a.D);
+  storeRows<J>(valueSum, {{one, one}}, dv + row * a.Dv, a.heads * a.Dv, keys.count, a.Dv);
 }
 
 #define ATTENTION_BACKWARD(J)                                                                                     \
