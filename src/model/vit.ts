@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { gelu } from '../ops/activation.js';
-import { attention } from '../ops/attention.js';
+import { selfAttention } from '../ops/attention.js';
 import type { Blip2Config } from '../weights/config.js';
 import { type Context, inferenceContext, nextDropout } from './context.js';
 import { Linear } from './linear.js';
@@ -106,8 +106,7 @@ export class VisionBlock extends Module {
   forward(x: tf.Tensor3D, context: Context): tf.Tensor3D {
     const { num_attention_heads: heads, hidden_size: width } = this.config;
     const qkv = this.qkv.forward(this.norm1.forward(x, this.qkv.inBf16), context);
-    const [q, k, v] = tf.split(qkv as tf.Tensor3D, 3, 2) as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D];
-    const mixed = attention(q, k, v, {
+    const mixed = selfAttention(qkv as tf.Tensor3D, {
       heads,
       scale: (width / heads) ** -0.5,
       bf16: this.projection.inBf16,

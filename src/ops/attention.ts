@@ -52,6 +52,32 @@ export function attention(
   return fused ? fusedAttention(q, k, v, options) : composedAttention(q, k, v, options);
 }
 
+/**
+ * Attention of a sequence to itself, with queries, keys and values as thirds of one tensor; where nothing is recorded for
+ * gradients and the engine has a kernel, without taking them apart.
+ *
+ * @param qkv (B, L, 3 * heads * D)
+ * @returns (B, L, heads * D)
+ */
+export function selfAttention(
+  qkv: tf.Tensor3D,
+  options: Pick<AttentionOptions, 'heads' | 'scale' | 'bf16' | 'dropout'>,
+): tf.Tensor3D {
+  const { heads, scale, bf16 = false } = options;
+  checkFloat('selfAttention', { qkv });
+  const ok = qkv.rank === 3 && heads >= 1 && qkv.shape[1] > 0 && qkv.shape[2] % (3 * heads) === 0;
+  check(ok, 'selfAttention', `qkv (B, L, 3 * ${heads} D), L > 0`, { qkv });
+  if (options.dropout) checkKey(options.dropout);
+  if (!isTapeOn() && hasFused('ReasAttention')) {
+    const attrs = { heads, scale, keys: qkv.shape[1], bf16, dropout: dropoutNumbers(options.dropout) };
+    return tf.engine().runKernel('ReasAttention', { q: qkv }, { ...attrs, packed: true });
+  }
+  return tf.tidy(() => {
+    const [q, k, v] = tf.split(qkv, 3, 2) as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D];
+    return attention(q, k, v, options);
+  });
+}
+
 function firstRows(x: tf.Tensor3D, rows: number): tf.Tensor3D {
   return tf.slice(x, [0, 0, 0], [x.shape[0], rows, x.shape[2]]);
 }

@@ -1,6 +1,6 @@
 export { type GeluForm, gatedGelu, gelu } from './activation.js';
 export { type AdamWGroup, type AdamWHyper, adamwStep, globalNorm } from './adamw.js';
-export { type AttentionOptions, attention } from './attention.js';
+export { type AttentionOptions, attention, selfAttention } from './attention.js';
 export { hasBf16, isBf16, toBf16 } from './bf16.js';
 export { linearCrossEntropy } from './crossEntropy.js';
 export { DropoutStream, dropout, residual } from './dropout.js';

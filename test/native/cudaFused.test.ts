@@ -108,13 +108,14 @@ describe.skipIf(cudaMissing !== undefined)(
         ...[batch, heads, Lq, Lk, D, Dv, biasHeads, D ** -0.5],
         ...(c.rate ? dropout(c.rate) : NO_DROPOUT),
         Number(bf16),
+        0,
       ];
       // Operands are rounded to 11 bits, 2^-12 of each at most; and errors of a score are errors of its exponential.
       const tolerance = bf16 ? 1e-3 : 1e-5;
       compare('fusedAttention', [...forward, result(queries * Dv)], tolerance);
       if (bf16 && Lq > 0 && Math.max(D, Dv) <= 96) {
         const [rounded] = run(gpu(), 'fusedAttention', [...forward, result(queries * Dv)]);
-        const [exact] = run(gpu(), 'fusedAttention', [...forward.slice(0, -1), 0, result(queries * Dv)]);
+        const [exact] = run(gpu(), 'fusedAttention', [...forward.slice(0, -2), 0, 0, result(queries * Dv)]);
         expect(rounded, 'the tensor cores were used').not.toEqual(exact);
       }
       const dy = operand(rng, queries * Dv);
@@ -172,6 +173,25 @@ describe.skipIf(cudaMissing !== undefined)(
       }
     });
 
+    it.each([0, 1])('attention to one tensor of queries, keys and values, bf16 %i', (bf16) => {
+      const rng = new Rng('packed');
+      const [batch, heads, L, D] = [2, 3, 70, 40];
+      const qkv = randomFloats(rng, batch * L * 3 * heads * D);
+      const options = [...dropout(0.2), bf16];
+      // Calls take operands by buffer: the same one three times.
+      const id = gpu().allocate(qkv.byteLength);
+      gpu().write(id, qkv);
+      const third = (part: number): Argument => ({
+        values: qkv.filter((_, i) => Math.floor(i / (heads * D)) % 3 === part),
+      });
+      const sizes = [batch, heads, L, L, D, D, 0, 0.3];
+      const out = result(batch * L * heads * D);
+      const apart = [third(0), third(1), third(2), null, null, ...sizes, ...options, 0, out];
+      const packed = [id, id, id, null, null, ...sizes, ...options, 1, out];
+      expect(run(gpu(), 'fusedAttention', packed)).toEqual(run(gpu(), 'fusedAttention', apart));
+      gpu().release(id);
+    });
+
     it('attention on the tensor cores gives gradients of every size, and none for none', () => {
       const rng = new Rng('sizes');
       const [batch, heads, Lq, Lk, D] = [2, 2, 35, 20, 24];
@@ -181,7 +201,7 @@ describe.skipIf(cudaMissing !== undefined)(
         operand(rng, batch * Lk * heads * D),
         ...[null, null, batch, heads, Lq, Lk, D, D, 0, 0.2],
         ...dropout(0.1),
-        1,
+        ...[1, 0],
       ];
       const inputs = [Lq, Lk, Lk].map((L) => result(batch * L * heads * D));
       const dy = randomFloats(rng, batch * Lq * heads * D);
@@ -215,7 +235,7 @@ describe.skipIf(cudaMissing !== undefined)(
         operand(rng, batch * Lk * heads * D),
         ...[null, null, batch, heads, Lq, Lk, D, D, 0, 0.5],
         ...dropout(0.2),
-        bf16,
+        ...[bf16, 0],
       ];
       const cases: [name: string, before: Argument[], size: number, after: Argument[]][] = [
         ['fusedLayerNorm', [x, operand(rng, d), operand(rng, d)], rows * d, [rows, d, 1e-6]],

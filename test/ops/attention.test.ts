@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
-import { attention } from '../../src/ops/index.js';
+import { attention, selfAttention } from '../../src/ops/index.js';
 import { Rng } from '../../src/random.js';
 import { type AttentionCase, attentionReference } from './reference.js';
 import { compareWithReference, normal, onEveryForm, toTensor, type Values } from './support.js';
@@ -92,6 +92,32 @@ onEveryForm('attention', () => {
     expect(tf.max(tf.abs(dk!)).dataSync()[0]!).toBeGreaterThan(0);
     expect(() => attention(q!, k!, v!, { ...options, keys: room + 1 })).toThrow(/attention: got/);
   });
+
+  it.each([
+    [2, 3, 7, 5, 0],
+    [1, 2, 1, 4, 0],
+    [2, 2, 70, 16, 0.2],
+  ])(
+    'takes queries, keys and values as thirds of one tensor: B %i, H %i, L %i, D %i, rate %d',
+    (...sizes) => {
+      const [batch, heads, L, D, rate] = sizes as [number, number, number, number, number];
+      const rng = new Rng(sizes.join());
+      const qkv = toTensor<tf.Tensor3D>(normal(rng, [batch, L, 3 * heads * D]));
+      const [q, k, v] = tf.split(qkv, 3, 2) as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D];
+      const options = { heads, scale: 0.4, dropout: rate ? { rate, seed: 3, step: 1, call: 9 } : undefined };
+      const expected = attention(q, k, v, options);
+      const difference = (a: tf.Tensor, b: tf.Tensor) => tf.max(tf.abs(tf.sub(a, b))).dataSync()[0]!;
+      const all = (x: tf.Tensor): tf.Tensor3D => selfAttention(x as tf.Tensor3D, options);
+      expect(difference(all(qkv), expected)).toBeLessThan(1e-5);
+      const apart = (x: tf.Tensor): tf.Tensor3D => {
+        const [a, b, c] = tf.split(x, 3, 2) as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D];
+        return attention(a, b, c, options);
+      };
+      expect(difference(tf.grad(all)(qkv), tf.grad(apart)(qkv))).toBeLessThan(1e-5);
+      const wrong = tf.zeros<tf.Rank.R3>([batch, L, 3 * heads * D + 3]);
+      expect(() => selfAttention(wrong, { ...options, heads: 3 * heads })).toThrow(/^selfAttention: got qkv/);
+    },
+  );
 
   it('masks by a large negative bias: a causal row attends to no later key', () => {
     const rng = new Rng(5);

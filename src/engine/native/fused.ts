@@ -153,29 +153,35 @@ const linearGradLora: Kernel = (call) => {
   return [dA.info, dB.info];
 };
 
+/** Packed: the input q holds k and v as well, as thirds of each row. */
+const isPacked = (call: Call): boolean => call.attrs.packed === true;
+const widthOfV = (call: Call): number => (isPacked(call) ? call.size('q', 2) / 3 : call.size('v', 2));
+
 function attentionArgs(call: Call): AttentionArgs {
   const heads = call.number('heads');
+  const packed = isPacked(call);
   return [
     call.id('q'),
-    call.id('k'),
-    call.id('v'),
+    call.id(packed ? 'q' : 'k'),
+    call.id(packed ? 'q' : 'v'),
     call.id('bias'),
     call.id('keyMask'),
     call.size('q', 0),
     heads,
     call.size('q', 1),
     call.number('keys'),
-    call.size('q', 2) / heads,
-    call.size('v', 2) / heads,
+    (packed ? widthOfV(call) : call.size('q', 2)) / heads,
+    widthOfV(call) / heads,
     call.inputs.bias === undefined ? 0 : call.size('bias', 0),
     call.number('scale'),
     ...call.dropout,
     Number(call.bf16),
+    Number(packed),
   ];
 }
 
 const attention: Kernel = (call) => {
-  const out = call.result([call.size('q', 0), call.size('q', 1), call.size('v', 2)], call.bf16);
+  const out = call.result([call.size('q', 0), call.size('q', 1), widthOfV(call)], call.bf16);
   call.addon.fusedAttention(...attentionArgs(call), out.id);
   return out.info;
 };

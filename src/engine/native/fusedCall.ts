@@ -85,6 +85,7 @@ export type AttentionArgs = [
   scale: number,
   ...DropoutArgs,
   bf16: number,
+  packed: number,
 ];
 
 /** What the kernels need of the backend (src/engine/native/backend.ts). */

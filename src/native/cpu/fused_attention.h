@@ -26,6 +26,7 @@ struct Attention {
   const float* bias = nullptr;      // (biasHeads, Lq, Lk), added to the scaled scores
   const float* keyMask = nullptr;   // (B, Lk), 1 keep, 0 masked
   Dropout dropout;                  // row (b H + h) Lq + i, column j
+  int64_t rowHeads = 0;             // heads in a row of q, k and v: heads, or 3 heads in the thirds of one tensor (forward)
   const float* q = nullptr;
   const float* k = nullptr;
   const float* v = nullptr;

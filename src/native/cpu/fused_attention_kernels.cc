@@ -57,9 +57,9 @@ void product(int64_t m, int64_t n, int64_t k, const Operand& x, const Operand& y
 
 /** The block's probabilities, before dropout. */
 void probabilities(const Attention& a, const Block& block, float* scores) {
-  const int64_t ld = a.heads * a.D;
-  const float* q = headOf(a.q, block.b, block.h, a.Lq, a.heads, a.D) + block.row * ld;
-  const float* k = headOf(a.k, block.b, block.h, a.Lk, a.heads, a.D);
+  const int64_t ld = a.rowHeads * a.D;
+  const float* q = headOf(a.q, block.b, block.h, a.Lq, a.rowHeads, a.D) + block.row * ld;
+  const float* k = headOf(a.k, block.b, block.h, a.Lk, a.rowHeads, a.D);
   const int64_t stride = strideOf(a);
   product(block.rows, a.Lk, a.D, {q, ld, false}, {k, ld, true}, scores, stride, a.scale, false);
   for (int64_t r = 0; r < block.rows; ++r) softmaxRow(a, block.b, block.h, block.row + r, scores + r * stride);
@@ -85,9 +85,9 @@ void forward(const Attention& a, float* out) {
                      [p](int64_t j, vf multiplier, int) { store(p + j, load(p + j) * multiplier); });
         }
       }
-      const float* v = headOf(a.v, block.b, block.h, a.Lk, a.heads, a.Dv);
+      const float* v = headOf(a.v, block.b, block.h, a.Lk, a.rowHeads, a.Dv);
       float* to = headOf(out, block.b, block.h, a.Lq, a.heads, a.Dv) + row * ld;
-      product(block.rows, a.Dv, a.Lk, {scores, stride, false}, {v, ld, false}, to, ld, 1.0f, false);
+      product(block.rows, a.Dv, a.Lk, {scores, stride, false}, {v, a.rowHeads * a.Dv, false}, to, ld, 1.0f, false);
     }
   });
 }

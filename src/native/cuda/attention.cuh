@@ -23,6 +23,7 @@ struct Attention {
   int64_t D;
   int64_t Dv;
   int64_t biasHeads;
+  int64_t rowHeads;  // heads in a row of q, k and v: heads, or 3 heads in the thirds of one tensor (forward)
   float scale;
   Dropout dropout;  // row (b H + h) Lq + i, column j
 };

@@ -2,13 +2,14 @@
  * Multi-head attention, forward and backward, without an (Lq, Lk) matrix kept in between or in memory at all: tiles of
  * scores live in registers and shared memory. q (B, Lq, H D), k (B, Lk, H D), v (B, Lk, H Dv) as the projections leave them.
  *
- * fusedAttention(q, k, v, bias, keyMask, batch, heads, Lq, Lk, D, Dv, biasHeads, scale, ...dropout, bf16, out);
- * fusedAttentionGrad(the same up to bf16, dy, dq, dk, dv, dbias). -1 leaves an operand or a result out; dq, dk and dv are
+ * fusedAttention(q, k, v, bias, keyMask, batch, heads, Lq, Lk, D, Dv, biasHeads, scale, ...dropout, bf16, packed, out);
+ * fusedAttentionGrad(the same up to packed, dy, dq, dk, dv, dbias). -1 leaves an operand or a result out; dq, dk and dv are
  * wanted together.
  *
  * bf16: operands may be rounded to 16 bits. Then the products are the tensor cores', in f16 (attention_f16.cuh; an H100's
  * data sheet: 989 TFLOP/s, 67 in f32); but in f32 for heads wider than 96 and for a trained bias, whose gradient has no
- * kernel there. out may be stored in bf16.
+ * kernel there. out may be stored in bf16. packed (forward only): q, k and v are one buffer (B, L, 3 H D), of which they are
+ * the thirds of each row.
  */
 #include <string>
 
@@ -21,7 +22,8 @@ namespace reasvqa::cuda {
 namespace {
 
 constexpr size_t kBf16 = 13 + kDropoutArgs;
-constexpr size_t kAfterBf16 = kBf16 + 1;
+constexpr size_t kPacked = kBf16 + 1;
+constexpr size_t kAfterPacked = kPacked + 1;
 constexpr int64_t kTile = 64;           // TILE in attention.cuh
 constexpr int64_t kWidestHalf = 6 * 16;
 
@@ -39,10 +41,11 @@ struct Attention {
   int64_t D;
   int64_t Dv;
   int64_t biasHeads;
+  int64_t rowHeads;
   float scale;
   Dropout dropout;
 };
-static_assert(sizeof(Attention) == 120, "the kernels read this layout");
+static_assert(sizeof(Attention) == 128, "the kernels read this layout");
 
 struct RowTerms {
   const float* dy;
@@ -65,9 +68,16 @@ Attention attentionArgs(const CudaArgs& args) {
   check(a.Lk > 0 && a.heads > 0, "attention: no keys or no heads");
   check(a.biasHeads == 0 || a.biasHeads == 1 || a.biasHeads == a.heads, "attention: bias heads");
   check(a.batch * a.heads <= kMostBlocksYZ, "attention: batch times heads is above 65535; take smaller batches");
-  a.q = args.in<float>(0, a.batch * a.Lq * a.heads * a.D);
-  a.k = args.in<float>(1, a.batch * a.Lk * a.heads * a.D);
-  a.v = args.in<float>(2, a.batch * a.Lk * a.heads * a.Dv);
+  const bool packed = args.flag(kPacked);
+  a.rowHeads = packed ? 3 * a.heads : a.heads;
+  a.q = args.in<float>(0, a.batch * a.Lq * a.rowHeads * a.D);
+  a.k = args.in<float>(1, a.batch * a.Lk * a.rowHeads * a.D);
+  a.v = args.in<float>(2, a.batch * a.Lk * a.rowHeads * a.Dv);
+  if (packed) {
+    check(a.q == a.k && a.q == a.v && a.Lq == a.Lk && a.D == a.Dv, "attention: packed operands are not of one buffer");
+    a.k += a.heads * a.D;
+    a.v += 2 * a.heads * a.D;
+  }
   a.bias = args.inOrNull<float>(3, a.biasHeads * a.Lq * a.Lk);
   a.keyMask = args.inOrNull<float>(4, a.batch * a.Lk);
   check((a.bias != nullptr) == (a.biasHeads > 0), "attention: bias and its heads disagree");
@@ -118,7 +128,7 @@ bool takesHalf(const CudaArgs& args, const Attention& a) {
 
 void attention(CudaArgs& args) {
   const Attention a = attentionArgs(args);
-  forward(a, takesHalf(args, a), storedResult(args, kAfterBf16, a.batch * a.Lq * a.heads * a.Dv), nullptr);
+  forward(a, takesHalf(args, a), storedResult(args, kAfterPacked, a.batch * a.Lq * a.heads * a.Dv), nullptr);
 }
 
 struct Gradients {
@@ -156,11 +166,12 @@ void backward(const Attention& a, bool half, const float* dy, const Gradients& g
 
 void attentionGrad(CudaArgs& args) {
   const Attention a = attentionArgs(args);
-  const float* dy = args.in<float>(kAfterBf16, a.batch * a.Lq * a.heads * a.Dv);
-  const Gradients g = {args.outOrNull<float>(kAfterBf16 + 1, a.batch * a.Lq * a.heads * a.D),
-                       args.outOrNull<float>(kAfterBf16 + 2, a.batch * a.Lk * a.heads * a.D),
-                       args.outOrNull<float>(kAfterBf16 + 3, a.batch * a.Lk * a.heads * a.Dv),
-                       args.outOrNull<float>(kAfterBf16 + 4, a.biasHeads * a.Lq * a.Lk)};
+  check(a.rowHeads == a.heads, "attention: no gradient of packed operands");
+  const float* dy = args.in<float>(kAfterPacked, a.batch * a.Lq * a.heads * a.Dv);
+  const Gradients g = {args.outOrNull<float>(kAfterPacked + 1, a.batch * a.Lq * a.heads * a.D),
+                       args.outOrNull<float>(kAfterPacked + 2, a.batch * a.Lk * a.heads * a.D),
+                       args.outOrNull<float>(kAfterPacked + 3, a.batch * a.Lk * a.heads * a.Dv),
+                       args.outOrNull<float>(kAfterPacked + 4, a.biasHeads * a.Lq * a.Lk)};
   check((g.dq != nullptr) == (g.dk != nullptr) && (g.dq != nullptr) == (g.dv != nullptr),
         "attention: dq, dk, dv go together");
   if (a.Lq > 0 && a.batch > 0) return backward(a, takesHalf(args, a) && !g.dbias, dy, g);

@@ -27,7 +27,7 @@ __device__ void forward(const Attention& a, float* out, float* statistics) {
   const int64_t h = blockIdx.y % a.heads;
   const int64_t firstQuery = TILE * (int64_t)blockIdx.x;
   const int64_t firstColumn = 32 * J * (int64_t)blockIdx.z;
-  const Rows queries = rowsOf(a.q, b, h, a.Lq, a.heads, a.D, firstQuery);
+  const Rows queries = rowsOf(a.q, b, h, a.Lq, a.rowHeads, a.D, firstQuery);
   float sum[4][2 * J] = {};
   float largest[4];
   float total[4] = {};
@@ -35,7 +35,7 @@ __device__ void forward(const Attention& a, float* out, float* statistics) {
 
   for (int64_t firstKey = 0; firstKey < a.Lk; firstKey += TILE) {
     float p[4][4];
-    scoreTile(queries, rowsOf(a.k, b, h, a.Lk, a.heads, a.D, firstKey), a.D, memory, p);
+    scoreTile(queries, rowsOf(a.k, b, h, a.Lk, a.rowHeads, a.D, firstKey), a.D, memory, p);
     const int64_t key = firstKey + 4 * tx;
     float keep[4];
 #pragma unroll
@@ -68,7 +68,7 @@ __device__ void forward(const Attention& a, float* out, float* statistics) {
       for (int j = 0; j < 2 * J; ++j) sum[i][j] *= fade;
     }
     storeTile(p, memory);
-    expandTile<J>(queries.count, rowsOf(a.v, b, h, a.Lk, a.heads, a.Dv, firstKey), firstColumn, a.Dv, memory, sum);
+    expandTile<J>(queries.count, rowsOf(a.v, b, h, a.Lk, a.rowHeads, a.Dv, firstKey), firstColumn, a.Dv, memory, sum);
   }
 
   float inverse[4];

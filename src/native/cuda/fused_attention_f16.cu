@@ -78,7 +78,7 @@ __device__ void forward(const Attention& a, Out* out, float* statistics) {
   const int64_t b = blockIdx.y / a.heads;
   const int64_t h = blockIdx.y % a.heads;
   const int64_t firstQuery = TILE * (int64_t)blockIdx.x;
-  const Rows queries = rowsOf(a.q, b, h, a.Lq, a.heads, a.D, firstQuery);
+  const Rows queries = rowsOf(a.q, b, h, a.Lq, a.rowHeads, a.D, firstQuery);
   uint32_t left[J][4];
   loadRows<J>(queries, a.D, 1.0f, left);
   float sum[2 * J][4] = {};
@@ -86,8 +86,8 @@ __device__ void forward(const Attention& a, Out* out, float* statistics) {
 
   for (int64_t firstKey = 0; firstKey < a.Lk; firstKey += ACROSS) {
     __syncthreads();
-    stage<J>(rowsOf(a.k, b, h, a.Lk, a.heads, a.D, firstKey), a.D, 1.0f, &keys, nullptr);
-    stage<J>(rowsOf(a.v, b, h, a.Lk, a.heads, a.Dv, firstKey), a.Dv, 1.0f, nullptr, &values);
+    stage<J>(rowsOf(a.k, b, h, a.Lk, a.rowHeads, a.D, firstKey), a.D, 1.0f, &keys, nullptr);
+    stage<J>(rowsOf(a.v, b, h, a.Lk, a.rowHeads, a.Dv, firstKey), a.Dv, 1.0f, nullptr, &values);
     __syncthreads();
     if (!warpHasRows(queries.count)) continue;
     float tile[ACROSS / 8][4];
