@@ -156,11 +156,7 @@ describe.skipIf(cudaMissing !== undefined)(
         null,
         null,
         result(rows * outputs),
-        rows,
-        inputs,
-        outputs,
-        0,
-        0,
+        ...[rows, inputs, outputs, 0, 0],
         ...NO_DROPOUT,
       ];
       compare('fusedLinear', args(19, 7, 31));
@@ -291,11 +287,7 @@ describe.skipIf(cudaMissing !== undefined)(
         null,
         null,
         result(rows * outputs),
-        rows,
-        inputs,
-        outputs,
-        0,
-        0,
+        ...[rows, inputs, outputs, 0, 0],
         ...NO_DROPOUT,
       ];
       compare('fusedLinear', [{ values: x }, weight, ...rest], 1e-5, [

@@ -2,17 +2,13 @@
  * Multi-head attention, forward and backward, without an (Lq, Lk) matrix kept in between or in memory at all: tiles of
  * scores live in registers and shared memory. q (B, Lq, H D), k (B, Lk, H D), v (B, Lk, H Dv) as the projections leave them.
  *
- * fusedAttention(q, k, v, bias, keyMask, batch, heads, Lq, Lk, D, Dv, biasHeads, scale, ...dropout, bf16, packed, out);
- * fusedAttentionGrad(the same up to packed, dy, dq, dk, dv, dbias). -1 leaves an operand or a result out; dq, dk and dv are
- * wanted together.
- *
- * bf16: operands may be rounded to 16 bits. Then the products are the tensor cores', in f16 (attention_f16.cuh; an H100's
- * data sheet: 989 TFLOP/s, 67 in f32); but in f32 for heads wider than 96 and for a trained bias, whose gradient has no
- * kernel there. out may be stored in bf16. packed (forward only): q, k and v are one buffer (B, L, 3 H D), of which they are
- * the thirds of each row.
+ * Arguments are those of attention_args.h. With bf16 the products are the tensor cores', in f16 (attention_f16.cuh; an
+ * H100's data sheet: 989 TFLOP/s, 67 in f32); but in f32 for heads wider than 96 and for a trained bias, whose gradient has
+ * no kernel there. out may be stored in bf16.
  */
 #include <string>
 
+#include "cpu/attention_args.h"
 #include "cuda/copy.h"
 #include "cuda/fused_args.h"
 #include "cuda/fused_storage.h"
@@ -21,9 +17,6 @@
 namespace reasvqa::cuda {
 namespace {
 
-constexpr size_t kBf16 = 13 + kDropoutArgs;
-constexpr size_t kPacked = kBf16 + 1;
-constexpr size_t kAfterPacked = kPacked + 1;
 constexpr int64_t kTile = 64;           // TILE in attention.cuh
 constexpr int64_t kWidestHalf = 6 * 16;
 
@@ -54,33 +47,10 @@ struct RowTerms {
   const uint32_t* largest;
 };
 
-Attention attentionArgs(const CudaArgs& args) {
-  Attention a = {};
-  a.batch = args.size(5);
-  a.heads = args.size(6);
-  a.Lq = args.size(7);
-  a.Lk = args.size(8);
-  a.D = args.size(9);
-  a.Dv = args.size(10);
-  a.biasHeads = args.size(11);
-  a.scale = args.f32(12);
-  a.dropout = dropoutArgs(args, 13);
-  check(a.Lk > 0 && a.heads > 0, "attention: no keys or no heads");
-  check(a.biasHeads == 0 || a.biasHeads == 1 || a.biasHeads == a.heads, "attention: bias heads");
+Attention attentionOf(const CudaArgs& args) {
+  Attention a = attentionArgs<Attention>(args);
+  a.dropout = dropoutArgs(args, kAttentionDropout);
   check(a.batch * a.heads <= kMostBlocksYZ, "attention: batch times heads is above 65535; take smaller batches");
-  const bool packed = args.flag(kPacked);
-  a.rowHeads = packed ? 3 * a.heads : a.heads;
-  a.q = args.in<float>(0, a.batch * a.Lq * a.rowHeads * a.D);
-  a.k = args.in<float>(1, a.batch * a.Lk * a.rowHeads * a.D);
-  a.v = args.in<float>(2, a.batch * a.Lk * a.rowHeads * a.Dv);
-  if (packed) {
-    check(a.q == a.k && a.q == a.v && a.Lq == a.Lk && a.D == a.Dv, "attention: packed operands are not of one buffer");
-    a.k += a.heads * a.D;
-    a.v += 2 * a.heads * a.D;
-  }
-  a.bias = args.inOrNull<float>(3, a.biasHeads * a.Lq * a.Lk);
-  a.keyMask = args.inOrNull<float>(4, a.batch * a.Lk);
-  check((a.bias != nullptr) == (a.biasHeads > 0), "attention: bias and its heads disagree");
   return a;
 }
 
@@ -123,12 +93,12 @@ void forward(const Attention& a, bool half, const StoredResult& out, float* stat
 }
 
 bool takesHalf(const CudaArgs& args, const Attention& a) {
-  return args.flag(kBf16) && std::max(a.D, a.Dv) <= kWidestHalf;
+  return args.flag(kAttentionBf16) && std::max(a.D, a.Dv) <= kWidestHalf;
 }
 
 void attention(CudaArgs& args) {
-  const Attention a = attentionArgs(args);
-  forward(a, takesHalf(args, a), storedResult(args, kAfterPacked, a.batch * a.Lq * a.heads * a.Dv), nullptr);
+  const Attention a = attentionOf(args);
+  forward(a, takesHalf(args, a), storedResult(args, kAfterAttention, a.batch * a.Lq * a.heads * a.Dv), nullptr);
 }
 
 struct Gradients {
@@ -165,13 +135,13 @@ void backward(const Attention& a, bool half, const float* dy, const Gradients& g
 }
 
 void attentionGrad(CudaArgs& args) {
-  const Attention a = attentionArgs(args);
+  const Attention a = attentionOf(args);
   check(a.rowHeads == a.heads, "attention: no gradient of packed operands");
-  const float* dy = args.in<float>(kAfterPacked, a.batch * a.Lq * a.heads * a.Dv);
-  const Gradients g = {args.outOrNull<float>(kAfterPacked + 1, a.batch * a.Lq * a.heads * a.D),
-                       args.outOrNull<float>(kAfterPacked + 2, a.batch * a.Lk * a.heads * a.D),
-                       args.outOrNull<float>(kAfterPacked + 3, a.batch * a.Lk * a.heads * a.Dv),
-                       args.outOrNull<float>(kAfterPacked + 4, a.biasHeads * a.Lq * a.Lk)};
+  const float* dy = args.in<float>(kAfterAttention, a.batch * a.Lq * a.heads * a.Dv);
+  const Gradients g = {args.outOrNull<float>(kAfterAttention + 1, a.batch * a.Lq * a.heads * a.D),
+                       args.outOrNull<float>(kAfterAttention + 2, a.batch * a.Lk * a.heads * a.D),
+                       args.outOrNull<float>(kAfterAttention + 3, a.batch * a.Lk * a.heads * a.Dv),
+                       args.outOrNull<float>(kAfterAttention + 4, a.biasHeads * a.Lq * a.Lk)};
   check((g.dq != nullptr) == (g.dk != nullptr) && (g.dq != nullptr) == (g.dv != nullptr),
         "attention: dq, dk, dv go together");
   if (a.Lq > 0 && a.batch > 0) return backward(a, takesHalf(args, a) && !g.dbias, dy, g);
