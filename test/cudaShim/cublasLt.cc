@@ -165,6 +165,7 @@ EXPORT int cublasLtMatmulPreferenceSetAttribute(void*, int which, const void*, s
 EXPORT int cublasLtMatmulAlgoGetHeuristic(void*, Desc* desc, Layout* a, Layout* b, Layout* c, Layout*, void*, int wanted,
                                           Heuristic* results, int* found) {
   if (const int code = checkShapes(*desc, *a, *b, *c)) return code;
+  if (desc->addsBias && desc->bias == nullptr) return kInvalid;  // its alignment is part of the question
   if (desc->addsBias && std::getenv("CUDA_SHIM_LT_NO_BIAS") != nullptr) return kNotSupported;
   *found = wanted < 1 ? 0 : 1;
   if (*found == 1) *results = Heuristic{{42}, 1024, 0, 1.0f, {}};

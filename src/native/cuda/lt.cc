@@ -101,9 +101,16 @@ BlasLt::Plan BlasLt::makePlan(const Gemm& g, const Key& key) {
   const int transpose = kOperationT;
   if (g.transB) check(descSet_(desc, kDescTransA, &transpose, sizeof(transpose)), "cublasLtMatmulDescSetAttribute");
   if (g.transA) check(descSet_(desc, kDescTransB, &transpose, sizeof(transpose)), "cublasLtMatmulDescSetAttribute");
-  if (g.bias) check(descSet_(desc, kDescEpilogue, &kEpilogueBias, sizeof(kEpilogueBias)), "cublasLtMatmulDescSetAttribute");
+  if (g.bias) {
+    check(descSet_(desc, kDescEpilogue, &kEpilogueBias, sizeof(kEpilogueBias)), "cublasLtMatmulDescSetAttribute");
+    setBias(desc, g);  // heuristics look at its alignment
+  }
   choose(g, plan, key);
   return plan;
+}
+
+void BlasLt::setBias(Desc desc, const Gemm& g) {
+  check(descSet_(desc, kDescBiasPointer, &g.bias, sizeof(g.bias)), "cublasLtMatmulDescSetAttribute");
 }
 
 BlasLt::Owned<BlasLt::Layout> BlasLt::layout(Type type, int64_t rows, int64_t columns, int64_t leading, int64_t batch,
@@ -145,7 +152,7 @@ bool BlasLt::addsBias(const Gemm& g) {
 void BlasLt::gemm(const Gemm& g) {
   Plan& use = plan(g);
   if (!use.possible) throw CudaError("cuBLASLt knows no algorithm for the product " + shapeText(g));
-  if (g.bias) check(descSet_(use.desc.get(), kDescBiasPointer, &g.bias, sizeof(g.bias)), "cublasLtMatmulDescSetAttribute");
+  if (g.bias) setBias(use.desc.get(), g);
   const Scratch workspace(use.choice.workspaceBytes);
   const float beta = g.accumulate ? 1.0f : 0.0f;
   check(matmul_(handle_, use.desc.get(), &g.alpha, g.b, use.a.get(), g.a, use.b.get(), &beta, g.c, use.c.get(), g.c,

@@ -64,6 +64,7 @@ class BlasLt {
   Plan& plan(const Gemm& gemm);
   Plan makePlan(const Gemm& gemm, const Key& key);
   Owned<Layout> layout(Type type, int64_t rows, int64_t columns, int64_t leading, int64_t batch, int64_t stride);
+  void setBias(Desc desc, const Gemm& gemm);
   /** Fills in plan.possible and plan.choice. */
   void choose(const Gemm& gemm, Plan& plan, const Key& key);
   void check(int code, const char* function, const Gemm* gemm = nullptr) const;
