@@ -61,8 +61,12 @@ template <int R, int V>
     for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) {
-        const float* add = t.add.data + r * t.add.rowStride + v * kLanes;
-        store(t.c + r * t.rowStride + v * kLanes, t.add.data ? fma(alpha, sum[r][v], load(add)) : alpha * sum[r][v]);
+        float* c = t.c + r * t.rowStride + v * kLanes;
+        if (t.add.data) {
+          store(c, fma(alpha, sum[r][v], load(t.add.data + r * t.add.rowStride + v * kLanes)));
+        } else {
+          store(c, alpha * sum[r][v]);
+        }
       }
     }
     return;

@@ -2,10 +2,12 @@
  * Tiles of attention on the tensor cores: operands rounded to f16, sums in f32. f16 and not bf16, since it is as fast and
  * has 3 more bits: gradients of five small models with weights in bf16 were off by 0.71 % (rms) with it, by 1.01 % with bf16
  * operands, by 0.66 % with attention in f32. Queries, keys, values and probabilities lie in its range; gradients are scaled
- * into it by a power of two (gradientScale). A block of 128 threads works on tiles of
- * 64 by 32 scores, a warp on 16 of the rows. A warp's rows of the first operand stay in registers; of the other operand 32
- * rows at a time go through shared memory, as they are (their products over the width are scores) and turned around (their
- * products over the 32 rows are results), so that every operand is read as words of two neighbours in the depth.
+ * into it by a power of two (gradientScale).
+ *
+ * A block of 128 threads works on tiles of 64 by 32 scores, a warp on 16 of the rows. A warp's rows of the first operand
+ * stay in registers; of the other operand 32 rows at a time go through shared memory, as they are (their products over the
+ * width are scores) and turned around (their products over the 32 rows are results), so that every operand is read as words
+ * of two neighbours in the depth.
  *
  * J: steps of 16 columns that the width is padded to with zeros: 4 or 6, for heads of up to 64 and 96 (T5, ViT-g: 64, 88).
  */

@@ -1,8 +1,7 @@
 /**
- * Matrix product C = alpha * op(A) op(B) [+ C, or + a bias] through cuBLASLt, row-major, op(X) = X or its transpose; shapes and
- * leading dimensions as in cpu/gemm.h. f32 x f32 is computed in f32 (TF32 off), bf16 x bf16 is summed in f32 and
- * stored as either type. Other
- * mixtures are an error: convert first.
+ * Matrix product C = alpha * op(A) op(B) [+ C, or + a bias] through cuBLASLt, row-major, op(X) = X or its transpose;
+ * shapes and leading dimensions as in cpu/gemm.h. f32 x f32 is computed in f32 (TF32 off), bf16 x bf16 is summed in f32 and
+ * stored as either type. Other mixtures are an error: convert first.
  *
  * `batch` products of one shape lie strideA, strideB, strideC elements apart; a stride of 0 shares the operand.
  * The algorithm of a shape is asked for once (cuBLASLt's heuristics) and remembered.
@@ -41,8 +40,8 @@ struct Gemm {
 };
 
 /**
- * Enqueues the product. m, n or batch of 0 does nothing; k of 0 stores zeros or the bias (or leaves C when accumulating). The
- * bias is cuBLASLt's epilogue where it has one for the shape; elsewhere it is laid out first and added to.
+ * Enqueues the product. m, n or batch of 0 does nothing; k of 0 stores zeros or the bias (or leaves C when accumulating).
+ * The bias is cuBLASLt's epilogue where it has one for the shape; elsewhere it is laid out first and added to.
  */
 void gemm(const Gemm& gemm);
 

@@ -1,6 +1,6 @@
 /**
- * Attention's forward pass on the tensor cores: a block takes 64 queries of one head and goes over the keys in tiles of 32 with an
- * online softmax (Milakov and Gimelshein 2018; Dao 2023), so no row of scores is ever whole. See attention_f16.cuh.
+ * Attention's forward pass on the tensor cores: a block takes 64 queries of one head and goes over the keys in tiles of 32
+ * with an online softmax (Milakov and Gimelshein 2018; Dao 2023), so no row of scores is ever whole. See attention_f16.cuh.
  */
 #include "attention_f16.cuh"
 
@@ -67,8 +67,8 @@ __device__ inline void softmaxTile(const Attention& a, int64_t b, int64_t h, int
 }
 
 /**
- * out (B, Lq, H Dv), f32 or bf16; statistics (B H Lq, 2) or nullptr: maximum and inverse sum of every row of scores, for the backward
- * pass. Grid: query tiles, B H.
+ * out (B, Lq, H Dv), f32 or bf16; statistics (B H Lq, 2) or nullptr: maximum and inverse sum of every row of scores, for
+ * the backward pass. Grid: query tiles, B H.
  */
 template <int J, class Out>
 __device__ void forward(const Attention& a, Out* out, float* statistics) {

@@ -1,8 +1,8 @@
 /**
  * Attention's backward pass on the tensor cores, as fused_attention_grad.cu does it in f32: probabilities are computed
- * again, tile by tile, from the rows' maxima and inverse sums; one kernel goes over the keys for dq, another over the queries
- * for dk and dv, so that each sums in a fixed order without atomics. Scores, probabilities and their gradients are f32; they
- * are rounded to f16 as operands of the next product, gradients times gradientScale. See attention_f16.cuh.
+ * again, tile by tile, from the rows' maxima and inverse sums; one kernel goes over the keys for dq, another over the
+ * queries for dk and dv, so that each sums in a fixed order without atomics. Scores, probabilities and their gradients are
+ * f32; they are rounded to f16 as operands of the next product, gradients times gradientScale. See attention_f16.cuh.
  */
 #include "attention_f16.cuh"
 

@@ -3,7 +3,8 @@
  * PyTorch's layout, W (out, in) as f32 or bf16, A (r, in) and B (out, r) as f32.
  *
  * Why fused: dropout(x) and its mask are never stored; y starts as bias + update (fused_linear.cu), and the large product
- * adds to it; without an update it adds the bias as it writes y. With a bf16 weight the activations are rounded to bf16 in scratch memory and the product is summed in f32.
+ * adds to it; without an update it adds the bias as it writes y. With a bf16 weight, activations in f32 are rounded to bf16
+ * in scratch memory and the product is summed in f32.
  *
  * fusedLinear(x, weight, bias, A, B, y, rows, in, out, r, scale, ...dropout)
  * fusedLinearGradInput(dy, weight, A, B, dx, rows, in, out, r, scale, ...dropout)
@@ -46,7 +47,8 @@ Thin thinB(const float* B, const Sizes& s) { return {B, s.r, 1}; }
 /** low (rows, r) = alpha dropout(x) w^T */
 void down(const Stored& x, int64_t inner, const Thin& w, float* low, const Sizes& s, float alpha, const Dropout& dropout) {
   const Grid grid = {blocks(ceilDiv(s.rows, 4 * kWarpRows)), blocks(ceilDiv(s.r, kRank), kMostBlocksYZ)};
-  launch(kSource, variant("thinDown", x.type).c_str(), grid, {128}, 0, x.data, w.data, low, s.rows, inner, s.r, w.strideC, w.strideJ, alpha, dropout);
+  launch(kSource, variant("thinDown", x.type).c_str(), grid, {128}, 0, x.data, w.data, low, s.rows, inner, s.r, w.strideC,
+         w.strideJ, alpha, dropout);
 }
 
 /** y (rows, width) = bias + alpha multiplier low w */
@@ -65,7 +67,8 @@ void outer(const float* low, const Stored& x, int64_t width, float* out, int64_t
   const int64_t chunks = ceilDiv(s.rows, chunk);
   const Scratch partial(floats(chunks * s.r * width));
   const Grid grid = {blocks(ceilDiv(ceilDiv(width, 4), 128)), blocks(chunks), blocks(ceilDiv(s.r, kRank), kMostBlocksYZ)};
-  launch(kSource, variant("thinOuter", x.type).c_str(), grid, {128}, 0, low, x.data, partial.as<float>(), s.rows, width, s.r, chunk, dropout);
+  launch(kSource, variant("thinOuter", x.type).c_str(), grid, {128}, 0, low, x.data, partial.as<float>(), s.rows, width,
+         s.r, chunk, dropout);
   launch(kSource, "thinSum", gridFor(s.r * width), {256}, 0, static_cast<const float*>(partial.as<float>()), out, chunks,
          s.r, width, strideC, strideJ, alpha);
 }

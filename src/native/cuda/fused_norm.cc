@@ -3,7 +3,8 @@
  * fusedLayerNormGradParameters(dy, x, dweight, dbias, rows, d, eps); fusedRmsNorm(x, weight, y, rows, d, eps);
  * fusedRmsNormGradInput(dy, x, weight, dx, rows, d, eps); fusedRmsNormGradWeight(dy, x, dweight, rows, d, eps).
  *
- * y may be stored in bf16. Parameter gradients are column sums in two stages (chunks of rows, then the chunks in order): the same bits in every run.
+ * y may be stored in bf16. Parameter gradients are column sums in two stages (chunks of rows, then the chunks in order):
+ * the same bits in every run.
  */
 #include <optional>
 

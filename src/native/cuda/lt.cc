@@ -83,9 +83,9 @@ void BlasLt::check(int code, const char* function, const Gemm* gemm) const {
  * computed, with B as the first operand.
  */
 BlasLt::Plan& BlasLt::plan(const Gemm& g) {
-  const Key key{g.transA, g.transB, g.m, g.n, g.k, g.typeA, g.typeB, g.typeC, g.lda, g.ldb, g.ldc, g.accumulate, g.bias != nullptr,
-                g.batch, g.strideA, g.strideB, g.strideC, alignment(g.a, g.strideA, g.typeA), alignment(g.b, g.strideB, g.typeB),
-                alignment(g.c, g.strideC, g.typeC)};
+  const Key key{g.transA, g.transB, g.m, g.n, g.k, g.typeA, g.typeB, g.typeC, g.lda, g.ldb, g.ldc, g.accumulate,
+                g.bias != nullptr, g.batch, g.strideA, g.strideB, g.strideC, alignment(g.a, g.strideA, g.typeA),
+                alignment(g.b, g.strideB, g.typeB), alignment(g.c, g.strideC, g.typeC)};
   const auto found = plans_.find(key);
   if (found != plans_.end()) return found->second;
   return plans_.emplace(key, makePlan(g, key)).first->second;
