@@ -16,8 +16,8 @@ export interface AttentionOptions {
   /** Only so many of k's and v's Lk rows count, as of a cache with room for more; then this is Lk. All by default. */
   keys?: number | undefined;
   /**
-   * The operands of the products may be rounded to bf16, where the engine gains by it (native-cuda: tensor cores), and the
-   * result stored so (see bf16.ts); sums and softmax stay float32. False by default.
+   * The operands of the products may be rounded to 16 bits where the engine gains by it (native-cuda: f16, on the tensor
+   * cores), and the result stored in bf16 (see bf16.ts); sums and softmax stay float32. False by default.
    */
   bf16?: boolean | undefined;
   /** On the probabilities: row (b * heads + h) * Lq + i, column j. */
