@@ -17,7 +17,7 @@ Attention attentionOf(const Args& args) {
 void attention(Args& args) {
   const Attention a = attentionOf(args);
   float* out = args.out<float>(kAfterAttention, a.batch * a.Lq * a.heads * a.Dv);
-  if (a.Lq == 1 && !a.dropout.on && a.rowHeads == a.heads) return attentionQueryKernels().forward(a, out);
+  if (a.Lq == 1 && !a.dropout.on) return attentionQueryKernels().forward(a, out);
   fusedAttentionKernels().forward(a, out);
 }
 

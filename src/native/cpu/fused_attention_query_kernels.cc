@@ -23,7 +23,7 @@ struct Heads {
 /** scores[j] = scale q k_j for N keys, `ld` apart. */
 template <int N>
 void score(const Attention& a, const float* q, const float* k, float* scores) {
-  const int64_t ld = a.heads * a.D;
+  const int64_t ld = a.rowHeads * a.D;
   vf sum[N] = {};
   forVectors(0, a.D, [&](int64_t d, int lanes) {
     const vf x = loadN(q + d, lanes);
@@ -40,12 +40,12 @@ void score(const Attention& a, const float* q, const float* k, float* scores) {
 /** scores (heads, stride): of every head of the range against every key. */
 void scoreKeys(const Attention& a, const Heads& range, float* scores) {
   const int64_t stride = strideOf(a);
-  const int64_t ld = a.heads * a.D;
+  const int64_t ld = a.rowHeads * a.D;
   for (int64_t begin = 0; begin < a.Lk; begin += kPositions) {
     const int64_t end = minimum(a.Lk, begin + kPositions);
     for (int64_t h = range.first; h < range.end; ++h) {
-      const float* q = headOf(a.q, range.b, h, 1, a.heads, a.D);
-      const float* k = headOf(a.k, range.b, h, a.Lk, a.heads, a.D);
+      const float* q = headOf(a.q, range.b, h, 1, a.rowHeads, a.D);
+      const float* k = headOf(a.k, range.b, h, a.Lk, a.rowHeads, a.D);
       float* to = scores + (h - range.first) * stride;
       int64_t j = begin;
       for (; j + kTogether <= end; j += kTogether) score<kTogether>(a, q, k + j * ld, to + j);
@@ -57,12 +57,12 @@ void scoreKeys(const Attention& a, const Heads& range, float* scores) {
 /** out = probabilities times values, for every head of the range. */
 void sumValues(const Attention& a, const Heads& range, const float* probabilities, float* out) {
   const int64_t stride = strideOf(a);
-  const int64_t ld = a.heads * a.Dv;
+  const int64_t ld = a.rowHeads * a.Dv;
   for (int64_t begin = 0; begin < a.Lk; begin += kPositions) {
     const int64_t end = minimum(a.Lk, begin + kPositions);
     for (int64_t h = range.first; h < range.end; ++h) {
       const float* p = probabilities + (h - range.first) * stride;
-      const float* v = headOf(a.v, range.b, h, a.Lk, a.heads, a.Dv);
+      const float* v = headOf(a.v, range.b, h, a.Lk, a.rowHeads, a.Dv);
       float* to = headOf(out, range.b, h, 1, a.heads, a.Dv);
       forVectors(0, a.Dv, [&](int64_t d, int lanes) {
         vf sum = begin == 0 ? vf{} : loadN(to + d, lanes);
