@@ -131,17 +131,12 @@ __device__ inline void storeTwo(float* to, float first, float second) {
   *reinterpret_cast<float2*>(to) = make_float2(first, second);
 }
 __device__ inline void storeTwo(unsigned short* to, float first, float second) {
-  *reinterpret_cast<uint32_t*>(to) = floatToBf16(first) | (uint32_t)floatToBf16(second) << 16;
+  *reinterpret_cast<uint32_t*>(to) = packBf16(first, second);
 }
 
-/** Of a lane's rows, row and row + 8. */
-struct Factors {
-  float of[2];
-};
-
-/** Writes the warp's rows below `count`, times their factor. */
+/** Writes the warp's rows below `count`, times factor[0] (row) and factor[1] (row + 8). */
 template <int J, class Out>
-__device__ inline void storeRows(const float (&sum)[2 * J][4], const Factors& factor, Out* to, int64_t stride,
+__device__ inline void storeRows(const float (&sum)[2 * J][4], const float (&factor)[2], Out* to, int64_t stride,
                                  int64_t count, int64_t width) {
   const Place at = placeOf();
   const bool even = stride % 2 == 0 && width % 2 == 0;
@@ -153,8 +148,8 @@ __device__ inline void storeRows(const float (&sum)[2 * J][4], const Factors& fa
       const int column = 8 * n + at.column;
       if (row >= count || column >= width) continue;
       Out* pair = to + row * stride + column;
-      const float first = sum[n][2 * i] * factor.of[i];
-      const float second = sum[n][2 * i + 1] * factor.of[i];
+      const float first = sum[n][2 * i] * factor[i];
+      const float second = sum[n][2 * i + 1] * factor[i];
       if (even) {
         storeTwo(pair, first, second);
       } else {
@@ -166,10 +161,11 @@ __device__ inline void storeRows(const float (&sum)[2 * J][4], const Factors& fa
 }
 
 /**
- * Which of a lane's four scores dropout keeps, where rows are queries: bit 2 i + j for query row + 8 i and key + j. Two
- * neighbouring lanes have the same two blocks of Philox to make: each makes one.
+ * Which of a lane's four scores dropout keeps, where rows are queries: bit 2 i + j for query row + 8 i and key + j; nothing
+ * is drawn without dropout. Two neighbouring lanes have the same two blocks of Philox to make: each makes one.
  */
 __device__ inline uint32_t keptByQuery(const Attention& a, int64_t b, int64_t h, int64_t query, int64_t key) {
+  if (a.dropout.scale == 0.0f) return 0;
   const int odd = threadIdx.x & 1;
   uint32_t kept = dropoutKept(a.dropout, dropoutRow(a, b, h, query + 8 * odd), (uint32_t)(key >> 2)) << (4 * odd);
   kept |= __shfl_xor_sync(FULL_WARP, kept, 1);
@@ -182,6 +178,7 @@ __device__ inline uint32_t keptByQuery(const Attention& a, int64_t b, int64_t h,
  * the same four blocks to make.
  */
 __device__ inline uint32_t keptByKey(const Attention& a, int64_t b, int64_t h, int64_t query, int64_t key) {
+  if (a.dropout.scale == 0.0f) return 0;
   const int mine = threadIdx.x >> 2 & 3;
   const int64_t block = (key >> 2) + mine / 2 * 2;
   uint32_t kept = dropoutKept(a.dropout, dropoutRow(a, b, h, query + mine % 2), (uint32_t)block) << (4 * mine);

@@ -36,6 +36,11 @@ __device__ inline unsigned short floatToBf16(float x) {
   return (unsigned short)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
+/** Two neighbours in one word, the first in its low half. */
+__device__ inline unsigned int packBf16(float first, float second) {
+  return floatToBf16(first) | (unsigned int)floatToBf16(second) << 16;
+}
+
 /** An element of a buffer stored as float or bf16. */
 __device__ inline float loadFloat(const float* x, int64_t i) { return x[i]; }
 __device__ inline float loadFloat(const unsigned short* x, int64_t i) { return bf16ToFloat(x[i]); }

@@ -56,10 +56,10 @@ Attention attentionOf(const CudaArgs& args) {
 
 /** The kernels of one arithmetic for results `width` columns wide. */
 struct Kernels {
-  /** f32: 32 J columns a block, the rest in further blocks. half: all of them, J steps of 16. */
-  Kernels(bool half, int64_t width) : half(half) {
+  /** f32: 32 J columns a block, the rest in further blocks. half: the whole heads, J steps of 16. */
+  Kernels(bool half, const Attention& a, int64_t width) : half(half) {
     if (half) {
-      J = std::max<int64_t>(4, 2 * ceilDiv(width, 32));
+      J = std::max<int64_t>(4, 2 * ceilDiv(std::max(a.D, a.Dv), 32));
     } else {
       J = std::clamp<int64_t>(ceilDiv(width, 32), 2, 4);
       groups = blocks(std::max<int64_t>(1, ceilDiv(width, 32 * J)));
@@ -88,7 +88,7 @@ void forward(const Attention& a, bool half, const StoredResult& out, float* stat
     launch("storage", "f32ToBf16", gridFor(n), {256}, 0, wide.as<void>(), out.data, n);
     return;
   }
-  const Kernels kernels(half, half ? std::max(a.D, a.Dv) : a.Dv);
+  const Kernels kernels(half, a, a.Dv);
   kernels.run(half ? "fused_attention_f16" : "fused_attention", "attentionForward", out.type, a, a.Lq, out.data, statistics);
 }
 
@@ -122,8 +122,8 @@ void backward(const Attention& a, bool half, const float* dy, const Gradients& g
          delta.as<float>(), largest.as<uint32_t>(), a.batch, a.heads, a.Lq, a.Dv);
   const RowTerms terms = {dy, statistics.as<float>(), delta.as<float>(), largest.as<uint32_t>()};
   if (g.dq) {
-    const Kernels both(half, std::max(a.D, a.Dv));
-    const Kernels query(half, half ? std::max(a.D, a.Dv) : a.D);
+    const Kernels both(half, a, std::max(a.D, a.Dv));
+    const Kernels query(half, a, a.D);
     query.run(source, "attentionGradQuery", Type::f32, a, a.Lq, terms, g.dq);
     both.run(source, "attentionGradKey", Type::f32, a, a.Lk, terms, g.dk, g.dv);
   }

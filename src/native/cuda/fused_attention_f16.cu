@@ -53,8 +53,7 @@ __device__ inline void softmaxTile(const Attention& a, int64_t b, int64_t h, int
   }
 #pragma unroll
   for (int n = 0; n < ACROSS / 8; ++n) {
-    uint32_t kept = 0;
-    if (a.dropout.scale != 0.0f) kept = keptByQuery(a, b, h, firstQuery + at.row, firstKey + 8 * n + at.column);
+    const uint32_t kept = keptByQuery(a, b, h, firstQuery + at.row, firstKey + 8 * n + at.column);
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const float e = expf(tile[n][i] - shift[i / 2]);
@@ -114,7 +113,7 @@ __device__ void forward(const Attention& a, Out* out, float* statistics) {
     }
   }
   Out* to = out + ((b * a.Lq + firstQuery) * a.heads + h) * a.Dv;
-  storeRows<J>(sum, {{inverse[0], inverse[1]}}, to, a.heads * a.Dv, queries.count, a.Dv);
+  storeRows<J>(sum, inverse, to, a.heads * a.Dv, queries.count, a.Dv);
 }
 
 #define ATTENTION_FORWARD(name, J, Out)                                                                         \

@@ -40,8 +40,7 @@ __device__ void gradQuery(const Attention& a, const RowTerms& terms, float* dq) 
 #pragma unroll
     for (int n = 0; n < ACROSS / 8; ++n) {
       const int64_t key = firstKey + 8 * n + at.column;
-      uint32_t kept = 0;
-      if (a.dropout.scale != 0.0f) kept = keptByQuery(a, b, h, firstQuery + at.row, key);
+      const uint32_t kept = keptByQuery(a, b, h, firstQuery + at.row, key);
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         const float keep = keepOf(a, b, key + i % 2);
@@ -52,9 +51,9 @@ __device__ void gradQuery(const Attention& a, const RowTerms& terms, float* dq) 
     }
     expand<J>(ds, turnedKeys, sum);
   }
-  const float scale = a.scale / raise;
+  const float scale[2] = {a.scale / raise, a.scale / raise};
   float* to = dq + ((b * a.Lq + firstQuery) * a.heads + h) * a.D;
-  storeRows<J>(sum, {{scale, scale}}, to, a.heads * a.D, queries.count, a.D);
+  storeRows<J>(sum, scale, to, a.heads * a.D, queries.count, a.D);
 }
 
 /**
@@ -97,8 +96,7 @@ __device__ void gradKey(const Attention& a, const RowTerms& terms, float* dk, fl
     for (int n = 0; n < ACROSS / 8; ++n) {
       const int64_t query = firstQuery + 8 * n + at.column;
       const int64_t key = firstKey + at.row;
-      uint32_t kept = 0;
-      if (a.dropout.scale != 0.0f) kept = keptByKey(a, b, h, query, key);
+      const uint32_t kept = keptByKey(a, b, h, query, key);
 #pragma unroll
       for (int j = 0; j < 2; ++j) {
         const RowTerm row = termOf(a, terms, b, h, query + j);
@@ -116,11 +114,11 @@ __device__ void gradKey(const Attention& a, const RowTerms& terms, float* dk, fl
     expand<J>(p, turnedGradients, valueSum);
     expand<J>(ds, turnedQueries, keySum);
   }
-  const float scale = a.scale / raise;
-  const float one = 1.0f / raise;
+  const float scale[2] = {a.scale / raise, a.scale / raise};
+  const float one[2] = {1.0f / raise, 1.0f / raise};
   const int64_t row = (b * a.Lk + firstKey) * a.heads + h;
-  storeRows<J>(keySum, {{scale, scale}}, dk + row * a.D, a.heads * a.D, keys.count, a.D);
-  storeRows<J>(valueSum, {{one, one}}, dv + row * a.Dv, a.heads * a.Dv, keys.count, a.Dv);
+  storeRows<J>(keySum, scale, dk + row * a.D, a.heads * a.D, keys.count, a.D);
+  storeRows<J>(valueSum, one, dv + row * a.Dv, a.heads * a.Dv, keys.count, a.Dv);
 }
 
 #define ATTENTION_BACKWARD(J)                                                                                     \

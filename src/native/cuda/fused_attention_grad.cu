@@ -22,7 +22,8 @@ extern "C" __global__ void attentionDelta(const float* dy, const float* out, flo
   }
   sum = warpSum(sum);
   bits = warpMax(bits);
-  if ((threadIdx.x & 31) == 0) atomicMax(largest, bits);
+  // It only grows, so a value read late costs a needless atomic operation at most: most rows need none.
+  if ((threadIdx.x & 31) == 0 && bits > *largest) atomicMax(largest, bits);
   const int64_t h = row % heads;
   const int64_t i = row / heads % Lq;
   const int64_t b = row / (heads * Lq);

@@ -45,8 +45,7 @@ __device__ inline void storeFour(float* y, int64_t count, bool aligned, const fl
 /** The same to bf16; `aligned`: the address is a multiple of 8 bytes. */
 __device__ inline void storeFour(unsigned short* y, int64_t count, bool aligned, const float (&value)[4]) {
   if (aligned && count >= 4) {
-    *reinterpret_cast<uint2*>(y) = make_uint2(floatToBf16(value[0]) | (unsigned int)floatToBf16(value[1]) << 16,
-                                              floatToBf16(value[2]) | (unsigned int)floatToBf16(value[3]) << 16);
+    *reinterpret_cast<uint2*>(y) = make_uint2(packBf16(value[0], value[1]), packBf16(value[2], value[3]));
     return;
   }
 #pragma unroll
