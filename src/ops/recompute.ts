@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { valueAndGradients } from './backward.js';
 import type { DropoutStream } from './dropout.js';
-import { innerGradients, isTapeOn, jointly, type Thunks, taped } from './tape.js';
+import { isTapeOn, jointly, type Thunks, taped } from './tape.js';
 
 /**
  * Gradient checkpointing (Chen et al. 2016): runs `fn` without keeping what its backward pass needs, and runs it
@@ -41,7 +42,7 @@ export function recompute(
       const gradient = jointly(() => {
         const now = stream?.mark() ?? 0;
         stream?.rewind(start);
-        const { value, grads } = innerGradients(() => fn(...saved), xs, dy);
+        const { value, grads } = valueAndGradients(() => fn(...saved), xs, dy);
         value.dispose();
         stream?.rewind(now);
         return grads.map((grad, i) => grad ?? tf.zerosLike(xs[i]!));

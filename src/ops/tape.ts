@@ -1,33 +1,43 @@
 import * as tf from '@tensorflow/tfjs-core';
 
 /**
- * With saves.ts and tensorInfo.ts of engine/native the only file that touches internals of tfjs's engine (pinned to
- * 4.22.0, see package.json; test/ops/tape.test.ts fails when an upgrade changes them). tf.customGrad evaluates the
- * gradient of every input; the engine call behind it accepts one thunk per input and runs only those that are needed,
- * which is what makes frozen weights free.
+ * With saves.ts and tensorInfo.ts of engine/native and backward.ts beside this file the only code that touches internals of
+ * tfjs's engine (pinned to 4.22.0, see package.json; test/ops/tape.test.ts and backward.test.ts fail when an upgrade changes
+ * them). tf.customGrad evaluates the gradient of every input; a tape node holds one thunk per input, and only those that
+ * are needed run, which is what makes frozen weights free.
  */
-interface EngineInternals {
+export interface EngineInternals {
   state: {
-    activeTape: unknown;
+    activeTape: TapeNode[] | null;
     gradientDepth: number;
     kernelDepth: number;
-    activeScope: unknown;
-    scopeStack: unknown[];
+    activeScope: { id: number } | null;
+    scopeStack: { id: number }[];
   };
-  runKernelFunc(call: {
-    forwardFunc: (backend: unknown, save: (tensors: tf.Tensor[]) => void) => tf.Tensor;
-    backwardsFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => Record<string, () => tf.Tensor>;
-    inputs: Record<string, tf.Tensor>;
-  }): tf.Tensor;
-  gradients(
-    f: () => tf.Tensor,
-    xs: tf.Tensor[],
-    dy: tf.Tensor,
-    allowNoGradients: boolean,
-  ): { value: tf.Tensor; grads: (tf.Tensor | undefined)[] };
+  clone(x: tf.Tensor): tf.Tensor;
+  startTape(): void;
+  endTape(): void;
+  addTapeNode(
+    name: string,
+    inputs: Record<string, tf.Tensor>,
+    outputs: tf.Tensor[],
+    gradient: (dys: tf.Tensor | tf.Tensor[], saved: tf.Tensor[]) => Thunks,
+    saved: tf.Tensor[],
+    attrs: object,
+  ): void;
 }
 
-const internals = (): EngineInternals => tf.engine() as unknown as EngineInternals;
+/** One recorded operation. */
+export interface TapeNode {
+  kernelName: string;
+  inputs: Record<string, tf.Tensor>;
+  outputs: tf.Tensor[];
+  saved: tf.Tensor[];
+  /** Absent for a kernel without a gradient. Makes zeros of an output's missing dy. */
+  gradient?: (dys: (tf.Tensor | null)[]) => Thunks;
+}
+
+export const internals = (): EngineInternals => tf.engine() as unknown as EngineInternals;
 
 /** One gradient function for each input that may need one. */
 export type Thunks = Record<string, () => tf.Tensor>;
@@ -39,42 +49,42 @@ export type Thunks = Record<string, () => tf.Tensor>;
  * @param inputs the tensors that gradients may flow to; leave out what never needs one
  * @param forward computes the result with the tape off, and leaves nothing else behind; `save` keeps tensors for the
  *   backward pass
- * @param backward returns one thunk per input; only the thunks of inputs that lead to a wanted gradient are called
+ * @param backward returns one thunk per input; only the thunks of inputs that lead to a wanted gradient are called.
+ *   dy has the form of the result: an operation of several results gets as many gradients
  */
-export function taped(
+export function taped<Result extends tf.Tensor | tf.Tensor[]>(
   name: string,
   inputs: Record<string, tf.Tensor>,
-  forward: (save: (tensors: tf.Tensor[]) => void) => tf.Tensor,
-  backward: (dy: tf.Tensor, saved: tf.Tensor[]) => Thunks,
-): tf.Tensor {
+  forward: (save: (tensors: tf.Tensor[]) => void) => Result,
+  backward: (dy: Result, saved: tf.Tensor[]) => Thunks,
+): Result {
   // Decoding and evaluation record nothing: half of what an operation costs besides computing.
   if (!isTapeOn()) return forward(keepNothing);
-  return tf.tidy(name, () =>
-    internals().runKernelFunc({
-      forwardFunc: (_backend, save) => forward(save),
-      backwardsFunc: (dy, saved) => {
-        releaseBefore(saved);
-        return backward(dy, saved);
-      },
-      inputs,
-    }),
-  );
+  const engine = internals();
+  const saved: tf.Tensor[] = [];
+  const save = (tensors: tf.Tensor[]): void => {
+    for (const tensor of tensors) saved.push(tf.keep(engine.clone(tensor)));
+  };
+  let result: Result;
+  engine.state.kernelDepth++;
+  try {
+    result = tf.tidy(name, () => forward(save)) as Result;
+  } catch (error) {
+    tf.dispose(saved);
+    throw error;
+  } finally {
+    engine.state.kernelDepth--;
+  }
+  const several = Array.isArray(result);
+  const outputs = several ? (result as tf.Tensor[]) : [result as tf.Tensor];
+  // tfjs unpacks an array of one.
+  const gradient = (dys: tf.Tensor | tf.Tensor[]): Thunks =>
+    backward((several && !Array.isArray(dys) ? [dys] : dys) as Result, saved);
+  engine.addTapeNode(name, inputs, outputs, gradient, saved, {});
+  return result;
 }
 
 const keepNothing = (): void => {};
-
-let finished: tf.Tensor[] = [];
-
-/**
- * tfjs frees what operations saved only when the whole backward pass ends. The pass visits one operation after the
- * other, so when the next one starts, what the previous one saved is no longer read. (Disposing twice is harmless.)
- * Inside a gradient of a gradient the outer pass still reads it: then nothing is freed early.
- */
-function releaseBefore(saved: tf.Tensor[]): void {
-  const outermost = internals().state.gradientDepth === 0;
-  if (outermost) for (const tensor of finished) tensor.dispose();
-  finished = outermost ? saved : [];
-}
 
 /** True when what runs now is recorded for a gradient. */
 export function isTapeOn(): boolean {
@@ -111,29 +121,4 @@ export function jointly(compute: () => tf.Tensor[]): (index: number) => tf.Tenso
     if (result === undefined) throw new Error(`jointly: no result ${index} of ${results.length}`);
     return result;
   };
-}
-
-/**
- * Gradients of `f` with a tape of its own, for use inside the gradient function of another operation. tfjs ends
- * every pass by clearing the one active tape; here the outer one is put back.
- */
-export function innerGradients(
-  f: () => tf.Tensor,
-  xs: tf.Tensor[],
-  dy: tf.Tensor,
-): { value: tf.Tensor; grads: (tf.Tensor | undefined)[] } {
-  const engine = internals();
-  const { activeTape, gradientDepth, kernelDepth } = engine.state;
-  const outerFinished = finished;
-  finished = [];
-  engine.state.gradientDepth = 0;
-  engine.state.kernelDepth = 0;
-  try {
-    return engine.gradients(f, xs, dy, true);
-  } finally {
-    engine.state.activeTape = activeTape;
-    engine.state.gradientDepth = gradientDepth;
-    engine.state.kernelDepth = kernelDepth;
-    finished = outerFinished;
-  }
 }

@@ -4,6 +4,7 @@ import type { Context } from '../model/context.js';
 import type { Parameter } from '../model/module.js';
 import { type Labels, segmentMeans, tokenWeights } from '../model/packing.js';
 import type { EncoderBatch, ReasVqa } from '../model/reasvqa.js';
+import { valueAndGradients } from '../ops/backward.js';
 
 /** One batch, ready for the model. */
 export interface TrainBatch {
@@ -118,16 +119,16 @@ export function gradients(
   let kept: tf.Tensor1D | undefined;
   let weighted: WeightedLosses | undefined;
   const variables = parameters.map((parameter) => parameter.value);
-  const { value, grads } = tf.variableGrads(() => {
+  const { value, grads } = valueAndGradients(() => {
     weighted = forward(model, batch, objective, context);
     kept = tf.keep(weighted.losses.clone());
-    return tf.sum(tf.mul(weighted.losses, tf.tensor1d(weighted.weights))) as tf.Scalar;
+    return tf.sum(tf.mul(weighted.losses, tf.tensor1d(weighted.weights)));
   }, variables);
   const losses = kept!.dataSync();
   tf.dispose([kept!, value]);
   return {
     values: total(losses, weighted!),
-    grads: variables.map((variable) => grads[variable.name] ?? tf.zerosLike(variable)),
+    grads: grads.map((grad, i) => grad ?? tf.zerosLike(variables[i]!)),
   };
 }
 

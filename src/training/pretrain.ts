@@ -10,6 +10,7 @@ import { initialiseMissing } from '../model/module.js';
 import type { PackedTargets } from '../model/packing.js';
 import { type MaskedIds, ReasVqa } from '../model/reasvqa.js';
 import { selectTrainable } from '../model/trainable.js';
+import { valueAndGradients } from '../ops/backward.js';
 import { DropoutStream } from '../ops/dropout.js';
 import { Rng } from '../random.js';
 import { sampleFrames } from '../shapes/render.js';
@@ -235,7 +236,7 @@ export class Pretraining {
     const batch = stage.batches.next().value;
     const pixels = await this.pixelsOf(batch);
     const variables = optimizer.parameters.map((p) => p.value);
-    const { value, grads } = tf.variableGrads(() => this.loss(batch, pixels), variables);
+    const { value, grads } = valueAndGradients(() => this.loss(batch, pixels), variables);
     const loss = value.dataSync()[0]!;
     if (!Number.isFinite(loss))
       throw new Error(`pretraining: loss is ${loss} at step ${done + 1} of ${settings.name}`);
@@ -245,7 +246,7 @@ export class Pretraining {
       settings.steps,
       1,
     );
-    const ordered = variables.map((v) => grads[v.name] ?? tf.zerosLike(v));
+    const ordered = grads.map((grad, i) => grad ?? tf.zerosLike(variables[i]!));
     optimizer.update(ordered, ({ name }) => (isBias(name) ? BIAS_RATE * rate : rate));
     tf.dispose([value, pixels ?? [], ...ordered]);
     stage.done++;

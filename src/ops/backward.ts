@@ -1,0 +1,124 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { internals, type TapeNode } from './tape.js';
+
+/**
+ * Reverse-mode gradients (as tf.variableGrads) over the tape of tfjs, in a pass of our own.
+ *
+ * tfjs keeps the gradient of every intermediate result, and what operations saved, until the whole pass ends. Here both are
+ * freed as the pass leaves an operation, so that its memory serves the next one. It also opens one scope an operation instead
+ * of one for each input, and finds what leads to `xs` without trying each of them.
+ *
+ * @param f the differentiated function; may run inside the backward pass of another call
+ * @param xs tensors or variables; each once
+ * @param dy gradient of f's value, of its shape; ones unless given
+ * @returns f's value, and the gradients in the order of xs: undefined where the value does not depend on x. The caller
+ *   disposes all of them
+ */
+export function valueAndGradients(
+  f: () => tf.Tensor,
+  xs: tf.Tensor[],
+  dy?: tf.Tensor,
+): { value: tf.Tensor; grads: (tf.Tensor | undefined)[] } {
+  const { state } = internals();
+  const { activeTape, gradientDepth, kernelDepth } = state;
+  state.gradientDepth = 0;
+  state.kernelDepth = 0;
+  let tape: TapeNode[] = [];
+  try {
+    const value = record(f, (nodes) => {
+      tape = nodes;
+    });
+    const grads = tf.tidy('backward', () => walkBack(tape, value, xs, dy));
+    return { value, grads: xs.map((x) => grads[x.id]) };
+  } finally {
+    // After a failure the rest is still held.
+    for (const node of tape) tf.dispose(node.saved);
+    Object.assign(state, { activeTape, gradientDepth, kernelDepth });
+  }
+}
+
+/** Runs f with a fresh tape, which `take` gets even when f fails. */
+function record(f: () => tf.Tensor, take: (tape: TapeNode[]) => void): tf.Tensor {
+  const engine = internals();
+  engine.startTape();
+  try {
+    return tf.tidy('forward', f);
+  } finally {
+    engine.endTape();
+    take(engine.state.activeTape ?? []);
+  }
+}
+
+/** The gradients of xs by their tensors' ids. Empties the tape. */
+function walkBack(
+  tape: TapeNode[],
+  value: tf.Tensor,
+  xs: tf.Tensor[],
+  dy?: tf.Tensor,
+): Record<number, tf.Tensor> {
+  const fromX = reachable(tape, xs);
+  const wanted = new Set(xs.map((x) => x.id));
+  const gradients = new Map([[value.id, dy ? tf.clone(dy) : tf.ones(value.shape)]]);
+  for (let node = tape.at(-1); node; node = tape.at(-1)) {
+    const dys = node.outputs.map((output) => gradients.get(output.id) ?? null);
+    const names = dys.some((each) => each !== null) ? namesOf(node, fromX) : [];
+    inputGradients(node, names, dys).forEach((dx, i) => {
+      add(gradients, node.inputs[names[i]!]!, dx);
+    });
+    tf.dispose(node.saved);
+    tape.pop();
+    for (const output of node.outputs) {
+      if (wanted.has(output.id)) continue;
+      gradients.get(output.id)?.dispose();
+      gradients.delete(output.id);
+    }
+  }
+  return Object.fromEntries(xs.filter((x) => gradients.has(x.id)).map((x) => [x.id, gradients.get(x.id)!]));
+}
+
+/** Ids of the tensors that depend on xs, and of xs. */
+function reachable(tape: TapeNode[], xs: tf.Tensor[]): Set<number> {
+  const ids = new Set(xs.map((x) => x.id));
+  for (const { inputs, outputs } of tape) {
+    for (const name in inputs) {
+      if (!ids.has(inputs[name]!.id)) continue;
+      for (const output of outputs) ids.add(output.id);
+      break;
+    }
+  }
+  return ids;
+}
+
+const namesOf = ({ inputs }: TapeNode, ids: Set<number>): string[] =>
+  Object.keys(inputs).filter((name) => ids.has(inputs[name]!.id));
+
+/** One node's gradients to the named inputs: tensors that nobody else holds. */
+function inputGradients(node: TapeNode, names: string[], dys: (tf.Tensor | null)[]): tf.Tensor[] {
+  if (names.length === 0) return [];
+  if (node.gradient === undefined) throw new Error(`no gradient is registered for ${node.kernelName}`);
+  return tf.tidy(() => {
+    const thunks = node.gradient!(dys);
+    const made = new Set<tf.Tensor>();
+    return names.map((name) => {
+      const thunk = thunks[name];
+      if (thunk === undefined) throw new Error(`${node.kernelName} has no gradient for its input ${name}`);
+      const given = thunk();
+      // A gradient function may return dy, a saved tensor, or one tensor twice: those are freed on their own.
+      const own = given.scopeId === internals().state.activeScope?.id && !made.has(given);
+      const dx = own ? given : tf.clone(given);
+      made.add(dx);
+      if (!tf.util.arraysEqual(dx.shape, node.inputs[name]!.shape))
+        throw new Error(
+          `${node.kernelName}: the gradient of ${name} is (${dx.shape}), expected (${node.inputs[name]!.shape})`,
+        );
+      return dx;
+    });
+  });
+}
+
+/** Adds dx, which is used up, to the gradient of x. */
+function add(gradients: Map<number, tf.Tensor>, x: tf.Tensor, dx: tf.Tensor): void {
+  const before = gradients.get(x.id);
+  gradients.set(x.id, before ? tf.add(before, dx) : dx);
+  if (before) tf.dispose([before, dx]);
+}
