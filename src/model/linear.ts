@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { isBf16 } from '../ops/bf16.js';
-import { linear } from '../ops/linear.js';
+import { type LinearWeights, linears } from '../ops/linear.js';
 import { type Context, inferenceContext, nextDropout } from './context.js';
 import { Module, type Parameter, single } from './module.js';
 
@@ -81,6 +81,11 @@ export class Linear extends Module {
   }
 
   forward(x: tf.Tensor, context: Context): tf.Tensor {
+    return forwardAll([this], x, context)[0]!;
+  }
+
+  /** The weights as they are now; draws the next dropout of an adapter that is not merged. */
+  operands(context: Context): LinearWeights {
     const lora =
       this.lora && !this.mergedLora
         ? {
@@ -90,7 +95,8 @@ export class Linear extends Module {
             dropout: nextDropout(context, this.lora.dropout),
           }
         : undefined;
-    return linear(x, this.weight.value as tf.Tensor2D, this.bias?.value as tf.Tensor1D | undefined, lora);
+    const bias = this.bias?.value as tf.Tensor1D | undefined;
+    return { weight: this.weight.value as tf.Tensor2D, bias, lora };
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
@@ -105,4 +111,12 @@ export class Linear extends Module {
     const config = { path: this.path, inFeatures: this.inFeatures, outFeatures: this.outFeatures };
     return { ...super.getConfig(), ...config, bias: this.bias !== undefined };
   }
+}
+
+/** Layers of one input, computed as one operation: x (..., in) to (..., out) each, in their order. */
+export function forwardAll(layers: Linear[], x: tf.Tensor, context: Context): tf.Tensor[] {
+  return linears(
+    x,
+    layers.map((layer) => layer.operands(context)),
+  );
 }

@@ -4,7 +4,7 @@ import { attention } from '../ops/attention.js';
 import { dropout, residual } from '../ops/dropout.js';
 import type { Blip2Config } from '../weights/config.js';
 import { type Context, inferenceContext, nextDropout } from './context.js';
-import { Linear } from './linear.js';
+import { forwardAll, Linear } from './linear.js';
 import { Module } from './module.js';
 import { LayerNorm } from './norm.js';
 import { runBlock } from './runBlock.js';
@@ -36,20 +36,28 @@ class QFormerAttention extends Module {
 
   forward(x: tf.Tensor3D, memory: tf.Tensor3D, context: Context): tf.Tensor3D {
     const { num_attention_heads: heads, hidden_size: width } = this.config;
-    const mixed = attention(
-      this.query.forward(x, context) as tf.Tensor3D,
-      this.key.forward(memory, context) as tf.Tensor3D,
-      this.value.forward(memory, context) as tf.Tensor3D,
-      {
-        heads,
-        scale: (width / heads) ** -0.5,
-        bf16: this.dense.inBf16,
-        dropout: nextDropout(context, this.config.attention_probs_dropout_prob),
-      },
-    );
+    const mixed = attention(...this.queryKeyValue(x, memory, context), {
+      heads,
+      scale: (width / heads) ** -0.5,
+      bf16: this.dense.inBf16,
+      dropout: nextDropout(context, this.config.attention_probs_dropout_prob),
+    });
     const update = this.dense.forward(mixed, context) as tf.Tensor3D;
     const summed = residual(x, update, nextDropout(context, this.config.hidden_dropout_prob));
     return this.norm.forward(summed) as tf.Tensor3D;
+  }
+
+  private queryKeyValue(
+    x: tf.Tensor3D,
+    memory: tf.Tensor3D,
+    context: Context,
+  ): [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D] {
+    const { query, key, value } = this;
+    const all =
+      x === memory
+        ? forwardAll([query, key, value], x, context)
+        : [query.forward(x, context), ...forwardAll([key, value], memory, context)];
+    return all as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D];
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {

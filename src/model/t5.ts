@@ -6,7 +6,7 @@ import { embedding } from '../ops/embedding.js';
 import { RowCache } from '../ops/rowCache.js';
 import type { Blip2Config } from '../weights/config.js';
 import { type Context, inferenceContext, nextDropout } from './context.js';
-import { Linear } from './linear.js';
+import { forwardAll, Linear } from './linear.js';
 import { Module, type Parameter, single } from './module.js';
 import { RmsNorm } from './norm.js';
 import { relativeBuckets } from './relativeBias.js';
@@ -74,15 +74,33 @@ export class T5Attention extends Module {
   }
 
   keyValue(memory: tf.Tensor3D, context: Context): KeyValue {
-    return {
-      key: this.k.forward(memory, context) as tf.Tensor3D,
-      value: this.v.forward(memory, context) as tf.Tensor3D,
-    };
+    const [key, value] = forwardAll([this.k, this.v], memory, context) as [tf.Tensor3D, tf.Tensor3D];
+    return { key, value };
+  }
+
+  /** @param x (B, L, d_model) queries, keys and values. @returns (B, L, d_model). */
+  attendSelf(x: tf.Tensor3D, inputs: AttentionInputs, context: Context): tf.Tensor3D {
+    const { q, own } = this.queryKeyValue(x, context);
+    return this.mix(q, own, inputs, context);
   }
 
   /** @param x (B, Lq, d_model) queries. @returns (B, Lq, d_model). */
-  attend(x: tf.Tensor3D, { key, value }: KeyValue, inputs: AttentionInputs, context: Context): tf.Tensor3D {
-    const mixed = attention(this.q.forward(x, context) as tf.Tensor3D, key, value, {
+  attend(x: tf.Tensor3D, memory: KeyValue, inputs: AttentionInputs, context: Context): tf.Tensor3D {
+    return this.mix(this.q.forward(x, context) as tf.Tensor3D, memory, inputs, context);
+  }
+
+  private queryKeyValue(x: tf.Tensor3D, context: Context): { q: tf.Tensor3D; own: KeyValue } {
+    const [key, value, q] = forwardAll([this.k, this.v, this.q], x, context) as tf.Tensor3D[];
+    return { q: q!, own: { key: key!, value: value! } };
+  }
+
+  private mix(
+    q: tf.Tensor3D,
+    { key, value }: KeyValue,
+    inputs: AttentionInputs,
+    context: Context,
+  ): tf.Tensor3D {
+    const mixed = attention(q, key, value, {
       heads: this.config.num_heads,
       scale: 1,
       bf16: this.o.inBf16,
@@ -99,10 +117,9 @@ export class T5Attention extends Module {
    * @param x (B, 1, d_model). @param bias (B * heads, 1, steps so far and this one). @returns (B, 1, d_model).
    */
   attendCached(x: tf.Tensor3D, cache: KeyValueCache, bias: tf.Tensor3D, context: Context): tf.Tensor3D {
-    const now = this.keyValue(x, context);
-    const q = this.q.forward(x, context);
-    cache.key.append(now.key);
-    cache.value.append(now.value);
+    const { q, own } = this.queryKeyValue(x, context);
+    cache.key.append(own.key);
+    cache.value.append(own.value);
     const mixed = attention(tf.reshape(q, [1, 1, q.size]), cache.key.rows, cache.value.rows, {
       heads: x.shape[0] * this.config.num_heads,
       scale: 1,
@@ -114,8 +131,7 @@ export class T5Attention extends Module {
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     const x = single(inputs) as tf.Tensor3D;
-    const context = inferenceContext();
-    return this.attend(x, this.keyValue(x, context), {}, context);
+    return this.attendSelf(x, {}, inferenceContext());
   }
 }
 
@@ -139,7 +155,7 @@ export class T5FeedForward extends Module {
   }
 
   forward(x: tf.Tensor3D, context: Context): tf.Tensor3D {
-    const [first, second] = this.wi.map((wi) => wi.forward(x, context));
+    const [first, second] = forwardAll(this.wi, x, context);
     const key = nextDropout(context, this.config.dropout_rate);
     const bf16 = this.wo.inBf16;
     const inner = this.activate(first!, second, bf16 && key === undefined);
@@ -201,8 +217,7 @@ export class T5Block extends Module {
   /** (B, L, d_model) float32 in and out. */
   forward(x: tf.Tensor3D, { self, memory }: BlockInputs, context: Context): tf.Tensor3D {
     const normed = this.norms[0]!.forward(x, this.selfAttention.inBf16) as tf.Tensor3D;
-    const own = this.selfAttention.keyValue(normed, context);
-    const attended = this.residual(x, this.selfAttention.attend(normed, own, self, context), context);
+    const attended = this.residual(x, this.selfAttention.attendSelf(normed, self, context), context);
     const cross =
       memory && this.crossAttention
         ? { keyValue: this.crossAttention.keyValue(memory.hidden, context), keyMask: memory.keyMask }

@@ -1,12 +1,13 @@
 export { type GeluForm, gatedGelu, gelu } from './activation.js';
 export { type AdamWGroup, type AdamWHyper, adamwStep, globalNorm } from './adamw.js';
 export { type AttentionOptions, attention, selfAttention } from './attention.js';
+export { valueAndGradients } from './backward.js';
 export { hasBf16, isBf16, toBf16 } from './bf16.js';
 export { linearCrossEntropy } from './crossEntropy.js';
 export { DropoutStream, dropout, residual } from './dropout.js';
 export { embedding } from './embedding.js';
 export { setFused } from './fused.js';
-export { type LoraWeights, linear } from './linear.js';
+export { type LinearWeights, type LoraWeights, linear, linears } from './linear.js';
 export { layerNorm, rmsNorm } from './norm.js';
 export { type DropoutKey, philoxKeepMask } from './philox.js';
 export { recompute } from './recompute.js';

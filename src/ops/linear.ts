@@ -17,24 +17,43 @@ export interface LoraWeights {
   dropout?: DropoutKey | undefined;
 }
 
+/** Weights of one linear layer. */
+export interface LinearWeights {
+  /** (out, in): PyTorch's layout, as in the checkpoints */
+  weight: tf.Tensor2D;
+  /** (out) */
+  bias?: tf.Tensor1D | undefined;
+  lora?: LoraWeights | undefined;
+}
+
 /**
  * y = x W^T (+ bias) (+ scale * dropout(x) A^T B^T).
  *
  * @param x (..., in), float32
- * @param weight (out, in): PyTorch's layout, as in the checkpoints
- * @param bias (out)
  * @returns (..., out)
  *
  * A weight that is a tf.Variable with trainable = false gets no gradient, and its input is then not kept for the
  * backward pass. A weight stored in bf16 (bf16.ts) is multiplied in bf16, with float32 accumulation.
  */
 export function linear(x: tf.Tensor, weight: tf.Tensor2D, bias?: tf.Tensor1D, lora?: LoraWeights): tf.Tensor {
-  checkLinear(x, weight, bias, lora);
-  if (hasFused('ReasLinear')) return fusedLinear(x, weight, bias, lora);
-  return tf.tidy(() => {
-    const y = composedLinear(rowsOf(x), weight, bias, lora);
-    return tf.reshape(y, [...x.shape.slice(0, -1), weight.shape[0]]);
-  });
+  return linears(x, [{ weight, bias, lora }])[0]!;
+}
+
+/**
+ * Layers of one input, such as queries, keys and values: {@link linear} of each as one operation. The gradient to x is
+ * summed as the products write it, instead of by an operation for each further layer.
+ *
+ * @returns the layers' results in their order, (..., out) each
+ */
+export function linears(x: tf.Tensor, layers: LinearWeights[]): tf.Tensor[] {
+  for (const layer of layers) checkLinear(x, layer);
+  if (hasFused('ReasLinear')) return fusedLinears(x, layers);
+  return layers.map((layer) =>
+    tf.tidy(() => {
+      const y = composedLinear(rowsOf(x), layer);
+      return tf.reshape(y, [...x.shape.slice(0, -1), layer.weight.shape[0]]);
+    }),
+  );
 }
 
 /** As (rows, last axis). */
@@ -43,7 +62,7 @@ function rowsOf(x: tf.Tensor): tf.Tensor2D {
   return tf.reshape(x, [columns === 0 ? 0 : x.size / columns, columns]) as tf.Tensor2D;
 }
 
-function checkLinear(x: tf.Tensor, weight: tf.Tensor2D, bias?: tf.Tensor1D, lora?: LoraWeights): void {
+function checkLinear(x: tf.Tensor, { weight, bias, lora }: LinearWeights): void {
   const all: Record<string, tf.Tensor> = { x, weight };
   if (bias) all.bias = bias;
   if (lora) {
@@ -67,12 +86,7 @@ function checkLinear(x: tf.Tensor, weight: tf.Tensor2D, bias?: tf.Tensor1D, lora
   if (lora?.dropout) checkKey(lora.dropout);
 }
 
-function composedLinear(
-  x: tf.Tensor2D,
-  weight: tf.Tensor2D,
-  bias?: tf.Tensor1D,
-  lora?: LoraWeights,
-): tf.Tensor {
+function composedLinear(x: tf.Tensor2D, { weight, bias, lora }: LinearWeights): tf.Tensor {
   let y: tf.Tensor = weightProduct(x, weight);
   if (bias) y = tf.add(y, bias);
   if (lora) {
@@ -82,49 +96,83 @@ function composedLinear(
   return y;
 }
 
+/** The operands of all layers by their names in kernel calls: weight0, bias0, loraA0, loraB0, weight1, ... */
+function operandsOf(layers: LinearWeights[]): Record<string, tf.Tensor> {
+  const operands: Record<string, tf.Tensor> = {};
+  layers.forEach(({ weight, bias, lora }, i) => {
+    operands[`weight${i}`] = weight;
+    if (bias) operands[`bias${i}`] = bias;
+    if (lora) {
+      operands[`loraA${i}`] = lora.A;
+      operands[`loraB${i}`] = lora.B;
+    }
+  });
+  return operands;
+}
+
 /**
  * One kernel forward. Backward: the input's gradient in one kernel, those of A and B in another (they share
  * dropout(x) and dy B), a trainable weight's and bias's by a matrix product and a sum.
  */
-function fusedLinear(x: tf.Tensor, weight: tf.Tensor2D, bias?: tf.Tensor1D, lora?: LoraWeights): tf.Tensor {
-  const attrs = { scale: lora?.scale ?? 0, dropout: dropoutNumbers(lora?.dropout) };
-  const frozen = isFrozen(weight);
-  const loraFrozen = lora === undefined || (isFrozen(lora.A) && isFrozen(lora.B));
-  const inputs: Record<string, tf.Tensor> = { x };
-  if (!frozen) inputs.weight = weight;
-  if (bias && !isFrozen(bias)) inputs.bias = bias;
-  if (lora && !loraFrozen) Object.assign(inputs, { loraA: lora.A, loraB: lora.B });
-  const loraInputs = (A: tf.Tensor, B: tf.Tensor) => ({ loraA: A, loraB: B });
-  const keepX = !frozen || !loraFrozen;
+function fusedLinears(x: tf.Tensor, layers: LinearWeights[]): tf.Tensor[] {
+  const attrs = {
+    scales: layers.map(({ lora }) => lora?.scale ?? 0),
+    dropouts: layers.map(({ lora }) => dropoutNumbers(lora?.dropout)),
+  };
+  const operands = operandsOf(layers);
+  const trained = Object.keys(operands).filter((name) => !isFrozen(operands[name]!));
+  const readByGradients = trained.filter((name) => !name.startsWith('bias'));
+  if (readByGradients.length > 0) readByGradients.push('x');
+  const all: Record<string, tf.Tensor> = { x, ...operands };
+  const select = (names: string[]) => Object.fromEntries(names.map((name) => [name, all[name]!]));
 
   return taped(
     'linear',
-    inputs,
+    select(['x', ...trained]),
     (save) => {
-      save([weight, ...(lora ? [lora.A, lora.B] : []), ...(keepX ? [x] : [])]);
-      const kernelInputs: Record<string, tf.Tensor> = { x, weight };
-      if (bias) kernelInputs.bias = bias;
-      if (lora) Object.assign(kernelInputs, loraInputs(lora.A, lora.B));
-      return tf.engine().runKernel('ReasLinear', kernelInputs, attrs);
+      save(readByGradients.map((name) => all[name]!));
+      return tf.engine().runKernel('ReasLinear', all, attrs) as tf.Tensor[];
     },
-    (dy, saved) => {
-      const [savedWeight, ...rest] = saved as [tf.Tensor2D, ...tf.Tensor[]];
-      const low = lora ? loraInputs(rest[0]!, rest[1]!) : {};
-      const savedX = () => rest[lora ? 2 : 0]!;
-      const thunks: Thunks = {
-        x: () => tf.engine().runKernel('ReasLinearGradInput', { dy, weight: savedWeight, ...low }, attrs),
-        weight: () => tf.matMul(rowsOf(dy), rowsOf(savedX()), true, false),
-        bias: () => tf.sum(rowsOf(dy), 0),
-      };
-      if (lora) {
-        const both = jointly(
-          () =>
-            tf.engine().runKernel('ReasLinearGradLora', { dy, x: savedX(), ...low }, attrs) as tf.Tensor[],
-        );
-        thunks.loraA = () => both(0);
-        thunks.loraB = () => both(1);
-      }
-      return thunks;
+    (dys, saved) => {
+      const held = { ...operands };
+      readByGradients.forEach((name, i) => {
+        held[name] = saved[i]!;
+      });
+      return gradients(dys, held, trained, attrs);
     },
   );
+}
+
+type LinearAttrs = { scales: number[]; dropouts: number[][] };
+
+/**
+ * @param dys the results' gradients
+ * @param held the operands, and x where `trained` needs it
+ * @param trained names of the operands that want a gradient
+ */
+function gradients(
+  dys: tf.Tensor[],
+  held: Record<string, tf.Tensor>,
+  trained: string[],
+  { scales, dropouts }: LinearAttrs,
+): Thunks {
+  const inputs: Record<string, tf.Tensor> = {};
+  const thunks: Thunks = {
+    x: () => tf.engine().runKernel('ReasLinearGradInput', inputs, { scales, dropouts }),
+  };
+  dys.forEach((dy, i) => {
+    const [weight, bias, loraA, loraB] = [`weight${i}`, `bias${i}`, `loraA${i}`, `loraB${i}`];
+    inputs[`dy${i}`] = dy;
+    for (const name of [weight, loraA, loraB]) if (held[name]) inputs[name] = held[name];
+    if (trained.includes(weight)) thunks[weight] = () => tf.matMul(rowsOf(dy), rowsOf(held.x!), true, false);
+    if (trained.includes(bias)) thunks[bias] = () => tf.sum(rowsOf(dy), 0);
+    if (trained.includes(loraA) || trained.includes(loraB)) {
+      const operands = { dy, x: held.x!, loraA: held[loraA]!, loraB: held[loraB]! };
+      const attrs = { scale: scales[i]!, dropout: dropouts[i]! };
+      const both = jointly(() => tf.engine().runKernel('ReasLinearGradLora', operands, attrs) as tf.Tensor[]);
+      thunks[loraA] = () => both(0);
+      thunks[loraB] = () => both(1);
+    }
+  });
+  return thunks;
 }

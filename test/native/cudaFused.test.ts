@@ -141,7 +141,7 @@ describe.skipIf(cudaMissing !== undefined)(
       const sizes = [rows, inputs, outputs, r, 0.7, ...(rate ? dropout(rate) : NO_DROPOUT)];
       // With activations that bf16 holds exactly, the products differ from f32 ones by the order of their sums alone.
       compare('fusedLinear', [x, weight, operand(rng, outputs), ...lora, result(rows * outputs), ...sizes]);
-      compare('fusedLinearGradInput', [dy, weight, ...lora, result(rows * inputs), ...sizes]);
+      compare('fusedLinearGradInput', [dy, weight, ...lora, result(rows * inputs), ...sizes, 0]);
       if (r === 0) return;
       const lowRank = [result(r * inputs), result(outputs * r)];
       compare('fusedLinearGradLora', [dy, x, ...lora, ...lowRank, ...sizes]);
@@ -266,7 +266,7 @@ describe.skipIf(cudaMissing !== undefined)(
         const thin = [result(r * inputs), result(outputs * r)];
         return [
           run(gpu(), 'fusedLinear', [from, weight, null, ...lora, result(rows * outputs), ...sizes]),
-          run(gpu(), 'fusedLinearGradInput', [gradient, weight, ...lora, result(rows * inputs), ...sizes]),
+          run(gpu(), 'fusedLinearGradInput', [gradient, weight, ...lora, result(rows * inputs), ...sizes, 0]),
           r ? run(gpu(), 'fusedLinearGradLora', [gradient, from, ...lora, ...thin, ...sizes]) : [],
         ];
       };

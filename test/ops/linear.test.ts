@@ -9,14 +9,16 @@ import {
   gelu,
   hasBf16,
   isBf16,
+  type LinearWeights,
   layerNorm,
   linear,
+  linears,
   rmsNorm,
   toBf16,
 } from '../../src/ops/index.js';
 import { Rng } from '../../src/random.js';
 import { linearReference } from './reference.js';
-import { compareWithReference, normal, onEveryForm, toTensor } from './support.js';
+import { compareWithReference, largestError, normal, onEveryForm, toTensor, type Values } from './support.js';
 
 const DROP: DropoutKey = { rate: 0.3, seed: 11, step: 5, call: 2 };
 const CASES = [
@@ -105,6 +107,81 @@ onEveryForm('linear', () => {
         expect(difference, `${name}, ${of}`).toBeLessThanOrEqual(limit);
       }
     }
+  });
+
+  it('computes several layers of one input, values and gradients equal to float64', () => {
+    const rng = new Rng('several layers');
+    const [rows, inputs] = [9, 13];
+    const cases = [
+      { outputs: 5, r: 0, bias: true, key: undefined },
+      { outputs: 7, r: 11, bias: false, key: DROP },
+      { outputs: 1, r: 2, bias: true, key: undefined },
+      { outputs: 6, r: 0, bias: false, key: undefined },
+    ];
+    const values: Record<string, Values> = { x: normal(rng, [rows, inputs]) };
+    cases.forEach(({ outputs, r, bias }, i) => {
+      values[`weight${i}`] = normal(rng, [outputs, inputs]);
+      if (bias) values[`bias${i}`] = normal(rng, [outputs]);
+      if (r)
+        Object.assign(values, { [`A${i}`]: normal(rng, [r, inputs]), [`B${i}`]: normal(rng, [outputs, r]) });
+    });
+    const layer = (t: Record<string, tf.Tensor>, i: number): LinearWeights => ({
+      weight: t[`weight${i}`] as tf.Tensor2D,
+      bias: t[`bias${i}`] as tf.Tensor1D | undefined,
+      lora: t[`A${i}`] && {
+        A: t[`A${i}`] as tf.Tensor2D,
+        B: t[`B${i}`] as tf.Tensor2D,
+        scale: 0.5,
+        dropout: cases[i]!.key,
+      },
+    });
+    // Results of each layer, one layer after the other.
+    const errors = compareWithReference({
+      rng,
+      inputs: values,
+      op: (t) => {
+        const all = linears(
+          t.x!,
+          cases.map((_, i) => layer(t, i)),
+        );
+        return tf.concat(all.map((y) => tf.reshape(y, [y.size])));
+      },
+      reference: (t) =>
+        cases.flatMap(({ outputs, r, key }, i) => {
+          const names = ['weight', 'bias', 'A', 'B'].filter((name) => t[`${name}${i}`]);
+          const of = { x: t.x!, ...Object.fromEntries(names.map((name) => [name, t[`${name}${i}`]!])) };
+          return [...linearReference(of, { rows, inputs, outputs, r }, 0.5, key)];
+        }),
+    });
+    expect(errors.value).toBeLessThan(1e-5);
+    for (const [name, error] of Object.entries(errors.gradients)) expect(error, name).toBeLessThan(1e-5);
+  });
+
+  it('gives each of several layers its own gradient when results are left unused or weights are frozen', () => {
+    const rng = new Rng('unused');
+    const [x, first, second] = [
+      toTensor<tf.Tensor2D>(normal(rng, [4, 6])),
+      toTensor<tf.Tensor2D>(normal(rng, [3, 6])),
+      toTensor<tf.Tensor2D>(normal(rng, [5, 6])),
+    ];
+    const frozen = tf.variable(first, false) as unknown as tf.Tensor2D;
+    const both = (x: tf.Tensor, weight: tf.Tensor) =>
+      linears(x, [{ weight: frozen }, { weight: weight as tf.Tensor2D }]);
+    const alone = tf.grads((x, weight) => tf.square(linear(x, weight as tf.Tensor2D)))([x, second]);
+    const unused = tf.grads((x, weight) => tf.square(both(x, weight)[1]!))([x, second]);
+    unused.forEach((grad, i) => {
+      expect(largestError(grad.dataSync(), alone[i]!.dataSync())).toBeLessThan(1e-5);
+    });
+    const before = tf.memory().numTensors;
+    const used = tf.grads((x, weight) => tf.add(tf.sum(both(x, weight)[0]!), tf.sum(both(x, weight)[1]!)))([
+      x,
+      second,
+    ]);
+    expect(tf.memory().numTensors - before).toBe(2);
+    const expected = tf.add(tf.sum(first, 0), tf.sum(second, 0));
+    const rows = tf.add(tf.zeros([4, 1]), expected);
+    expect(largestError(used[0]!.dataSync(), rows.dataSync())).toBeLessThan(1e-5);
+    tf.dispose(frozen);
   });
 
   it('keeps the leading axes', () => {

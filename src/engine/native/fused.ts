@@ -3,6 +3,7 @@ import {
   type AttentionArgs,
   type Attrs,
   Call,
+  type DropoutArgs,
   type FusedBackend,
   type Inputs,
   type LinearArgs,
@@ -104,43 +105,54 @@ const rmsNormGradWeight: Kernel = (call) => {
 };
 
 /** rows are those of the tensor `rowsFrom` (..., columns); r is 0 without a low-rank update. */
-function linearSizes(call: Call, rowsFrom: string, inputs: number, outputs: number): LinearArgs {
-  const r = call.inputs.loraA === undefined ? 0 : call.size('loraA', 0);
-  return [rowsOf(call.tensor(rowsFrom)), inputs, outputs, r, call.number('scale'), ...call.dropout];
+function linearSizes(call: Call, rowsFrom: string, layer: number): LinearArgs {
+  const [outputs, inputs] = call.tensor(`weight${layer}`).shape as [number, number];
+  const r = call.inputs[`loraA${layer}`] === undefined ? 0 : call.size(`loraA${layer}`, 0);
+  const scale = (call.attrs.scales as number[])[layer]!;
+  const dropout = (call.attrs.dropouts as DropoutArgs[])[layer]!;
+  return [rowsOf(call.tensor(rowsFrom)), inputs, outputs, r, scale, ...dropout];
 }
 
-const linear: Kernel = (call) => {
-  const [outputs, inputs] = call.tensor('weight').shape as [number, number];
-  const y = call.result([...call.tensor('x').shape.slice(0, -1), outputs]);
-  call.addon.fusedLinear(
-    call.id('x'),
-    call.id('weight'),
-    call.id('bias'),
-    call.id('loraA'),
-    call.id('loraB'),
-    y.id,
-    ...linearSizes(call, 'x', inputs, outputs),
-  );
-  return y.info;
-};
+const layersOf = (call: Call): number => (call.attrs.scales as number[]).length;
 
+/** Several layers of one input: weight0, bias0, loraA0, loraB0, weight1, ... */
+const linear: Kernel = (call) =>
+  Array.from({ length: layersOf(call) }, (_, layer) => {
+    const outputs = call.size(`weight${layer}`, 0);
+    const y = call.result([...call.tensor('x').shape.slice(0, -1), outputs]);
+    call.addon.fusedLinear(
+      call.id('x'),
+      call.id(`weight${layer}`),
+      call.id(`bias${layer}`),
+      call.id(`loraA${layer}`),
+      call.id(`loraB${layer}`),
+      y.id,
+      ...linearSizes(call, 'x', layer),
+    );
+    return y.info;
+  });
+
+/** The sum of the layers' gradients to their input. */
 const linearGradInput: Kernel = (call) => {
-  const [outputs, inputs] = call.tensor('weight').shape as [number, number];
-  const dx = call.result([...call.tensor('dy').shape.slice(0, -1), inputs]);
-  call.addon.fusedLinearGradInput(
-    call.id('dy'),
-    call.id('weight'),
-    call.id('loraA'),
-    call.id('loraB'),
-    dx.id,
-    ...linearSizes(call, 'dy', inputs, outputs),
-  );
+  const dx = call.result([...call.tensor('dy0').shape.slice(0, -1), call.size('weight0', 1)]);
+  for (let layer = 0; layer < layersOf(call); layer++) {
+    call.addon.fusedLinearGradInput(
+      call.id(`dy${layer}`),
+      call.id(`weight${layer}`),
+      call.id(`loraA${layer}`),
+      call.id(`loraB${layer}`),
+      dx.id,
+      ...linearSizes(call, `dy${layer}`, layer),
+      layer === 0 ? 0 : 1,
+    );
+  }
   return dx.info;
 };
 
 const linearGradLora: Kernel = (call) => {
   const dA = call.like('loraA');
   const dB = call.like('loraB');
+  const [r, inputs] = call.tensor('loraA').shape as [number, number];
   call.addon.fusedLinearGradLora(
     call.id('dy'),
     call.id('x'),
@@ -148,7 +160,8 @@ const linearGradLora: Kernel = (call) => {
     call.id('loraB'),
     dA.id,
     dB.id,
-    ...linearSizes(call, 'dy', call.size('loraA', 1), call.size('loraB', 0)),
+    ...[rowsOf(call.tensor('dy')), inputs, call.size('loraB', 0), r, call.number('scale')],
+    ...call.dropout,
   );
   return [dA.info, dB.info];
 };

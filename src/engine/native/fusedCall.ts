@@ -24,8 +24,8 @@ interface FusedAddon {
   fusedRmsNormGradWeight(dy: Id, x: Id, dw: Id, rows: number, d: number, eps: number): void;
   /** buffers: x, weight, bias, A, B, y */
   fusedLinear(...args: [Id, Id, Id, Id, Id, Id, ...LinearArgs]): void;
-  /** buffers: dy, weight, A, B, dx */
-  fusedLinearGradInput(...args: [Id, Id, Id, Id, Id, ...LinearArgs]): void;
+  /** buffers: dy, weight, A, B, dx; accumulate: adds to dx */
+  fusedLinearGradInput(...args: [Id, Id, Id, Id, Id, ...LinearArgs, accumulate: number]): void;
   /** buffers: dy, x, A, B, dA, dB */
   fusedLinearGradLora(...args: [Id, Id, Id, Id, Id, Id, ...LinearArgs]): void;
   fusedAttention(...args: [...AttentionArgs, out: Id]): void;
@@ -101,7 +101,7 @@ export interface FusedBackend {
 }
 
 export type Inputs = Record<string, tf.TensorInfo>;
-export type Attrs = Record<string, number | boolean | string | number[]>;
+export type Attrs = Record<string, number | boolean | string | number[] | number[][]>;
 
 /** One kernel call: names to buffers, and fresh results. */
 export class Call {

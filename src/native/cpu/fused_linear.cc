@@ -7,7 +7,7 @@
  * bias + update, and the large product adds to it; without an update it adds the bias as it writes y.
  *
  * fusedLinear(x, weight, bias, A, B, y, rows, in, out, r, scale, ...dropout)
- * fusedLinearGradInput(dy, weight, A, B, dx, rows, in, out, r, scale, ...dropout)
+ * fusedLinearGradInput(dy, weight, A, B, dx, rows, in, out, r, scale, ...dropout, accumulate): dx = or += ...
  * fusedLinearGradLora(dy, x, A, B, dA, dB, rows, in, out, r, scale, ...dropout)
  * bias, A and B may be -1 (r = 0 without A and B).
  */
@@ -117,7 +117,7 @@ void linearGradInput(Args& args) {
   const float* A = args.inOrNull<float>(2, s.r * s.in);
   const float* B = args.inOrNull<float>(3, s.out * s.r);
   float* dx = args.out<float>(4, s.rows * s.in);
-  product(s.rows, s.in, s.out, dy, weight, false, dx, 1.0f, false);
+  product(s.rows, s.in, s.out, dy, weight, false, dx, 1.0f, args.size(15) != 0);
   if (!A) return;
   check(B != nullptr && s.r > 0, "linear: A, B and r disagree");
   parallelChunks(s.rows, kRows, [&](int64_t begin, int64_t end) {

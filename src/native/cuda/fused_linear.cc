@@ -7,7 +7,7 @@
  * in scratch memory and the product is summed in f32.
  *
  * fusedLinear(x, weight, bias, A, B, y, rows, in, out, r, scale, ...dropout)
- * fusedLinearGradInput(dy, weight, A, B, dx, rows, in, out, r, scale, ...dropout)
+ * fusedLinearGradInput(dy, weight, A, B, dx, rows, in, out, r, scale, ...dropout, accumulate): dx = or += ...
  * fusedLinearGradLora(dy, x, A, B, dA, dB, rows, in, out, r, scale, ...dropout)
  * bias, A and B may be -1 (r = 0 without A and B). x and dy may be stored in bf16 where the weight is.
  */
@@ -51,13 +51,13 @@ void down(const Stored& x, int64_t inner, const Thin& w, float* low, const Sizes
          w.strideJ, alpha, dropout);
 }
 
-/** y (rows, width) = bias + alpha multiplier low w */
+/** y (rows, width) = (y + when accumulating) bias + alpha multiplier low w */
 void up(const float* low, const Thin& w, const float* bias, float* y, int64_t width, const Sizes& s, float alpha,
-        const Dropout& dropout) {
+        const Dropout& dropout, bool accumulate) {
   const int64_t chunk = std::max(kUpRows, ceilDiv(s.rows, kMostBlocksYZ));
   const Grid grid = {blocks(ceilDiv(ceilDiv(width, 4), 128)), blocks(ceilDiv(s.rows, chunk))};
   launch(kSource, "thinUp", grid, {128}, 0, low, w.data, bias, y, s.rows, width, s.r, w.strideC, w.strideJ, alpha, chunk,
-         dropout);
+         dropout, int32_t{accumulate});
 }
 
 /** out (r by width, at the given strides) = alpha low^T dropout(x), summed in two stages. */
@@ -86,7 +86,7 @@ void linear(CudaArgs& args) {
   if (lora) {
     const Scratch low(floats(s.rows * s.r));
     down(x, s.in, thinA(A, s), low.as<float>(), s, 1.0f, s.dropout);
-    up(low.as<float>(), thinB(B, s), bias, y, s.out, s, s.scale, Dropout{});
+    up(low.as<float>(), thinB(B, s), bias, y, s.out, s, s.scale, Dropout{}, false);
   }
   Gemm g;
   g.transB = true;
@@ -107,17 +107,18 @@ void linearGradInput(CudaArgs& args) {
   const float* B = args.inOrNull<float>(3, s.out * s.r);
   float* dx = args.out<float>(4, s.rows * s.in);
   const bool lora = A != nullptr;
+  const bool accumulate = args.size(15) != 0;
   check(lora == (B != nullptr) && lora == (s.r > 0), "linear: A, B and r disagree");
   if (lora) {
     const Scratch low(floats(s.rows * s.r));
     down(dy, s.out, thinB(B, s), low.as<float>(), s, s.scale, Dropout{});
-    up(low.as<float>(), thinA(A, s), nullptr, dx, s.in, s, 1.0f, s.dropout);
+    up(low.as<float>(), thinA(A, s), nullptr, dx, s.in, s, 1.0f, s.dropout, accumulate);
   }
   Gemm g;
   g.m = s.rows;
   g.n = s.in;
   g.k = s.out;
-  g.accumulate = lora;
+  g.accumulate = lora || accumulate;
   g.c = dx;
   storedProduct(g, dy, weight);
 }
