@@ -102,15 +102,16 @@ function fusedCrossEntropy(
   return taped(
     'linearCrossEntropy',
     inputs,
-    (save) => {
-      const ids = tf.tensor1d(labels, 'int32');
-      const attrs = { chunkRows, wantGradient };
-      const [loss, gradient] = tf
-        .engine()
-        .runKernel('ReasLinearCrossEntropy', { hidden, weight, labels: ids }, attrs) as tf.Tensor[];
-      if (wantGradient) save(frozen ? [gradient!] : [gradient!, hidden, weight, ids]);
-      return loss!;
-    },
+    (save) =>
+      tf.tidy(() => {
+        const ids = tf.tensor1d(labels, 'int32');
+        const attrs = { chunkRows, wantGradient };
+        const [loss, gradient] = tf
+          .engine()
+          .runKernel('ReasLinearCrossEntropy', { hidden, weight, labels: ids }, attrs) as tf.Tensor[];
+        if (wantGradient) save(frozen ? [gradient!] : [gradient!, hidden, weight, ids]);
+        return loss!;
+      }),
     (dy, [gradient, savedHidden, savedWeight, ids]) => ({
       hidden: () => tf.mul(gradient!, tf.expandDims(dy, 1)),
       weight: () =>

@@ -96,18 +96,42 @@ function composedLinear(x: tf.Tensor2D, { weight, bias, lora }: LinearWeights): 
   return y;
 }
 
-/** The operands of all layers by their names in kernel calls: weight0, bias0, loraA0, loraB0, weight1, ... */
-function operandsOf(layers: LinearWeights[]): Record<string, tf.Tensor> {
-  const operands: Record<string, tf.Tensor> = {};
-  layers.forEach(({ weight, bias, lora }, i) => {
-    operands[`weight${i}`] = weight;
-    if (bias) operands[`bias${i}`] = bias;
-    if (lora) {
-      operands[`loraA${i}`] = lora.A;
-      operands[`loraB${i}`] = lora.B;
-    }
-  });
-  return operands;
+/** The layers as kernels take them: operands by name (x, weight0, bias0, loraA0, loraB0, weight1, ...) and numbers. */
+class Call {
+  readonly operands: Record<string, tf.Tensor>;
+  readonly attrs = { scales: [] as number[], dropouts: [] as number[][] };
+  /** The operands that gradients may flow to. */
+  readonly trained: Record<string, tf.Tensor>;
+  /** Names of what the gradients read. */
+  readonly read: string[] = [];
+
+  constructor(x: tf.Tensor, layers: LinearWeights[]) {
+    this.operands = { x };
+    this.trained = { x };
+    let keepX = false;
+    layers.forEach(({ weight, bias, lora }, i) => {
+      this.attrs.scales.push(lora?.scale ?? 0);
+      this.attrs.dropouts.push(dropoutNumbers(lora?.dropout));
+      keepX = this.add(`weight${i}`, weight) || keepX;
+      if (lora) {
+        keepX = this.add(`loraA${i}`, lora.A) || keepX;
+        keepX = this.add(`loraB${i}`, lora.B) || keepX;
+      }
+      if (!bias) return;
+      this.operands[`bias${i}`] = bias;
+      if (!isFrozen(bias)) this.trained[`bias${i}`] = bias;
+    });
+    if (keepX) this.read.push('x');
+  }
+
+  /** Whether the operand wants a gradient. */
+  private add(name: string, tensor: tf.Tensor): boolean {
+    this.operands[name] = tensor;
+    this.read.push(name);
+    const wanted = !isFrozen(tensor);
+    if (wanted) this.trained[name] = tensor;
+    return wanted;
+  }
 }
 
 /**
@@ -115,61 +139,43 @@ function operandsOf(layers: LinearWeights[]): Record<string, tf.Tensor> {
  * dropout(x) and dy B), a trainable weight's and bias's by a matrix product and a sum.
  */
 function fusedLinears(x: tf.Tensor, layers: LinearWeights[]): tf.Tensor[] {
-  const attrs = {
-    scales: layers.map(({ lora }) => lora?.scale ?? 0),
-    dropouts: layers.map(({ lora }) => dropoutNumbers(lora?.dropout)),
-  };
-  const operands = operandsOf(layers);
-  const trained = Object.keys(operands).filter((name) => !isFrozen(operands[name]!));
-  const readByGradients = trained.filter((name) => !name.startsWith('bias'));
-  if (readByGradients.length > 0) readByGradients.push('x');
-  const all: Record<string, tf.Tensor> = { x, ...operands };
-  const select = (names: string[]) => Object.fromEntries(names.map((name) => [name, all[name]!]));
-
+  const call = new Call(x, layers);
   return taped(
     'linear',
-    select(['x', ...trained]),
+    call.trained,
     (save) => {
-      save(readByGradients.map((name) => all[name]!));
-      return tf.engine().runKernel('ReasLinear', all, attrs) as tf.Tensor[];
+      save(call.read.map((name) => call.operands[name]!));
+      return tf.engine().runKernel('ReasLinear', call.operands, call.attrs) as tf.Tensor[];
     },
     (dys, saved) => {
-      const held = { ...operands };
-      readByGradients.forEach((name, i) => {
+      const held: Record<string, tf.Tensor> = {};
+      call.read.forEach((name, i) => {
         held[name] = saved[i]!;
       });
-      return gradients(dys, held, trained, attrs);
+      return gradients(call, dys, held);
     },
   );
 }
 
-type LinearAttrs = { scales: number[]; dropouts: number[][] };
-
-/**
- * @param dys the results' gradients
- * @param held the operands, and x where `trained` needs it
- * @param trained names of the operands that want a gradient
- */
+/** @param dys gradients of the results. @param held what call.read names. */
 function gradients(
+  { attrs, trained }: Call,
   dys: tf.Tensor[],
-  held: Record<string, tf.Tensor>,
-  trained: string[],
-  { scales, dropouts }: LinearAttrs,
+  { x, ...weights }: Record<string, tf.Tensor>,
 ): Thunks {
-  const inputs: Record<string, tf.Tensor> = {};
-  const thunks: Thunks = {
-    x: () => tf.engine().runKernel('ReasLinearGradInput', inputs, { scales, dropouts }),
-  };
+  const inputs = { ...weights };
+  const thunks: Thunks = { x: () => tf.engine().runKernel('ReasLinearGradInput', inputs, attrs) };
   dys.forEach((dy, i) => {
     const [weight, bias, loraA, loraB] = [`weight${i}`, `bias${i}`, `loraA${i}`, `loraB${i}`];
     inputs[`dy${i}`] = dy;
-    for (const name of [weight, loraA, loraB]) if (held[name]) inputs[name] = held[name];
-    if (trained.includes(weight)) thunks[weight] = () => tf.matMul(rowsOf(dy), rowsOf(held.x!), true, false);
-    if (trained.includes(bias)) thunks[bias] = () => tf.sum(rowsOf(dy), 0);
-    if (trained.includes(loraA) || trained.includes(loraB)) {
-      const operands = { dy, x: held.x!, loraA: held[loraA]!, loraB: held[loraB]! };
-      const attrs = { scale: scales[i]!, dropout: dropouts[i]! };
-      const both = jointly(() => tf.engine().runKernel('ReasLinearGradLora', operands, attrs) as tf.Tensor[]);
+    if (trained[weight]) thunks[weight] = () => tf.matMul(rowsOf(dy), rowsOf(x!), true, false);
+    if (trained[bias]) thunks[bias] = () => tf.sum(rowsOf(dy), 0);
+    if (trained[loraA] || trained[loraB]) {
+      const operands = { dy, x: x!, loraA: weights[loraA]!, loraB: weights[loraB]! };
+      const numbers = { scale: attrs.scales[i]!, dropout: attrs.dropouts[i]! };
+      const both = jointly(
+        () => tf.engine().runKernel('ReasLinearGradLora', operands, numbers) as tf.Tensor[],
+      );
       thunks[loraA] = () => both(0);
       thunks[loraB] = () => both(1);
     }

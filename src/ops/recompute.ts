@@ -34,7 +34,7 @@ export function recompute(
     named,
     (save) => {
       save([...inputs, ...constants]);
-      return fn(...inputs, ...constants);
+      return tf.tidy(() => fn(...inputs, ...constants));
     },
     (dy, saved) => {
       const savedInputs = saved.slice(0, inputs.length);

@@ -45,10 +45,10 @@ export type Thunks = Record<string, () => tf.Tensor>;
 /**
  * Records one operation with its own gradient.
  *
- * @param name shown in tfjs profiles
+ * @param name for errors
  * @param inputs the tensors that gradients may flow to; leave out what never needs one
  * @param forward computes the result with the tape off, and leaves nothing else behind; `save` keeps tensors for the
- *   backward pass
+ *   backward pass, where they come in the same order (a frozen weight is there anyway and comes itself)
  * @param backward returns one thunk per input; only the thunks of inputs that lead to a wanted gradient are called.
  *   dy has the form of the result: an operation of several results gets as many gradients
  */
@@ -61,14 +61,20 @@ export function taped<Result extends tf.Tensor | tf.Tensor[]>(
   // Decoding and evaluation record nothing: half of what an operation costs besides computing.
   if (!isTapeOn()) return forward(keepNothing);
   const engine = internals();
+  const held: tf.Tensor[] = [];
   const saved: tf.Tensor[] = [];
   const save = (tensors: tf.Tensor[]): void => {
-    for (const tensor of tensors) saved.push(tf.keep(engine.clone(tensor)));
+    for (const tensor of tensors) {
+      const frozen = isFrozen(tensor);
+      const kept = frozen ? tensor : tf.keep(engine.clone(tensor));
+      if (!frozen) saved.push(kept);
+      held.push(kept);
+    }
   };
   let result: Result;
   engine.state.kernelDepth++;
   try {
-    result = tf.tidy(name, () => forward(save)) as Result;
+    result = forward(save);
   } catch (error) {
     tf.dispose(saved);
     throw error;
@@ -79,7 +85,7 @@ export function taped<Result extends tf.Tensor | tf.Tensor[]>(
   const outputs = several ? (result as tf.Tensor[]) : [result as tf.Tensor];
   // tfjs unpacks an array of one.
   const gradient = (dys: tf.Tensor | tf.Tensor[]): Thunks =>
-    backward((several && !Array.isArray(dys) ? [dys] : dys) as Result, saved);
+    backward((several && !Array.isArray(dys) ? [dys] : dys) as Result, held);
   engine.addTapeNode(name, inputs, outputs, gradient, saved, {});
   return result;
 }

@@ -1,17 +1,20 @@
-import { engine, type Tensor } from '@tensorflow/tfjs-core';
+import { engine, type KernelBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
 
 /** The part of tfjs 4.22.0's engine that {@link saveOffTape} changes. */
 interface EngineInternals {
-  state: { gradientDepth: number };
+  state: {
+    gradientDepth: number;
+    tensorInfo: { get(dataId: object): { backend: KernelBackend } | undefined };
+  };
   clone(x: Tensor): Tensor;
-  runKernel(name: string, inputs: Record<string, Tensor>): Tensor;
+  makeTensorFromTensorInfo(info: TensorInfo, backend: KernelBackend): Tensor;
 }
 
 /**
  * tfjs clones what an operation saves for its gradient and records every clone on the tape, so that a gradient of a
  * gradient finds its way back: of a tape of sums and products two thirds are such clones, 15 % of its time (40 % where the
  * garbage collector has no core of its own). In the outermost gradient nobody looks for them; there a clone is made
- * without a record.
+ * without a record, and without the way through a kernel.
  *
  * engine().clone is called for saving only (tf.clone is another function); test/engine/saves.test.ts fails when an upgrade
  * changes that.
@@ -20,6 +23,10 @@ export function saveOffTape(): void {
   const internals = engine() as unknown as EngineInternals;
   if (Object.hasOwn(internals, 'clone')) return;
   const { clone } = internals;
-  internals.clone = (x) =>
-    internals.state.gradientDepth > 1 ? clone.call(internals, x) : internals.runKernel('Identity', { x });
+  internals.clone = (x) => {
+    const holder = internals.state.tensorInfo.get(x.dataId)?.backend;
+    if (internals.state.gradientDepth > 1 || holder === undefined) return clone.call(internals, x);
+    holder.incRef(x.dataId);
+    return internals.makeTensorFromTensorInfo({ dataId: x.dataId, shape: x.shape, dtype: x.dtype }, holder);
+  };
 }
