@@ -61,10 +61,7 @@ function walkBack(
   const gradients = new Map([[value.id, dy ? tf.clone(dy) : tf.ones(value.shape)]]);
   for (let node = tape.at(-1); node; node = tape.at(-1)) {
     const dys = node.outputs.map((output) => gradients.get(output.id) ?? null);
-    const names = dys.some((each) => each !== null) ? namesOf(node, fromX) : [];
-    inputGradients(node, names, dys).forEach((dx, i) => {
-      add(gradients, node.inputs[names[i]!]!, dx);
-    });
+    if (dys.some((dy) => dy !== null)) stepBack(node, dys, fromX, gradients);
     tf.dispose(node.saved);
     tape.pop();
     for (const output of node.outputs) {
@@ -89,36 +86,36 @@ function reachable(tape: TapeNode[], xs: tf.Tensor[]): Set<number> {
   return ids;
 }
 
-const namesOf = ({ inputs }: TapeNode, ids: Set<number>): string[] =>
-  Object.keys(inputs).filter((name) => ids.has(inputs[name]!.id));
-
-/** One node's gradients to the named inputs: tensors that nobody else holds. */
-function inputGradients(node: TapeNode, names: string[], dys: (tf.Tensor | null)[]): tf.Tensor[] {
-  if (names.length === 0) return [];
+/** Adds one operation's gradients to those of its inputs that depend on xs. */
+function stepBack(
+  node: TapeNode,
+  dys: (tf.Tensor | null)[],
+  fromX: Set<number>,
+  gradients: Map<number, tf.Tensor>,
+): void {
+  const names = Object.keys(node.inputs).filter((name) => fromX.has(node.inputs[name]!.id));
+  if (names.length === 0) return;
   if (node.gradient === undefined) throw new Error(`no gradient is registered for ${node.kernelName}`);
-  return tf.tidy(() => {
+  tf.tidy(() => {
     const thunks = node.gradient!(dys);
     const made = new Set<tf.Tensor>();
-    return names.map((name) => {
+    for (const name of names) {
+      const x = node.inputs[name]!;
       const thunk = thunks[name];
       if (thunk === undefined) throw new Error(`${node.kernelName} has no gradient for its input ${name}`);
-      const given = thunk();
+      const before = gradients.get(x.id);
+      const given = thunk.adds && before ? thunk(before) : thunk();
+      if (!tf.util.arraysEqual(given.shape, x.shape))
+        throw new Error(
+          `${node.kernelName}: the gradient of ${name} is (${given.shape}), expected (${x.shape})`,
+        );
       // A gradient function may return dy, a saved tensor, or one tensor twice: those are freed on their own.
       const own = given.scopeId === internals().state.activeScope?.id && !made.has(given);
       const dx = own ? given : tf.clone(given);
-      made.add(dx);
-      if (!tf.util.arraysEqual(dx.shape, node.inputs[name]!.shape))
-        throw new Error(
-          `${node.kernelName}: the gradient of ${name} is (${dx.shape}), expected (${node.inputs[name]!.shape})`,
-        );
-      return dx;
-    });
+      made.add(given);
+      gradients.set(x.id, thunk.adds || !before ? dx : tf.add(before, dx));
+      before?.dispose();
+    }
+    return names.map((name) => gradients.get(node.inputs[name]!.id)!);
   });
-}
-
-/** Adds dx, which is used up, to the gradient of x. */
-function add(gradients: Map<number, tf.Tensor>, x: tf.Tensor, dx: tf.Tensor): void {
-  const before = gradients.get(x.id);
-  gradients.set(x.id, before ? tf.add(before, dx) : dx);
-  if (before) tf.dispose([before, dx]);
 }

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { check, checkFloat } from './check.js';
 import { hasFused } from './fused.js';
-import { isFrozen, jointly, taped } from './tape.js';
+import { adding, isFrozen, jointly, taped } from './tape.js';
 
 /**
  * (x - mean) / sqrt(var + eps) * weight + bias over the last axis (Ba et al. 2016).
@@ -78,8 +78,9 @@ function fusedLayerNorm(
         () => tf.engine().runKernel('ReasLayerNormGradParameters', { dy, x: savedX }, { eps }) as tf.Tensor[],
       );
       return {
-        x: () =>
-          tf.engine().runKernel('ReasLayerNormGradInput', { dy, x: savedX, weight: savedWeight }, { eps }),
+        x: adding((addend) =>
+          inputGradient('ReasLayerNormGradInput', { dy, x: savedX, weight: savedWeight }, eps, addend),
+        ),
         weight: () => parameters(0),
         bias: () => parameters(1),
       };
@@ -98,10 +99,24 @@ function fusedRmsNorm(x: tf.Tensor, weight: tf.Tensor1D, { eps, bf16 }: NormAttr
     (dy, saved) => {
       const [savedX, savedWeight] = saved as [tf.Tensor, tf.Tensor];
       return {
-        x: () =>
-          tf.engine().runKernel('ReasRmsNormGradInput', { dy, x: savedX, weight: savedWeight }, { eps }),
+        x: adding((addend) =>
+          inputGradient('ReasRmsNormGradInput', { dy, x: savedX, weight: savedWeight }, eps, addend),
+        ),
         weight: () => tf.engine().runKernel('ReasRmsNormGradWeight', { dy, x: savedX }, { eps }),
       };
     },
   );
+}
+
+/**
+ * A norm begins a branch beside which its input goes on unchanged (pre-norm blocks), so that input has a gradient already:
+ * the kernel adds to it, which saves reading and writing both again.
+ */
+function inputGradient(
+  kernel: string,
+  operands: Record<string, tf.Tensor>,
+  eps: number,
+  addend: tf.Tensor | undefined,
+): tf.Tensor {
+  return tf.engine().runKernel(kernel, addend ? { ...operands, addend } : operands, { eps });
 }

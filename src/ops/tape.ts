@@ -39,8 +39,19 @@ export interface TapeNode {
 
 export const internals = (): EngineInternals => tf.engine() as unknown as EngineInternals;
 
+/** Computes the gradient to one input. */
+export interface Thunk {
+  (addend?: tf.Tensor): tf.Tensor;
+  /** The result is the gradient plus `addend`, when there is one: what other operations gave that input so far. */
+  adds?: true;
+}
+
 /** One gradient function for each input that may need one. */
-export type Thunks = Record<string, () => tf.Tensor>;
+export type Thunks = Record<string, Thunk>;
+
+/** Marks a gradient function that adds to what is there as it writes its result. */
+export const adding = (thunk: (addend?: tf.Tensor) => tf.Tensor): Thunk =>
+  Object.assign(thunk, { adds: true as const });
 
 /**
  * Records one operation with its own gradient.

@@ -1,15 +1,18 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { valueAndGradients } from '../../src/ops/backward.js';
-import { gelu, layerNorm, linear } from '../../src/ops/index.js';
-import { taped } from '../../src/ops/tape.js';
+import { gelu, layerNorm, linear, rmsNorm } from '../../src/ops/index.js';
+import { adding, taped } from '../../src/ops/tape.js';
 import { Rng } from '../../src/random.js';
 import { COMPOSED_CPU, normal, onEveryForm, toTensor, use } from './support.js';
 
-/** A small net of plain and of recorded operations in which tensors are used several times. */
+/**
+ * A small net of plain and of recorded operations in which tensors are used several times; beside both norms their input
+ * goes on, as in a pre-norm block.
+ */
 function net(x: tf.Tensor2D, weight: tf.Tensor2D, scale: tf.Tensor1D, shift: tf.Tensor1D): tf.Tensor {
   const normed = layerNorm(x, scale, shift, 1e-6);
-  const inner = gelu(linear(normed, weight, shift), 'erf');
+  const inner = tf.add(gelu(linear(rmsNorm(normed, scale, 1e-6), weight, shift), 'erf'), normed);
   const [left, right] = tf.split(tf.concat([inner, tf.mul(normed, inner)], 1), 2, 1);
   return tf.sum(tf.square(tf.add(tf.add(left!, x), tf.mul(right!, shift))), 1);
 }
@@ -118,6 +121,39 @@ describe('backward', () => {
     expect([...grads[0]!.dataSync()]).toEqual([22, 44]);
     expect([...grads[1]!.dataSync()]).toEqual([110, 196]);
     expect([...x.dataSync(), ...y.dataSync()]).toEqual([1, 2, 5, 7]);
+  });
+
+  it('lets an operation add to the gradient that is there, for one tensor under two names as well', () => {
+    const given: (number[] | undefined)[] = [];
+    const twice = (a: tf.Tensor, b: tf.Tensor): tf.Tensor =>
+      taped(
+        'twice',
+        { a, b },
+        () => tf.add(tf.mul(a, 2), tf.mul(b, 3)),
+        (dy) => {
+          const times = (factor: number) =>
+            adding((addend) => {
+              given.push(addend && [...addend.dataSync()]);
+              const dx = tf.mul(dy, factor);
+              return addend ? tf.add(addend, dx) : dx;
+            });
+          return { a: times(2), b: times(3) };
+        },
+      );
+    const x = tf.tensor1d([1, 2]);
+    const { grads } = valueAndGradients(() => {
+      const y = tf.square(x);
+      return tf.mul(twice(y, y), 10);
+    }, [x]);
+    expect([...grads[0]!.dataSync()]).toEqual([100, 200]);
+    expect(given).toEqual([undefined, [20, 20]]);
+    given.length = 0;
+    const beside = valueAndGradients(() => tf.add(twice(x, x), x), [x]);
+    expect([...beside.grads[0]!.dataSync()]).toEqual([6, 6]);
+    expect(given).toEqual([
+      [1, 1],
+      [3, 3],
+    ]);
   });
 
   it.each([

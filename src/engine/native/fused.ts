@@ -72,8 +72,8 @@ const layerNorm: Kernel = (call) => {
 
 const layerNormGradInput: Kernel = (call) => {
   const dx = call.like('x');
-  const [dy, x, weight] = [call.id('dy'), call.id('x'), call.id('weight')];
-  call.addon.fusedLayerNormGradInput(dy, x, weight, dx.id, ...normSizes(call));
+  const [dy, x, weight, addend] = [call.id('dy'), call.id('x'), call.id('weight'), call.id('addend')];
+  call.addon.fusedLayerNormGradInput(dy, x, weight, addend, dx.id, ...normSizes(call));
   return dx.info;
 };
 
@@ -93,8 +93,8 @@ const rmsNorm: Kernel = (call) => {
 
 const rmsNormGradInput: Kernel = (call) => {
   const dx = call.like('x');
-  const [dy, x, weight] = [call.id('dy'), call.id('x'), call.id('weight')];
-  call.addon.fusedRmsNormGradInput(dy, x, weight, dx.id, ...normSizes(call));
+  const [dy, x, weight, addend] = [call.id('dy'), call.id('x'), call.id('weight'), call.id('addend')];
+  call.addon.fusedRmsNormGradInput(dy, x, weight, addend, dx.id, ...normSizes(call));
   return dx.info;
 };
 

@@ -17,10 +17,28 @@ interface FusedAddon {
   fusedGatedGelu(form: number, gate: Id, up: Id, y: Id, n: number): void;
   fusedGatedGeluGrad(form: number, dy: Id, gate: Id, up: Id, dgate: Id, dup: Id, n: number): void;
   fusedLayerNorm(x: Id, weight: Id, bias: Id, y: Id, rows: number, d: number, eps: number): void;
-  fusedLayerNormGradInput(dy: Id, x: Id, weight: Id, dx: Id, rows: number, d: number, eps: number): void;
+  fusedLayerNormGradInput(
+    dy: Id,
+    x: Id,
+    weight: Id,
+    addend: Id,
+    dx: Id,
+    rows: number,
+    d: number,
+    eps: number,
+  ): void;
   fusedLayerNormGradParameters(dy: Id, x: Id, dw: Id, db: Id, rows: number, d: number, eps: number): void;
   fusedRmsNorm(x: Id, weight: Id, y: Id, rows: number, d: number, eps: number): void;
-  fusedRmsNormGradInput(dy: Id, x: Id, weight: Id, dx: Id, rows: number, d: number, eps: number): void;
+  fusedRmsNormGradInput(
+    dy: Id,
+    x: Id,
+    weight: Id,
+    addend: Id,
+    dx: Id,
+    rows: number,
+    d: number,
+    eps: number,
+  ): void;
   fusedRmsNormGradWeight(dy: Id, x: Id, dw: Id, rows: number, d: number, eps: number): void;
   /** buffers: x, weight, bias, A, B, y */
   fusedLinear(...args: [Id, Id, Id, Id, Id, Id, ...LinearArgs]): void;

@@ -1,7 +1,7 @@
 /**
- * fusedLayerNorm(x, weight, bias, y, rows, d, eps); fusedLayerNormGradInput(dy, x, weight, dx, rows, d, eps);
+ * fusedLayerNorm(x, weight, bias, y, rows, d, eps); fusedLayerNormGradInput(dy, x, weight, addend, dx, rows, d, eps);
  * fusedLayerNormGradParameters(dy, x, dweight, dbias, rows, d, eps); fusedRmsNorm(x, weight, y, rows, d, eps);
- * fusedRmsNormGradInput(dy, x, weight, dx, rows, d, eps); fusedRmsNormGradWeight(dy, x, dweight, rows, d, eps).
+ * fusedRmsNormGradInput(dy, x, weight, addend, dx, rows, d, eps); fusedRmsNormGradWeight(dy, x, dweight, rows, d, eps).
  */
 #include "cpu/fused_norm.h"
 
@@ -21,10 +21,13 @@ void layerNorm(Args& args) {
   fusedNormKernels().layerNorm(n, args.in<float>(0, n.rows * n.d), args.in<float>(1, n.d), args.in<float>(2, n.d),
                                args.out<float>(3, n.rows * n.d));
 }
+void gradInput(Args& args, NormGradInput kernel) {
+  const Norm n = normArgs(args, 5);
+  kernel(n, args.in<float>(0, n.rows * n.d), args.in<float>(1, n.rows * n.d), args.in<float>(2, n.d),
+         args.inOrNull<float>(3, n.rows * n.d), args.out<float>(4, n.rows * n.d));
+}
 void layerNormGradInput(Args& args) {
-  const Norm n = normArgs(args, 4);
-  fusedNormKernels().layerNormInput(n, args.in<float>(0, n.rows * n.d), args.in<float>(1, n.rows * n.d),
-                                    args.in<float>(2, n.d), args.out<float>(3, n.rows * n.d));
+  gradInput(args, fusedNormKernels().layerNormInput);
 }
 void layerNormGradParameters(Args& args) {
   const Norm n = normArgs(args, 4);
@@ -38,9 +41,7 @@ void rmsNorm(Args& args) {
                              args.out<float>(2, n.rows * n.d));
 }
 void rmsNormGradInput(Args& args) {
-  const Norm n = normArgs(args, 4);
-  fusedNormKernels().rmsNormInput(n, args.in<float>(0, n.rows * n.d), args.in<float>(1, n.rows * n.d),
-                                  args.in<float>(2, n.d), args.out<float>(3, n.rows * n.d));
+  gradInput(args, fusedNormKernels().rmsNormInput);
 }
 void rmsNormGradWeight(Args& args) {
   const Norm n = normArgs(args, 3);

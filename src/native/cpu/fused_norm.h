@@ -19,14 +19,18 @@ struct Norm {
 /** Rows whose parameter gradients are summed by one task; does not depend on the thread count. */
 constexpr int64_t kNormChunk = 64;
 
+/** dx = the gradient (+ addend, which may be nullptr). */
+using NormGradInput = void (*)(const Norm& norm, const float* dy, const float* x, const float* weight, const float* addend,
+                               float* dx);
+
 struct FusedNormKernels {
   void (*layerNorm)(const Norm& norm, const float* x, const float* weight, const float* bias, float* y);
-  void (*layerNormInput)(const Norm& norm, const float* dy, const float* x, const float* weight, float* dx);
+  NormGradInput layerNormInput;
   /** `partial`: 2 d floats for every kNormChunk rows. */
   void (*layerNormParameters)(const Norm& norm, const float* dy, const float* x, float* partial, float* dweight,
                               float* dbias);
   void (*rmsNorm)(const Norm& norm, const float* x, const float* weight, float* y);
-  void (*rmsNormInput)(const Norm& norm, const float* dy, const float* x, const float* weight, float* dx);
+  NormGradInput rmsNormInput;
   /** `partial`: d floats for every kNormChunk rows. */
   void (*rmsNormWeight)(const Norm& norm, const float* dy, const float* x, float* partial, float* dweight);
 };

@@ -68,9 +68,9 @@ void forward(const Norm& norm, const float* x, const float* weight, const float*
   });
 }
 
-/** With g = dy weight and n = the normalised row: dx = scale (g - mean(g) - n mean(g n)); no mean(g) for RMSNorm. */
+/** With g = dy weight and n = the normalised row: dx = scale (g - mean(g) - n mean(g n)) + addend; no mean(g) for RMSNorm. */
 template <bool Centre>
-void inputGradient(const Norm& norm, const float* dy, const float* x, const float* weight, float* dx) {
+void inputGradient(const Norm& norm, const float* dy, const float* x, const float* weight, const float* addend, float* dx) {
   parallelFor(norm.rows, grainOf(norm), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const float* row = x + r * norm.d;
@@ -91,7 +91,9 @@ void inputGradient(const Norm& norm, const float* dy, const float* x, const floa
       forVectors(0, norm.d, [&](int64_t i, int lanes) {
         vf value = gradient(i, lanes);
         if (Centre) value -= meanGradient;
-        storeN(to + i, scale * (value - normalised(i, lanes) * meanAlong), lanes);
+        value = scale * (value - normalised(i, lanes) * meanAlong);
+        if (addend) value += loadN(addend + r * norm.d + i, lanes);
+        storeN(to + i, value, lanes);
       });
     }
   });

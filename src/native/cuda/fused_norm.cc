@@ -1,7 +1,7 @@
 /**
- * fusedLayerNorm(x, weight, bias, y, rows, d, eps); fusedLayerNormGradInput(dy, x, weight, dx, rows, d, eps);
+ * fusedLayerNorm(x, weight, bias, y, rows, d, eps); fusedLayerNormGradInput(dy, x, weight, addend, dx, rows, d, eps);
  * fusedLayerNormGradParameters(dy, x, dweight, dbias, rows, d, eps); fusedRmsNorm(x, weight, y, rows, d, eps);
- * fusedRmsNormGradInput(dy, x, weight, dx, rows, d, eps); fusedRmsNormGradWeight(dy, x, dweight, rows, d, eps).
+ * fusedRmsNormGradInput(dy, x, weight, addend, dx, rows, d, eps); fusedRmsNormGradWeight(dy, x, dweight, rows, d, eps).
  *
  * y may be stored in bf16. Parameter gradients are column sums in two stages (chunks of rows, then the chunks in order):
  * the same bits in every run.
@@ -46,9 +46,10 @@ void rmsNorm(CudaArgs& args) {
 }
 
 void gradInput(CudaArgs& args, const char* kernel) {
-  const Norm n = normArgs(args, 4);
+  const Norm n = normArgs(args, 5);
   launch("fused_norm", kernel, {n.grid()}, {n.threads()}, 0, args.in<float>(0, n.rows * n.d),
-         args.in<float>(1, n.rows * n.d), args.in<float>(2, n.d), args.out<float>(3, n.rows * n.d), n.d, n.eps);
+         args.in<float>(1, n.rows * n.d), args.in<float>(2, n.d), args.inOrNull<float>(3, n.rows * n.d),
+         args.out<float>(4, n.rows * n.d), n.d, n.eps);
 }
 void layerNormGradInput(CudaArgs& args) { gradInput(args, "layerNormInput"); }
 void rmsNormGradInput(CudaArgs& args) { gradInput(args, "rmsNormInput"); }

@@ -62,9 +62,10 @@ __device__ void forward(const float* x, const float* weight, const float* bias, 
   });
 }
 
-/** With g = dy weight and n = the normalised row: dx = scale (g - mean(g) - n mean(g n)); no mean(g) for RMSNorm. */
+/** With g = dy weight and n = the normalised row: dx = scale (g - mean(g) - n mean(g n)) + addend; no mean(g) for RMSNorm. */
 template <bool Centre>
-__device__ void inputGradient(const float* dy, const float* x, const float* weight, float* dx, int64_t d, float eps) {
+__device__ void inputGradient(const float* dy, const float* x, const float* weight, const float* addend, float* dx,
+                              int64_t d, float eps) {
   const int64_t from = (int64_t)blockIdx.x * d;
   const bool aligned = d % 4 == 0;
   const Statistics s = rowStatistics<Centre>(x + from, d, eps);
@@ -95,7 +96,11 @@ __device__ void inputGradient(const float* dy, const float* x, const float* weig
     float gradient[4];
     float normalised[4];
     load(at, left, gradient, normalised);
-    for (int i = 0; i < 4; ++i) gradient[i] = s.scale * (gradient[i] - meanGradient - normalised[i] * meanAlong);
+    float before[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    if (addend) loadFour(addend + from + at, left, aligned, before);
+    for (int i = 0; i < 4; ++i) {
+      gradient[i] = s.scale * (gradient[i] - meanGradient - normalised[i] * meanAlong) + before[i];
+    }
     storeFour(dx + from + at, left, aligned, gradient);
   });
 }
@@ -114,13 +119,13 @@ extern "C" __global__ void layerNormBf16(const float* x, const float* weight, co
 extern "C" __global__ void rmsNormBf16(const float* x, const float* weight, unsigned short* y, int64_t d, float eps) {
   forward<false>(x, weight, nullptr, y, d, eps);
 }
-extern "C" __global__ void layerNormInput(const float* dy, const float* x, const float* weight, float* dx, int64_t d,
-                                          float eps) {
-  inputGradient<true>(dy, x, weight, dx, d, eps);
+extern "C" __global__ void layerNormInput(const float* dy, const float* x, const float* weight, const float* addend,
+                                          float* dx, int64_t d, float eps) {
+  inputGradient<true>(dy, x, weight, addend, dx, d, eps);
 }
-extern "C" __global__ void rmsNormInput(const float* dy, const float* x, const float* weight, float* dx, int64_t d,
-                                        float eps) {
-  inputGradient<false>(dy, x, weight, dx, d, eps);
+extern "C" __global__ void rmsNormInput(const float* dy, const float* x, const float* weight, const float* addend,
+                                        float* dx, int64_t d, float eps) {
+  inputGradient<false>(dy, x, weight, addend, dx, d, eps);
 }
 
 /** statistics (rows, 2): mean (0 for RMSNorm) and scale of every row. centre: LayerNorm. */
