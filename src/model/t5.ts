@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { gatedGelu, gelu } from '../ops/activation.js';
+import { type Bf16Storage, gatedGelu, gelu } from '../ops/activation.js';
 import { attention } from '../ops/attention.js';
 import { dropout, residual } from '../ops/dropout.js';
 import { embedding } from '../ops/embedding.js';
@@ -71,6 +71,11 @@ export class T5Attention extends Module {
   /** Whether queries, keys and values are computed in bf16. */
   get inBf16(): boolean {
     return this.q.inBf16 && this.k.inBf16 && this.v.inBf16;
+  }
+
+  /** Whether the last product is computed in bf16. */
+  get outputInBf16(): boolean {
+    return this.o.inBf16;
   }
 
   keyValue(memory: tf.Tensor3D, context: Context): KeyValue {
@@ -158,7 +163,8 @@ export class T5FeedForward extends Module {
     const [first, second] = forwardAll(this.wi, x, context);
     const key = nextDropout(context, this.config.dropout_rate);
     const bf16 = this.wo.inBf16;
-    const inner = this.activate(first!, second, bf16 && key === undefined);
+    const storage = { bf16: bf16 && key === undefined, gradientBf16: this.inBf16 };
+    const inner = this.activate(first!, second, storage);
     return this.wo.forward(dropout(inner, key, bf16), context) as tf.Tensor3D;
   }
 
@@ -167,11 +173,16 @@ export class T5FeedForward extends Module {
     return this.wi.every((wi) => wi.inBf16);
   }
 
-  private activate(gate: tf.Tensor, up: tf.Tensor | undefined, bf16: boolean): tf.Tensor {
+  /** Whether the last product is computed in bf16. */
+  get outputInBf16(): boolean {
+    return this.wo.inBf16;
+  }
+
+  private activate(gate: tf.Tensor, up: tf.Tensor | undefined, storage: Bf16Storage): tf.Tensor {
     const act = this.config.dense_act_fn;
     if (act === 'gelu' || act === 'gelu_new') {
       const form = act === 'gelu' ? 'erf' : 'tanh';
-      return up ? gatedGelu(gate, up, form, bf16) : gelu(gate, form, bf16);
+      return up ? gatedGelu(gate, up, form, storage) : gelu(gate, form, storage);
     }
     const active = act === 'relu' ? tf.relu(gate) : tf.mul(gate, tf.sigmoid(gate));
     return up ? tf.mul(active, up) : active;
@@ -217,7 +228,8 @@ export class T5Block extends Module {
   /** (B, L, d_model) float32 in and out. */
   forward(x: tf.Tensor3D, { self, memory }: BlockInputs, context: Context): tf.Tensor3D {
     const normed = this.norms[0]!.forward(x, this.selfAttention.inBf16) as tf.Tensor3D;
-    const attended = this.residual(x, this.selfAttention.attendSelf(normed, self, context), context);
+    const update = this.selfAttention.attendSelf(normed, self, context);
+    const attended = this.residual(x, update, this.selfAttention, context);
     const cross =
       memory && this.crossAttention
         ? { keyValue: this.crossAttention.keyValue(memory.hidden, context), keyMask: memory.keyMask }
@@ -234,7 +246,8 @@ export class T5Block extends Module {
     context: Context,
   ): tf.Tensor3D {
     const normed = this.norms[0]!.forward(x, this.selfAttention.inBf16) as tf.Tensor3D;
-    const attended = this.residual(x, this.selfAttention.attendCached(normed, cache, bias, context), context);
+    const update = this.selfAttention.attendCached(normed, cache, bias, context);
+    const attended = this.residual(x, update, this.selfAttention, context);
     return this.afterSelf(attended, cross, context);
   }
 
@@ -247,18 +260,21 @@ export class T5Block extends Module {
     if (cross && this.crossAttention) {
       const normed = this.norms[1]!.forward(hidden, this.crossAttention.inBf16) as tf.Tensor3D;
       const inputs = cross.keyMask ? { keyMask: cross.keyMask } : {};
-      hidden = this.residual(
-        hidden,
-        this.crossAttention.attend(normed, cross.keyValue, inputs, context),
-        context,
-      );
+      const update = this.crossAttention.attend(normed, cross.keyValue, inputs, context);
+      hidden = this.residual(hidden, update, this.crossAttention, context);
     }
     const normed = this.norms.at(-1)!.forward(hidden, this.feedForward.inBf16) as tf.Tensor3D;
-    return this.residual(hidden, this.feedForward.forward(normed, context), context);
+    return this.residual(hidden, this.feedForward.forward(normed, context), this.feedForward, context);
   }
 
-  private residual(x: tf.Tensor3D, update: tf.Tensor3D, context: Context): tf.Tensor3D {
-    return residual(x, update, nextDropout(context, this.config.dropout_rate));
+  /** @param from the layer that made `update`. */
+  private residual(
+    x: tf.Tensor3D,
+    update: tf.Tensor3D,
+    from: T5Attention | T5FeedForward,
+    context: Context,
+  ): tf.Tensor3D {
+    return residual(x, update, nextDropout(context, this.config.dropout_rate), from.outputInBf16);
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {

@@ -114,7 +114,7 @@ export class VisionBlock extends Module {
     });
     const attended = tf.add(x, this.projection.forward(mixed, context));
     const normed = this.norm2.forward(attended, this.fc1.inBf16);
-    const inner = gelu(this.fc1.forward(normed, context), 'erf', this.fc2.inBf16);
+    const inner = gelu(this.fc1.forward(normed, context), 'erf', { bf16: this.fc2.inBf16 });
     return tf.add(attended, this.fc2.forward(inner, context));
   }
 

@@ -9,8 +9,14 @@ import { jointly, taped } from './tape.js';
  */
 export type GeluForm = 'erf' | 'tanh';
 
-/** @param bf16 whether the result may be stored in bf16 (see bf16.ts) */
-export function gelu<T extends tf.Tensor>(x: T, form: GeluForm, bf16 = false): T {
+/** What may be stored in bf16 (see bf16.ts): the result, and the gradients. Neither by default. */
+export interface Bf16Storage {
+  bf16?: boolean;
+  gradientBf16?: boolean;
+}
+
+export function gelu<T extends tf.Tensor>(x: T, form: GeluForm, storage: Bf16Storage = {}): T {
+  const { bf16 = false, gradientBf16 = false } = storage;
   checkFloat('gelu', { x });
   checkForm(form);
   if (!hasFused('ReasGelu')) return tf.tidy(() => composedGelu(x, form) as T);
@@ -22,17 +28,14 @@ export function gelu<T extends tf.Tensor>(x: T, form: GeluForm, bf16 = false): T
       return tf.engine().runKernel('ReasGelu', { x }, { form, bf16 });
     },
     (dy, [savedX]) => ({
-      x: () => tf.engine().runKernel('ReasGeluGrad', { dy, x: savedX! }, { form }),
+      x: () => tf.engine().runKernel('ReasGeluGrad', { dy, x: savedX! }, { form, bf16: gradientBf16 }),
     }),
   ) as T;
 }
 
-/**
- * gelu(gate) * up, T5's gated feed-forward; both of one shape.
- *
- * @param bf16 whether the result may be stored in bf16 (see bf16.ts)
- */
-export function gatedGelu<T extends tf.Tensor>(gate: T, up: T, form: GeluForm, bf16 = false): T {
+/** gelu(gate) * up, T5's gated feed-forward; both of one shape. */
+export function gatedGelu<T extends tf.Tensor>(gate: T, up: T, form: GeluForm, storage: Bf16Storage = {}): T {
+  const { bf16 = false, gradientBf16 = false } = storage;
   checkFloat('gatedGelu', { gate, up });
   check(sameShape(gate, up), 'gatedGelu', 'gate and up of one shape', { gate, up });
   checkForm(form);
@@ -46,11 +49,12 @@ export function gatedGelu<T extends tf.Tensor>(gate: T, up: T, form: GeluForm, b
     },
     (dy, saved) => {
       const [savedGate, savedUp] = saved as [tf.Tensor, tf.Tensor];
+      const attrs = { form, bf16: gradientBf16 };
       const both = jointly(
         () =>
           tf
             .engine()
-            .runKernel('ReasGatedGeluGrad', { dy, gate: savedGate, up: savedUp }, { form }) as tf.Tensor[],
+            .runKernel('ReasGatedGeluGrad', { dy, gate: savedGate, up: savedUp }, attrs) as tf.Tensor[],
       );
       return { gate: () => both(0), up: () => both(1) };
     },

@@ -8,6 +8,9 @@ import { taped } from './tape.js';
  *
  * What is only read by `linear` with such a weight is rounded to bf16 there. Operations with a parameter `bf16` may give
  * their result so at once (native-cuda does): it is written and read in half the bytes, and not rounded by each reader.
+ * The same holds for gradients (`gradientBf16`): that of what `linear` with such a weight computed is read by it alone. Not
+ * those of attention: the low-rank updates of queries and values would read them rounded, which made the largest error of
+ * five small models' gradients 10 % larger (2.65 % of a tensor's greatest for 2.41 %).
  */
 interface Bf16Backend {
   isBf16?(dataId: object): boolean;

@@ -63,8 +63,10 @@ export function dropout<T extends tf.Tensor>(x: T, key?: DropoutKey, bf16 = fals
 /**
  * A residual connection: x + dropout(update), in one pass where the engine has the kernel. Both of one shape; without a key
  * a plain sum.
+ *
+ * @param gradientBf16 whether the gradient of `update` may be stored in bf16 (see bf16.ts)
  */
-export function residual<T extends tf.Tensor>(x: T, update: T, key?: DropoutKey): T {
+export function residual<T extends tf.Tensor>(x: T, update: T, key?: DropoutKey, gradientBf16 = false): T {
   checkFloat('residual', { x, update });
   check(sameShape(x, update), 'residual', 'x and update of one shape', { x, update });
   if (key === undefined) return tf.add(x, update);
@@ -77,7 +79,7 @@ export function residual<T extends tf.Tensor>(x: T, update: T, key?: DropoutKey)
     () => tf.engine().runKernel('ReasResidual', { x: update, addend: x }, attrs),
     (dy) => ({
       x: () => tf.clone(dy),
-      update: () => tf.engine().runKernel('ReasDropout', { x: dy }, attrs),
+      update: () => tf.engine().runKernel('ReasDropout', { x: dy }, { ...attrs, bf16: gradientBf16 }),
     }),
   ) as T;
 }

@@ -13,9 +13,11 @@ import {
   layerNorm,
   linear,
   linears,
+  residual,
   rmsNorm,
   toBf16,
 } from '../../src/ops/index.js';
+import { taped } from '../../src/ops/tape.js';
 import { Rng } from '../../src/random.js';
 import { linearReference } from './reference.js';
 import { compareWithReference, largestError, normal, onEveryForm, toTensor, type Values } from './support.js';
@@ -90,8 +92,8 @@ onEveryForm('linear', () => {
     const inputs: [string, (x: tf.Tensor3D, bf16: boolean) => tf.Tensor][] = [
       ['layerNorm', (x, bf16) => layerNorm(x, scale, shift, 1e-6, bf16)],
       ['rmsNorm', (x, bf16) => rmsNorm(x, scale, 1e-6, bf16)],
-      ['gelu', (x, bf16) => gelu(x, 'erf', bf16)],
-      ['gatedGelu', (x, bf16) => gatedGelu(x, x, 'tanh', bf16)],
+      ['gelu', (x, bf16) => gelu(x, 'erf', { bf16 })],
+      ['gatedGelu', (x, bf16) => gatedGelu(x, x, 'tanh', { bf16 })],
       ['dropout', (x, bf16) => dropout(x, DROP, bf16)],
       ['attention', (x, bf16) => attention(x, x, x, { heads: 2, scale: 1, bf16 })],
     ];
@@ -107,6 +109,54 @@ onEveryForm('linear', () => {
         expect(difference, `${name}, ${of}`).toBeLessThanOrEqual(limit);
       }
     }
+  });
+
+  it('makes the same of gradients that may be stored in bf16, and the gradients are stored so', () => {
+    const rng = new Rng('gradients in bf16');
+    const random = <T extends tf.Tensor>(...shape: number[]): T => toTensor<T>(normal(rng, shape));
+    const inBf16 = hasBf16() && (tf.getBackend() !== 'native-cuda' || hasFused('ReasLinear'));
+    const weights = Array.from({ length: 3 }, () => {
+      const weight = random<tf.Tensor2D>(8, 6);
+      return tf.variable(inBf16 ? toBf16(weight) : weight, false) as unknown as tf.Tensor2D;
+    });
+    const [A, B] = [random<tf.Tensor2D>(2, 6), random<tf.Tensor2D>(8, 2)];
+    const x = random<tf.Tensor3D>(2, 4, 6);
+    const beside = random<tf.Tensor3D>(2, 4, 8);
+    type Op = (parts: tf.Tensor3D[], gradientBf16: boolean) => tf.Tensor;
+    const ops: [string, Op][] = [
+      ['gelu', ([a], gradientBf16) => gelu(a!, 'erf', { gradientBf16 })],
+      ['gatedGelu', ([a, b], gradientBf16) => gatedGelu(a!, b!, 'erf', { gradientBf16 })],
+      ['residual', ([a], gradientBf16) => residual(beside, a!, DROP, gradientBf16)],
+    ];
+    for (const [name, op] of ops) {
+      const run = (gradientBf16: boolean, low: boolean) => {
+        const stored: boolean[] = [];
+        const grads = tf.grads((...t: tf.Tensor[]) => {
+          const [input, a, b] = t as [tf.Tensor3D, tf.Tensor2D, tf.Tensor2D];
+          const lora = low ? { A: a, B: b, scale: 0.5, dropout: DROP } : undefined;
+          const layers = weights.map((weight, i) => ({ weight, lora: i === 0 ? lora : undefined }));
+          const parts = linears(input, layers) as tf.Tensor3D[];
+          return op(
+            parts.map((part) => spied(part, stored)),
+            gradientBf16,
+          );
+        })(low ? [x, A, B] : [x]);
+        return { grads: grads.map((grad) => grad.dataSync()), stored: new Set(stored) };
+      };
+      const stores = tf.getBackend() === 'native-cuda' && inBf16;
+      for (const low of [false, true]) {
+        const [may, plain] = [run(true, low), run(false, low)];
+        expect(may.stored, name).toEqual(new Set([stores]));
+        expect(plain.stored, name).toEqual(new Set([false]));
+        may.grads.forEach((grad, i) => {
+          const size = Math.max(...plain.grads[i]!.map(Math.abs));
+          const error = Math.max(...grad.map((value, k) => Math.abs(value - plain.grads[i]![k]!))) / size;
+          // A low-rank update would read the gradient unrounded.
+          expect(error, `${name}, gradient ${i}`).toBeLessThanOrEqual(low && stores ? 2 ** -8 : 0);
+        });
+      }
+    }
+    tf.dispose(weights);
   });
 
   it('computes several layers of one input, values and gradients equal to float64', () => {
@@ -228,3 +278,16 @@ onEveryForm('linear', () => {
     expect(() => linear(tf.zeros([2, 5], 'int32'), weight)).toThrow(/x \(2, 5\) is int32; expected float32/);
   });
 });
+
+/** x; notes of its gradient whether it is stored in bf16. */
+function spied<T extends tf.Tensor>(x: T, stored: boolean[]): T {
+  return taped(
+    'spied',
+    { x: x as tf.Tensor },
+    () => tf.clone(x as tf.Tensor),
+    (dy) => {
+      stored.push(isBf16(dy));
+      return { x: () => tf.clone(dy) };
+    },
+  ) as T;
+}

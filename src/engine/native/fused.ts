@@ -39,7 +39,7 @@ const gelu: Kernel = (call) => {
 };
 
 const geluGrad: Kernel = (call) => {
-  const dx = call.like('x');
+  const dx = call.like('x', call.bf16);
   call.addon.fusedGeluGrad(geluForm(call), call.id('dy'), call.id('x'), dx.id, sizeOf(dx.info.shape));
   return dx.info;
 };
@@ -51,8 +51,8 @@ const gatedGelu: Kernel = (call) => {
 };
 
 const gatedGeluGrad: Kernel = (call) => {
-  const dgate = call.like('gate');
-  const dup = call.like('up');
+  const dgate = call.like('gate', call.bf16);
+  const dup = call.like('up', call.bf16);
   const n = sizeOf(dup.info.shape);
   const [dy, gate, up] = [call.id('dy'), call.id('gate'), call.id('up')];
   call.addon.fusedGatedGeluGrad(geluForm(call), dy, gate, up, dgate.id, dup.id, n);

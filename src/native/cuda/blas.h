@@ -15,6 +15,8 @@ namespace reasvqa::cuda {
 /** How elements are stored on the device. */
 enum class Type : int32_t { f32 = 0, bf16 = 1 };
 
+inline int64_t elementBytes(Type type) { return type == Type::f32 ? 4 : 2; }
+
 struct Gemm {
   bool transA = false;
   bool transB = false;

@@ -1,7 +1,7 @@
 /**
  * fusedGelu(form, x, y, n); fusedGeluGrad(form, dy, x, dx, n); fusedGatedGelu(form, gate, up, y, n);
- * fusedGatedGeluGrad(form, dy, gate, up, dgate, dup, n). form: 0 erf, 1 tanh. y may be stored in
- * bf16.
+ * fusedGatedGeluGrad(form, dy, gate, up, dgate, dup, n). form: 0 erf, 1 tanh. Results may
+ * be stored in bf16, dgate and dup alike.
  */
 #include "cuda/fused_args.h"
 #include "cuda/fused_storage.h"
@@ -25,8 +25,9 @@ void gelu(CudaArgs& args) {
 }
 void geluGrad(CudaArgs& args) {
   const int64_t n = args.size(4);
-  launch("fused_gelu", "geluGrad", gridOf(n), {256}, 0, formArg(args), args.in<float>(1, n), args.in<float>(2, n),
-         args.out<float>(3, n), n);
+  const StoredResult dx = storedResult(args, 3, n);
+  launch("fused_gelu", variant("geluGrad", dx.type).c_str(), gridOf(n), {256}, 0, formArg(args), args.in<float>(1, n),
+         args.in<float>(2, n), dx.data, n);
 }
 void gatedGelu(CudaArgs& args) {
   const int64_t n = args.size(4);
@@ -36,8 +37,11 @@ void gatedGelu(CudaArgs& args) {
 }
 void gatedGeluGrad(CudaArgs& args) {
   const int64_t n = args.size(6);
-  launch("fused_gelu", "gatedGeluGrad", gridOf(n), {256}, 0, formArg(args), args.in<float>(1, n), args.in<float>(2, n),
-         args.in<float>(3, n), args.out<float>(4, n), args.out<float>(5, n), n);
+  const StoredResult dgate = storedResult(args, 4, n);
+  const StoredResult dup = storedResult(args, 5, n);
+  check(dgate.type == dup.type, "gatedGelu: dgate and dup are stored alike");
+  launch("fused_gelu", variant("gatedGeluGrad", dgate.type).c_str(), gridOf(n), {256}, 0, formArg(args),
+         args.in<float>(1, n), args.in<float>(2, n), args.in<float>(3, n), dgate.data, dup.data, n);
 }
 
 void registerFusedGelu(Napi::Env, Napi::Object cuda) {

@@ -66,7 +66,8 @@ extern "C" __global__ void geluBf16(int32_t form, const float* x, unsigned short
   geluForward(form, x, y, n);
 }
 
-extern "C" __global__ void geluGrad(int32_t form, const float* dy, const float* x, float* dx, int64_t n) {
+template <class Out>
+__device__ inline void geluBackward(int32_t form, const float* dy, const float* x, Out* dx, int64_t n) {
   forFours(n, [&](int64_t at, int64_t left) {
     float value[4];
     float gradient[4];
@@ -75,6 +76,13 @@ extern "C" __global__ void geluGrad(int32_t form, const float* dy, const float* 
     for (int i = 0; i < 4; ++i) gradient[i] *= geluOf(form, value[i]).derivative;
     storeFour(dx + at, left, true, gradient);
   });
+}
+
+extern "C" __global__ void geluGrad(int32_t form, const float* dy, const float* x, float* dx, int64_t n) {
+  geluBackward(form, dy, x, dx, n);
+}
+extern "C" __global__ void geluGradBf16(int32_t form, const float* dy, const float* x, unsigned short* dx, int64_t n) {
+  geluBackward(form, dy, x, dx, n);
 }
 
 template <class Out>
@@ -96,8 +104,9 @@ extern "C" __global__ void gatedGeluBf16(int32_t form, const float* gate, const 
   gatedGeluForward(form, gate, up, y, n);
 }
 
-extern "C" __global__ void gatedGeluGrad(int32_t form, const float* dy, const float* gate, const float* up, float* dgate,
-                                         float* dup, int64_t n) {
+template <class Out>
+__device__ inline void gatedGeluBackward(int32_t form, const float* dy, const float* gate, const float* up, Out* dgate,
+                                         Out* dup, int64_t n) {
   forFours(n, [&](int64_t at, int64_t left) {
     float value[4];
     float factor[4];
@@ -113,4 +122,13 @@ extern "C" __global__ void gatedGeluGrad(int32_t form, const float* dy, const fl
     storeFour(dgate + at, left, true, factor);
     storeFour(dup + at, left, true, gradient);
   });
+}
+
+extern "C" __global__ void gatedGeluGrad(int32_t form, const float* dy, const float* gate, const float* up, float* dgate,
+                                         float* dup, int64_t n) {
+  gatedGeluBackward(form, dy, gate, up, dgate, dup, n);
+}
+extern "C" __global__ void gatedGeluGradBf16(int32_t form, const float* dy, const float* gate, const float* up,
+                                             unsigned short* dgate, unsigned short* dup, int64_t n) {
+  gatedGeluBackward(form, dy, gate, up, dgate, dup, n);
 }

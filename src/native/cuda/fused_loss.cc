@@ -34,14 +34,12 @@ Sizes sizesArgs(const CudaArgs& args) {
   return s;
 }
 
-size_t bytesOf(Type type) { return type == Type::f32 ? sizeof(float) : sizeof(uint16_t); }
-
 /** Scratch for a chunk: hidden rows ready for products with the weight, logits, and softmax - onehot. */
 class Chunk {
  public:
   Chunk(const Sizes& s, const Stored& weight, bool wantGradient)
       : s_(s), weight_(weight), rows_(std::min(s.chunkRows, s.N)), logits_(floats(rows_ * s.V)),
-        hidden_(static_cast<size_t>(rows_ * s.d) * bytesOf(weight.type)) {
+        hidden_(static_cast<size_t>(rows_ * s.d * elementBytes(weight.type))) {
     if (wantGradient && weight.type == Type::bf16) {
       rounded_.emplace(static_cast<size_t>(rows_ * s.V) * sizeof(uint16_t));
     }

@@ -26,7 +26,6 @@ constexpr int kPreferenceAlignmentA = 5;  // B, C and D follow
 constexpr size_t kWorkspace = size_t{32} << 20;  // what NVIDIA recommends for Hopper
 
 int dataType(Type type) { return type == Type::f32 ? kReal32F : kReal16BF; }
-int64_t elementBytes(Type type) { return type == Type::f32 ? 4 : 2; }
 
 /** The largest power of two up to 256 that divides the address and the distance between the batch's items. */
 uint32_t alignment(const void* pointer, int64_t stride, Type type) {
