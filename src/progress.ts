@@ -29,7 +29,7 @@ export interface ProgressOptions {
 
 export interface Progress {
   /** The work stands at step `n`; `info` is shown behind it, e.g. `loss 1.23`. */
-  tick(n: number, info?: string): void;
+  tick(n: number, info?: string | undefined): void;
   /** Prints a line above the bar. */
   say(line: string): void;
   /** Ends the bar with a last line; calling it again does nothing. */
@@ -111,7 +111,7 @@ abstract class Base implements Progress {
     this.pace = new Pace(options.now ?? (() => performance.now()), this.n);
   }
 
-  abstract tick(n: number, info?: string): void;
+  abstract tick(n: number, info?: string | undefined): void;
   abstract say(line: string): void;
   abstract done(info?: string): void;
 

@@ -83,6 +83,7 @@ export class TrainingStep {
     this.optimizer.update(result.grads, () => LEARNING_RATE);
     tf.dispose(result.grads);
     this.step++;
+    const { loss } = result.losses.read();
     this.lib.device()?.synchronize();
     const end = performance.now();
     const { forwardEnd, operations } = tape.seen;
@@ -93,7 +94,7 @@ export class TrainingStep {
       backward: updateStart - forwardEnd,
       update: end - updateStart,
     };
-    return { times, loss: result.values.loss, tapeOperations: operations };
+    return { times, loss, tapeOperations: operations };
   }
 
   /**
@@ -107,10 +108,10 @@ export class TrainingStep {
       const before = ops.setFused(fused);
       try {
         const features = this.features();
-        const { grads, values } = this.gradients(features);
+        const { grads, losses } = this.gradients(features);
         const norm = tf.tidy(() => ops.globalNorm(grads).dataSync()[0]);
         tf.dispose([features, ...grads]);
-        return { loss: values.loss, norm };
+        return { loss: losses.read().loss, norm };
       } finally {
         ops.setFused(before);
       }

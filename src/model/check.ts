@@ -277,8 +277,9 @@ async function compareTraining(
   const losses: number[] = [];
   try {
     for (let step = 0; step < number('adamw_steps'); step++) {
-      const { values, grads } = gradients(model, frozen, objective, parameters, context);
-      losses.push(isDefined ? values.loss : Number.NaN);
+      const { losses: pending, grads } = gradients(model, frozen, objective, parameters, context);
+      const { loss } = pending.read();
+      losses.push(isDefined ? loss : Number.NaN);
       if (step === 0) {
         // With weight 1 each, so that a reference with beta 0 still has both compared.
         const both = evaluateLosses(model, frozen, { ...objective, alpha: 1, beta: 1 }, context);

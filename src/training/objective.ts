@@ -40,8 +40,16 @@ export interface LossValues {
   reasoning: number;
 }
 
+/** Losses that the device may still be computing. */
+export interface PendingLosses {
+  /** Waits for them; once. */
+  read(): LossValues;
+  /** Instead of reading. */
+  dispose(): void;
+}
+
 export interface Gradients {
-  values: LossValues;
+  losses: PendingLosses;
   /** In the order of the given parameters; the caller disposes them. */
   grads: tf.Tensor[];
 }
@@ -105,7 +113,7 @@ function taskLosses(
 }
 
 /**
- * Losses and gradients of one batch.
+ * Losses and gradients of one batch. Nothing waits for the device here.
  *
  * @param parameters what is differentiated; a parameter the loss does not depend on gets a zero gradient.
  */
@@ -124,10 +132,16 @@ export function gradients(
     kept = tf.keep(weighted.losses.clone());
     return tf.sum(tf.mul(weighted.losses, tf.tensor1d(weighted.weights)));
   }, variables);
-  const losses = kept!.dataSync();
-  tf.dispose([kept!, value]);
+  value.dispose();
   return {
-    values: total(losses, weighted!),
+    losses: {
+      read: () => {
+        const losses = kept!.dataSync();
+        kept!.dispose();
+        return total(losses, weighted!);
+      },
+      dispose: () => kept!.dispose(),
+    },
     grads: grads.map((grad, i) => grad ?? tf.zerosLike(variables[i]!)),
   };
 }

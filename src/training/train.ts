@@ -10,7 +10,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { checkForTraining } from '../config/checks.js';
 import type { Config } from '../config/schema.js';
 import { Loader } from '../data/loader.js';
-import { Interrupted, ReasVqaError } from '../errors.js';
+import { Interrupted } from '../errors.js';
 import { type Evaluator, evaluate } from '../evaluation/evaluate.js';
 import { type ScoreResult, scoreAnswers } from '../evaluation/score.js';
 import { writeFileAtomic } from '../files.js';
@@ -28,8 +28,9 @@ import {
   saveCheckpoint,
 } from './checkpoint.js';
 import { type Dataset, readDataset } from './dataset.js';
+import { LossLog } from './lossLog.js';
 import { MetricsLog } from './metrics.js';
-import { gradients, type LossValues, type Objective } from './objective.js';
+import { gradients, type Objective } from './objective.js';
 import { AdamW } from './optimizer.js';
 import {
   bestOf,
@@ -68,6 +69,7 @@ interface Run {
   evaluator: Evaluator | undefined;
   validation: Dataset | undefined;
   metrics: MetricsLog;
+  losses: LossLog;
   state: RunState;
   label: string | undefined;
   signal: AbortSignal | undefined;
@@ -97,6 +99,7 @@ export async function train(request: TrainRequest): Promise<RunResult> {
     return result;
   } finally {
     run.metrics.close();
+    run.losses.dispose();
     run.optimizer.dispose();
     run.student.model.dispose();
   }
@@ -151,7 +154,7 @@ async function startRun(
   };
   return {
     ...{ config, paths, student, optimizer, context, loader, builder, evaluator, validation },
-    ...{ metrics, state, label, signal },
+    ...{ metrics, losses: new LossLog(), state, label, signal },
   };
 }
 
@@ -177,23 +180,25 @@ async function trainEpoch(run: Run): Promise<void> {
   const { accumulate, checkpointEverySteps } = config.train;
   const progress = stepProgress(run);
   const started = performance.now() - state.seconds * 1000;
-  let pending: { grads: tf.Tensor[]; values: LossValues[]; samples: number } | undefined;
+  let pending: Accumulated | undefined;
   try {
     for await (const { index, batch } of loader.epoch(state.epoch, state.batch)) {
       const last = index + 1 === loader.batchesPerEpoch;
       reportSkipped(run, batch);
       if (batch.samples.length > 0) pending = accumulateBatch(run, batch, index, pending);
       // An epoch's last update takes what there is, so that no batch is lost.
-      if (pending && (pending.values.length === accumulate || last)) {
+      if (pending && (pending.batches === accumulate || last)) {
         update(run, pending, index);
         pending = undefined;
-        progress?.tick(index + 1, `loss ${recentLoss(run).toFixed(3)}`);
+        progress?.tick(index + 1, run.losses.last && `loss ${run.losses.last.loss.toFixed(3)}`);
       }
       if (pending) continue;
       Object.assign(state, last ? { epoch: state.epoch + 1, batch: 0 } : { batch: index + 1 });
-      state.seconds = (performance.now() - started) / 1000;
       const due = checkpointEverySteps > 0 && state.step % checkpointEverySteps === 0;
-      if (last || due || signal?.aborted) await save(run);
+      const saving = last || due || signal?.aborted;
+      if (saving) run.losses.settle();
+      state.seconds = (performance.now() - started) / 1000;
+      if (saving) await save(run);
       if (signal?.aborted) throw interrupted(run);
     }
   } finally {
@@ -202,29 +207,25 @@ async function trainEpoch(run: Run): Promise<void> {
   }
 }
 
+/** Sums of the batches that one update is made of. */
+interface Accumulated {
+  grads: tf.Tensor[];
+  batches: number;
+}
+
 /** Losses and gradients of one batch, added to those before it. */
-function accumulateBatch(
-  run: Run,
-  host: HostBatch,
-  index: number,
-  pending: { grads: tf.Tensor[]; values: LossValues[]; samples: number } | undefined,
-) {
+function accumulateBatch(run: Run, host: HostBatch, index: number, before?: Accumulated): Accumulated {
   const { student, builder, context, state, loader } = run;
   context.dropout.startStep(state.epoch * loader.batchesPerEpoch + index);
   const batch = builder.toTensors(host, student.learnsVision);
-  const { values, grads } = gradients(student.model, batch, objectiveOf(run), student.trainable, context);
+  const { losses, grads } = gradients(student.model, batch, objectiveOf(run), student.trainable, context);
   tf.dispose([batch.features, batch.pixels].filter((tensor) => tensor !== undefined));
-  if (!Number.isFinite(values.loss)) {
-    tf.dispose(grads);
-    throw new ReasVqaError(
-      `loss is ${values.loss} at step ${state.step + 1} (epoch ${state.epoch + 1}), samples ${host.samples.map((s) => s.id).join(', ')}; nothing of this step was saved; lower train.learningRate or set train.clipNorm=1`,
-      1,
-    );
-  }
-  if (!pending) return { grads, values: [values], samples: host.samples.length };
-  const sums = pending.grads.map((sum, i) => tf.add(sum, grads[i]!));
-  tf.dispose([pending.grads, grads]);
-  return { grads: sums, values: [...pending.values, values], samples: pending.samples + host.samples.length };
+  const samples = host.samples.map((sample) => sample.id);
+  run.losses.add(losses, { step: state.step + 1, epoch: state.epoch + 1, samples });
+  if (!before) return { grads, batches: 1 };
+  const sums = before.grads.map((sum, i) => tf.add(sum, grads[i]!));
+  tf.dispose([before.grads, grads]);
+  return { grads: sums, batches: before.batches + 1 };
 }
 
 function objectiveOf({ config, student }: Run): Objective {
@@ -236,52 +237,26 @@ function objectiveOf({ config, student }: Run): Objective {
 }
 
 /** One optimizer step. */
-function update(
-  run: Run,
-  pending: { grads: tf.Tensor[]; values: LossValues[]; samples: number },
-  index: number,
-): void {
+function update(run: Run, { grads, batches }: Accumulated, index: number): void {
   const { config, optimizer, state, loader, metrics } = run;
   const { train: settings } = config;
   const forwardPasses = state.epoch * loader.batchesPerEpoch + index;
   const rate = learningRateAt(settings, forwardPasses, loader.batchesPerEpoch, settings.epochs);
   const loraShare = settings.loraLearningRate / settings.learningRate;
   const isLora = (parameter: Parameter) => /\.lora_[AB]\.weight$/.test(parameter.name);
-  const scale = 1 / pending.values.length;
-  const norm = optimizer.update(pending.grads, (p) => (isLora(p) ? rate * loraShare : rate), scale);
-  tf.dispose(pending.grads);
+  const norm = optimizer.update(grads, (p) => (isLora(p) ? rate * loraShare : rate), 1 / batches);
+  tf.dispose(grads);
   state.step++;
-  recent.set(
-    run,
-    [...(recent.get(run) ?? []), ...pending.values].slice(-settings.logEverySteps * settings.accumulate),
-  );
-  if (state.step % settings.logEverySteps === 0) {
-    const values = recent.get(run)!;
-    metrics.scalar(state.step, {
-      epoch: state.epoch,
-      'train/loss': mean(values.map((v) => v.loss)),
-      'train/loss_qa': mean(values.map((v) => v.qa)),
-      ...reasoningLoss(values),
-      learning_rate: rate,
-      ...(Number.isNaN(norm) ? {} : { gradient_norm: norm }),
-    });
-  }
-}
-
-/** The last few losses of a run, for its log line and its progress. */
-const recent = new WeakMap<Run, LossValues[]>();
-
-function recentLoss(run: Run): number {
-  return mean((recent.get(run) ?? []).map((v) => v.loss));
-}
-
-function reasoningLoss(values: LossValues[]): Record<string, number> {
-  const present = values.map((v) => v.reasoning).filter((value) => !Number.isNaN(value));
-  return present.length > 0 ? { 'train/loss_reasoning': mean(present) } : {};
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((a, b) => a + b, 0) / values.length;
+  if (state.step % settings.logEverySteps !== 0) return;
+  const { loss, qa, reasoning } = run.losses.take();
+  metrics.scalar(state.step, {
+    epoch: state.epoch,
+    'train/loss': loss,
+    'train/loss_qa': qa,
+    ...(reasoning === undefined ? {} : { 'train/loss_reasoning': reasoning }),
+    learning_rate: rate,
+    ...(Number.isNaN(norm) ? {} : { gradient_norm: norm }),
+  });
 }
 
 function reportSkipped({ label }: Run, { skipped }: HostBatch): void {

@@ -29,7 +29,8 @@ function gradientsOf(
 ) {
   const { alpha = OBJECTIVE.alpha, beta = OBJECTIVE.beta, recompute = false, seed = 5 } = options;
   const objective = { ...OBJECTIVE, alpha, beta };
-  const { values, grads } = gradients(model, batch, objective, parameters, trainingContext(recompute, seed));
+  const { losses, grads } = gradients(model, batch, objective, parameters, trainingContext(recompute, seed));
+  const values = losses.read();
   const arrays = new Map(parameters.map((p, i) => [p.name, Float32Array.from(grads[i]!.dataSync())]));
   tf.dispose(grads);
   return { values, arrays };

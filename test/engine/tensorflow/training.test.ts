@@ -42,11 +42,12 @@ function train(steps: number, recompute: boolean, onStep: () => void = () => und
     const { pixels, ...rest } = randomBatch(new Rng(`batch/${step % 4}`), model.config);
     const batch: TrainBatch = { ...rest, features: tf.tidy(() => model.visionFeatures(pixels)) };
     context.dropout.startStep(step);
-    const { values, grads } = gradients(model, batch, OBJECTIVE, trained, context);
+    const { losses, grads } = gradients(model, batch, OBJECTIVE, trained, context);
     optimizer.update(grads, () => LEARNING_RATE);
     tf.dispose([pixels, batch.features!, ...grads]);
+    const { loss } = losses.read();
     onStep();
-    return values.loss;
+    return loss;
   });
   optimizer.dispose();
   model.dispose();
