@@ -7,6 +7,7 @@ import type { ReasVqa } from '../../src/model/reasvqa.js';
 import { selectTrainable } from '../../src/model/trainable.js';
 import { Rng } from '../../src/random.js';
 import { evaluateLosses, gradients, type TrainBatch } from '../../src/training/objective.js';
+import { AdamW } from '../../src/training/optimizer.js';
 import {
   DROPOUT,
   OBJECTIVE,
@@ -333,4 +334,41 @@ describe('the encoder', () => {
     );
     tf.dispose([wrong, batch.pixels]);
   });
+});
+
+onEngines('a training step', ['native-cpu', 'native-cuda'], () => {
+  it.each([false, true])(
+    'waits for nothing but the loss, when that is read; recomputing: %s',
+    (recompute) => {
+      model = tinyModel();
+      const batch = randomBatch(new Rng('asynchronous'), model.config);
+      const parameters = selectTrainable(model, ['all']);
+      const optimizer = new AdamW(parameters, {
+        beta1: 0.9,
+        beta2: 0.999,
+        eps: 1e-8,
+        weightDecay: 0.1,
+        clipNorm: 0,
+      });
+      const backend = tf.backend();
+      const readSync = backend.readSync;
+      let reads = 0;
+      backend.readSync = function (dataId: object) {
+        reads++;
+        return readSync.call(this, dataId);
+      };
+      try {
+        const { losses, grads } = gradients(model, batch, OBJECTIVE, parameters, trainingContext(recompute));
+        optimizer.update(grads, () => 1e-3);
+        expect(reads).toBe(0);
+        expect(losses.read().loss).toBeGreaterThan(0);
+        expect(reads).toBe(1);
+        tf.dispose(grads);
+      } finally {
+        backend.readSync = readSync;
+        optimizer.dispose();
+        batch.pixels.dispose();
+      }
+    },
+  );
 });
