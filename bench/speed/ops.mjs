@@ -50,10 +50,10 @@ function microseconds(table, sampling) {
 }
 
 /**
- * Milliseconds of variableGrads over a tape of `count` operations (forward and backward): adding and multiplying by
- * one of `count` / 5 trainable variables of four elements in turn, so that gradients gather at every variable.
+ * Milliseconds of training's backward pass over a tape of `count` operations, with the forward pass: adding and multiplying
+ * by one of `count` / 5 trainable variables of four elements in turn, so that gradients gather at every variable.
  */
-export function tapeTime({ tf }, count, repeats) {
+export function tapeTime({ tf, ops }, count, repeats) {
   const variables = Array.from({ length: Math.max(1, Math.floor(count / 5)) }, () =>
     tf.tidy(() => tf.variable(tf.tensor1d([0.5, 0.6, 0.7, 0.8]))),
   );
@@ -68,8 +68,8 @@ export function tapeTime({ tf }, count, repeats) {
   };
   const once = () => {
     const start = performance.now();
-    const { value, grads } = tf.variableGrads(loss, variables);
-    tf.dispose([value, ...Object.values(grads)]);
+    const { value, grads } = ops.valueAndGradients(loss, variables);
+    tf.dispose([value, ...grads]);
     return performance.now() - start;
   };
   once();

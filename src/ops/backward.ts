@@ -8,6 +8,8 @@ import { internals, type TapeNode } from './tape.js';
  * freed as the pass leaves an operation, so that its memory serves the next one. It also opens one scope an operation instead
  * of one for each input, and finds what leads to `xs` without trying each of them.
  *
+ * The gradients are not recorded themselves: no gradients of gradients.
+ *
  * @param f the differentiated function; may run inside the backward pass of another call
  * @param xs tensors or variables; each once
  * @param dy gradient of f's value, of its shape; ones unless given
@@ -24,15 +26,18 @@ export function valueAndGradients(
   state.gradientDepth = 0;
   state.kernelDepth = 0;
   let tape: TapeNode[] = [];
+  let value: tf.Tensor | undefined;
   try {
-    const value = record(f, (nodes) => {
+    value = record(f, (nodes) => {
       tape = nodes;
     });
-    const grads = tf.tidy('backward', () => walkBack(tape, value, xs, dy));
-    return { value, grads: xs.map((x) => grads[x.id]) };
-  } finally {
-    // After a failure the rest is still held.
+    const grads = walkBack(tape, value, xs, dy);
+    return { value, grads: xs.map((x) => grads.get(x.id)) };
+  } catch (error) {
     for (const node of tape) tf.dispose(node.saved);
+    value?.dispose();
+    throw error;
+  } finally {
     Object.assign(state, { activeTape, gradientDepth, kernelDepth });
   }
 }
@@ -49,28 +54,31 @@ function record(f: () => tf.Tensor, take: (tape: TapeNode[]) => void): tf.Tensor
   }
 }
 
+type Gradients = Map<number, tf.Tensor>;
+
 /** The gradients of xs by their tensors' ids. Empties the tape. */
-function walkBack(
-  tape: TapeNode[],
-  value: tf.Tensor,
-  xs: tf.Tensor[],
-  dy?: tf.Tensor,
-): Record<number, tf.Tensor> {
+function walkBack(tape: TapeNode[], value: tf.Tensor, xs: tf.Tensor[], dy?: tf.Tensor): Gradients {
   const fromX = reachable(tape, xs);
   const wanted = new Set(xs.map((x) => x.id));
-  const gradients = new Map([[value.id, dy ? tf.clone(dy) : tf.ones(value.shape)]]);
-  for (let node = tape.at(-1); node; node = tape.at(-1)) {
-    const dys = node.outputs.map((output) => gradients.get(output.id) ?? null);
-    if (dys.some((dy) => dy !== null)) stepBack(node, dys, fromX, gradients);
-    tf.dispose(node.saved);
-    tape.pop();
-    for (const output of node.outputs) {
-      if (wanted.has(output.id)) continue;
-      gradients.get(output.id)?.dispose();
-      gradients.delete(output.id);
+  const gradients: Gradients = new Map();
+  const drop = (id: number): void => {
+    if (wanted.has(id)) return;
+    gradients.get(id)?.dispose();
+    gradients.delete(id);
+  };
+  tf.tidy('backward', () => {
+    gradients.set(value.id, dy ? tf.clone(dy) : tf.ones(value.shape));
+    for (let node = tape.at(-1); node; node = tape.at(-1)) {
+      const dys = node.outputs.map((output) => gradients.get(output.id) ?? null);
+      if (dys.some((each) => each !== null)) stepBack(node, dys, fromX, gradients);
+      tf.dispose(node.saved);
+      tape.pop();
+      for (const { id } of node.outputs) drop(id);
     }
-  }
-  return Object.fromEntries(xs.filter((x) => gradients.has(x.id)).map((x) => [x.id, gradients.get(x.id)!]));
+    drop(value.id);
+    return [...gradients.values()];
+  });
+  return gradients;
 }
 
 /** Ids of the tensors that depend on xs, and of xs. */
@@ -87,12 +95,7 @@ function reachable(tape: TapeNode[], xs: tf.Tensor[]): Set<number> {
 }
 
 /** Adds one operation's gradients to those of its inputs that depend on xs. */
-function stepBack(
-  node: TapeNode,
-  dys: (tf.Tensor | null)[],
-  fromX: Set<number>,
-  gradients: Map<number, tf.Tensor>,
-): void {
+function stepBack(node: TapeNode, dys: (tf.Tensor | null)[], fromX: Set<number>, gradients: Gradients): void {
   const names = Object.keys(node.inputs).filter((name) => fromX.has(node.inputs[name]!.id));
   if (names.length === 0) return;
   if (node.gradient === undefined) throw new Error(`no gradient is registered for ${node.kernelName}`);

@@ -97,7 +97,7 @@ function composedLinear(x: tf.Tensor2D, { weight, bias, lora }: LinearWeights): 
 }
 
 /** The layers as kernels take them: operands by name (x, weight0, bias0, loraA0, loraB0, weight1, ...) and numbers. */
-class Call {
+class LinearCall {
   readonly operands: Record<string, tf.Tensor>;
   readonly attrs = { scales: [] as number[], dropouts: [] as number[][] };
   /** The operands that gradients may flow to. */
@@ -108,29 +108,20 @@ class Call {
   constructor(x: tf.Tensor, layers: LinearWeights[]) {
     this.operands = { x };
     this.trained = { x };
-    let keepX = false;
     layers.forEach(({ weight, bias, lora }, i) => {
       this.attrs.scales.push(lora?.scale ?? 0);
       this.attrs.dropouts.push(dropoutNumbers(lora?.dropout));
-      keepX = this.add(`weight${i}`, weight) || keepX;
-      if (lora) {
-        keepX = this.add(`loraA${i}`, lora.A) || keepX;
-        keepX = this.add(`loraB${i}`, lora.B) || keepX;
-      }
-      if (!bias) return;
-      this.operands[`bias${i}`] = bias;
-      if (!isFrozen(bias)) this.trained[`bias${i}`] = bias;
+      if (bias) this.add(`bias${i}`, bias);
+      this.read.push(this.add(`weight${i}`, weight));
+      if (lora) this.read.push(this.add(`loraA${i}`, lora.A), this.add(`loraB${i}`, lora.B));
     });
-    if (keepX) this.read.push('x');
+    if (this.read.some((name) => name in this.trained)) this.read.push('x');
   }
 
-  /** Whether the operand wants a gradient. */
-  private add(name: string, tensor: tf.Tensor): boolean {
+  private add(name: string, tensor: tf.Tensor): string {
     this.operands[name] = tensor;
-    this.read.push(name);
-    const wanted = !isFrozen(tensor);
-    if (wanted) this.trained[name] = tensor;
-    return wanted;
+    if (!isFrozen(tensor)) this.trained[name] = tensor;
+    return name;
   }
 }
 
@@ -139,7 +130,7 @@ class Call {
  * dropout(x) and dy B), a trainable weight's and bias's by a matrix product and a sum.
  */
 function fusedLinears(x: tf.Tensor, layers: LinearWeights[]): tf.Tensor[] {
-  const call = new Call(x, layers);
+  const call = new LinearCall(x, layers);
   return taped(
     'linear',
     call.trained,
@@ -159,7 +150,7 @@ function fusedLinears(x: tf.Tensor, layers: LinearWeights[]): tf.Tensor[] {
 
 /** @param dys gradients of the results. @param held what call.read names. */
 function gradients(
-  { attrs, trained }: Call,
+  { attrs, trained }: LinearCall,
   dys: tf.Tensor[],
   { x, ...weights }: Record<string, tf.Tensor>,
 ): Thunks {

@@ -127,22 +127,31 @@ export function gradients(
   let kept: tf.Tensor1D | undefined;
   let weighted: WeightedLosses | undefined;
   const variables = parameters.map((parameter) => parameter.value);
-  const { value, grads } = valueAndGradients(() => {
-    weighted = forward(model, batch, objective, context);
-    kept = tf.keep(weighted.losses.clone());
-    return tf.sum(tf.mul(weighted.losses, tf.tensor1d(weighted.weights)));
-  }, variables);
-  value.dispose();
+  try {
+    const { value, grads } = valueAndGradients(() => {
+      weighted = forward(model, batch, objective, context);
+      kept = tf.keep(weighted.losses.clone());
+      return tf.sum(tf.mul(weighted.losses, tf.tensor1d(weighted.weights)));
+    }, variables);
+    value.dispose();
+    return {
+      losses: pendingLosses(kept!, weighted!),
+      grads: grads.map((grad, i) => grad ?? tf.zerosLike(variables[i]!)),
+    };
+  } catch (error) {
+    kept?.dispose();
+    throw error;
+  }
+}
+
+function pendingLosses(losses: tf.Tensor1D, weighted: WeightedLosses): PendingLosses {
   return {
-    losses: {
-      read: () => {
-        const losses = kept!.dataSync();
-        kept!.dispose();
-        return total(losses, weighted!);
-      },
-      dispose: () => kept!.dispose(),
+    read: () => {
+      const values = losses.dataSync();
+      losses.dispose();
+      return total(values, weighted);
     },
-    grads: grads.map((grad, i) => grad ?? tf.zerosLike(variables[i]!)),
+    dispose: () => losses.dispose(),
   };
 }
 

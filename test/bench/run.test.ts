@@ -17,6 +17,7 @@ import { readWorkload } from '../../bench/speed/workload.mjs';
 import { type BenchLibrary, type BenchOptions, loadLibrary } from '../../src/commands/bench.js';
 import { type EngineInfo, selectEngine } from '../../src/engine/engine.js';
 import { UsageError } from '../../src/errors.js';
+import * as ops from '../../src/ops/index.js';
 import { benchOptions, workloadPath } from './support.js';
 
 let lib: BenchLibrary;
@@ -137,7 +138,7 @@ describe('the other benches', () => {
 
   it('a tape has as many operations as it says', () => {
     const tape = watchTape(tf);
-    tapeTime({ tf }, 25, 1);
+    tapeTime({ tf, ops }, 25, 1);
     tape.stop();
     // The first pass alone is counted; constants are no operations, saved copies are.
     expect(tape.seen.operations).toBeGreaterThanOrEqual(25);
