@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { type Bf16Storage, gatedGelu, gelu } from '../ops/activation.js';
+import { gatedGelu, gelu } from '../ops/activation.js';
 import { attention } from '../ops/attention.js';
 import { dropout, residual } from '../ops/dropout.js';
 import { embedding } from '../ops/embedding.js';
+import type { DropoutKey } from '../ops/philox.js';
 import { RowCache } from '../ops/rowCache.js';
 import type { Blip2Config } from '../weights/config.js';
 import { type Context, inferenceContext, nextDropout } from './context.js';
@@ -162,10 +163,7 @@ export class T5FeedForward extends Module {
   forward(x: tf.Tensor3D, context: Context): tf.Tensor3D {
     const [first, second] = forwardAll(this.wi, x, context);
     const key = nextDropout(context, this.config.dropout_rate);
-    const bf16 = this.wo.inBf16;
-    const storage = { bf16: bf16 && key === undefined, gradientBf16: this.inBf16 };
-    const inner = this.activate(first!, second, storage);
-    return this.wo.forward(dropout(inner, key, bf16), context) as tf.Tensor3D;
+    return this.wo.forward(this.activate(first!, second, key), context) as tf.Tensor3D;
   }
 
   /** Whether the first products are computed in bf16. */
@@ -178,14 +176,14 @@ export class T5FeedForward extends Module {
     return this.wo.inBf16;
   }
 
-  private activate(gate: tf.Tensor, up: tf.Tensor | undefined, storage: Bf16Storage): tf.Tensor {
+  private activate(gate: tf.Tensor, up: tf.Tensor | undefined, key: DropoutKey | undefined): tf.Tensor {
     const act = this.config.dense_act_fn;
-    if (act === 'gelu' || act === 'gelu_new') {
-      const form = act === 'gelu' ? 'erf' : 'tanh';
-      return up ? gatedGelu(gate, up, form, storage) : gelu(gate, form, storage);
-    }
+    const form = act === 'gelu' ? 'erf' : act === 'gelu_new' ? 'tanh' : undefined;
+    const [bf16, gradientBf16] = [this.wo.inBf16, this.inBf16];
+    if (form && up) return gatedGelu(gate, up, form, { bf16, gradientBf16, dropout: key });
+    if (form) return dropout(gelu(gate, form, { bf16: bf16 && !key, gradientBf16 }), key, bf16);
     const active = act === 'relu' ? tf.relu(gate) : tf.mul(gate, tf.sigmoid(gate));
-    return up ? tf.mul(active, up) : active;
+    return dropout(up ? tf.mul(active, up) : active, key, bf16);
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {

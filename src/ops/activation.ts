@@ -1,6 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { check, checkFloat, sameShape } from './check.js';
+import { checkKey, dropout, dropoutNumbers } from './dropout.js';
 import { hasFused } from './fused.js';
+import type { DropoutKey } from './philox.js';
 import { jointly, taped } from './tape.js';
 
 /**
@@ -33,23 +35,35 @@ export function gelu<T extends tf.Tensor>(x: T, form: GeluForm, storage: Bf16Sto
   ) as T;
 }
 
-/** gelu(gate) * up, T5's gated feed-forward; both of one shape. */
-export function gatedGelu<T extends tf.Tensor>(gate: T, up: T, form: GeluForm, storage: Bf16Storage = {}): T {
-  const { bf16 = false, gradientBf16 = false } = storage;
+/**
+ * dropout(gelu(gate) * up), T5's gated feed-forward; both of one shape.
+ *
+ * @param options.dropout as in {@link dropout}; none by default
+ */
+export function gatedGelu<T extends tf.Tensor>(
+  gate: T,
+  up: T,
+  form: GeluForm,
+  options: Bf16Storage & { dropout?: DropoutKey | undefined } = {},
+): T {
+  const { bf16 = false, gradientBf16 = false, dropout: key } = options;
   checkFloat('gatedGelu', { gate, up });
   check(sameShape(gate, up), 'gatedGelu', 'gate and up of one shape', { gate, up });
   checkForm(form);
-  if (!hasFused('ReasGatedGelu')) return tf.tidy(() => tf.mul(composedGelu(gate, form), up) as T);
+  if (!hasFused('ReasGatedGelu'))
+    return tf.tidy(() => dropout(tf.mul(composedGelu(gate, form), up) as T, key));
+  if (key) checkKey(key);
+  const numbers = { form, dropout: dropoutNumbers(key) };
   return taped(
     'gatedGelu',
     { gate, up },
     (save) => {
       save([gate, up]);
-      return tf.engine().runKernel('ReasGatedGelu', { gate, up }, { form, bf16 });
+      return tf.engine().runKernel('ReasGatedGelu', { gate, up }, { ...numbers, bf16 });
     },
     (dy, saved) => {
       const [savedGate, savedUp] = saved as [tf.Tensor, tf.Tensor];
-      const attrs = { form, bf16: gradientBf16 };
+      const attrs = { ...numbers, bf16: gradientBf16 };
       const both = jointly(
         () =>
           tf

@@ -237,7 +237,7 @@ describe.skipIf(cudaMissing !== undefined)(
         ['fusedLayerNorm', [x, operand(rng, d), operand(rng, d)], rows * d, [rows, d, 1e-6]],
         ['fusedRmsNorm', [x, operand(rng, d)], rows * d, [rows, d, 1e-6]],
         ['fusedGelu', [0, x], rows * d, [rows * d]],
-        ['fusedGatedGelu', [1, x, operand(rng, rows * d)], rows * d, [rows * d]],
+        ['fusedGatedGelu', [1, x, operand(rng, rows * d)], rows * d, [rows, d, ...dropout(0.2)]],
         ['fusedDropout', [x, null], rows * d, [rows, d, ...dropout(0.3)]],
         ['fusedAttention', attention(20, 1), batch * Lq * heads * 20, []],
         ['fusedAttention', attention(7, 1), batch * Lq * heads * 7, []],

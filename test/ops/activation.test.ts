@@ -2,10 +2,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { nativeDevice } from '../../src/engine/native/addon.js';
 import { BACKEND_NAME } from '../../src/engine/native/backend.js';
-import { gatedGelu, gelu } from '../../src/ops/index.js';
+import { dropout, gatedGelu, gelu } from '../../src/ops/index.js';
 import { Rng } from '../../src/random.js';
 import { geluReference } from './reference.js';
-import { compareWithReference, FUSED_TENSORFLOW, normal, onEveryForm } from './support.js';
+import { compareWithReference, FUSED_TENSORFLOW, normal, onEveryForm, toTensor } from './support.js';
 
 const FORMS_OF_GELU = ['erf', 'tanh'] as const;
 
@@ -35,6 +35,28 @@ onEveryForm('activation', (form) => {
     expect(errors.value).toBeLessThan(2e-6);
     for (const error of Object.values(errors.gradients)) expect(error).toBeLessThan(5e-6);
   });
+
+  it.each([
+    [1, 1],
+    [3, 37],
+    [2, 64],
+    [5, 130],
+    [0, 4],
+  ])(
+    'gatedGelu with dropout is dropout of gatedGelu to the bit, gradients included: %i x %i',
+    (rows, columns) => {
+      const rng = new Rng(`dropped ${rows}`);
+      const [gate, up, dy] = [0, 1, 2].map(() => toTensor(normal(rng, [rows, columns])));
+      const key = { rate: 0.3, seed: 5, step: 2, call: 9 };
+      const gradients = (f: (gate: tf.Tensor, up: tf.Tensor) => tf.Tensor) => {
+        const { value, grads } = tf.valueAndGrads((...t: tf.Tensor[]) => f(t[0]!, t[1]!))([gate!, up!], dy);
+        return [value, ...grads].map((tensor) => [...tensor.dataSync()]);
+      };
+      const both = gradients((g, u) => gatedGelu(g, u, 'erf', { dropout: key }));
+      expect(both).toEqual(gradients((g, u) => dropout(gatedGelu(g, u, 'erf'), key)));
+      expect(both).not.toEqual(rows === 0 ? [] : gradients((g, u) => gatedGelu(g, u, 'erf')));
+    },
+  );
 
   it('keeps large values, zeros and NaN as they must be', () => {
     const x = tf.tensor1d([-100, -20, 0, 20, 100, Number.NaN, Number.POSITIVE_INFINITY]);

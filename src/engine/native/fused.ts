@@ -46,16 +46,19 @@ const geluGrad: Kernel = (call) => {
 
 const gatedGelu: Kernel = (call) => {
   const y = call.like('gate', call.bf16);
-  call.addon.fusedGatedGelu(geluForm(call), call.id('gate'), call.id('up'), y.id, sizeOf(y.info.shape));
+  const [rows, columns] = [rowsOf(y.info), widthOf(y.info)];
+  const [gate, up] = [call.id('gate'), call.id('up')];
+  call.addon.fusedGatedGelu(geluForm(call), gate, up, y.id, rows, columns, ...call.dropout);
   return y.info;
 };
 
 const gatedGeluGrad: Kernel = (call) => {
   const dgate = call.like('gate', call.bf16);
   const dup = call.like('up', call.bf16);
-  const n = sizeOf(dup.info.shape);
+  const [rows, columns] = [rowsOf(dup.info), widthOf(dup.info)];
   const [dy, gate, up] = [call.id('dy'), call.id('gate'), call.id('up')];
-  call.addon.fusedGatedGeluGrad(geluForm(call), dy, gate, up, dgate.id, dup.id, n);
+  const form = geluForm(call);
+  call.addon.fusedGatedGeluGrad(form, dy, gate, up, dgate.id, dup.id, rows, columns, ...call.dropout);
   return [dgate.info, dup.info];
 };
 

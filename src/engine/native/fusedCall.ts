@@ -14,8 +14,13 @@ interface FusedAddon {
   fusedDropout(x: Id, addend: Id, y: Id, rows: number, columns: number, ...dropout: DropoutArgs): void;
   fusedGelu(form: number, x: Id, y: Id, n: number): void;
   fusedGeluGrad(form: number, dy: Id, x: Id, dx: Id, n: number): void;
-  fusedGatedGelu(form: number, gate: Id, up: Id, y: Id, n: number): void;
-  fusedGatedGeluGrad(form: number, dy: Id, gate: Id, up: Id, dgate: Id, dup: Id, n: number): void;
+  /** buffers: gate, up, y */
+  fusedGatedGelu(form: number, ...args: [Id, Id, Id, rows: number, columns: number, ...DropoutArgs]): void;
+  /** buffers: dy, gate, up, dgate, dup */
+  fusedGatedGeluGrad(
+    form: number,
+    ...args: [Id, Id, Id, Id, Id, rows: number, columns: number, ...DropoutArgs]
+  ): void;
   fusedLayerNorm(x: Id, weight: Id, bias: Id, y: Id, rows: number, d: number, eps: number): void;
   fusedLayerNormGradInput(
     dy: Id,

@@ -1,10 +1,11 @@
 /**
- * fusedGelu(form, x, y, n); fusedGeluGrad(form, dy, x, dx, n); fusedGatedGelu(form, gate, up, y, n);
- * fusedGatedGeluGrad(form, dy, gate, up, dgate, dup, n). form: 0 erf, 1 tanh.
+ * fusedGelu(form, x, y, n); fusedGeluGrad(form, dy, x, dx, n); fusedGatedGelu(form, gate, up, y, rows, columns, ...dropout);
+ * fusedGatedGeluGrad(form, dy, gate, up, dgate, dup, rows, columns, ...dropout). form: 0 erf, 1 tanh. Why with dropout: T5
+ * drops from what the unit gives, and each is one pass over the widest tensors of the model.
  */
 #include "cpu/fused_gelu.h"
 
-#include "binding.h"
+#include "cpu/fused_args.h"
 
 namespace reasvqa {
 namespace {
@@ -23,14 +24,19 @@ void geluGrad(Args& args) {
   const int64_t n = args.size(4);
   fusedGeluKernels().backward(formArg(args), args.in<float>(1, n), args.in<float>(2, n), args.out<float>(3, n), n);
 }
+Gated gatedArgs(const Args& args, size_t index) {
+  return {formArg(args), args.size(index), args.size(index + 1), dropoutArgs(args, index + 2)};
+}
 void gatedGelu(Args& args) {
-  const int64_t n = args.size(4);
-  fusedGeluKernels().gated(formArg(args), args.in<float>(1, n), args.in<float>(2, n), args.out<float>(3, n), n);
+  const Gated unit = gatedArgs(args, 4);
+  const int64_t n = unit.rows * unit.columns;
+  fusedGeluKernels().gated(unit, args.in<float>(1, n), args.in<float>(2, n), args.out<float>(3, n));
 }
 void gatedGeluGrad(Args& args) {
-  const int64_t n = args.size(6);
-  fusedGeluKernels().gatedBackward(formArg(args), args.in<float>(1, n), args.in<float>(2, n), args.in<float>(3, n),
-                                   args.out<float>(4, n), args.out<float>(5, n), n);
+  const Gated unit = gatedArgs(args, 6);
+  const int64_t n = unit.rows * unit.columns;
+  fusedGeluKernels().gatedBackward(unit, args.in<float>(1, n), args.in<float>(2, n), args.in<float>(3, n),
+                                   args.out<float>(4, n), args.out<float>(5, n));
 }
 
 void registerFusedGelu(Napi::Env, Napi::Object exports) {

@@ -9,21 +9,29 @@
 #pragma once
 
 #include "cpu/dispatch.h"
+#include "cpu/fused_dropout.h"
 
 namespace reasvqa {
 
 enum class GeluForm : int32_t { erf = 0, tanh = 1 };
+
+/** A gated unit's tensors are (rows, columns); dropout is on its result. */
+struct Gated {
+  GeluForm form = GeluForm::erf;
+  int64_t rows = 0;
+  int64_t columns = 0;
+  Dropout dropout;
+};
 
 struct FusedGeluKernels {
   /** y = gelu(x) */
   void (*forward)(GeluForm form, const float* x, float* y, int64_t n);
   /** dx = dy gelu'(x) */
   void (*backward)(GeluForm form, const float* dy, const float* x, float* dx, int64_t n);
-  /** y = gelu(gate) up */
-  void (*gated)(GeluForm form, const float* gate, const float* up, float* y, int64_t n);
-  /** dgate = dy up gelu'(gate), dup = dy gelu(gate) */
-  void (*gatedBackward)(GeluForm form, const float* dy, const float* gate, const float* up, float* dgate, float* dup,
-                        int64_t n);
+  /** y = multiplier gelu(gate) up */
+  void (*gated)(const Gated& unit, const float* gate, const float* up, float* y);
+  /** With d = multiplier dy: dgate = d up gelu'(gate), dup = d gelu(gate) */
+  void (*gatedBackward)(const Gated& unit, const float* dy, const float* gate, const float* up, float* dgate, float* dup);
 };
 
 REASVQA_KERNELS(FusedGeluKernels, fusedGelu)

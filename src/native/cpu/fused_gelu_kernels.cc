@@ -1,5 +1,6 @@
 #include "cpu/fused_gelu.h"
 
+#include "cpu/fused_philox.h"
 #include "cpu/parallel.h"
 #include "cpu/simd.h"
 #include "cpu/vecmath.h"
@@ -71,24 +72,39 @@ void backwardAs(const float* dy, const float* x, float* dx, int64_t n) {
   });
 }
 
-template <class Form>
-void gatedAs(const float* gate, const float* up, float* y, int64_t n) {
-  parallelFor(n, kGrain, [&](int64_t begin, int64_t end) {
-    forVectors(begin, end, [&](int64_t i, int lanes) {
-      storeN(y + i, Form::of(loadN(gate + i, lanes)).value * loadN(up + i, lanes), lanes);
+/** Calls body(element, dropout's multipliers, lanes) over a gated unit's elements. */
+template <class Body>
+void forGated(const Gated& unit, const Body& body) {
+  if (!unit.dropout.on) {
+    const vf one = splat(1.0f);
+    parallelFor(unit.rows * unit.columns, kGrain, [&](int64_t begin, int64_t end) {
+      forVectors(begin, end, [&](int64_t i, int lanes) { body(i, one, lanes); });
     });
+    return;
+  }
+  const int64_t grain = unit.columns == 0 ? unit.rows : kGrain / unit.columns + 1;
+  parallelFor(unit.rows, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      forDropout(unit.dropout, static_cast<uint32_t>(r), unit.columns,
+                 [&](int64_t j, vf multiplier, int lanes) { body(r * unit.columns + j, multiplier, lanes); });
+    }
   });
 }
 
 template <class Form>
-void gatedBackwardAs(const float* dy, const float* gate, const float* up, float* dgate, float* dup, int64_t n) {
-  parallelFor(n, kGrain, [&](int64_t begin, int64_t end) {
-    forVectors(begin, end, [&](int64_t i, int lanes) {
-      const Gelu g = Form::of(loadN(gate + i, lanes));
-      const vf d = loadN(dy + i, lanes);
-      storeN(dgate + i, d * loadN(up + i, lanes) * g.derivative, lanes);
-      storeN(dup + i, d * g.value, lanes);
-    });
+void gatedAs(const Gated& unit, const float* gate, const float* up, float* y) {
+  forGated(unit, [&](int64_t i, vf multiplier, int lanes) {
+    storeN(y + i, Form::of(loadN(gate + i, lanes)).value * loadN(up + i, lanes) * multiplier, lanes);
+  });
+}
+
+template <class Form>
+void gatedBackwardAs(const Gated& unit, const float* dy, const float* gate, const float* up, float* dgate, float* dup) {
+  forGated(unit, [&](int64_t i, vf multiplier, int lanes) {
+    const Gelu g = Form::of(loadN(gate + i, lanes));
+    const vf d = loadN(dy + i, lanes) * multiplier;
+    storeN(dgate + i, d * loadN(up + i, lanes) * g.derivative, lanes);
+    storeN(dup + i, d * g.value, lanes);
   });
 }
 
@@ -98,13 +114,12 @@ void forward(GeluForm form, const float* x, float* y, int64_t n) {
 void backward(GeluForm form, const float* dy, const float* x, float* dx, int64_t n) {
   form == GeluForm::erf ? backwardAs<ErfGelu>(dy, x, dx, n) : backwardAs<TanhGelu>(dy, x, dx, n);
 }
-void gated(GeluForm form, const float* gate, const float* up, float* y, int64_t n) {
-  form == GeluForm::erf ? gatedAs<ErfGelu>(gate, up, y, n) : gatedAs<TanhGelu>(gate, up, y, n);
+void gated(const Gated& unit, const float* gate, const float* up, float* y) {
+  unit.form == GeluForm::erf ? gatedAs<ErfGelu>(unit, gate, up, y) : gatedAs<TanhGelu>(unit, gate, up, y);
 }
-void gatedBackward(GeluForm form, const float* dy, const float* gate, const float* up, float* dgate, float* dup,
-                   int64_t n) {
-  form == GeluForm::erf ? gatedBackwardAs<ErfGelu>(dy, gate, up, dgate, dup, n)
-                        : gatedBackwardAs<TanhGelu>(dy, gate, up, dgate, dup, n);
+void gatedBackward(const Gated& unit, const float* dy, const float* gate, const float* up, float* dgate, float* dup) {
+  unit.form == GeluForm::erf ? gatedBackwardAs<ErfGelu>(unit, dy, gate, up, dgate, dup)
+                             : gatedBackwardAs<TanhGelu>(unit, dy, gate, up, dgate, dup);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 /** GELU by the formulas of cpu/fused_gelu.h; four elements a thread. form: 0 erf, 1 tanh. */
+#include "philox.cuh"
 #include "vector4.cuh"
 
 struct Gelu {
@@ -85,50 +86,66 @@ extern "C" __global__ void geluGradBf16(int32_t form, const float* dy, const flo
   geluBackward(form, dy, x, dx, n);
 }
 
+/**
+ * Calls body(first element, how many of its four exist, whether they may be loaded at once, dropout's multipliers) over a
+ * gated unit's (rows, columns), four columns of a row at a time.
+ */
+template <class Body>
+__device__ inline void forGated(int64_t rows, int64_t columns, const Dropout& dropout, const Body& body) {
+  const int64_t perRow = (columns + 3) / 4;
+  for (int64_t at = globalThread(); at < rows * perRow; at += globalThreads()) {
+    const int64_t row = at / perRow;
+    const int64_t block = at - row * perRow;
+    float multiplier[4] = {1.0f, 1.0f, 1.0f, 1.0f};
+    if (dropout.scale != 0.0f) dropoutMultipliers(dropout, (uint32_t)row, (uint32_t)block, multiplier);
+    body(row * columns + 4 * block, columns - 4 * block, columns % 4 == 0, multiplier);
+  }
+}
+
 template <class Out>
-__device__ inline void gatedGeluForward(int32_t form, const float* gate, const float* up, Out* y, int64_t n) {
-  forFours(n, [&](int64_t at, int64_t left) {
+__device__ inline void gatedGeluForward(int32_t form, const float* gate, const float* up, Out* y, int64_t rows,
+                                        int64_t columns, const Dropout& dropout) {
+  forGated(rows, columns, dropout, [&](int64_t at, int64_t left, bool aligned, const float(&multiplier)[4]) {
     float value[4];
     float factor[4];
-    loadFour(gate + at, left, true, value);
-    loadFour(up + at, left, true, factor);
-    for (int i = 0; i < 4; ++i) value[i] = geluOf(form, value[i]).value * factor[i];
-    storeFour(y + at, left, true, value);
+    loadFour(gate + at, left, aligned, value);
+    loadFour(up + at, left, aligned, factor);
+    for (int i = 0; i < 4; ++i) value[i] = geluOf(form, value[i]).value * factor[i] * multiplier[i];
+    storeFour(y + at, left, aligned, value);
   });
 }
 
-extern "C" __global__ void gatedGelu(int32_t form, const float* gate, const float* up, float* y, int64_t n) {
-  gatedGeluForward(form, gate, up, y, n);
-}
-extern "C" __global__ void gatedGeluBf16(int32_t form, const float* gate, const float* up, unsigned short* y, int64_t n) {
-  gatedGeluForward(form, gate, up, y, n);
-}
-
+/** With d = multiplier dy: dgate = d up gelu'(gate), dup = d gelu(gate). */
 template <class Out>
 __device__ inline void gatedGeluBackward(int32_t form, const float* dy, const float* gate, const float* up, Out* dgate,
-                                         Out* dup, int64_t n) {
-  forFours(n, [&](int64_t at, int64_t left) {
+                                         Out* dup, int64_t rows, int64_t columns, const Dropout& dropout) {
+  forGated(rows, columns, dropout, [&](int64_t at, int64_t left, bool aligned, const float(&multiplier)[4]) {
     float value[4];
     float factor[4];
     float gradient[4];
-    loadFour(gate + at, left, true, value);
-    loadFour(up + at, left, true, factor);
-    loadFour(dy + at, left, true, gradient);
+    loadFour(gate + at, left, aligned, value);
+    loadFour(up + at, left, aligned, factor);
+    loadFour(dy + at, left, aligned, gradient);
     for (int i = 0; i < 4; ++i) {
       const Gelu g = geluOf(form, value[i]);
+      gradient[i] *= multiplier[i];
       factor[i] = gradient[i] * factor[i] * g.derivative;
       gradient[i] *= g.value;
     }
-    storeFour(dgate + at, left, true, factor);
-    storeFour(dup + at, left, true, gradient);
+    storeFour(dgate + at, left, aligned, factor);
+    storeFour(dup + at, left, aligned, gradient);
   });
 }
 
-extern "C" __global__ void gatedGeluGrad(int32_t form, const float* dy, const float* gate, const float* up, float* dgate,
-                                         float* dup, int64_t n) {
-  gatedGeluBackward(form, dy, gate, up, dgate, dup, n);
-}
-extern "C" __global__ void gatedGeluGradBf16(int32_t form, const float* dy, const float* gate, const float* up,
-                                             unsigned short* dgate, unsigned short* dup, int64_t n) {
-  gatedGeluBackward(form, dy, gate, up, dgate, dup, n);
-}
+#define GATED_GELU(suffix, Out)                                                                                        \
+  extern "C" __global__ void gatedGelu##suffix(int32_t form, const float* gate, const float* up, Out* y, int64_t rows, \
+                                               int64_t columns, Dropout dropout) {                                     \
+    gatedGeluForward(form, gate, up, y, rows, columns, dropout);                                                       \
+  }                                                                                                                    \
+  extern "C" __global__ void gatedGeluGrad##suffix(int32_t form, const float* dy, const float* gate, const float* up,  \
+                                                   Out* dgate, Out* dup, int64_t rows, int64_t columns,                \
+                                                   Dropout dropout) {                                                  \
+    gatedGeluBackward(form, dy, gate, up, dgate, dup, rows, columns, dropout);                                         \
+  }
+GATED_GELU(, float)
+GATED_GELU(Bf16, unsigned short)
