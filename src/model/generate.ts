@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { inferenceContext } from './context.js';
 import { MASKED } from './packing.js';
 import type { Encoded, ReasVqa } from './reasvqa.js';
-import { type KeyValue, KeyValueCache } from './t5.js';
+import { type KeyValue, KeyValueCache } from './t5Attention.js';
 
 /** Token ids of a batch, one row a video, without the start token. */
 export type Generated = number[][];
