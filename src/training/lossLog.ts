@@ -17,6 +17,9 @@ export interface LossMeans {
   reasoning?: number;
 }
 
+/** How many batches may wait: bounds what they hold, and how late a loss that is not finite is noticed. */
+export const MOST_UNREAD = 64;
+
 /**
  * Losses since the last line of metrics. They stay on the device until somebody needs them: reading waits for everything
  * that a GPU was given to do, and meanwhile it is given nothing new.
@@ -26,8 +29,10 @@ export class LossLog {
   private values: LossValues[] = [];
   private latest: LossMeans | undefined;
 
+  /** @throws as {@link settle}, of an earlier batch, when many wait. */
   add(losses: PendingLosses, place: LossPlace): void {
     this.unread.push({ losses, place });
+    if (this.unread.length > MOST_UNREAD) this.settle();
   }
 
   /** Reads what is left. @throws ReasVqaError for the first loss that is not finite, with the ids of its samples. */

@@ -221,7 +221,12 @@ function accumulateBatch(run: Run, host: HostBatch, index: number, before?: Accu
   const { losses, grads } = gradients(student.model, batch, objectiveOf(run), student.trainable, context);
   tf.dispose([batch.features, batch.pixels].filter((tensor) => tensor !== undefined));
   const samples = host.samples.map((sample) => sample.id);
-  run.losses.add(losses, { step: state.step + 1, epoch: state.epoch + 1, samples });
+  try {
+    run.losses.add(losses, { step: state.step + 1, epoch: state.epoch + 1, samples });
+  } catch (error) {
+    tf.dispose(grads);
+    throw error;
+  }
   if (!before) return { grads, batches: 1 };
   const sums = before.grads.map((sum, i) => tf.add(sum, grads[i]!));
   tf.dispose([before.grads, grads]);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ReasVqaError } from '../../src/errors.js';
-import { LossLog } from '../../src/training/lossLog.js';
+import { LossLog, MOST_UNREAD } from '../../src/training/lossLog.js';
 import type { LossValues, PendingLosses } from '../../src/training/objective.js';
 
 /** Losses that note in `events` what happens to them. */
@@ -31,6 +31,17 @@ describe('the log of losses', () => {
     expect(log.take()).toEqual({ loss: 4, qa: 2, reasoning: 5 });
     expect(events).toEqual(['read 2', 'read 4', 'read 6']);
     expect(log.last).toEqual({ loss: 4, qa: 2, reasoning: 5 });
+  });
+
+  it('reads by itself when many wait', () => {
+    const events: string[] = [];
+    const log = new LossLog();
+    for (let i = 0; i < MOST_UNREAD; i++) log.add(pending(of(i), events), place(i));
+    expect(events).toEqual([]);
+    log.add(pending(of(MOST_UNREAD), events), place(MOST_UNREAD));
+    expect(events).toHaveLength(MOST_UNREAD + 1);
+    expect(log.take().loss).toBe(MOST_UNREAD / 2);
+    expect(events).toHaveLength(MOST_UNREAD + 1);
   });
 
   it('begins anew after each line, without the task that no batch had', () => {
