@@ -17,6 +17,7 @@ export interface Bf16Storage {
   gradientBf16?: boolean;
 }
 
+/** GELU of every element; float32, any shape. */
 export function gelu<T extends tf.Tensor>(x: T, form: GeluForm, storage: Bf16Storage = {}): T {
   const { bf16 = false, gradientBf16 = false } = storage;
   checkFloat('gelu', { x });

@@ -152,9 +152,8 @@ function fusedLinears(x: tf.Tensor, layers: LinearWeights[]): tf.Tensor[] {
 function gradients(
   { attrs, trained }: LinearCall,
   dys: tf.Tensor[],
-  { x, ...weights }: Record<string, tf.Tensor>,
+  { x, ...inputs }: Record<string, tf.Tensor>,
 ): Thunks {
-  const inputs = { ...weights };
   const thunks: Thunks = { x: () => tf.engine().runKernel('ReasLinearGradInput', inputs, attrs) };
   dys.forEach((dy, i) => {
     const [weight, bias, loraA, loraB] = [`weight${i}`, `bias${i}`, `loraA${i}`, `loraB${i}`];
@@ -162,7 +161,7 @@ function gradients(
     if (trained[weight]) thunks[weight] = () => tf.matMul(rowsOf(dy), rowsOf(x!), true, false);
     if (trained[bias]) thunks[bias] = () => tf.sum(rowsOf(dy), 0);
     if (trained[loraA] || trained[loraB]) {
-      const operands = { dy, x: x!, loraA: weights[loraA]!, loraB: weights[loraB]! };
+      const operands = { dy, x: x!, loraA: inputs[loraA]!, loraB: inputs[loraB]! };
       const numbers = { scale: attrs.scales[i]!, dropout: attrs.dropouts[i]! };
       const both = jointly(
         () => tf.engine().runKernel('ReasLinearGradLora', operands, numbers) as tf.Tensor[],

@@ -73,12 +73,14 @@ const layerNorm: Kernel = (call) => {
   return y.info;
 };
 
-const layerNormGradInput: Kernel = (call) => {
-  const dx = call.like('x');
-  const [dy, x, weight, addend] = [call.id('dy'), call.id('x'), call.id('weight'), call.id('addend')];
-  call.addon.fusedLayerNormGradInput(dy, x, weight, addend, dx.id, ...normSizes(call));
-  return dx.info;
-};
+const normGradInput =
+  (name: 'fusedLayerNormGradInput' | 'fusedRmsNormGradInput'): Kernel =>
+  (call) => {
+    const dx = call.like('x');
+    const [dy, x, weight, addend] = [call.id('dy'), call.id('x'), call.id('weight'), call.id('addend')];
+    call.addon[name](dy, x, weight, addend, dx.id, ...normSizes(call));
+    return dx.info;
+  };
 
 const layerNormGradParameters: Kernel = (call) => {
   const dweight = call.result([call.size('x', -1)]);
@@ -92,13 +94,6 @@ const rmsNorm: Kernel = (call) => {
   const y = call.like('x', call.bf16);
   call.addon.fusedRmsNorm(call.id('x'), call.id('weight'), y.id, ...normSizes(call));
   return y.info;
-};
-
-const rmsNormGradInput: Kernel = (call) => {
-  const dx = call.like('x');
-  const [dy, x, weight, addend] = [call.id('dy'), call.id('x'), call.id('weight'), call.id('addend')];
-  call.addon.fusedRmsNormGradInput(dy, x, weight, addend, dx.id, ...normSizes(call));
-  return dx.info;
 };
 
 const rmsNormGradWeight: Kernel = (call) => {
@@ -308,10 +303,10 @@ const kernels: Record<string, Kernel> = {
   ReasGatedGelu: gatedGelu,
   ReasGatedGeluGrad: gatedGeluGrad,
   ReasLayerNorm: layerNorm,
-  ReasLayerNormGradInput: layerNormGradInput,
+  ReasLayerNormGradInput: normGradInput('fusedLayerNormGradInput'),
   ReasLayerNormGradParameters: layerNormGradParameters,
   ReasRmsNorm: rmsNorm,
-  ReasRmsNormGradInput: rmsNormGradInput,
+  ReasRmsNormGradInput: normGradInput('fusedRmsNormGradInput'),
   ReasRmsNormGradWeight: rmsNormGradWeight,
   ReasLinear: linear,
   ReasLinearGradInput: linearGradInput,

@@ -22,28 +22,10 @@ interface FusedAddon {
     ...args: [Id, Id, Id, Id, Id, rows: number, columns: number, ...DropoutArgs]
   ): void;
   fusedLayerNorm(x: Id, weight: Id, bias: Id, y: Id, rows: number, d: number, eps: number): void;
-  fusedLayerNormGradInput(
-    dy: Id,
-    x: Id,
-    weight: Id,
-    addend: Id,
-    dx: Id,
-    rows: number,
-    d: number,
-    eps: number,
-  ): void;
+  fusedLayerNormGradInput: NormGradInput;
   fusedLayerNormGradParameters(dy: Id, x: Id, dw: Id, db: Id, rows: number, d: number, eps: number): void;
   fusedRmsNorm(x: Id, weight: Id, y: Id, rows: number, d: number, eps: number): void;
-  fusedRmsNormGradInput(
-    dy: Id,
-    x: Id,
-    weight: Id,
-    addend: Id,
-    dx: Id,
-    rows: number,
-    d: number,
-    eps: number,
-  ): void;
+  fusedRmsNormGradInput: NormGradInput;
   fusedRmsNormGradWeight(dy: Id, x: Id, dw: Id, rows: number, d: number, eps: number): void;
   /** buffers: x, weight, bias, A, B, y */
   fusedLinear(...args: [Id, Id, Id, Id, Id, Id, ...LinearArgs]): void;
@@ -83,6 +65,17 @@ interface FusedAddon {
   ): void;
   fusedGlobalNorm(buffers: Int32Array, sizes: Float64Array, result: Id): void;
 }
+
+type NormGradInput = (
+  dy: Id,
+  x: Id,
+  weight: Id,
+  addend: Id,
+  dx: Id,
+  rows: number,
+  d: number,
+  eps: number,
+) => void;
 
 export type LinearArgs = [
   rows: number,

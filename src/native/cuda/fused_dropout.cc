@@ -14,10 +14,8 @@ void dropout(CudaArgs& args) {
   const float* x = args.in<float>(0, rows * columns);
   const float* addend = args.inOrNull<float>(1, rows * columns);
   const StoredResult y = storedResult(args, 2, rows * columns);
-  Dropout bits = dropoutArgs(args, 5);
-  if (bits.scale == 0) bits.scale = 1;  // rate 0 comes with threshold 0: everything is kept
   launch("fused_dropout", variant("dropoutRows", y.type).c_str(), gridFor(rows * ceilDiv(columns, 4)), {256}, 0, x, addend,
-         y.data, rows, columns, bits);
+         y.data, rows, columns, dropoutArgs(args, 5));
 }
 
 void registerFusedDropout(Napi::Env, Napi::Object cuda) { bindCuda<dropout>(cuda, "fusedDropout"); }

@@ -5,26 +5,19 @@
 template <class Out>
 __device__ inline void rowsOut(const float* x, const float* addend, Out* y, int64_t rows, int64_t columns,
                                const Dropout& dropout) {
-  const int64_t perRow = (columns + 3) / 4;
-  const bool aligned = columns % 4 == 0;
-  for (int64_t at = globalThread(); at < rows * perRow; at += globalThreads()) {
-    const int64_t row = at / perRow;
-    const int64_t block = at - row * perRow;
-    const int64_t left = columns - 4 * block;
-    float multiplier[4];
+  forDropped(rows, columns, dropout, [&](int64_t at, int64_t left, bool aligned, const float(&multiplier)[4]) {
     float value[4];
-    dropoutMultipliers(dropout, (uint32_t)row, (uint32_t)block, multiplier);
-    loadFour(x + row * columns + 4 * block, left, aligned, value);
+    loadFour(x + at, left, aligned, value);
 #pragma unroll
     for (int i = 0; i < 4; ++i) value[i] *= multiplier[i];
     if (addend) {
       float base[4];
-      loadFour(addend + row * columns + 4 * block, left, aligned, base);
+      loadFour(addend + at, left, aligned, base);
 #pragma unroll
       for (int i = 0; i < 4; ++i) value[i] += base[i];
     }
-    storeFour(y + row * columns + 4 * block, left, aligned, value);
-  }
+    storeFour(y + at, left, aligned, value);
+  });
 }
 
 extern "C" __global__ void dropoutRows(const float* x, const float* addend, float* y, int64_t rows, int64_t columns,

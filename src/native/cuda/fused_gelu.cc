@@ -30,6 +30,7 @@ void geluGrad(CudaArgs& args) {
   launch("fused_gelu", variant("geluGrad", dx.type).c_str(), gridOf(n), {256}, 0, formArg(args), args.in<float>(1, n),
          args.in<float>(2, n), dx.data, n);
 }
+
 /** The last arguments of a gated unit: its tensors are (rows, columns), dropout is on its result. */
 struct Gated {
   int64_t rows;

@@ -86,26 +86,10 @@ extern "C" __global__ void geluGradBf16(int32_t form, const float* dy, const flo
   geluBackward(form, dy, x, dx, n);
 }
 
-/**
- * Calls body(first element, how many of its four exist, whether they may be loaded at once, dropout's multipliers) over a
- * gated unit's (rows, columns), four columns of a row at a time.
- */
-template <class Body>
-__device__ inline void forGated(int64_t rows, int64_t columns, const Dropout& dropout, const Body& body) {
-  const int64_t perRow = (columns + 3) / 4;
-  for (int64_t at = globalThread(); at < rows * perRow; at += globalThreads()) {
-    const int64_t row = at / perRow;
-    const int64_t block = at - row * perRow;
-    float multiplier[4] = {1.0f, 1.0f, 1.0f, 1.0f};
-    if (dropout.scale != 0.0f) dropoutMultipliers(dropout, (uint32_t)row, (uint32_t)block, multiplier);
-    body(row * columns + 4 * block, columns - 4 * block, columns % 4 == 0, multiplier);
-  }
-}
-
 template <class Out>
 __device__ inline void gatedGeluForward(int32_t form, const float* gate, const float* up, Out* y, int64_t rows,
                                         int64_t columns, const Dropout& dropout) {
-  forGated(rows, columns, dropout, [&](int64_t at, int64_t left, bool aligned, const float(&multiplier)[4]) {
+  forDropped(rows, columns, dropout, [&](int64_t at, int64_t left, bool aligned, const float(&multiplier)[4]) {
     float value[4];
     float factor[4];
     loadFour(gate + at, left, aligned, value);
@@ -119,7 +103,7 @@ __device__ inline void gatedGeluForward(int32_t form, const float* gate, const f
 template <class Out>
 __device__ inline void gatedGeluBackward(int32_t form, const float* dy, const float* gate, const float* up, Out* dgate,
                                          Out* dup, int64_t rows, int64_t columns, const Dropout& dropout) {
-  forGated(rows, columns, dropout, [&](int64_t at, int64_t left, bool aligned, const float(&multiplier)[4]) {
+  forDropped(rows, columns, dropout, [&](int64_t at, int64_t left, bool aligned, const float(&multiplier)[4]) {
     float value[4];
     float factor[4];
     float gradient[4];

@@ -42,3 +42,19 @@ __device__ inline void dropoutMultipliers(const Dropout& dropout, uint32_t row, 
 #pragma unroll
   for (int i = 0; i < 4; ++i) multiplier[i] = kept >> i & 1 ? dropout.scale : 0.0f;
 }
+
+/**
+ * Calls body(first element, how many of its four exist, whether they may be loaded at once, multipliers) over all elements
+ * of (rows, columns), four columns of a row at a time; multipliers are 1 without dropout.
+ */
+template <class Body>
+__device__ inline void forDropped(int64_t rows, int64_t columns, const Dropout& dropout, const Body& body) {
+  const int64_t perRow = (columns + 3) / 4;
+  for (int64_t at = globalThread(); at < rows * perRow; at += globalThreads()) {
+    const int64_t row = at / perRow;
+    const int64_t block = at - row * perRow;
+    float multiplier[4] = {1.0f, 1.0f, 1.0f, 1.0f};
+    if (dropout.scale != 0.0f) dropoutMultipliers(dropout, (uint32_t)row, (uint32_t)block, multiplier);
+    body(row * columns + 4 * block, columns - 4 * block, columns % 4 == 0, multiplier);
+  }
+}
