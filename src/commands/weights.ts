@@ -49,7 +49,7 @@ export function addWeights(program: Command, io: Io): void {
       'Computes what reference.safetensors of the folder holds (forward pass, losses, gradients, greedy decoding, AdamW) and prints the largest error of every tensor relative to its largest magnitude. Exit code 0 only if all are inside the tolerance.',
     )
     .argument('<folder>', 'folder with a checkpoint, an adapter and reference.safetensors')
-    .option('--precision <f32|bf16>', 'precision of frozen weights; bf16 needs native-cuda', 'f32')
+    .option('--precision <f32|bf16>', 'precision of frozen weights; bf16 needs an engine that has it', 'f32')
     .option('--json', 'print {engine, rows, ok} as JSON (default: off)')
     .action((folder: string, options: CheckOptions) => check(io, folder, options));
 }

@@ -15,7 +15,7 @@ export type Precision = 'f32' | 'bf16';
 export function requirePrecision(precision: Precision, setting: string): void {
   if (precision !== 'bf16' || hasBf16()) return;
   throw new EngineError(
-    `${setting} bf16: the engine ${tf.getBackend()} computes in f32 alone; use f32, or the engine native-cuda or tensorflow`,
+    `${setting} bf16: the engine ${tf.getBackend()} computes in f32 alone; use f32, or the engine native-cpu, native-cuda or tensorflow`,
   );
 }
 

@@ -9,6 +9,7 @@
 #include "binding.h"
 #include "cpu/isa.h"
 #include "cpu/parallel.h"
+#include "cpu/storage.h"
 
 namespace reasvqa {
 namespace {
@@ -156,11 +157,20 @@ void write(Args& args) {
   if (bytes > 0) std::memcpy(to, from, bytes);
 }
 
-/** read(id, typed array, byte offset): fills the array; on an asynchronous device this is where work is awaited. */
+/**
+ * read(id, typed array, byte offset): fills the array; on an asynchronous device this is where work is awaited. A bf16
+ * buffer is read as f32, offset and size in f32 bytes.
+ */
 void read(Args& args) {
   size_t bytes = 0;
   void* to = args.typedArray(1, bytes);
   const int64_t offset = args.count() > 2 ? args.size(2) : 0;
+  if (Pool::instance().isBf16(args.i32(0))) {
+    check(offset % 4 == 0 && bytes % 4 == 0, "read: a bf16 buffer is read as f32");
+    const int64_t n = static_cast<int64_t>(bytes) / 4;
+    storageKernels().widen(args.in<Bf16>(0, offset / 4 + n) + offset / 4, static_cast<float*>(to), n);
+    return;
+  }
   const auto* from = args.in<std::byte>(0, offset + static_cast<int64_t>(bytes));
   if (bytes > 0) std::memcpy(to, from + offset, bytes);
 }

@@ -42,7 +42,7 @@ Pool& Pool::instance() {
   return pool;
 }
 
-BufferId Pool::allocate(size_t bytes) {
+BufferId Pool::allocate(size_t bytes, bool bf16) {
   const std::lock_guard lock(mutex_);
   size_t capacity = roundUp(bytes);
   Block block = takeCached(capacity, capacity);
@@ -59,6 +59,7 @@ BufferId Pool::allocate(size_t bytes) {
   slot.capacity = capacity;
   slot.bytes = bytes;
   slot.live = true;
+  slot.bf16 = bf16;
   ASAN_POISON_MEMORY_REGION(slot.block.get(), capacity);
   ASAN_UNPOISON_MEMORY_REGION(slot.block.get(), bytes);
   stats_.inUse += capacity;
@@ -173,8 +174,8 @@ void* Pool::data(BufferId id, size_t bytes) const {
   const std::lock_guard lock(mutex_);
   const Slot& found = slot(id);
   if (bytes > found.bytes) {
-    throw std::invalid_argument("buffer " + std::to_string(id) + " holds " + std::to_string(found.bytes) +
-                                " bytes, " + std::to_string(bytes) + " needed");
+    throw std::invalid_argument("buffer " + std::to_string(id) + " holds " + std::to_string(found.bytes) + " bytes" +
+                                (found.bf16 ? " (bf16), " : ", ") + std::to_string(bytes) + " needed");
   }
   return found.block.get();
 }
@@ -182,6 +183,11 @@ void* Pool::data(BufferId id, size_t bytes) const {
 size_t Pool::bytes(BufferId id) const {
   const std::lock_guard lock(mutex_);
   return slot(id).bytes;
+}
+
+bool Pool::isBf16(BufferId id) const {
+  const std::lock_guard lock(mutex_);
+  return slot(id).bf16;
 }
 
 PoolStats Pool::stats() const {

@@ -59,13 +59,15 @@ class Pool final : public BufferTable {
   /** The one pool of the process. */
   static Pool& instance();
 
-  /** A buffer of at least `bytes` bytes, contents undefined. Throws OutOfMemory. */
-  BufferId allocate(size_t bytes);
+  /** A buffer of at least `bytes` bytes, contents undefined; `bf16` says what it will hold. Throws OutOfMemory. */
+  BufferId allocate(size_t bytes, bool bf16 = false);
   /** Gives a buffer back. An id that is not live is ignored when `ignoreUnknown`, else std::invalid_argument. */
   void release(BufferId id, bool ignoreUnknown = false);
   void* data(BufferId id, size_t bytes) const override;
   /** The size it was asked for. */
   size_t bytes(BufferId id) const;
+  /** Whether it holds bf16 (cpu/bf16.h). */
+  bool isBf16(BufferId id) const;
 
   PoolStats stats() const;
   void resetPeak();
@@ -82,6 +84,7 @@ class Pool final : public BufferTable {
     size_t bytes = 0;
     uint32_t generation = 0;
     bool live = false;
+    bool bf16 = false;
   };
 
   Block takeCached(size_t wanted, size_t& capacity);

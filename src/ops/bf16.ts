@@ -6,8 +6,9 @@ import { taped } from './tape.js';
  * tfjs has no such type. An engine that has it registers the kernels `ReasToBf16` and `ReasBf16MatMul` and says
  * through `isBf16` which tensors are stored so; src/engine/tensorflow/bf16.ts states the rules.
  *
- * What is only read by `linear` with such a weight is rounded to bf16 there. Operations with a parameter `bf16` may give
- * their result so at once (native-cuda does): it is written and read in half the bytes, and not rounded by each reader.
+ * native-cpu widens such a weight and multiplies in float32. Elsewhere what `linear` multiplies with it is rounded to bf16
+ * first. Operations with a parameter `bf16` may give their result so at once (native-cuda does): it is written and read in
+ * half the bytes, and not rounded by each reader.
  * The same holds for gradients (`gradientBf16`): that of what `linear` with such a weight computed is read by it alone. Not
  * those of attention: the low-rank updates of queries and values would read them rounded, which made the largest error of
  * five small models' gradients 10 % larger (2.65 % of a tensor's greatest for 2.41 %).
@@ -28,8 +29,8 @@ export function isBf16(x: tf.Tensor): boolean {
 
 /**
  * A float32 tensor with x's values rounded to bf16 (to nearest, ties to even), stored in half the memory. `linear` and
- * `linearCrossEntropy` take it as their weight; reading it gives float32; on native-cuda any other operation on it is an
- * error.
+ * `linearCrossEntropy` take it as their weight; reading it gives float32; on the native engines any other operation on it
+ * is an error.
  *
  * @param x float32, of any shape
  */

@@ -43,14 +43,18 @@ onEngines(
  */
 const REFERENCE_BF16 = fileURLToPath(new URL('../fixtures/referenceBf16', import.meta.url));
 
-onEngines('weights check of a reference that bf16 can represent', ['native-cuda', 'tensorflow'], () => {
-  it.each(['bf16', 'f32'] as const)('agrees with PyTorch with frozen weights in %s', async (precision) => {
-    const { rows, ok } = await weightsCheck(REFERENCE_BF16, precision);
-    expect(rows.filter((row) => !row.ok)).toEqual([]);
-    expect(ok).toBe(true);
-    expect(rows).toHaveLength(110);
-  });
-});
+onEngines(
+  'weights check of a reference that bf16 can represent',
+  ['native-cpu', 'native-cuda', 'tensorflow'],
+  () => {
+    it.each(['bf16', 'f32'] as const)('agrees with PyTorch with frozen weights in %s', async (precision) => {
+      const { rows, ok } = await weightsCheck(REFERENCE_BF16, precision);
+      expect(rows.filter((row) => !row.ok)).toEqual([]);
+      expect(ok).toBe(true);
+      expect(rows).toHaveLength(110);
+    });
+  },
+);
 
 describe('weights check of a damaged copy', () => {
   beforeAll(useFastEngine);

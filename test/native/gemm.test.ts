@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { NativeDevice } from '../../src/engine/native/addon.js';
 import { Rng } from '../../src/random.js';
+import { nearestBf16 } from '../support/bf16.js';
 import { bits, device, ISAS, MACHINES, mismatch, randomFloats, useIsa, withBuffers } from './support.js';
 
 interface Case {
@@ -50,13 +51,13 @@ function operands(rng: Rng, t: Case, special: boolean): Operands {
   };
 }
 
-function run(on: NativeDevice, t: Case, { a, b, c }: Operands): Float32Array {
+function run(on: NativeDevice, t: Case, { a, b, c }: Operands, bf16 = false): Float32Array {
   const strideA = t.sharedA ? 0 : t.m * t.k;
   const strideB = t.sharedB ? 0 : t.k * t.n;
   const flags = [Number(t.transA), Number(t.transB)] as const;
   const strides = [strideA, strideB, t.m * t.n] as const;
   return withBuffers(on, (buffers) => {
-    const ids = [buffers.of(a), buffers.of(b), buffers.of(c)] as const;
+    const ids = [buffers.of(a), bf16 ? buffers.inBf16(b) : buffers.of(b), buffers.of(c)] as const;
     on.matmul(...ids, t.batch, t.m, t.n, t.k, ...flags, ...strides, t.alpha, Number(t.accumulate));
     return buffers.read(ids[2], new Float32Array(c.length));
   });
@@ -179,6 +180,53 @@ describe.each(MACHINES)('matmul with $title kernels', ({ title, device: on, prep
     expect(run(on, t, ops).some(Number.isNaN)).toBe(false);
     const none = { ...t, k: 0 };
     expect([...run(on, none, operands(new Rng(4), none, false))].every((x) => x === 0)).toBe(true);
+  });
+});
+
+describe.each(ISAS)('matmul with %s kernels and b in bf16', (isa) => {
+  beforeAll(() => useIsa(isa, 2));
+  afterAll(() => useIsa(device.bestIsa(), 2));
+  const rounded = (ops: Operands): Operands => ({ ...ops, b: ops.b.map(nearestBf16) });
+
+  it('equals the float64 product of the rounded values, for random shapes and past every block size', () => {
+    const rng = new Rng(`gemm bf16 ${isa}`);
+    const large = [
+      [301, 65, 300],
+      [13, 4200, 40],
+      [8, 700, 520],
+      [700, 9, 520],
+      [150, 150, 600],
+    ].flatMap(([m, n, k]) =>
+      [false, true].map((transB): Case => ({ ...randomCase(rng), batch: 1, m: m!, n: n!, k: k!, transB })),
+    );
+    for (const t of [...Array.from({ length: 250 }, () => randomCase(rng)), ...large]) {
+      const ops = rounded(operands(rng, t, false));
+      expect(firstWrong(run(device, t, ops, true), t, ops)).toBeUndefined();
+    }
+  });
+
+  it('carries NaN and infinities of either operand', () => {
+    const rng = new Rng(`gemm bf16 special ${isa}`);
+    for (let i = 0; i < 60; i++) {
+      const t = { ...randomCase(rng), alpha: 1, accumulate: false };
+      const ops = operands(rng, t, false);
+      for (const values of [ops.a, ops.b])
+        if (values.length > 0) values[rng.int(values.length)] = rng.pick([Number.NaN, Infinity, -Infinity]);
+      ops.b = ops.b.map((x) => (Number.isFinite(x) ? nearestBf16(x) : x));
+      expect(firstWrong(run(device, t, ops, true), t, ops)).toBeUndefined();
+    }
+  });
+
+  it('gives the same bits for every thread count', () => {
+    const rng = new Rng(`gemm bf16 threads ${isa}`);
+    for (let i = 0; i < 40; i++) {
+      const t = { ...randomCase(rng), m: rng.pick([...EDGES, 200]), n: rng.pick([...EDGES, 300]) };
+      const ops = rounded(operands(rng, t, false));
+      useIsa(isa, 1);
+      const one = run(device, t, ops, true);
+      useIsa(isa, 3);
+      expect(mismatch(bits(run(device, t, ops, true)), bits(one), 0), JSON.stringify(t)).toBeUndefined();
+    }
   });
 });
 

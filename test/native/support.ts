@@ -54,6 +54,12 @@ export class Buffers {
     return this.ids.at(-1)!;
   }
 
+  /** A buffer holding the values rounded to bf16. */
+  inBf16(values: Float32Array): number {
+    this.ids.push(this.on.castStorage(this.of(values), values.length));
+    return this.ids.at(-1)!;
+  }
+
   /** Reads a buffer into `values` and gives them back. */
   read<T extends Values>(id: number, values: T): T {
     if (values.length > 0) this.on.read(id, values);

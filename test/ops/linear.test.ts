@@ -84,8 +84,7 @@ onEveryForm('linear', () => {
     const random = <T extends tf.Tensor>(...shape: number[]): T => toTensor<T>(normal(rng, shape));
     const [scale, shift] = [random<tf.Tensor1D>(6), random<tf.Tensor1D>(6)];
     const weight = random<tf.Tensor2D>(5, 6);
-    // native-cuda multiplies with weights in bf16 in its kernel alone.
-    const inBf16 = hasBf16() && (tf.getBackend() !== 'native-cuda' || hasFused('ReasLinear'));
+    const inBf16 = multipliesBf16();
     const stored = inBf16 ? toBf16(weight) : weight;
     const frozen = tf.variable(stored, false) as unknown as tf.Tensor2D;
     const x = random<tf.Tensor3D>(2, 4, 6);
@@ -98,7 +97,7 @@ onEveryForm('linear', () => {
       ['attention', (x, bf16) => attention(x, x, x, { heads: 2, scale: 1, bf16 })],
     ];
     for (const [name, op] of inputs) {
-      // native-cuda has bf16 and stores what may be stored so; tensorflow has it for weights, the others not at all.
+      // native-cuda stores what may be stored so; native-cpu and tensorflow have bf16 for weights, the others not at all.
       expect(isBf16(op(x, true)), name).toBe(tf.getBackend() === 'native-cuda' && inBf16);
       const run = (bf16: boolean) => tf.valueAndGrad((t) => linear(op(t as tf.Tensor3D, bf16), frozen))(x);
       const [may, plain] = [run(true), run(false)];
@@ -114,7 +113,7 @@ onEveryForm('linear', () => {
   it('makes the same of gradients that may be stored in bf16, and the gradients are stored so', () => {
     const rng = new Rng('gradients in bf16');
     const random = <T extends tf.Tensor>(...shape: number[]): T => toTensor<T>(normal(rng, shape));
-    const inBf16 = hasBf16() && (tf.getBackend() !== 'native-cuda' || hasFused('ReasLinear'));
+    const inBf16 = multipliesBf16();
     const weights = Array.from({ length: 3 }, () => {
       const weight = random<tf.Tensor2D>(8, 6);
       return tf.variable(inBf16 ? toBf16(weight) : weight, false) as unknown as tf.Tensor2D;
@@ -278,6 +277,11 @@ onEveryForm('linear', () => {
     expect(() => linear(tf.zeros([2, 5], 'int32'), weight)).toThrow(/x \(2, 5\) is int32; expected float32/);
   });
 });
+
+/** Whether `linear` takes a weight stored in bf16: the native engines multiply with it in their kernel alone. */
+function multipliesBf16(): boolean {
+  return hasBf16() && (!tf.getBackend().startsWith('native-') || hasFused('ReasLinear'));
+}
 
 /** x; notes of its gradient whether it is stored in bf16. */
 function spied<T extends tf.Tensor>(x: T, stored: boolean[]): T {

@@ -55,6 +55,8 @@ export interface NativeDevice {
   readonly raw: unknown;
   /** Shapes and strides of the next call. */
   readonly params: Int32Array;
+  /** Whether its operations also give and take activations stored in bf16, besides weights. */
+  readonly bf16Activations: boolean;
 
   /** A buffer with undefined contents. Throws an Error that says requested and held bytes when memory is out. */
   allocate(bytes: number): BufferId;
@@ -67,6 +69,10 @@ export interface NativeDevice {
   trim(): void;
   /** Releases every buffer. */
   clear(): void;
+  /** A new buffer with the n float32 elements of `id` rounded to bf16; reading it gives float32 again. */
+  castStorage(id: BufferId, n: number): BufferId;
+  /** A buffer for n bf16 elements, contents undefined; write() takes their bits, reading it gives float32. */
+  allocateBf16(n: number): BufferId;
   /** Waits for all work; on the CPU there is none to wait for. */
   synchronize(): void;
 
@@ -218,10 +224,6 @@ export interface CudaDevice extends NativeDevice {
   memory(): DeviceMemory & { peakReserved: number; limit: number };
   /** Most bytes to take of the device; 0: all it has. */
   setMemoryLimit(bytes: number): void;
-  /** A new buffer with the n float32 elements of `id` rounded to bf16; reading it gives float32 again. */
-  castStorage(id: BufferId, n: number): BufferId;
-  /** A buffer for n bf16 elements, contents undefined; write() takes their bits, reading it gives float32. */
-  allocateBf16(n: number): BufferId;
 }
 
 export interface CudaOptions {
@@ -279,7 +281,7 @@ export class NoDriverError extends EngineError {}
 export function cudaDevice(options: CudaOptions = {}): CudaDevice {
   const exports = cudaExports();
   asked(() => exports.open(options.device ?? gpuNumber(), options.memoryLimit ?? 0));
-  cuda ??= Object.assign(exports, { raw: exports, params: nativeDevice().params });
+  cuda ??= Object.assign(exports, { raw: exports, params: nativeDevice().params, bf16Activations: true });
   return cuda;
 }
 
@@ -340,7 +342,8 @@ export function loadAddon(path: string): CpuDevice {
   const params = new Int32Array(PARAMS);
   (loaded.setParams as (params: Int32Array) => void)(params);
   const synchronize = (): void => undefined;
-  return Object.assign(loaded, { raw: loaded, params, synchronize }) as unknown as CpuDevice;
+  const device = { raw: loaded, params, bf16Activations: false, synchronize };
+  return Object.assign(loaded, device) as unknown as CpuDevice;
 }
 
 /** ELF machine numbers of the processors Node runs on. */

@@ -18,7 +18,7 @@ import {
   util,
 } from '@tensorflow/tfjs-core';
 import { EngineError } from '../../errors.js';
-import { type BufferId, BYTES, type CudaDevice, type NativeDevice, type NumericDtype } from './addon.js';
+import { type BufferId, BYTES, type NativeDevice, type NumericDtype } from './addon.js';
 import { sizeOf } from './strides.js';
 
 export const BACKEND_NAME = 'native-cpu';
@@ -128,11 +128,10 @@ export class NativeBackend extends KernelBackend {
     return this.holding(this.device.allocate(size * BYTES[dtype]), shape, dtype, size);
   }
 
-  /** A float32 tensor with undefined contents that the device stores as bf16; as float32 where it cannot. */
+  /** An activation with undefined contents, stored as bf16 where the device has that; as float32 elsewhere. */
   outputBf16(shape: number[]): TensorInfo {
-    const { device } = this;
-    if (!('allocateBf16' in device)) return this.output(shape, 'float32');
-    return this.holdingBf16((device as CudaDevice).allocateBf16(sizeOf(shape)), shape);
+    if (!this.device.bf16Activations) return this.output(shape, 'float32');
+    return this.holdingBf16(this.device.allocateBf16(sizeOf(shape)), shape);
   }
 
   /** For src/ops/bf16.ts. */
@@ -156,11 +155,11 @@ export class NativeBackend extends KernelBackend {
 
   /**
    * A float32 tensor of x's values that the device stores as bf16 (rounded to nearest, ties to even): half the memory,
-   * for weights that only matrix products read. Reading it gives float32. Only on a CUDA device.
+   * for weights that only matrix products read. Reading it gives float32.
    */
   asBf16(x: TensorInfo): TensorInfo {
     if (x.dtype !== 'float32') throw new EngineError(`bf16 storage is for float32, not ${x.dtype}`);
-    const id = (this.device as CudaDevice).castStorage(this.bufferOf(x), sizeOf(x.shape));
+    const id = this.device.castStorage(this.bufferOf(x), sizeOf(x.shape));
     return this.holdingBf16(id, x.shape);
   }
 
@@ -168,10 +167,9 @@ export class NativeBackend extends KernelBackend {
   bf16OfBits(bits: Uint16Array, shape: number[]): TensorInfo {
     const size = sizeOf(shape);
     if (bits.length !== size) throw new EngineError(`${bits.length} values for a tensor of ${size} elements`);
-    const device = this.device as CudaDevice;
-    const id = device.allocateBf16(size);
+    const id = this.device.allocateBf16(size);
     const tensor = this.holdingBf16(id, shape);
-    device.write(id, bits);
+    this.device.write(id, bits);
     return tensor;
   }
 

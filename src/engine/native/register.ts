@@ -25,21 +25,7 @@ export function registerNativeBackend(): void {
 
 /** Registers once; later calls do nothing. The backend computes on the GPU that cudaDevice(options) opened. */
 export function registerCudaBackend(): void {
-  if (done.has(CUDA_BACKEND_NAME)) return;
   register(CUDA_BACKEND_NAME, () => openCuda() ?? cudaDevice());
-  registerKernel({
-    kernelName: 'ReasToBf16',
-    backendName: CUDA_BACKEND_NAME,
-    kernelFunc: ({ inputs, backend }) => (backend as NativeBackend).asBf16(inputs.x as TensorInfo),
-  });
-  registerKernel({
-    kernelName: 'ReasBf16OfBits',
-    backendName: CUDA_BACKEND_NAME,
-    kernelFunc: ({ attrs, backend }) => {
-      const { bits, shape } = attrs as unknown as { bits: Uint16Array; shape: number[] };
-      return (backend as NativeBackend).bf16OfBits(bits, shape);
-    },
-  });
 }
 
 function register(name: string, device: () => NativeDevice): void {
@@ -48,6 +34,7 @@ function register(name: string, device: () => NativeDevice): void {
   done.add(name);
   registerKernels(name);
   registerFusedKernels(name);
+  registerStorage(name);
   // tfjs picks the highest priority when nobody chooses; ours is chosen by engine.ts, so it stays below cpu's 1.
   registerBackend(
     name,
@@ -58,6 +45,23 @@ function register(name: string, device: () => NativeDevice): void {
     },
     0,
   );
+}
+
+/** Kernels of src/ops/bf16.ts. */
+function registerStorage(backendName: string): void {
+  registerKernel({
+    kernelName: 'ReasToBf16',
+    backendName,
+    kernelFunc: ({ inputs, backend }) => (backend as NativeBackend).asBf16(inputs.x as TensorInfo),
+  });
+  registerKernel({
+    kernelName: 'ReasBf16OfBits',
+    backendName,
+    kernelFunc: ({ attrs, backend }) => {
+      const { bits, shape } = attrs as unknown as { bits: Uint16Array; shape: number[] };
+      return (backend as NativeBackend).bf16OfBits(bits, shape);
+    },
+  });
 }
 
 function addKernels(): void {

@@ -1,6 +1,6 @@
 /**
  * Linear layer with bias and low-rank update in one call: y = x W^T + bias + scale (dropout(x) A^T) B^T; weights in
- * PyTorch's layout, W (out, in), A (r, in), B (out, r).
+ * PyTorch's layout, W (out, in) as f32 or bf16, A (r, in), B (out, r).
  *
  * Why fused: as separate operations dropout(x) and its mask are two tensors as large as x, and the two thin products
  * and the sums pass over y three times more. Here blocks of kRows rows of dropout(x) live in scratch memory, y starts as
@@ -17,6 +17,7 @@
 #include "cpu/fused_dropout.h"
 #include "cpu/gemm.h"
 #include "cpu/parallel.h"
+#include "cpu/storage.h"
 #include "cpu/workspace.h"
 
 namespace reasvqa {
@@ -35,7 +36,7 @@ Sizes sizesArgs(const Args& args) {
 }
 
 /** C (m, n) = alpha A op(B) (+ C or the bias), dense. */
-void product(int64_t m, int64_t n, int64_t k, const float* a, const float* b, bool transB, float* c, float alpha,
+void product(int64_t m, int64_t n, int64_t k, const float* a, const Weight& b, bool transB, float* c, float alpha,
              bool accumulate, const float* bias = nullptr) {
   Gemm g;
   g.transB = transB;
@@ -44,7 +45,8 @@ void product(int64_t m, int64_t n, int64_t k, const float* a, const float* b, bo
   g.k = k;
   g.a = a;
   g.lda = k;
-  g.b = b;
+  g.b = b.f32;
+  g.b16 = b.bf16;
   g.ldb = transB ? k : n;
   g.c = c;
   g.ldc = n;
@@ -92,7 +94,7 @@ const float* droppedRows(const Sizes& s, const float* x, int64_t begin, int64_t 
 void linear(Args& args) {
   const Sizes s = sizesArgs(args);
   const float* x = args.in<float>(0, s.rows * s.in);
-  const float* weight = args.in<float>(1, s.out * s.in);
+  const Weight weight = weightArg(args, 1, s.out * s.in);
   const float* bias = args.inOrNull<float>(2, s.out);
   const float* A = args.inOrNull<float>(3, s.r * s.in);
   const float* B = args.inOrNull<float>(4, s.out * s.r);
@@ -104,8 +106,8 @@ void linear(Args& args) {
     const int64_t rows = end - begin;
     const BlockScratch scratch = blockScratch(s.dropout.on ? rows * s.in : 0, rows * s.r);
     const float* dropped = droppedRows(s, x, begin, rows, scratch.first);
-    product(rows, s.r, s.in, dropped, A, true, scratch.second, 1.0f, false);
-    product(rows, s.out, s.r, scratch.second, B, true, y + begin * s.out, s.scale, false, bias);
+    product(rows, s.r, s.in, dropped, {A}, true, scratch.second, 1.0f, false);
+    product(rows, s.out, s.r, scratch.second, {B}, true, y + begin * s.out, s.scale, false, bias);
   });
   product(s.rows, s.out, s.in, x, weight, true, y, 1.0f, true);
 }
@@ -113,7 +115,7 @@ void linear(Args& args) {
 void linearGradInput(Args& args) {
   const Sizes s = {args.size(5), args.size(6), args.size(7), args.size(8), args.f32(9), dropoutArgs(args, 10)};
   const float* dy = args.in<float>(0, s.rows * s.out);
-  const float* weight = args.in<float>(1, s.out * s.in);
+  const Weight weight = weightArg(args, 1, s.out * s.in);
   const float* A = args.inOrNull<float>(2, s.r * s.in);
   const float* B = args.inOrNull<float>(3, s.out * s.r);
   float* dx = args.out<float>(4, s.rows * s.in);
@@ -124,9 +126,9 @@ void linearGradInput(Args& args) {
     const int64_t rows = end - begin;
     float* to = dx + begin * s.in;
     const BlockScratch scratch = blockScratch(rows * s.r, s.dropout.on ? rows * s.in : 0);
-    product(rows, s.r, s.out, dy + begin * s.out, B, false, scratch.first, s.scale, false);
-    if (!s.dropout.on) return product(rows, s.in, s.r, scratch.first, A, false, to, 1.0f, true);
-    product(rows, s.in, s.r, scratch.first, A, false, scratch.second, 1.0f, false);
+    product(rows, s.r, s.out, dy + begin * s.out, {B}, false, scratch.first, s.scale, false);
+    if (!s.dropout.on) return product(rows, s.in, s.r, scratch.first, {A}, false, to, 1.0f, true);
+    product(rows, s.in, s.r, scratch.first, {A}, false, scratch.second, 1.0f, false);
     fusedDropoutKernels().rows(scratch.second, to, to, begin, rows, s.in, s.dropout);
   });
 }
@@ -151,8 +153,8 @@ void linearGradLora(Args& args) {
   parallelChunks(s.rows, kRows, [&](int64_t begin, int64_t end) {
     const int64_t rows = end - begin;
     const float* dropped = droppedRows(s, x, begin, rows, room ? room + begin * s.in : nullptr);
-    product(rows, s.r, s.in, dropped, A, true, low + begin * s.r, 1.0f, false);
-    product(rows, s.r, s.out, dy + begin * s.out, B, false, dlow + begin * s.r, s.scale, false);
+    product(rows, s.r, s.in, dropped, {A}, true, low + begin * s.r, 1.0f, false);
+    product(rows, s.r, s.out, dy + begin * s.out, {B}, false, dlow + begin * s.r, s.scale, false);
   });
   productTransA(s.r, s.in, s.rows, dlow, room ? room : x, dA, 1.0f);
   productTransA(s.out, s.r, s.rows, dy, low, dB, s.scale);

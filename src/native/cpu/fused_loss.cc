@@ -1,5 +1,6 @@
 /**
- * Cross-entropy of hidden W^T, a chunk of rows at a time; ignored rows (label -100) are left out before any product.
+ * Cross-entropy of hidden W^T, a chunk of rows at a time; ignored rows (label -100) are left out before any product. W is
+ * f32 or bf16; for its own gradient f32.
  *
  * Why fused: all logits of a batch are tokens x 32,128 floats (100 MB for 800 tokens), and the plain operations hold
  * several tensors of that size. Here one chunk's logits exist at a time. The gradient to hidden is computed while
@@ -20,6 +21,7 @@
 #include "binding.h"
 #include "cpu/gemm.h"
 #include "cpu/parallel.h"
+#include "cpu/storage.h"
 
 namespace reasvqa {
 namespace {
@@ -47,7 +49,7 @@ class Chunk {
         loss_(floats(rows)), labels_(static_cast<size_t>(rows)) {}
 
   /** Packs the rows and turns their logits into exponentials. */
-  void load(const int64_t* rows, int64_t count, const float* hidden, const float* weight, const int32_t* labels) {
+  void load(const int64_t* rows, int64_t count, const float* hidden, const Weight& weight, const int32_t* labels) {
     for (int64_t i = 0; i < count; ++i) {
       std::memcpy(this->hidden() + i * d_, hidden + rows[i] * d_, floats(d_));
       labels_[static_cast<size_t>(i)] = labels[rows[i]];
@@ -59,7 +61,8 @@ class Chunk {
     g.k = d_;
     g.a = this->hidden();
     g.lda = d_;
-    g.b = weight;
+    g.b = weight.f32;
+    g.b16 = weight.bf16;
     g.ldb = d_;
     g.c = exponentials();
     g.ldc = V_;
@@ -84,23 +87,27 @@ class Chunk {
 };
 
 /** Rows of the gradient to hidden, before dy: softmax W - W[label]. */
-void hiddenGradient(const Chunk& chunk, const int64_t* rows, int64_t count, const float* weight, int64_t V, int64_t d,
+void hiddenGradient(const Chunk& chunk, const int64_t* rows, int64_t count, const Weight& weight, int64_t V, int64_t d,
                     float* gradient) {
   const Scratch sums(floats(count * d));
+  const Scratch widened(floats(weight.bf16 ? d : 0));
   Gemm g;
   g.m = count;
   g.n = d;
   g.k = V;
   g.a = chunk.exponentials();
   g.lda = V;
-  g.b = weight;
+  g.b = weight.f32;
+  g.b16 = weight.bf16;
   g.ldb = d;
   g.c = sums.as<float>();
   g.ldc = d;
   gemm(g);
   for (int64_t i = 0; i < count; ++i) {
-    fusedLossKernels().scaleMinus(sums.as<float>() + i * d, chunk.inverse()[i], weight + chunk.label(i) * d,
-                                  gradient + rows[i] * d, d);
+    const int64_t label = chunk.label(i) * d;
+    if (weight.bf16) storageKernels().widen(weight.bf16 + label, widened.as<float>(), d);
+    const float* labelRow = weight.bf16 ? widened.as<float>() : weight.f32 + label;
+    fusedLossKernels().scaleMinus(sums.as<float>() + i * d, chunk.inverse()[i], labelRow, gradient + rows[i] * d, d);
   }
 }
 
@@ -110,7 +117,7 @@ void crossEntropy(Args& args) {
   const int64_t d = args.size(7);
   const int64_t chunkRows = args.size(8);
   const float* hidden = args.in<float>(0, N * d);
-  const float* weight = args.in<float>(1, V * d);
+  const Weight weight = weightArg(args, 1, V * d);
   const int32_t* labels = args.in<int32_t>(2, N);
   float* loss = args.out<float>(3, N);
   float* gradient = args.outOrNull<float>(4, N * d);
@@ -152,7 +159,7 @@ void crossEntropyGradWeight(Args& args) {
   for (int64_t begin = 0; begin < total; begin += chunkRows) {
     const int64_t count = std::min(chunkRows, total - begin);
     const int64_t* of = rows.data() + begin;
-    chunk.load(of, count, hidden, weight, labels);
+    chunk.load(of, count, hidden, {weight}, labels);
     for (int64_t i = 0; i < count; ++i) {
       const float factor = dy[of[i]] * chunk.inverse()[i];
       float* row = chunk.hidden() + i * d;

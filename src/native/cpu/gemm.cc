@@ -1,10 +1,11 @@
 /**
  * matmul(a, b, c, batch, m, n, k, transA, transB, strideA, strideB, strideC, alpha, accumulate): batched products of
- * dense matrices; strides are element distances between batch items, 0 to share an operand. See gemm.h.
+ * dense matrices; strides are element distances between batch items, 0 to share an operand; b may be bf16. See gemm.h.
  */
 #include "cpu/gemm.h"
 
 #include "binding.h"
+#include "cpu/storage.h"
 
 namespace reasvqa {
 
@@ -36,7 +37,9 @@ void matmul(Args& args) {
   g.ldb = g.transB ? g.k : g.n;
   g.ldc = g.n;
   g.a = args.in<float>(0, extent(batch, strideA, g.m * g.k));
-  g.b = args.in<float>(1, extent(batch, strideB, g.k * g.n));
+  const Weight b = weightArg(args, 1, extent(batch, strideB, g.k * g.n));
+  g.b = b.f32;
+  g.b16 = b.bf16;
   g.c = args.out<float>(2, extent(batch, strideC, g.m * g.n));
   check(strideC >= g.m * g.n || batch <= 1, "matmul: items of the result overlap");
   gemmBatched(g, batch, strideA, strideB, strideC);

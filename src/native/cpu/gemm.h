@@ -1,5 +1,6 @@
 /**
- * Matrix product C = alpha * op(A) op(B) [+ C, or + a bias], f32, row-major, op(X) = X or its transpose.
+ * Matrix product C = alpha * op(A) op(B) [+ C, or + a bias], f32, row-major, op(X) = X or its transpose. B may be stored
+ * as bf16: it is widened as it is packed or read, and the product is the f32 one of those values.
  *
  * Shapes: op(A) is (m, k), op(B) is (k, n), C is (m, n); lda, ldb, ldc are the distances between stored rows, so A is
  * stored (m, k) with lda >= k, or (k, m) with lda >= m when transA. Blocked and packed (after Goto and van de Geijn
@@ -11,6 +12,7 @@
  */
 #pragma once
 
+#include "cpu/bf16.h"
 #include "cpu/dispatch.h"
 
 namespace reasvqa {
@@ -24,6 +26,7 @@ struct Gemm {
   const float* a = nullptr;
   int64_t lda = 0;
   const float* b = nullptr;
+  const Bf16* b16 = nullptr;  // instead of b
   int64_t ldb = 0;
   float* c = nullptr;
   int64_t ldc = 0;

@@ -18,12 +18,12 @@ constexpr int64_t kDotDepth = 4 * kLanes;  // below this, dot products spend the
  * R rows of A against S rows of B^T, both contiguous in k. Fetch: rows of B^T further on are brought to L2, since a few
  * short rows side by side are no stream that the hardware sees (40 MB of weights: 14 GB/s without, 27 with).
  */
-template <int R, int S, bool Fetch>
-void dots(const Problem& p, int64_t row, int64_t col) {
+template <class T, int R, int S, bool Fetch>
+void dots(const Problem& p, const T* weights, int64_t row, int64_t col) {
   const int64_t ahead = maximum(kFetchRows, kFetchDepth / p.k) * p.ldb;
   vf sum[R * S] = {};
   const float* a = p.a + row * p.lda;
-  const float* b = p.b + col * p.ldb;
+  const T* b = weights + col * p.ldb;
   int64_t d = 0;
   for (; d + kLanes <= p.k; d += kLanes) {
     vf y[S];
@@ -58,38 +58,41 @@ void dots(const Problem& p, int64_t row, int64_t col) {
   }
 }
 
-using Dots = void (*)(const Problem&, int64_t row, int64_t col);
+template <class T>
+using Dots = void (*)(const Problem&, const T* weights, int64_t row, int64_t col);
 
-template <int S, bool Fetch, int R = kDotRows>
-Dots dotsOf(int64_t rows) {
+template <class T, int S, bool Fetch, int R = kDotRows>
+Dots<T> dotsOf(int64_t rows) {
   if constexpr (R * S > kDotSums) {
-    return dotsOf<S, Fetch, R - 1>(rows);
+    return dotsOf<T, S, Fetch, R - 1>(rows);
   } else if constexpr (R > 1) {
-    return rows < R ? dotsOf<S, Fetch, R - 1>(rows) : dots<R, S, Fetch>;
+    return rows < R ? dotsOf<T, S, Fetch, R - 1>(rows) : dots<T, R, S, Fetch>;
   } else {
-    return dots<1, S, Fetch>;
+    return dots<T, 1, S, Fetch>;
   }
 }
 
 /** All rows, of which there is one at least; the first pass over the columns fetches for the others. */
-template <int S>
-void dotColumns(const Problem& p, int64_t col) {
-  dotsOf<S, true>(p.m)(p, 0, col);
-  for (int64_t row = kDotRows; row < p.m; row += kDotRows) dotsOf<S, false>(p.m - row)(p, row, col);
+template <class T, int S>
+void dotColumns(const Problem& p, const T* weights, int64_t col) {
+  dotsOf<T, S, true>(p.m)(p, weights, 0, col);
+  for (int64_t row = kDotRows; row < p.m; row += kDotRows) dotsOf<T, S, false>(p.m - row)(p, weights, row, col);
 }
 
-template <int S>
-void dotProducts(const Problem& p) {
+template <class T, int S>
+void dotProducts(const Problem& p, const T* weights) {
   int64_t col = 0;
-  for (; col + S <= p.n; col += S) dotColumns<S>(p, col);
-  for (; col < p.n; ++col) dotColumns<1>(p, col);
+  for (; col + S <= p.n; col += S) dotColumns<T, S>(p, weights, col);
+  for (; col < p.n; ++col) dotColumns<T, 1>(p, weights, col);
 }
 
-void fewRowsDots(const Problem& p) {
+/** @param weights p.b, or p.b16 */
+template <class T>
+void fewRowsDots(const Problem& p, const T* weights) {
   if (4 * p.m <= kDotSums) {
-    dotProducts<4>(p);
+    dotProducts<T, 4>(p, weights);
   } else {
-    dotProducts<2>(p);
+    dotProducts<T, 2>(p, weights);
   }
 }
 

@@ -7,7 +7,7 @@
 #include "cpu/simd.h"
 
 #if defined(__x86_64__)
-#include <xmmintrin.h>
+#include <emmintrin.h>
 #endif
 
 namespace reasvqa::REASVQA_ISA_NS {
@@ -41,6 +41,7 @@ struct Problem {
   const float* a;
   int64_t lda;
   const float* b;
+  const Bf16* b16;  // instead of b
   int64_t ldb;
   float* c;
   int64_t rowStride, colStride;
@@ -48,7 +49,7 @@ struct Problem {
   Addend add;
 
   const float* aAt(int64_t row, int64_t depth) const { return a + (transA ? depth * lda + row : row * lda + depth); }
-  const float* bAt(int64_t depth, int64_t col) const { return b + (transB ? col * ldb + depth : depth * ldb + col); }
+  int64_t bOffset(int64_t depth, int64_t col) const { return transB ? col * ldb + depth : depth * ldb + col; }
   float* cAt(int64_t row, int64_t col) const { return c + row * rowStride + col * colStride; }
   /** What the sums from `depth` on are added to: after the first of them, C itself. */
   Addend addAt(int64_t depth) const { return depth > 0 ? Addend{c, rowStride, colStride} : add; }
@@ -65,11 +66,12 @@ void storeQuarters(__m512 v, float* dst, int64_t stride) {
 constexpr int64_t kTurned = 16;
 
 /** dst[d * stride + i] = src[i * ld + d] for 4 rows i and kTurned entries d: four 4 x 4 transposes side by side. */
-void transpose4(const float* src, int64_t ld, float* dst, int64_t stride) {
-  const __m512 r0 = _mm512_loadu_ps(src);
-  const __m512 r1 = _mm512_loadu_ps(src + ld);
-  const __m512 r2 = _mm512_loadu_ps(src + 2 * ld);
-  const __m512 r3 = _mm512_loadu_ps(src + 3 * ld);
+template <class T>
+void transpose4(const T* src, int64_t ld, float* dst, int64_t stride) {
+  const __m512 r0 = (__m512)load(src);
+  const __m512 r1 = (__m512)load(src + ld);
+  const __m512 r2 = (__m512)load(src + 2 * ld);
+  const __m512 r3 = (__m512)load(src + 3 * ld);
   const __m512d low01 = _mm512_castps_pd(_mm512_unpacklo_ps(r0, r1));
   const __m512d low23 = _mm512_castps_pd(_mm512_unpacklo_ps(r2, r3));
   const __m512d high01 = _mm512_castps_pd(_mm512_unpackhi_ps(r0, r1));
@@ -82,11 +84,18 @@ void transpose4(const float* src, int64_t ld, float* dst, int64_t stride) {
 #elif defined(__x86_64__)
 constexpr int64_t kTurned = 4;
 
-void transpose4(const float* src, int64_t ld, float* dst, int64_t stride) {
-  __m128 r0 = _mm_loadu_ps(src);
-  __m128 r1 = _mm_loadu_ps(src + ld);
-  __m128 r2 = _mm_loadu_ps(src + 2 * ld);
-  __m128 r3 = _mm_loadu_ps(src + 3 * ld);
+__m128 load4(const float* p) { return _mm_loadu_ps(p); }
+__m128 load4(const Bf16* p) {
+  const __m128i bits = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  return _mm_castsi128_ps(_mm_unpacklo_epi16(_mm_setzero_si128(), bits));
+}
+
+template <class T>
+void transpose4(const T* src, int64_t ld, float* dst, int64_t stride) {
+  __m128 r0 = load4(src);
+  __m128 r1 = load4(src + ld);
+  __m128 r2 = load4(src + 2 * ld);
+  __m128 r3 = load4(src + 3 * ld);
   _MM_TRANSPOSE4_PS(r0, r1, r2, r3);
   _mm_storeu_ps(dst, r0);
   _mm_storeu_ps(dst + stride, r1);
@@ -96,9 +105,10 @@ void transpose4(const float* src, int64_t ld, float* dst, int64_t stride) {
 #else
 constexpr int64_t kTurned = 4;
 
-void transpose4(const float* src, int64_t ld, float* dst, int64_t stride) {
+template <class T>
+void transpose4(const T* src, int64_t ld, float* dst, int64_t stride) {
   for (int i = 0; i < 4; ++i) {
-    for (int j = 0; j < 4; ++j) dst[j * stride + i] = src[i * ld + j];
+    for (int j = 0; j < 4; ++j) dst[j * stride + i] = toFloat(src[i * ld + j]);
   }
 }
 #endif
@@ -107,7 +117,8 @@ constexpr int64_t kTurnedAhead = 8;   // rows fetched ahead
 constexpr int64_t kTurnedDepth = 64;  // a panel is written 8 KiB at a time, which stay in L1 until its rows are full
 
 /** dst[d * stride + i] = src[i * ld + d] for `count` rows i and `depth` entries d. */
-void packAcross(const float* src, int64_t ld, int64_t count, int64_t depth, float* dst, int64_t stride) {
+template <class T>
+void packAcross(const T* src, int64_t ld, int64_t count, int64_t depth, float* dst, int64_t stride) {
   for (int64_t from = 0; from < depth; from += kTurnedDepth) {
     const int64_t to = minimum(depth, from + kTurnedDepth);
     int64_t i = 0;
@@ -118,17 +129,18 @@ void packAcross(const float* src, int64_t ld, int64_t count, int64_t depth, floa
         transpose4(src + i * ld + d, ld, dst + d * stride + i, stride);
       }
       for (; d < to; ++d) {
-        for (int64_t row = i; row < i + 4; ++row) dst[d * stride + row] = src[row * ld + d];
+        for (int64_t row = i; row < i + 4; ++row) dst[d * stride + row] = toFloat(src[row * ld + d]);
       }
     }
     for (; i < count; ++i) {
-      for (int64_t d = from; d < to; ++d) dst[d * stride + i] = src[i * ld + d];
+      for (int64_t d = from; d < to; ++d) dst[d * stride + i] = toFloat(src[i * ld + d]);
     }
   }
 }
 
 /** dst[d * stride + i] = src[d * ld + i] for `count` entries i of `depth` rows d. */
-void packAlong(const float* src, int64_t ld, int64_t count, int64_t depth, float* dst, int64_t stride) {
+template <class T>
+void packAlong(const T* src, int64_t ld, int64_t count, int64_t depth, float* dst, int64_t stride) {
   if (count == kCols) {
     for (int64_t d = 0; d < depth; ++d) {
       for (int v = 0; v < kVectors; ++v) store(dst + d * stride + v * kLanes, load(src + d * ld + v * kLanes));
@@ -137,12 +149,12 @@ void packAlong(const float* src, int64_t ld, int64_t count, int64_t depth, float
   }
   if (count == kRows) {
     for (int64_t d = 0; d < depth; ++d) {
-      for (int i = 0; i < kRows; ++i) dst[d * stride + i] = src[d * ld + i];
+      for (int i = 0; i < kRows; ++i) dst[d * stride + i] = toFloat(src[d * ld + i]);
     }
     return;
   }
   for (int64_t d = 0; d < depth; ++d) {
-    for (int64_t i = 0; i < count; ++i) dst[d * stride + i] = src[d * ld + i];
+    for (int64_t i = 0; i < count; ++i) dst[d * stride + i] = toFloat(src[d * ld + i]);
   }
 }
 
@@ -160,14 +172,23 @@ void packA(const Problem& p, int64_t row, int64_t rows, int64_t depth, int64_t k
   }
 }
 
+template <class T>
+void packColumns(const T* src, bool transposed, int64_t ld, int64_t count, int64_t depth, float* dst) {
+  if (transposed) {
+    packAcross(src, ld, count, depth, dst, kCols);
+  } else {
+    packAlong(src, ld, count, depth, dst, kCols);
+  }
+}
+
 /** One panel of kCols columns from `col`; missing columns are zero and their sums are dropped. */
 void packPanelB(const Problem& p, int64_t col, int64_t depth, int64_t kc, float* dst) {
   const int64_t count = minimum(kCols, p.n - col);
-  const float* src = p.bAt(depth, col);
-  if (p.transB) {
-    packAcross(src, p.ldb, count, kc, dst, kCols);
+  const int64_t from = p.bOffset(depth, col);
+  if (p.b16) {
+    packColumns(p.b16 + from, p.transB, p.ldb, count, kc, dst);
   } else {
-    packAlong(src, p.ldb, count, kc, dst, kCols);
+    packColumns(p.b + from, p.transB, p.ldb, count, kc, dst);
   }
   if (count == kCols) return;
   for (int64_t d = 0; d < kc; ++d) {

@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cpu/bf16.h"
+
 #if REASVQA_ISA_LEVEL > 0
 #include <immintrin.h>
 #endif
@@ -36,6 +38,7 @@ constexpr int kLanes = 4;
 
 typedef float vf __attribute__((vector_size(kLanes * 4)));
 typedef int32_t vi __attribute__((vector_size(kLanes * 4)));
+typedef uint16_t vh __attribute__((vector_size(kLanes * 2)));  // the bits of as many bf16 numbers
 
 [[maybe_unused]] inline vf load(const float* p) {
   vf v;
@@ -82,6 +85,25 @@ typedef int32_t vi __attribute__((vector_size(kLanes * 4)));
 #else
   for (int i = 0; i < n; ++i) p[i] = v[i];
 #endif
+}
+
+[[maybe_unused]] inline vf widened(vh bits) { return (vf)(__builtin_convertvector(bits, vi) << 16); }
+[[maybe_unused]] inline vf load(const Bf16* p) {
+  vh bits;
+  __builtin_memcpy(&bits, p, sizeof bits);
+  return widened(bits);
+}
+[[maybe_unused]] inline vf loadPartial(const Bf16* p, int n) {
+  vh bits = {};
+  for (int i = 0; i < n; ++i) bits[i] = p[i].bits;
+  return widened(bits);
+}
+[[maybe_unused]] inline float toFloat(float x) { return x; }
+[[maybe_unused]] inline float toFloat(Bf16 x) {
+  const uint32_t bits = static_cast<uint32_t>(x.bits) << 16;
+  float value;
+  __builtin_memcpy(&value, &bits, sizeof value);
+  return value;
 }
 
 [[maybe_unused]] inline vi splatInt(int32_t x) { return x + vi{}; }
