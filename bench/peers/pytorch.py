@@ -1,10 +1,14 @@
-"""The workloads of bench/workloads in PyTorch (transformers, peft; eager, f32): what `npm run bench` compares with.
+"""The workloads of bench/workloads in PyTorch (transformers, peft; eager): what `npm run bench` compares with.
 
-    python bench/peers/pytorch.py train-step|decode --workload FILE [--features live|cached] [--threads N]
+    python bench/peers/pytorch.py train-step|decode|gemm --workload FILE [--features live|cached] [--threads N]
+                                  [--device cpu|cuda:0] [--precision f32|bf16] [--size N]
                                   [--attention sdpa|eager] [--repeats N] [--driven]
 
 Prints JSON lines: first {"ready", "name", ...}, then one {"ms", ...} for each run. With --driven a run starts at each
 line on stdin and the program ends with it; else it runs --repeats times by itself.
+
+bf16: everything is stored and computed so, what is trained included, which is PyTorch's fastest and smallest. gemm: the
+product of an N x N matrix with another one's transpose.
 
 The step is the one of src/training: frozen vision model (live: in the step, without gradients; cached: its output is
 kept), post_layernorm, Q-Former and projection trained, FlanT5 frozen with LoRA, one encoder pass for both targets,
@@ -25,12 +29,36 @@ from transformers import Blip2Config, Blip2ForConditionalGeneration
 
 ALPHA, BETA = 0.2, 0.8
 NEW_TOKENS = 64
+PRODUCTS = 10
 
 
 def main():
     arguments = parse()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
+    # Tensors are made where they are used: 3.9 B parameters drawn on the CPU would take minutes.
+    torch.set_default_device(arguments.device)
+    torch.set_default_dtype(torch.bfloat16 if arguments.precision == "bf16" else torch.float32)
+    run, about = products(arguments.size) if arguments.bench == "gemm" else student(arguments)
+    versions = f"PyTorch {torch.__version__}, transformers {transformers.__version__}, peft {peft.__version__}"
+    on_gpu = torch.device(arguments.device).type == "cuda"
+    where = torch.cuda.get_device_name(arguments.device) if on_gpu else f"{arguments.threads} threads"
+    attention = about.pop("attention", None)
+    what = [versions, arguments.precision, *([f"{attention} attention"] if attention else []), where]
+    say(ready=True, name=", ".join(what), **about)
+    for _ in sys.stdin if arguments.driven else range(arguments.repeats):
+        start = time.perf_counter()
+        extra = run()
+        if on_gpu:
+            torch.cuda.synchronize()
+            extra["maxDevice"] = torch.cuda.max_memory_allocated()
+        milliseconds = 1000 * (time.perf_counter() - start)
+        # What a run says of its own time counts: several products are one run.
+        say(**{"ms": milliseconds, "cpuSeconds": time.process_time(), "maxResident": peak_resident(), **extra})
+
+
+def student(arguments):
+    """One run of the workload's training step or decoding, and what is told of it first."""
     with open(arguments.workload, encoding="utf-8") as file:
         workload = json.load(file)
     model, language = build(workload, arguments.attention)
@@ -39,23 +67,36 @@ def main():
         run = training(model, language, batch, arguments.features)
     else:
         run = decoding(model, language, batch)
-    versions = f"PyTorch {torch.__version__}, transformers {transformers.__version__}, peft {peft.__version__}"
-    say(ready=True, name=f"{versions}, {language.config._attn_implementation} attention, {arguments.threads} threads",
-        parameters=sum(p.numel() for p in model.parameters()),
-        trainable=sum(p.numel() for p in model.parameters() if p.requires_grad))
-    for _ in sys.stdin if arguments.driven else range(arguments.repeats):
+    return run, {"attention": language.config._attn_implementation,
+                 "parameters": sum(p.numel() for p in model.parameters()),
+                 "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad)}
+
+
+def products(size):
+    a, b = torch.randn(size, size), torch.randn(size, size)
+
+    def run():
+        if a.is_cuda:
+            torch.cuda.synchronize()
         start = time.perf_counter()
-        extra = run()
-        milliseconds = 1000 * (time.perf_counter() - start)
-        say(ms=milliseconds, cpuSeconds=time.process_time(), maxResident=peak_resident(), **extra)
+        for _ in range(PRODUCTS):
+            torch.matmul(a, b.T)
+        if a.is_cuda:
+            torch.cuda.synchronize()
+        return {"ms": 1000 * (time.perf_counter() - start) / PRODUCTS}
+
+    return run, {}
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("bench", choices=["train-step", "decode"])
+    parser.add_argument("bench", choices=["train-step", "decode", "gemm"])
     parser.add_argument("--workload", required=True)
     parser.add_argument("--features", choices=["live", "cached"], default="live")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
+    parser.add_argument("--size", type=int, default=1024, help="side of gemm's matrices (1024)")
     parser.add_argument("--attention", choices=["sdpa", "eager"], help="default: what transformers chooses")
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--driven", action="store_true")
@@ -97,7 +138,7 @@ def build(workload, attention):
         learns = "lora_" in name or name.startswith(("qformer.", "query_tokens", "language_projection.")) \
             or "post_layernorm" in name
         parameter.requires_grad_(learns)
-    return model.float(), language
+    return model.to(torch.get_default_dtype()), language
 
 
 def make_batch(workload):

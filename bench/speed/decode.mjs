@@ -11,8 +11,8 @@ export class Decoding {
    * @param {import('../../src/commands/bench.js').BenchLibrary} lib
    * @param {import('./workload.mjs').Workload} workload
    */
-  constructor(lib, workload, { seed = 0, tokens = NEW_TOKENS } = {}) {
-    const { model, rng } = makeStudent(lib, workload, seed);
+  constructor(lib, workload, { seed = 0, tokens = NEW_TOKENS, precision = 'f32' } = {}) {
+    const { model, rng } = makeStudent(lib, workload, seed, precision);
     Object.assign(this, { lib, model, tokens });
     this.batch = makeBatch(workload, rng);
     const features = visionFeatures(lib, model, this.batch.pixels);
@@ -44,9 +44,9 @@ export class Decoding {
  * @param {import('./workload.mjs').Workload} workload
  */
 export async function benchDecode({ lib, options, note, openPeer }, workload) {
-  const { repeats, warmup } = options;
+  const { repeats, warmup, precision } = options;
   const peer = await openPeer('decode', workload);
-  const decoding = new Decoding(lib, workload);
+  const decoding = new Decoding(lib, workload, { precision });
   try {
     for (let i = 0; i < warmup; i++) {
       decoding.run();

@@ -1,6 +1,7 @@
 /**
- * Matrix products: the large square one in every layout and the shapes that a workload's training step has, next to
- * the roof of each size: the rate of the large product, or what memory of that size can deliver, whichever is lower.
+ * Matrix products: the large square one, next to PyTorch's; in f32 also its other layouts and the shapes that a workload's
+ * training step has, next to the roof of each size: the rate of the large product, or what memory of that size can
+ * deliver, whichever is lower.
  */
 import { secondsPerCall } from './statistics.mjs';
 import { noise } from './student.mjs';
@@ -46,10 +47,78 @@ export function shapesOf({ config, batch, lora }) {
   ];
 }
 
-const SQUARE = 1024;
+/** Side of the large square product: what this machine's rate is measured with. */
+export const squareSide = ({ size }, { name }) => size ?? (name === 'native-cuda' ? 8192 : 1024);
+
+/** Products in a row, as many as the peer's. */
+const IN_A_ROW = 10;
+
+/**
+ * The large square product of `precision`, as a layer has it: x W^T. With bf16 both are stored so where the engine has
+ * that, the weight alone elsewhere.
+ *
+ * @param {import('./index.mjs').BenchRun} run
+ */
+function squareProduct({ lib, options, engine }) {
+  const { tf, ops, Rng } = lib;
+  const side = squareSide(options, engine);
+  const rng = new Rng('gemm');
+  const matrix = (bf16) => {
+    const values = tf.tensor2d(noise(rng, side * side, 1), [side, side]);
+    if (!bf16) return values;
+    const stored = ops.toBf16(values);
+    values.dispose();
+    return stored;
+  };
+  const bf16 = options.precision === 'bf16';
+  const x = matrix(bf16 && engine.name === 'native-cuda');
+  const weight = matrix(bf16);
+  return {
+    side,
+    run: () => tf.dispose(ops.linear(x, weight)),
+    dispose: () => tf.dispose([x, weight]),
+  };
+}
+
+/** GFLOP/s of the large square product. @param {import('./index.mjs').BenchRun} run */
+export function squareRate(run) {
+  const square = squareProduct(run);
+  try {
+    const seconds = secondsPerCall(square.run, samplingOf(run));
+    return (2e-9 * square.side ** 3) / seconds;
+  } finally {
+    square.dispose();
+  }
+}
+
+/** The large square product next to the peer's. @param {import('./index.mjs').BenchRun} run */
+async function besidePeer(run, peer) {
+  const square = squareProduct(run);
+  const { lib, options } = run;
+  const ours = () => {
+    const start = performance.now();
+    for (let i = 0; i < IN_A_ROW; i++) square.run();
+    lib.device()?.synchronize();
+    return (performance.now() - start) / IN_A_ROW;
+  };
+  try {
+    for (let i = 0; i < options.warmup; i++) {
+      ours();
+      await peer.run();
+    }
+    return await peer.pairs(options.repeats, ours);
+  } finally {
+    square.dispose();
+  }
+}
+
+const samplingOf = ({ lib, options }) => ({
+  samples: options.repeats,
+  finish: () => lib.device()?.synchronize(),
+});
 
 /** @returns {Shape[]} */
-function squareShapes() {
+function squareShapes(side) {
   const cases = [
     [false, false],
     [false, true],
@@ -59,9 +128,9 @@ function squareShapes() {
   return cases.map(([transA, transB]) => ({
     name: 'square',
     batch: 1,
-    m: SQUARE,
-    n: SQUARE,
-    k: SQUARE,
+    m: side,
+    n: side,
+    k: side,
     transA,
     transB,
   }));
@@ -91,9 +160,22 @@ function bandwidth({ tf }, bytes, sampling) {
 const bytesOf = ({ batch, m, n, k }) => 4 * batch * (m * k + k * n + m * n);
 
 /** @param {import('./index.mjs').BenchRun} run @param {import('./workload.mjs').Workload} workload */
-export async function benchGemm({ lib, options, note }, workload) {
+export async function benchGemm(run, workload) {
+  const { lib, options, engine } = run;
+  lib.requirePrecision(options.precision, '--precision');
+  const peer = await run.openPeer('gemm', workload);
+  const square = { side: squareSide(options, engine), gflops: squareRate(run) };
+  const measured = { square, peer: peer ? await besidePeer(run, peer) : null };
+  peer?.close();
+  // The other shapes and layouts are products of activations too, which are f32.
+  return options.precision === 'bf16' ? measured : { ...measured, results: products(run, workload) };
+}
+
+/** Every layout of the square and the workload's shapes, on each instruction set. */
+function products(run, workload) {
+  const { lib, options, engine, note } = run;
   const device = lib.cpu();
-  const sampling = { samples: options.repeats, finish: () => lib.device()?.synchronize() };
+  const sampling = samplingOf(run);
   const best = device?.isa();
   const sets = device && !process.env.REASVQA_ISA ? instructionSets(device.bestIsa()) : [best ?? 'engine'];
   const results = [];
@@ -101,7 +183,10 @@ export async function benchGemm({ lib, options, note }, workload) {
     for (const isa of sets) {
       device?.setIsa(isa);
       note(`products with ${isa}`);
-      const square = squareShapes().map((shape) => ({ ...shape, gflops: rate(lib, shape, sampling) }));
+      const square = squareShapes(squareSide(options, engine)).map((shape) => ({
+        ...shape,
+        gflops: rate(lib, shape, sampling),
+      }));
       const peak = square[0].gflops;
       const shapes = [
         ...square.map((shape) => ({ ...shape, roof: peak })),
@@ -117,7 +202,7 @@ export async function benchGemm({ lib, options, note }, workload) {
   } finally {
     device?.setIsa(best);
   }
-  return { results };
+  return results;
 }
 
 /** The best set of this machine and those below it. */

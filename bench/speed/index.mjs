@@ -5,8 +5,9 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { benchDecode } from './decode.mjs';
-import { benchGemm } from './gemm.mjs';
+import { benchGemm, squareSide } from './gemm.mjs';
 import { benchLearn } from './learn.mjs';
+import { benchLoad } from './load.mjs';
 import { benchMemory } from './memory.mjs';
 import { benchOps } from './ops.mjs';
 import { Peer } from './peer.mjs';
@@ -35,6 +36,7 @@ const BENCHES = {
   'train-step': benchTrainStep,
   decode: benchDecode,
   learn: benchLearn,
+  load: benchLoad,
   memory: benchMemory,
 };
 
@@ -82,6 +84,7 @@ export async function runBench({ lib, name, options, engine, env, note, cli = CL
     date: new Date().toISOString(),
     workload: workload.name,
     engine: { name: engine.name, isa: engine.isa, threads: engine.threads },
+    precision: options.precision,
     machine: machine(),
     ...(otherCores === undefined ? {} : { otherCores }),
     ...measured,
@@ -102,7 +105,12 @@ async function openPeer({ lib, what, options, engine, env, note }) {
   }
   const script = join(bench, 'peers/pytorch.py');
   const threads = String(engine.threads);
-  const given = ['--workload', options.workload, '--features', options.features, '--threads', threads];
+  const given = [
+    ...['--workload', options.workload, '--features', options.features, '--threads', threads],
+    ...['--precision', options.precision, '--size', String(squareSide(options, engine))],
+    // Our own number, since CUDA_VISIBLE_DEVICES hides the same GPUs from both.
+    ...(engine.name === 'native-cuda' ? ['--device', `cuda:${options.device ?? 0}`] : []),
+  ];
   note(`starting the peer: ${python}`);
   try {
     const peer = await Peer.open([python, script, what, ...given, '--driven'], {

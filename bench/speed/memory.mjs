@@ -19,7 +19,7 @@ const FIRST = 100;
 
 /** @param {import('./index.mjs').BenchRun} run @param {import('./workload.mjs').Workload} workload */
 export async function benchMemory({ lib, options, note, cli, openPeer }, workload) {
-  const { features, steps = GROWTH_STEPS } = options;
+  const { features, precision, steps = GROWTH_STEPS } = options;
   const step = ['train-step', ...childOptions(options), '--repeats', String(PEAK_STEPS), '--warmup', '1'];
   note('peak of a training step');
   const plain = await childReport(cli, step);
@@ -30,20 +30,27 @@ export async function benchMemory({ lib, options, note, cli, openPeer }, workloa
   return {
     features,
     peaks: { plain: plain.memory, recompute: recompute.memory },
-    growth: growth(lib, workload, features, steps),
+    growth: growth(lib, workload, { features, precision }, steps),
     peer: peer && {
       ...peer,
-      ratio: plain.memory.maxResident / peer.maxResident,
-      recomputeRatio: recompute.memory.maxResident / peer.maxResident,
+      ratio: shareOf(plain.memory, peer),
+      recomputeRatio: shareOf(recompute.memory, peer),
     },
   };
 }
 
+/** Our peak as a share of the peer's: of the GPU's memory when the peer ran on one, else of the process's. */
+const shareOf = (ours, { maxResident, maxDevice }) =>
+  maxDevice === undefined ? ours.maxResident / maxResident : ours.peak / maxDevice;
+
 /** What a child measures with: this run's own choices. */
-function childOptions({ workload, features, engine, threads }) {
+function childOptions({ workload, features, precision, engine, threads, device, gpuMemory }) {
+  const given = { threads, device, 'gpu-memory': gpuMemory };
   return [
-    ...['--workload', workload, '--features', features, '--engine', engine],
-    ...(threads === undefined ? [] : ['--threads', String(threads)]),
+    ...['--workload', workload, '--features', features, '--precision', precision, '--engine', engine],
+    ...Object.entries(given).flatMap(([name, value]) =>
+      value === undefined ? [] : [`--${name}`, String(value)],
+    ),
   ];
 }
 
@@ -52,9 +59,10 @@ async function peerPeak(openPeer, workload, note) {
   if (!peer) return null;
   try {
     note('peak of the peer');
-    let maxResident = 0;
-    for (let i = 0; i < PEAK_STEPS + 1; i++) ({ maxResident } = await peer.run());
-    return { name: peer.name, maxResident };
+    let answer;
+    for (let i = 0; i < PEAK_STEPS + 1; i++) answer = await peer.run();
+    const { maxResident, maxDevice } = answer;
+    return { name: peer.name, maxResident, maxDevice };
   } finally {
     peer.close();
   }
@@ -83,8 +91,8 @@ function childReport([command, ...first], given) {
 }
 
 /** Runs training steps and compares the resident set early on with that at the end. */
-function growth(lib, workload, features, steps) {
-  const training = new TrainingStep(lib, workload, { features });
+function growth(lib, workload, options, steps) {
+  const training = new TrainingStep(lib, workload, options);
   const resident = new Float64Array(steps);
   setFlagsFromString('--expose-gc');
   const collectGarbage = runInNewContext('gc');

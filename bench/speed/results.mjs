@@ -1,4 +1,4 @@
-/** Kept results: bench/results/<date>-<bench>-<engine, unless native-cpu>-<machine>.json. */
+/** Kept results: bench/results/<date>-<bench>-<precision, unless f32>-<engine, unless native-cpu>-<machine>.json. */
 import { mkdir } from 'node:fs/promises';
 import os from 'node:os';
 import { join } from 'node:path';
@@ -35,19 +35,21 @@ export function watchOthers() {
 }
 
 /**
- * @param {{ date: string, bench: string, features?: string, workload: string, engine?: { name: string },
- *   machine: ReturnType<typeof machine> }} report
+ * @param {{ date: string, bench: string, features?: string, workload: string, precision?: string,
+ *   engine?: { name: string }, machine: ReturnType<typeof machine> }} report
  */
-export function resultName({ date, bench, features, workload, engine, machine: { cpu, cores } }) {
+export function resultName({ date, bench, features, workload, precision, engine, machine: { cpu, cores } }) {
   const slug = (text) =>
     text
       .toLowerCase()
       .replace(/\((r|tm)\)/g, '')
       .replace(/[^a-z0-9]+/g, '-')
       .replace(/^-|-$/g, '');
-  // native-cpu, the engine of most results, is not named.
+  // native-cpu and f32, those of most results, are not named.
   const other = engine && engine.name !== 'native-cpu' ? engine.name : undefined;
-  const what = [bench, features, workload, other].filter(Boolean).join('-');
+  const what = [bench, features, workload, precision === 'f32' ? undefined : precision, other]
+    .filter(Boolean)
+    .join('-');
   return `${date.slice(0, 10)}-${slug(what)}-${slug(`${cpu} ${cores} cores`)}.json`;
 }
 

@@ -6,7 +6,7 @@
  */
 
 /** What the paper trains; the rest is frozen. */
-const TRAINED = ['qformer', 'query_tokens', 'language_projection', 'post_layernorm', 'lora'];
+export const TRAINED = ['qformer', 'query_tokens', 'language_projection', 'post_layernorm', 'lora'];
 
 /**
  * @param {Library} lib

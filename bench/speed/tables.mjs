@@ -10,7 +10,7 @@ export function format(report) {
   ].join('\n');
 }
 
-const TABLES = { gemm, ops, 'train-step': trainStep, decode, learn, memory };
+const TABLES = { gemm, ops, 'train-step': trainStep, decode, learn, load, memory };
 
 const number = (value, digits = 1) => value.toFixed(digits);
 const megabytes = (bytes) => `${number(bytes / 1e6, 0)} MB`;
@@ -23,19 +23,24 @@ function columns(rows) {
   return rows.map((row) => row.map(pad).join('  ').trimEnd());
 }
 
-function gemm({ results }) {
-  return results.flatMap(({ isa, shapes }) =>
-    columns([
-      [isa, 'size', 'GFLOP/s', 'roof', 'share'],
-      ...shapes.map(({ name, batch, m, n, k, transA, transB, gflops, roof, share }) => [
-        name,
-        `${batch > 1 ? `${batch} x ` : ''}${m} x ${n} x ${k} ${transA ? 't' : 'n'}${transB ? 't' : 'n'}`,
-        number(gflops),
-        number(roof),
-        percent(share),
-      ]),
+function gemm({ square: { side, gflops }, precision, results = [] }) {
+  return [
+    `${side} x ${side} x ${side}, ${precision}: ${number(gflops)} GFLOP/s`,
+    ...results.flatMap(productLines),
+  ];
+}
+
+function productLines({ isa, shapes }) {
+  return columns([
+    [isa, 'size', 'GFLOP/s', 'roof', 'share'],
+    ...shapes.map(({ name, batch, m, n, k, transA, transB, gflops, roof, share }) => [
+      name,
+      `${batch > 1 ? `${batch} x ` : ''}${m} x ${n} x ${k} ${transA ? 't' : 'n'}${transB ? 't' : 'n'}`,
+      number(gflops),
+      number(roof),
+      percent(share),
     ]),
-  );
+  ]);
 }
 
 /** One column of microseconds, and beside the tensorflow engine one of native-cpu. */
@@ -57,13 +62,15 @@ function opsRows({ operations, fused, medianUs, largestUs, tape }) {
 }
 
 function trainStep({ features, ms, samplesPerSecond, phases, flops, gflops, memory, ...report }) {
-  const { kernels, verified } = report;
+  const { floor, kernels, precision, verified } = report;
   const share = (part) => [`${number(part)} ms`, percent(part / ms)];
   return [
-    `${features} features${report.recompute ? ', recomputation' : ''}: ${number(ms)} ms a step, ${number(samplesPerSecond, 2)} samples/s`,
+    `${features} features, ${precision}${report.recompute ? ', recomputation' : ''}: ${number(ms)} ms a step, ${number(samplesPerSecond, 2)} samples/s`,
     ...columns([
       ...Object.entries(phases).map(([name, part]) => [name, ...share(part)]),
       ['work', `${number(flops.total / 1e9)} GFLOP`, `${number(gflops)} GFLOP/s`],
+      ['floor', `${number(floor.ms)} ms`, `at ${number(floor.gflops)} GFLOP/s of a large product`],
+      ['of the floor', number(floor.times, 2), ''],
       ['tape', `${report.tapeOperations} operations`, ''],
     ]),
     `memory: ${megabytes(memory.maxResident)} resident at most${memory.peak === undefined ? '' : `, engine ${megabytes(memory.peak)} at most, ${megabytes(memory.inUse)} between steps`}`,
@@ -85,9 +92,15 @@ function kernelLines({ ms, native, javascript, functions }) {
   ]);
 }
 
-function decode({ rows, tokens, ms, encodeMs, msPerToken, tokensPerSecond, kernels }) {
+function load({ bytes, seconds, bytesPerSecond, precision }) {
   return [
-    `${rows} rows, ${tokens} tokens: ${number(ms)} ms (encoder ${number(encodeMs)} ms, ${number(msPerToken, 2)} ms a token), ${number(tokensPerSecond, 0)} tokens/s`,
+    `${megabytes(bytes)} of bf16 weights, kept as ${precision}: ${number(seconds, 2)} s, ${number(bytesPerSecond / 1e9, 2)} GB/s from page cache`,
+  ];
+}
+
+function decode({ rows, tokens, ms, encodeMs, msPerToken, tokensPerSecond, precision, kernels }) {
+  return [
+    `${rows} rows, ${tokens} tokens, ${precision}: ${number(ms)} ms (encoder ${number(encodeMs)} ms, ${number(msPerToken, 2)} ms a token), ${number(tokensPerSecond, 0)} tokens/s`,
     ...(kernels ? kernelLines(kernels) : []),
   ];
 }
@@ -122,10 +135,14 @@ function memory({ features, peaks, growth, peer }) {
       ],
       row('plain', peaks.plain, peer?.ratio),
       row('recomputation', peaks.recompute, peer?.recomputeRatio),
-      ...(peer ? [[peer.name, megabytes(peer.maxResident), '', '', '']] : []),
+      ...(peer ? [peerRow(peer)] : []),
     ]),
     `growth: ${megabytes(growth.start)} after step ${growth.from}, ${megabytes(growth.end)} after step ${growth.steps} (${number(growth.percent, 2)} %)`,
   ];
+}
+
+function peerRow({ name, maxResident, maxDevice }) {
+  return [name, megabytes(maxResident), maxDevice === undefined ? '' : megabytes(maxDevice), '', ''];
 }
 
 /** Kernels that had no native code, which is a fault here. */

@@ -4,6 +4,7 @@
  */
 import { profileKernels, watchTape } from './counters.mjs';
 import { stepFlops } from './flops.mjs';
+import { squareRate } from './gemm.mjs';
 import { median, mediansOf } from './statistics.mjs';
 import { makeBatch, makeStudent, visionFeatures } from './student.mjs';
 import { besides, operationShare } from './tensorflow.mjs';
@@ -143,8 +144,8 @@ const LOSS_TOLERANCE = 1e-4;
 export async function benchTrainStep(run, workload) {
   const { lib, options } = run;
   const peer = await run.openPeer('train-step', workload);
-  const { features, recompute } = options;
-  const training = new TrainingStep(lib, workload, { features, recompute });
+  const { features, recompute, precision } = options;
+  const training = new TrainingStep(lib, workload, { features, recompute, precision });
   try {
     const measured = await measure(run, workload, training, peer);
     const device = lib.device();
@@ -152,6 +153,7 @@ export async function benchTrainStep(run, workload) {
       features,
       recompute: Boolean(recompute),
       ...measured,
+      floor: floorOf(run, measured),
       // After the measurement, since the composed forms keep far more memory.
       ...(options.verify ? { verified: verify(training) } : {}),
       ...(options.kernels && device
@@ -197,6 +199,13 @@ async function measure(run, workload, training, peer) {
     ...(beside ?? {}),
     peer: pairs ?? null,
   };
+}
+
+/** The least time of the counted work: at the rate of the large square product. */
+function floorOf(run, { flops, ms }) {
+  const gflops = squareRate(run);
+  const floorMs = flops.total / gflops / 1e6;
+  return { gflops, ms: floorMs, times: ms / floorMs };
 }
 
 /** @throws Error when the fused loss is another than the composed one */

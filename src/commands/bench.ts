@@ -35,6 +35,8 @@ export interface BenchLibrary {
   Rng: typeof import('../random.js').Rng;
   bf16Parameters: typeof import('../model/precision.js').bf16Parameters;
   requirePrecision: typeof import('../model/precision.js').requirePrecision;
+  loadModel: typeof import('../model/load.js').loadModel;
+  saveModel: typeof import('../model/load.js').saveModel;
   gradients: typeof import('../training/objective.js').gradients;
   AdamW: typeof import('../training/optimizer.js').AdamW;
   parseBlip2Config: typeof import('../weights/config.js').parseBlip2Config;
@@ -49,6 +51,8 @@ export interface BenchOptions extends EngineChoice {
   /** The bench's own number of steps unless given. */
   steps?: number;
   precision: 'f32' | 'bf16';
+  /** Side of the large square product. */
+  size?: number;
   recompute?: boolean;
   verify?: boolean;
   kernels?: boolean;
@@ -69,13 +73,13 @@ interface BenchModule {
   }): Promise<{ report: unknown; text: string }>;
 }
 
-const BENCHES = ['gemm', 'ops', 'train-step', 'decode', 'learn', 'memory'];
+const BENCHES = ['gemm', 'ops', 'train-step', 'decode', 'learn', 'load', 'memory'];
 
 export function addBench(program: Command, io: Io): void {
   withEngine(program.command('bench'))
     .summary('measure speed and memory here')
     .description(
-      'Measures the engine on the sizes of a workload file: gemm (matrix products), ops (overhead of small operations), train-step, decode (greedy, 64 tokens), learn (the loss of one batch, which must fall), memory (peak and growth). With PEER_PYTHON set to a Python that has torch, transformers and peft, train-step, decode and memory also measure PyTorch on the same workload, pair by pair.',
+      'Measures the engine on the sizes of a workload file: gemm (matrix products), ops (overhead of small operations), train-step, decode (greedy, 64 tokens), learn (the loss of one batch, which must fall), load (reading a checkpoint), memory (peak and growth). With PEER_PYTHON set to a Python that has torch, transformers and peft, gemm, train-step, decode and memory also measure PyTorch on the same workload, pair by pair.',
     )
     .addArgument(new Argument('<bench>', 'what to measure').choices(BENCHES))
     .requiredOption('--workload <file>', 'workload file, for example bench/workloads/small.json (required)')
@@ -97,11 +101,12 @@ export function addBench(program: Command, io: Io): void {
     .addOption(
       new Option(
         '--precision <kind>',
-        'precision of the frozen weights in learn; bf16 needs an engine that has it',
+        'precision of the frozen weights, and of all that PyTorch has; bf16 needs an engine that has it',
       )
         .choices(['f32', 'bf16'])
         .default('f32'),
     )
+    .option('--size <n>', 'side of the large square product (default: 1024, on a GPU 8192)', integer(1))
     .option('--recompute', 'recompute each block in the backward pass (default: off)')
     .option('--verify', "compare train-step's loss with that of the composed forms (default: off)")
     .option('--kernels', 'add the time inside each native function to train-step and decode (default: off)')
@@ -148,6 +153,8 @@ export async function loadLibrary(): Promise<BenchLibrary> {
     Rng: (await import('../random.js')).Rng,
     bf16Parameters: (await import('../model/precision.js')).bf16Parameters,
     requirePrecision: (await import('../model/precision.js')).requirePrecision,
+    loadModel: (await import('../model/load.js')).loadModel,
+    saveModel: (await import('../model/load.js')).saveModel,
     gradients: (await import('../training/objective.js')).gradients,
     AdamW: (await import('../training/optimizer.js')).AdamW,
     parseBlip2Config,
