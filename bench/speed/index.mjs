@@ -108,8 +108,10 @@ async function openPeer({ lib, what, options, engine, env, note }) {
   const given = [
     ...['--workload', options.workload, '--features', options.features, '--threads', threads],
     ...['--precision', options.precision, '--size', String(squareSide(options, engine))],
-    // Our own number, since CUDA_VISIBLE_DEVICES hides the same GPUs from both.
-    ...(engine.name === 'native-cuda' ? ['--device', `cuda:${options.device ?? 0}`] : []),
+    // The number that we have: CUDA_VISIBLE_DEVICES hides the same GPUs from both.
+    ...(engine.name === 'native-cuda'
+      ? ['--device', `cuda:${options.device ?? (env.REASVQA_GPU || 0)}`]
+      : []),
   ];
   note(`starting the peer: ${python}`);
   try {

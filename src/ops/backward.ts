@@ -1,12 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { internals, type TapeNode } from './tape.js';
+import { internals, type TapeNode, type Thunks } from './tape.js';
 
 /**
  * Reverse-mode gradients (as tf.variableGrads) over the tape of tfjs, in a pass of our own.
  *
  * tfjs keeps the gradient of every intermediate result, and what operations saved, until the whole pass ends. Here both are
- * freed as the pass leaves an operation, so that its memory serves the next one. It also opens one scope an operation instead
- * of one for each input, and finds what leads to `xs` without trying each of them.
+ * freed as the pass leaves an operation, so that its memory serves the next one. It also opens no scope for each input, and
+ * finds what leads to `xs` without trying each of them.
  *
  * The gradients are not recorded themselves: no gradients of gradients.
  *
@@ -66,18 +66,23 @@ function walkBack(tape: TapeNode[], value: tf.Tensor, xs: tf.Tensor[], dy?: tf.T
     gradients.get(id)?.dispose();
     gradients.delete(id);
   };
-  tf.tidy('backward', () => {
-    gradients.set(value.id, dy ? tf.clone(dy) : tf.ones(value.shape));
-    for (let node = tape.at(-1); node; node = tape.at(-1)) {
-      const dys = node.outputs.map((output) => gradients.get(output.id) ?? null);
-      if (dys.some((each) => each !== null)) stepBack(node, dys, fromX, gradients);
-      tf.dispose(node.saved);
-      tape.pop();
-      for (const { id } of node.outputs) drop(id);
-    }
-    drop(value.id);
-    return [...gradients.values()];
-  });
+  try {
+    tf.tidy('backward', () => {
+      gradients.set(value.id, dy ? tf.clone(dy) : tf.ones(value.shape));
+      for (let node = tape.at(-1); node; node = tape.at(-1)) {
+        const dys = node.outputs.map((output) => gradients.get(output.id) ?? null);
+        if (dys.some((each) => each !== null)) stepBack(node, dys, fromX, gradients);
+        tf.dispose(node.saved);
+        tape.pop();
+        for (const { id } of node.outputs) drop(id);
+      }
+      drop(value.id);
+      return [...gradients.values()];
+    });
+  } catch (error) {
+    tf.dispose([...gradients.values()]);
+    throw error;
+  }
   return gradients;
 }
 
@@ -94,31 +99,53 @@ function reachable(tape: TapeNode[], xs: tf.Tensor[]): Set<number> {
   return ids;
 }
 
-/** Adds one operation's gradients to those of its inputs that depend on xs. */
+/**
+ * Adds one operation's gradients to those of its inputs that depend on xs. What it makes besides is freed here, without a
+ * scope of its own: those cost an eighth of a pass over small tensors.
+ */
 function stepBack(node: TapeNode, dys: (tf.Tensor | null)[], fromX: Set<number>, gradients: Gradients): void {
-  const names = Object.keys(node.inputs).filter((name) => fromX.has(node.inputs[name]!.id));
-  if (names.length === 0) return;
+  const { state, clone } = internals();
+  const { track } = state.activeScope!;
+  const [tracked, firstId] = [track.length, state.nextTensorId];
+  let thunks: Thunks | undefined;
+  const made: tf.Tensor[] = [];
+  for (const name in node.inputs) {
+    const x = node.inputs[name]!;
+    if (!fromX.has(x.id)) continue;
+    thunks ??= gradientsOf(node, dys);
+    const thunk = thunks[name];
+    if (thunk === undefined) throw new Error(`${node.kernelName} has no gradient for its input ${name}`);
+    const before = gradients.get(x.id);
+    const given = thunk.adds && before ? thunk(before) : thunk();
+    if (!tf.util.arraysEqual(given.shape, x.shape))
+      throw new Error(
+        `${node.kernelName}: the gradient of ${name} is (${given.shape}), expected (${x.shape})`,
+      );
+    // A gradient function may return dy, a saved tensor, or one tensor twice: those are freed on their own.
+    const own = given.id >= firstId && !made.includes(given);
+    const dx = own ? given : clone.call(internals(), given);
+    made.push(given);
+    gradients.set(x.id, thunk.adds || !before ? dx : sumOf(before, dx));
+    before?.dispose();
+  }
+  // The gradients leave the scope's list: they are freed when the pass is past them.
+  for (let i = tracked; i < track.length; i++) {
+    const tensor = track[i]!;
+    if (!tensor.kept && !holds(node, gradients, tensor)) tensor.dispose();
+  }
+  track.length = tracked;
+}
+
+/** As tf.add, which would open a scope and look at the types. */
+const sumOf = (a: tf.Tensor, b: tf.Tensor): tf.Tensor => tf.engine().runKernel(tf.Add, { a, b }) as tf.Tensor;
+
+function gradientsOf(node: TapeNode, dys: (tf.Tensor | null)[]): Thunks {
   if (node.gradient === undefined) throw new Error(`no gradient is registered for ${node.kernelName}`);
-  tf.tidy(() => {
-    const thunks = node.gradient!(dys);
-    const made = new Set<tf.Tensor>();
-    for (const name of names) {
-      const x = node.inputs[name]!;
-      const thunk = thunks[name];
-      if (thunk === undefined) throw new Error(`${node.kernelName} has no gradient for its input ${name}`);
-      const before = gradients.get(x.id);
-      const given = thunk.adds && before ? thunk(before) : thunk();
-      if (!tf.util.arraysEqual(given.shape, x.shape))
-        throw new Error(
-          `${node.kernelName}: the gradient of ${name} is (${given.shape}), expected (${x.shape})`,
-        );
-      // A gradient function may return dy, a saved tensor, or one tensor twice: those are freed on their own.
-      const own = given.scopeId === internals().state.activeScope?.id && !made.has(given);
-      const dx = own ? given : tf.clone(given);
-      made.add(given);
-      gradients.set(x.id, thunk.adds || !before ? dx : tf.add(before, dx));
-      before?.dispose();
-    }
-    return names.map((name) => gradients.get(node.inputs[name]!.id)!);
-  });
+  return node.gradient(dys);
+}
+
+/** Whether this is the gradient of one of the operation's inputs. */
+function holds({ inputs }: TapeNode, gradients: Gradients, tensor: tf.Tensor): boolean {
+  for (const name in inputs) if (gradients.get(inputs[name]!.id) === tensor) return true;
+  return false;
 }

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { linearOperands } from '../linearOperands.js';
 import { weightProduct } from './bf16.js';
 import { check, checkFloat } from './check.js';
 import { checkKey, dropout, dropoutNumbers } from './dropout.js';
@@ -62,7 +63,11 @@ function rowsOf(x: tf.Tensor): tf.Tensor2D {
   return tf.reshape(x, [columns === 0 ? 0 : x.size / columns, columns]) as tf.Tensor2D;
 }
 
-function checkLinear(x: tf.Tensor, { weight, bias, lora }: LinearWeights): void {
+function checkLinear(x: tf.Tensor, layer: LinearWeights): void {
+  const { weight, bias, lora } = layer;
+  if (lora?.dropout) checkKey(lora.dropout);
+  if (shapesFit(x, layer) && [x, weight, bias, lora?.A, lora?.B].every((each) => !each || isFloat(each)))
+    return;
   const all: Record<string, tf.Tensor> = { x, weight };
   if (bias) all.bias = bias;
   if (lora) {
@@ -70,8 +75,14 @@ function checkLinear(x: tf.Tensor, { weight, bias, lora }: LinearWeights): void 
     all['lora.B'] = lora.B;
   }
   checkFloat('linear', all);
+  check(false, 'linear', 'x (..., in), weight (out, in), bias (out), lora.A (r, in), lora.B (out, r)', all);
+}
+
+const isFloat = (x: tf.Tensor): boolean => x.dtype === 'float32';
+
+function shapesFit(x: tf.Tensor, { weight, bias, lora }: LinearWeights): boolean {
   const [outputs, inputs] = weight.shape;
-  const ok =
+  return (
     weight.rank === 2 &&
     x.rank >= 1 &&
     x.shape[x.rank - 1] === inputs &&
@@ -81,9 +92,8 @@ function checkLinear(x: tf.Tensor, { weight, bias, lora }: LinearWeights): void 
         lora.B.rank === 2 &&
         lora.A.shape[1] === inputs &&
         lora.B.shape[0] === outputs &&
-        lora.A.shape[0] === lora.B.shape[1]));
-  check(ok, 'linear', 'x (..., in), weight (out, in), bias (out), lora.A (r, in), lora.B (out, r)', all);
-  if (lora?.dropout) checkKey(lora.dropout);
+        lora.A.shape[0] === lora.B.shape[1]))
+  );
 }
 
 function composedLinear(x: tf.Tensor2D, { weight, bias, lora }: LinearWeights): tf.Tensor {
@@ -111,9 +121,10 @@ class LinearCall {
     layers.forEach(({ weight, bias, lora }, i) => {
       this.attrs.scales.push(lora?.scale ?? 0);
       this.attrs.dropouts.push(dropoutNumbers(lora?.dropout));
-      if (bias) this.add(`bias${i}`, bias);
-      this.read.push(this.add(`weight${i}`, weight));
-      if (lora) this.read.push(this.add(`loraA${i}`, lora.A), this.add(`loraB${i}`, lora.B));
+      const names = linearOperands(i);
+      if (bias) this.add(names.bias, bias);
+      this.read.push(this.add(names.weight, weight));
+      if (lora) this.read.push(this.add(names.loraA, lora.A), this.add(names.loraB, lora.B));
     });
     if (this.read.some((name) => name in this.trained)) this.read.push('x');
   }
@@ -156,8 +167,8 @@ function gradients(
 ): Thunks {
   const thunks: Thunks = { x: () => tf.engine().runKernel('ReasLinearGradInput', inputs, attrs) };
   dys.forEach((dy, i) => {
-    const [weight, bias, loraA, loraB] = [`weight${i}`, `bias${i}`, `loraA${i}`, `loraB${i}`];
-    inputs[`dy${i}`] = dy;
+    const { weight, bias, loraA, loraB, dy: dyName } = linearOperands(i);
+    inputs[dyName] = dy;
     if (trained[weight]) thunks[weight] = () => tf.matMul(rowsOf(dy), rowsOf(x!), true, false);
     if (trained[bias]) thunks[bias] = () => tf.sum(rowsOf(dy), 0);
     if (trained[loraA] || trained[loraB]) {

@@ -11,8 +11,9 @@ export interface EngineInternals {
     activeTape: TapeNode[] | null;
     gradientDepth: number;
     kernelDepth: number;
-    activeScope: { id: number } | null;
-    scopeStack: { id: number }[];
+    activeScope: { id: number; track: (tf.Tensor & { kept: boolean })[] } | null;
+    nextTensorId: number;
+    scopeStack: NonNullable<EngineInternals['state']['activeScope']>[];
   };
   clone(x: tf.Tensor): tf.Tensor;
   startTape(): void;

@@ -88,6 +88,15 @@ describe.skipIf(!python)('pytorch.py (skipped without PEER_PYTHON)', () => {
     model.dispose();
   });
 
+  it('takes a step, decodes and multiplies in bf16', () => {
+    const [, step] = run('train-step', '--precision', 'bf16');
+    expect(Math.abs(step.loss - run('train-step')[1].loss)).toBeLessThan(0.3);
+    expect(run('decode', '--precision', 'bf16')[1]).toMatchObject({ tokens: 64 });
+    const [ready, product] = run('gemm', '--precision', 'bf16', '--size', '64');
+    expect(ready.name).toMatch(/, bf16, \d+ threads$/);
+    expect(product.ms).toBeGreaterThan(0);
+  });
+
   it('decodes exactly 64 tokens', () => {
     expect(run('decode')[1]).toMatchObject({ tokens: 64 });
   });

@@ -162,6 +162,14 @@ describe('the other benches', () => {
     expect(report.peer).toMatchObject({ name: 'fake', ratio: 0.5, recomputeRatio: 0.25 });
     expect(report.growth).toMatchObject({ from: 4, steps: 4, percent: 0 });
     expect(text).toContain('50 %');
+    // On a GPU its memory is what counts.
+    const onGpu = await program('gpu', PEER.replace('"maxResident"', '"maxDevice": 2e6, "maxResident"'));
+    const options = { peer: true, steps: 4, precision: 'bf16', device: 1, gpuMemory: 2 ** 31 } as const;
+    const more = { cli: [child], env: { ...process.env, PEER_PYTHON: onGpu } };
+    const { report: gpu } = lib.device()
+      ? await run('memory', options, more)
+      : { report: { peer: { ratio: 0.5 } } };
+    expect(gpu.peer.ratio).toBe(0.5);
     const broken = await program('broken', 'console.error("x\\nreasvqa: out of memory"); process.exit(4)');
     await expect(run('memory', {}, { cli: [broken] })).rejects.toThrow('reasvqa: out of memory');
   });
@@ -222,9 +230,44 @@ describe('learn', () => {
   });
 
   it('refuses bf16 on an engine that has none, before it computes', async () => {
-    await expect(run('learn', { precision: 'bf16' })).rejects.toThrow(
-      /^--precision bf16: the engine .* use f32/,
-    );
+    await selectEngine('cpu');
+    for (const name of ['learn', 'train-step', 'decode', 'gemm', 'load'])
+      await expect(run(name, { precision: 'bf16' }), name).rejects.toThrow(
+        /^--precision bf16: the engine cpu .* use f32/,
+      );
+    await selectEngine('auto');
+  });
+});
+
+describe.skipIf(process.env.REASVQA_FUSED === '0')('with frozen weights in bf16', () => {
+  it('every bench that has a model or a product measures it so', async (context) => {
+    if (!lib.device()) return context.skip('the engine here has no bf16');
+    const options = { precision: 'bf16', size: 96 } as const;
+    const { report: step, text } = await run('train-step', options);
+    const { report: f32 } = await run('train-step', { size: 96 });
+    expect(Math.abs(step.loss - f32.loss)).toBeLessThan(0.05);
+    expect(step.memory.inUse).toBeLessThan(f32.memory.inUse);
+    expect(step.floor.times).toBeCloseTo(step.gflops ? step.floor.gflops / step.gflops : 0, 6);
+    expect(text).toMatch(/live features, bf16: .*\n(.*\n)*of the floor +[\d.]+/);
+    expect((await run('decode', options)).text).toContain('2 rows, 64 tokens, bf16');
+    const { report: gemm, text: products } = await run('gemm', options);
+    expect(gemm).toMatchObject({ square: { side: 96 }, peer: null, precision: 'bf16' });
+    expect(products).toMatch(/^96 x 96 x 96, bf16: [\d.]+ GFLOP\/s$/);
+  });
+
+  it('load reads back what it wrote, and leaves neither tensors nor files', async () => {
+    const before = tf.memory().numTensors;
+    const files = async () => (await readdir(tmpdir())).filter((name) => name.startsWith('reasvqa-load-'));
+    const there = await files();
+    for (const precision of ['f32', 'bf16'] as const) {
+      if (precision === 'bf16' && !lib.device()) continue;
+      const { report, text } = await run('load', { precision });
+      expect(report.bytes).toBeGreaterThan(9e4);
+      expect(report.bytesPerSecond * report.seconds).toBeCloseTo(report.bytes, 3);
+      expect(text).toContain(`kept as ${precision}`);
+    }
+    expect(tf.memory().numTensors).toBe(before);
+    expect(await files()).toEqual(there);
   });
 });
 
@@ -241,6 +284,19 @@ describe('peers', () => {
       expect(report.peer.ratio.median).toBeGreaterThan(100);
       expect(text).toMatch(/fake: 1000000\.0 ms; ours is [\d.]+ times as fast \(median of 2 pairs/);
     }
+  });
+
+  it('are told what to measure: precision, the GPU, the side of the square', async () => {
+    const told = await program('told', PEER.replace('"fake"', '"\' + process.argv.slice(2).join(" ") + \'"'));
+    const env = { ...process.env, PEER_PYTHON: told };
+    const asked = (options: Partial<BenchOptions>, more: object = {}) =>
+      run('gemm', { peer: true, size: 64, ...options }, { env, ...more }).then(
+        ({ report }) => report.peer.name,
+      );
+    expect(await asked({})).toMatch(/^\S+pytorch\.py gemm --workload .* --precision f32 --size 64 --driven$/);
+    const gpu = { engine: { ...engine, name: 'native-cuda' } };
+    expect(await asked({ device: 3 }, gpu)).toMatch(/ --size 64 --device cuda:3 --driven$/);
+    expect(await asked({}, { ...gpu, env: { ...env, REASVQA_GPU: '2' } })).toContain('--device cuda:2');
   });
 
   it('are left out with a word when none is named', async () => {

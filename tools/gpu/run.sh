@@ -7,14 +7,16 @@
 #
 # WORKLOAD.json: sizes for the benches (default: bench/workloads/small.json). STEP: only these (default: all), of
 #   doctor conformance tests check-f32 check-bf16 learn-f32 learn-bf16
-#   gemm ops train-step-live train-step-cached decode memory
+#   gemm ops train-step-live train-step-cached decode load memory memory-limit
+# The steps from gemm on measure frozen weights in bf16, ops apart; memory-limit trains with recomputation in
+# GPU_MEMORY (22GiB).
 # TESTS (default: all) is a part of the paths of test files, such as ops/linear, to run only those; LEARN_STEPS (50)
 # and MEMORY_STEPS (200) say for how many steps learn and memory train.
 #
 # Exit code 0 when every step passed; a step that fails is said, the next one runs, and what failed is said at the end.
 set -u
 cd "$(dirname "$0")" || exit 1
-all="doctor conformance tests check-f32 check-bf16 learn-f32 learn-bf16 gemm ops train-step-live train-step-cached decode memory"
+all="doctor conformance tests check-f32 check-bf16 learn-f32 learn-bf16 gemm ops train-step-live train-step-cached decode load memory memory-limit"
 workload=bench/workloads/small.json
 case ${1:-} in *.json)
   workload=$1
@@ -47,9 +49,13 @@ run() {
     check-f32) reasvqa weights check reference --engine native-cuda --json ;;
     check-bf16) reasvqa weights check referenceBf16 --engine native-cuda --precision bf16 --json ;;
     learn-*) bench learn --precision "${1#learn-}" --steps "${LEARN_STEPS:-50}" ;;
-    train-step-*) bench train-step --features "${1#train-step-}" ;;
-    memory) bench memory --steps "${MEMORY_STEPS:-200}" ;;
-    *) bench "$1" ;;
+    train-step-*) bench train-step --precision bf16 --features "${1#train-step-}" ;;
+    load) bench load --precision bf16 --repeats 3 --warmup 1 ;;
+    memory) bench memory --precision bf16 --steps "${MEMORY_STEPS:-200}" ;;
+    memory-limit)
+      bench learn --precision bf16 --recompute --gpu-memory "${GPU_MEMORY:-22GiB}" --steps 10 ;;
+    ops) bench ops ;;
+    *) bench "$1" --precision bf16 ;;
   esac
 }
 reasvqa() { ./node tools/reasvqa.mjs "$@"; }

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { linearOperands } from '../../linearOperands.js';
 import {
   type AttentionArgs,
   type Attrs,
@@ -104,8 +105,9 @@ const rmsNormGradWeight: Kernel = (call) => {
 
 /** rows are those of the tensor `rowsFrom` (..., columns); r is 0 without a low-rank update. */
 function linearSizes(call: Call, rowsFrom: string, layer: number): LinearArgs {
-  const [outputs, inputs] = call.tensor(`weight${layer}`).shape as [number, number];
-  const r = call.inputs[`loraA${layer}`] === undefined ? 0 : call.size(`loraA${layer}`, 0);
+  const { weight, loraA } = linearOperands(layer);
+  const [outputs, inputs] = call.tensor(weight).shape as [number, number];
+  const r = call.inputs[loraA] === undefined ? 0 : call.size(loraA, 0);
   const scale = (call.attrs.scales as number[])[layer]!;
   const dropout = (call.attrs.dropouts as DropoutArgs[])[layer]!;
   return [rowsOf(call.tensor(rowsFrom)), inputs, outputs, r, scale, ...dropout];
@@ -114,33 +116,39 @@ function linearSizes(call: Call, rowsFrom: string, layer: number): LinearArgs {
 const layersOf = (call: Call): number => (call.attrs.scales as number[]).length;
 
 /** Several layers of one input: weight0, bias0, loraA0, loraB0, weight1, ... */
-const linear: Kernel = (call) =>
-  Array.from({ length: layersOf(call) }, (_, layer) => {
-    const outputs = call.size(`weight${layer}`, 0);
-    const y = call.result([...call.tensor('x').shape.slice(0, -1), outputs]);
+const linear: Kernel = (call) => {
+  const results: tf.TensorInfo[] = [];
+  for (let layer = 0; layer < layersOf(call); layer++) {
+    const { weight, bias, loraA, loraB } = linearOperands(layer);
+    const shape = call.tensor('x').shape.slice();
+    shape[shape.length - 1] = call.size(weight, 0);
+    const y = call.result(shape);
     call.addon.fusedLinear(
       call.id('x'),
-      call.id(`weight${layer}`),
-      call.id(`bias${layer}`),
-      call.id(`loraA${layer}`),
-      call.id(`loraB${layer}`),
+      call.id(weight),
+      call.id(bias),
+      call.id(loraA),
+      call.id(loraB),
       y.id,
       ...linearSizes(call, 'x', layer),
     );
-    return y.info;
-  });
+    results.push(y.info);
+  }
+  return results;
+};
 
 /** The sum of the layers' gradients to their input. */
 const linearGradInput: Kernel = (call) => {
   const dx = call.result([...call.tensor('dy0').shape.slice(0, -1), call.size('weight0', 1)]);
   for (let layer = 0; layer < layersOf(call); layer++) {
+    const { dy, weight, loraA, loraB } = linearOperands(layer);
     call.addon.fusedLinearGradInput(
-      call.id(`dy${layer}`),
-      call.id(`weight${layer}`),
-      call.id(`loraA${layer}`),
-      call.id(`loraB${layer}`),
+      call.id(dy),
+      call.id(weight),
+      call.id(loraA),
+      call.id(loraB),
       dx.id,
-      ...linearSizes(call, `dy${layer}`, layer),
+      ...linearSizes(call, dy, layer),
       layer === 0 ? 0 : 1,
     );
   }
