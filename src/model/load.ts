@@ -100,27 +100,51 @@ export async function readParameters(
   bf16?: ReadonlySet<Parameter>,
 ): Promise<void> {
   const total = parameters.reduce((sum, p) => sum + 4 * p.size, 0);
+  const asBits = (p: Parameter) => bf16?.has(p) && takesBf16Bits() && source.info(p.name).dtype === 'BF16';
+  const largest = parameters.reduce((most, p) => (asBits(p) ? Math.max(most, 2 * p.size) : most), 0);
+  // While one tensor goes to the device the next is read; bits into two buffers by turns, since fresh pages cost more
+  // than reading.
+  const buffers = [new ArrayBuffer(largest), new ArrayBuffer(largest)];
+  const start = (i: number): Promise<() => void> | undefined => {
+    const parameter = parameters[i];
+    if (parameter === undefined) return undefined;
+    if (asBits(parameter)) return readBits(parameter, source, buffers[i % 2]!);
+    return readFloat32(parameter, source, bf16?.has(parameter) ?? false);
+  };
   let bytes = 0;
-  for (const parameter of parameters) {
-    if (bf16?.has(parameter)) await readBf16(parameter, source);
-    else parameter.set(await readFloat32(parameter, source));
-    bytes += 4 * parameter.size;
-    onProgress?.(bytes, total);
+  let next = start(0);
+  try {
+    for (const [i, parameter] of parameters.entries()) {
+      const set = await next!;
+      next = start(i + 1);
+      set();
+      bytes += 4 * parameter.size;
+      onProgress?.(bytes, total);
+    }
+  } finally {
+    // After an error the file is closed, which no read may outlive.
+    await next?.catch(() => undefined);
   }
 }
 
-async function readFloat32({ name, shape }: Parameter, source: TensorSource): Promise<tf.Tensor> {
-  const { data } = await source.read(name, { finite: true });
-  return tf.tensor(data as Float32Array, shape, 'float32');
+/** Reads a parameter and returns what gives it the values, rounded to bf16 where it is kept so. */
+async function readFloat32(parameter: Parameter, source: TensorSource, asBf16: boolean): Promise<() => void> {
+  const { data } = await source.read(parameter.name, { finite: true });
+  return () => {
+    const value = tf.tensor(data as Float32Array, parameter.shape, 'float32');
+    if (asBf16) parameter.setBf16(value);
+    else parameter.set(value);
+  };
 }
 
 /** Half the bytes of a file in bf16 go to a device that takes them, and no float32 copy is ever there. */
-async function readBf16(parameter: Parameter, source: TensorSource): Promise<void> {
-  const { name, shape } = parameter;
-  if (source.info(name).dtype !== 'BF16' || !takesBf16Bits())
-    return parameter.setBf16(await readFloat32(parameter, source));
-  const { data } = await source.read(name, { finite: true, raw: true });
-  parameter.set(bf16OfBits(data as Uint16Array, shape));
+async function readBits(
+  parameter: Parameter,
+  source: TensorSource,
+  buffer: ArrayBuffer,
+): Promise<() => void> {
+  const { data } = await source.read(parameter.name, { finite: true, raw: true, buffer });
+  return () => parameter.set(bf16OfBits(data as Uint16Array, parameter.shape));
 }
 
 /** The parameters as float32 tensors to write, each read from the engine when its turn comes. */

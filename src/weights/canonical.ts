@@ -116,9 +116,11 @@ function fusedInfo(source: TensorSource, { q, v }: { q: string; v: string }): Te
 async function readFused(
   source: TensorSource,
   origin: { q: string; v: string },
-  options?: ReadOptions,
+  given?: ReadOptions,
 ): Promise<LoadedTensor> {
   const info = fusedInfo(source, origin);
+  // Both are needed at once, so neither goes into the caller's buffer.
+  const { buffer: _, ...options } = given ?? {};
   const q = await source.read(origin.q, options);
   const v = await source.read(origin.v, options);
   const length = q.data.length;

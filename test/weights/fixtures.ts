@@ -104,10 +104,13 @@ export function memorySource(
     has: (name) => Object.hasOwn(tensors, name),
     info,
     fileOf: () => 'memory',
-    read: async (name) => ({
-      ...info(name),
-      data: entry(name).data ?? new Float32Array(elements(entry(name).shape)),
-    }),
+    read: async (name, { buffer } = {}) => {
+      const given = entry(name).data ?? new Float32Array(elements(entry(name).shape));
+      if (!buffer || !(given instanceof Float32Array)) return { ...info(name), data: given };
+      const data = new Float32Array(buffer, 0, given.length);
+      data.set(given);
+      return { ...info(name), data };
+    },
     close: async () => {},
   };
 }

@@ -97,6 +97,8 @@ async function expectSame(source: ReturnType<typeof canonicalSource>, truth: Ten
   for (const [name, tensor] of Object.entries(truth)) {
     expect(source.info(name)).toEqual({ dtype: 'F32', shape: tensor.shape });
     expect((await source.read(name)).data, name).toEqual(tensor.data);
+    const buffer = new ArrayBuffer(4 * tensor.data.length);
+    expect((await source.read(name, { buffer })).data, `${name}, into a buffer`).toEqual(tensor.data);
   }
 }
 

@@ -215,6 +215,33 @@ describe('finite weights', () => {
     ).toBe(1);
   });
 
+  it.each([
+    ['BF16', 0x7f80],
+    ['F16', 0x7c00],
+  ] as const)(
+    'tells the finite numbers of %s from the others, every one of them, at every place',
+    (dtype, exponent) => {
+      const isFinite = (bits: number): boolean => (bits & exponent) !== exponent;
+      const all = Uint16Array.from({ length: 65_536 }, (_, bits) => bits);
+      expect(firstNotFinite(dtype, all.filter(isFinite))).toBe(-1);
+      const bad = all.filter((bits) => !isFinite(bits));
+      for (let length = 1; length < 10; length++) {
+        // One element on, where no pair is aligned.
+        for (const from of [0, 1]) {
+          const data = new Uint16Array(length + from).fill(exponent - 1).subarray(from);
+          for (let at = 0; at < length; at++) {
+            const wrong = bad.filter((bits) => {
+              data[at] = bits;
+              return firstNotFinite(dtype, data) !== at;
+            });
+            expect([...wrong], `${at} of ${length}`).toEqual([]);
+            data[at] = exponent - 1;
+          }
+        }
+      }
+    },
+  );
+
   it('passes finite data, the largest values and integers', () => {
     expect(
       firstNotFinite('F32', Float32Array.of(3.4028234663852886e38, -3.4028234663852886e38, 1e-45, -0)),
