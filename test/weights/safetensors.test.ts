@@ -221,10 +221,10 @@ describe('finite weights', () => {
   ] as const)(
     'tells the finite numbers of %s from the others, every one of them, at every place',
     (dtype, exponent) => {
-      const isFinite = (bits: number): boolean => (bits & exponent) !== exponent;
+      const finite = (bits: number): boolean => (bits & exponent) !== exponent;
       const all = Uint16Array.from({ length: 65_536 }, (_, bits) => bits);
-      expect(firstNotFinite(dtype, all.filter(isFinite))).toBe(-1);
-      const bad = all.filter((bits) => !isFinite(bits));
+      expect(firstNotFinite(dtype, all.filter(finite))).toBe(-1);
+      const bad = all.filter((bits) => !finite(bits));
       for (let length = 1; length < 10; length++) {
         // One element on, where no pair is aligned.
         for (const from of [0, 1]) {
