@@ -45,7 +45,7 @@ export class Decoding {
  */
 export async function benchDecode({ lib, options, note, openPeer }, workload) {
   const { repeats, warmup, precision } = options;
-  const peer = await openPeer('decode', workload);
+  const peer = await openPeer('decode');
   const decoding = new Decoding(lib, workload, { precision });
   try {
     for (let i = 0; i < warmup; i++) {

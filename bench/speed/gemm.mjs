@@ -47,8 +47,18 @@ export function shapesOf({ config, batch, lora }) {
   ];
 }
 
+const SIDE = 1024;
+/** On a GPU that needs less than this many seconds for the product above: a larger one, which fills it. */
+const GPU_SIDE = 8192;
+const FAST = 0.02;
+
 /** Side of the large square product: what this machine's rate is measured with. */
-export const squareSide = ({ size }, { name }) => size ?? (name === 'native-cuda' ? 8192 : 1024);
+function squareSide(run) {
+  const { options, engine } = run;
+  if (options.size !== undefined) return options.size;
+  // An emulated GPU would take minutes for the larger one.
+  return engine.name === 'native-cuda' && secondsOf(run, SIDE, { samples: 1 }) < FAST ? GPU_SIDE : SIDE;
+}
 
 /** Products in a row, as many as the peer's. */
 const IN_A_ROW = 10;
@@ -59,9 +69,8 @@ const IN_A_ROW = 10;
  *
  * @param {import('./index.mjs').BenchRun} run
  */
-function squareProduct({ lib, options, engine }) {
+function squareProduct({ lib, options, engine }, side) {
   const { tf, ops, Rng } = lib;
-  const side = squareSide(options, engine);
   const rng = new Rng('gemm');
   const matrix = (bf16) => {
     const values = tf.tensor2d(noise(rng, side * side, 1), [side, side]);
@@ -74,26 +83,30 @@ function squareProduct({ lib, options, engine }) {
   const x = matrix(bf16 && engine.name === 'native-cuda');
   const weight = matrix(bf16);
   return {
-    side,
     run: () => tf.dispose(ops.linear(x, weight)),
     dispose: () => tf.dispose([x, weight]),
   };
 }
 
-/** GFLOP/s of the large square product. @param {import('./index.mjs').BenchRun} run */
-export function squareRate(run) {
-  const square = squareProduct(run);
+/** Seconds of a square product. */
+function secondsOf(run, side, sampling = {}) {
+  const square = squareProduct(run, side);
   try {
-    const seconds = secondsPerCall(square.run, samplingOf(run));
-    return (2e-9 * square.side ** 3) / seconds;
+    return secondsPerCall(square.run, { ...samplingOf(run), ...sampling });
   } finally {
     square.dispose();
   }
 }
 
+/** The large square product: its side and GFLOP/s. @param {import('./index.mjs').BenchRun} run */
+export function largeSquare(run) {
+  const side = squareSide(run);
+  return { side, gflops: (2e-9 * side ** 3) / secondsOf(run, side) };
+}
+
 /** The large square product next to the peer's. @param {import('./index.mjs').BenchRun} run */
-async function besidePeer(run, peer) {
-  const square = squareProduct(run);
+async function besidePeer(run, side, peer) {
+  const square = squareProduct(run, side);
   const { lib, options } = run;
   const ours = () => {
     const start = performance.now();
@@ -161,19 +174,21 @@ const bytesOf = ({ batch, m, n, k }) => 4 * batch * (m * k + k * n + m * n);
 
 /** @param {import('./index.mjs').BenchRun} run @param {import('./workload.mjs').Workload} workload */
 export async function benchGemm(run, workload) {
-  const { lib, options, engine } = run;
+  const { lib, options } = run;
   lib.requirePrecision(options.precision, '--precision');
-  const peer = await run.openPeer('gemm', workload);
-  const square = { side: squareSide(options, engine), gflops: squareRate(run) };
-  const measured = { square, peer: peer ? await besidePeer(run, peer) : null };
+  const square = largeSquare(run);
+  const peer = await run.openPeer('gemm', ['--size', String(square.side)]);
+  const measured = { square, peer: peer ? await besidePeer(run, square.side, peer) : null };
   peer?.close();
   // The other shapes and layouts are products of activations too, which are f32.
-  return options.precision === 'bf16' ? measured : { ...measured, results: products(run, workload) };
+  return options.precision === 'bf16'
+    ? measured
+    : { ...measured, results: products(run, workload, square.side) };
 }
 
 /** Every layout of the square and the workload's shapes, on each instruction set. */
-function products(run, workload) {
-  const { lib, options, engine, note } = run;
+function products(run, workload, side) {
+  const { lib, note } = run;
   const device = lib.cpu();
   const sampling = samplingOf(run);
   const best = device?.isa();
@@ -183,7 +198,7 @@ function products(run, workload) {
     for (const isa of sets) {
       device?.setIsa(isa);
       note(`products with ${isa}`);
-      const square = squareShapes(squareSide(options, engine)).map((shape) => ({
+      const square = squareShapes(side).map((shape) => ({
         ...shape,
         gflops: rate(lib, shape, sampling),
       }));

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { benchDecode } from './decode.mjs';
-import { benchGemm, squareSide } from './gemm.mjs';
+import { benchGemm } from './gemm.mjs';
 import { benchLearn } from './learn.mjs';
 import { benchLoad } from './load.mjs';
 import { benchMemory } from './memory.mjs';
@@ -26,7 +26,7 @@ import { readWorkload } from './workload.mjs';
  *   engine: EngineInfo,
  *   note: (line: string) => void,
  *   cli: string[],
- *   openPeer: (bench: string, workload: import('./workload.mjs').Workload) => Promise<Peer | undefined>,
+ *   openPeer: (bench: string, more?: string[]) => Promise<Peer | undefined>,
  * }} BenchRun
  */
 
@@ -64,8 +64,8 @@ export async function runBench({ lib, name, options, engine, env, note, cli = CL
     engine,
     note,
     cli,
-    openPeer: async (what) => {
-      const peer = await openPeer({ lib, what, options, engine, env, note });
+    openPeer: async (what, more = []) => {
+      const peer = await openPeer({ lib, what, more, options, engine, env, note });
       if (peer) peers.push(peer);
       return peer;
     },
@@ -94,7 +94,7 @@ export async function runBench({ lib, name, options, engine, env, note, cli = CL
 }
 
 /** Starts PyTorch on the same workload, when there is one to start. */
-async function openPeer({ lib, what, options, engine, env, note }) {
+async function openPeer({ lib, what, more, options, engine, env, note }) {
   if (!options.peer) return undefined;
   const python = env.PEER_PYTHON;
   if (!python) {
@@ -107,7 +107,7 @@ async function openPeer({ lib, what, options, engine, env, note }) {
   const threads = String(engine.threads);
   const given = [
     ...['--workload', options.workload, '--features', options.features, '--threads', threads],
-    ...['--precision', options.precision, '--size', String(squareSide(options, engine))],
+    ...['--precision', options.precision, ...more],
     // The number that we have: CUDA_VISIBLE_DEVICES hides the same GPUs from both.
     ...(engine.name === 'native-cuda'
       ? ['--device', `cuda:${options.device ?? (env.REASVQA_GPU || 0)}`]

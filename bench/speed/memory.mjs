@@ -25,7 +25,7 @@ export async function benchMemory({ lib, options, note, cli, openPeer }, workloa
   const plain = await childReport(cli, step);
   note('peak with recomputation');
   const recompute = await childReport(cli, [...step, '--recompute']);
-  const peer = await peerPeak(openPeer, workload, note);
+  const peer = await peerPeak(openPeer, note);
   note(`growth over ${steps} steps`);
   return {
     features,
@@ -54,8 +54,8 @@ function childOptions({ workload, features, precision, engine, threads, device, 
   ];
 }
 
-async function peerPeak(openPeer, workload, note) {
-  const peer = await openPeer('train-step', workload);
+async function peerPeak(openPeer, note) {
+  const peer = await openPeer('train-step');
   if (!peer) return null;
   try {
     note('peak of the peer');

@@ -4,7 +4,7 @@
  */
 import { profileKernels, watchTape } from './counters.mjs';
 import { stepFlops } from './flops.mjs';
-import { squareRate } from './gemm.mjs';
+import { largeSquare } from './gemm.mjs';
 import { median, mediansOf } from './statistics.mjs';
 import { makeBatch, makeStudent, visionFeatures } from './student.mjs';
 import { besides, operationShare } from './tensorflow.mjs';
@@ -143,7 +143,7 @@ const LOSS_TOLERANCE = 1e-4;
  */
 export async function benchTrainStep(run, workload) {
   const { lib, options } = run;
-  const peer = await run.openPeer('train-step', workload);
+  const peer = await run.openPeer('train-step');
   const { features, recompute, precision } = options;
   const training = new TrainingStep(lib, workload, { features, recompute, precision });
   try {
@@ -203,7 +203,7 @@ async function measure(run, workload, training, peer) {
 
 /** The least time of the counted work: at the rate of the large square product. */
 function floorOf(run, { flops, ms }) {
-  const gflops = squareRate(run);
+  const { gflops } = largeSquare(run);
   const floorMs = flops.total / gflops / 1e6;
   return { gflops, ms: floorMs, times: ms / floorMs };
 }
