@@ -106,7 +106,7 @@ export function addBench(program: Command, io: Io): void {
         .choices(['f32', 'bf16'])
         .default('f32'),
     )
-    .option('--size <n>', 'side of the large square product (default: 1024, on a GPU 8192)', integer(1))
+    .option('--size <n>', 'side of the large square product (default: 1024, on a fast GPU 8192)', integer(1))
     .option('--recompute', 'recompute each block in the backward pass (default: off)')
     .option('--verify', "compare train-step's loss with that of the composed forms (default: off)")
     .option('--kernels', 'add the time inside each native function to train-step and decode (default: off)')

@@ -104,9 +104,9 @@ function reachable(tape: TapeNode[], xs: tf.Tensor[]): Set<number> {
  * scope of its own: those cost an eighth of a pass over small tensors.
  */
 function stepBack(node: TapeNode, dys: (tf.Tensor | null)[], fromX: Set<number>, gradients: Gradients): void {
-  const { state, clone } = internals();
-  const { track } = state.activeScope!;
-  const [tracked, firstId] = [track.length, state.nextTensorId];
+  const engine = internals();
+  const { track } = engine.state.activeScope!;
+  const [tracked, firstId] = [track.length, engine.state.nextTensorId];
   let thunks: Thunks | undefined;
   const made: tf.Tensor[] = [];
   for (const name in node.inputs) {
@@ -123,7 +123,7 @@ function stepBack(node: TapeNode, dys: (tf.Tensor | null)[], fromX: Set<number>,
       );
     // A gradient function may return dy, a saved tensor, or one tensor twice: those are freed on their own.
     const own = given.id >= firstId && !made.includes(given);
-    const dx = own ? given : clone.call(internals(), given);
+    const dx = own ? given : engine.clone(given);
     made.push(given);
     gradients.set(x.id, thunk.adds || !before ? dx : sumOf(before, dx));
     before?.dispose();

@@ -30,7 +30,7 @@ export function isBf16(x: tf.Tensor): boolean {
 /**
  * A float32 tensor with x's values rounded to bf16 (to nearest, ties to even), stored in half the memory. `linear` and
  * `linearCrossEntropy` take it as their weight; reading it gives float32; on the native engines any other operation on it
- * is an error.
+ * is an error, but for tf.matMul with it as the second operand on native-cpu.
  *
  * @param x float32, of any shape
  */

@@ -65,9 +65,10 @@ function rowsOf(x: tf.Tensor): tf.Tensor2D {
 
 function checkLinear(x: tf.Tensor, layer: LinearWeights): void {
   const { weight, bias, lora } = layer;
-  if (lora?.dropout) checkKey(lora.dropout);
-  if (shapesFit(x, layer) && [x, weight, bias, lora?.A, lora?.B].every((each) => !each || isFloat(each)))
+  if (shapesFit(x, layer) && [x, weight, bias, lora?.A, lora?.B].every((each) => !each || isFloat(each))) {
+    if (lora?.dropout) checkKey(lora.dropout);
     return;
+  }
   const all: Record<string, tf.Tensor> = { x, weight };
   if (bias) all.bias = bias;
   if (lora) {

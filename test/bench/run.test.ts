@@ -239,11 +239,12 @@ describe('learn', () => {
   });
 });
 
-describe.skipIf(process.env.REASVQA_FUSED === '0')('with frozen weights in bf16', () => {
+describe('with frozen weights in bf16', () => {
   it('every bench that has a model or a product measures it so', async (context) => {
     if (!lib.device()) return context.skip('the engine here has no bf16');
     const options = { precision: 'bf16', size: 96 } as const;
-    const { report: step, text } = await run('train-step', options);
+    const { report: step, text } = await run('train-step', { ...options, verify: true });
+    expect(step.verified.lossDifference).toBeLessThan(1e-4);
     const { report: f32 } = await run('train-step', { size: 96 });
     expect(Math.abs(step.loss - f32.loss)).toBeLessThan(0.05);
     expect(step.memory.inUse).toBeLessThan(f32.memory.inUse);

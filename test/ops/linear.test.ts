@@ -278,9 +278,9 @@ onEveryForm('linear', () => {
   });
 });
 
-/** Whether `linear` takes a weight stored in bf16: the native engines multiply with it in their kernel alone. */
+/** Whether `linear` takes a weight stored in bf16: native-cuda multiplies with it in its kernel alone. */
 function multipliesBf16(): boolean {
-  return hasBf16() && (!tf.getBackend().startsWith('native-') || hasFused('ReasLinear'));
+  return hasBf16() && (tf.getBackend() !== 'native-cuda' || hasFused('ReasLinear'));
 }
 
 /** x; notes of its gradient whether it is stored in bf16. */

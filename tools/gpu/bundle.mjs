@@ -27,6 +27,7 @@ const TESTS = [
   'native/index',
   'native/math',
   'native/reduce',
+  'native/storage',
   'training/optimizer',
 ];
 const common = {

@@ -11,7 +11,7 @@ import { registerElementwise } from './kernels/elementwise.js';
 import { registerIndexing } from './kernels/indexing.js';
 import { registerKernels } from './kernels/kernel.js';
 import { registerMovement } from './kernels/movement.js';
-import { registerProducts } from './kernels/products.js';
+import { type MatMulAttrs, matmul, registerProducts } from './kernels/products.js';
 import { registerReducing } from './kernels/reductions.js';
 import { saveOffTape } from './saves.js';
 import { keepInfoOnRecords } from './tensorInfo.js';
@@ -20,7 +20,15 @@ const done = new Set<string>();
 
 /** Registers once; later calls do nothing. The backend is chosen with tf.setBackend('native-cpu'). */
 export function registerNativeBackend(): void {
+  if (done.has(BACKEND_NAME)) return;
   register(BACKEND_NAME, nativeDevice);
+  // On the GPU the fused kernels alone take a weight in bf16.
+  registerKernel({
+    kernelName: 'ReasBf16MatMul',
+    backendName: BACKEND_NAME,
+    kernelFunc: ({ inputs, attrs, backend }) =>
+      matmul(backend as NativeBackend, inputs.a as TensorInfo, inputs.b as TensorInfo, attrs as MatMulAttrs)!,
+  });
 }
 
 /** Registers once; later calls do nothing. The backend computes on the GPU that cudaDevice(options) opened. */

@@ -25,7 +25,7 @@ void conv2d(Args& args) {
     g.k = c.patch();
     g.a = scratch.as<float>();
     g.lda = c.patch();
-    g.b = filter;
+    g.b = {filter};
     g.ldb = c.outChannels;
     g.c = y + item * outputSize(c);
     g.ldc = c.outChannels;
@@ -48,7 +48,7 @@ void conv2dFilterGrad(Args& args) {
     g.k = c.pixels();
     g.a = scratch.as<float>();
     g.lda = c.patch();
-    g.b = dy + item * outputSize(c);
+    g.b = {dy + item * outputSize(c)};
     g.ldb = c.outChannels;
     g.c = dfilter;
     g.ldc = c.outChannels;
@@ -71,7 +71,7 @@ void conv2dInputGrad(Args& args) {
     g.k = c.outChannels;
     g.a = dy + item * outputSize(c);
     g.lda = c.outChannels;
-    g.b = filter;
+    g.b = {filter};
     g.ldb = c.outChannels;
     g.c = scratch.as<float>();
     g.ldc = c.patch();

@@ -46,7 +46,7 @@ void product(int64_t m, int64_t n, int64_t k, const Operand& x, const Operand& y
   g.k = k;
   g.a = x.p;
   g.lda = x.ld;
-  g.b = y.p;
+  g.b = {y.p};
   g.ldb = y.ld;
   g.c = out;
   g.ldc = ldOut;

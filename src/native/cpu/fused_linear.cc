@@ -45,8 +45,7 @@ void product(int64_t m, int64_t n, int64_t k, const float* a, const Weight& b, b
   g.k = k;
   g.a = a;
   g.lda = k;
-  g.b = b.f32;
-  g.b16 = b.bf16;
+  g.b = b;
   g.ldb = transB ? k : n;
   g.c = c;
   g.ldc = n;
@@ -65,7 +64,7 @@ void productTransA(int64_t m, int64_t n, int64_t k, const float* a, const float*
   g.k = k;
   g.a = a;
   g.lda = m;
-  g.b = b;
+  g.b = {b};
   g.ldb = n;
   g.c = c;
   g.ldc = n;

@@ -61,8 +61,7 @@ class Chunk {
     g.k = d_;
     g.a = this->hidden();
     g.lda = d_;
-    g.b = weight.f32;
-    g.b16 = weight.bf16;
+    g.b = weight;
     g.ldb = d_;
     g.c = exponentials();
     g.ldc = V_;
@@ -97,8 +96,7 @@ void hiddenGradient(const Chunk& chunk, const int64_t* rows, int64_t count, cons
   g.k = V;
   g.a = chunk.exponentials();
   g.lda = V;
-  g.b = weight.f32;
-  g.b16 = weight.bf16;
+  g.b = weight;
   g.ldb = d;
   g.c = sums.as<float>();
   g.ldc = d;
@@ -172,7 +170,7 @@ void crossEntropyGradWeight(Args& args) {
     g.k = count;
     g.a = chunk.exponentials();
     g.lda = V;
-    g.b = chunk.hidden();
+    g.b = {chunk.hidden()};
     g.ldb = d;
     g.c = dweight;
     g.ldc = d;

@@ -37,9 +37,7 @@ void matmul(Args& args) {
   g.ldb = g.transB ? g.k : g.n;
   g.ldc = g.n;
   g.a = args.in<float>(0, extent(batch, strideA, g.m * g.k));
-  const Weight b = weightArg(args, 1, extent(batch, strideB, g.k * g.n));
-  g.b = b.f32;
-  g.b16 = b.bf16;
+  g.b = weightArg(args, 1, extent(batch, strideB, g.k * g.n));
   g.c = args.out<float>(2, extent(batch, strideC, g.m * g.n));
   check(strideC >= g.m * g.n || batch <= 1, "matmul: items of the result overlap");
   gemmBatched(g, batch, strideA, strideB, strideC);

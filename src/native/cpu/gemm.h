@@ -25,8 +25,7 @@ struct Gemm {
   int64_t k = 0;
   const float* a = nullptr;
   int64_t lda = 0;
-  const float* b = nullptr;
-  const Bf16* b16 = nullptr;  // instead of b
+  Weight b;
   int64_t ldb = 0;
   float* c = nullptr;
   int64_t ldc = 0;

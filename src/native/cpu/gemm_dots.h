@@ -86,7 +86,7 @@ void dotProducts(const Problem& p, const T* weights) {
   for (; col < p.n; ++col) dotColumns<T, 1>(p, weights, col);
 }
 
-/** @param weights p.b, or p.b16 */
+/** @param weights those of p.b */
 template <class T>
 void fewRowsDots(const Problem& p, const T* weights) {
   if (4 * p.m <= kDotSums) {

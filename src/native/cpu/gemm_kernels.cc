@@ -200,7 +200,7 @@ int64_t inPlace(const Problem& p, const float* packedA, int64_t row, int64_t dep
   constexpr int cols = V * kLanes;
   for (; col + cols <= p.n; col += cols) {
     const Target target = targetOf(p, row, col, cols, add);
-    tile<R, V, true>(packedA, R, p.b + p.bOffset(depth, col), p.ldb, kc, target);
+    tile<R, V, true>(packedA, R, p.bAt(depth, col).f32, p.ldb, kc, target);
   }
   if constexpr (V > 1) col = inPlace<R, V / 2>(p, packedA, row, depth, kc, add, col);
   return col;
@@ -256,7 +256,7 @@ void addendAlone(const Problem& p) {
 }
 
 Problem transposed(const Problem& p) {
-  return {!p.transB, !p.transA, p.n, p.m, p.k, p.b, p.ldb, p.a, nullptr, p.lda, p.c, p.colStride, p.rowStride, p.alpha,
+  return {!p.transB, !p.transA, p.n, p.m, p.k, p.b.f32, p.ldb, {p.a}, p.lda, p.c, p.colStride, p.rowStride, p.alpha,
           {p.add.data, p.add.colStride, p.add.rowStride}};
 }
 
@@ -264,11 +264,7 @@ Problem transposed(const Problem& p) {
 Problem columns(const Problem& p, int64_t begin, int64_t end) {
   Problem part = p;
   part.n = end - begin;
-  if (p.b16) {
-    part.b16 += p.bOffset(0, begin);
-  } else {
-    part.b += p.bOffset(0, begin);
-  }
+  part.b = p.bAt(0, begin);
   part.c = p.cAt(0, begin);
   part.add = p.add.from(0, begin);
   return part;
@@ -278,7 +274,7 @@ Problem columns(const Problem& p, int64_t begin, int64_t end) {
 void few(const Problem& given) {
   Problem p = given;
   const bool dot = p.transB && p.k >= kDotDepth;
-  if (!dot && (p.transB || p.b16)) return blocked(p);
+  if (!dot && (p.transB || p.b.bf16)) return blocked(p);
   if (dot && p.transA) {
     // Dot products need A's rows dense: A is small, so it is turned around once.
     float* rows = workspace(WorkspaceSlot::packedA, p.m * p.k);
@@ -294,10 +290,10 @@ void few(const Problem& given) {
     const Problem sub = columns(p, begin * step, minimum(p.n, end * step));
     if (!dot) {
       fewRows(sub);
-    } else if (p.b16) {
-      fewRowsDots(sub, sub.b16);
+    } else if (sub.b.bf16) {
+      fewRowsDots(sub, sub.b.bf16);
     } else {
-      fewRowsDots(sub, sub.b);
+      fewRowsDots(sub, sub.b.f32);
     }
   };
   const int64_t steps = ceilDiv(p.n, step);
@@ -318,7 +314,7 @@ void byColumns(const Problem& p) {
 void solve(const Problem& p) {
   if (p.m == 0 || p.n == 0) return;
   if (p.k == 0) return addendAlone(p);
-  if (p.n <= kFew && p.n < p.m && !p.b16) return solve(transposed(p));
+  if (p.n <= kFew && p.n < p.m && !p.b.bf16) return solve(transposed(p));
   if (p.m <= kFew) return few(p);
   if (p.m * p.n * p.k < kParallelWork * 2) return blocked(p, true);
   if (!insideParallel() && ceilDiv(p.m, kRows) < 4 * threadCount() && p.n > p.m) return byColumns(p);
@@ -327,7 +323,7 @@ void solve(const Problem& p) {
 
 Problem problemOf(const Gemm& g) {
   const Addend add = g.accumulate ? Addend{g.c, g.ldc, 1} : Addend{g.bias, 0, 1};
-  return {g.transA, g.transB, g.m, g.n, g.k, g.a, g.lda, g.b, g.b16, g.ldb, g.c, g.ldc, 1, g.alpha, add};
+  return {g.transA, g.transB, g.m, g.n, g.k, g.a, g.lda, g.b, g.ldb, g.c, g.ldc, 1, g.alpha, add};
 }
 
 void run(const Gemm& g) { solve(problemOf(g)); }
@@ -342,11 +338,7 @@ void batched(const Gemm& g, int64_t batch, int64_t strideA, int64_t strideB, int
   const auto item = [&](int64_t index) {
     Gemm one = g;
     one.a = g.a + index * strideA;
-    if (g.b16) {
-      one.b16 += index * strideB;
-    } else {
-      one.b += index * strideB;
-    }
+    one.b = from(g.b, index * strideB);
     one.c = g.c + index * strideC;
     run(one);
   };

@@ -34,14 +34,19 @@ struct Addend {
   float at(int64_t row, int64_t col) const { return data ? data[row * rowStride + col * colStride] : 0.0f; }
 };
 
+/** The weight from its element `offset` on. */
+Weight from(const Weight& weight, int64_t offset) {
+  if (weight.bf16) return {nullptr, weight.bf16 + offset};
+  return {weight.f32 + offset, nullptr};
+}
+
 /** A product with free strides for C, so that the transposed problem can be written in place. */
 struct Problem {
   bool transA, transB;
   int64_t m, n, k;
   const float* a;
   int64_t lda;
-  const float* b;
-  const Bf16* b16;  // instead of b
+  Weight b;
   int64_t ldb;
   float* c;
   int64_t rowStride, colStride;
@@ -49,7 +54,7 @@ struct Problem {
   Addend add;
 
   const float* aAt(int64_t row, int64_t depth) const { return a + (transA ? depth * lda + row : row * lda + depth); }
-  int64_t bOffset(int64_t depth, int64_t col) const { return transB ? col * ldb + depth : depth * ldb + col; }
+  Weight bAt(int64_t depth, int64_t col) const { return from(b, transB ? col * ldb + depth : depth * ldb + col); }
   float* cAt(int64_t row, int64_t col) const { return c + row * rowStride + col * colStride; }
   /** What the sums from `depth` on are added to: after the first of them, C itself. */
   Addend addAt(int64_t depth) const { return depth > 0 ? Addend{c, rowStride, colStride} : add; }
@@ -184,11 +189,11 @@ void packColumns(const T* src, bool transposed, int64_t ld, int64_t count, int64
 /** One panel of kCols columns from `col`; missing columns are zero and their sums are dropped. */
 void packPanelB(const Problem& p, int64_t col, int64_t depth, int64_t kc, float* dst) {
   const int64_t count = minimum(kCols, p.n - col);
-  const int64_t from = p.bOffset(depth, col);
-  if (p.b16) {
-    packColumns(p.b16 + from, p.transB, p.ldb, count, kc, dst);
+  const Weight src = p.bAt(depth, col);
+  if (src.bf16) {
+    packColumns(src.bf16, p.transB, p.ldb, count, kc, dst);
   } else {
-    packColumns(p.b + from, p.transB, p.ldb, count, kc, dst);
+    packColumns(src.f32, p.transB, p.ldb, count, kc, dst);
   }
   if (count == kCols) return;
   for (int64_t d = 0; d < kc; ++d) {

@@ -7,7 +7,7 @@
 namespace reasvqa::REASVQA_ISA_NS {
 namespace {
 
-constexpr int64_t kChunk = 1 << 15;
+constexpr int64_t kGrain = 1 << 15;
 
 /** The upper halves of v's lanes, rounded. */
 vh narrowed(vf v) {
@@ -19,8 +19,8 @@ vh narrowed(vf v) {
 }
 
 void narrow(const float* x, Bf16* y, int64_t n) {
-  parallelFor(ceilDiv(n, kChunk), 1, [&](int64_t first, int64_t last) {
-    forVectors(first * kChunk, minimum(n, last * kChunk), [&](int64_t i, int lanes) {
+  parallelFor(n, kGrain, [&](int64_t begin, int64_t end) {
+    forVectors(begin, end, [&](int64_t i, int lanes) {
       const vh bits = narrowed(loadN(x + i, lanes));
       __builtin_memcpy(y + i, &bits, static_cast<size_t>(lanes) * sizeof(Bf16));
     });
@@ -28,8 +28,8 @@ void narrow(const float* x, Bf16* y, int64_t n) {
 }
 
 void widen(const Bf16* x, float* y, int64_t n) {
-  parallelFor(ceilDiv(n, kChunk), 1, [&](int64_t first, int64_t last) {
-    forVectors(first * kChunk, minimum(n, last * kChunk), [&](int64_t i, int lanes) {
+  parallelFor(n, kGrain, [&](int64_t begin, int64_t end) {
+    forVectors(begin, end, [&](int64_t i, int lanes) {
       storeN(y + i, lanes == kLanes ? load(x + i) : loadPartial(x + i, lanes), lanes);
     });
   });

@@ -8,13 +8,16 @@ import { broadcastStrides, sizeOf, writeLayout } from '../strides.js';
 import { type Call, native } from './kernel.js';
 import { broadcast } from './movement.js';
 
-interface MatMulAttrs {
+export interface MatMulAttrs {
   transposeA?: boolean;
   transposeB?: boolean;
 }
 
-/** a (..., m, k) times b (..., k, n), each transposed on demand; batch dimensions broadcast. */
-function matmul(
+/**
+ * a (..., m, k) times b (..., k, n), each transposed on demand; batch dimensions broadcast. b may be stored in bf16 on
+ * native-cpu. Undefined for operands that are not float32, or beyond native code.
+ */
+export function matmul(
   backend: NativeBackend,
   a: TensorInfo,
   b: TensorInfo,
