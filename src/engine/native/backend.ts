@@ -18,7 +18,7 @@ import {
   util,
 } from '@tensorflow/tfjs-core';
 import { EngineError } from '../../errors.js';
-import { type BufferId, BYTES, type NativeDevice, type NumericDtype } from './addon.js';
+import { type BufferId, BYTES, DTYPE, type NativeDevice, type NumericDtype } from './addon.js';
 import { sizeOf } from './strides.js';
 
 export const BACKEND_NAME = 'native-cpu';
@@ -98,7 +98,11 @@ export class NativeBackend extends KernelBackend {
     }
     const dtype = data.dtype as NumericDtype;
     this.hold(data, this.device.allocate(data.size * BYTES[dtype]));
-    if (values && data.size > 0) this.device.write(data.id, typed(values, dtype, data.size));
+    if (!values || data.size === 0) return;
+    const given = typed(values, dtype, data.size);
+    // One value goes as a number: taking hold of a fresh typed array costs native code 0.2 us.
+    if (data.size === 1) this.device.fill(DTYPE[dtype], data.id, 1, given[0]!);
+    else this.device.write(data.id, given);
   }
 
   /** Gives a record its buffer, and the survivors among the newest records to the registry when they are many. */

@@ -5,7 +5,8 @@
 import type { NativeDevice } from './addon.js';
 
 export const MAX_RANK = 8;
-const MAX_SIZE = 2 ** 31 - 1;
+/** Largest number of a layout: native code reads them as 32-bit integers. */
+export const MAX_SIZE = 2 ** 31 - 1;
 
 /** Row-major strides in elements, one a dimension. */
 export function denseStrides(shape: readonly number[]): number[] {

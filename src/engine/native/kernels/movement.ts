@@ -3,9 +3,10 @@
  * strided copies; Identity, Reshape and ExpandDims only make another name for the same data.
  */
 import { backend_util, type DataType, slice_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
+import { EngineError } from '../../../errors.js';
 import { BYTES, DTYPE, type NumericDtype } from '../addon.js';
 import type { NativeBackend } from '../backend.js';
-import { broadcastStrides, denseStrides, sizeOf, writeLayout } from '../strides.js';
+import { broadcastStrides, denseStrides, MAX_SIZE, sizeOf, writeLayout } from '../strides.js';
 import { type Call, isNumeric, native } from './kernel.js';
 
 type X = { x: TensorInfo };
@@ -106,8 +107,7 @@ function appendRow({
   const [, capacity, width] = storage.shape as [number, number, number];
   const fits = at < capacity && sizeOf(row.shape) === width;
   util.assert(fits, () => `no place ${at} for a row [${row.shape}] in [${storage.shape}]`);
-  const to = { tensor: storage, offset: at * width, strides: [1] };
-  copyView(backend, [width], { tensor: row, offset: 0, strides: [1] }, to);
+  copyRows(backend, 1, width, row, 0, width, storage, at * width, width);
   return [];
 }
 
@@ -222,45 +222,61 @@ function registerViews(): void {
   });
 }
 
-/** Dense tensors side by side along one dimension: each is (outer, its part of the dimension * inner). */
-function join(
+/** Copies `rows` rows of `width` elements; the rows of either tensor begin `step` elements apart, the first at `offset`. */
+function copyRows(
   backend: NativeBackend,
-  inputs: TensorInfo[],
-  shape: number[],
-  outer: number,
-  widths: number[],
-): TensorInfo {
+  rows: number,
+  width: number,
+  from: TensorInfo,
+  fromOffset: number,
+  fromStep: number,
+  to: TensorInfo,
+  toOffset: number,
+  toStep: number,
+): void {
+  const { device } = backend;
+  const { params } = device;
+  const wide = Math.max(width, fromStep, toStep);
+  if (wide > MAX_SIZE) throw new EngineError(`rows of ${wide} elements: at most ${MAX_SIZE} can be copied`);
+  let rank = 0;
+  if (rows > 1) {
+    params[0] = rows;
+    params[2] = fromStep;
+    params[4] = toStep;
+    rank = 1;
+  }
+  params[rank] = width;
+  // Strides follow the dims: a row of them for `from`, one for `to`.
+  params[2 * rank + 1] = 1;
+  params[3 * rank + 2] = 1;
+  const bytes = BYTES[from.dtype as NumericDtype];
+  device.copyStrided(bytes, backend.bufferOf(from), fromOffset, backend.bufferOf(to), toOffset, rank + 1);
+}
+
+/** Dense tensors side by side along one dimension: each is (outer, its part of the dimension * inner). */
+function join(backend: NativeBackend, inputs: TensorInfo[], shape: number[], outer: number): TensorInfo {
   const out = backend.output(shape, inputs[0]!.dtype as NumericDtype);
-  const total = widths.reduce((sum, width) => sum + width, 0);
+  const size = sizeOf(shape);
+  if (size === 0) return out;
   let offset = 0;
-  inputs.forEach((x, i) => {
-    const width = widths[i]!;
-    if (outer > 0 && width > 0) {
-      const to = { tensor: out, offset, strides: [total, 1] };
-      copyView(backend, [outer, width], { tensor: x, offset: 0, strides: [width, 1] }, to);
-    }
+  for (const x of inputs) {
+    const width = sizeOf(x.shape) / outer;
+    if (width > 0) copyRows(backend, outer, width, x, 0, width, out, offset, size / outer);
     offset += width;
-  });
+  }
   return out;
 }
 
-/** The parts of a dense (outer, total) tensor, `widths` wide. */
-function split(
-  backend: NativeBackend,
-  x: TensorInfo,
-  shapes: number[][],
-  outer: number,
-  widths: number[],
-): TensorInfo[] {
-  const total = widths.reduce((sum, width) => sum + width, 0);
+/** The parts of a dense tensor of `outer` rows, each as wide as its shape asks. */
+function split(backend: NativeBackend, x: TensorInfo, shapes: number[][], outer: number): TensorInfo[] {
+  const total = sizeOf(x.shape) / outer;
   let offset = 0;
-  return shapes.map((shape, i) => {
-    const width = widths[i]!;
+  return shapes.map((shape) => {
     const out = backend.output(shape, x.dtype as NumericDtype);
-    if (outer > 0 && width > 0) {
-      const from = { tensor: x, offset, strides: [total, 1] };
-      copyView(backend, [outer, width], from, { tensor: out, offset: 0, strides: [width, 1] });
-    }
+    const size = sizeOf(shape);
+    if (size === 0) return out;
+    const width = size / outer;
+    copyRows(backend, outer, width, x, offset, total, out, 0, width);
     offset += width;
     return out;
   });
@@ -269,7 +285,7 @@ function split(
 function registerJoining(): void {
   native('ReasAppendRow', appendRow);
   native('Concat', ({ inputs, attrs, backend }: Call<TensorInfo[], { axis: number }>) => {
-    const axis = util.parseAxisParam(attrs.axis, inputs[0]!.shape)[0]!;
+    const axis = attrs.axis < 0 ? attrs.axis + inputs[0]!.shape.length : attrs.axis;
     const shapes = inputs.map((x) => x.shape);
     backend_util.assertParamsConsistent(shapes, axis);
     const shape = backend_util.computeOutShape(shapes, axis);
@@ -277,8 +293,7 @@ function registerJoining(): void {
     if (sizeOf(shape) === 0 || !isNumeric(dtype) || inputs.some((x) => x.dtype !== dtype)) return undefined;
     const given = inputs.filter((x) => sizeOf(x.shape) > 0);
     if (given.length === 1) return backend.alias(given[0]!, shape);
-    const widths = given.map((x) => sizeOf(x.shape.slice(axis)));
-    return join(backend, given, shape, sizeOf(shape.slice(0, axis)), widths);
+    return join(backend, given, shape, sizeOf(shape, axis));
   });
   native('Pack', ({ inputs, attrs, backend }: Call<TensorInfo[], { axis: number }>) => {
     const [first] = inputs;
@@ -290,24 +305,15 @@ function registerJoining(): void {
     const axis = attrs.axis < 0 ? attrs.axis + first.shape.length + 1 : attrs.axis;
     const shape = first.shape.slice();
     shape.splice(axis, 0, inputs.length);
-    const width = sizeOf(first.shape.slice(axis));
-    const widths = inputs.map(() => width);
-    return join(backend, inputs, shape, sizeOf(first.shape.slice(0, axis)), widths);
+    return join(backend, inputs, shape, sizeOf(shape, axis));
   });
   native('Unpack', ({ inputs: { value }, attrs, backend }: Call<{ value: TensorInfo }, { axis: number }>) => {
     if (!isNumeric(value.dtype)) return undefined;
     const axis = attrs.axis < 0 ? attrs.axis + value.shape.length : attrs.axis;
     const count = value.shape[axis]!;
     const shape = value.shape.filter((_, i) => i !== axis);
-    const width = sizeOf(shape.slice(axis));
     const parts = Array.from({ length: count }, () => shape);
-    return split(
-      backend,
-      value,
-      parts,
-      sizeOf(shape.slice(0, axis)),
-      parts.map(() => width),
-    );
+    return split(backend, value, parts, sizeOf(shape, axis));
   });
   type SplitAttrs = { numOrSizeSplits: number | number[]; axis: number };
   native('SplitV', ({ inputs: { x }, attrs, backend }: Call<X, SplitAttrs>) => {
@@ -315,14 +321,7 @@ function registerJoining(): void {
     const axis = util.parseAxisParam(attrs.axis, x.shape)[0]!;
     const sizes = backend_util.prepareSplitSize(x as never, attrs.numOrSizeSplits, axis);
     const shapes = sizes.map((size) => x.shape.map((dim, i) => (i === axis ? size : dim)));
-    const inner = sizeOf(x.shape.slice(axis + 1));
-    return split(
-      backend,
-      x,
-      shapes,
-      sizeOf(x.shape.slice(0, axis)),
-      sizes.map((size) => size * inner),
-    );
+    return split(backend, x, shapes, sizeOf(x.shape, axis));
   });
 }
 
