@@ -17,7 +17,7 @@ interface Case {
   accumulate: boolean;
 }
 
-/** Sizes around the tiles (4 x 8, 6 x 16, 12 x 32), the few-rows limit (12), depth blocks (256) and beyond. */
+/** Sizes around the tiles (4 x 8, 8 x 8, 6 x 16, 12 x 32), the few-rows limit (12), depth blocks (256) and beyond. */
 const EDGES = [0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 15, 16, 17, 24, 31, 32, 33, 47, 64, 65, 97, 128, 129];
 const DEPTHS = [...EDGES, 255, 256, 257, 300, 513];
 

@@ -10,7 +10,7 @@ namespace {
 
 constexpr int64_t kFetchRows = 8;  // so many rows of B^T ahead, or more where so many floats are more
 constexpr int64_t kFetchDepth = 3072;
-constexpr int kDotSums = REASVQA_ISA_LEVEL == 2 ? 24 : 8;  // that fit the registers beside their factors
+constexpr int kDotSums = REASVQA_TILE_ROWS >= 8 ? 2 * kRows : 8;  // that fit the registers beside their factors
 constexpr int kDotRows = kDotSums / 2;
 constexpr int64_t kDotDepth = 4 * kLanes;  // below this, dot products spend their time on adding lanes
 

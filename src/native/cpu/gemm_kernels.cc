@@ -1,9 +1,9 @@
 /**
  * Matrix product kernels (see gemm.h).
  *
- * A register tile of kRows x kCols (12 x 32 with AVX-512, 6 x 16 with AVX2, 4 x 8 plain) is summed over k; A is packed
- * into panels of kRows rows, B into panels of kCols columns, so both stream through the tile without gaps. B's
- * panels (kDepth x kWidth, in L3) are shared by all threads, A's block (in L2) belongs to one.
+ * A register tile of kRows x kCols (12 x 32 with AVX-512, 6 x 16 with AVX2, 8 x 8 on ARM, 4 x 8 plain) is summed over
+ * k; A is packed into panels of kRows rows, B into panels of kCols columns, so both stream through the tile without gaps.
+ * B's panels (kDepth x kWidth, in L3) are shared by all threads, A's block (in L2) belongs to one.
  *
  * Up to kFew rows: there is nothing to reuse in B, so it is read in place; when B is stored transposed, rows of A
  * and of B^T are both contiguous in k and the tile becomes dot products. Up to kFew columns: the transposed
@@ -112,12 +112,14 @@ void tile(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t kc, 
 using Tile = void (*)(const float*, int64_t, const float*, int64_t, int64_t, const Target&);
 constexpr Tile kTiles[][kVectors] = {
     {tile<1, 1>, tile<1, 2>}, {tile<2, 1>, tile<2, 2>}, {tile<3, 1>, tile<3, 2>}, {tile<4, 1>, tile<4, 2>},
-#if REASVQA_ISA_LEVEL > 0
+#if REASVQA_TILE_ROWS >= 6
     {tile<5, 1>, tile<5, 2>}, {tile<6, 1>, tile<6, 2>},
 #endif
-#if REASVQA_ISA_LEVEL > 1
-    {tile<7, 1>, tile<7, 2>}, {tile<8, 1>, tile<8, 2>}, {tile<9, 1>, tile<9, 2>},
-    {tile<10, 1>, tile<10, 2>}, {tile<11, 1>, tile<11, 2>}, {tile<12, 1>, tile<12, 2>},
+#if REASVQA_TILE_ROWS >= 8
+    {tile<7, 1>, tile<7, 2>}, {tile<8, 1>, tile<8, 2>},
+#endif
+#if REASVQA_TILE_ROWS >= 12
+    {tile<9, 1>, tile<9, 2>}, {tile<10, 1>, tile<10, 2>}, {tile<11, 1>, tile<11, 2>}, {tile<12, 1>, tile<12, 2>},
 #endif
 };
 
@@ -189,7 +191,7 @@ void blocked(const Problem& p, bool serial = false) {
 /** The widest tile of R rows that fits the registers, for B read in place. */
 template <int R>
 struct Wide {
-  static constexpr int budget = REASVQA_ISA_LEVEL == 2 ? 24 : 12;
+  static constexpr int budget = REASVQA_TILE_ROWS >= 8 ? 2 * kRows : 12;
   static constexpr int vectors = R * 8 <= budget ? 8 : (R * 4 <= budget ? 4 : 2);
 };
 
@@ -215,13 +217,15 @@ void fewRowsPanel(const Problem& p, const float* packedA, int64_t row, int64_t r
     case 2: done = inPlace<2>(p, packedA, row, depth, kc, add); break;
     case 3: done = inPlace<3>(p, packedA, row, depth, kc, add); break;
     case 4: done = inPlace<4>(p, packedA, row, depth, kc, add); break;
-#if REASVQA_ISA_LEVEL > 0
+#if REASVQA_TILE_ROWS >= 6
     case 5: done = inPlace<5>(p, packedA, row, depth, kc, add); break;
     case 6: done = inPlace<6>(p, packedA, row, depth, kc, add); break;
 #endif
-#if REASVQA_ISA_LEVEL > 1
+#if REASVQA_TILE_ROWS >= 8
     case 7: done = inPlace<7>(p, packedA, row, depth, kc, add); break;
     case 8: done = inPlace<8>(p, packedA, row, depth, kc, add); break;
+#endif
+#if REASVQA_TILE_ROWS >= 12
     case 9: done = inPlace<9>(p, packedA, row, depth, kc, add); break;
     case 10: done = inPlace<10>(p, packedA, row, depth, kc, add); break;
     case 11: done = inPlace<11>(p, packedA, row, depth, kc, add); break;

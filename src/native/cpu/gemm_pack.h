@@ -13,13 +13,17 @@
 namespace reasvqa::REASVQA_ISA_NS {
 namespace {
 
+// As many sums as the vector registers hold beside their factors; a macro, since tables of tiles are written with #if.
 #if REASVQA_ISA_LEVEL == 2
-constexpr int kRows = 12;
+#define REASVQA_TILE_ROWS 12  // of 32 registers
+#elif defined(__aarch64__)
+#define REASVQA_TILE_ROWS 8  // of 32: GCC keeps A's elements in registers, 12 rows would not leave them room
 #elif REASVQA_ISA_LEVEL == 1
-constexpr int kRows = 6;
+#define REASVQA_TILE_ROWS 6  // of 16
 #else
-constexpr int kRows = 4;
+#define REASVQA_TILE_ROWS 4  // of 16, of which a product without FMA takes one more
 #endif
+constexpr int kRows = REASVQA_TILE_ROWS;
 constexpr int kVectors = 2;
 constexpr int kCols = kVectors * kLanes;
 
