@@ -10,7 +10,7 @@
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
-extern "C" int cudaShimEnqueue(void (*run)(void*), void* data);
+extern "C" int cudaShimEnqueue(void (*run)(void*), void* data, void* stream);
 
 namespace {
 
@@ -173,11 +173,11 @@ EXPORT int cublasLtMatmulAlgoGetHeuristic(void*, Desc* desc, Layout* a, Layout* 
 }
 EXPORT int cublasLtMatmul(void*, Desc* desc, const float* alpha, const void* pa, Layout* a, const void* pb, Layout* b,
                           const float* beta, const void*, Layout* c, void* d, Layout*, const uint64_t* algorithm, void* workspace,
-                          size_t workspaceBytes, void*) {
+                          size_t workspaceBytes, void* stream) {
   if (const int code = checkShapes(*desc, *a, *b, *c)) return code;
   if (desc->addsBias && (desc->bias == nullptr || c->batch != 1)) return kInvalid;
   if (algorithm[0] != 42 || workspaceBytes != 1024) return kInvalid;
   std::memset(workspace, 0xee, workspaceBytes);
   const int64_t k = desc->transA ? a->rows : a->columns;
-  return cudaShimEnqueue(multiply, new Product{*desc, *a, *b, *c, pa, pb, d, *alpha, *beta, k});
+  return cudaShimEnqueue(multiply, new Product{*desc, *a, *b, *c, pa, pb, d, *alpha, *beta, k}, stream);
 }

@@ -1,6 +1,7 @@
 /**
- * libcuda.so.1 of the tests: device memory is host memory, and what is put into a stream waits in one queue until
- * something waits for the device, so that a host buffer used again too early is noticed.
+ * libcuda.so.1 of the tests: device memory is host memory, and what is put into a stream waits in the stream's queue until
+ * something waits for it, so that a host buffer used again too early, or a result that nobody waited for, is noticed.
+ * CUDA_SHIM_EAGER=1 runs every stream but the first at once: what it overwrites too early is noticed then.
  *
  * Around every allocation lie guard bytes, checked after every kernel and when it is freed; new memory is full of NaN.
  * Faults are switched on by variables, read at every call: CUDA_SHIM_INIT (what cuInit returns), CUDA_SHIM_DRIVER
@@ -17,6 +18,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -60,11 +62,21 @@ struct Module {
   std::map<std::string, std::unique_ptr<Function>> functions;
 };
 
+struct Stream {
+  std::deque<std::function<void()>> queue;
+  size_t done = 0;  // pieces of work taken from the queue so far
+};
+/** The work of a stream up to the record. */
+struct Event {
+  Stream* stream = nullptr;
+  size_t until = 0;
+};
+
 struct Device {
   std::map<char*, size_t> allocations;  // address (behind the guard) -> bytes
   size_t used = 0;
   bool retained = false;  // its primary context
-  std::vector<std::function<void()>> queue;
+  std::vector<std::unique_ptr<Stream>> streams;
   int fault = kSuccess;  // kept, as in a real context
   std::string faultText;
 };
@@ -97,21 +109,37 @@ void checkGuards(const std::string& culprit) {
   }
 }
 
-/** Does everything that is queued. */
-int drain() {
-  std::vector<std::function<void()>> work;
-  work.swap(gpu().queue);
-  for (const auto& each : work) {
-    if (gpu().fault != kSuccess) break;
-    each();
+/** Runs a stream until so many pieces of its work are done. */
+int run(Stream& stream, size_t until) {
+  while (stream.done < until && !stream.queue.empty()) {
+    const std::function<void()> work = std::move(stream.queue.front());
+    stream.queue.pop_front();
+    stream.done += 1;
+    if (gpu().fault == kSuccess) work();
   }
   return gpu().fault;
 }
 
-int enqueue(std::function<void()> work) {
+int run(const Event& event) { return event.stream == nullptr ? gpu().fault : run(*event.stream, event.until); }
+
+/** Does everything that is queued. */
+int drain() {
+  for (const auto& stream : gpu().streams) run(*stream, SIZE_MAX);
+  return gpu().fault;
+}
+
+/** The first stream stands for the one of a launch that names none. */
+Stream& streamOf(void* stream) {
+  if (gpu().streams.empty()) gpu().streams.push_back(std::make_unique<Stream>());
+  return stream == nullptr ? *gpu().streams.front() : *static_cast<Stream*>(stream);
+}
+
+int enqueue(void* to, std::function<void()> work) {
   if (gpu().fault != kSuccess) return gpu().fault;
-  gpu().queue.push_back(std::move(work));
-  return kSuccess;
+  Stream& stream = streamOf(to);
+  stream.queue.push_back(std::move(work));
+  const bool eager = setting("CUDA_SHIM_EAGER", 0) != 0 && &stream != gpu().streams.front().get();
+  return eager ? run(stream, SIZE_MAX) : kSuccess;
 }
 
 /** The length of an ELF image: its section table is the last thing in it. */
@@ -127,8 +155,8 @@ size_t imageBytes(const void* image) {
 EXPORT const char* cudaShimError() { return gpu().faultText.c_str(); }
 EXPORT int cudaShimAllocations() { return static_cast<int>(gpu().allocations.size()); }
 /** For the shim's cuBLASLt: work behind everything queued so far. */
-EXPORT int cudaShimEnqueue(void (*run)(void*), void* data) {
-  return enqueue([run, data] { run(data); });
+EXPORT int cudaShimEnqueue(void (*run)(void*), void* data, void* stream) {
+  return enqueue(stream, [run, data] { run(data); });
 }
 
 EXPORT int cuInit(unsigned) { return static_cast<int>(setting("CUDA_SHIM_INIT", kSuccess)); }
@@ -230,23 +258,23 @@ EXPORT int cuMemFreeHost(void* memory) {
   std::free(memory);
   return kSuccess;
 }
-EXPORT int cuMemcpyHtoDAsync_v2(unsigned long long to, const void* from, size_t bytes, void*) {
-  return enqueue([=] {
+EXPORT int cuMemcpyHtoDAsync_v2(unsigned long long to, const void* from, size_t bytes, void* stream) {
+  return enqueue(stream, [=] {
     std::memcpy(reinterpret_cast<void*>(to), from, bytes);
     checkGuards("cuMemcpyHtoDAsync");
   });
 }
-EXPORT int cuMemcpyDtoHAsync_v2(void* to, unsigned long long from, size_t bytes, void*) {
-  return enqueue([=] { std::memcpy(to, reinterpret_cast<const void*>(from), bytes); });
+EXPORT int cuMemcpyDtoHAsync_v2(void* to, unsigned long long from, size_t bytes, void* stream) {
+  return enqueue(stream, [=] { std::memcpy(to, reinterpret_cast<const void*>(from), bytes); });
 }
-EXPORT int cuMemcpyDtoDAsync_v2(unsigned long long to, unsigned long long from, size_t bytes, void*) {
-  return enqueue([=] {
+EXPORT int cuMemcpyDtoDAsync_v2(unsigned long long to, unsigned long long from, size_t bytes, void* stream) {
+  return enqueue(stream, [=] {
     std::memcpy(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes);
     checkGuards("cuMemcpyDtoDAsync");
   });
 }
-EXPORT int cuMemsetD8Async(unsigned long long to, unsigned char value, size_t bytes, void*) {
-  return enqueue([=] {
+EXPORT int cuMemsetD8Async(unsigned long long to, unsigned char value, size_t bytes, void* stream) {
+  return enqueue(stream, [=] {
     std::memset(reinterpret_cast<void*>(to), value, bytes);
     checkGuards("cuMemsetD8Async");
   });
@@ -254,20 +282,30 @@ EXPORT int cuMemsetD8Async(unsigned long long to, unsigned char value, size_t by
 
 EXPORT int cuStreamCreate(void** stream, unsigned) {
   if (setting("CUDA_SHIM_NO_STREAMS", 0) != 0) return kOutOfMemory;
-  *stream = &gpu();
+  gpu().streams.push_back(std::make_unique<Stream>());
+  *stream = gpu().streams.back().get();
   return kSuccess;
 }
 EXPORT int cuStreamDestroy_v2(void*) { return kSuccess; }
-EXPORT int cuStreamSynchronize(void*) { return drain(); }
-EXPORT int cuStreamWaitEvent(void*, void*, unsigned) { return kSuccess; }
+EXPORT int cuStreamSynchronize(void* stream) { return run(streamOf(stream), SIZE_MAX); }
+EXPORT int cuStreamWaitEvent(void* stream, void* event, unsigned) {
+  return enqueue(stream, [until = *static_cast<Event*>(event)] { run(until); });
+}
 EXPORT int cuEventCreate(void** event, unsigned) {
-  *event = &gpu();
+  *event = new Event;
   return kSuccess;
 }
-EXPORT int cuEventDestroy_v2(void*) { return kSuccess; }
-EXPORT int cuEventRecord(void*, void*) { return gpu().fault; }
-EXPORT int cuEventQuery(void*) { return drain(); }
-EXPORT int cuEventSynchronize(void*) { return drain(); }
+EXPORT int cuEventDestroy_v2(void* event) {
+  delete static_cast<Event*>(event);
+  return kSuccess;
+}
+EXPORT int cuEventRecord(void* event, void* stream) {
+  Stream& of = streamOf(stream);
+  *static_cast<Event*>(event) = {&of, of.done + of.queue.size()};
+  return gpu().fault;
+}
+EXPORT int cuEventQuery(void* event) { return run(*static_cast<Event*>(event)); }
+EXPORT int cuEventSynchronize(void* event) { return run(*static_cast<Event*>(event)); }
 
 EXPORT int cuModuleLoadData(void** module, const void* image) {
   const size_t bytes = imageBytes(image);
@@ -312,7 +350,7 @@ EXPORT int cuFuncGetParamInfo(void* function, size_t index, size_t* offset, size
   return *bytes == 0 ? kInvalidValue : kSuccess;
 }
 EXPORT int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
-                          unsigned sharedBytes, void*, void** arguments, void**) {
+                          unsigned sharedBytes, void* stream, void** arguments, void**) {
   auto* kernel = static_cast<Function*>(function);
   if (gx == 0 || gy == 0 || gz == 0 || gy > 65535 || gz > 65535) return kInvalidValue;
   if (bx == 0 || by == 0 || bz == 0 || bx * by * bz > 1024 || bz > 64) return kInvalidValue;
@@ -324,7 +362,7 @@ EXPORT int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz,
     copies.emplace_back(from, from + kernel->parameterSize(i));
   }
   const Launch launch{{gx, gy, gz}, {bx, by, bz}, sharedBytes};
-  return enqueue([kernel, launch, copies]() mutable {
+  return enqueue(stream, [kernel, launch, copies]() mutable {
     const char* failing = std::getenv("CUDA_SHIM_FAIL_KERNEL");
     if (failing != nullptr && kernel->name == failing) {
       setFault(kIllegalAddress, "an illegal memory access was encountered");

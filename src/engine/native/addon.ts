@@ -221,7 +221,8 @@ export interface CudaInfo {
 /** An NVIDIA GPU. */
 export interface CudaDevice extends NativeDevice {
   info(): CudaInfo;
-  memory(): DeviceMemory & { peakReserved: number; limit: number };
+  /** `staging`: bytes of chunks for uploads; `peakReserved`: the most taken of the GPU. */
+  memory(): DeviceMemory & { staging: number; peakReserved: number; limit: number };
   /** Most bytes to take of the device; 0: all it has. */
   setMemoryLimit(bytes: number): void;
 }

@@ -139,6 +139,7 @@ napi_value memory(CudaArgs& args) {
   Napi::Object result = Napi::Object::New(args.env());
   result.Set("inUse", static_cast<double>(stats.inUse));
   result.Set("cached", static_cast<double>(stats.cached));
+  result.Set("staging", static_cast<double>(stats.staging));
   result.Set("peak", static_cast<double>(stats.peak));
   result.Set("peakReserved", static_cast<double>(stats.peakReserved));
   result.Set("buffers", static_cast<double>(stats.buffers));

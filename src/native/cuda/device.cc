@@ -66,7 +66,7 @@ Device::Device(int index, size_t memoryLimit)
   size_t free = 0;
   driver_.check(driver_.memoryInfo(&free, &totalMemory_), "cuMemGetInfo");
   memory_.setLimit(memoryLimit);
-  staging_ = std::make_unique<Staging>(driver_, stream_);
+  staging_ = std::make_unique<Staging>(driver_, memory_, stream_);
   blas_.open();
 }
 

@@ -103,13 +103,25 @@ Memory::Block* Memory::takeSegment(size_t size, bool small, size_t requested) {
   block->small = small;
   blocks_.emplace(block, std::move(owned));
   stats_.cached += segment;
-  stats_.peakReserved = std::max(stats_.peakReserved, stats_.inUse + stats_.cached);
+  notePeak();
   return block;
+}
+
+CUdeviceptr Memory::reserve(size_t bytes) {
+  const CUdeviceptr address = allocateSegment(bytes);
+  if (address == 0) return 0;
+  stats_.staging += bytes;
+  notePeak();
+  return address;
+}
+
+void Memory::notePeak() {
+  stats_.peakReserved = std::max(stats_.peakReserved, stats_.inUse + stats_.cached + stats_.staging);
 }
 
 /** 0 when there is no room. */
 CUdeviceptr Memory::allocateSegment(size_t bytes) {
-  if (limit_ != 0 && stats_.inUse + stats_.cached + bytes > limit_) return 0;
+  if (limit_ != 0 && stats_.inUse + stats_.cached + stats_.staging + bytes > limit_) return 0;
   CUdeviceptr address = 0;
   const CUresult code = driver_.memoryAllocate(&address, bytes);
   if (code == kOutOfMemory) return 0;
@@ -185,6 +197,7 @@ void Memory::trim() {
 std::string Memory::outOfMemory(size_t requested) const {
   std::string text = "out of GPU memory: " + gibibytes(requested) + " requested; " + gibibytes(stats_.inUse) + " in use, " +
                      gibibytes(stats_.cached) + " cached";
+  if (stats_.staging != 0) text += ", " + gibibytes(stats_.staging) + " for uploads";
   size_t free = 0;
   size_t total = 0;
   if (driver_.memoryInfo(&free, &total) == kSuccess) text += ", " + gibibytes(free) + " free of " + gibibytes(total);
@@ -234,7 +247,8 @@ void* Memory::data(BufferId id, size_t bytes) const {
 
 void Memory::resetPeak() {
   stats_.peak = stats_.inUse;
-  stats_.peakReserved = stats_.inUse + stats_.cached;
+  stats_.peakReserved = 0;
+  notePeak();
 }
 
 void Memory::clear() {

@@ -29,7 +29,8 @@ struct MemoryStats {
   size_t inUse = 0;        // bytes of live buffers, rounded up to their blocks
   size_t cached = 0;       // bytes of segments that are in no live buffer
   size_t peak = 0;         // highest in use
-  size_t peakReserved = 0; // highest in use + cached: what the process took of the device
+  size_t staging = 0;      // bytes of chunks for uploads
+  size_t peakReserved = 0; // highest sum of the three: what the process took of the device
   size_t buffers = 0;
   size_t systemCalls = 0;  // calls of cuMemAlloc
 };
@@ -47,6 +48,8 @@ class Memory final : public BufferTable {
    */
   BufferId allocate(size_t bytes, Type storage = Type::f32);
   void release(BufferId id, bool ignoreUnknown = false);
+  /** Memory until the process ends, for uploads; 0 when there is no room. */
+  CUdeviceptr reserve(size_t bytes);
   void* data(BufferId id, size_t bytes) const override;
   size_t bytes(BufferId id) const { return slot(id).bytes; }
   Type storage(BufferId id) const { return slot(id).storage; }
@@ -87,6 +90,7 @@ class Memory final : public BufferTable {
   Block* takeFree(size_t size, bool small);
   Block* takeSegment(size_t size, bool small, size_t requested);
   CUdeviceptr allocateSegment(size_t bytes);
+  void notePeak();
   void cut(Block* block, size_t size);
   void give(Block* block);
   void join(Block* block, Block* after);

@@ -1,6 +1,10 @@
 /**
- * Uploads through pinned memory: the driver copies from it while the processor goes on, at twice the speed of ordinary
- * memory. A ring of chunks is filled one after the other; a chunk is filled again when its copies are done.
+ * Uploads that do not wait for the kernels before them. Host bytes go to a pinned chunk, from there to one of device
+ * memory on a copy stream, while the compute stream is still at work; the compute stream then waits for them and moves them
+ * to where they belong (at a hundred times the speed of the bus). So a buffer needs no care of its own: everything that
+ * reads, writes or reuses it is in the compute stream. A ring of chunks is filled one after the other; a chunk is filled
+ * again when the compute stream is through with it. A small copy, or one when the GPU has no room for the chunk, goes
+ * through the compute stream alone.
  */
 #pragma once
 
@@ -8,12 +12,13 @@
 #include <cstddef>
 
 #include "cuda/driver.h"
+#include "cuda/memory.h"
 
 namespace reasvqa::cuda {
 
 class Staging {
  public:
-  Staging(Driver& driver, CUstream stream);
+  Staging(Driver& driver, Memory& memory, CUstream compute);
   Staging(const Staging&) = delete;
   Staging& operator=(const Staging&) = delete;
 
@@ -22,13 +27,18 @@ class Staging {
 
  private:
   struct Chunk {
-    std::byte* memory = nullptr;
-    CUevent copied = nullptr;
+    std::byte* pinned = nullptr;
+    CUdeviceptr memory = 0;  // 0 until a piece goes over the copy stream
+    CUevent arrived = nullptr;
+    CUevent consumed = nullptr;
   };
   void next();
+  void copy(Chunk& chunk, CUdeviceptr to, size_t bytes);
 
   Driver& driver_;
-  CUstream stream_;
+  Memory& memory_;
+  CUstream compute_;
+  CUstream copies_ = nullptr;
   std::array<Chunk, 4> chunks_;
   size_t current_ = 0;
   size_t used_ = 0;

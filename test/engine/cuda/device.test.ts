@@ -186,6 +186,42 @@ onShim('the caching allocator, on the shim', () => {
     expect(third).toBe('true');
   });
 
+  it.each(['0', '1'])('uploads in order with kernels, however early the copies run (eager: %s)', (eager) => {
+    // More than the ring of staging chunks holds, in pieces that end anywhere in a chunk, some of them small.
+    const script = `
+      const n = 900_001;
+      const [x, sum, one] = [4 * n, 4 * n, 4].map((bytes) => cuda.allocate(bytes));
+      cuda.write(sum, new Float32Array(n));
+      let expected = 0;
+      for (let i = 1; i <= 40; i++) {
+        cuda.write(x, new Float32Array(n).fill(i));
+        cuda.write(one, Float32Array.of(i));
+        cuda.matmul(x, one, sum, 1, n, 1, 1, 0, 0, 0, 0, 0, 1, 1);
+        expected += i * i;
+      }
+      const out = new Float32Array(n);
+      cuda.read(sum, out);
+      const { staging } = cuda.memory();
+      console.log(out.every((value) => value === expected), staging / ${MEBIBYTE});`;
+    expect(inChild(script, { ...caching, CUDA_SHIM_EAGER: eager })).toMatchObject({
+      status: 0,
+      stdout: 'true 32\n',
+    });
+  });
+
+  it('counts the memory of uploads to what it took, and uploads without it where there is no room', () => {
+    const script = `
+      cuda.open(0, 24 * ${MEBIBYTE});
+      const id = cuda.allocate(12 * ${MEBIBYTE});
+      const values = Float32Array.from({ length: 3 * ${MEBIBYTE} }, (_, i) => i % 1000);
+      cuda.write(id, values);
+      const out = new Float32Array(values.length);
+      cuda.read(id, out);
+      const { staging, peakReserved } = cuda.memory();
+      console.log(out.every((x, i) => x === values[i]), staging / ${MEBIBYTE}, peakReserved / ${MEBIBYTE});`;
+    expect(inChild(script, caching).stdout).toBe('true 8 20\n');
+  });
+
   it('keeps to a limit', () => {
     const script = `
       cuda.open(0, 32 * ${MEBIBYTE});
