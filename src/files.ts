@@ -1,18 +1,22 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DataError, messageOf } from './errors.js';
 
 /**
  * Writes a file so that a reader sees the old content or the new, never a part: a temporary file beside it,
  * fsync, rename, fsync of the folder. A failure (a full disk, say) removes the temporary file and leaves the old
- * content as it was.
+ * content as it was. A link stays a link: what it points to is written. Pipes and devices (`/dev/stdout`) are
+ * written into, since a rename would put a file in their place.
  *
  * @param fill writes the content to the open temporary file.
  * @throws DataError naming the path and the cause.
  */
 export async function writeAtomic(path: string, fill: (file: FileHandle) => Promise<void>): Promise<void> {
-  const temporary = `${path}.tmp-${process.pid}-${randomBytes(3).toString('hex')}`;
+  const found = await stat(path).catch(() => undefined);
+  if (found && !found.isFile() && !found.isDirectory()) return writeInto(path, fill);
+  const target = found ? await realpath(path) : path;
+  const temporary = `${target}.tmp-${process.pid}-${randomBytes(3).toString('hex')}`;
   try {
     const file = await open(temporary, 'wx');
     try {
@@ -21,8 +25,8 @@ export async function writeAtomic(path: string, fill: (file: FileHandle) => Prom
     } finally {
       await file.close();
     }
-    await rename(temporary, path);
-    await syncFolder(dirname(path));
+    await rename(temporary, target);
+    await syncFolder(dirname(target));
   } catch (error) {
     // Cleaning up must not hide the cause: rm itself fails when the folder is not one.
     await rm(temporary, { force: true }).catch(() => {});
@@ -33,6 +37,20 @@ export async function writeAtomic(path: string, fill: (file: FileHandle) => Prom
         cause: error,
       },
     );
+  }
+}
+
+async function writeInto(path: string, fill: (file: FileHandle) => Promise<void>): Promise<void> {
+  try {
+    const file = await open(path, 'w');
+    try {
+      await fill(file);
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (error instanceof DataError) throw error;
+    throw new DataError(`${path}: could not be written (${messageOf(error)})`, { cause: error });
   }
 }
 

@@ -1,0 +1,64 @@
+import { execFileSync } from 'node:child_process';
+import {
+  closeSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { writeFileAtomic } from '../src/files.js';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'files-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+it('replaces a file and leaves nothing else behind', async () => {
+  const path = join(folder, 'a.txt');
+  writeFileSync(path, 'old');
+  await writeFileAtomic(path, 'new');
+  expect(readFileSync(path, 'utf8')).toBe('new');
+  expect(readdirSync(folder)).toEqual(['a.txt']);
+});
+
+it('writes the file a link points to, and keeps the link', async () => {
+  mkdirSync(join(folder, 'big'));
+  const target = join(folder, 'big', 'a.txt');
+  const link = join(folder, 'link.txt');
+  writeFileSync(target, 'old');
+  symlinkSync(join('big', 'a.txt'), link);
+  await writeFileAtomic(link, 'new');
+  expect(lstatSync(link).isSymbolicLink()).toBe(true);
+  expect(readFileSync(target, 'utf8')).toBe('new');
+  expect(readdirSync(join(folder, 'big'))).toEqual(['a.txt']);
+});
+
+it.skipIf(process.platform === 'win32')('writes into a pipe or device and does not replace it', async () => {
+  const path = join(folder, 'pipe');
+  execFileSync('mkfifo', [path]);
+  const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    await writeFileAtomic(path, 'new');
+    expect(readFileSync(reader, 'utf8')).toBe('new');
+  } finally {
+    closeSync(reader);
+  }
+  expect(lstatSync(path).isFIFO()).toBe(true);
+});
+
+it('says what failed and leaves nothing behind', async () => {
+  const path = join(folder, 'folder');
+  mkdirSync(path);
+  await expect(writeFileAtomic(path, 'x')).rejects.toThrow(/folder: could not be written/);
+  expect(readdirSync(folder)).toEqual(['folder']);
+});
