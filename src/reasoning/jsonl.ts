@@ -45,12 +45,11 @@ export async function* readJsonLines(
 
 /** Raw lines without their newline. */
 async function* readLines(path: string): AsyncGenerator<{ bytes: Buffer; terminated: boolean }> {
-  let file: FileHandle;
-  try {
-    file = await open(path, 'r');
-  } catch (error) {
-    throw new DataError(`${path}: cannot be read (${messageOf(error)})`, { cause: error });
-  }
+  const unreadable = (error: unknown) =>
+    new DataError(`${path}: cannot be read (${messageOf(error)})`, { cause: error });
+  const file = await open(path, 'r').catch((error) => {
+    throw unreadable(error);
+  });
   try {
     let pending: Buffer[] = [];
     for await (const piece of file.createReadStream({ autoClose: false }) as AsyncIterable<Buffer>) {
@@ -64,6 +63,8 @@ async function* readLines(path: string): AsyncGenerator<{ bytes: Buffer; termina
       if (from < piece.length) pending.push(piece.subarray(from));
     }
     if (pending.length > 0) yield { bytes: Buffer.concat(pending), terminated: false };
+  } catch (error) {
+    throw unreadable(error);
   } finally {
     await file.close();
   }

@@ -1,4 +1,5 @@
-import { DataError } from '../errors.js';
+import { stat } from 'node:fs/promises';
+import { DataError, UsageError } from '../errors.js';
 import { writeAtomic } from '../files.js';
 import { readJsonLines } from './jsonl.js';
 import type { Pattern } from './patterns.js';
@@ -48,10 +49,11 @@ export interface RefineStats {
 /**
  * Refines a file of generated reasoning in one pass and bounded memory.
  *
- * @throws DataError naming `file:line` and the field for a malformed row, and for an id that appears twice; the
- *   output is then left as it was.
+ * @throws DataError naming `file:line` and the field for a malformed row, for an id that appears twice, and for a
+ *   file without rows; UsageError when the output is the input. The output is then left as it was.
  */
 export async function refineFile(options: RefineFileOptions): Promise<RefineStats> {
+  await refuseSameFile(options.input, options.output);
   const stats = emptyStats();
   const seen = new Map<string, number>();
   let before = 0;
@@ -80,8 +82,21 @@ export async function refineFile(options: RefineFileOptions): Promise<RefineStat
         await file.writeFile(`${JSON.stringify(out)}\n`);
       }
     }
+    if (stats.samples === 0) {
+      throw new DataError(
+        `${options.input}:1: expected at least one line of generated reasoning, found none`,
+      );
+    }
   });
   return finished(stats, before, after);
+}
+
+/** What a teacher wrote cost hours; its conclusions are needed again to refine it in another way. */
+async function refuseSameFile(input: string, output: string): Promise<void> {
+  const [from, to] = await Promise.all([input, output].map((path) => stat(path).catch(() => undefined)));
+  if (from && to && from.dev === to.dev && from.ino === to.ino) {
+    throw new UsageError(`${output}: is the input itself; name another output file`);
+  }
 }
 
 interface Row {

@@ -1,8 +1,8 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { DataError } from '../../src/errors.js';
+import { DataError, UsageError } from '../../src/errors.js';
 import { predictedAnswer } from '../../src/reasoning/answer.js';
 import { refineFile } from '../../src/reasoning/refineFile.js';
 import { sharedPath } from '../support/shared.js';
@@ -100,6 +100,29 @@ describe('a malformed line', () => {
     expect(readFileSync(output, 'utf8')).toBe('old');
     expect(readdirSync(folder).sort()).toEqual(['raw.jsonl', 'refined.jsonl']);
   });
+});
+
+it.each(['', '\n\n'])('an input without a line (%j) is an error, and the old output stays', async (text) => {
+  writeFileSync(input, text);
+  writeFileSync(output, 'old');
+  await expect(refineFile({ input, output })).rejects.toThrow(
+    new DataError(`${input}:1: expected at least one line of generated reasoning, found none`),
+  );
+  expect(readFileSync(output, 'utf8')).toBe('old');
+});
+
+it('an input that cannot be read is blamed itself', async () => {
+  await expect(refineFile({ input: folder, output })).rejects.toThrow(
+    new RegExp(`^${folder}: cannot be read \\(EISDIR`),
+  );
+});
+
+it.each(['raw.jsonl', 'link.jsonl'])('never writes over its input (%s)', async (name) => {
+  write(ROW);
+  symlinkSync(input, join(folder, 'link.jsonl'));
+  const before = readFileSync(input, 'utf8');
+  await expect(refineFile({ input, output: join(folder, name) })).rejects.toThrow(UsageError);
+  expect(readFileSync(input, 'utf8')).toBe(before);
 });
 
 const real = sharedPath('data/reasoning/star_video_llava_vot_results.jsonl');
