@@ -39,6 +39,8 @@ export interface ReasoningSettings {
   max_tokens: number;
   /** Frames per video. */
   n: number;
+  /** Longer side of the images in pixels, null when they were shown as decoded; older files do not say. */
+  max_side: number | null;
 }
 
 export interface GenerateProgress {
@@ -131,12 +133,13 @@ class Run {
   private readonly tally = { done: 0, judged: 0, correct: 0, unanswered: 0, cut: 0, skipped: 0 };
 
   constructor(private readonly options: GenerateOptions) {
-    const { client, signal, frameCount } = options;
+    const { client, signal, frameCount, maxSide = null } = options;
     this.settings = {
       prompt: TEACHER_PROMPT_ID,
       temperature: client.temperature,
       max_tokens: client.maxTokens,
       n: frameCount,
+      max_side: maxSide,
     };
     this.concurrency = Math.max(1, this.options.concurrency ?? 4);
     this.signal = signal ? AbortSignal.any([signal, this.stop.signal]) : this.stop.signal;

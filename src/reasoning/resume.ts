@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import type { Sample } from '../data/sample.js';
 import { DataError } from '../errors.js';
 import { writeAtomic } from '../files.js';
@@ -37,7 +37,10 @@ export async function readFinished(
   onNotice?: (line: string) => void,
 ): Promise<Finished> {
   const finished: Finished = { rows: [], size: 0 };
-  if (!existsSync(out)) return finished;
+  const found = await stat(out).catch(() => undefined);
+  if (!found) return finished;
+  if (!found.isFile())
+    throw new DataError(`${out}: not a file; expected one to write and continue, name another output file`);
   const byId = new Map(samples.map((sample) => [sample.id, sample]));
   const seen = new Set<string>();
   const onTorn = (_: number, line: number, bytes: Buffer) => {
@@ -72,9 +75,10 @@ function checkedRow(value: Record<string, unknown>, where: string, origin: Origi
   const was: Record<string, unknown> = { model, ...(isRecord(settings) ? settings : {}) };
   const now: Record<string, unknown> = { model: origin.model, ...origin.settings };
   for (const key of Object.keys(now)) {
-    if (was[key] === now[key]) continue;
+    const before = was[key] ?? null;
+    if (before === now[key]) continue;
     throw new DataError(
-      `${where}: made with ${key} ${JSON.stringify(was[key])}, this run has ${JSON.stringify(now[key])}; ` +
+      `${where}: made with ${key} ${JSON.stringify(before)}, this run has ${JSON.stringify(now[key])}; ` +
         'name another output file, or use the same settings to continue this one',
     );
   }

@@ -114,7 +114,13 @@ it('writes a row for every sample, in their order, and counts', async () => {
     finish_reason: 'stop',
     model: 'm',
     frames: [0, 9],
-    settings: { prompt: expect.stringMatching(/^[0-9a-f]{8}$/), temperature: 0, max_tokens: 1024, n: 2 },
+    settings: {
+      prompt: expect.stringMatching(/^[0-9a-f]{8}$/),
+      temperature: 0,
+      max_tokens: 1024,
+      n: 2,
+      max_side: null,
+    },
   });
   expect(rows()[11]).toMatchObject({ answer: null, correct: null, predicted: 1 });
   expect(server.received[0]?.body.messages[0]?.content.map((part) => part.type)).toEqual([
@@ -301,6 +307,7 @@ describe('a file that is not this run', () => {
     ['temperature', {}, { temperature: 1 }, /:1: made with temperature 0, this run has 1;/],
     ['max_tokens', {}, { maxTokens: 9 }, /:1: made with max_tokens 1024, this run has 9;/],
     ['frames', { frameCount: 8 }, {}, /:1: made with n 2, this run has 8;/],
+    ['size of images', { maxSide: 16 }, {}, /:1: made with max_side null, this run has 16;/],
     [
       'question',
       { samples: SAMPLES.map((sample) => ({ ...sample, question: `${sample.question}!` })) },
@@ -335,6 +342,21 @@ describe('a file that is not this run', () => {
     expect(error.message).toMatch(message);
     expect(readFileSync(out)).toEqual(Buffer.from(content));
   });
+});
+
+it('continues a file that says nothing about the size of images', async () => {
+  await (await setup(good)).run();
+  const older = rows().map(({ settings: { max_side: _, ...settings }, ...row }) => ({ ...row, settings }));
+  writeFileSync(out, older.map((row) => `${JSON.stringify(row)}\n`).join(''));
+  expect(await (await setup(good)).run()).toMatchObject({ skipped: 12, done: 12 });
+});
+
+it('refuses an output that is no file before reading it, since a device has no end', async () => {
+  const error = await caught((await setup(good, { out: '/dev/zero' })).run());
+  expect(error).toBeInstanceOf(DataError);
+  expect(error.message).toBe(
+    '/dev/zero: not a file; expected one to write and continue, name another output file',
+  );
 });
 
 it('adds new samples to a file and keeps rows of others', async () => {
