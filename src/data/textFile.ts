@@ -71,17 +71,47 @@ export function parseJson(text: string): unknown {
     return JSON.parse(text);
   } catch (error) {
     const message = messageOf(error);
-    const position = /position (\d+)/.exec(message)?.[1];
-    // V8 gives no position when the text ends too early: then the place is its end.
-    const line = lineAt(text, position === undefined ? text.trimEnd().length : Number(position));
+    // V8 gives no place when the text ends too early: then it is the end.
+    const line = lineAt(text, errorOffset(message, text) ?? text.trimEnd().length);
     throw new JsonSyntaxError(
       message
         .replaceAll(/\s+/g, ' ')
-        .replace(/ in JSON at position.*| \(line.*|, ".*/, '')
+        .replace(/ in JSON at position.*| \(line.*|, (?:\.\.\.)?".*/, '')
         .slice(0, 120),
       line,
     );
   }
+}
+
+/**
+ * Where V8 found a syntax error. It says `... in JSON at position 17`, or quotes the bad character and up to ten
+ * characters on either side: `Unexpected token 'N', ..."ediction": NaN, "answ"... is not valid JSON`.
+ */
+function errorOffset(message: string, text: string): number | undefined {
+  const position = /position (\d+)/.exec(message)?.[1];
+  if (position !== undefined) return Number(position);
+  const quoted = /^Unexpected token '(.+?)', (\.\.\.)?"(.*)"(\.\.\.)? is not valid JSON$/s.exec(message);
+  if (!quoted) return undefined;
+  const [, token = '', cutBefore, context = '', cutAfter] = quoted;
+  if (cutBefore) return text.indexOf(context) + 10;
+  return cutAfter ? context.length - 10 : context.lastIndexOf(token);
+}
+
+/** The first key that an object of a JSON text has twice, of which JSON.parse would keep the last without a word. */
+export function repeatedKey(json: string): { key: string; line: number } | undefined {
+  const open: Set<string>[] = [];
+  for (const token of json.matchAll(/("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}[\]]/g)) {
+    const [char, text, colon] = token;
+    if (char === '{' || char === '[') open.push(new Set());
+    else if (char === '}' || char === ']') open.pop();
+    else if (colon) {
+      const key = JSON.parse(text!) as string;
+      const keys = open.at(-1)!;
+      if (keys.has(key)) return { key, line: lineAt(json, token.index) };
+      keys.add(key);
+    }
+  }
+  return undefined;
 }
 
 export class JsonSyntaxError extends Error {

@@ -1,7 +1,8 @@
+import { shown } from '../data/problems.js';
 import type { DatasetName } from '../data/readers/index.js';
 import { readAnnotations } from '../data/readers/index.js';
 import type { Sample } from '../data/sample.js';
-import { JsonSyntaxError, parseJson, readTextFile } from '../data/textFile.js';
+import { JsonSyntaxError, parseJson, readTextFile, repeatedKey } from '../data/textFile.js';
 import { DataError } from '../errors.js';
 
 /** Right answers among questions. */
@@ -180,23 +181,29 @@ async function readPredictions(file: string): Promise<Map<string, Prediction>> {
       `${file}:${error.line}: json: expected {"id": {"prediction": i}}, got ${error.message}`,
     );
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new DataError(
-      `${file}: expected {"id": {"prediction": i}}, got ${Array.isArray(value) ? 'a list' : value}`,
-    );
+  if (!isObject(value))
+    throw new DataError(`${file}: expected {"id": {"prediction": i}}, got ${shown(value)}`);
+  const again = repeatedKey(text);
+  if (again) {
+    throw new DataError(`${file}:${again.line}: expected each key once, got ${shown(again.key)} again`);
   }
   for (const [id, entry] of Object.entries(value)) {
-    const { prediction, answer } = (entry ?? {}) as { prediction?: unknown; answer?: unknown };
+    if (!isObject(entry)) {
+      throw new DataError(`${file}: ${shown(id)}: expected {"prediction": i}, got ${shown(entry)}`);
+    }
+    const { prediction, answer } = entry;
     if (!Number.isInteger(prediction)) {
-      throw new DataError(
-        `${file}: "${id}".prediction: expected an integer, got ${JSON.stringify(prediction)}`,
-      );
+      throw new DataError(`${file}: ${shown(id)}.prediction: expected an integer, got ${shown(prediction)}`);
     }
     if (answer !== undefined && !Number.isInteger(answer)) {
-      throw new DataError(`${file}: "${id}".answer: expected an integer, got ${JSON.stringify(answer)}`);
+      throw new DataError(`${file}: ${shown(id)}.answer: expected an integer, got ${shown(answer)}`);
     }
   }
-  return new Map(Object.entries(value as Record<string, Prediction>));
+  return new Map(Object.entries(value as unknown as Record<string, Prediction>));
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function checkAgainst(
@@ -249,5 +256,6 @@ function accuracy(correct: number, count: number): Accuracy {
 }
 
 function some(ids: readonly string[]): string {
-  return ids.slice(0, 5).join(', ') + (ids.length > 5 ? `, and ${ids.length - 5} more` : '');
+  const first = ids.slice(0, 5).map((id) => (id.length > 60 ? `${id.slice(0, 57)}...` : id));
+  return first.join(', ') + (ids.length > 5 ? `, and ${ids.length - 5} more` : '');
 }

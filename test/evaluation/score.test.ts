@@ -141,15 +141,32 @@ describe('scorePredictions', () => {
       { ...predict([]), v_2: { prediction: '1' } },
       '"v_2".prediction: expected an integer, got "1"',
     ],
-    ['a bare number', { ...predict([]), v_2: 3 }, '"v_2".prediction: expected an integer, got undefined'],
-    ['null', { ...predict([]), v_2: null }, '"v_2".prediction: expected an integer, got undefined'],
+    ['a bare number', { ...predict([]), v_2: 3 }, '"v_2": expected {"prediction": i}, got 3'],
+    ['null', { ...predict([]), v_2: null }, '"v_2": expected {"prediction": i}, got null'],
+    ['no prediction', { ...predict([]), v_2: {} }, '"v_2".prediction: expected an integer, got nothing'],
+    ['infinity', '{"v_2": {"prediction": 1e999}}', '"v_2".prediction: expected an integer, got Infinity'],
+    [
+      'a sample twice',
+      `{\n"v_2": {"prediction": 1},\n"v_2": {"prediction": 2}}`,
+      ':3: expected each key once, got "v_2" again',
+    ],
+    [
+      'two predictions of one sample',
+      '{"v_2": {"prediction": 1, "prediction": 2}}',
+      ':1: expected each key once, got "prediction" again',
+    ],
+    [
+      'NaN, as Python writes it',
+      '{\n"v_2": {"prediction": NaN},\n"v_3": {"prediction": NaN}\n}',
+      ':2: json: ',
+    ],
     ['another answer', { ...predict([]), v_2: { prediction: 1, answer: 4 } }, '"v_2".answer: 4 contradicts'],
     [
       'an answer that is a text',
       { ...predict([]), v_2: { prediction: 1, answer: 'C' } },
       '"v_2".answer: expected an integer',
     ],
-    ['a list', [], 'expected {"id": {"prediction": i}}, got a list'],
+    ['a list', [], 'expected {"id": {"prediction": i}}, got []'],
     ['not JSON', '{\n"v_0": {', ':2: json: expected {"id": {"prediction": i}}, got'],
   ])('predictions with %s', async (_, predictions, message) => {
     await expectDataError(scorePredictions(await files(predictions)), message);
@@ -174,6 +191,18 @@ describe('scorePredictions', () => {
     const text = JSON.parse(await readFile(request.predictions, 'utf8'));
     expect(text.v_3).toEqual({ prediction: predictions.get('v_3'), answer: 3 });
   });
+});
+
+test.each<[string, unknown]>([
+  ['a text', 'x'.repeat(9000)],
+  ['an id', { ['x'.repeat(9000)]: { prediction: 1 } }],
+  ['a prediction', { v_2: { prediction: 'x'.repeat(9000) } }],
+  ['an answer', { v_2: { prediction: 1, answer: ['x'.repeat(9000)] } }],
+  ['the prediction of an id', { ['x'.repeat(9000)]: { prediction: null } }],
+])('a message stays short when %s is long', async (_, predictions) => {
+  const error = await scorePredictions(await files(JSON.stringify(predictions))).catch((thrown) => thrown);
+  expect(error).toBeInstanceOf(ReasVqaError);
+  expect(error.message.length).toBeLessThan(500);
 });
 
 async function expectDataError(promise: Promise<unknown>, message: string): Promise<void> {
