@@ -34,4 +34,4 @@ export async function main(argv: readonly string[], io: Io = processIo()): Promi
   }
 }
 
-const oneLine = (text: string) => text.trim().replace(/\s*\n\s*/g, ' ');
+const oneLine = (text: string) => text.trim().replace(/\s*[\n\r]\s*/g, ' ');

@@ -17,11 +17,11 @@ export function describeProblem(problem: Problem): string {
   return `${file}:${line}: ${field}: expected ${expected}, got ${got}`;
 }
 
-/** A value as a message shows it: JSON, at most 60 characters. */
-export function shown(value: unknown): string {
+/** A value as a message shows it: JSON, at most `limit` characters. */
+export function shown(value: unknown, limit = 60): string {
   if (value === undefined) return 'nothing';
   const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
-  return text.length <= 60 ? text : `${text.slice(0, 57)}...`;
+  return text.length <= limit ? text : `${text.slice(0, limit - 3)}...`;
 }
 
 /** Collects the problems of one file while it is read, so that all of them can be listed and not just the first. */

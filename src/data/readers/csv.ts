@@ -96,7 +96,8 @@ function findColumns(header: CsvRow, layout: CsvLayout, log: ProblemLog): Map<st
     const at = names.indexOf(name);
     if (at >= 0) columns.set(name, at);
     else if (name !== 'answer') {
-      log.add(header.line, name, `a column of this name (${layout.dataset})`, `columns ${names.join(',')}`);
+      const got = `columns ${shown(names.join(','), 200)}`;
+      log.add(header.line, name, `a column of this name (${layout.dataset})`, got);
     }
     if (at >= 0 && names.indexOf(name, at + 1) >= 0) {
       log.add(header.line, name, 'one column of this name', 'several');

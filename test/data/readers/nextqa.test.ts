@@ -106,6 +106,22 @@ describe('NExT-QA rows', () => {
 });
 
 describe('what is wrong is named with its place', () => {
+  test('a file of another kind, without all of it in the message', async () => {
+    const { problems } = await readAnnotations({
+      dataset: 'nextqa',
+      file: await write(`[${JSON.stringify({ video: 'x'.repeat(9000) })}]`),
+      onProblem: () => {},
+    });
+    for (const { got } of problems) expect(got.length).toBeLessThan(250);
+  });
+
+  test('line ends of CR alone, which are shown', async () => {
+    const file = await write(`${HEADER}\r${ROW}\r`);
+    const error = await readAnnotations({ dataset: 'nextqa', file }).catch((thrown) => thrown);
+    expect(error.message).toContain('a4\\r');
+    expect(error.message).not.toContain('\r');
+  });
+
   const withSecondRow = (bad: string) => `${HEADER}\n${ROW}\n${bad}\n`;
   const cases: [string, string, string[]][] = [
     [
@@ -168,7 +184,7 @@ describe('what is wrong is named with its place', () => {
       'missing column',
       `${HEADER.replace('qid', 'question_no')}\n${ROW}\n`,
       [
-        '1: qid: expected a column of this name (nextqa), got columns video,frame_count,width,height,question,answer,question_no,type,a0,a1,a2,a3,a4',
+        '1: qid: expected a column of this name (nextqa), got columns "video,frame_count,width,height,question,answer,question_no,type,a0,a1,a2,a3,a4"',
       ],
     ],
     ['a column twice', `${HEADER},a4\n${ROW},x\n`, ['1: a4: expected one column of this name, got several']],
