@@ -1,6 +1,8 @@
 import { resolve } from 'node:path';
+import type { Writable } from 'node:stream';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { EngineInfo, EngineName, EngineOptions } from '../engine/engine.js';
+import { EXIT } from '../errors.js';
 import { createProgress, type Progress } from '../progress.js';
 
 /** Where a command reads and writes; tests give their own. */
@@ -20,13 +22,27 @@ export interface Writer {
   columns?: number;
 }
 
-/** The process's own streams. A reader that went away (`| head`) ends the output, not the work. */
+/** The process's own streams. */
 export function processIo(): Io {
-  for (const stream of [process.stdout, process.stderr])
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
+  guardOutput(process.stdout, process.stderr, () => {
+    process.once('exit', () => {
+      process.exitCode ||= EXIT.data;
     });
+  });
   return { stdout: process.stdout, stderr: process.stderr, cwd: process.cwd(), env: process.env };
+}
+
+/**
+ * Nothing that happens to the output ends the work. A reader that went away (`| head`) has read enough; of a result
+ * that is lost otherwise (a full disk) the person is told, and `fail` is called. Progress may be lost.
+ */
+export function guardOutput(stdout: Writable, stderr: Writable, fail: () => void): void {
+  stderr.on('error', () => {});
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') return;
+    stderr.write(`reasvqa: the output could not be written (${error.message})\n`);
+    fail();
+  });
 }
 
 /** Writes one line of result. */
