@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import type { Config } from '../config/schema.js';
-import { DataError, messageOf } from '../errors.js';
+import type { Problem } from '../data/problems.js';
+import type { Sample } from '../data/sample.js';
+import { DataError, messageOf, UsageError } from '../errors.js';
 import {
   configOf,
   type Io,
@@ -45,6 +47,10 @@ export function addData(program: Command, io: Io): void {
 async function check(io: Io, recipe: string | undefined, options: Options): Promise<void> {
   const { config } = await configOf(io, recipe, options);
   const { SPLITS } = await import('./samples.js');
+  if (!SPLITS.some((split) => config.data[split]))
+    throw new UsageError(
+      'data.train, data.val, data.test: all missing; the recipe has no annotations to check',
+    );
   const reports: SplitReport[] = [];
   for (const split of SPLITS)
     if (config.data[split]) reports.push(await checkSplit(io, config, split, options));
@@ -70,18 +76,31 @@ async function checkSplit(
   const { dataset, videos, map, reasoning } = config.data;
   const file = config.data[split]!;
   const problems: string[] = [];
-  const { samples } = await readAnnotations({
-    dataset,
-    file,
-    onProblem: (problem) => problems.push(describeProblem(problem)),
-  });
-  if (split === 'train' && reasoning) {
-    const { joinReasoning } = await import('../data/reasoning.js');
-    await joinReasoning(samples, reasoning).catch((error) => problems.push(messageOf(error)));
+  const onProblem = (problem: Problem) => problems.push(describeProblem(problem));
+  // A file or folder that is missing is one more problem, and hides no other.
+  const unreadable = (error: unknown) => {
+    if (!(error instanceof DataError)) throw error;
+    problems.push(messageOf(error));
+  };
+  let samples: Sample[] = [];
+  try {
+    ({ samples } = await readAnnotations({ dataset, file, onProblem }));
+  } catch (error) {
+    unreadable(error);
   }
-  const locator = await VideoLocator.open(videos, map ? { mapFile: map } : {});
-  const { paths, missing } = await locator.locate(samples);
-  for (const id of missing) problems.push(`${id}: no video in ${videos}`);
+  if (split === 'train' && reasoning && samples.length > 0) {
+    const { joinReasoning } = await import('../data/reasoning.js');
+    await joinReasoning(samples, reasoning, onProblem).catch(unreadable);
+  }
+  let paths = new Map<string, string>();
+  try {
+    const locator = await VideoLocator.open(videos, map ? { mapFile: map } : {});
+    const located = await locator.locate(samples, unreadable);
+    for (const id of located.missing) problems.push(`${id}: no video in ${videos}`);
+    paths = located.paths;
+  } catch (error) {
+    unreadable(error);
+  }
   if (options.decode) problems.push(...(await undecodable(io, config, samples, paths)));
   return {
     split,
@@ -96,7 +115,7 @@ async function checkSplit(
 async function undecodable(
   io: Io,
   config: Config,
-  samples: readonly import('../data/sample.js').Sample[],
+  samples: readonly Sample[],
   paths: ReadonlyMap<string, string>,
 ): Promise<string[]> {
   const { readFrames } = await import('../video/frames.js');

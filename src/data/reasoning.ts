@@ -1,4 +1,4 @@
-import { ProblemLog, shown } from './problems.js';
+import { type Problem, ProblemLog, shown } from './problems.js';
 import type { Sample } from './sample.js';
 import { JsonSyntaxError, numberedLines, parseJson, readTextFile } from './textFile.js';
 
@@ -18,13 +18,15 @@ export interface ReasoningJoin {
  * whether the teacher's own answer was right (null when it gave none that could be read); further keys are the
  * refinement's notes and are ignored. The given samples are not changed.
  *
+ * @param onProblem when given, problems are passed here and the sound lines are joined; otherwise the first one throws.
  * @throws DataError naming file:line for malformed lines, unknown ids and ids used twice.
  */
 export async function joinReasoning(
   samples: readonly Sample[],
   reasoningFile: string,
+  onProblem?: (problem: Problem) => void,
 ): Promise<ReasoningJoin> {
-  const log = new ProblemLog(reasoningFile);
+  const log = new ProblemLog(reasoningFile, onProblem);
   const known = new Set(samples.map((sample) => sample.id));
   const lineOfId = new Map<string, number>();
   const found = new Map<string, Reasoning>();
@@ -42,7 +44,7 @@ export async function joinReasoning(
       else found.set(entry.id, entry);
     }
   }
-  log.throwIfAny();
+  if (!onProblem) log.throwIfAny();
   const result = samples.map((sample) => {
     const entry = found.get(sample.id);
     if (!entry) return sample;

@@ -61,20 +61,28 @@ export class VideoLocator {
   /**
    * Finds the videos of many samples.
    *
+   * @param onError is given what is wrong with a sample's path, one that leaves the root; without it that is thrown.
    * @returns `paths` by video, and the ids of samples whose video is missing, in their order.
-   * @throws DataError when a path leaves the root.
+   * @throws DataError naming the sample, see `onError`.
    */
   async locate(
     samples: readonly { id: string; video: string }[],
+    onError: (error: DataError) => void = (error) => {
+      throw error;
+    },
   ): Promise<{ paths: Map<string, string>; missing: string[] }> {
     const paths = new Map<string, string>();
     const absent = new Set<string>();
     const missing: string[] = [];
     for (const { id, video } of samples) {
       if (!paths.has(video) && !absent.has(video)) {
-        const path = await this.find(video);
-        if (path === undefined) absent.add(video);
-        else paths.set(video, path);
+        try {
+          const path = await this.find(video);
+          if (path === undefined) absent.add(video);
+          else paths.set(video, path);
+        } catch (error) {
+          onError(new DataError(`${id}: ${messageOf(error)}`, { cause: error }));
+        }
       }
       if (absent.has(video)) missing.push(id);
     }

@@ -51,6 +51,52 @@ describe('data check', () => {
     expect(stdout).toContain('gone_1: no video in');
   });
 
+  it('goes on after a file or folder that is missing', async () => {
+    const set = ['--set', 'data.train=none.csv', '--set', 'data.val=bad.csv', '--set', 'data.videos=none'];
+    const { code, stdout, stderr } = await run('data', 'check', 'recipe.yaml', ...set);
+    expect(code).toBe(3);
+    expect(stderr).toBe('reasvqa: 4 problems in the data\n');
+    expect(stdout).toMatch(/none\.csv: no such file\n/);
+    expect(stdout).toMatch(/bad\.csv:2: answer: expected .*, got .*9/);
+    expect(stdout.match(/none: no such video folder\n/g)).toHaveLength(2);
+    expect(stdout).toContain('val: 1 samples of 1 videos in');
+  });
+
+  it('names every sample whose video lies outside the folder', async () => {
+    const rows = [row('../a', 0, 1), row('gone', 1, 2), row('/b', 2, 3), ''];
+    await writeFile(join(folder, 'outside.csv'), [HEADER, ...rows].join('\n'));
+    const { code, stdout } = await run('data', 'check', 'recipe.yaml', '--set', 'data.train=outside.csv');
+    expect(code).toBe(3);
+    expect(stdout).toContain('../a_0: video "../a": the path leaves the data root');
+    expect(stdout).toContain('/b_2: video "/b": the path leaves the data root');
+    expect(stdout).toContain('gone_1: no video in');
+    expect(stdout).toContain(', 3 problems\n');
+  });
+
+  it('lists every line of reasoning that is wrong', async () => {
+    const lines = [
+      '{"id":"v1_0","reasoning":"r","correct":true}',
+      '{"id":"x","reasoning":"r","correct":null}',
+      '7',
+    ];
+    await writeFile(join(folder, 'reasoning.jsonl'), lines.join('\n'));
+    const set = ['--set', 'data.reasoning=reasoning.jsonl'];
+    const { code, stdout } = await run('data', 'check', 'recipe.yaml', ...set);
+    expect(code).toBe(3);
+    expect(stdout).toContain(
+      'reasoning.jsonl:2: id: expected the id of a sample in the annotations, got "x"\n',
+    );
+    expect(stdout).toContain('reasoning.jsonl:3: json: expected one JSON object, got 7\n');
+  });
+
+  it('without annotations there is nothing to check, exit code 2', async () => {
+    const { code, stderr } = await run('data', 'check', 'recipe.yaml', '--set', 'data.train=null');
+    expect(code).toBe(2);
+    expect(stderr).toBe(
+      'reasvqa: data.train, data.val, data.test: all missing; the recipe has no annotations to check\n',
+    );
+  });
+
   it('finds a broken video only when it decodes', async () => {
     await mkdir(join(folder, 'videos/v3'), { recursive: true });
     await writeFile(join(folder, 'videos/v3/0.png'), 'not a picture');
