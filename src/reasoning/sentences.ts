@@ -17,12 +17,28 @@ export interface Unit {
 
 export type Header = 'answer' | 'conclusion' | 'explanation';
 
+/** What may open the line of a header and goes with it: a bullet, a number, a quotation mark. */
+const OPENING = '(?:(?<=^|\\n)[^\\S\\n]*(?:(?:[-*•+>]|\\d{1,3}[.)])[^\\S\\n]+)*["\'“‘`]?)?';
+const NAME =
+  '(?:the\\s+)?(?:final\\s+|correct\\s+|best\\s+)*(answer|conclusion|detailed\\s+(?:explanation|reasoning))';
+/** "Detailed Explanation of the Reasoning Process:" is one header, but only where nothing else follows on the line. */
+const NAME_TAIL =
+  '(?:(?:[^\\S\\n]+(?:of|the|reasoning|process|steps?))+(?=[^\\S\\n]*\\**[^\\S\\n]*(?::|\\n|$)))?';
+
 /** Headers of appendix A.4 with the marks models put around them, anywhere in a line. */
-const MARKED_HEADER =
-  /(?:#{1,6}\s*\**\s*(?:the\s+)?(?:final\s+|correct\s+|best\s+)*(answer|conclusion|detailed\s+(?:explanation|reasoning))\b(?:[^\S\n]*\*+(?=[\s:]|$))?[^\S\n]*:?(?:\*+(?=\s|$))?|\*\*\s*(?:the\s+)?(?:final\s+|correct\s+|best\s+)*(answer|conclusion|detailed\s+(?:explanation|reasoning))[^\S\n]*(?:\*\*['’]?[^\S\n]*:|:[^\S\n]*\*\*|:|\*\*[^\S\n]*(?=\n|$)))/gi;
+const MARKED_HEADER = new RegExp(
+  `${OPENING}(?:` +
+    `#{1,6}\\s*\\**\\s*${NAME}\\b${NAME_TAIL}(?:[^\\S\\n]*\\*+(?=[\\s:]|$))?[^\\S\\n]*:?(?:\\*+(?=\\s|$))?|` +
+    `\\*\\*\\s*${NAME}${NAME_TAIL}[^\\S\\n]*` +
+    "(?:\\*\\*['’]?[^\\S\\n]*:|:[^\\S\\n]*\\*\\*|:|\\*\\*[^\\S\\n]*(?=\\n|$)))",
+  'gi',
+);
 /** The same words without marks count only at the start of a line and with a colon. */
 const PLAIN_HEADER =
   /^[^\S\n]*(?:[-*•][^\S\n]+)?(?:the\s+)?(?:final\s+|correct\s+)*(answer|conclusion|detailed\s+explanation)[^\S\n]*:/gim;
+
+/** A header that is none of these ends one that stands before it on its line. */
+const OTHER_HEADER = /#{2,6}[^\S\n]*\p{L}/u;
 
 interface FoundHeader {
   start: number;
@@ -37,10 +53,9 @@ export function segment(text: string): Unit[] {
   const headers = findHeaders(text);
   headers.forEach((header, i) => {
     addSentences(text, at, header.start, units);
-    const lineEnd = endOfLine(text, header.end);
-    const next = headers[i + 1]?.start ?? text.length;
-    at = header.kind === 'explanation' ? header.end : Math.min(lineEnd, next);
-    const bare = /^[\s*:.'"]*$/.test(text.slice(header.end, Math.min(lineEnd, next)));
+    const end = endOfHeader(text, header.end, headers[i + 1]?.start ?? text.length);
+    at = header.kind === 'explanation' ? header.end : end;
+    const bare = /^[\s*:.'"]*$/.test(text.slice(header.end, end));
     pushTrimmed(text, header.start, at, units, { header: header.kind, bare });
   });
   addSentences(text, at, text.length, units);
@@ -61,9 +76,12 @@ function findHeaders(text: string): FoundHeader[] {
   return found.filter((header, i) => i === 0 || header.start >= (found[i - 1] as FoundHeader).end);
 }
 
-function endOfLine(text: string, from: number): number {
+/** The end of the line, or the next header on it. */
+function endOfHeader(text: string, from: number, next: number): number {
   const newline = text.indexOf('\n', from);
-  return newline < 0 ? text.length : newline;
+  const end = Math.min(next, newline < 0 ? text.length : newline);
+  const other = text.slice(from, end).search(OTHER_HEADER);
+  return other < 0 ? end : from + other;
 }
 
 /** Bullets, numbers and single letters that open a list item; the sentence that follows owns them. */

@@ -48,6 +48,11 @@ describe('the closing forms of appendix A.4', () => {
     '**Answer**: C',
     '**Answer: C** it is. Really.',
     'Answer: C',
+    "'###Answer: C'",
+    '`###Answer: C`',
+    '- **Answer**: C',
+    '1. **Answer:** C',
+    '> ### Answer: C',
     '###Answer:\nC. The closet/cabinet.',
     '###Answer:\n\nThe closet/cabinet.',
     '###Conclusion: He opened the closet. Nothing else fits.',
@@ -77,6 +82,26 @@ describe('the closing forms of appendix A.4', () => {
     expect(refine(`###Answer: C ###Detailed Explanation: ${steps}`, RIGHT).refined).toBe(steps);
     expect(refine(`###Answer: C\n\n### Detailed Explanation\n${steps}`, RIGHT).refined).toBe(steps);
     expect(refine(`**Detailed Explanation:** ${steps} **Answer**: C`, RIGHT).refined).toBe(steps);
+  });
+
+  it('leaves what another header on the line announces', () => {
+    const text =
+      '###Answer: C ###Reasoning: He sits. He runs. ###Conclusion: It is the closet. ### Note: He stops.';
+    expect(refine(text, RIGHT).refined).toBe('###Reasoning: He sits. He runs. ### Note: He stops.');
+  });
+
+  it.each([
+    '###Detailed Reasoning Process:',
+    '### Detailed explanation of the reasoning process',
+    '**Detailed Reasoning Steps:**',
+    '- **Detailed Explanation**:',
+  ])('removes the whole header %j', (header) => {
+    expect(refine(`${header}\nHe sits. He runs.`, RIGHT).refined).toBe('He sits. He runs.');
+  });
+
+  it('does not take a sentence behind "Detailed Explanation" for a part of it', () => {
+    const text = '###Detailed Explanation of the process he uses is hard.';
+    expect(refine(text, RIGHT).refined).toBe('of the process he uses is hard.');
   });
 
   it('keeps steps that look similar', () => {
