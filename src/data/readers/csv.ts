@@ -59,8 +59,9 @@ export function readCsvSamples(text: string, layout: CsvLayout, log: ProblemLog)
 }
 
 function parseRows(text: string, log: ProblemLog): CsvRow[] {
+  const bytes = Buffer.from(text);
   try {
-    const parsed = parse(text, {
+    const parsed = parse(bytes, {
       bom: true,
       info: true,
       record_delimiter: ['\r\n', '\n'],
@@ -68,22 +69,39 @@ function parseRows(text: string, log: ProblemLog): CsvRow[] {
       // A quote inside an unquoted field is text, as Python's csv module (which wrote these files) has it.
       relax_quotes: true,
       skip_empty_lines: true,
-    }) as unknown as { record: string[]; info: { lines: number } }[];
-    return parsed.map(({ record, info }) => ({ line: firstLine(record, info.lines), fields: record }));
+    }) as unknown as { record: string[]; info: { bytes: number } }[];
+    const lineAt = lineCounter(bytes);
+    return parsed.map(({ record, info }) => ({
+      line: lineAt(info.bytes - 1) - lineBreaks(record),
+      fields: record,
+    }));
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
-    const line = typeof error.lines === 'number' ? error.lines : 1;
     const unclosed = error.code === 'CSV_QUOTE_NOT_CLOSED';
+    // The field before the one with the quote ends here.
+    const end = Number(error.bytes);
+    const line = lineCounter(bytes)(unclosed ? bytes.indexOf('"', end) : end);
     log.add(line, 'quotes', 'well-formed CSV', unclosed ? 'a quote that is never closed' : error.message);
     return [];
   }
 }
 
-/** csv-parse counts to the last line of a record; quoted line breaks put its first line above. */
-function firstLine(record: string[], lastLine: number): number {
-  let breaks = 0;
-  for (const field of record) breaks += field.split('\n').length - 1;
-  return lastLine - breaks;
+/**
+ * The 1-based line of byte offsets that only grow. csv-parse counts lines too, but a CRLF between quotes as two, and
+ * names the end of the file for a quote that is never closed.
+ */
+function lineCounter(bytes: Buffer): (offset: number) => number {
+  let line = 1;
+  let next = bytes.indexOf(10);
+  return (offset) => {
+    for (; next >= 0 && next < offset; next = bytes.indexOf(10, next + 1)) line++;
+    return line;
+  };
+}
+
+/** Those within the quotes of a record, so that its first line is that many above its last. */
+function lineBreaks(record: string[]): number {
+  return record.reduce((breaks, field) => breaks + field.split('\n').length - 1, 0);
 }
 
 function findColumns(header: CsvRow, layout: CsvLayout, log: ProblemLog): Map<string, number> | undefined {

@@ -204,9 +204,24 @@ describe('what is wrong is named with its place', () => {
     expect(await problemsOf(text)).toEqual(expected);
   });
 
+  test('a row after quoted line breaks of every kind, and after blank lines', async () => {
+    const asks = (question: string, answer: number, qid: number) =>
+      ROW.replace('how do they play,0,6', `"${question}",${answer},${qid}`);
+    for (const end of ['\n', '\r\n'])
+      for (const text of ['a\nb', 'a\r\nb', 'é\r\n\r\nb', 'a\rb', '\nb', '🐕""\r\n'])
+        for (const last of ['', end]) {
+          const rows = [HEADER, '', asks(text, 0, 1), asks('why', 9, 2), asks(text, 9, 3)];
+          const lineOf = (row: number) => rows.slice(0, row).join(end).concat(end).split('\n').length;
+          const problems = await problemsOf(rows.join(end) + last);
+          expect(problems.map((problem) => Number.parseInt(problem, 10))).toEqual([lineOf(3), lineOf(4)]);
+        }
+  });
+
   test('a quote that is never closed', async () => {
-    const [problem] = await problemsOf(withSecondRow('"9,1,1'));
-    expect(problem).toMatch(/^\d+: quotes: expected well-formed CSV, got a quote that is never closed$/);
+    const problem = 'quotes: expected well-formed CSV, got a quote that is never closed';
+    expect(await problemsOf(withSecondRow('"9,1,1'))).toEqual([`3: ${problem}`]);
+    const long = `9,1,1,1,"é\r\n","unclosed,0,1,CW,a,b,c,d,e\n${`${ROW}\n`.repeat(20)}`;
+    expect(await problemsOf(withSecondRow(`\n${long}`))).toEqual([`5: ${problem}`]);
   });
 
   test('sound rows are kept beside bad ones', async () => {
