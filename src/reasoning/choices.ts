@@ -8,7 +8,8 @@
  */
 export function plainText(text: string): string {
   return text
-    .replace(/\\(?:boxed|text)\{([^{}]*)\}/g, '$1')
+    .replace(/\\(?:text|textbf|mathrm|mathbf)\{([^{}]*)\}/g, '$1')
+    .replace(/\\boxed\{([^{}]*)\}/g, '$1')
     .replace(/[*_`"“”«»$]|(?<!\p{L})['‘’]|['‘’](?!\p{L})/gu, '')
     .replace(/[^\S\n]+/g, ' ');
 }
