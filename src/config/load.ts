@@ -136,9 +136,16 @@ function describeIssue(issue: z.core.$ZodIssue, values: Values, places: Places):
   const element = path.length > name.split('.').length;
   const expected = element ? key.type.replace('list of ', '') : key.type;
   if (value === undefined && !element) return [places.name(path, `missing; expected ${expected}`)];
-  const suggestion = typeof value === 'string' ? nearest(value, expected.split(' | ')) : undefined;
-  const hint = suggestion ? ` (did you mean ${suggestion}?)` : '';
+  const hint = typeof value === 'string' ? suggestionFor(value, expected) : '';
   return [places.name(path, `expected ${expected}, got ${shown(value)}${hint}`)];
+}
+
+function suggestionFor(value: string, expected: string): string {
+  const item = expected.replace('list of ', '');
+  const near = nearest(value, item.split(' | '));
+  if (!near || near === item) return '';
+  if (item === expected) return ` (did you mean ${near}?)`;
+  return near === value ? ` (write [${near}])` : ` (did you mean [${near}]?)`;
 }
 
 function usageError(lines: string[]): UsageError {

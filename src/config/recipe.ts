@@ -34,7 +34,7 @@ export interface Recipe {
 export async function readRecipe(path: string, file = path): Promise<Recipe> {
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path));
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
     throw new UsageError(`${file}: ${missing ? 'no such recipe' : `cannot be read (${messageOf(error)})`}`, {

@@ -141,6 +141,22 @@ describe('errors name the place', () => {
     );
   });
 
+  it('a recipe that is not UTF-8, of which a path would come out wrong', async () => {
+    await writeFile(join(folder, 'latin1.yaml'), Buffer.from('data: { videos: caf\xe9 }', 'latin1'));
+    await expect(resolveConfig({ recipe: 'latin1.yaml', cwd: folder })).rejects.toThrow(
+      /^latin1\.yaml: cannot be read/,
+    );
+  });
+
+  it('one value where a list is expected', async () => {
+    const message = await failure(MINIMAL, ['model.train=lora']);
+    expect(message).toMatch(/got "lora" \(write \[lora\]\)$/);
+    expect(await failure(MINIMAL, ['model.lora.targets=test'])).toMatch(/got "test"$/);
+    expect(await failure(`${MINIMAL}model: { train: loar }\n`)).toMatch(
+      /got "loar" \(did you mean \[lora\]\?\)$/,
+    );
+  });
+
   it('a misspelt key of every section is suggested', async () => {
     for (const { name } of CONFIG_KEYS) {
       const parts = name.split('.');
