@@ -17,6 +17,12 @@ function setting<T extends z.ZodType>(schema: T, fallback: z.output<T>) {
   return schema.nullish().transform((value): z.output<T> => (value ?? fallback) as z.output<T>);
 }
 
+/** The vision model and the Q-Former know only the exact GELU. */
+const exactGelu = z.literal('gelu', { error: 'must be gelu, the only activation supported here' });
+
+/** Activations of T5's feed-forward layers. */
+const TEXT_ACTIVATIONS = ['relu', 'gelu', 'gelu_new', 'silu'];
+
 const visionSchema = z
   .looseObject({
     hidden_size: setting(size, 1408),
@@ -25,7 +31,7 @@ const visionSchema = z
     num_attention_heads: setting(size, 16),
     image_size: setting(size, 224),
     patch_size: setting(size, 14),
-    hidden_act: setting(z.string(), 'gelu'),
+    hidden_act: setting(exactGelu, 'gelu'),
     layer_norm_eps: setting(epsilon, 1e-6),
     attention_dropout: setting(rate, 0),
     qkv_bias: setting(z.boolean(), true),
@@ -45,7 +51,7 @@ const qformerSchema = z
     num_hidden_layers: setting(size, 12),
     num_attention_heads: setting(size, 12),
     intermediate_size: setting(size, 3072),
-    hidden_act: setting(z.string(), 'gelu'),
+    hidden_act: setting(exactGelu, 'gelu'),
     hidden_dropout_prob: setting(rate, 0.1),
     attention_probs_dropout_prob: setting(rate, 0.1),
     layer_norm_eps: setting(epsilon, 1e-12),
@@ -93,7 +99,15 @@ const textSchema = z
     ...deriveActivation(c),
     num_decoder_layers: c.num_decoder_layers ?? c.num_layers,
   }))
-  .transform((c) => ({ ...c, scale_decoder_outputs: c.scale_decoder_outputs ?? c.tie_word_embeddings }));
+  .transform((c) => ({ ...c, scale_decoder_outputs: c.scale_decoder_outputs ?? c.tie_word_embeddings }))
+  .superRefine((c, context) => {
+    const refuse = (key: string, message: string) =>
+      context.addIssue({ code: 'custom', path: [key], message });
+    if (!TEXT_ACTIVATIONS.includes(c.dense_act_fn))
+      refuse('dense_act_fn', `is ${c.dense_act_fn}, must be one of ${TEXT_ACTIVATIONS.join(', ')}`);
+    for (const key of ['pad_token_id', 'eos_token_id', 'decoder_start_token_id'] as const)
+      if (c[key] >= c.vocab_size) refuse(key, `must be below vocab_size, ${c.vocab_size}`);
+  });
 
 /**
  * transformers derives both from feed_forward_proj, where "gated-gelu" means gelu_new (the tanh form), unless the file

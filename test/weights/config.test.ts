@@ -79,6 +79,24 @@ describe('Blip2Config', () => {
     [{ ...XL, vision_config: { image_size: 7 } }, /vision_config\.image_size: is smaller than patch_size/],
     [{ ...XL, vision_config: { hidden_size: 64 } }, /qformer_config\.encoder_hidden_size: must equal/],
     [{ text_config: { feed_forward_proj: 'gated gelu' } }, /feed_forward_proj: must be an activation/],
+    [{ ...XL, vision_config: { hidden_act: 'quick_gelu' } }, /vision_config\.hidden_act: must be gelu/],
+    [{ ...XL, qformer_config: { hidden_act: 'relu' } }, /qformer_config\.hidden_act: must be gelu/],
+    [
+      { text_config: { feed_forward_proj: 'gated-tanh' } },
+      /text_config\.dense_act_fn: is tanh, must be one of/,
+    ],
+    [
+      { text_config: { dense_act_fn: 'quick_gelu' } },
+      /text_config\.dense_act_fn: is quick_gelu, must be one of/,
+    ],
+    [
+      { text_config: { vocab_size: 10, pad_token_id: 10 } },
+      /text_config\.pad_token_id: must be below vocab_size/,
+    ],
+    [
+      { text_config: { decoder_start_token_id: 99999 } },
+      /text_config\.decoder_start_token_id: must be below vocab_size/,
+    ],
     [[], /the file: /],
   ])('refuses %j', (json, message) => {
     expect(() => parseBlip2Config(json, 'x/config.json')).toThrow(DataError);
