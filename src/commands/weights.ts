@@ -83,16 +83,16 @@ async function show(io: Io, path: string, options: { json?: boolean }): Promise<
 
 /** What a folder holds beside its config.json; undefined for a file, and where there is none or one of other models. */
 async function comparisonOf(io: Io, path: string): Promise<Comparison | undefined> {
-  const config = join(path, 'config.json');
-  if (!(await stat(config).catch(() => undefined))?.isFile()) return undefined;
-  const { compareWithConfig } = await import('../model/load.js');
-  try {
-    return await compareWithConfig(path);
-  } catch (error) {
+  const file = join(path, 'config.json');
+  if (!(await stat(file).catch(() => undefined))?.isFile()) return undefined;
+  const { loadBlip2Config } = await import('../weights/config.js');
+  const config = await loadBlip2Config(file).catch((error) => {
     if (!(error instanceof DataError)) throw error;
     note(io, `not compared: ${error.message}`);
-    return undefined;
-  }
+  });
+  if (!config) return undefined;
+  const { compareWithConfig } = await import('../model/load.js');
+  return compareWithConfig(path, config);
 }
 
 interface CheckOptions extends EngineChoice {

@@ -4,6 +4,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import { DataError } from '../errors.js';
 import { bf16OfBits, takesBf16Bits } from '../ops/bf16.js';
 import { canonicalSource } from '../weights/canonical.js';
 import {
@@ -13,6 +14,7 @@ import {
   requireComplete,
 } from '../weights/comparison.js';
 import { type Blip2Config, loadBlip2Config } from '../weights/config.js';
+import { formatShape, quote } from '../weights/header.js';
 import { type WritableTensor, writeSafetensors } from '../weights/safetensors.js';
 import { openCheckpoint } from '../weights/sharded.js';
 import type { TensorSource } from '../weights/source.js';
@@ -60,10 +62,10 @@ export async function loadModel(
 /**
  * What a checkpoint folder holds beside what its config.json asks for; reads headers only.
  *
- * @throws DataError when it has no checkpoint, or its config.json is not that of a BLIP-2 with T5.
+ * @throws DataError when it has no checkpoint, or two of its tensors mean the same one.
  */
-export async function compareWithConfig(folder: string): Promise<Comparison> {
-  const model = new ReasVqa(await loadBlip2Config(folder));
+export async function compareWithConfig(folder: string, config: Blip2Config): Promise<Comparison> {
+  const model = new ReasVqa(config);
   const files = await openCheckpoint(folder);
   try {
     return compareCheckpoint(layoutOf(model), canonicalSource(files));
@@ -85,11 +87,25 @@ async function readDecoderEmbedding(model: ReasVqa, files: TensorSource): Promis
     .map((prefix) => `${prefix}.decoder.embed_tokens.weight`)
     .find((candidate) => files.has(candidate));
   if (name === undefined) return;
-  const { data } = await files.read(name, { finite: true });
   const { shared } = model.languageModel;
+  const { shape } = files.info(name);
+  if (shape.join() !== shared.shape.join())
+    throw new DataError(
+      `${files.fileOf(name)}: tensor ${name} has shape ${formatShape(shape)}, expected ${formatShape(shared.shape)} as ${shared.name}`,
+    );
+  const data = await readReal(name, files);
   const own = await shared.value.data();
-  if (data.length !== own.length || data.some((value, i) => value !== own[i]))
-    model.languageModel.addDecoderEmbedding().set(tf.tensor(data as Float32Array, shared.shape, 'float32'));
+  if (data.some((value, i) => value !== own[i]))
+    model.languageModel.addDecoderEmbedding().set(tf.tensor(data, shared.shape, 'float32'));
+}
+
+/** @throws DataError for other types: whole numbers are quantised weights, which mean nothing without their scales. */
+async function readReal(name: string, source: TensorSource): Promise<Float32Array> {
+  const { data, dtype } = await source.read(name, { finite: true });
+  if (data instanceof Float32Array) return data;
+  throw new DataError(
+    `${source.fileOf(name)}: tensor ${quote(name)} is ${dtype}, expected F32, F16 or BF16; save the model in one of these`,
+  );
 }
 
 /** Reads the given parameters from a source that has them all. @throws DataError for a value that is not finite. */
@@ -129,9 +145,9 @@ export async function readParameters(
 
 /** Reads a parameter and returns what gives it the values, rounded to bf16 where it is kept so. */
 async function readFloat32(parameter: Parameter, source: TensorSource, asBf16: boolean): Promise<() => void> {
-  const { data } = await source.read(parameter.name, { finite: true });
+  const data = await readReal(parameter.name, source);
   return () => {
-    const value = tf.tensor(data as Float32Array, parameter.shape, 'float32');
+    const value = tf.tensor(data, parameter.shape, 'float32');
     if (asBf16) parameter.setBf16(value);
     else parameter.set(value);
   };

@@ -79,6 +79,15 @@ describe('weights show', () => {
     });
   });
 
+  it('fails for a folder whose tensors mean one thing twice', async () => {
+    await writeCheckpoint((shapes) => shapes.set('t5_proj.bias', [8]));
+    const { code, stderr } = await reasvqa(['weights', 'show', folder]);
+    expect(code).toBe(3);
+    expect(stderr).toMatch(
+      /^reasvqa: .*model\.safetensors: "language_projection\.bias" and "t5_proj\.bias" both mean/m,
+    );
+  });
+
   it('lists a file, and a folder of another kind of model, without comparing', async () => {
     await writeCheckpoint(() => {});
     const file = await reasvqa(['weights', 'show', join(folder, 'model.safetensors')]);

@@ -7,6 +7,7 @@ import { DataError } from '../../src/errors.js';
 import { loadModel, saveModel } from '../../src/model/load.js';
 import { bf16Parameters } from '../../src/model/precision.js';
 import { isBf16 } from '../../src/ops/bf16.js';
+import type { Dtype, TensorData } from '../../src/weights/dtypes.js';
 import { writeSafetensors } from '../../src/weights/safetensors.js';
 import { nearestBf16 } from '../support/bf16.js';
 import { withFile } from '../weights/fixtures.js';
@@ -82,7 +83,7 @@ describe('a damaged checkpoint', () => {
     model.dispose();
   });
 
-  type Tensor = { dtype: 'F32'; shape: number[]; data: Float32Array };
+  type Tensor = { dtype: Dtype; shape: number[]; data: TensorData };
 
   async function change(edit: (tensors: Map<string, Tensor>) => void): Promise<void> {
     const path = join(folder, 'model.safetensors');
@@ -90,7 +91,7 @@ describe('a damaged checkpoint', () => {
       const found = new Map<string, Tensor>();
       for (const name of file.names) {
         const { shape, data } = await file.read(name);
-        found.set(name, { dtype: 'F32', shape, data: data as Float32Array });
+        found.set(name, { dtype: 'F32', shape, data });
       }
       return found;
     });
@@ -128,6 +129,29 @@ describe('a damaged checkpoint', () => {
       tensors.get(VICTIM)!.data[7] = value;
     });
     expect(await refusal()).toContain(VICTIM);
+  });
+
+  it.each([
+    ['F64', Float64Array],
+    ['I32', Int32Array],
+    ['I8', Int8Array],
+    ['BOOL', Uint8Array],
+  ] as const)('names a weight in %s, which is no weight without its scale', async (dtype, type) => {
+    await change((tensors) => {
+      const { shape, data } = tensors.get(VICTIM)!;
+      tensors.set(VICTIM, { dtype, shape, data: new type(data.length) });
+    });
+    expect(await refusal()).toMatch(
+      new RegExp(`model\\.safetensors: tensor "${VICTIM}" is ${dtype}, expected F32, F16 or BF16`),
+    );
+  });
+
+  it('names a copy of the embedding that is not shaped like it', async () => {
+    const name = 'language_model.decoder.embed_tokens.weight';
+    await change((tensors) => {
+      tensors.set(name, { dtype: 'F32', shape: [3, 3], data: new Float32Array(9) });
+    });
+    expect(await refusal()).toMatch(new RegExp(`${name} has shape .3, 3., expected .\\d+, 20.`));
   });
 
   it('names what a truncated file lacks, at any length', async () => {
