@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { DataError, messageOf } from '../errors.js';
+import { isImageName } from '../video/images.js';
 import { SafetensorsFile, writeSafetensors } from '../weights/safetensors.js';
 
 /** Everything that frozen features depend on; change any of it and the key changes. */
@@ -38,13 +39,20 @@ export function featureKey(source: FeatureSource): string {
 
 /**
  * What tells one version of a video file from another without reading it: name below the data root, size and time
- * of last change. For a folder of images, size and time are the folder's own.
+ * of last change. For a folder of images, those of every file in it: the folder's own stay when one is overwritten.
  *
  * @param name path below the data root, so that a moved data root keeps its features.
  */
 export async function videoIdentity(name: string, path: string): Promise<string> {
-  const { size, mtimeMs } = await stat(path);
-  return `${name}:${size}:${Math.round(mtimeMs)}`;
+  const info = await stat(path);
+  if (!info.isDirectory()) return `${name}:${version(info)}`;
+  const images = (await readdir(path)).filter(isImageName).sort();
+  const parts = images.map(async (image) => `${image}:${version(await stat(join(path, image)))}`);
+  return `${name}:${(await Promise.all(parts)).join()}`;
+}
+
+function version({ size, mtimeMs }: { size: number; mtimeMs: number }): string {
+  return `${size}:${Math.round(mtimeMs)}`;
 }
 
 /**

@@ -118,9 +118,13 @@ function startTokens(config: Config, tokenizer: Tokenizer, model: ReasVqa) {
   return { answerStartId: answer!, reasoningStartId: reasoning! };
 }
 
-/** The features of frozen vision weights are kept under this hash of them; reading them all back takes a while. */
+/**
+ * The features of the frozen vision model are kept under this hash of its configuration, which has heads and epsilons
+ * that no weight's shape shows, and its weights; reading them all back takes a while.
+ */
 async function visionHash(model: ReasVqa): Promise<string> {
   const hash = createHash('sha256');
+  hash.update(JSON.stringify(model.config.vision_config));
   for (const parameter of [...model.vision.parameters()]) {
     if (parameter.name.includes('.post_layernorm.')) continue;
     const values = await parameter.value.data();

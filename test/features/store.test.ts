@@ -1,4 +1,15 @@
-import { mkdtemp, open, readdir, readFile, rm, truncate, utimes, writeFile } from 'node:fs/promises';
+import {
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -68,6 +79,22 @@ describe('featureKey', () => {
     await writeFile(path, 'longer');
     await utimes(path, 1000, 1000);
     expect(await videoIdentity('v.mp4', path)).not.toBe(first);
+  });
+
+  test('a folder of images is another when one of them is overwritten, which leaves the folder as it was', async () => {
+    const path = join(folder, 'frames');
+    await mkdir(path);
+    for (const name of ['1.png', '2.png']) {
+      await writeFile(join(path, name), 'old');
+      await utimes(join(path, name), 1000, 1000);
+    }
+    const first = await videoIdentity('v', path);
+    await writeFile(join(path, 'notes.txt'), 'no frame');
+    expect(await videoIdentity('v', path)).toBe(first);
+    const { mtimeMs } = await stat(path);
+    await writeFile(join(path, '2.png'), 'new');
+    expect((await stat(path)).mtimeMs).toBe(mtimeMs);
+    expect(await videoIdentity('v', path)).not.toBe(first);
   });
 });
 
