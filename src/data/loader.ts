@@ -41,6 +41,10 @@ export class Loader<T> {
     return dropLast ? Math.floor(this.samples.length / batch) : Math.ceil(this.samples.length / batch);
   }
 
+  get samplesPerEpoch(): number {
+    return Math.min(this.samples.length, this.batchesPerEpoch * this.settings.batch);
+  }
+
   /** Batches of one epoch, starting at batch `from`. */
   async *epoch(epoch: number, from = 0): AsyncGenerator<Loaded<T>> {
     const { seed, batch: size, shuffle } = this.settings;

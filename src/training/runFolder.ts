@@ -43,6 +43,11 @@ export interface RunResult {
   config: string;
 }
 
+/** The part of run.json that is read again. */
+interface RunInfo {
+  sha256?: Record<string, string>;
+}
+
 export interface RunPaths {
   folder: string;
   config: string;
@@ -138,11 +143,17 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Writes run.json: what is needed to tell where a number came from. */
+/**
+ * Writes run.json: what is needed to tell where a number came from.
+ *
+ * @param continues the run has learned something from the files that an earlier run.json names.
+ * @throws DataError when it continues and one of them has changed since.
+ */
 export async function writeRunInfo(
   paths: RunPaths,
   config: Config,
   engine: Record<string, unknown>,
+  continues: boolean,
 ): Promise<void> {
   const { data, model, train } = config;
   const files = [
@@ -157,6 +168,7 @@ export async function writeRunInfo(
     const hash = file ? await sha256(file) : undefined;
     if (file && hash) hashes[file] = hash;
   }
+  if (continues) await requireUnchanged(paths, hashes);
   const info = {
     started: new Date().toISOString(),
     node: process.version,
@@ -168,6 +180,17 @@ export async function writeRunInfo(
     sha256: hashes,
   };
   await writeFileAtomic(paths.run, `${JSON.stringify(info, null, 2)}\n`);
+}
+
+async function requireUnchanged(paths: RunPaths, hashes: Record<string, string>): Promise<void> {
+  const text = await readFile(paths.run, 'utf8').catch(() => undefined);
+  if (text === undefined) return;
+  const { sha256: before = {} } = parseFile(paths.run, text, (t) => JSON.parse(t) as RunInfo);
+  const changed = Object.keys(before).find((file) => file in hashes && hashes[file] !== before[file]);
+  if (changed !== undefined)
+    throw new DataError(
+      `${changed}: has changed since the run in ${paths.folder} read it; restore it or use another --run folder`,
+    );
 }
 
 /** Hashing 8 GB of weights at every start would cost longer than loading them: large files are told by size. */

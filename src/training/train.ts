@@ -10,7 +10,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { checkForTraining } from '../config/checks.js';
 import type { Config } from '../config/schema.js';
 import { Loader } from '../data/loader.js';
-import { Interrupted } from '../errors.js';
+import { DataError, Interrupted } from '../errors.js';
 import { type Evaluator, evaluate } from '../evaluation/evaluate.js';
 import { type ScoreResult, scoreAnswers } from '../evaluation/score.js';
 import { writeFileAtomic } from '../files.js';
@@ -88,7 +88,8 @@ export async function train(request: TrainRequest): Promise<RunResult> {
   if (done) return done;
   const run = await openRun(request, paths);
   try {
-    await writeRunInfo(paths, config, request.engine);
+    await writeRunInfo(paths, config, request.engine, run.state.step > 0);
+    requirePlace(run);
     while (run.state.epoch < config.train.epochs) {
       await finishEvaluation(run);
       await trainEpoch(run);
@@ -172,6 +173,14 @@ async function resume(
   await loadCheckpoint(paths.checkpoints, last, optimizer);
   notice(`continues at step ${state.step}, epoch ${state.epoch + 1}`);
   return state;
+}
+
+/** A run that stands behind the end of its epoch would never reach it. */
+function requirePlace({ paths, state, loader }: Run): void {
+  if (state.batch < loader.batchesPerEpoch) return;
+  throw new DataError(
+    `${paths.folder}: stands at batch ${state.batch} of an epoch that now has ${loader.batchesPerEpoch}: samples or videos are gone since; restore them or use another --run folder`,
+  );
 }
 
 /** One pass over the data, from where the state stands to the end of the epoch, with a checkpoint there. */
@@ -333,7 +342,7 @@ async function writeResult({ config, paths, state, optimizer, loader, metrics }:
   const best = bestOf(await readEvaluations(paths));
   if (best) await copyFile(paths.predictionsOf(best.epoch), paths.predictions);
   metrics.flush();
-  const samples = config.train.epochs * loader.batchesPerEpoch * config.train.batch;
+  const samples = config.train.epochs * loader.samplesPerEpoch;
   const result: RunResult = {
     bestEpoch: best?.epoch ?? config.train.epochs - 1,
     bestStep: best?.step ?? state.step,

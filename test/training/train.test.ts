@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readdir, readFile, rm, truncate } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
@@ -245,6 +245,41 @@ describe('an interrupted run', () => {
     await expect(train({ config: often, folder, engine: ENGINE })).resolves.toMatchObject({ epochs: 2 });
   });
 
+  it.each(['train.csv', 'refined.jsonl'])(
+    'is not continued when %s has changed, but would begin with it',
+    async (name) => {
+      const own = await makeWorld(await mkdtemp(join(scratch, 'changed-')));
+      const folder = newRun();
+      const config = await worldConfig(own);
+      const begin = train({ config, folder, engine: ENGINE, signal: signalAtLook(3) });
+      await expect(begin).rejects.toThrow(Interrupted);
+      const path = join(own.data, name);
+      const text = await readFile(path, 'utf8');
+      await writeFile(path, text.replace(' moves ', ' stops ').replace('what', 'which'));
+      const error = await train({ config, folder, engine: ENGINE }).catch((e) => e);
+      expect(error).toBeInstanceOf(DataError);
+      expect(error.message).toMatch(new RegExp(`${name}: has changed since the run in ${folder} read it`));
+      await rm(join(folder, 'checkpoints'), { recursive: true });
+      await expect(train({ config, folder, engine: ENGINE })).resolves.toMatchObject({ epochs: 2 });
+    },
+  );
+
+  it('ends when videos that it had are gone and its place is behind the end of the epoch', async () => {
+    const own = await makeWorld(await mkdtemp(join(scratch, 'gone-')));
+    const folder = newRun();
+    const config = await worldConfig(own, 'train.batch=1', 'data.onBadVideo=skip', 'features.cache=false');
+    const begin = train({ config, folder, engine: ENGINE, signal: signalAtLook(11) });
+    await expect(begin).rejects.toThrow(Interrupted);
+    const [first, ...others] = (await readdir(join(own.data, 'videos'))).filter((name) =>
+      /^train/.test(name),
+    );
+    expect(first).toBeDefined();
+    for (const name of others) await rm(join(own.data, 'videos', name));
+    const error = await train({ config, folder, engine: ENGINE }).catch((e) => e);
+    expect(error).toBeInstanceOf(DataError);
+    expect(error.message).toMatch(/stands at batch 6 of an epoch that now has 4: samples or videos are gone/);
+  });
+
   it('whose checkpoint is damaged says so and leaves nothing in memory', async () => {
     const folder = newRun();
     const config = await worldConfig(world);
@@ -290,11 +325,13 @@ describe('accumulation', () => {
     const { samples } = await readAnnotations({ dataset: 'shapes', file: join(world.data, 'train.csv') });
     const { result } = await trained(
       'train.epochs=1',
-      'train.batch=3',
-      'train.accumulate=5',
+      'train.batch=5',
+      'train.accumulate=3',
       'train.dropLast=false',
     );
-    expect(result.steps).toBe(Math.ceil(Math.ceil(samples.length / 3) / 5));
+    expect(result.steps).toBe(Math.ceil(Math.ceil(samples.length / 5) / 3));
+    expect(samples.length % 5).not.toBe(0);
+    expect(result.samplesPerSecond * result.seconds).toBeCloseTo(samples.length, 6);
   });
 });
 
