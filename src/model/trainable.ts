@@ -36,7 +36,7 @@ export function selectTrainable(model: ReasVqa, groups: readonly TrainableGroup[
   return [...model.parameters()].filter(selected);
 }
 
-/** Whether the vision model before `post_layernorm` learns, so that its features cannot be kept. */
+/** Whether the vision model before `post_layernorm`, or an adapter of it, learns, so that its features cannot be kept. */
 export function trainsVision(parameters: readonly Parameter[]): boolean {
-  return parameters.some((p) => p.name.startsWith('vision_model.') && groupOf(p.name) === undefined);
+  return parameters.some((p) => p.name.startsWith('vision_model.') && groupOf(p.name) !== 'post_layernorm');
 }

@@ -42,8 +42,8 @@ export interface Student {
 /**
  * Loads a recipe's base model and tokenizer and adds its adapter: the one named, or a fresh one drawn with the seed.
  *
- * @throws DataError for weights, UsageError for a base that is not on this machine, EngineError for a precision that the
- *   engine in use lacks.
+ * @throws DataError for weights, UsageError for kept features of a vision model that learns, EngineError for a precision
+ *   that the engine in use lacks.
  */
 export async function openStudent(
   config: Config,
@@ -58,12 +58,17 @@ export async function openStudent(
   try {
     const adapter = await attachAdapter(model, config);
     const trainable = selectTrainable(model, train);
+    const learnsVision = trainsVision(trainable);
+    if (learnsVision && config.features.cache)
+      throw new UsageError(
+        `features.cache: needs a frozen vision model, but ${config.model.adapter ?? 'model.train'} makes it learn; set features.cache=false`,
+      );
     return {
       model,
       tokenizer,
       adapter,
       trainable,
-      learnsVision: trainsVision(trainable),
+      learnsVision,
       visionHash: config.features.cache ? await visionHash(model) : undefined,
       notices: noticesOf(comparison, config.model.base),
       ...startTokens(config, tokenizer, model),
