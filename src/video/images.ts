@@ -40,7 +40,8 @@ export async function openImageFolder(path: string, id: string, fps?: number): P
         indices.map(async (index) => {
           signal?.throwIfAborted();
           const file = join(path, names[index] as string);
-          const [frame] = await decodeImage(await readFile(file), videoName(id, file), {});
+          const name = videoName(id, file);
+          const [frame] = await decodeImage(await readBytes(file, name), name, {});
           return frame as RawFrame;
         }),
       ),
@@ -54,8 +55,10 @@ export async function openImageFolder(path: string, id: string, fps?: number): P
  */
 export async function openAnimation(path: string, id: string): Promise<VideoSource> {
   const name = videoName(id, path);
-  const bytes = await readFile(path);
+  const bytes = await readBytes(path, name);
   const { pages, width, pageHeight, delay } = await describe(bytes, name);
+  if (isCutGif(bytes))
+    throw new DataError(`${name}: truncated GIF: the file ends inside the animation; fetch the file again`);
   const times = new Float64Array(pages);
   for (let i = 1; i < pages; i++) times[i] = (times[i - 1] as number) + (delay[i - 1] as number) / 1000;
   const duration = (times[pages - 1] as number) + (delay[pages - 1] as number) / 1000;
@@ -88,6 +91,12 @@ export async function openAnimation(path: string, id: string): Promise<VideoSour
   };
 }
 
+function readBytes(path: string, name: string): Promise<Buffer> {
+  return readFile(path).catch((error) => {
+    throw new DataError(`${name}: cannot be read (${oneLine(error)})`, { cause: error });
+  });
+}
+
 async function describe(bytes: Buffer, name: string) {
   let metadata: Metadata;
   try {
@@ -99,6 +108,21 @@ async function describe(bytes: Buffer, name: string) {
   // Viewers show frames without a delay for 100 ms.
   const delay = Array.from({ length: pages }, (_, i) => metadata.delay?.[i] || 100);
   return { pages, width, pageHeight: metadata.pageHeight ?? height, delay };
+}
+
+/** Whether a GIF lacks the block that ends it; libvips takes such a file for one with fewer frames. */
+function isCutGif(bytes: Buffer): boolean {
+  if (bytes.toString('latin1', 0, 3) !== 'GIF') return false;
+  const paletteBytes = (flags = 0) => (flags & 0x80 ? 3 * 2 ** ((flags & 7) + 1) : 0);
+  let at = 13 + paletteBytes(bytes[10]);
+  while (at < bytes.length && bytes[at] !== 0x3b) {
+    if (bytes[at] === 0x21) at += 2;
+    else if (bytes[at] === 0x2c) at += 11 + paletteBytes(bytes[at + 9]);
+    // An extension's or a picture's data: pieces behind their lengths, up to an empty one.
+    for (let length = bytes[at]; length; length = bytes[at]) at += length + 1;
+    at++;
+  }
+  return at >= bytes.length;
 }
 
 /** Decodes an image, or a run of an animation's pages, to 8-bit RGB; transparency becomes black. */

@@ -177,6 +177,29 @@ describe('image folders and animations need no ffmpeg', () => {
     }
   });
 
+  test('a GIF is the whole animation or an error, wherever it is cut; bytes after its end are no harm', async () => {
+    const pictures = Array.from({ length: 4 }, (_, i) => picture(`cut${i}`));
+    const whole = await readFile(await animation('uncut.gif', pictures, [100, 100, 100, 100]));
+    const file = join(folder, 'cutAnywhere.gif');
+    const request = { path: file, id: 'g', count: 4, mode: 'uniform' } as const;
+    for (let length = 1; length < whole.length; length += 7) {
+      await writeFile(file, whole.subarray(0, length));
+      const error = await readFrames(request).catch((thrown) => thrown);
+      expect(error, `cut at ${length} of ${whole.length}`).toBeInstanceOf(DataError);
+      expect(error.message).toContain(`g: ${file}: `);
+    }
+    await writeFile(file, Buffer.concat([whole, Buffer.alloc(3)]));
+    expect((await readFrames(request)).indices).toEqual([0, 1, 2, 3]);
+  });
+
+  test('an image of a folder that cannot be read is named', async () => {
+    const frames = join(folder, 'unreadable');
+    await mkdir(join(frames, '1.png'), { recursive: true });
+    const error = await readFrames({ path: frames, id: 'u', count: 1, mode: 'uniform' }).catch((e) => e);
+    expect(error).toBeInstanceOf(DataError);
+    expect(error.message).toContain(`u: ${join(frames, '1.png')}: `);
+  });
+
   test('an empty folder, a missing path, a missing generator, no frames asked', async () => {
     const empty = join(folder, 'empty');
     await mkdir(empty);
