@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { configHash, dumpConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
-import { DataError, UsageError } from '../errors.js';
+import { DataError, messageOf, UsageError } from '../errors.js';
 import type { ScoreResult } from '../evaluation/score.js';
 import { writeFileAtomic } from '../files.js';
 
@@ -98,12 +98,18 @@ function decisive(config: Config): Config {
 /**
  * Makes the folder, or checks that the run in it is this one.
  *
- * @throws UsageError when the folder belongs to another configuration, naming the first key that differs.
+ * @throws UsageError when the folder belongs to another configuration, naming the first key that differs; DataError when
+ *   it cannot be made.
  */
 export async function openRunFolder(folder: string, config: Config): Promise<RunPaths> {
   const paths = runPaths(folder);
-  await mkdir(join(folder, 'predictions'), { recursive: true });
-  await mkdir(paths.checkpoints, { recursive: true });
+  for (const path of [join(folder, 'predictions'), paths.checkpoints])
+    await mkdir(path, { recursive: true }).catch((error) => {
+      throw new DataError(
+        `${folder}: cannot be made or written to (${messageOf(error)}); use another --run folder`,
+        { cause: error },
+      );
+    });
   const earlier = await readFile(paths.config, 'utf8').catch(() => undefined);
   if (earlier !== undefined) {
     const before = parseFile(paths.config, earlier, (text) => parse(text) as Config);

@@ -35,6 +35,17 @@ async function configOf(...overrides: string[]) {
 }
 
 describe('a run folder', () => {
+  it('that cannot be made is named', async () => {
+    const file = join(scratch, 'a-file');
+    await writeFile(file, 'in the way');
+    for (const place of [file, join(file, 'below')]) {
+      const error = await openRunFolder(place, await configOf()).catch((e) => e);
+      expect(error).toBeInstanceOf(DataError);
+      expect(error.message).toContain(`${place}: cannot be made or written to (`);
+      expect(error.message).toContain('another --run folder');
+    }
+  });
+
   it('is made with its configuration, and opening it again changes nothing', async () => {
     const config = await configOf();
     const paths = await openRunFolder(folder, config);
