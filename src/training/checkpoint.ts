@@ -148,7 +148,7 @@ export async function loadCheckpoint(checkpoints: string, step: number, optimize
   optimizer.step = step;
 }
 
-/** Reads the trainables of a checkpoint, for evaluation. */
+/** Reads the trainables of a checkpoint, for evaluation. @throws DataError when they are not the given parameters. */
 export async function loadTrainables(
   checkpoints: string,
   step: number,
@@ -164,6 +164,12 @@ export async function loadTrainables(
           `${path}: tensor ${parameter.name} ${found ? `has shape (${found.join(', ')})` : 'is missing'}, expected (${parameter.shape.join(', ')})`,
         );
     }
+    const known = new Set(parameters.map((parameter) => parameter.name));
+    const other = source.names().find((name) => !known.has(name));
+    if (other !== undefined)
+      throw new DataError(
+        `${path}: tensor ${other} is not among what learns here; use the model.train and model.lora.targets of the run`,
+      );
     await readParameters(parameters, source);
   } finally {
     await source.close();

@@ -258,6 +258,13 @@ describe('a damaged checkpoint', () => {
     },
   );
 
+  it('that holds more than what learns is refused: the rest would stay untrained', async () => {
+    const fewer = optimizer.parameters.filter((p) => !p.name.startsWith('language_projection.'));
+    await expect(loadTrainables(folder, 4, fewer)).rejects.toThrow(
+      /trainable\.safetensors: tensor language_projection\.\w+ is not among what learns/,
+    );
+  });
+
   it('of another set of parameters is refused by tensor', async () => {
     const all = selectTrainable(model, ['lora', 'language_projection', 'query_tokens', 'qformer']);
     await expect(loadTrainables(folder, 4, all)).rejects.toThrow(
