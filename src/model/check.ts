@@ -96,7 +96,7 @@ async function compareAll(
     const error = relativeError(actual, data, await scaleFloor(reference, name, gradientFloor));
     rows.push({ name, error, tolerance: limit, ok: error <= limit });
   };
-  const batch = await readBatch(reference);
+  const batch = await readBatch(model, folder, reference);
   try {
     await compareForward(model, batch, reference, (name, actual) => compare(name, actual, limits.expect));
     await compareGreedy(model, batch, reference, rows, limits);
@@ -155,17 +155,37 @@ function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>, f
   return largest === 0 ? worst : worst / largest;
 }
 
-/** The reference's inputs as a batch; pixel values stay pixels. */
-async function readBatch(reference: Reference): Promise<TrainBatch & { pixels: tf.Tensor4D }> {
+/** The reference's inputs as a batch; pixel values stay pixels. @throws DataError naming the one that does not fit. */
+async function readBatch(
+  { config }: ReasVqa,
+  folder: string,
+  reference: Reference,
+): Promise<TrainBatch & { pixels: tf.Tensor4D }> {
+  const refuse = (name: string, found: string, expected: string) => {
+    throw new DataError(`${join(folder, 'reference.safetensors')}: ${name} ${found}, expected ${expected}`);
+  };
+  const requireShape = (name: string, shape: number[], expected: (number | string)[]) => {
+    const fits =
+      shape.length === expected.length && expected.every((n, i) => typeof n === 'string' || n === shape[i]);
+    if (!fits) refuse(name, `has shape (${shape.join(', ')})`, `(${expected.join(', ')})`);
+  };
+  const { image_size: image } = config.vision_config;
   const pixels = await reference.read('input.pixel_values');
+  requireShape('input.pixel_values', pixels.shape, ['videos', 'frames', 3, image, image]);
   const [videos, frames, channels, height, width] = pixels.shape as [number, number, number, number, number];
-  const ids = async (name: string) => {
+  const ids = async (name: string, rows: number, columns: number | string = 'tokens') => {
     const { shape, data } = await reference.read(name);
+    requireShape(name, shape, [rows, columns]);
+    const { vocab_size: vocab } = config.text_config;
+    const wrong = data.find(
+      (id) => !(id >= 0 && id < vocab) && !(id === IGNORED && name.endsWith('_labels')),
+    );
+    if (wrong !== undefined) refuse(name, `holds ${wrong}`, `ids from 0 to ${vocab - 1}`);
     return { data: Int32Array.from(data), columns: shape[1] as number };
   };
-  const prefix = await ids('input.frame_prefix_ids');
-  const prompt = await ids('input.prompt_ids');
-  const promptMask = await ids('input.prompt_mask');
+  const prefix = await ids('input.frame_prefix_ids', frames);
+  const prompt = await ids('input.prompt_ids', videos);
+  const promptMask = await ids('input.prompt_mask', videos, prompt.columns);
   return {
     encoder: {
       videos,
@@ -182,8 +202,8 @@ async function readBatch(reference: Reference): Promise<TrainBatch & { pixels: t
       prompt: { ids: prompt.data, mask: promptMask.data, columns: prompt.columns },
     },
     pixels: tf.tensor4d(pixels.data as Float32Array, [videos * frames, channels, height, width]),
-    answer: await ids('input.answer_labels'),
-    reasoning: await ids('input.reasoning_labels'),
+    answer: await ids('input.answer_labels', videos),
+    reasoning: await ids('input.reasoning_labels', videos),
   };
 }
 

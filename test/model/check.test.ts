@@ -176,6 +176,31 @@ describe('weights check of a damaged copy', () => {
     expect(error.message).not.toContain('\n');
   });
 
+  it.each([
+    ['input.prompt_ids', (t) => t.data.fill(48), /holds 48, expected ids from 0 to 47/],
+    ['input.frame_prefix_ids', (t) => t.data.fill(-100), /holds -100, expected ids from 0 to 47/],
+    ['input.answer_labels', (t) => t.data.fill(-1), /holds -1, expected/],
+    ['input.prompt_mask', (t) => t.shape.reverse(), /has shape \(\d+, 3\), expected \(3, \d+\)/],
+    ['input.reasoning_labels', (t) => t.shape.reverse(), /has shape \(12, 3\), expected \(3, tokens\)/],
+    ['input.pixel_values', (t) => t.shape.reverse(), /expected \(videos, frames, 3, 22, 22\)/],
+  ] as [string, (tensor: { shape: number[]; data: Int32Array }) => unknown, RegExp][])(
+    'names %s when it does not fit the model',
+    async (name, change, message) => {
+      const folder = await damaged('reference.safetensors', 'expect.loss', () => undefined);
+      const path = join(folder, 'reference.safetensors');
+      const [tensors, metadata] = await withFile(path, async (file) => [
+        await allTensors(file),
+        file.metadata,
+      ]);
+      change(tensors.get(name));
+      await writeSafetensors(path, tensors, metadata);
+      const error = await weightsCheck(folder).catch((e) => e);
+      expect(error).toBeInstanceOf(DataError);
+      expect(error.message).toContain(`${path}: ${name} `);
+      expect(error.message).toMatch(message);
+    },
+  );
+
   it('names a truncated reference file', async () => {
     const folder = await mkdtemp(join(scratch, 'cut-'));
     await cp(REFERENCE, folder, { recursive: true });
