@@ -113,9 +113,11 @@ async function compareAll(
 
 /**
  * A gradient far below the folder's largest is mostly rounding in the reference itself: magnitudes below this share of
- * the largest gradient are compared on that scale instead of their own.
+ * the largest gradient are compared on that scale instead of their own. Queries over a single key, as with targets of
+ * one token, have no gradient in exact arithmetic; PyTorch's rounding there was seen up to 2e-7 of the largest, which
+ * has to stay below the tolerance of 1e-3 on this scale.
  */
-const GRADIENT_FLOOR = 1e-4;
+const GRADIENT_FLOOR = 5e-4;
 
 /**
  * The smallest magnitude that an error in `name` is taken relative to. The gradients of the Q-Former's key biases are
