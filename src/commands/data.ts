@@ -118,8 +118,7 @@ async function undecodable(
   samples: readonly Sample[],
   paths: ReadonlyMap<string, string>,
 ): Promise<string[]> {
-  const { readFrames } = await import('../video/frames.js');
-  const { clipOf } = await import('./samples.js');
+  const { clipOf, readFrames } = await import('../video/frames.js');
   const clips = new Map(
     samples
       .filter(({ video }) => paths.has(video))
@@ -132,8 +131,8 @@ async function undecodable(
     const { id, video } = sample;
     const path = paths.get(video)!;
     const count = config.video.frames;
-    await readFrames({ path, id, count, mode: 'uniform', ...clipOf(sample) }).catch((error) =>
-      problems.push(messageOf(error)),
+    await readFrames({ path, id, count, mode: 'uniform', ...clipOf(sample, config.data.fps) }).catch(
+      (error) => problems.push(messageOf(error)),
     );
     progress.tick(++done);
   }

@@ -54,12 +54,12 @@ export function addGenerate(program: Command, io: Io): void {
 
 async function generate(io: Io, recipe: string | undefined, options: GenerateOptions): Promise<void> {
   const { config } = await configOf(io, recipe, options);
-  const { clipOf, locatedSamples } = await import('./samples.js');
+  const { locatedSamples } = await import('./samples.js');
   const { samples, paths, skipped } = await locatedSamples(config, options.split);
   if (skipped.length > 0) note(io, `left out, no video: ${skipped.join(' ')}`);
   const { openTeacher } = await import('../reasoning/client.js');
   const { generateReasoning } = await import('../reasoning/generate.js');
-  const { readFrames } = await import('../video/frames.js');
+  const { clipOf, readFrames } = await import('../video/frames.js');
   const { teacher: baseUrl, model, temperature, maxTokens, frames: frameCount, retries } = options;
   const client = await openTeacher({ baseUrl, model, temperature, maxTokens, backoff: { retries } });
   const progress = progressOf(io, 'generate', 'samples', samples.length);
@@ -72,7 +72,7 @@ async function generate(io: Io, recipe: string | undefined, options: GenerateOpt
           id: sample.id,
           count: frameCount,
           mode: 'uniform',
-          ...clipOf(sample),
+          ...clipOf(sample, config.data.fps),
           signal,
         }),
       frameCount,

@@ -1,6 +1,5 @@
 import type { Config } from '../config/schema.js';
 import { readAnnotations } from '../data/readers/index.js';
-import type { Sample } from '../data/sample.js';
 import { UsageError } from '../errors.js';
 import { locateSamples } from '../training/dataset.js';
 
@@ -25,9 +24,4 @@ export function splitFile(config: Config, split: string): string {
 export async function locatedSamples(config: Config, split: string) {
   const { samples } = await readAnnotations({ dataset: config.data.dataset, file: splitFile(config, split) });
   return locateSamples(config, samples);
-}
-
-/** Clip bounds as the video reader takes them. */
-export function clipOf({ start, end }: Sample): { start?: number; end?: number } {
-  return { ...(start === undefined ? {} : { start }), ...(end === undefined ? {} : { end }) };
 }

@@ -73,7 +73,7 @@ export function contradictions(config: Config): Contradiction[] {
 /**
  * Settings that were given but do nothing. Not errors: a sweep may switch the mode and keep the rest.
  *
- * @param given whether the user wrote a key.
+ * @param given whether the user wrote a key, and not its default.
  */
 export function ineffective(config: Config, given: (key: string) => boolean): Contradiction[] {
   const found: Contradiction[] = [];

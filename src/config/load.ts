@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { stringify } from 'yaml';
 import type { z } from 'zod';
 import { UsageError } from '../errors.js';
@@ -56,7 +57,10 @@ export async function resolveConfig(request: ConfigRequest): Promise<ResolvedCon
   const sources = Object.fromEntries(
     CONFIG_KEYS.map(({ name }) => [name, places.given(name, merged) ?? 'default']),
   );
-  const warnings = ineffective(config, (key) => sources[key] !== 'default').map(line);
+  // A run's own config.yaml spells out every key: one that says what it would be anyway was not meant to do anything.
+  const given = (key: string) =>
+    sources[key] !== 'default' && !isDeepStrictEqual(at(config, key.split('.')), configKey(key)?.default);
+  const warnings = ineffective(config, given).map(line);
   return { config, sources, warnings };
 }
 

@@ -28,6 +28,11 @@ const data = z.strictObject({
     .optional()
     .describe('Annotations evaluated after every epoch; they choose the best checkpoint.'),
   test: path().optional().describe('Annotations of the test split, read only by `evaluate`.'),
+  fps: positive()
+    .optional()
+    .describe(
+      'Frames a second of folders of frames, which do not say; clips in seconds need it (frames of Charades: 24).',
+    ),
   map: path().optional().describe('JSON from annotated video ids to files (NExT-QA: map_vid_vidorID.json).'),
   reasoning: path()
     .optional()

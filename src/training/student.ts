@@ -152,6 +152,11 @@ export function openBuilder(
   const cache =
     visionHash === undefined ? undefined : { store: new FeatureStore(folder, onWarning), visionHash };
   const { frames, sampling, crop } = config.video;
-  const visual = new VisualInputs(student.model, dataset.paths, { frames, sampling, crop }, cache);
+  const visual = new VisualInputs(
+    student.model,
+    dataset.paths,
+    { frames, sampling, crop, fps: config.data.fps },
+    cache,
+  );
   return new BatchBuilder(config, student.tokenizer, visual);
 }

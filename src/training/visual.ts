@@ -4,7 +4,7 @@ import { DataError } from '../errors.js';
 import { type FeatureStore, featureKey, videoIdentity } from '../features/store.js';
 import type { ReasVqa } from '../model/reasvqa.js';
 import type { Rng } from '../random.js';
-import { readFrames } from '../video/frames.js';
+import { clipOf, readFrames } from '../video/frames.js';
 import { PREPROCESS_VERSION, randomResizedCrop, toPixelValues } from '../video/preprocess.js';
 
 export interface VisualSettings {
@@ -12,6 +12,8 @@ export interface VisualSettings {
   frames: number;
   sampling: 'random' | 'uniform';
   crop: 'none' | 'random-resized';
+  /** Rate of folders of frames. */
+  fps?: number | undefined;
 }
 
 /** Kept features, and the hash of the frozen weights they come from. */
@@ -29,6 +31,7 @@ const MEMORY_BYTES = 2 ** 30;
 export class VisualInputs {
   private readonly memory = new Map<string, Float32Array>();
   private memoryBytes = 0;
+  private readonly identities = new Map<string, Promise<string>>();
 
   constructor(
     private readonly model: ReasVqa,
@@ -62,7 +65,7 @@ export class VisualInputs {
 
   private async pixels(sample: Sample, rng?: Rng): Promise<{ data: Float32Array; indices: number[] }> {
     const path = this.pathOf(sample);
-    const { frames: count, sampling, crop } = this.settings;
+    const { frames: count, sampling, crop, fps } = this.settings;
     const imageSize = this.model.config.vision_config.image_size;
     const random =
       rng && sampling === 'random' ? { mode: 'random' as const, rng } : { mode: 'uniform' as const };
@@ -72,8 +75,7 @@ export class VisualInputs {
       id: sample.id,
       count,
       ...random,
-      ...(sample.start !== undefined ? { start: sample.start } : {}),
-      ...(sample.end !== undefined ? { end: sample.end } : {}),
+      ...clipOf(sample, fps),
       // A crop is cut from the frame at its own size, so that the picture is resampled once.
       ...(cropped ? {} : { size: { width: imageSize, height: imageSize } }),
     });
@@ -92,11 +94,13 @@ export class VisualInputs {
    * it), so that a hit opens no video.
    */
   private async features(sample: Sample, { store, visionHash }: FeatureCache): Promise<Float32Array> {
-    const video = await videoIdentity(sample.video, this.pathOf(sample));
+    const { fps } = this.settings;
+    const rate = fps === undefined ? '' : `|${fps}`;
+    const video = await this.identityOf(sample);
     const { image_size: imageSize } = this.model.config.vision_config;
     const key = featureKey({
       visionHash,
-      video: `${video}|${sample.start ?? ''}|${sample.end ?? ''}`,
+      video: `${video}|${sample.start ?? ''}|${sample.end ?? ''}${rate}`,
       indices: [this.settings.frames],
       imageSize,
       preprocessVersion: PREPROCESS_VERSION,
@@ -107,6 +111,14 @@ export class VisualInputs {
     const { values, shape } = this.computeFeatures(data);
     await store.put(key, { data: values, shape });
     return values;
+  }
+
+  /** Found once a video: of a folder of frames it takes a look at every file, and many clips come from one. */
+  private identityOf(sample: Sample): Promise<string> {
+    const path = this.pathOf(sample);
+    const known = this.identities.get(path) ?? videoIdentity(sample.video, path);
+    this.identities.set(path, known);
+    return known;
   }
 
   private computeFeatures(pixels: Float32Array): { values: Float32Array; shape: number[] } {

@@ -45,6 +45,18 @@ export interface FrameRequest {
   signal?: AbortSignal;
 }
 
+/** What a request says of a clip: its bounds, and the rate of the videos that carry none. */
+export function clipOf(
+  { start, end }: { start?: number | undefined; end?: number | undefined },
+  fps?: number,
+): Pick<FrameRequest, 'start' | 'end' | 'fps'> {
+  return {
+    ...(start === undefined ? {} : { start }),
+    ...(end === undefined ? {} : { end }),
+    ...(fps === undefined ? {} : { fps }),
+  };
+}
+
 /** A clip may start this much after the video's end before it counts as an error (annotations round). */
 const START_TOLERANCE_SECONDS = 1;
 
@@ -92,7 +104,7 @@ export async function openVideo(
 function requestedRange(source: VideoSource, { start, end }: FrameRequest, name: string) {
   if (source.fps === undefined && (start !== undefined || end !== undefined)) {
     throw new DataError(
-      `${name}: a clip in seconds needs a frame rate, and still images have none; give fps`,
+      `${name}: a clip in seconds needs a frame rate, and a folder of frames has none; set data.fps`,
     );
   }
   const duration = (source.times.at(-1) as number) + 1 / (source.fps ?? 1);

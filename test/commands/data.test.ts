@@ -62,6 +62,21 @@ describe('data check', () => {
     expect(stdout).toContain('val: 1 samples of 1 videos in');
   });
 
+  it('cuts clips in seconds from folders of frames at the rate of data.fps', async () => {
+    const sample = {
+      ...{ id: 'a', video: 'v1', question: 'why?', options: ['one', 'two'], answer: 0 },
+      ...{ start: 0.1, end: 0.15 },
+    };
+    await writeFile(join(folder, 'clips.jsonl'), `${JSON.stringify(sample)}\n`);
+    const set = ['--set', 'data.dataset=jsonl', '--set', 'data.train=clips.jsonl', '--decode'];
+    const without = await run('data', 'check', 'recipe.yaml', ...set);
+    expect(without.code).toBe(3);
+    expect(without.stdout).toContain('a folder of frames has none; set data.fps');
+    const { code, stdout } = await run('data', 'check', 'recipe.yaml', ...set, '--set', 'data.fps=20');
+    expect(stdout).toContain(', 0 problems');
+    expect(code).toBe(0);
+  });
+
   it('names every sample whose video lies outside the folder', async () => {
     const rows = [row('../a', 0, 1), row('gone', 1, 2), row('/b', 2, 3), ''];
     await writeFile(join(folder, 'outside.csv'), [HEADER, ...rows].join('\n'));

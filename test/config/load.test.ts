@@ -310,6 +310,11 @@ describe('contradictions', () => {
     expect(warnings).toEqual(['--set train.beta: has no effect with train.mode stl']);
     expect((await resolveText(MINIMAL)).warnings).toEqual([]);
   });
+
+  it('are silent about a written-out default, as all keys of a dumped recipe are', async () => {
+    const { config } = await resolveText(MINIMAL);
+    expect((await resolveText(dumpConfig(config))).warnings).toEqual([]);
+  });
 });
 
 describe('dump and hash', () => {
