@@ -52,7 +52,11 @@ const OTHER = /\b(?:other|next|first|second|third|fourth|another|each|incorrect|
 /** Both end where a header begins to name its option. */
 const HEADERS = [
   new RegExp(`#{1,6}\\s*(?:the\\s+|my\\s+)?${GRADED}answer\\b\\s*(?:is\\b|[:：=\\-–—])?\\s*`, 'gi'),
-  new RegExp(`(?:^|(?<=[.!?)]))[ >•-]*(?:the\\s+|my\\s+)?${GRADED}(?:answer|choice)\\s*[:：=]\\s*`, 'gim'),
+  new RegExp(
+    `(?:^|(?<=[.!?)]))[ >•-]*(?:the\\s+|my\\s+)?${GRADED}(?:answer|choice)(?:\\s*[:：=]|\\s+[-–—]+(?=\\s))\\s*`,
+    'gim',
+  ),
+  /<answer>\s*/gi,
 ];
 
 /** "the correct answer (to the question) is", ending where the option begins. */
