@@ -24,6 +24,7 @@ constexpr int64_t kWidth = 64 * kCols;   // shared B block: kDepth x 2048 floats
 constexpr int64_t kPanelsPerTask = 12;   // an A block of 144 x 512 floats = 288 KiB
 constexpr int64_t kFew = 12;             // rows (or columns) up to which nothing but the small operand is packed
 constexpr int64_t kInPlaceDepth = 192;   // rows of one or two lines each: 12 to 24 KiB
+constexpr int64_t kThin = 64;            // k up to which fetching C ahead costs: 20 % of 2048 x 2048 x 16, 10 % of LoRA's B
 constexpr int64_t kAhead = 8;            // rows of B fetched ahead where the hardware does not see the stride
 constexpr int64_t kParallelWork = 1 << 17;  // multiply-adds that pay for waking a thread
 
@@ -83,8 +84,8 @@ template <int R, int V>
 /** Sum over kc of R columns of A, whose rows are lda apart, times V vectors of B's rows, ldb apart. */
 template <int R, int V, bool Fetch = false>
 void tile(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t kc, const Target& target) {
-  // C's lines come while the sums are made.
-  if (target.colStride == 1) {
+  // C's lines come while the sums are made, unless those are done before a line could come.
+  if (target.colStride == 1 && kc > kThin) {
     for (int r = 0; r < R; ++r) {
       for (int v = 0; v < V; ++v) __builtin_prefetch(target.c + r * target.rowStride + v * kLanes, 1);
     }
