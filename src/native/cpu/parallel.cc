@@ -79,18 +79,26 @@ class ThreadPool {
   }
 
   void run(int64_t n, int64_t chunk, RangeFunction function, void* context) {
-    chunk = std::max<int64_t>({chunk, 1, n / kMaxChunks + 1});
+    chunk = std::max<int64_t>(chunk, 1);
     // Another JavaScript thread may be inside a region: then this one works alone rather than wait.
     std::unique_lock region(region_, std::defer_lock);
     if (inside || workers_.empty() || n <= chunk || !region.try_lock()) {
       runSerially(n, chunk, function, context);
       return;
     }
-    const int64_t chunks = (n + chunk - 1) / chunk;
-    n_ = n;
-    chunk_ = chunk;
     function_ = function;
     context_ = context;
+    chunk_ = chunk;
+    const int64_t most = kMaxChunks * chunk;
+    for (int64_t begin = 0; begin < n; begin += most) runRegion(begin, std::min(n, begin + most));
+  }
+
+ private:
+  /** [begin, end), of kMaxChunks chunks at most, on all threads. */
+  void runRegion(int64_t begin, int64_t end) {
+    begin_ = begin;
+    end_ = end;
+    const int64_t chunks = (end - begin + chunk_ - 1) / chunk_;
     pending_.store(chunks, std::memory_order_relaxed);
     number_ += 1;
     const auto threads = static_cast<int64_t>(shares_.size());
@@ -112,7 +120,6 @@ class ThreadPool {
     }
   }
 
- private:
   static void runSerially(int64_t n, int64_t chunk, RangeFunction function, void* context) {
     const bool before = inside;
     inside = true;
@@ -127,8 +134,8 @@ class ThreadPool {
       Share& share = shares_[(self + i) % shares_.size()];
       for (int64_t taken = share.take(i == 0); taken >= 0; taken = share.take(i == 0)) {
         // The region cannot end before this chunk is done, so its description is stable here.
-        const int64_t begin = taken * chunk_;
-        function_(context_, begin, std::min(n_, begin + chunk_));
+        const int64_t begin = begin_ + taken * chunk_;
+        function_(context_, begin, std::min(end_, begin + chunk_));
         pending_.fetch_sub(1, std::memory_order_acq_rel);
       }
     }
@@ -181,7 +188,8 @@ class ThreadPool {
   std::vector<Share> shares_;  // the calling thread's first
   uint32_t number_ = 0;
   alignas(64) std::atomic<int64_t> pending_{0};
-  int64_t n_ = 0;
+  int64_t begin_ = 0;
+  int64_t end_ = 0;
   int64_t chunk_ = 1;
   RangeFunction function_ = nullptr;
   void* context_ = nullptr;

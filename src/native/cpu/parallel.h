@@ -2,10 +2,10 @@
  * The thread pool and parallelFor.
  *
  * parallelFor(n, grain, fn) cuts [0, n) into chunks of at least `grain` and calls fn(begin, end) for each, on all
- * threads. Chunk borders depend only on n, grain and the thread count; which thread takes which chunk does not
- * matter as long as each output element is computed inside one chunk, so results are the same on every run. A
- * kernel whose result depends on the chunk borders (a sum over chunks) uses parallelChunks, whose borders do not
- * depend on the thread count either.
+ * threads. Chunk borders depend only on n, grain and the thread count; each thread has the same part of them first, and
+ * helps others when it is done. Which thread takes which chunk does not matter to results as long as each output element
+ * is computed inside one chunk, so they are the same on every run. A kernel whose result depends on the chunk borders
+ * (a sum over chunks) uses parallelChunks, whose borders do not depend on the thread count either.
  *
  * A call inside a parallel region runs serially on the calling thread, so kernels may call each other freely.
  * fn must not throw.
