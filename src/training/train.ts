@@ -42,6 +42,7 @@ import {
   readResult,
   writeRunInfo,
 } from './runFolder.js';
+import { holdRunFolder } from './runLock.js';
 import { learningRateAt } from './schedule.js';
 import { openBuilder, openStudent, type Student } from './student.js';
 
@@ -81,11 +82,21 @@ interface Run {
  * @throws Interrupted (exit 75) when the signal fires: a checkpoint is saved, the same command continues.
  */
 export async function train(request: TrainRequest): Promise<RunResult> {
-  const { config, folder, label } = request;
+  const { config, folder } = request;
   checkForTraining(config);
   const paths = await openRunFolder(folder, config);
   const done = await readResult(paths);
   if (done) return done;
+  const release = await holdRunFolder(folder);
+  try {
+    return await trainToEnd(request, paths);
+  } finally {
+    release();
+  }
+}
+
+async function trainToEnd(request: TrainRequest, paths: RunPaths): Promise<RunResult> {
+  const { config, label } = request;
   const run = await openRun(request, paths);
   try {
     await writeRunInfo(paths, config, request.engine, run.state.step > 0);

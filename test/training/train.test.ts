@@ -44,6 +44,23 @@ async function values(folder: string): Promise<Map<string, Float32Array>> {
 }
 
 describe('a run', () => {
+  it.skipIf(process.platform !== 'linux')('is refused a folder in which another trains', async () => {
+    const folder = newRun();
+    const config = await worldConfig(world, 'train.epochs=1');
+    const request = { config, folder, engine: ENGINE };
+    const [first, second] = await Promise.allSettled([train(request), train(request)]);
+    const outcomes = [first, second].sort((a, b) => (a!.status < b!.status ? -1 : 1));
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+    const { reason } = outcomes[1] as PromiseRejectedResult;
+    expect(reason).toBeInstanceOf(UsageError);
+    expect(reason.message).toContain('another process is training in it');
+
+    // The folder is free again, after a failure too.
+    const stopped = { ...request, folder: newRun(), signal: AbortSignal.abort() };
+    await expect(train(stopped)).rejects.toBeInstanceOf(Interrupted);
+    await expect(train({ ...stopped, signal: undefined })).resolves.toMatchObject({ epochs: 1 });
+  });
+
   it('trains on both losses, evaluates every epoch and leaves a whole run folder', async () => {
     const before = tf.memory().numTensors;
     const { folder, config, result } = await trained('train.beta=0.8', 'train.epochs=3');
