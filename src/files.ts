@@ -14,43 +14,43 @@ import { DataError, messageOf } from './errors.js';
  */
 export async function writeAtomic(path: string, fill: (file: FileHandle) => Promise<void>): Promise<void> {
   const found = await stat(path).catch(() => undefined);
-  if (found && !found.isFile() && !found.isDirectory()) return writeInto(path, fill);
-  const target = found ? await realpath(path) : path;
-  const temporary = `${target}.tmp-${process.pid}-${randomBytes(3).toString('hex')}`;
+  const special = found && !found.isFile() && !found.isDirectory();
   try {
-    const file = await open(temporary, 'wx');
-    try {
-      await fill(file);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, target);
-    await syncFolder(dirname(target));
+    if (special) await writeInto(path, 'w', fill);
+    else await replaceFile(found ? await realpath(path) : path, fill);
   } catch (error) {
-    // Cleaning up must not hide the cause: rm itself fails when the folder is not one.
-    await rm(temporary, { force: true }).catch(() => {});
     if (error instanceof DataError) throw error;
-    throw new DataError(
-      `${path}: could not be written (${messageOf(error)}); what was there before is untouched`,
-      {
-        cause: error,
-      },
-    );
+    const rest = special ? '' : '; what was there before is untouched';
+    throw new DataError(`${path}: could not be written (${messageOf(error)})${rest}`, { cause: error });
   }
 }
 
-async function writeInto(path: string, fill: (file: FileHandle) => Promise<void>): Promise<void> {
+async function replaceFile(path: string, fill: (file: FileHandle) => Promise<void>): Promise<void> {
+  const temporary = `${path}.tmp-${process.pid}-${randomBytes(3).toString('hex')}`;
   try {
-    const file = await open(path, 'w');
-    try {
+    await writeInto(temporary, 'wx', async (file) => {
       await fill(file);
-    } finally {
-      await file.close();
-    }
+      await file.sync();
+    });
+    await rename(temporary, path);
+    await syncFolder(dirname(path));
   } catch (error) {
-    if (error instanceof DataError) throw error;
-    throw new DataError(`${path}: could not be written (${messageOf(error)})`, { cause: error });
+    // Cleaning up must not hide the cause: rm itself fails when the folder is not one.
+    await rm(temporary, { force: true }).catch(() => {});
+    throw error;
+  }
+}
+
+async function writeInto(
+  path: string,
+  flags: 'w' | 'wx',
+  fill: (file: FileHandle) => Promise<void>,
+): Promise<void> {
+  const file = await open(path, flags);
+  try {
+    await fill(file);
+  } finally {
+    await file.close();
   }
 }
 
