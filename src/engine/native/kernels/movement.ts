@@ -236,8 +236,10 @@ function copyRows(
 ): void {
   const { device } = backend;
   const { params } = device;
-  const wide = Math.max(width, fromStep, toStep);
-  if (wide > MAX_SIZE) throw new EngineError(`rows of ${wide} elements: at most ${MAX_SIZE} can be copied`);
+  if (Math.max(rows, width, fromStep, toStep) > MAX_SIZE)
+    throw new EngineError(
+      `${rows} rows of ${width} elements cannot be copied: a dimension is above ${MAX_SIZE}`,
+    );
   let rank = 0;
   if (rows > 1) {
     params[0] = rows;
