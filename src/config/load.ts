@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { stringify } from 'yaml';
 import type { z } from 'zod';
 import { UsageError } from '../errors.js';
+import { isRecord } from '../values.js';
 import { contradictions, ineffective } from './checks.js';
 import { CONFIG_KEYS, configKey, nearest, sectionKeys } from './keys.js';
 import { type Override, parseOverride, type Recipe, readRecipe, shown, unknownKey } from './recipe.js';
@@ -205,10 +206,6 @@ function at(values: unknown, path: readonly (string | number)[]): unknown {
     value = (value as Record<string | number, unknown>)[step];
   }
   return value;
-}
-
-function isRecord(value: unknown): value is Values {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function sorted(value: unknown): unknown {

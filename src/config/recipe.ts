@@ -11,6 +11,7 @@ import {
   parseDocument,
 } from 'yaml';
 import { messageOf, UsageError } from '../errors.js';
+import { shortened } from '../values.js';
 import { configKey, sectionKeys, suggestKey } from './keys.js';
 
 /** A recipe as written: its values, and where each key stands. */
@@ -120,7 +121,7 @@ export function unknownKey(section: string, wrong: string): string {
 export function shown(value: unknown): string {
   if (value === null || value === undefined) return 'nothing';
   const text = typeof value === 'number' ? String(value) : JSON.stringify(value);
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+  return shortened(text, 60);
 }
 
 function toValues(document: Document, file: string): unknown {

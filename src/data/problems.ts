@@ -1,4 +1,5 @@
 import { DataError } from '../errors.js';
+import { shortened } from '../values.js';
 
 /** One thing that is wrong in an annotation file, at the place where a person can mend it. */
 export interface Problem {
@@ -21,7 +22,7 @@ export function describeProblem(problem: Problem): string {
 export function shown(value: unknown, limit = 60): string {
   if (value === undefined) return 'nothing';
   const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
-  return text.length <= limit ? text : `${text.slice(0, limit - 3)}...`;
+  return shortened(text, limit);
 }
 
 /** Collects the problems of one file while it is read, so that all of them can be listed and not just the first. */

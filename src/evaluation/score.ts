@@ -4,6 +4,7 @@ import { readAnnotations } from '../data/readers/index.js';
 import type { Sample } from '../data/sample.js';
 import { JsonSyntaxError, parseJson, readTextFile, repeatedKey } from '../data/textFile.js';
 import { DataError } from '../errors.js';
+import { isRecord, shortened } from '../values.js';
 
 /** Right answers among questions. */
 export interface Accuracy {
@@ -181,14 +182,14 @@ async function readPredictions(file: string): Promise<Map<string, Prediction>> {
       `${file}:${error.line}: json: expected {"id": {"prediction": i}}, got ${error.message}`,
     );
   }
-  if (!isObject(value))
+  if (!isRecord(value))
     throw new DataError(`${file}: expected {"id": {"prediction": i}}, got ${shown(value)}`);
   const again = repeatedKey(text);
   if (again) {
     throw new DataError(`${file}:${again.line}: expected each key once, got ${shown(again.key)} again`);
   }
   for (const [id, entry] of Object.entries(value)) {
-    if (!isObject(entry)) {
+    if (!isRecord(entry)) {
       throw new DataError(`${file}: ${shown(id)}: expected {"prediction": i}, got ${shown(entry)}`);
     }
     const { prediction, answer } = entry;
@@ -200,10 +201,6 @@ async function readPredictions(file: string): Promise<Map<string, Prediction>> {
     }
   }
   return new Map(Object.entries(value as unknown as Record<string, Prediction>));
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function checkAgainst(
@@ -256,6 +253,6 @@ function accuracy(correct: number, count: number): Accuracy {
 }
 
 function some(ids: readonly string[]): string {
-  const first = ids.slice(0, 5).map((id) => (id.length > 60 ? `${id.slice(0, 57)}...` : id));
+  const first = ids.slice(0, 5).map((id) => shortened(id, 60));
   return first.join(', ') + (ids.length > 5 ? `, and ${ids.length - 5} more` : '');
 }

@@ -1,8 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type OpenAI from 'openai';
 import { messageOf, UsageError } from '../errors.js';
+import { isRecord } from '../values.js';
 import { type Backoff, backoffMs, DEFAULT_BACKOFF, retryAfterMs } from './retry.js';
-import { boundedFetch, isRecord } from './transport.js';
+import { boundedFetch } from './transport.js';
 
 /** Where the teacher is and how it is asked. The key is not here: it comes from OPENAI_API_KEY alone. */
 export interface TeacherSettings {

@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { DataError, messageOf } from '../errors.js';
-import { isRecord } from './transport.js';
+import { isRecord } from '../values.js';
 
 /** One object of a JSON-lines file. */
 export interface JsonLine {

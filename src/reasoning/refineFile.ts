@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { shown } from '../data/problems.js';
 import { DataError, UsageError } from '../errors.js';
 import { writeAtomic } from '../files.js';
 import { readJsonLines } from './jsonl.js';
@@ -163,9 +164,7 @@ function finished(stats: RefineStats, before: number, after: number): RefineStat
 /** A checked row of generated reasoning. @throws DataError naming `where` and the field. */
 function readRow(value: Record<string, unknown>, where: string): Row {
   const wrong = (field: string, expected: string): never => {
-    const found = value[field] === undefined ? 'nothing' : JSON.stringify(value[field]);
-    const shown = found.length > 60 ? `${found.slice(0, 57)}...` : found;
-    throw new DataError(`${where}: field "${field}": expected ${expected}, found ${shown}`);
+    throw new DataError(`${where}: field "${field}": expected ${expected}, found ${shown(value[field])}`);
   };
   const text = (field: string): string => {
     const item = value[field];

@@ -2,9 +2,9 @@ import { stat } from 'node:fs/promises';
 import type { Sample } from '../data/sample.js';
 import { DataError } from '../errors.js';
 import { writeAtomic } from '../files.js';
+import { isRecord } from '../values.js';
 import type { ReasoningRow, ReasoningSettings } from './generate.js';
 import { readJsonLines } from './jsonl.js';
-import { isRecord } from './transport.js';
 
 /** What an earlier run left behind. */
 export interface Finished {

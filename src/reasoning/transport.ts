@@ -2,6 +2,8 @@
  * `fetch` for servers that are nearly OpenAI-compatible. Every response that leaves here is either an event stream
  * of bounded length or an error whose body is `{"error": {"message": ...}}`, the only form the client library reads.
  */
+import { isRecord, shortened } from '../values.js';
+
 type Fetch = typeof fetch;
 
 /** A body longer than this is no answer; the reader gets this error. */
@@ -52,10 +54,6 @@ export function errorMessageOf(body: string): string {
     if (Array.isArray(candidate)) return oneLine(JSON.stringify(candidate));
   }
   return oneLine(body);
-}
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 async function flattenError(response: Response): Promise<Response> {
@@ -123,5 +121,5 @@ async function readText(response: Response, limit: number): Promise<string> {
 
 function oneLine(text: string): string {
   const line = text.replace(/\s+/g, ' ').trim();
-  return line.length > 300 ? `${line.slice(0, 297)}...` : line;
+  return shortened(line, 300);
 }

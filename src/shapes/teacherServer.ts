@@ -8,6 +8,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { messageOf } from '../errors.js';
 import { Rng } from '../random.js';
 import { parseTeacherPrompt } from '../reasoning/prompt.js';
+import { isRecord } from '../values.js';
 import { ShapesTeacher, type TeacherOptions } from './teacher.js';
 
 /** Ways to fail: HTTP 500; 429 with retry-after; a body that is no JSON; an empty answer; a cut stream; a slow start. */
@@ -216,10 +217,6 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   } catch {
     throw new Refusal(400, 'the request is not JSON');
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function parseRequest(body: unknown, model: string): ChatRequest {

@@ -17,6 +17,7 @@ import type { Config } from '../config/schema.js';
 import { DataError, messageOf, UsageError } from '../errors.js';
 import type { ScoreResult } from '../evaluation/score.js';
 import { writeFileAtomic } from '../files.js';
+import { isRecord } from '../values.js';
 
 /** Accuracy after one epoch. */
 export interface EpochEvaluation {
@@ -143,10 +144,6 @@ function firstDifference(a: unknown, b: unknown, path = ''): string | undefined 
   }
   const [before, now] = [JSON.stringify(a), JSON.stringify(b)];
   return before === now ? undefined : `${path} was ${before ?? 'not set'}, is now ${now ?? 'not set'}`;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /**

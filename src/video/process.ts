@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import pLimit from 'p-limit';
 import { DataError } from '../errors.js';
+import { shortened } from '../values.js';
 
 /** How a child process ended; a non-zero status is the caller's to judge. */
 export interface ToolResult {
@@ -67,7 +68,7 @@ function run(tool: string, args: readonly string[], signal: AbortSignal | undefi
 export function firstComplaint(stderr: string): string {
   for (const line of stderr.split(/[\r\n]+/)) {
     const text = line.replace(/^(\[[^\]]* @ 0x[0-9a-f]+\] ?)+/, '').trim();
-    if (text) return text.length <= 160 ? text : `${text.slice(0, 157)}...`;
+    if (text) return shortened(text, 160);
   }
   return 'no message';
 }

@@ -1,4 +1,5 @@
 import { DataError, messageOf } from '../errors.js';
+import { isRecord, shortened } from '../values.js';
 import { DTYPE_BYTES, type Dtype, isDtype } from './dtypes.js';
 
 /** Where a tensor lies; begin and end are byte offsets into the file. */
@@ -69,7 +70,7 @@ function parseJson(path: string, json: Uint8Array): Record<string, unknown> {
       `${path}: not a safetensors file: its header is not JSON (${oneLine(messageOf(error))})`,
     );
   }
-  if (!isObject(root)) {
+  if (!isRecord(root)) {
     throw new DataError(`${path}: not a safetensors file: its header is not a JSON object`);
   }
   const duplicate = duplicateKey(text);
@@ -109,14 +110,14 @@ function stringEnd(text: string, start: number): number {
 }
 
 function parseMetadata(path: string, value: unknown): Record<string, string> {
-  if (!isObject(value) || Object.values(value).some((item) => typeof item !== 'string')) {
+  if (!isRecord(value) || Object.values(value).some((item) => typeof item !== 'string')) {
     throw new DataError(`${path}: __metadata__ must be an object of texts; the file is corrupt`);
   }
   return value as Record<string, string>;
 }
 
 function parseEntry(place: string, value: unknown, dataStart: number): TensorEntry {
-  if (!isObject(value))
+  if (!isRecord(value))
     throw new DataError(`${place}: expected an object with dtype, shape and data_offsets`);
   const { dtype, shape, data_offsets: offsets } = value;
   if (!isDtype(dtype)) {
@@ -193,18 +194,14 @@ export function formatShape(shape: readonly number[]): string {
 /** A value as JSON for a message, cut to one short line. */
 export function quote(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
-  return text.length > 120 ? `${text.slice(0, 117)}...` : text;
+  return shortened(text, 120);
 }
 
 function oneLine(text: string): string {
   const line = text.replace(/[^\x20-\x7e]+/g, ' ');
-  return line.length > 120 ? `${line.slice(0, 117)}...` : line;
+  return shortened(line, 120);
 }
 
 function isSize(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,3 +1,4 @@
+import { isRecord } from '../../values.js';
 import type { ProblemLog } from '../problems.js';
 import { shown } from '../problems.js';
 import type { Sample } from '../sample.js';
@@ -159,8 +160,4 @@ function secondsAt(item: Record<string, unknown>, field: string, place: Place): 
 
 function problem(place: Place, field: string, expected: string, got: string): void {
   place.log.add(place.line, place.path(field), expected, got);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

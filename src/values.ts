@@ -1,0 +1,11 @@
+/** Values of unknown shape, as they come from JSON and YAML: telling what they are, and showing them in a message. */
+
+/** Whether a value is an object with keys: no list, not null. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** At most `limit` characters of a text, the last three dots where it was cut. */
+export function shortened(text: string, limit: number): string {
+  return text.length > limit ? `${text.slice(0, limit - 3)}...` : text;
+}
