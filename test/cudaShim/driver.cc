@@ -8,6 +8,11 @@
  * (version), CUDA_SHIM_DEVICES, CUDA_SHIM_CAPABILITY, CUDA_SHIM_MEMORY (bytes of the device), CUDA_SHIM_FAIL_KERNEL (its
  * launch faults), CUDA_SHIM_NO_STREAMS (1: none can be made). cudaShimError() tells the text of the last fault,
  * cudaShimAllocations() the number of live allocations.
+ *
+ * CUDA_SHIM_HOLLOW=1, fixed at cuInit, is a device that computes nothing, infinitely fast: memory is address space that
+ * nothing touches, launches and copies are checked and dropped, and what is read from it is zero. With it a model of any
+ * size takes its true steps on a laptop: what is left is the host's share of the time, the number of launches, and the
+ * exact bytes of the allocator. cudaShimLaunches() counts the launches and products so far.
  */
 #include <dlfcn.h>
 #include <elf.h>
@@ -79,10 +84,28 @@ struct Device {
   std::vector<std::unique_ptr<Stream>> streams;
   int fault = kSuccess;  // kept, as in a real context
   std::string faultText;
+  bool hollow = false;
+  int64_t launches = 0;
 };
 Device& gpu() {
   static Device device;
   return device;
+}
+
+/** Memory full of NaN between guards. */
+char* allocateGuarded(size_t bytes) {
+  const size_t whole = (bytes + 2 * kGuard + 511) / 256 * 256;
+  char* memory = static_cast<char*>(std::aligned_alloc(256, whole));
+  if (memory == nullptr) return nullptr;
+  std::memset(memory, kGuardByte, whole);
+  memory += kGuard;
+  std::memset(memory, 0xff, bytes);
+  return memory;
+}
+
+char* reserveAddresses(size_t bytes) {
+  void* memory = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return memory == MAP_FAILED ? nullptr : static_cast<char*>(memory);
 }
 
 bool guarded(const char* memory, size_t bytes) {
@@ -135,7 +158,7 @@ Stream& streamOf(void* stream) {
 }
 
 int enqueue(void* to, std::function<void()> work) {
-  if (gpu().fault != kSuccess) return gpu().fault;
+  if (gpu().fault != kSuccess || gpu().hollow) return gpu().fault;
   Stream& stream = streamOf(to);
   stream.queue.push_back(std::move(work));
   const bool eager = setting("CUDA_SHIM_EAGER", 0) != 0 && &stream != gpu().streams.front().get();
@@ -154,12 +177,21 @@ size_t imageBytes(const void* image) {
 
 EXPORT const char* cudaShimError() { return gpu().faultText.c_str(); }
 EXPORT int cudaShimAllocations() { return static_cast<int>(gpu().allocations.size()); }
+EXPORT int64_t cudaShimLaunches() { return gpu().launches; }
+/** Counts a launch that is not cuLaunchKernel's. @returns 0 when nothing is computed */
+EXPORT int cudaShimCountLaunch() {
+  gpu().launches += 1;
+  return gpu().hollow ? 0 : 1;
+}
 /** For the shim's cuBLASLt: work behind everything queued so far. */
 EXPORT int cudaShimEnqueue(void (*run)(void*), void* data, void* stream) {
   return enqueue(stream, [run, data] { run(data); });
 }
 
-EXPORT int cuInit(unsigned) { return static_cast<int>(setting("CUDA_SHIM_INIT", kSuccess)); }
+EXPORT int cuInit(unsigned) {
+  gpu().hollow = setting("CUDA_SHIM_HOLLOW", 0) != 0;
+  return static_cast<int>(setting("CUDA_SHIM_INIT", kSuccess));
+}
 EXPORT int cuDriverGetVersion(int* version) {
   *version = static_cast<int>(setting("CUDA_SHIM_DRIVER", 12080));
   return kSuccess;
@@ -226,12 +258,8 @@ EXPORT int cuMemAlloc_v2(unsigned long long* address, size_t bytes) {
   cuMemGetInfo_v2(&free, &total);
   if (bytes == 0) return kInvalidValue;
   if (bytes > free) return kOutOfMemory;
-  const size_t whole = (bytes + 2 * kGuard + 511) / 256 * 256;
-  char* memory = static_cast<char*>(std::aligned_alloc(256, whole));
+  char* memory = gpu().hollow ? reserveAddresses(bytes) : allocateGuarded(bytes);
   if (memory == nullptr) return kOutOfMemory;
-  std::memset(memory, kGuardByte, whole);
-  memory += kGuard;
-  std::memset(memory, 0xff, bytes);
   gpu().allocations[memory] = bytes;
   gpu().used += bytes;
   *address = reinterpret_cast<unsigned long long>(memory);
@@ -242,10 +270,14 @@ EXPORT int cuMemFree_v2(unsigned long long address) {
   auto* memory = reinterpret_cast<char*>(address);
   const auto found = gpu().allocations.find(memory);
   if (found == gpu().allocations.end()) return kInvalidValue;
-  if (!guarded(memory, found->second)) checkGuards("something");
+  if (gpu().hollow) {
+    munmap(memory, found->second);
+  } else {
+    if (!guarded(memory, found->second)) checkGuards("something");
+    std::memset(memory, 0xff, found->second);
+    std::free(memory - kGuard);
+  }
   gpu().used -= found->second;
-  std::memset(memory, 0xff, found->second);
-  std::free(memory - kGuard);
   gpu().allocations.erase(found);
   return gpu().fault;
 }
@@ -265,6 +297,7 @@ EXPORT int cuMemcpyHtoDAsync_v2(unsigned long long to, const void* from, size_t 
   });
 }
 EXPORT int cuMemcpyDtoHAsync_v2(void* to, unsigned long long from, size_t bytes, void* stream) {
+  if (gpu().hollow) std::memset(to, 0, bytes);
   return enqueue(stream, [=] { std::memcpy(to, reinterpret_cast<const void*>(from), bytes); });
 }
 EXPORT int cuMemcpyDtoDAsync_v2(unsigned long long to, unsigned long long from, size_t bytes, void* stream) {
@@ -355,6 +388,7 @@ EXPORT int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz,
   if (gx == 0 || gy == 0 || gz == 0 || gy > 65535 || gz > 65535) return kInvalidValue;
   if (bx == 0 || by == 0 || bz == 0 || bx * by * bz > 1024 || bz > 64) return kInvalidValue;
   if (static_cast<int>(sharedBytes) > kernel->maxShared) return kInvalidValue;
+  if (cudaShimCountLaunch() == 0) return gpu().fault;
   // Arguments are copied at the launch, as a driver does.
   std::vector<std::vector<char>> copies;
   for (size_t i = 0; kernel->parameterSize(i) != 0; ++i) {
