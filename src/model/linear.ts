@@ -113,10 +113,15 @@ export class Linear extends Module {
   }
 }
 
-/** Layers of one input, computed as one operation: x (..., in) to (..., out) each, in their order. */
-export function forwardAll(layers: Linear[], x: tf.Tensor, context: Context): tf.Tensor[] {
+/**
+ * Layers of one input, computed as one operation: x (..., in) to (..., out) each, in their order.
+ *
+ * @param bf16 whether the results may be stored in bf16 (src/ops/bf16.ts): their reader takes them so
+ */
+export function forwardAll(layers: Linear[], x: tf.Tensor, context: Context, bf16 = false): tf.Tensor[] {
   return linears(
     x,
     layers.map((layer) => layer.operands(context)),
+    bf16,
   );
 }

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { gatedGelu, gelu } from '../ops/activation.js';
+import { type GeluForm, gatedGelu, gelu } from '../ops/activation.js';
 import { dropout, residual } from '../ops/dropout.js';
 import { embedding } from '../ops/embedding.js';
 import type { DropoutKey } from '../ops/philox.js';
@@ -37,7 +37,8 @@ export class T5FeedForward extends Module {
   }
 
   forward(x: tf.Tensor3D, context: Context): tf.Tensor3D {
-    const [first, second] = forwardAll(this.wi, x, context);
+    // GELU's kernels take bf16.
+    const [first, second] = forwardAll(this.wi, x, context, this.geluForm !== undefined);
     const key = nextDropout(context, this.config.dropout_rate);
     return this.wo.forward(this.activate(first!, second, key), context) as tf.Tensor3D;
   }
@@ -52,13 +53,17 @@ export class T5FeedForward extends Module {
     return this.wo.inBf16;
   }
 
-  private activate(gate: tf.Tensor, up: tf.Tensor | undefined, key: DropoutKey | undefined): tf.Tensor {
+  private get geluForm(): GeluForm | undefined {
     const act = this.config.dense_act_fn;
-    const form = act === 'gelu' ? 'erf' : act === 'gelu_new' ? 'tanh' : undefined;
+    return act === 'gelu' ? 'erf' : act === 'gelu_new' ? 'tanh' : undefined;
+  }
+
+  private activate(gate: tf.Tensor, up: tf.Tensor | undefined, key: DropoutKey | undefined): tf.Tensor {
+    const form = this.geluForm;
     const [bf16, gradientBf16] = [this.wo.inBf16, this.inBf16];
     if (form && up) return gatedGelu(gate, up, form, { bf16, gradientBf16, dropout: key });
     if (form) return dropout(gelu(gate, form, { bf16: bf16 && !key, gradientBf16 }), key, bf16);
-    const active = act === 'relu' ? tf.relu(gate) : tf.mul(gate, tf.sigmoid(gate));
+    const active = this.config.dense_act_fn === 'relu' ? tf.relu(gate) : tf.mul(gate, tf.sigmoid(gate));
     return dropout(up ? tf.mul(active, up) : active, key, bf16);
   }
 

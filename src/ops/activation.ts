@@ -17,7 +17,7 @@ export interface Bf16Storage {
   gradientBf16?: boolean;
 }
 
-/** GELU of every element; float32, any shape. */
+/** GELU of every element; float32 or stored in bf16, any shape. */
 export function gelu<T extends tf.Tensor>(x: T, form: GeluForm, storage: Bf16Storage = {}): T {
   const { bf16 = false, gradientBf16 = false } = storage;
   checkFloat('gelu', { x });
@@ -37,7 +37,7 @@ export function gelu<T extends tf.Tensor>(x: T, form: GeluForm, storage: Bf16Sto
 }
 
 /**
- * dropout(gelu(gate) * up), T5's gated feed-forward; both of one shape.
+ * dropout(gelu(gate) * up), T5's gated feed-forward; both of one shape, and stored alike.
  *
  * @param options.dropout as in {@link dropout}; none by default
  */

@@ -70,7 +70,10 @@ export function selfAttention(
   if (options.dropout) checkKey(options.dropout);
   if (!isTapeOn() && hasFused('ReasAttention')) {
     const attrs = { heads, scale, keys: qkv.shape[1], bf16, dropout: dropoutNumbers(options.dropout) };
-    return tf.engine().runKernel('ReasAttention', { q: qkv }, { ...attrs, packed: true });
+    const [out] = tf
+      .engine()
+      .runKernel('ReasAttention', { q: qkv }, { ...attrs, packed: true }) as tf.Tensor[];
+    return out as tf.Tensor3D;
   }
   return tf.tidy(() => {
     const [q, k, v] = tf.split(qkv, 3, 2) as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D];
@@ -157,6 +160,7 @@ function fusedAttention(
 ): tf.Tensor3D {
   const { heads, scale, bias, keyMask, keys = k.shape[1], bf16 = false } = options;
   const attrs = { heads, scale, keys, bf16, dropout: dropoutNumbers(options.dropout) };
+  const keep = isTapeOn();
   const inputs: Record<string, tf.Tensor> = { q, k, v };
   if (bias && !isFrozen(bias)) inputs.bias = bias;
   const optional = (tensors: tf.Tensor[]): Record<string, tf.Tensor> => {
@@ -173,15 +177,23 @@ function fusedAttention(
     'attention',
     inputs,
     (save) => {
-      save([q, k, v, ...extra]);
-      return tf.engine().runKernel('ReasAttention', { q, k, v, ...optional(extra) }, attrs);
+      const operands = { q, k, v, ...optional(extra) };
+      const results = tf.engine().runKernel('ReasAttention', operands, { ...attrs, keep }) as tf.Tensor[];
+      const [out, kept] = results;
+      save([...extra, ...(kept ? [kept] : [q, k, v])]);
+      return out!;
     },
     (dy, saved) => {
-      const [sq, sk, sv, ...rest] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, ...tf.Tensor[]];
-      const named = { dy, q: sq, k: sk, v: sv, ...optional(rest) };
+      const rest = saved.slice(0, extra.length);
+      const [first, ...others] = saved.slice(extra.length) as [tf.Tensor, ...tf.Tensor[]];
+      const operands: Record<string, tf.Tensor> =
+        others.length > 0 ? { q: first, k: others[0]!, v: others[1]! } : { kept: first };
+      const named = { dy, ...operands, ...optional(rest) };
+      const shapes = [q.shape, k.shape, v.shape];
       const run = (want: { qkv: boolean; bias: boolean }): tf.Tensor[] =>
         tf.engine().runKernel('ReasAttentionGrad', named, {
           ...attrs,
+          shapes,
           wantQkv: want.qkv,
           wantBias: want.bias,
         }) as tf.Tensor[];

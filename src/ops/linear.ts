@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { linearOperands } from '../linearOperands.js';
-import { weightProduct } from './bf16.js';
+import { isBf16, weightProduct } from './bf16.js';
 import { check, checkFloat } from './check.js';
 import { checkKey, dropout, dropoutNumbers } from './dropout.js';
 import { hasFused } from './fused.js';
@@ -44,11 +44,13 @@ export function linear(x: tf.Tensor, weight: tf.Tensor2D, bias?: tf.Tensor1D, lo
  * Layers of one input, such as queries, keys and values: {@link linear} of each as one operation. The gradient to x is
  * summed as the products write it, instead of by an operation for each further layer.
  *
+ * @param bf16 whether the results may be stored in bf16 (see bf16.ts), which they are where all weights are and no layer
+ *   has a bias or an update
  * @returns the layers' results in their order, (..., out) each
  */
-export function linears(x: tf.Tensor, layers: LinearWeights[]): tf.Tensor[] {
+export function linears(x: tf.Tensor, layers: LinearWeights[], bf16 = false): tf.Tensor[] {
   for (const layer of layers) checkLinear(x, layer);
-  if (hasFused('ReasLinear')) return fusedLinears(x, layers);
+  if (hasFused('ReasLinear')) return fusedLinears(x, layers, bf16);
   return layers.map((layer) =>
     tf.tidy(() => {
       const y = composedLinear(rowsOf(x), layer);
@@ -110,15 +112,16 @@ function composedLinear(x: tf.Tensor2D, { weight, bias, lora }: LinearWeights): 
 /** The layers as kernels take them: operands by name (x, weight0, bias0, loraA0, loraB0, weight1, ...) and numbers. */
 class LinearCall {
   readonly operands: Record<string, tf.Tensor>;
-  readonly attrs = { scales: [] as number[], dropouts: [] as number[][] };
+  readonly attrs = { scales: [] as number[], dropouts: [] as number[][], bf16: false };
   /** The operands that gradients may flow to. */
   readonly trained: Record<string, tf.Tensor>;
   /** Names of what the gradients read. */
   readonly read: string[] = [];
 
-  constructor(x: tf.Tensor, layers: LinearWeights[]) {
+  constructor(x: tf.Tensor, layers: LinearWeights[], bf16: boolean) {
     this.operands = { x };
     this.trained = { x };
+    this.attrs.bf16 = bf16 && layers.every(({ weight, bias, lora }) => !bias && !lora && isBf16(weight));
     layers.forEach(({ weight, bias, lora }, i) => {
       this.attrs.scales.push(lora?.scale ?? 0);
       this.attrs.dropouts.push(dropoutNumbers(lora?.dropout));
@@ -141,8 +144,8 @@ class LinearCall {
  * One kernel forward. Backward: the input's gradient in one kernel, those of A and B in another (they share
  * dropout(x) and dy B), a trainable weight's and bias's by a matrix product and a sum.
  */
-function fusedLinears(x: tf.Tensor, layers: LinearWeights[]): tf.Tensor[] {
-  const call = new LinearCall(x, layers);
+function fusedLinears(x: tf.Tensor, layers: LinearWeights[], bf16: boolean): tf.Tensor[] {
+  const call = new LinearCall(x, layers, bf16);
   return taped(
     'linear',
     call.trained,

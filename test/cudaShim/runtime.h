@@ -277,15 +277,16 @@ static unsigned toF16(float x) {
   return sign | (steps + (unsigned(unit + 24) << 10));  // a carry moves to the exponent by itself
 }
 
-/** f16 number `index` of words of two each. */
-static float f16At(const unsigned* words, unsigned index) {
-  const unsigned bits = words[index / 2] >> (index % 2 * 16);
+static float fromF16(unsigned bits) {
   const int exponent = int(bits >> 10 & 31u);
   const float mantissa = float(bits & 1023u);
   const float size = exponent == 31 ? (mantissa == 0 ? INFINITY : NAN)
                                     : ldexpf(exponent == 0 ? mantissa : mantissa + 1024.0f, (exponent == 0 ? 1 : exponent) - 25);
   return bits & 0x8000u ? -size : size;
 }
+
+/** f16 number `index` of words of two each. */
+static float f16At(const unsigned* words, unsigned index) { return fromF16(words[index / 2] >> (index % 2 * 16)); }
 
 /**
  * mma.sync.m16n8k16 on f16, as src/native/cuda/mma.cuh says: the lanes put down their pieces of A and B, and each sums

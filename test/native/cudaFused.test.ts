@@ -108,14 +108,20 @@ describe.skipIf(cudaMissing !== undefined)(
         ...[batch, heads, Lq, Lk, D, Dv, biasHeads, D ** -0.5],
         ...(c.rate ? dropout(c.rate) : NO_DROPOUT),
         Number(bf16),
-        0,
+        ...[0, null],
       ];
       // Operands are rounded to 11 bits, 2^-12 of each at most; and errors of a score are errors of its exponential.
       const tolerance = bf16 ? 1e-3 : 1e-5;
       compare('fusedAttention', [...forward, result(queries * Dv)], tolerance);
       if (bf16 && Lq > 0 && Math.max(D, Dv) <= 96) {
         const [rounded] = run(gpu(), 'fusedAttention', [...forward, result(queries * Dv)]);
-        const [exact] = run(gpu(), 'fusedAttention', [...forward.slice(0, -2), 0, 0, result(queries * Dv)]);
+        const [exact] = run(gpu(), 'fusedAttention', [
+          ...forward.slice(0, -3),
+          0,
+          0,
+          null,
+          result(queries * Dv),
+        ]);
         expect(rounded, 'the tensor cores were used').not.toEqual(exact);
       }
       const dy = operand(rng, queries * Dv);
@@ -125,6 +131,118 @@ describe.skipIf(cudaMissing !== undefined)(
       if (!dbias) return;
       compare('fusedAttentionGrad', [...forward, dy, ...inputs, dbias]);
       compare('fusedAttentionGrad', [...forward, dy, null, null, null, dbias]);
+    });
+
+    it.each(ATTENTION.filter(({ D, Dv }) => Math.max(D, Dv) <= 96))(
+      'attention keeps its operands in f16 for the backward pass: %j',
+      (c) => {
+        const rng = new Rng(JSON.stringify(c));
+        const { batch, heads, Lq, Lk, D, Dv, biasHeads } = c;
+        const [queries, keys] = [batch * Lq * heads, batch * Lk * heads];
+        const operands = [operand(rng, queries * D), operand(rng, keys * D), operand(rng, keys * Dv)];
+        const rest = [
+          biasHeads ? operand(rng, biasHeads * Lq * Lk) : null,
+          c.mask
+            ? { values: Float32Array.from({ length: batch * Lk }, (_, i) => Number(i % 3 !== 0)) }
+            : null,
+          ...[batch, heads, Lq, Lk, D, Dv, biasHeads, D ** -0.5],
+          ...(c.rate ? dropout(c.rate) : NO_DROPOUT),
+          ...[1, 0],
+        ];
+        const kept = gpu().allocate(
+          [queries * D, keys * D, keys * Dv].reduce((sum, n) => sum + 16 * Math.ceil(n / 8), 0),
+        );
+        const out = result(queries * Dv);
+        const forward = run(gpu(), 'fusedAttention', [...operands, ...rest, kept, out]);
+        expect(forward).toEqual(run(gpu(), 'fusedAttention', [...operands, ...rest, null, out]));
+
+        const dy = operand(rng, queries * Dv);
+        const gradients = [result(queries * D), result(keys * D), result(keys * Dv)];
+        const from = (given: Argument[], dbias: Argument): Float32Array[] =>
+          run(gpu(), 'fusedAttentionGrad', [...given, dy, ...gradients, dbias]);
+        const fromKept = [null, null, null, ...rest, kept];
+        expect(from(fromKept, null)).toEqual(from([...operands, ...rest, null], null));
+        // The bias's gradient has f32 kernels alone: they get what was rounded to 11 bits.
+        if (biasHeads > 0 && Lq > 0) {
+          const dbias = result(biasHeads * Lq * Lk);
+          const exact = from([...operands, ...rest, null], dbias);
+          from(fromKept, dbias).forEach((values, i) => {
+            const largest = exact[i]!.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+            expect(mismatch(values, exact[i]!, 1e-3, 1e-3 * largest), `result ${i}`).toBeUndefined();
+          });
+        }
+        gpu().release(kept);
+      },
+    );
+
+    it('refuses to keep what is not multiplied in f16', () => {
+      const [x, wide] = [gpu().allocate(4096), gpu().allocate(4 * 400)];
+      const raw = gpu().raw as Record<string, (...args: number[]) => void>;
+      const attend = (bf16: number, packed: number, D: number, kept: number): void =>
+        raw.fusedAttention!(x, x, x, -1, -1, 1, 1, 1, 1, D, D, 0, 1, 0, 0, 0, 0, 0, bf16, packed, kept, x);
+      expect(() => attend(0, 0, 8, wide)).toThrow(/f16 are kept/);
+      expect(() => attend(1, 0, 97, wide)).toThrow(/f16 are kept/);
+      expect(() => attend(1, 0, 300, wide)).toThrow(/bytes/);
+      const grad = (q: number): void =>
+        raw.fusedAttentionGrad!(
+          q,
+          q,
+          q,
+          -1,
+          -1,
+          1,
+          1,
+          1,
+          1,
+          8,
+          8,
+          0,
+          1,
+          0,
+          0,
+          0,
+          0,
+          0,
+          1,
+          0,
+          wide,
+          x,
+          x,
+          x,
+          x,
+          -1,
+        );
+      expect(() => grad(x)).toThrow(/stand for q, k and v/);
+      const onCpu = nativeDevice().raw as typeof raw;
+      const buffer = nativeDevice().allocate(4096);
+      expect(() =>
+        onCpu.fusedAttention!(
+          buffer,
+          buffer,
+          buffer,
+          -1,
+          -1,
+          1,
+          1,
+          1,
+          1,
+          8,
+          8,
+          0,
+          1,
+          0,
+          0,
+          0,
+          0,
+          0,
+          1,
+          0,
+          buffer,
+          buffer,
+        ),
+      ).toThrow(/nothing is kept/);
+      nativeDevice().release(buffer);
+      for (const id of [x, wide]) gpu().release(id);
     });
 
     it.each([
@@ -182,8 +300,8 @@ describe.skipIf(cudaMissing !== undefined)(
       });
       const sizes = [batch, heads, L, L, D, D, 0, 0.3];
       const out = result(batch * L * heads * D);
-      const apart = [third(0), third(1), third(2), null, null, ...sizes, ...options, 0, out];
-      const packed = [id, id, id, null, null, ...sizes, ...options, 1, out];
+      const apart = [third(0), third(1), third(2), null, null, ...sizes, ...options, 0, null, out];
+      const packed = [id, id, id, null, null, ...sizes, ...options, 1, null, out];
       expect(run(gpu(), 'fusedAttention', packed)).toEqual(run(gpu(), 'fusedAttention', apart));
       gpu().release(id);
     });
@@ -197,7 +315,7 @@ describe.skipIf(cudaMissing !== undefined)(
         operand(rng, batch * Lk * heads * D),
         ...[null, null, batch, heads, Lq, Lk, D, D, 0, 0.2],
         ...dropout(0.1),
-        ...[1, 0],
+        ...[1, 0, null],
       ];
       const inputs = [Lq, Lk, Lk].map((L) => result(batch * L * heads * D));
       const dy = randomFloats(rng, batch * Lq * heads * D);
@@ -231,8 +349,9 @@ describe.skipIf(cudaMissing !== undefined)(
         operand(rng, batch * Lk * heads * D),
         ...[null, null, batch, heads, Lq, Lk, D, D, 0, 0.5],
         ...dropout(0.2),
-        ...[bf16, 0],
+        ...[bf16, 0, null],
       ];
+      const weight = { values: roundToBf16(randomFloats(rng, 11 * d)), bf16: true };
       const cases: [name: string, before: Argument[], size: number, after: Argument[]][] = [
         ['fusedLayerNorm', [x, operand(rng, d), operand(rng, d)], rows * d, [rows, d, 1e-6]],
         ['fusedRmsNorm', [x, operand(rng, d)], rows * d, [rows, d, 1e-6]],
@@ -243,6 +362,7 @@ describe.skipIf(cudaMissing !== undefined)(
         ['fusedAttention', attention(7, 1), batch * Lq * heads * 7, []],
         ['fusedAttention', attention(100, 1), batch * Lq * heads * 100, []],
         ['fusedAttention', attention(20, 0), batch * Lq * heads * 20, []],
+        ['fusedLinear', [x, weight, null, null, null], rows * 11, [rows, d, 11, 0, 0, ...NO_DROPOUT]],
       ];
       for (const [name, before, size, after] of cases) {
         const [wide] = run(gpu(), name, [...before, { size }, ...after]);
@@ -250,6 +370,43 @@ describe.skipIf(cudaMissing !== undefined)(
         expect(stored, name).toEqual(roundToBf16(wide!));
         expect(stored, name).not.toEqual(wide);
       }
+    });
+
+    it('linear with a bias, an update or an f32 weight gives no result in bf16', () => {
+      const rng = new Rng('f32 results');
+      const [x, w] = [operand(rng, 6), { values: randomFloats(rng, 12), bf16: true }];
+      const into = { size: 8, bf16: true };
+      const linear = (weight: Argument, bias: Argument, A: Argument, B: Argument, r: number) => () =>
+        run(gpu(), 'fusedLinear', [x, weight, bias, A, B, into, 2, 3, 4, r, 1, ...NO_DROPOUT]);
+      expect(linear(w, operand(rng, 4), null, null, 0)).toThrow(/the result is f32/);
+      expect(linear(w, null, operand(rng, 3), operand(rng, 4), 1)).toThrow(/the result is f32/);
+      expect(linear({ values: w.values }, null, null, null, 0)).toThrow(/cublasLt/i);
+    });
+
+    it('GELU takes operands stored in bf16, gate and up alike', () => {
+      const rng = new Rng('gelu from bf16');
+      const [rows, d] = [7, 21];
+      const n = rows * d;
+      const [x, up] = [roundToBf16(randomFloats(rng, n)), roundToBf16(randomFloats(rng, n))];
+      const dy = operand(rng, n);
+      const sizes = [rows, d, ...dropout(0.2)];
+      for (const into of [{ size: n }, { size: n, bf16: true }]) {
+        const all = (bf16: boolean): Float32Array[][] => {
+          const [gate, other] = [
+            { values: x, bf16 },
+            { values: up, bf16 },
+          ];
+          return [
+            run(gpu(), 'fusedGelu', [0, gate, into, n]),
+            run(gpu(), 'fusedGeluGrad', [1, dy, gate, into, n]),
+            run(gpu(), 'fusedGatedGelu', [0, gate, other, into, ...sizes]),
+            run(gpu(), 'fusedGatedGeluGrad', [1, dy, gate, other, into, into, ...sizes]),
+          ];
+        };
+        expect(all(true)).toEqual(all(false));
+      }
+      const mixed = [{ values: x, bf16: true }, { values: up }, { size: n }, ...sizes];
+      expect(() => run(gpu(), 'fusedGatedGelu', [0, ...mixed])).toThrow(/stored alike/);
     });
 
     it.each([0, 5])('linear takes activations stored in bf16, r %i', (r) => {

@@ -326,13 +326,31 @@ describe.skipIf(nativeMissing !== undefined)(
       );
       const sizes = [1, 2, 4, 4, 4, 4];
       const attend = (v: number, biasHeads: number, packed: number): void =>
-        raw.fusedAttention!(big, big, v, -1, -1, ...sizes, biasHeads, 1, ...none, 0, packed, big);
+        raw.fusedAttention!(big, big, v, -1, -1, ...sizes, biasHeads, 1, ...none, 0, packed, -1, big);
       expect(() => attend(small, 0, 0)).toThrow(/bytes/);
       expect(() => attend(big, 2, 0)).toThrow(/bias/);
       const other = device!.allocate(4096);
       expect(() => attend(other, 0, 1)).toThrow(/one buffer/);
       expect(() =>
-        raw.fusedAttentionGrad!(big, big, big, -1, -1, ...sizes, 0, 1, ...none, 0, 1, big, big, big, big, -1),
+        raw.fusedAttentionGrad!(
+          big,
+          big,
+          big,
+          -1,
+          -1,
+          ...sizes,
+          0,
+          1,
+          ...none,
+          0,
+          1,
+          -1,
+          big,
+          big,
+          big,
+          big,
+          -1,
+        ),
       ).toThrow(/no gradient of packed/);
       device!.release(other);
       expect(() => raw.fusedDropout!(big, -1, big, 2, 2, 1.5, 1, 1, 1, 1)).toThrow(/rate/);

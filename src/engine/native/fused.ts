@@ -122,7 +122,7 @@ const linear: Kernel = (call) => {
     const { weight, bias, loraA, loraB } = linearOperands(layer);
     const shape = call.tensor('x').shape.slice();
     shape[shape.length - 1] = call.size(weight, 0);
-    const y = call.result(shape);
+    const y = call.result(shape, call.bf16);
     call.addon.fusedLinear(
       call.id('x'),
       call.id(weight),
@@ -174,44 +174,65 @@ const linearGradLora: Kernel = (call) => {
 
 /** Packed: the input q holds k and v as well, as thirds of each row. */
 const isPacked = (call: Call): boolean => call.attrs.packed === true;
-const widthOfV = (call: Call): number => (isPacked(call) ? call.size('q', 2) / 3 : call.size('v', 2));
 
-function attentionArgs(call: Call): AttentionArgs {
+/** Shapes of q, k and v, (B, L, width) each; where `kept` stands for them, an attribute says what they were. */
+function attentionShapes(call: Call): [number[], number[], number[]] {
+  if (call.inputs.kept) return call.attrs.shapes as [number[], number[], number[]];
+  const q = call.tensor('q').shape;
+  if (!isPacked(call)) return [q, call.tensor('k').shape, call.tensor('v').shape];
+  const third = [q[0]!, q[1]!, q[2]! / 3];
+  return [third, third, third];
+}
+
+function attentionArgs(call: Call, kept: number): AttentionArgs {
   const heads = call.number('heads');
   const packed = isPacked(call);
+  const [[batch, Lq, width], , [, , widthOfV]] = attentionShapes(call) as [number[], number[], number[]];
   return [
     call.id('q'),
     call.id(packed ? 'q' : 'k'),
     call.id(packed ? 'q' : 'v'),
     call.id('bias'),
     call.id('keyMask'),
-    call.size('q', 0),
+    batch!,
     heads,
-    call.size('q', 1),
+    Lq!,
     call.number('keys'),
-    (packed ? widthOfV(call) : call.size('q', 2)) / heads,
-    widthOfV(call) / heads,
+    width! / heads,
+    widthOfV! / heads,
     call.inputs.bias === undefined ? 0 : call.size('bias', 0),
     call.number('scale'),
     ...call.dropout,
     Number(call.bf16),
     Number(packed),
+    kept,
   ];
 }
 
+/** Heads wider than this are not multiplied in f16: kWidestHalf in src/native/cuda/fused_attention.cc. */
+const WIDEST_HALF = 96;
+/** In f16, to a multiple of 16 bytes: keptOf there. */
+const keptWords = (shape: number[]): number => 4 * Math.ceil(sizeOf(shape) / 8);
+
+/** The result, and with `keep` what the device keeps of q, k and v in half their bytes, if it does. */
 const attention: Kernel = (call) => {
-  const out = call.result([call.size('q', 0), call.size('q', 1), widthOfV(call)], call.bf16);
-  call.addon.fusedAttention(...attentionArgs(call), out.id);
-  return out.info;
+  const [q, k, v] = attentionShapes(call);
+  const heads = call.number('heads');
+  const out = call.result([q[0]!, q[1]!, v[2]!], call.bf16);
+  const half =
+    call.bf16 && call.backend.device.bf16Activations && Math.max(q[2]!, v[2]!) <= WIDEST_HALF * heads;
+  const kept = call.attrs.keep && half ? call.words(keptWords(q) + keptWords(k) + keptWords(v)) : undefined;
+  call.addon.fusedAttention(...attentionArgs(call, kept?.id ?? NONE), out.id);
+  return kept ? [out.info, kept.info] : [out.info];
 };
 
 /** Results in the order dq, dk, dv, dbias, as far as wanted. */
 const attentionGrad: Kernel = (call) => {
-  const inputs = call.attrs.wantQkv ? ['q', 'k', 'v'].map((name) => call.like(name)) : [];
+  const inputs = call.attrs.wantQkv ? attentionShapes(call).map((shape) => call.result(shape)) : [];
   const dbias = call.attrs.wantBias ? call.like('bias') : undefined;
   const [dq, dk, dv] = inputs;
   call.addon.fusedAttentionGrad(
-    ...attentionArgs(call),
+    ...attentionArgs(call, call.id('kept')),
     call.id('dy'),
     dq?.id ?? NONE,
     dk?.id ?? NONE,

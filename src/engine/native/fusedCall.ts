@@ -102,14 +102,15 @@ export type AttentionArgs = [
   ...DropoutArgs,
   bf16: number,
   packed: number,
+  kept: Id,
 ];
 
 /** What the kernels need of the backend (src/engine/native/backend.ts). */
 export interface FusedBackend {
   /** The device; `raw` are the addon's exports. */
-  readonly device: { readonly raw: unknown };
+  readonly device: { readonly raw: unknown; readonly bf16Activations: boolean };
   bufferOf(info: tf.TensorInfo): Id;
-  output(shape: number[], dtype: 'float32'): tf.TensorInfo;
+  output(shape: number[], dtype: 'float32' | 'int32'): tf.TensorInfo;
   /** The same, stored in bf16 where the device has that. */
   outputBf16(shape: number[]): tf.TensorInfo;
   refCount(dataId: object): number;
@@ -165,6 +166,13 @@ export class Call {
   /** bf16: its readers would round it so, and it may be stored so. */
   result(shape: number[], bf16 = false): { info: tf.TensorInfo; id: Id } {
     const info = bf16 ? this.backend.outputBf16(shape) : this.backend.output(shape, 'float32');
+    this.made.push(info);
+    return { info, id: this.backend.bufferOf(info) };
+  }
+
+  /** A result that only kernels read: so many words. */
+  words(count: number): { info: tf.TensorInfo; id: Id } {
+    const info = this.backend.output([count], 'int32');
     this.made.push(info);
     return { info, id: this.backend.bufferOf(info) };
   }

@@ -1,11 +1,12 @@
 /**
  * The arguments of fusedAttention and fusedAttentionGrad, which are the same on every device:
  *
- * fusedAttention(q, k, v, bias, keyMask, batch, heads, Lq, Lk, D, Dv, biasHeads, scale, ...dropout, bf16, packed, out);
- * fusedAttentionGrad(the same up to packed, dy, dq, dk, dv, dbias)
+ * fusedAttention(q, k, v, bias, keyMask, batch, heads, Lq, Lk, D, Dv, biasHeads, scale, ...dropout, bf16, packed, kept, out);
+ * fusedAttentionGrad(the same up to kept, dy, dq, dk, dv, dbias)
  *
  * -1 leaves an operand or a result out; dq, dk and dv are wanted together. bf16: operands may be rounded to 16 bits. packed
- * (forward only): q, k and v are one buffer (B, L, 3 H D), of which they are the thirds of each row.
+ * (forward only): q, k and v are one buffer (B, L, 3 H D), of which they are the thirds of each row. kept: what a device
+ * that rounds q, k and v keeps of them, a further result of the forward pass; the backward pass takes it in their place.
  */
 #pragma once
 
@@ -16,7 +17,14 @@ namespace reasvqa {
 constexpr size_t kAttentionDropout = 13;
 constexpr size_t kAttentionBf16 = kAttentionDropout + kDropoutArgs;
 constexpr size_t kAttentionPacked = kAttentionBf16 + 1;
-constexpr size_t kAfterAttention = kAttentionPacked + 1;  // out, or dy and the gradients
+constexpr size_t kAttentionKept = kAttentionPacked + 1;
+constexpr size_t kAfterAttention = kAttentionKept + 1;  // out, or dy and the gradients
+
+/** Whether q, k and v are left out, since `kept` stands for them. */
+template <class AnyArgs>
+bool takesKept(const AnyArgs& args) {
+  return args.i32(0) == -1 && args.i32(kAttentionKept) != -1;
+}
 
 /** A call as a device's own struct Attention, but for the dropout, which has another form on each. */
 template <class Attention, class AnyArgs>
@@ -34,9 +42,11 @@ Attention attentionArgs(const AnyArgs& args) {
   check(a.biasHeads == 0 || a.biasHeads == 1 || a.biasHeads == a.heads, "attention: bias heads");
   const bool packed = args.flag(kAttentionPacked);
   a.rowHeads = packed ? 3 * a.heads : a.heads;
-  a.q = args.template in<float>(0, a.batch * a.Lq * a.rowHeads * a.D);
-  a.k = args.template in<float>(1, a.batch * a.Lk * a.rowHeads * a.D);
-  a.v = args.template in<float>(2, a.batch * a.Lk * a.rowHeads * a.Dv);
+  if (!takesKept(args)) {
+    a.q = args.template in<float>(0, a.batch * a.Lq * a.rowHeads * a.D);
+    a.k = args.template in<float>(1, a.batch * a.Lk * a.rowHeads * a.D);
+    a.v = args.template in<float>(2, a.batch * a.Lk * a.rowHeads * a.Dv);
+  }
   if (packed) {
     check(a.q == a.k && a.q == a.v && a.Lq == a.Lk && a.D == a.Dv, "attention: packed operands are not of one buffer");
     a.k += a.heads * a.D;

@@ -9,6 +9,7 @@ namespace reasvqa {
 namespace {
 
 Attention attentionOf(const Args& args) {
+  check(args.i32(kAttentionKept) == -1, "attention: nothing is kept of f32 operands");
   Attention a = attentionArgs<Attention>(args);
   a.dropout = dropoutArgs(args, kAttentionDropout);
   return a;

@@ -30,36 +30,93 @@ struct Turned {
   alignas(16) uint32_t words[16 * J * TURNED_PITCH];
 };
 
+/** A number in f16. */
+struct Half {
+  unsigned short bits;
+};
+/** Rows of one head as the forward pass keeps them for the backward pass: see Rows. */
+struct HalfRows {
+  Half* data;
+  int64_t stride;
+  int64_t count;
+};
+__device__ inline HalfRows rowsOf(Half* x, int64_t b, int64_t h, int64_t L, int64_t heads, int64_t width, int64_t first) {
+  return {x + ((b * L + first) * heads + h) * width, heads * width, L - first};
+}
+
+/** Columns column to column + 3 of a row, times `factor`, in pairs; zeros beyond the rows and the width. */
+__device__ inline uint2 loadPairs(const Rows& rows, float factor, int row, int column, int64_t width) {
+  float value[4];
+  loadFour(rows.data + row * rows.stride + column, row < rows.count ? width - column : 0,
+           rows.stride % 4 == 0 && width % 4 == 0, value);
+  return make_uint2(packF16(value[0] * factor, value[1] * factor), packF16(value[2] * factor, value[3] * factor));
+}
+/** The same of rows that are kept as they are. */
+__device__ inline uint2 loadPairs(const HalfRows& rows, float, int row, int column, int64_t width) {
+  const Half* from = rows.data + row * rows.stride + column;
+  const int64_t have = row < rows.count ? width - column : 0;
+  if (rows.stride % 4 == 0 && width % 4 == 0 && have >= 4) return *reinterpret_cast<const uint2*>(from);
+  uint32_t bits[4];
+#pragma unroll
+  for (int i = 0; i < 4; ++i) bits[i] = i < have ? from[i].bits : 0;
+  return make_uint2(bits[0] | bits[1] << 16, bits[2] | bits[3] << 16);
+}
+
+/** Two columns of a row: see loadPairs. */
+__device__ inline uint32_t loadPair(const Rows& rows, float factor, int row, int column, int64_t width) {
+  const float* from = rows.data + row * rows.stride + column;
+  const int64_t have = row < rows.count ? width - column : 0;
+  return packF16(have > 0 ? from[0] * factor : 0.0f, have > 1 ? from[1] * factor : 0.0f);
+}
+__device__ inline uint32_t loadPair(const HalfRows& rows, float, int row, int column, int64_t width) {
+  const Half* from = rows.data + row * rows.stride + column;
+  const int64_t have = row < rows.count ? width - column : 0;
+  if (rows.stride % 2 == 0 && have > 1) return *reinterpret_cast<const uint32_t*>(from);
+  return (have > 0 ? from[0].bits : 0u) | (have > 1 ? uint32_t(from[1].bits) << 16 : 0u);
+}
+
+/** Writes two columns of a row as far as they exist. */
+__device__ inline void storePair(const HalfRows& rows, int row, int column, int64_t width, uint32_t pair) {
+  Half* to = rows.data + row * rows.stride + column;
+  const int64_t have = row < rows.count ? width - column : 0;
+  if (rows.stride % 2 == 0 && have > 1) {
+    *reinterpret_cast<uint32_t*>(to) = pair;
+    return;
+  }
+  if (have > 0) to[0].bits = (unsigned short)pair;
+  if (have > 1) to[1].bits = (unsigned short)(pair >> 16);
+}
+
 /**
- * ACROSS rows, times `factor`, into shared memory in either form or both (nullptr: not wanted). A thread takes two rows of
- * four columns.
+ * ACROSS rows (Rows or HalfRows), times `factor`, into shared memory in either form or both (nullptr: not wanted), and as
+ * they are there to `keep` (data nullptr: not wanted). A thread takes two rows of four columns.
  */
-template <int J>
-__device__ inline void stage(const Rows& rows, int64_t width, float factor, Plain<J>* plain, Turned<J>* turned) {
-  const bool aligned = rows.stride % 4 == 0 && width % 4 == 0;
+template <int J, class AnyRows>
+__device__ inline void stage(const AnyRows& rows, int64_t width, float factor, Plain<J>* plain, Turned<J>* turned,
+                             const HalfRows& keep = {}) {
   for (int unit = threadIdx.x; unit < ACROSS / 2 * 4 * J; unit += 128) {
     // Neighbouring threads take neighbouring rows: words of a turned column lie side by side.
     const int row = 2 * ((unit & 7) + (unit >> 3) / (4 * J) * 8);
     const int column = (unit >> 3) % (4 * J) * 4;
-    float first[4];
-    float second[4];
-    const float* from = rows.data + row * rows.stride + column;
-    loadFour(from, row < rows.count ? width - column : 0, aligned, first);
-    loadFour(from + rows.stride, row + 1 < rows.count ? width - column : 0, aligned, second);
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      first[i] *= factor;
-      second[i] *= factor;
-    }
+    const uint2 first = loadPairs(rows, factor, row, column, width);
+    const uint2 second = loadPairs(rows, factor, row + 1, column, width);
     if (plain) {
       uint32_t* to = plain->words + row * Plain<J>::PITCH + column / 2;
-      *reinterpret_cast<uint2*>(to) = make_uint2(packF16(first[0], first[1]), packF16(first[2], first[3]));
-      *reinterpret_cast<uint2*>(to + Plain<J>::PITCH) =
-          make_uint2(packF16(second[0], second[1]), packF16(second[2], second[3]));
+      *reinterpret_cast<uint2*>(to) = first;
+      *reinterpret_cast<uint2*>(to + Plain<J>::PITCH) = second;
     }
     if (turned) {
-#pragma unroll
-      for (int i = 0; i < 4; ++i) turned->words[(column + i) * TURNED_PITCH + row / 2] = packF16(first[i], second[i]);
+      uint32_t* to = turned->words + column * TURNED_PITCH + row / 2;
+      to[0] = (first.x & 0xffffu) | second.x << 16;
+      to[TURNED_PITCH] = first.x >> 16 | (second.x & 0xffff0000u);
+      to[2 * TURNED_PITCH] = (first.y & 0xffffu) | second.y << 16;
+      to[3 * TURNED_PITCH] = first.y >> 16 | (second.y & 0xffff0000u);
+    }
+    if (keep.data) {
+      storePair(keep, row, column, width, first.x);
+      storePair(keep, row, column + 2, width, first.y);
+      storePair(keep, row + 1, column, width, second.x);
+      storePair(keep, row + 1, column + 2, width, second.y);
     }
   }
 }
@@ -74,24 +131,43 @@ __device__ inline Place placeOf() {
   return {(int)(threadIdx.x >> 5) * 16 + (lane >> 2), (lane & 3) * 2};
 }
 
+/** What the forward pass keeps of q, k and v for the backward pass, dense and in their order; nullptr: nothing. */
+struct Kept {
+  Half* q;
+  Half* k;
+  Half* v;
+};
+
+/** q, k or v as kernels of T read them: f32, or, where they were kept, Half. */
+template <class T>
+__device__ inline T* operand(const float* x) {
+  return reinterpret_cast<T*>(const_cast<float*>(x));
+}
+
 /** Whether any of the warp's 16 rows exists. */
 __device__ inline bool warpHasRows(int64_t count) { return (int)(threadIdx.x >> 5) * 16 < count; }
 
-/** The warp's rows, times `factor`, as left operands: J steps of 16 columns. */
-template <int J>
-__device__ inline void loadRows(const Rows& rows, int64_t width, float factor, uint32_t (&left)[J][4]) {
+/** Calls body(j, part, row, column) for what left operands hold: columns column and column + 1 of a row. */
+template <int J, class Body>
+__device__ inline void forRowPairs(const Body& body) {
   const Place at = placeOf();
 #pragma unroll
   for (int j = 0; j < J; ++j) {
 #pragma unroll
-    for (int part = 0; part < 4; ++part) {
-      const int row = at.row + part % 2 * 8;
-      const int column = 16 * j + at.column + part / 2 * 8;
-      const float* from = rows.data + row * rows.stride + column;
-      const int64_t have = row < rows.count ? width - column : 0;
-      left[j][part] = packF16(have > 0 ? from[0] * factor : 0.0f, have > 1 ? from[1] * factor : 0.0f);
-    }
+    for (int part = 0; part < 4; ++part) body(j, part, at.row + part % 2 * 8, 16 * j + at.column + part / 2 * 8);
   }
+}
+
+/** The warp's rows (Rows or HalfRows), times `factor`, as left operands: J steps of 16 columns. */
+template <int J, class AnyRows>
+__device__ inline void loadRows(const AnyRows& rows, int64_t width, float factor, uint32_t (&left)[J][4]) {
+  forRowPairs<J>([&](int j, int part, int row, int column) { left[j][part] = loadPair(rows, factor, row, column, width); });
+}
+
+/** Writes what loadRows gave. */
+template <int J>
+__device__ inline void keepRows(const HalfRows& keep, int64_t width, const uint32_t (&left)[J][4]) {
+  forRowPairs<J>([&](int j, int part, int row, int column) { storePair(keep, row, column, width, left[j][part]); });
 }
 
 /** tile = left right^T over the width: tile[n] holds columns 8 n to 8 n + 7. */

@@ -5,6 +5,9 @@
  * Arguments are those of attention_args.h. With bf16 the products are the tensor cores', in f16 (attention_f16.cuh; an
  * H100's data sheet: 989 TFLOP/s, 67 in f32); but in f32 for heads wider than 96 and for a trained bias, whose gradient has
  * no kernel there. out may be stored in bf16.
+ *
+ * kept: q, k and v as those products read them, in f16, each beginning at a multiple of 16 bytes; half the bytes of the
+ * tensors that the backward pass would read, of which a step of FlanT5-XL keeps 2.9 GB (workloads/xl.json).
  */
 #include <string>
 
@@ -19,6 +22,7 @@ namespace {
 
 constexpr int64_t kTile = 64;           // TILE in attention.cuh
 constexpr int64_t kWidestHalf = 6 * 16;
+constexpr int64_t kKeptStep = 8;        // f16 in 16 bytes
 
 // The same structs as in the kernels.
 struct Attention {
@@ -40,6 +44,13 @@ struct Attention {
 };
 static_assert(sizeof(Attention) == 128, "the kernels read this layout");
 
+/** f16; nullptr: nothing is kept. */
+struct Kept {
+  uint16_t* q;
+  uint16_t* k;
+  uint16_t* v;
+};
+
 struct RowTerms {
   const float* dy;
   const float* statistics;
@@ -52,6 +63,18 @@ Attention attentionOf(const CudaArgs& args) {
   a.dropout = dropoutArgs(args, kAttentionDropout);
   check(a.batch * a.heads <= kMostBlocksYZ, "attention: batch times heads is above 65535; take smaller batches");
   return a;
+}
+
+int64_t sizeOfQ(const Attention& a) { return a.batch * a.Lq * a.heads * a.D; }
+int64_t sizeOfK(const Attention& a) { return a.batch * a.Lk * a.heads * a.D; }
+int64_t sizeOfV(const Attention& a) { return a.batch * a.Lk * a.heads * a.Dv; }
+
+Kept keptOf(const CudaArgs& args, const Attention& a) {
+  if (args.i32(kAttentionKept) == -1) return {};
+  const int64_t atK = ceilDiv(sizeOfQ(a), kKeptStep) * kKeptStep;
+  const int64_t atV = atK + ceilDiv(sizeOfK(a), kKeptStep) * kKeptStep;
+  auto* q = args.out<uint16_t>(kAttentionKept, atV + sizeOfV(a));
+  return {q, q + atK, q + atV};
 }
 
 /** The kernels of one arithmetic for results `width` columns wide. */
@@ -79,8 +102,8 @@ struct Kernels {
   uint32_t groups = 1;
 };
 
-/** statistics: two floats for each of the B H Lq rows, or nullptr. */
-void forward(const Attention& a, bool half, const StoredResult& out, float* statistics) {
+/** statistics: two floats for each of the B H Lq rows, or nullptr. kept: what is to be kept. */
+void forward(const Attention& a, bool half, const StoredResult& out, float* statistics, const Kept& kept = {}) {
   if (out.type == Type::bf16 && !half) {
     const int64_t n = a.batch * a.Lq * a.heads * a.Dv;
     const Scratch wide(floats(n));
@@ -89,16 +112,18 @@ void forward(const Attention& a, bool half, const StoredResult& out, float* stat
     return;
   }
   const Kernels kernels(half, a, a.Dv);
-  kernels.run(half ? "fused_attention_f16" : "fused_attention", "attentionForward", out.type, a, a.Lq, out.data, statistics);
+  if (half) kernels.run("fused_attention_f16", "attentionForward", out.type, a, a.Lq, out.data, statistics, kept);
+  else kernels.run("fused_attention", "attentionForward", out.type, a, a.Lq, out.data, statistics);
 }
 
-bool takesHalf(const CudaArgs& args, const Attention& a) {
-  return args.flag(kAttentionBf16) && std::max(a.D, a.Dv) <= kWidestHalf;
-}
+bool fitsHalf(const Attention& a) { return std::max(a.D, a.Dv) <= kWidestHalf; }
 
 void attention(CudaArgs& args) {
   const Attention a = attentionOf(args);
-  forward(a, takesHalf(args, a), storedResult(args, kAfterAttention, a.batch * a.Lq * a.heads * a.Dv), nullptr);
+  const bool half = args.flag(kAttentionBf16) && fitsHalf(a);
+  const Kept kept = keptOf(args, a);
+  check(kept.q == nullptr || (half && a.rowHeads == a.heads), "attention: only unpacked operands in f16 are kept");
+  forward(a, half, storedResult(args, kAfterAttention, a.batch * a.Lq * a.heads * a.Dv), nullptr, kept);
 }
 
 struct Gradients {
@@ -108,8 +133,8 @@ struct Gradients {
   float* dbias;
 };
 
-/** Outputs and row terms once more, then the gradients. */
-void backward(const Attention& a, bool half, const float* dy, const Gradients& g) {
+/** Outputs and row terms once more, then the gradients. kept: whether a's q, k and v are f16 that were kept. */
+void backward(const Attention& a, bool half, bool kept, const float* dy, const Gradients& g) {
   const char* source = half ? "fused_attention_f16_grad" : "fused_attention_grad";
   const int64_t rows = a.batch * a.heads * a.Lq;
   const Scratch out(floats(rows * a.Dv));
@@ -117,15 +142,20 @@ void backward(const Attention& a, bool half, const float* dy, const Gradients& g
   const Scratch delta(floats(rows));
   const Scratch largest(sizeof(uint32_t));
   fillZero(largest.as<uint32_t>(), sizeof(uint32_t));
-  forward(a, half, {out.as<void>(), Type::f32}, statistics.as<float>());
+  if (kept) {
+    Kernels(true, a, a.Dv).run("fused_attention_f16", "attentionForwardKept", Type::f32, a, a.Lq, out.as<void>(),
+                               statistics.as<float>(), Kept{});
+  } else {
+    forward(a, half, {out.as<void>(), Type::f32}, statistics.as<float>());
+  }
   launch("fused_attention_grad", "attentionDelta", {blocks(ceilDiv(rows, 8))}, {256}, 0, dy, out.as<float>(),
          delta.as<float>(), largest.as<uint32_t>(), a.batch, a.heads, a.Lq, a.Dv);
   const RowTerms terms = {dy, statistics.as<float>(), delta.as<float>(), largest.as<uint32_t>()};
   if (g.dq) {
     const Kernels both(half, a, std::max(a.D, a.Dv));
     const Kernels query(half, a, a.D);
-    query.run(source, "attentionGradQuery", Type::f32, a, a.Lq, terms, g.dq);
-    both.run(source, "attentionGradKey", Type::f32, a, a.Lk, terms, g.dk, g.dv);
+    query.run(source, kept ? "attentionGradQueryKept" : "attentionGradQuery", Type::f32, a, a.Lq, terms, g.dq);
+    both.run(source, kept ? "attentionGradKeyKept" : "attentionGradKey", Type::f32, a, a.Lk, terms, g.dk, g.dv);
   }
   if (g.dbias) {
     const Grid grid = {blocks(ceilDiv(a.Lk, kTile)), blocks(ceilDiv(a.Lq, kTile), kMostBlocksYZ),
@@ -134,20 +164,45 @@ void backward(const Attention& a, bool half, const float* dy, const Gradients& g
   }
 }
 
+/** The bias's gradient is computed in f32: from f32 again, where f16 was kept. */
+void backwardWidened(Attention a, const Kept& kept, const float* dy, const Gradients& g) {
+  const Scratch q(floats(sizeOfQ(a)));
+  const Scratch k(floats(sizeOfK(a)));
+  const Scratch v(floats(sizeOfV(a)));
+  const auto widen = [](const uint16_t* from, const Scratch& to, int64_t n) {
+    launch("storage", "f16ToF32", gridFor(n), {256}, 0, from, to.as<float>(), n);
+    return static_cast<const float*>(to.as<float>());
+  };
+  a.q = widen(kept.q, q, sizeOfQ(a));
+  a.k = widen(kept.k, k, sizeOfK(a));
+  a.v = widen(kept.v, v, sizeOfV(a));
+  backward(a, false, false, dy, g);
+}
+
 void attentionGrad(CudaArgs& args) {
-  const Attention a = attentionOf(args);
+  Attention a = attentionOf(args);
   check(a.rowHeads == a.heads, "attention: no gradient of packed operands");
   const float* dy = args.in<float>(kAfterAttention, a.batch * a.Lq * a.heads * a.Dv);
-  const Gradients g = {args.outOrNull<float>(kAfterAttention + 1, a.batch * a.Lq * a.heads * a.D),
-                       args.outOrNull<float>(kAfterAttention + 2, a.batch * a.Lk * a.heads * a.D),
-                       args.outOrNull<float>(kAfterAttention + 3, a.batch * a.Lk * a.heads * a.Dv),
+  const Gradients g = {args.outOrNull<float>(kAfterAttention + 1, sizeOfQ(a)),
+                       args.outOrNull<float>(kAfterAttention + 2, sizeOfK(a)),
+                       args.outOrNull<float>(kAfterAttention + 3, sizeOfV(a)),
                        args.outOrNull<float>(kAfterAttention + 4, a.biasHeads * a.Lq * a.Lk)};
   check((g.dq != nullptr) == (g.dk != nullptr) && (g.dq != nullptr) == (g.dv != nullptr),
         "attention: dq, dk, dv go together");
-  if (a.Lq > 0 && a.batch > 0) return backward(a, takesHalf(args, a) && !g.dbias, dy, g);
-  if (g.dk) fillZero(g.dk, floats(a.batch * a.Lk * a.heads * a.D));
-  if (g.dv) fillZero(g.dv, floats(a.batch * a.Lk * a.heads * a.Dv));
-  if (g.dbias) fillZero(g.dbias, floats(a.biasHeads * a.Lq * a.Lk));
+  const Kept kept = keptOf(args, a);
+  if (a.Lq == 0 || a.batch == 0) {
+    if (g.dk) fillZero(g.dk, floats(sizeOfK(a)));
+    if (g.dv) fillZero(g.dv, floats(sizeOfV(a)));
+    if (g.dbias) fillZero(g.dbias, floats(a.biasHeads * a.Lq * a.Lk));
+    return;
+  }
+  if (kept.q == nullptr) return backward(a, args.flag(kAttentionBf16) && fitsHalf(a) && !g.dbias, false, dy, g);
+  check(takesKept(args) && fitsHalf(a), "attention: kept operands stand for q, k and v, in heads of up to 96");
+  if (g.dbias) return backwardWidened(a, kept, dy, g);
+  a.q = reinterpret_cast<const float*>(kept.q);
+  a.k = reinterpret_cast<const float*>(kept.k);
+  a.v = reinterpret_cast<const float*>(kept.v);
+  backward(a, true, true, dy, g);
 }
 
 void registerFusedAttention(Napi::Env, Napi::Object cuda) {

@@ -67,26 +67,35 @@ __device__ inline void softmaxTile(const Attention& a, int64_t b, int64_t h, int
 
 /**
  * out (B, Lq, H Dv), f32 or bf16; statistics (B H Lq, 2) or nullptr: maximum and inverse sum of every row of scores, for
- * the backward pass. Grid: query tiles, B H.
+ * the backward pass. T: what q, k and v are. Grid: query tiles, B H.
  */
-template <int J, class Out>
-__device__ void forward(const Attention& a, Out* out, float* statistics) {
+template <int J, class T, class Out>
+__device__ void forward(const Attention& a, Out* out, float* statistics, const Kept& kept) {
   __shared__ Plain<J> keys;
   __shared__ Turned<J> values;
   const Place at = placeOf();
   const int64_t b = blockIdx.y / a.heads;
   const int64_t h = blockIdx.y % a.heads;
   const int64_t firstQuery = TILE * (int64_t)blockIdx.x;
-  const Rows queries = rowsOf(a.q, b, h, a.Lq, a.rowHeads, a.D, firstQuery);
+  const auto queries = rowsOf(operand<T>(a.q), b, h, a.Lq, a.rowHeads, a.D, firstQuery);
   uint32_t left[J][4];
   loadRows<J>(queries, a.D, 1.0f, left);
+  if (kept.q) keepRows<J>(rowsOf(kept.q, b, h, a.Lq, a.heads, a.D, firstQuery), a.D, left);
+  // Every block goes over all keys: the first one keeps them.
+  const bool keeps = kept.q && blockIdx.x == 0;
   float sum[2 * J][4] = {};
   Softmax rows = {{-INFINITY, -INFINITY}, {0.0f, 0.0f}};
 
   for (int64_t firstKey = 0; firstKey < a.Lk; firstKey += ACROSS) {
     __syncthreads();
-    stage<J>(rowsOf(a.k, b, h, a.Lk, a.rowHeads, a.D, firstKey), a.D, 1.0f, &keys, nullptr);
-    stage<J>(rowsOf(a.v, b, h, a.Lk, a.rowHeads, a.Dv, firstKey), a.Dv, 1.0f, nullptr, &values);
+    HalfRows keptKeys = {};
+    HalfRows keptValues = {};
+    if (keeps) {
+      keptKeys = rowsOf(kept.k, b, h, a.Lk, a.heads, a.D, firstKey);
+      keptValues = rowsOf(kept.v, b, h, a.Lk, a.heads, a.Dv, firstKey);
+    }
+    stage<J>(rowsOf(operand<T>(a.k), b, h, a.Lk, a.rowHeads, a.D, firstKey), a.D, 1.0f, &keys, nullptr, keptKeys);
+    stage<J>(rowsOf(operand<T>(a.v), b, h, a.Lk, a.rowHeads, a.Dv, firstKey), a.Dv, 1.0f, nullptr, &values, keptValues);
     __syncthreads();
     if (!warpHasRows(queries.count)) continue;
     float tile[ACROSS / 8][4];
@@ -116,11 +125,14 @@ __device__ void forward(const Attention& a, Out* out, float* statistics) {
   storeRows<J>(sum, inverse, to, a.heads * a.Dv, queries.count, a.Dv);
 }
 
-#define ATTENTION_FORWARD(name, J, Out)                                                                         \
-  extern "C" __global__ void __launch_bounds__(128) attentionForward##name(Attention a, Out* out, float* stats) { \
-    forward<J>(a, out, stats);                                                                                  \
+#define ATTENTION_FORWARD(name, J, T, Out)                                                                        \
+  extern "C" __global__ void __launch_bounds__(128) attentionForward##name(Attention a, Out* out, float* stats,   \
+                                                                           Kept kept) {                           \
+    forward<J, T>(a, out, stats, kept);                                                                           \
   }
-ATTENTION_FORWARD(4, 4, float)
-ATTENTION_FORWARD(6, 6, float)
-ATTENTION_FORWARD(4Bf16, 4, unsigned short)
-ATTENTION_FORWARD(6Bf16, 6, unsigned short)
+ATTENTION_FORWARD(4, 4, const float, float)
+ATTENTION_FORWARD(6, 6, const float, float)
+ATTENTION_FORWARD(4Bf16, 4, const float, unsigned short)
+ATTENTION_FORWARD(6Bf16, 6, const float, unsigned short)
+ATTENTION_FORWARD(Kept4, 4, Half, float)
+ATTENTION_FORWARD(Kept6, 6, Half, float)

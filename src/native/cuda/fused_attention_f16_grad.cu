@@ -6,8 +6,8 @@
  */
 #include "attention_f16.cuh"
 
-/** dq (B, Lq, H D) = scale ds k. Grid: query tiles, B H. */
-template <int J>
+/** dq (B, Lq, H D) = scale ds k. T: what q, k and v are. Grid: query tiles, B H. */
+template <int J, class T>
 __device__ void gradQuery(const Attention& a, const RowTerms& terms, float* dq) {
   __shared__ Plain<J> keys;
   __shared__ Turned<J> turnedKeys;
@@ -16,7 +16,7 @@ __device__ void gradQuery(const Attention& a, const RowTerms& terms, float* dq) 
   const int64_t b = blockIdx.y / a.heads;
   const int64_t h = blockIdx.y % a.heads;
   const int64_t firstQuery = TILE * (int64_t)blockIdx.x;
-  const Rows queries = rowsOf(a.q, b, h, a.Lq, a.heads, a.D, firstQuery);
+  const auto queries = rowsOf(operand<T>(a.q), b, h, a.Lq, a.heads, a.D, firstQuery);
   uint32_t left[J][4];
   uint32_t gradient[J][4];
   const float raise = gradientScale(terms);
@@ -29,8 +29,8 @@ __device__ void gradQuery(const Attention& a, const RowTerms& terms, float* dq) 
 
   for (int64_t firstKey = 0; firstKey < a.Lk; firstKey += ACROSS) {
     __syncthreads();
-    stage<J>(rowsOf(a.k, b, h, a.Lk, a.heads, a.D, firstKey), a.D, 1.0f, &keys, &turnedKeys);
-    stage<J>(rowsOf(a.v, b, h, a.Lk, a.heads, a.Dv, firstKey), a.Dv, 1.0f, &values, nullptr);
+    stage<J>(rowsOf(operand<T>(a.k), b, h, a.Lk, a.heads, a.D, firstKey), a.D, 1.0f, &keys, &turnedKeys);
+    stage<J>(rowsOf(operand<T>(a.v), b, h, a.Lk, a.heads, a.Dv, firstKey), a.Dv, 1.0f, &values, nullptr);
     __syncthreads();
     if (!warpHasRows(queries.count)) continue;
     float ds[ACROSS / 8][4];
@@ -60,7 +60,7 @@ __device__ void gradQuery(const Attention& a, const RowTerms& terms, float* dq) 
  * dk (B, Lk, H D) = scale ds^T q and dv (B, Lk, H Dv) = (m p)^T dy. The tiles are those of gradQuery transposed: rows are
  * keys. Grid: key tiles, B H.
  */
-template <int J>
+template <int J, class T>
 __device__ void gradKey(const Attention& a, const RowTerms& terms, float* dk, float* dv) {
   __shared__ Plain<J> queries;
   __shared__ Turned<J> turnedQueries;
@@ -70,12 +70,12 @@ __device__ void gradKey(const Attention& a, const RowTerms& terms, float* dk, fl
   const int64_t b = blockIdx.y / a.heads;
   const int64_t h = blockIdx.y % a.heads;
   const int64_t firstKey = TILE * (int64_t)blockIdx.x;
-  const Rows keys = rowsOf(a.k, b, h, a.Lk, a.heads, a.D, firstKey);
+  const auto keys = rowsOf(operand<T>(a.k), b, h, a.Lk, a.heads, a.D, firstKey);
   uint32_t left[J][4];
   uint32_t value[J][4];
   const float raise = gradientScale(terms);
   loadRows<J>(keys, a.D, 1.0f, left);
-  loadRows<J>(rowsOf(a.v, b, h, a.Lk, a.heads, a.Dv, firstKey), a.Dv, 1.0f, value);
+  loadRows<J>(rowsOf(operand<T>(a.v), b, h, a.Lk, a.heads, a.Dv, firstKey), a.Dv, 1.0f, value);
   float keep[2];
 #pragma unroll
   for (int i = 0; i < 2; ++i) keep[i] = keepOf(a, b, firstKey + at.row + 8 * i);
@@ -84,7 +84,7 @@ __device__ void gradKey(const Attention& a, const RowTerms& terms, float* dk, fl
 
   for (int64_t firstQuery = 0; firstQuery < a.Lq; firstQuery += ACROSS) {
     __syncthreads();
-    stage<J>(rowsOf(a.q, b, h, a.Lq, a.heads, a.D, firstQuery), a.D, 1.0f, &queries, &turnedQueries);
+    stage<J>(rowsOf(operand<T>(a.q), b, h, a.Lq, a.heads, a.D, firstQuery), a.D, 1.0f, &queries, &turnedQueries);
     stage<J>(rowsOf(terms.dy, b, h, a.Lq, a.heads, a.Dv, firstQuery), a.Dv, raise, &gradients, &turnedGradients);
     __syncthreads();
     if (!warpHasRows(keys.count)) continue;
@@ -121,13 +121,16 @@ __device__ void gradKey(const Attention& a, const RowTerms& terms, float* dk, fl
   storeRows<J>(valueSum, one, dv + row * a.Dv, a.heads * a.Dv, keys.count, a.Dv);
 }
 
-#define ATTENTION_BACKWARD(J)                                                                                     \
-  extern "C" __global__ void __launch_bounds__(128) attentionGradQuery##J(Attention a, RowTerms terms, float* dq) { \
-    gradQuery<J>(a, terms, dq);                                                                                   \
-  }                                                                                                               \
-  extern "C" __global__ void __launch_bounds__(128)                                                               \
-      attentionGradKey##J(Attention a, RowTerms terms, float* dk, float* dv) {                                    \
-    gradKey<J>(a, terms, dk, dv);                                                                                 \
+#define ATTENTION_BACKWARD(name, J, T)                                                                    \
+  extern "C" __global__ void __launch_bounds__(128)                                                       \
+      attentionGradQuery##name(Attention a, RowTerms terms, float* dq) {                                  \
+    gradQuery<J, T>(a, terms, dq);                                                                        \
+  }                                                                                                       \
+  extern "C" __global__ void __launch_bounds__(128)                                                       \
+      attentionGradKey##name(Attention a, RowTerms terms, float* dk, float* dv) {                         \
+    gradKey<J, T>(a, terms, dk, dv);                                                                      \
   }
-ATTENTION_BACKWARD(4)
-ATTENTION_BACKWARD(6)
+ATTENTION_BACKWARD(4, 4, const float)
+ATTENTION_BACKWARD(6, 6, const float)
+ATTENTION_BACKWARD(Kept4, 4, Half)
+ATTENTION_BACKWARD(Kept6, 6, Half)

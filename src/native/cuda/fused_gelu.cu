@@ -52,8 +52,8 @@ __device__ inline void forFours(int64_t n, const Body& body) {
   for (int64_t at = 4 * globalThread(); at < n; at += 4 * globalThreads()) body(at, n - at);
 }
 
-template <class Out>
-__device__ inline void geluForward(int32_t form, const float* x, Out* y, int64_t n) {
+template <class In, class Out>
+__device__ inline void geluForward(int32_t form, const In* x, Out* y, int64_t n) {
   forFours(n, [&](int64_t at, int64_t left) {
     float value[4];
     loadFour(x + at, left, true, value);
@@ -62,13 +62,8 @@ __device__ inline void geluForward(int32_t form, const float* x, Out* y, int64_t
   });
 }
 
-extern "C" __global__ void gelu(int32_t form, const float* x, float* y, int64_t n) { geluForward(form, x, y, n); }
-extern "C" __global__ void geluBf16(int32_t form, const float* x, unsigned short* y, int64_t n) {
-  geluForward(form, x, y, n);
-}
-
-template <class Out>
-__device__ inline void geluBackward(int32_t form, const float* dy, const float* x, Out* dx, int64_t n) {
+template <class In, class Out>
+__device__ inline void geluBackward(int32_t form, const float* dy, const In* x, Out* dx, int64_t n) {
   forFours(n, [&](int64_t at, int64_t left) {
     float value[4];
     float gradient[4];
@@ -79,16 +74,9 @@ __device__ inline void geluBackward(int32_t form, const float* dy, const float* 
   });
 }
 
-extern "C" __global__ void geluGrad(int32_t form, const float* dy, const float* x, float* dx, int64_t n) {
-  geluBackward(form, dy, x, dx, n);
-}
-extern "C" __global__ void geluGradBf16(int32_t form, const float* dy, const float* x, unsigned short* dx, int64_t n) {
-  geluBackward(form, dy, x, dx, n);
-}
-
-template <class Out>
-__device__ inline void gatedGeluForward(int32_t form, const float* gate, const float* up, Out* y, int64_t rows,
-                                        int64_t columns, const Dropout& dropout) {
+template <class In, class Out>
+__device__ inline void gatedGeluForward(int32_t form, const In* gate, const In* up, Out* y, int64_t rows, int64_t columns,
+                                        const Dropout& dropout) {
   forDropped(rows, columns, dropout, [&](int64_t at, int64_t left, bool aligned, const float(&multiplier)[4]) {
     float value[4];
     float factor[4];
@@ -100,9 +88,9 @@ __device__ inline void gatedGeluForward(int32_t form, const float* gate, const f
 }
 
 /** With d = multiplier dy: dgate = d up gelu'(gate), dup = d gelu(gate). */
-template <class Out>
-__device__ inline void gatedGeluBackward(int32_t form, const float* dy, const float* gate, const float* up, Out* dgate,
-                                         Out* dup, int64_t rows, int64_t columns, const Dropout& dropout) {
+template <class In, class Out>
+__device__ inline void gatedGeluBackward(int32_t form, const float* dy, const In* gate, const In* up, Out* dgate, Out* dup,
+                                         int64_t rows, int64_t columns, const Dropout& dropout) {
   forDropped(rows, columns, dropout, [&](int64_t at, int64_t left, bool aligned, const float(&multiplier)[4]) {
     float value[4];
     float factor[4];
@@ -121,15 +109,24 @@ __device__ inline void gatedGeluBackward(int32_t form, const float* dy, const fl
   });
 }
 
-#define GATED_GELU(suffix, Out)                                                                                        \
-  extern "C" __global__ void gatedGelu##suffix(int32_t form, const float* gate, const float* up, Out* y, int64_t rows, \
-                                               int64_t columns, Dropout dropout) {                                     \
+/** Variants by how the operands and the results are stored; dy is f32. */
+#define GELU(from, In, to, Out)                                                                                        \
+  extern "C" __global__ void gelu##from##to(int32_t form, const In* x, Out* y, int64_t n) {                            \
+    geluForward(form, x, y, n);                                                                                        \
+  }                                                                                                                    \
+  extern "C" __global__ void geluGrad##from##to(int32_t form, const float* dy, const In* x, Out* dx, int64_t n) {      \
+    geluBackward(form, dy, x, dx, n);                                                                                  \
+  }                                                                                                                    \
+  extern "C" __global__ void gatedGelu##from##to(int32_t form, const In* gate, const In* up, Out* y, int64_t rows,     \
+                                                 int64_t columns, Dropout dropout) {                                   \
     gatedGeluForward(form, gate, up, y, rows, columns, dropout);                                                       \
   }                                                                                                                    \
-  extern "C" __global__ void gatedGeluGrad##suffix(int32_t form, const float* dy, const float* gate, const float* up,  \
-                                                   Out* dgate, Out* dup, int64_t rows, int64_t columns,                \
-                                                   Dropout dropout) {                                                  \
+  extern "C" __global__ void gatedGeluGrad##from##to(int32_t form, const float* dy, const In* gate, const In* up,      \
+                                                     Out* dgate, Out* dup, int64_t rows, int64_t columns,              \
+                                                     Dropout dropout) {                                                \
     gatedGeluBackward(form, dy, gate, up, dgate, dup, rows, columns, dropout);                                         \
   }
-GATED_GELU(, float)
-GATED_GELU(Bf16, unsigned short)
+GELU(, float, , float)
+GELU(, float, Bf16, unsigned short)
+GELU(FromBf16, unsigned short, , float)
+GELU(FromBf16, unsigned short, Bf16, unsigned short)

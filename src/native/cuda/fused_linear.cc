@@ -9,7 +9,8 @@
  * fusedLinear(x, weight, bias, A, B, y, rows, in, out, r, scale, ...dropout)
  * fusedLinearGradInput(dy, weight, A, B, dx, rows, in, out, r, scale, ...dropout, accumulate): dx = or += ...
  * fusedLinearGradLora(dy, x, A, B, dA, dB, rows, in, out, r, scale, ...dropout)
- * bias, A and B may be -1 (r = 0 without A and B). x and dy may be stored in bf16 where the weight is.
+ * bias, A and B may be -1 (r = 0 without A and B). Where the weight is stored in bf16, x, dy and a y without bias or update
+ * may be too.
  */
 #include "cuda/fused_args.h"
 #include "cuda/fused_storage.h"
@@ -80,13 +81,14 @@ void linear(CudaArgs& args) {
   const float* bias = args.inOrNull<float>(2, s.out);
   const float* A = args.inOrNull<float>(3, s.r * s.in);
   const float* B = args.inOrNull<float>(4, s.out * s.r);
-  float* y = args.out<float>(5, s.rows * s.out);
+  const StoredResult y = storedResult(args, 5, s.rows * s.out);
   const bool lora = A != nullptr;
   check(lora == (B != nullptr) && lora == (s.r > 0), "linear: A, B and r disagree");
+  check(y.type == Type::f32 || (!lora && bias == nullptr), "linear: with a bias or an update the result is f32");
   if (lora) {
     const Scratch low(floats(s.rows * s.r));
     down(x, s.in, thinA(A, s), low.as<float>(), s, 1.0f, s.dropout);
-    up(low.as<float>(), thinB(B, s), bias, y, s.out, s, s.scale, Dropout{}, false);
+    up(low.as<float>(), thinB(B, s), bias, static_cast<float*>(y.data), s.out, s, s.scale, Dropout{}, false);
   }
   Gemm g;
   g.transB = true;
@@ -95,7 +97,8 @@ void linear(CudaArgs& args) {
   g.k = s.in;
   g.accumulate = lora;
   if (!lora) g.bias = bias;
-  g.c = y;
+  g.c = y.data;
+  g.typeC = y.type;
   storedProduct(g, x, weight);
 }
 

@@ -19,6 +19,12 @@ __device__ inline uint32_t packF16(float low, float high) {
   return packed;
 }
 
+__device__ inline float f16ToFloat(unsigned short bits) {
+  float value;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(bits));
+  return value;
+}
+
 /** All lanes of the warp must call it. */
 __device__ inline void multiplyAdd(float (&sum)[4], const uint32_t (&left)[4], uint32_t right, uint32_t rightHigh) {
   asm volatile(
@@ -29,6 +35,7 @@ __device__ inline void multiplyAdd(float (&sum)[4], const uint32_t (&left)[4], u
 }
 #else
 __device__ inline uint32_t packF16(float low, float high) { return shim::toF16(low) | shim::toF16(high) << 16; }
+__device__ inline float f16ToFloat(unsigned short bits) { return shim::fromF16(bits); }
 __device__ inline void multiplyAdd(float (&sum)[4], const uint32_t (&left)[4], uint32_t right, uint32_t rightHigh) {
   shim::multiplyAdd(sum, left, right, rightHigh);
 }

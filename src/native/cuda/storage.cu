@@ -1,4 +1,5 @@
-/** Converting a buffer between its two storage types, f32 and bf16; rows that repeat one. */
+/** Converting between f32 and 16 bits; rows that repeat one. */
+#include "mma.cuh"
 #include "vector4.cuh"
 
 /** Four elements a thread. */
@@ -13,6 +14,10 @@ extern "C" __global__ void f32ToBf16(const float* x, unsigned short* y, int64_t 
 /** x may start anywhere in a buffer, so its elements are read one by one. */
 extern "C" __global__ void bf16ToF32(const unsigned short* x, float* y, int64_t n) {
   for (int64_t i = globalThread(); i < n; i += globalThreads()) y[i] = bf16ToFloat(x[i]);
+}
+
+extern "C" __global__ void f16ToF32(const unsigned short* x, float* y, int64_t n) {
+  for (int64_t i = globalThread(); i < n; i += globalThreads()) y[i] = f16ToFloat(x[i]);
 }
 
 /** y (n / width, width): every row is x. */

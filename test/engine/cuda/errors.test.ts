@@ -125,7 +125,7 @@ onShim('a kernel that fails', () => {
   it('is named when its name was put together for the launch', () => {
     const script = `
       const ids = Array.from({ length: 4 }, () => cuda.allocate(4 * 8));
-      cuda.fusedAttention(...ids.slice(0, 3), -1, -1, 1, 1, 1, 1, 8, 8, 0, 1, 0, 0, 0, 0, 0, 0, 0, ids[3]);
+      cuda.fusedAttention(...ids.slice(0, 3), -1, -1, 1, 1, 1, 1, 8, 8, 0, 1, 0, 0, 0, 0, 0, 0, 0, -1, ids[3]);
       try {
         cuda.read(ids[3], new Float32Array(8));
       } catch (error) {
