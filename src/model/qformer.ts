@@ -7,7 +7,7 @@ import { type Context, inferenceContext, nextDropout } from './context.js';
 import { forwardAll, Linear } from './linear.js';
 import { Module } from './module.js';
 import { LayerNorm } from './norm.js';
-import { runBlock } from './runBlock.js';
+import { runBlock, runBlocks } from './runBlock.js';
 
 type QFormerConfig = Blip2Config['qformer_config'];
 
@@ -136,12 +136,12 @@ export class QFormer extends Module {
    */
   forward(queries: tf.Tensor3D, image: tf.Tensor3D, context: Context): tf.Tensor3D {
     const rate = this.config.hidden_dropout_prob;
-    let x = dropout(this.layernorm.forward(queries), nextDropout(context, rate)) as tf.Tensor3D;
-    for (const layer of this.layer)
-      x = runBlock(context, layer, { x, image }, {}, (tensors) =>
+    const normed = dropout(this.layernorm.forward(queries), nextDropout(context, rate)) as tf.Tensor3D;
+    return runBlocks(this.layer, normed, (layer, x) =>
+      runBlock(context, layer, { x, image }, {}, (tensors) =>
         layer.forward(tensors.x as tf.Tensor3D, tensors.image as tf.Tensor3D, context),
-      );
-    return x;
+      ),
+    );
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {

@@ -8,7 +8,7 @@ import { forwardAll, Linear } from './linear.js';
 import { Module, type Parameter, single } from './module.js';
 import { RmsNorm } from './norm.js';
 import { relativeBuckets } from './relativeBias.js';
-import { runBlock } from './runBlock.js';
+import { runBlock, runBlocks } from './runBlock.js';
 import {
   type AttentionInputs,
   type KeyValue,
@@ -215,19 +215,20 @@ export class T5Stack extends Module {
   /** @param x (B, L, d_model) embedded input. @returns (B, L, d_model) after the final norm. */
   forward(x: tf.Tensor3D, inputs: BlockInputs, context: Context): tf.Tensor3D {
     const { memory, self } = inputs;
-    let hidden = dropout(x, nextDropout(context, this.config.dropout_rate));
     const biasLearns = this.block[0]?.selfAttention.relativeAttentionBias?.value.trainable;
     const bias = { bias: self.bias };
     const masks = { selfMask: self.keyMask, memoryMask: memory?.keyMask };
-    for (const block of this.block)
-      hidden = runBlock(
+    const dropped = dropout(x, nextDropout(context, this.config.dropout_rate));
+    const last = runBlocks(this.block, dropped, (block, hidden) =>
+      runBlock(
         context,
         block,
         { hidden, memory: memory?.hidden, ...(biasLearns ? bias : {}) },
         { ...masks, ...(biasLearns ? {} : bias) },
         (tensors) => block.forward(tensors.hidden as tf.Tensor3D, blockInputs(tensors), context),
-      );
-    return this.finish(hidden, context);
+      ),
+    );
+    return this.finish(last, context);
   }
 
   /** Final norm and dropout. */

@@ -6,7 +6,7 @@ import { type Context, inferenceContext, nextDropout } from './context.js';
 import { Linear } from './linear.js';
 import { Module, type Parameter, single } from './module.js';
 import { LayerNorm } from './norm.js';
-import { runBlock } from './runBlock.js';
+import { runBlock, runBlocks } from './runBlock.js';
 
 type VisionConfig = Blip2Config['vision_config'];
 
@@ -150,10 +150,10 @@ export class VisionModel extends Module {
    * @param pixels (n, 3, image, image) float32. @returns (n, 1 + grid^2, hidden) float32.
    */
   features(pixels: tf.Tensor4D, context: Context): tf.Tensor3D {
-    let x = tf.tidy(() => this.embeddings.forward(pixels));
-    for (const block of this.blocks)
-      x = runBlock(context, block, { x }, {}, (tensors) => block.forward(tensors.x as tf.Tensor3D, context));
-    return x;
+    const embedded = tf.tidy(() => this.embeddings.forward(pixels));
+    return runBlocks(this.blocks, embedded, (block, x) =>
+      runBlock(context, block, { x }, {}, (tensors) => block.forward(tensors.x as tf.Tensor3D, context)),
+    );
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { check, checkFloat } from './check.js';
 import { hasFused } from './fused.js';
-import { adding, isFrozen, jointly, taped } from './tape.js';
+import { adding, isFrozen, isTapeOn, jointly, taped } from './tape.js';
 
 /**
  * (x - mean) / sqrt(var + eps) * weight + bias over the last axis (Ba et al. 2016).
@@ -37,7 +37,8 @@ export function layerNorm<T extends tf.Tensor>(
  *
  * @param x (..., d)
  * @param weight (d)
- * @param bf16 whether the result may be stored in bf16 (see bf16.ts)
+ * @param bf16 whether the result may be stored in bf16 (see bf16.ts), and x kept so for its gradient where the weight is
+ *   frozen
  */
 export function rmsNorm<T extends tf.Tensor>(x: T, weight: tf.Tensor1D, eps: number, bf16 = false): T {
   checkFloat('rmsNorm', { x, weight });
@@ -89,12 +90,15 @@ function fusedLayerNorm(
 }
 
 function fusedRmsNorm(x: tf.Tensor, weight: tf.Tensor1D, { eps, bf16 }: NormAttrs): tf.Tensor {
+  const keep = bf16 && isTapeOn() && isFrozen(weight);
   return taped(
     'rmsNorm',
     isFrozen(weight) ? { x } : { x, weight },
     (save) => {
-      save([x, weight]);
-      return tf.engine().runKernel('ReasRmsNorm', { x, weight }, { eps, bf16 });
+      const results = tf.engine().runKernel('ReasRmsNorm', { x, weight }, { eps, bf16, keep }) as tf.Tensor[];
+      const [y, kept = x] = results;
+      save([kept, weight]);
+      return y!;
     },
     (dy, saved) => {
       const [savedX, savedWeight] = saved as [tf.Tensor, tf.Tensor];

@@ -354,7 +354,7 @@ describe.skipIf(cudaMissing !== undefined)(
       const weight = { values: roundToBf16(randomFloats(rng, 11 * d)), bf16: true };
       const cases: [name: string, before: Argument[], size: number, after: Argument[]][] = [
         ['fusedLayerNorm', [x, operand(rng, d), operand(rng, d)], rows * d, [rows, d, 1e-6]],
-        ['fusedRmsNorm', [x, operand(rng, d)], rows * d, [rows, d, 1e-6]],
+        ['fusedRmsNorm', [x, operand(rng, d)], rows * d, [null, rows, d, 1e-6]],
         ['fusedGelu', [0, x], rows * d, [rows * d]],
         ['fusedGatedGelu', [1, x, operand(rng, rows * d)], rows * d, [rows, d, ...dropout(0.2)]],
         ['fusedDropout', [x, null], rows * d, [rows, d, ...dropout(0.3)]],
@@ -381,6 +381,37 @@ describe.skipIf(cudaMissing !== undefined)(
       expect(linear(w, operand(rng, 4), null, null, 0)).toThrow(/the result is f32/);
       expect(linear(w, null, operand(rng, 3), operand(rng, 4), 1)).toThrow(/the result is f32/);
       expect(linear({ values: w.values }, null, null, null, 0)).toThrow(/cublasLt/i);
+    });
+
+    it.each([37, 2048])('RMSNorm keeps its operand in bf16 for the backward pass, width %i', (d) => {
+      const rng = new Rng(d);
+      const rows = 5;
+      const n = rows * d;
+      const [x, weight] = [operand(rng, n), operand(rng, d)];
+      const rounded = roundToBf16(x.values);
+      for (const bf16 of [false, true]) {
+        const into = { size: n, bf16 };
+        const [y, kept] = run(gpu(), 'fusedRmsNorm', [
+          x,
+          weight,
+          into,
+          { size: n, bf16: true },
+          rows,
+          d,
+          1e-6,
+        ]);
+        expect(kept).toEqual(rounded);
+        expect(y).toEqual(run(gpu(), 'fusedRmsNorm', [x, weight, into, null, rows, d, 1e-6])[0]);
+      }
+      const gradient = (values: Float32Array, bf16: boolean): Float32Array[] =>
+        run(gpu(), 'fusedRmsNormGradInput', [
+          ...[{ values: x.values }, { values, bf16 }, weight, x, result(n)],
+          ...[rows, d, 1e-6],
+        ]);
+      expect(gradient(rounded, true)).toEqual(gradient(rounded, false));
+      expect(() => run(gpu(), 'fusedRmsNorm', [x, weight, result(n), result(n), rows, d, 1e-6])).toThrow(
+        /kept is stored in bf16/,
+      );
     });
 
     it('GELU takes operands stored in bf16, gate and up alike', () => {

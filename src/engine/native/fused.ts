@@ -91,10 +91,12 @@ const layerNormGradParameters: Kernel = (call) => {
   return [dweight.info, dbias.info];
 };
 
+/** The result, and with `keep` x in bf16 where the device has that. */
 const rmsNorm: Kernel = (call) => {
   const y = call.like('x', call.bf16);
-  call.addon.fusedRmsNorm(call.id('x'), call.id('weight'), y.id, ...normSizes(call));
-  return y.info;
+  const kept = call.attrs.keep && call.has16Bits ? call.like('x', true) : undefined;
+  call.addon.fusedRmsNorm(call.id('x'), call.id('weight'), y.id, kept?.id ?? NONE, ...normSizes(call));
+  return kept ? [y.info, kept.info] : [y.info];
 };
 
 const rmsNormGradWeight: Kernel = (call) => {

@@ -24,7 +24,7 @@ interface FusedAddon {
   fusedLayerNorm(x: Id, weight: Id, bias: Id, y: Id, rows: number, d: number, eps: number): void;
   fusedLayerNormGradInput: NormGradInput;
   fusedLayerNormGradParameters(dy: Id, x: Id, dw: Id, db: Id, rows: number, d: number, eps: number): void;
-  fusedRmsNorm(x: Id, weight: Id, y: Id, rows: number, d: number, eps: number): void;
+  fusedRmsNorm(x: Id, weight: Id, y: Id, kept: Id, rows: number, d: number, eps: number): void;
   fusedRmsNormGradInput: NormGradInput;
   fusedRmsNormGradWeight(dy: Id, x: Id, dw: Id, rows: number, d: number, eps: number): void;
   /** buffers: x, weight, bias, A, B, y */
@@ -157,6 +157,11 @@ export class Call {
 
   get bf16(): boolean {
     return this.attrs.bf16 === true;
+  }
+
+  /** Whether the device stores activations in 16 bits at all. */
+  get has16Bits(): boolean {
+    return this.backend.device.bf16Activations;
   }
 
   get dropout(): DropoutArgs {

@@ -1,7 +1,9 @@
 /**
  * fusedLayerNorm(x, weight, bias, y, rows, d, eps); fusedLayerNormGradInput(dy, x, weight, addend, dx, rows, d, eps);
- * fusedLayerNormGradParameters(dy, x, dweight, dbias, rows, d, eps); fusedRmsNorm(x, weight, y, rows, d, eps);
+ * fusedLayerNormGradParameters(dy, x, dweight, dbias, rows, d, eps); fusedRmsNorm(x, weight, y, kept, rows, d, eps);
  * fusedRmsNormGradInput(dy, x, weight, addend, dx, rows, d, eps); fusedRmsNormGradWeight(dy, x, dweight, rows, d, eps).
+ *
+ * kept is -1: only a device that rounds x keeps anything but x itself.
  */
 #include "cpu/fused_norm.h"
 
@@ -36,7 +38,8 @@ void layerNormGradParameters(Args& args) {
                                          partial.as<float>(), args.out<float>(2, n.d), args.out<float>(3, n.d));
 }
 void rmsNorm(Args& args) {
-  const Norm n = normArgs(args, 3);
+  const Norm n = normArgs(args, 4);
+  check(args.i32(3) == -1, "rmsNorm: nothing is kept of an f32 operand");
   fusedNormKernels().rmsNorm(n, args.in<float>(0, n.rows * n.d), args.in<float>(1, n.d),
                              args.out<float>(2, n.rows * n.d));
 }

@@ -16,9 +16,9 @@ __device__ inline void forColumns(int64_t d, const Body& body) {
   for (int64_t at = 4 * threadIdx.x; at < d; at += 4 * blockDim.x) body(at, d - at);
 }
 
-/** Statistics of one row, by its block; Centre: LayerNorm. */
-template <bool Centre>
-__device__ Statistics rowStatistics(const float* row, int64_t d, float eps) {
+/** Statistics of one row, f32 or bf16, by its block; Centre: LayerNorm. */
+template <bool Centre, class T>
+__device__ Statistics rowStatistics(const T* row, int64_t d, float eps) {
   const bool aligned = d % 4 == 0;
   float mean = 0.0f;
   if (Centre) {
@@ -42,8 +42,10 @@ __device__ Statistics rowStatistics(const float* row, int64_t d, float eps) {
   return {mean, 1.0f / sqrtf(blockSum(squares) / (float)d + eps)};
 }
 
+/** kept: x in bf16 for the backward pass, or nullptr. */
 template <bool Centre, class Out>
-__device__ void forward(const float* x, const float* weight, const float* bias, Out* y, int64_t d, float eps) {
+__device__ void forward(const float* x, const float* weight, const float* bias, Out* y, unsigned short* kept, int64_t d,
+                        float eps) {
   const int64_t from = (int64_t)blockIdx.x * d;
   const bool aligned = d % 4 == 0;
   const Statistics s = rowStatistics<Centre>(x + from, d, eps);
@@ -54,6 +56,7 @@ __device__ void forward(const float* x, const float* weight, const float* bias, 
     loadFour(x + from + at, left, aligned, value);
     loadFour(weight + at, left, aligned, factor);
     if (Centre) loadFour(bias + at, left, aligned, offset);
+    if (kept) storeFour(kept + from + at, left, aligned, value);
     for (int i = 0; i < 4; ++i) {
       value[i] = (value[i] - s.mean) * s.scale * factor[i];
       if (Centre) value[i] += offset[i];
@@ -63,9 +66,9 @@ __device__ void forward(const float* x, const float* weight, const float* bias, 
 }
 
 /** With g = dy weight and n = the normalised row: dx = scale (g - mean(g) - n mean(g n)) + addend; no mean(g) for RMSNorm. */
-template <bool Centre>
-__device__ void inputGradient(const float* dy, const float* x, const float* weight, const float* addend, float* dx,
-                              int64_t d, float eps) {
+template <bool Centre, class T>
+__device__ void inputGradient(const float* dy, const T* x, const float* weight, const float* addend, float* dx, int64_t d,
+                              float eps) {
   const int64_t from = (int64_t)blockIdx.x * d;
   const bool aligned = d % 4 == 0;
   const Statistics s = rowStatistics<Centre>(x + from, d, eps);
@@ -107,17 +110,19 @@ __device__ void inputGradient(const float* dy, const float* x, const float* weig
 
 extern "C" __global__ void layerNorm(const float* x, const float* weight, const float* bias, float* y, int64_t d,
                                      float eps) {
-  forward<true>(x, weight, bias, y, d, eps);
+  forward<true>(x, weight, bias, y, nullptr, d, eps);
 }
-extern "C" __global__ void rmsNorm(const float* x, const float* weight, float* y, int64_t d, float eps) {
-  forward<false>(x, weight, nullptr, y, d, eps);
+extern "C" __global__ void rmsNorm(const float* x, const float* weight, float* y, unsigned short* kept, int64_t d,
+                                   float eps) {
+  forward<false>(x, weight, nullptr, y, kept, d, eps);
 }
 extern "C" __global__ void layerNormBf16(const float* x, const float* weight, const float* bias, unsigned short* y,
                                          int64_t d, float eps) {
-  forward<true>(x, weight, bias, y, d, eps);
+  forward<true>(x, weight, bias, y, nullptr, d, eps);
 }
-extern "C" __global__ void rmsNormBf16(const float* x, const float* weight, unsigned short* y, int64_t d, float eps) {
-  forward<false>(x, weight, nullptr, y, d, eps);
+extern "C" __global__ void rmsNormBf16(const float* x, const float* weight, unsigned short* y, unsigned short* kept,
+                                       int64_t d, float eps) {
+  forward<false>(x, weight, nullptr, y, kept, d, eps);
 }
 extern "C" __global__ void layerNormInput(const float* dy, const float* x, const float* weight, const float* addend,
                                           float* dx, int64_t d, float eps) {
@@ -125,6 +130,10 @@ extern "C" __global__ void layerNormInput(const float* dy, const float* x, const
 }
 extern "C" __global__ void rmsNormInput(const float* dy, const float* x, const float* weight, const float* addend,
                                         float* dx, int64_t d, float eps) {
+  inputGradient<false>(dy, x, weight, addend, dx, d, eps);
+}
+extern "C" __global__ void rmsNormInputBf16(const float* dy, const unsigned short* x, const float* weight,
+                                            const float* addend, float* dx, int64_t d, float eps) {
   inputGradient<false>(dy, x, weight, addend, dx, d, eps);
 }
 
