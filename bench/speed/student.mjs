@@ -15,7 +15,7 @@ export const TRAINED = ['qformer', 'query_tokens', 'language_projection', 'post_
  * @param {'f32' | 'bf16'} precision of the weights that stay frozen
  */
 export function makeStudent(lib, workload, seed, precision = 'f32') {
-  lib.requirePrecision(precision, '--precision');
+  lib.usePrecision(precision, '--precision');
   const model = new lib.ReasVqa(workload.config);
   const { r, lora_alpha: alpha, lora_dropout: dropout, target_modules: targetModules } = workload.lora;
   const none = { rankPattern: {}, alphaPattern: {}, useRslora: false };

@@ -34,7 +34,7 @@ export interface BenchLibrary {
   selectTrainable: typeof import('../model/trainable.js').selectTrainable;
   Rng: typeof import('../random.js').Rng;
   bf16Parameters: typeof import('../model/precision.js').bf16Parameters;
-  requirePrecision: typeof import('../model/precision.js').requirePrecision;
+  usePrecision: typeof import('../model/precision.js').usePrecision;
   loadModel: typeof import('../model/load.js').loadModel;
   saveModel: typeof import('../model/load.js').saveModel;
   gradients: typeof import('../training/objective.js').gradients;
@@ -152,7 +152,7 @@ export async function loadLibrary(): Promise<BenchLibrary> {
     selectTrainable: (await import('../model/trainable.js')).selectTrainable,
     Rng: (await import('../random.js')).Rng,
     bf16Parameters: (await import('../model/precision.js')).bf16Parameters,
-    requirePrecision: (await import('../model/precision.js')).requirePrecision,
+    usePrecision: (await import('../model/precision.js')).usePrecision,
     loadModel: (await import('../model/load.js')).loadModel,
     saveModel: (await import('../model/load.js')).saveModel,
     gradients: (await import('../training/objective.js')).gradients,

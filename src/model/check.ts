@@ -14,7 +14,7 @@ import { loadAdapter } from './adapter.js';
 import { type Context, inferenceContext } from './context.js';
 import { generate } from './generate.js';
 import { loadModel } from './load.js';
-import { bf16Parameters, type Precision, requirePrecision } from './precision.js';
+import { bf16Parameters, type Precision, usePrecision } from './precision.js';
 import type { Encoded, ReasVqa } from './reasvqa.js';
 import { selectTrainable } from './trainable.js';
 
@@ -55,7 +55,7 @@ interface Reference {
  * @throws DataError when the folder is incomplete or a tensor is missing; EngineError for a precision that the engine lacks.
  */
 export async function weightsCheck(folder: string, precision: Precision = 'f32'): Promise<CheckResult> {
-  requirePrecision(precision, '--precision');
+  usePrecision(precision, '--precision');
   const file = await SafetensorsFile.open(join(folder, 'reference.safetensors'));
   try {
     const bf16 = precision === 'bf16' ? (model: ReasVqa) => bf16Parameters(model, TRAINED) : undefined;

@@ -1,22 +1,29 @@
 /**
- * Which weights precision bf16 keeps as bf16: frozen ones that only matrix products read, which are nearly all of a
- * model. Norms, biases, embeddings and everything trained stay float32.
+ * What precision bf16 means: frozen weights that only matrix products read, which are nearly all of a model, are kept as
+ * bf16. Norms, biases, embeddings and everything trained stay float32, whose products may be split
+ * (ops/bf16.ts).
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { EngineError } from '../errors.js';
-import { hasBf16 } from '../ops/bf16.js';
+import { hasBf16, splitProducts } from '../ops/bf16.js';
 import type { Parameter } from './module.js';
 import type { ReasVqa } from './reasvqa.js';
 import { isTrained, type TrainableGroup } from './trainable.js';
 
 export type Precision = 'f32' | 'bf16';
 
-/** @throws EngineError when the engine in use cannot compute in this precision; `setting` is what the user wrote. */
-export function requirePrecision(precision: Precision, setting: string): void {
-  if (precision !== 'bf16' || hasBf16()) return;
-  throw new EngineError(
-    `${setting} bf16: the engine ${tf.getBackend()} computes in f32 alone; use f32, or the engine native-cpu, native-cuda or tensorflow`,
-  );
+/**
+ * Has the engine in use compute in this precision from now on.
+ *
+ * @param setting what the user wrote
+ * @throws EngineError when the engine cannot
+ */
+export function usePrecision(precision: Precision, setting: string): void {
+  if (precision === 'bf16' && !hasBf16())
+    throw new EngineError(
+      `${setting} bf16: the engine ${tf.getBackend()} computes in f32 alone; use f32, or the engine native-cpu, native-cuda or tensorflow`,
+    );
+  splitProducts(precision === 'bf16');
 }
 
 /** The parameters of the model to keep as bf16 while `groups` are trained. */

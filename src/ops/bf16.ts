@@ -15,11 +15,21 @@ import { taped } from './tape.js';
  */
 interface Bf16Backend {
   isBf16?(dataId: object): boolean;
+  splitProducts?(splits: boolean): void;
 }
 
 /** Whether the engine in use can store weights in bf16. */
 export function hasBf16(): boolean {
   return tf.getKernel('ReasToBf16', tf.getBackend()) != null;
+}
+
+/**
+ * Whether large products of float32 tensors may be computed with bf16 numbers from now on, each operand split in two: their
+ * error stays that of 16 bits of mantissa. Off by default. native-cuda has them on the tensor cores then
+ * (src/native/cuda/split_product.cc); other engines gain nothing by it.
+ */
+export function splitProducts(splits: boolean): void {
+  (tf.backend() as Bf16Backend).splitProducts?.(splits);
 }
 
 /** Whether the engine in use holds this tensor in bf16. */

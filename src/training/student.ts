@@ -12,7 +12,7 @@ import { type AttachedAdapter, addAdapter, loadAdapter } from '../model/adapter.
 import { loadModel } from '../model/load.js';
 import type { Parameter } from '../model/module.js';
 import { initialiseMissing } from '../model/module.js';
-import { bf16Parameters, requirePrecision } from '../model/precision.js';
+import { bf16Parameters, usePrecision } from '../model/precision.js';
 import type { ReasVqa } from '../model/reasvqa.js';
 import { selectTrainable, trainsVision } from '../model/trainable.js';
 import { Rng } from '../random.js';
@@ -50,7 +50,7 @@ export async function openStudent(
   onProgress?: (bytes: number, total: number) => void,
 ): Promise<Student> {
   const { precision, train } = config.model;
-  requirePrecision(precision, 'model.precision');
+  usePrecision(precision, 'model.precision');
   await requireFolder(config.model.base);
   const tokenizer = await Tokenizer.load(config.model.tokenizer);
   const bf16 = precision === 'bf16' ? (model: ReasVqa) => bf16Parameters(model, train) : undefined;

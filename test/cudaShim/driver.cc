@@ -12,7 +12,7 @@
  * CUDA_SHIM_HOLLOW=1, fixed at cuInit, is a device that computes nothing, infinitely fast: memory is address space that
  * nothing touches, launches and copies are checked and dropped, and what is read from it is zero. With it a model of any
  * size takes its true steps on a laptop: what is left is the host's share of the time, the number of launches, and the
- * exact bytes of the allocator. cudaShimLaunches() counts the launches and products so far.
+ * exact bytes of the allocator. CUDA_SHIM_COUNT=1 prints the number of launches and products to stderr at the end.
  */
 #include <dlfcn.h>
 #include <elf.h>
@@ -189,6 +189,9 @@ EXPORT int cudaShimEnqueue(void (*run)(void*), void* data, void* stream) {
 }
 
 EXPORT int cuInit(unsigned) {
+  if (setting("CUDA_SHIM_COUNT", 0) != 0) {
+    std::atexit([] { std::fprintf(stderr, "cuda shim: %lld launches\n", static_cast<long long>(gpu().launches)); });
+  }
   gpu().hollow = setting("CUDA_SHIM_HOLLOW", 0) != 0;
   return static_cast<int>(setting("CUDA_SHIM_INIT", kSuccess));
 }

@@ -1,13 +1,13 @@
 import { beforeAll, expect, it } from 'vitest';
 import { selectEngine } from '../../src/engine/engine.js';
 import { EngineError } from '../../src/errors.js';
-import { bf16Parameters, requirePrecision } from '../../src/model/precision.js';
+import { bf16Parameters, usePrecision } from '../../src/model/precision.js';
 import { tinyModel } from './support.js';
 
 beforeAll(() => selectEngine('cpu'));
 
 it('an engine without bf16 refuses it, naming the setting and the engine', () => {
-  const refuse = () => requirePrecision('bf16', 'model.precision');
+  const refuse = () => usePrecision('bf16', 'model.precision');
   expect(refuse).toThrow(EngineError);
   expect(refuse).toThrow(/^model\.precision bf16: the engine cpu computes in f32 alone; use f32/);
 });

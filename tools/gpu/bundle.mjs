@@ -27,6 +27,7 @@ const TESTS = [
   'native/index',
   'native/math',
   'native/reduce',
+  'native/splitProduct',
   'native/storage',
   'training/optimizer',
 ];

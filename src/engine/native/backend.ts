@@ -139,6 +139,11 @@ export class NativeBackend extends KernelBackend {
   }
 
   /** For src/ops/bf16.ts. */
+  splitProducts(splits: boolean): void {
+    this.device.splitProducts?.(splits);
+  }
+
+  /** For src/ops/bf16.ts. */
   isBf16(dataId: object): boolean {
     return dataId instanceof NativeData && dataId.bf16;
   }

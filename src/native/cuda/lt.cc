@@ -4,13 +4,14 @@
 #include "cuda/device.h"
 #include "cuda/launch.h"
 #include "cuda/scratch.h"
+#include "cuda/split_product.h"
 
 namespace reasvqa::cuda {
 namespace {
 
 constexpr int kReal32F = 0;
 constexpr int kReal16BF = 14;
-constexpr int kCompute32F = 68;  // f32 products stay f32: TF32 is a compute type of its own
+constexpr int kCompute32F = 68;  // TF32 is a compute type of its own
 constexpr int kOperationT = 1;
 constexpr int kDescTransA = 3;
 constexpr int kDescTransB = 4;
@@ -177,6 +178,7 @@ void gemm(const Gemm& g) {
   if (g.typeA != g.typeB) throw CudaError("a product of mixed types: convert one operand first");
   if (g.bias && (g.accumulate || g.batch > 1 || g.typeC != Type::f32 || g.ldc != g.n))
     throw CudaError("a product with a bias: neither accumulated nor batched, its result dense and f32");
+  if (isSplit(g)) return splitProduct(g);
   if (g.bias && !device().blas().addsBias(g)) return gemmOnBias(g);
   if (g.k == 0) {
     if (g.accumulate) return;

@@ -1,0 +1,131 @@
+/** Large products of f32 as products of bf16 (src/native/cuda/split_product.cc) against float64. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Rng } from '../../src/random.js';
+import { cudaMissing, gpu } from '../support/cuda.js';
+import { randomFloats, withBuffers } from './support.js';
+
+interface Shape {
+  m: number;
+  n: number;
+  k: number;
+  transA: boolean;
+  transB: boolean;
+  accumulate: boolean;
+}
+
+function product(
+  { m, n, k, transA, transB, accumulate }: Shape,
+  a: Float32Array,
+  b: Float32Array,
+  c: Float32Array,
+) {
+  return withBuffers(gpu(), (buffers) => {
+    const into = buffers.of(c);
+    const flags = [Number(transA), Number(transB)] as const;
+    gpu().matmul(buffers.of(a), buffers.of(b), into, 1, m, n, k, ...flags, 0, 0, 0, 0.5, Number(accumulate));
+    const values = new Float32Array(m * n);
+    gpu().read(into, values);
+    return values;
+  });
+}
+
+/** An element of c, and the sum of the absolute products in it. */
+function truth(shape: Shape, a: Float32Array, b: Float32Array, c: Float32Array, row: number, column: number) {
+  const { m, n, k, transA, transB, accumulate } = shape;
+  let [sum, size] = [0, 0];
+  for (let l = 0; l < k; l++) {
+    const term = a[transA ? l * m + row : row * k + l]! * b[transB ? column * k + l : l * n + column]!;
+    sum += term;
+    size += Math.abs(term);
+  }
+  return { value: 0.5 * sum + (accumulate ? c[row * n + column]! : 0), size };
+}
+
+describe.skipIf(cudaMissing !== undefined)(
+  `split products of the CUDA device${cudaMissing ? ` (SKIPPED: ${cudaMissing})` : ''}`,
+  () => {
+    beforeAll(() => gpu().splitProducts!(true));
+    afterAll(() => gpu().splitProducts!(false));
+
+    it.each<Shape>([
+      { m: 129, n: 130, k: 4003, transA: false, transB: true, accumulate: false },
+      { m: 64, n: 256, k: 4100, transA: true, transB: false, accumulate: true },
+      { m: 1000, n: 70, k: 961, transA: false, transB: false, accumulate: false },
+      { m: 72, n: 1000, k: 936, transA: true, transB: true, accumulate: false },
+    ])('have the error of 16 bits of mantissa: %j', (shape) => {
+      const rng = new Rng(JSON.stringify(shape));
+      const { m, n, k } = shape;
+      const [a, b] = [randomFloats(rng, m * k), randomFloats(rng, k * n)];
+      const c = randomFloats(rng, m * n);
+      const values = product(shape, a, b, c);
+      let worst = 0;
+      for (let i = 0; i < 500; i++) {
+        const [row, column] = [rng.int(m), rng.int(n)];
+        const { value, size } = truth(shape, a, b, c, row, column);
+        worst = Math.max(worst, Math.abs(values[row * n + column]! - value) / size);
+      }
+      // 2^-16 of every term at most, of different signs; operands of 8 bits would be off by about 2^-14.
+      expect(worst).toBeLessThan(2 ** -19);
+      gpu().splitProducts!(false);
+      expect(product(shape, a, b, c), 'split at all').not.toEqual(values);
+      gpu().splitProducts!(true);
+    });
+
+    it('keep numbers that bf16 would make infinite or zero', () => {
+      const shape = { m: 32, n: 32, k: 70_000, transA: false, transB: true, accumulate: false };
+      const [a, b] = [new Float32Array(32 * shape.k), new Float32Array(32 * shape.k)];
+      // One product a row: the largest number times 1, and numbers at both ends of the range.
+      const pairs = [
+        [3.4028234663852886e38, 1],
+        [-3.4028234663852886e38, 0.5],
+        [1e-34, 1e30],
+        [0, 5],
+      ] as const;
+      pairs.forEach(([x, y], i) => {
+        a[i * shape.k + i] = x;
+        b[i * shape.k + i] = y;
+      });
+      a[4 * shape.k] = Number.NaN;
+      const values = product(shape, a, b, new Float32Array(32 * 32));
+      pairs.forEach(([x, y], i) => {
+        expect(Math.abs(values[i * 33]! - 0.5 * x * y)).toBeLessThanOrEqual(2 ** -16 * Math.abs(x * y));
+      });
+      expect(values[4 * 32]).toBeNaN();
+    });
+
+    it('leave small products as they are', () => {
+      const shape = { m: 65, n: 33, k: 70, transA: false, transB: false, accumulate: false };
+      const rng = new Rng('small');
+      const [a, b] = [randomFloats(rng, 65 * 70), randomFloats(rng, 70 * 33)];
+      const values = product(shape, a, b, new Float32Array(65 * 33));
+      gpu().splitProducts!(false);
+      expect(product(shape, a, b, new Float32Array(65 * 33))).toEqual(values);
+      gpu().splitProducts!(true);
+    });
+
+    it('add a bias', () => {
+      const rng = new Rng('bias');
+      const [rows, inputs, outputs] = [260, 1030, 256];
+      const [x, weight] = [randomFloats(rng, rows * inputs), randomFloats(rng, outputs * inputs)];
+      const bias = randomFloats(rng, outputs);
+      const run = (): Float32Array =>
+        withBuffers(gpu(), (buffers) => {
+          const into = buffers.of(new Float32Array(rows * outputs));
+          const ids = [buffers.of(x), buffers.of(weight), buffers.of(bias), -1, -1, into];
+          const raw = gpu().raw as Record<string, (...args: number[]) => void>;
+          raw.fusedLinear!(...ids, rows, inputs, outputs, 0, 0, 0, 0, 0, 0, 0);
+          const values = new Float32Array(rows * outputs);
+          gpu().read(into, values);
+          return values;
+        });
+      const values = run();
+      gpu().splitProducts!(false);
+      const plain = run();
+      gpu().splitProducts!(true);
+      expect(values).not.toEqual(plain);
+      const worst = values.reduce((most, value, i) => Math.max(most, Math.abs(value - plain[i]!)), 0);
+      expect(worst).toBeLessThan(2 ** -16 * inputs);
+      expect(worst).toBeGreaterThan(0);
+    });
+  },
+);
