@@ -67,6 +67,7 @@ export async function weightsCheck(folder: string, precision: Precision = 'f32')
       model.dispose();
     }
   } finally {
+    usePrecision('f32', '--precision');
     await file.close();
   }
 }

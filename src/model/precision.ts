@@ -1,11 +1,11 @@
 /**
  * What precision bf16 means: frozen weights that only matrix products read, which are nearly all of a model, are kept as
- * bf16. Norms, biases, embeddings and everything trained stay float32, whose products may be split
- * (ops/bf16.ts).
+ * bf16. Norms, biases, embeddings and everything trained stay float32, but may be multiplied on 16-bit units (setMixed in
+ * ops/bf16.ts).
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { EngineError } from '../errors.js';
-import { hasBf16, splitProducts } from '../ops/bf16.js';
+import { hasBf16, setMixed } from '../ops/bf16.js';
 import type { Parameter } from './module.js';
 import type { ReasVqa } from './reasvqa.js';
 import { isTrained, type TrainableGroup } from './trainable.js';
@@ -23,7 +23,7 @@ export function usePrecision(precision: Precision, setting: string): void {
     throw new EngineError(
       `${setting} bf16: the engine ${tf.getBackend()} computes in f32 alone; use f32, or the engine native-cpu, native-cuda or tensorflow`,
     );
-  splitProducts(precision === 'bf16');
+  setMixed(precision === 'bf16');
 }
 
 /** The parameters of the model to keep as bf16 while `groups` are trained. */

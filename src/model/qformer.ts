@@ -1,6 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import { gelu } from '../ops/activation.js';
 import { attention } from '../ops/attention.js';
+import { isMixed } from '../ops/bf16.js';
 import { dropout, residual } from '../ops/dropout.js';
 import type { Blip2Config } from '../weights/config.js';
 import { type Context, inferenceContext, nextDropout } from './context.js';
@@ -39,6 +40,7 @@ class QFormerAttention extends Module {
     const mixed = attention(...this.queryKeyValue(x, memory, context), {
       heads,
       scale: (width / heads) ** -0.5,
+      half: isMixed() || this.dense.inBf16,
       bf16: this.dense.inBf16,
       dropout: nextDropout(context, this.config.attention_probs_dropout_prob),
     });

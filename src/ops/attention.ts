@@ -17,8 +17,10 @@ export interface AttentionOptions {
   keys?: number | undefined;
   /**
    * The operands of the products may be rounded to 16 bits where the engine gains by it (native-cuda: f16, on the tensor
-   * cores), and the result stored in bf16 (see bf16.ts); sums and softmax stay float32. False by default.
+   * cores); sums and softmax stay float32. False by default.
    */
+  half?: boolean | undefined;
+  /** `half`, and the result may be stored in bf16 (see bf16.ts). False by default. */
   bf16?: boolean | undefined;
   /** On the probabilities: row (b * heads + h) * Lq + i, column j. */
   dropout?: DropoutKey | undefined;
@@ -61,15 +63,15 @@ export function attention(
  */
 export function selfAttention(
   qkv: tf.Tensor3D,
-  options: Pick<AttentionOptions, 'heads' | 'scale' | 'bf16' | 'dropout'>,
+  options: Pick<AttentionOptions, 'heads' | 'scale' | 'half' | 'bf16' | 'dropout'>,
 ): tf.Tensor3D {
-  const { heads, scale, bf16 = false } = options;
+  const { heads, scale, bf16 = false, half = bf16 } = options;
   checkFloat('selfAttention', { qkv });
   const ok = qkv.rank === 3 && heads >= 1 && qkv.shape[1] > 0 && qkv.shape[2] % (3 * heads) === 0;
   check(ok, 'selfAttention', `qkv (B, L, 3 * ${heads} D), L > 0`, { qkv });
   if (options.dropout) checkKey(options.dropout);
   if (!isTapeOn() && hasFused('ReasAttention')) {
-    const attrs = { heads, scale, keys: qkv.shape[1], bf16, dropout: dropoutNumbers(options.dropout) };
+    const attrs = { heads, scale, keys: qkv.shape[1], half, bf16, dropout: dropoutNumbers(options.dropout) };
     const [out] = tf
       .engine()
       .runKernel('ReasAttention', { q: qkv }, { ...attrs, packed: true }) as tf.Tensor[];
@@ -158,8 +160,8 @@ function fusedAttention(
   v: tf.Tensor3D,
   options: AttentionOptions,
 ): tf.Tensor3D {
-  const { heads, scale, bias, keyMask, keys = k.shape[1], bf16 = false } = options;
-  const attrs = { heads, scale, keys, bf16, dropout: dropoutNumbers(options.dropout) };
+  const { heads, scale, bias, keyMask, keys = k.shape[1], bf16 = false, half = bf16 } = options;
+  const attrs = { heads, scale, keys, half, bf16, dropout: dropoutNumbers(options.dropout) };
   const keep = isTapeOn();
   const inputs: Record<string, tf.Tensor> = { q, k, v };
   if (bias && !isFrozen(bias)) inputs.bias = bias;

@@ -23,14 +23,19 @@ export function hasBf16(): boolean {
   return tf.getKernel('ReasToBf16', tf.getBackend()) != null;
 }
 
+let mixed = false;
+
 /**
- * Whether large products of float32 tensors may be computed with bf16 numbers from now on, each operand split in two: their
- * error stays that of 16 bits of mantissa. Off by default. native-cuda has them on the tensor cores then
- * (src/native/cuda/split_product.cc); other engines gain nothing by it.
+ * Whether layers with float32 weights, those that are trained, may be computed on 16-bit units from now on; off by default.
+ * native-cuda splits the operands of their large products in two bf16 each, which keeps the error of 16 bits of mantissa
+ * (src/native/cuda/split_product.cc). Layers ask {@link isMixed} for what they may round themselves.
  */
-export function splitProducts(splits: boolean): void {
-  (tf.backend() as Bf16Backend).splitProducts?.(splits);
+export function setMixed(on: boolean): void {
+  mixed = on;
+  (tf.backend() as Bf16Backend).splitProducts?.(on);
 }
+
+export const isMixed = (): boolean => mixed;
 
 /** Whether the engine in use holds this tensor in bf16. */
 export function isBf16(x: tf.Tensor): boolean {

@@ -1,8 +1,12 @@
+import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, expect, it } from 'vitest';
 import { selectEngine } from '../../src/engine/engine.js';
 import { EngineError } from '../../src/errors.js';
+import { inferenceContext } from '../../src/model/context.js';
 import { bf16Parameters, usePrecision } from '../../src/model/precision.js';
-import { tinyModel } from './support.js';
+import { isMixed } from '../../src/ops/bf16.js';
+import { Rng } from '../../src/random.js';
+import { onEngines, tinyModel } from './support.js';
 
 beforeAll(() => selectEngine('cpu'));
 
@@ -24,4 +28,29 @@ it('takes linear weights and the head, and of those none that is trained', () =>
   expect(names(['qformer']).some((name) => name.startsWith('qformer.'))).toBe(false);
   expect(names(['all'])).toEqual([]);
   model.dispose();
+});
+
+onEngines('precision bf16', ['native-cpu', 'native-cuda'], (engine) => {
+  it('computes what stays float32 on 16-bit units where there are some, until f32 is chosen again', () => {
+    const model = tinyModel();
+    const { hidden_size: width } = model.config.vision_config;
+    const rng = new Rng('features');
+    const features = tf.tensor3d(
+      Float32Array.from({ length: 2 * 5 * width }, () => rng.normal()),
+      [2, 5, width],
+    );
+    const queries = () => tf.tidy(() => model.queryOutput(features, inferenceContext()).dataSync());
+    const exact = queries();
+    usePrecision('bf16', 'model.precision');
+    expect(isMixed()).toBe(true);
+    const mixed = queries();
+    usePrecision('f32', 'model.precision');
+    expect(isMixed()).toBe(false);
+    expect(queries()).toEqual(exact);
+    if (engine === 'native-cpu') expect(mixed).toEqual(exact);
+    else expect(mixed).not.toEqual(exact);
+    for (let i = 0; i < exact.length; i++) expect(Math.abs(mixed[i]! - exact[i]!)).toBeLessThan(5e-3);
+    tf.dispose(features);
+    model.dispose();
+  });
 });

@@ -205,11 +205,14 @@ function attentionArgs(call: Call, kept: number): AttentionArgs {
     call.inputs.bias === undefined ? 0 : call.size('bias', 0),
     call.number('scale'),
     ...call.dropout,
-    Number(call.bf16),
+    Number(isHalf(call)),
     Number(packed),
     kept,
   ];
 }
+
+/** Whether the device may round the operands. */
+const isHalf = (call: Call): boolean => call.attrs.half === true;
 
 /** Heads wider than this are not multiplied in f16: kWidestHalf in src/native/cuda/fused_attention.cc. */
 const WIDEST_HALF = 96;
@@ -221,8 +224,7 @@ const attention: Kernel = (call) => {
   const [q, k, v] = attentionShapes(call);
   const heads = call.number('heads');
   const out = call.result([q[0]!, q[1]!, v[2]!], call.bf16);
-  const half =
-    call.bf16 && call.backend.device.bf16Activations && Math.max(q[2]!, v[2]!) <= WIDEST_HALF * heads;
+  const half = isHalf(call) && call.has16Bits && Math.max(q[2]!, v[2]!) <= WIDEST_HALF * heads;
   const kept = call.attrs.keep && half ? call.words(keptWords(q) + keptWords(k) + keptWords(v)) : undefined;
   call.addon.fusedAttention(...attentionArgs(call, kept?.id ?? NONE), out.id);
   return kept ? [out.info, kept.info] : [out.info];
