@@ -22,6 +22,7 @@ const TESTS = [
   'model/generate',
   'model/load',
   'native/copy',
+  'native/cudaAttention',
   'native/cudaFused',
   'native/gemm',
   'native/index',
