@@ -140,7 +140,7 @@ export class QFormer extends Module {
     const rate = this.config.hidden_dropout_prob;
     const normed = dropout(this.layernorm.forward(queries), nextDropout(context, rate)) as tf.Tensor3D;
     return runBlocks(this.layer, normed, (layer, x) =>
-      runBlock(context, layer, { x, image }, {}, (tensors) =>
+      runBlock(context, [layer], { x, image }, {}, (tensors) =>
         layer.forward(tensors.x as tf.Tensor3D, tensors.image as tf.Tensor3D, context),
       ),
     );

@@ -6,15 +6,17 @@ import type { Module } from './module.js';
 type Tensors = Record<string, tf.Tensor | undefined>;
 
 /**
- * Runs one transformer block, with its activations recomputed in the backward pass when the context says so.
+ * Runs one transformer block, or a part of one, with its activations recomputed in the backward pass when the context says
+ * so.
  *
+ * @param modules what has the parameters that `forward` reads
  * @param inputs tensors that gradients may flow to; `undefined` entries are left out.
  * @param constants tensors the block reads that need no gradient (masks, a frozen bias). They must be named here
  *   rather than captured: tfjs frees captured ones before the recomputation.
  */
 export function runBlock<T extends tf.Tensor>(
   context: Context,
-  block: Module,
+  modules: readonly Module[],
   inputs: Tensors,
   constants: Tensors,
   forward: (tensors: Tensors) => T,
@@ -28,7 +30,7 @@ export function runBlock<T extends tf.Tensor>(
   return recompute(
     step,
     present(inputs).map(([, tensor]) => tensor),
-    [...block.parameters()].map((parameter) => parameter.value),
+    modules.flatMap((module) => [...module.parameters()].map((parameter) => parameter.value)),
     context.dropout,
     present(constants).map(([, tensor]) => tensor),
   ) as T;

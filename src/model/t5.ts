@@ -36,11 +36,22 @@ export class T5FeedForward extends Module {
     this.wo = this.child(new Linear(`${path}.wo`, inner, width, false, inner ** -0.5));
   }
 
-  forward(x: tf.Tensor3D, context: Context): tf.Tensor3D {
+  /** @param x (B, L, d_model). @returns (B, L, d_ff), for {@link project}. */
+  activated(x: tf.Tensor3D, context: Context): tf.Tensor3D {
     // GELU's kernels take bf16.
     const [first, second] = forwardAll(this.wi, x, context, this.geluForm !== undefined);
     const key = nextDropout(context, this.config.dropout_rate);
-    return this.wo.forward(this.activate(first!, second, key), context) as tf.Tensor3D;
+    return this.activate(first!, second, key) as tf.Tensor3D;
+  }
+
+  /** The last product: (B, L, d_ff) to (B, L, d_model). */
+  project(activated: tf.Tensor, context: Context): tf.Tensor3D {
+    return this.wo.forward(activated, context) as tf.Tensor3D;
+  }
+
+  /** What {@link activated} reads. */
+  get beforeProjection(): Module[] {
+    return this.wi;
   }
 
   /** Whether the first products are computed in bf16. */
@@ -68,15 +79,25 @@ export class T5FeedForward extends Module {
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
-    return this.forward(single(inputs) as tf.Tensor3D, inferenceContext());
+    const context = inferenceContext();
+    return this.project(this.activated(single(inputs) as tf.Tensor3D, context), context);
   }
 }
 
 /** Everything a block of the decoder attends to besides its own input. */
 export interface BlockInputs {
   self: AttentionInputs;
+  /** Whether a gradient to the bias is wanted; false by default. */
+  biasLearns?: boolean;
   /** The encoder's output and its padding; only in the decoder. */
   memory?: { hidden: tf.Tensor3D; keyMask?: tf.Tensor2D };
+}
+
+/** What a sublayer does between its norm and its last product; see runBlock. */
+interface Sublayer {
+  inputs?: Record<string, tf.Tensor | undefined>;
+  constants?: Record<string, tf.Tensor | undefined>;
+  run: (normed: tf.Tensor3D, tensors: Record<string, tf.Tensor | undefined>) => tf.Tensor3D;
 }
 
 /** Pre-norm residual block: self-attention, in the decoder cross-attention, feed-forward. */
@@ -105,15 +126,32 @@ export class T5Block extends Module {
   }
 
   /** (B, L, d_model) float32 in and out. */
-  forward(x: tf.Tensor3D, { self, memory }: BlockInputs, context: Context): tf.Tensor3D {
-    const normed = this.norms[0]!.forward(x, this.selfAttention.inBf16) as tf.Tensor3D;
-    const update = this.selfAttention.attendSelf(normed, self, context);
-    const attended = this.residual(x, update, this.selfAttention, context);
-    const cross =
-      memory && this.crossAttention
-        ? { keyValue: this.crossAttention.keyValue(memory.hidden, context), keyMask: memory.keyMask }
-        : undefined;
-    return this.afterSelf(attended, cross, context);
+  forward(x: tf.Tensor3D, { self, memory, biasLearns = false }: BlockInputs, context: Context): tf.Tensor3D {
+    const { selfAttention, crossAttention } = this;
+    const bias = { bias: self.bias };
+    return tf.tidy(() => {
+      const attended = this.sublayer(x, this.norms[0]!, selfAttention, context, {
+        inputs: biasLearns ? bias : {},
+        constants: { keyMask: self.keyMask, ...(biasLearns ? {} : bias) },
+        run: (normed, { bias, keyMask }) =>
+          selfAttention.attendSelf(normed, { bias, keyMask } as AttentionInputs, context),
+      });
+      if (!memory || !crossAttention) return this.lastSublayer(attended, context);
+      const crossed = this.sublayer(attended, this.norms[1]!, crossAttention, context, {
+        inputs: { memory: memory.hidden },
+        constants: { keyMask: memory.keyMask },
+        run: (normed, tensors) => {
+          const keyValue = crossAttention.keyValue(tensors.memory as tf.Tensor3D, context);
+          return crossAttention.attend(
+            normed,
+            keyValue,
+            { keyMask: tensors.keyMask } as AttentionInputs,
+            context,
+          );
+        },
+      });
+      return this.lastSublayer(crossed, context);
+    });
   }
 
   /** One step of decoding: (B, 1, d_model) in and out; see {@link T5Attention.attendCached}. */
@@ -124,36 +162,40 @@ export class T5Block extends Module {
     cross: { keyValue: KeyValue; keyMask?: tf.Tensor2D },
     context: Context,
   ): tf.Tensor3D {
-    const normed = this.norms[0]!.forward(x, this.selfAttention.inBf16) as tf.Tensor3D;
-    const update = this.selfAttention.attendCached(normed, cache, bias, context);
-    const attended = this.residual(x, update, this.selfAttention, context);
-    return this.afterSelf(attended, cross, context);
+    const { selfAttention } = this;
+    const crossAttention = this.crossAttention!;
+    const { keyValue, keyMask } = cross;
+    const attended = this.sublayer(x, this.norms[0]!, selfAttention, context, {
+      run: (normed) => selfAttention.attendCached(normed, cache, bias, context),
+    });
+    const crossed = this.sublayer(attended, this.norms[1]!, crossAttention, context, {
+      run: (normed) => crossAttention.attend(normed, keyValue, { keyMask }, context),
+    });
+    return this.lastSublayer(crossed, context);
   }
 
-  private afterSelf(
-    x: tf.Tensor3D,
-    cross: { keyValue: KeyValue; keyMask?: tf.Tensor2D | undefined } | undefined,
-    context: Context,
-  ): tf.Tensor3D {
-    let hidden = x;
-    if (cross && this.crossAttention) {
-      const normed = this.norms[1]!.forward(hidden, this.crossAttention.inBf16) as tf.Tensor3D;
-      const inputs = cross.keyMask ? { keyMask: cross.keyMask } : {};
-      const update = this.crossAttention.attend(normed, cross.keyValue, inputs, context);
-      hidden = this.residual(hidden, update, this.crossAttention, context);
-    }
-    const normed = this.norms.at(-1)!.forward(hidden, this.feedForward.inBf16) as tf.Tensor3D;
-    return this.residual(hidden, this.feedForward.forward(normed, context), this.feedForward, context);
+  private lastSublayer(x: tf.Tensor3D, context: Context): tf.Tensor3D {
+    const run = (normed: tf.Tensor3D): tf.Tensor3D => this.feedForward.activated(normed, context);
+    return this.sublayer(x, this.norms.at(-1)!, this.feedForward, context, { run });
   }
 
-  /** @param from the layer that made `update`. */
-  private residual(
+  /**
+   * x + dropout(last product of `layer`). Recomputation ends before that product: nobody needs its result again, and it is
+   * a fifth to a quarter of a block's work.
+   */
+  private sublayer(
     x: tf.Tensor3D,
-    update: tf.Tensor3D,
-    from: T5Attention | T5FeedForward,
+    norm: RmsNorm,
+    layer: T5Attention | T5FeedForward,
     context: Context,
+    { inputs = {}, constants = {}, run }: Sublayer,
   ): tf.Tensor3D {
-    return residual(x, update, nextDropout(context, this.config.dropout_rate), from.outputInBf16);
+    const modules = [norm, ...layer.beforeProjection];
+    const made = runBlock(context, modules, { x, ...inputs }, constants, (tensors) =>
+      run(norm.forward(tensors.x!, layer.inBf16) as tf.Tensor3D, tensors),
+    );
+    const update = layer.project(made, context);
+    return residual(x, update, nextDropout(context, this.config.dropout_rate), layer.outputInBf16);
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
@@ -161,16 +203,6 @@ export class T5Block extends Module {
     const memory = hidden ? { memory: { hidden: hidden as tf.Tensor3D } } : {};
     return this.forward(x as tf.Tensor3D, { self: {}, ...memory }, inferenceContext());
   }
-}
-
-/** Puts the tensors of {@link runBlock} together again, without undefined entries. */
-function blockInputs(tensors: Record<string, tf.Tensor | undefined>): BlockInputs {
-  const { bias, selfMask, memory, memoryMask } = tensors;
-  const masked = (mask: tf.Tensor | undefined) => (mask ? { keyMask: mask as tf.Tensor2D } : {});
-  return {
-    self: { ...(bias ? { bias: bias as tf.Tensor3D } : {}), ...masked(selfMask) },
-    ...(memory ? { memory: { hidden: memory as tf.Tensor3D, ...masked(memoryMask) } } : {}),
-  };
 }
 
 /** The encoder or the decoder: blocks and a final norm. Embedding happens outside, since frames come in as vectors. */
@@ -214,19 +246,10 @@ export class T5Stack extends Module {
 
   /** @param x (B, L, d_model) embedded input. @returns (B, L, d_model) after the final norm. */
   forward(x: tf.Tensor3D, inputs: BlockInputs, context: Context): tf.Tensor3D {
-    const { memory, self } = inputs;
-    const biasLearns = this.block[0]?.selfAttention.relativeAttentionBias?.value.trainable;
-    const bias = { bias: self.bias };
-    const masks = { selfMask: self.keyMask, memoryMask: memory?.keyMask };
+    const biasLearns = this.block[0]?.selfAttention.relativeAttentionBias?.value.trainable ?? false;
     const dropped = dropout(x, nextDropout(context, this.config.dropout_rate));
     const last = runBlocks(this.block, dropped, (block, hidden) =>
-      runBlock(
-        context,
-        block,
-        { hidden, memory: memory?.hidden, ...(biasLearns ? bias : {}) },
-        { ...masks, ...(biasLearns ? {} : bias) },
-        (tensors) => block.forward(tensors.hidden as tf.Tensor3D, blockInputs(tensors), context),
-      ),
+      block.forward(hidden, { ...inputs, biasLearns }, context),
     );
     return this.finish(last, context);
   }

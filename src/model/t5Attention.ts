@@ -10,8 +10,8 @@ export type TextConfig = Blip2Config['text_config'];
 
 /** What restricts and biases one attention: see ops/attention.ts. */
 export interface AttentionInputs {
-  bias?: tf.Tensor3D;
-  keyMask?: tf.Tensor2D;
+  bias?: tf.Tensor3D | undefined;
+  keyMask?: tf.Tensor2D | undefined;
 }
 
 /** Keys and values of a sequence, (B, length, heads * d_kv) each. */
@@ -77,15 +77,25 @@ export class T5Attention extends Module {
     return { key, value };
   }
 
-  /** @param x (B, L, d_model) queries, keys and values. @returns (B, L, d_model). */
+  /** @param x (B, L, d_model) queries, keys and values. @returns (B, L, heads * d_kv), for {@link project}. */
   attendSelf(x: tf.Tensor3D, inputs: AttentionInputs, context: Context): tf.Tensor3D {
     const { q, own } = this.queryKeyValue(x, context);
     return this.mix(q, own, inputs, context);
   }
 
-  /** @param x (B, Lq, d_model) queries. @returns (B, Lq, d_model). */
+  /** @param x (B, Lq, d_model) queries. @returns (B, Lq, heads * d_kv), for {@link project}. */
   attend(x: tf.Tensor3D, memory: KeyValue, inputs: AttentionInputs, context: Context): tf.Tensor3D {
     return this.mix(this.q.forward(x, context) as tf.Tensor3D, memory, inputs, context);
+  }
+
+  /** The last product: (B, L, heads * d_kv) to (B, L, d_model). */
+  project(mixed: tf.Tensor, context: Context): tf.Tensor3D {
+    return this.o.forward(mixed, context) as tf.Tensor3D;
+  }
+
+  /** What {@link attendSelf} and {@link attend} read. */
+  get beforeProjection(): Module[] {
+    return [this.q, this.k, this.v];
   }
 
   private queryKeyValue(x: tf.Tensor3D, context: Context): { q: tf.Tensor3D; own: KeyValue } {
@@ -99,21 +109,21 @@ export class T5Attention extends Module {
     inputs: AttentionInputs,
     context: Context,
   ): tf.Tensor3D {
-    const mixed = attention(q, key, value, {
+    return attention(q, key, value, {
       heads: this.config.num_heads,
       scale: 1,
       bf16: this.o.inBf16,
       ...inputs,
       dropout: nextDropout(context, this.config.dropout_rate),
     });
-    return this.o.forward(mixed, context) as tf.Tensor3D;
   }
 
   /**
    * One step of decoding. Positions are the cache's rows, so that a step adds to its end: the items of the batch then lie
    * side by side as further heads of one item.
    *
-   * @param x (B, 1, d_model). @param bias (B * heads, 1, steps so far and this one). @returns (B, 1, d_model).
+   * @param x (B, 1, d_model). @param bias (B * heads, 1, steps so far and this one). @returns (B, 1, heads * d_kv), for
+   * {@link project}.
    */
   attendCached(x: tf.Tensor3D, cache: KeyValueCache, bias: tf.Tensor3D, context: Context): tf.Tensor3D {
     const { q, own } = this.queryKeyValue(x, context);
@@ -125,11 +135,12 @@ export class T5Attention extends Module {
       bias,
       keys: cache.key.length,
     });
-    return this.o.forward(tf.reshape(mixed, q.shape), context) as tf.Tensor3D;
+    return tf.reshape(mixed, q.shape);
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     const x = single(inputs) as tf.Tensor3D;
-    return this.attendSelf(x, {}, inferenceContext());
+    const context = inferenceContext();
+    return this.project(this.attendSelf(x, {}, context), context);
   }
 }

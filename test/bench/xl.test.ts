@@ -37,7 +37,7 @@ describe.skipIf(missing !== undefined)(
   () => {
     it.each([
       ['live', '15GiB', []],
-      ['cached', '10GiB', ['--recompute']],
+      ['cached', '11GiB', ['--recompute']],
     ])('fits, with %s features, into %s %j', (features, limit, options) => {
       const { status, stdout, stderr } = trainStep('--features', features, '--gpu-memory', limit, ...options);
       expect(status, stderr).toBe(0);
