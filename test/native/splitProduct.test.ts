@@ -1,7 +1,7 @@
 /** Large products of f32 as products of bf16 (src/native/cuda/split_product.cc) against float64. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Rng } from '../../src/random.js';
-import { cudaMissing, gpu } from '../support/cuda.js';
+import { cudaMissing, gpu, inChild, onGpu } from '../support/cuda.js';
 import { randomFloats, withBuffers } from './support.js';
 
 interface Shape {
@@ -41,8 +41,16 @@ function truth(shape: Shape, a: Float32Array, b: Float32Array, c: Float32Array, 
   return { value: 0.5 * sum + (accumulate ? c[row * n + column]! : 0), size };
 }
 
-describe.skipIf(cudaMissing !== undefined)(
-  `split products of the CUDA device${cudaMissing ? ` (SKIPPED: ${cudaMissing})` : ''}`,
+/** Why there is nothing to test, or undefined. */
+function missing(): string | undefined {
+  if (cudaMissing !== undefined) return cudaMissing;
+  const { name, capability } = gpu().info();
+  return /^(8|9|10)\.0$/.test(capability) ? undefined : `${name} gains nothing by them`;
+}
+
+const reason = missing();
+describe.skipIf(reason !== undefined)(
+  `split products of the CUDA device${reason ? ` (SKIPPED: ${reason})` : ''}`,
   () => {
     beforeAll(() => gpu().splitProducts!(true));
     afterAll(() => gpu().splitProducts!(false));
@@ -91,6 +99,29 @@ describe.skipIf(cudaMissing !== undefined)(
         expect(Math.abs(values[i * 33]! - 0.5 * x * y)).toBeLessThanOrEqual(2 ** -16 * Math.abs(x * y));
       });
       expect(values[4 * 32]).toBeNaN();
+    });
+
+    // On a GPU the device's own capability decides.
+    it.skipIf(onGpu).each([
+      [80, true],
+      [86, false],
+      [89, false],
+      [90, true],
+      [100, true],
+      [120, false],
+    ])('are for GPUs that gain by them: sm_%i %s', (capability, splits) => {
+      const script = `
+        const [m, n, k] = [32, 256, 8192];
+        const a = cuda.allocate(4 * m * k), b = cuda.allocate(4 * n * k), c = cuda.allocate(4 * m * n);
+        cuda.write(a, new Float32Array(m * k).fill(1 + 2 ** -10 + 2 ** -20));
+        cuda.write(b, new Float32Array(n * k).fill(1));
+        cuda.splitProducts(true);
+        cuda.matmul(a, b, c, 1, m, n, k, false, true, 0, 0, 0, 1, false);
+        const values = new Float32Array(1);
+        cuda.read(c, values);
+        console.log(values[0] === k * (1 + 2 ** -10 + 2 ** -20) ? 'whole' : 'split');`;
+      const { stdout } = inChild(script, { CUDA_SHIM_CAPABILITY: String(capability) });
+      expect(stdout.trim()).toBe(splits ? 'split' : 'whole');
     });
 
     it('leave small products as they are', () => {
