@@ -388,6 +388,13 @@ static size_t parameterSize(void (*)(A...), size_t i) {
 
 }  // namespace shim
 
+/** What the compiler's -fsanitize=alignment (nvrtc.cc) calls. */
+extern "C" __attribute__((visibility("hidden"), used)) void __ubsan_handle_type_mismatch_v1(void*, uintptr_t address) {
+  char text[96];
+  snprintf(text, sizeof(text), "an access at %#zx, which is not aligned to its size", size_t(address));
+  shim::fail(text);
+}
+
 #define SHIM_KERNEL(name)                                                                                            \
   extern "C" __attribute__((visibility("default"))) const char* shim_run_##name(const shim::Launch* launch,         \
                                                                                  void** arguments) {                \

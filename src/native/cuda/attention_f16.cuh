@@ -34,7 +34,10 @@ struct Turned {
 struct Half {
   unsigned short bits;
 };
-/** Rows of one head as the forward pass keeps them for the backward pass: see Rows. */
+/**
+ * Rows of one head as the forward pass keeps them for the backward pass: see Rows. Heads lie side by side, so that a width
+ * that is a multiple of 2 or 4 makes the addresses of all pairs or fours one.
+ */
 struct HalfRows {
   Half* data;
   int64_t stride;
@@ -55,7 +58,7 @@ __device__ inline uint2 loadPairs(const Rows& rows, float factor, int row, int c
 __device__ inline uint2 loadPairs(const HalfRows& rows, float, int row, int column, int64_t width) {
   const Half* from = rows.data + row * rows.stride + column;
   const int64_t have = row < rows.count ? width - column : 0;
-  if (rows.stride % 4 == 0 && width % 4 == 0 && have >= 4) return *reinterpret_cast<const uint2*>(from);
+  if (width % 4 == 0 && have >= 4) return *reinterpret_cast<const uint2*>(from);
   uint32_t bits[4];
 #pragma unroll
   for (int i = 0; i < 4; ++i) bits[i] = i < have ? from[i].bits : 0;
@@ -71,7 +74,7 @@ __device__ inline uint32_t loadPair(const Rows& rows, float factor, int row, int
 __device__ inline uint32_t loadPair(const HalfRows& rows, float, int row, int column, int64_t width) {
   const Half* from = rows.data + row * rows.stride + column;
   const int64_t have = row < rows.count ? width - column : 0;
-  if (rows.stride % 2 == 0 && have > 1) return *reinterpret_cast<const uint32_t*>(from);
+  if (width % 2 == 0 && have > 1) return *reinterpret_cast<const uint32_t*>(from);
   return (have > 0 ? from[0].bits : 0u) | (have > 1 ? uint32_t(from[1].bits) << 16 : 0u);
 }
 
@@ -79,7 +82,7 @@ __device__ inline uint32_t loadPair(const HalfRows& rows, float, int row, int co
 __device__ inline void storePair(const HalfRows& rows, int row, int column, int64_t width, uint32_t pair) {
   Half* to = rows.data + row * rows.stride + column;
   const int64_t have = row < rows.count ? width - column : 0;
-  if (rows.stride % 2 == 0 && have > 1) {
+  if (width % 2 == 0 && have > 1) {
     *reinterpret_cast<uint32_t*>(to) = pair;
     return;
   }
