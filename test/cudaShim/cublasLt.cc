@@ -56,9 +56,15 @@ void store(const Layout& layout, void* to, int64_t at, double value) {
   else static_cast<uint16_t*>(to)[at] = toBf16(static_cast<float>(value));
 }
 
+/** Which ways of adding up parts of a sum are allowed; 7: all. */
+struct Preference {
+  uint32_t reductions = 7;
+};
+
 struct Product {
   Desc desc;
   Layout a, b, c;
+  bool reducesInOutputType;
   const void *pa, *pb;
   void* pc;
   float alpha, beta;
@@ -91,6 +97,7 @@ void multiply(void* data) {
           const int64_t ia = p->desc.transA ? i * p->a.leading + l : l * p->a.leading + i;
           const int64_t ib = p->desc.transB ? l * p->b.leading + j : j * p->b.leading + l;
           sum += load(p->a, p->pa, atA + ia) * load(p->b, p->pb, atB + ib);
+          if (p->reducesInOutputType && l == p->k / 2 && p->c.type == 14) sum = double(bf16(toBf16(static_cast<float>(sum))));
         }
         const int64_t at = atC + j * p->c.leading + i;
         const double old = p->beta == 0 ? 0 : p->beta * load(p->c, p->pc, at);
@@ -151,25 +158,29 @@ EXPORT int cublasLtMatrixLayoutSetAttribute(Layout* layout, int which, const voi
   else return kInvalid;
   return 0;
 }
-EXPORT int cublasLtMatmulPreferenceCreate(void** preference) {
-  *preference = new int;
+EXPORT int cublasLtMatmulPreferenceCreate(Preference** preference) {
+  *preference = new Preference;
   return 0;
 }
-EXPORT int cublasLtMatmulPreferenceDestroy(void* preference) {
-  delete static_cast<int*>(preference);
+EXPORT int cublasLtMatmulPreferenceDestroy(Preference* preference) {
+  delete preference;
   return 0;
 }
-EXPORT int cublasLtMatmulPreferenceSetAttribute(void*, int which, const void*, size_t size) {
+EXPORT int cublasLtMatmulPreferenceSetAttribute(Preference* preference, int which, const void* value, size_t size) {
   if (which == 1) return size == sizeof(size_t) ? 0 : kInvalid;
+  if (which == 3 && size == sizeof(preference->reductions)) {
+    std::memcpy(&preference->reductions, value, size);
+    return 0;
+  }
   return which >= 5 && which <= 8 && size == sizeof(uint32_t) ? 0 : kInvalid;
 }
-EXPORT int cublasLtMatmulAlgoGetHeuristic(void*, Desc* desc, Layout* a, Layout* b, Layout* c, Layout*, void*, int wanted,
-                                          Heuristic* results, int* found) {
+EXPORT int cublasLtMatmulAlgoGetHeuristic(void*, Desc* desc, Layout* a, Layout* b, Layout* c, Layout*,
+                                          Preference* preference, int wanted, Heuristic* results, int* found) {
   if (const int code = checkShapes(*desc, *a, *b, *c)) return code;
   if (desc->addsBias && desc->bias == nullptr) return kInvalid;  // its alignment is part of the question
   if (desc->addsBias && std::getenv("CUDA_SHIM_LT_NO_BIAS") != nullptr) return kNotSupported;
   *found = wanted < 1 ? 0 : 1;
-  if (*found == 1) *results = Heuristic{{42}, 1024, 0, 1.0f, {}};
+  if (*found == 1) *results = Heuristic{{42, (preference->reductions & 5) != 0}, 1024, 0, 1.0f, {}};
   return 0;
 }
 EXPORT int cublasLtMatmul(void*, Desc* desc, const float* alpha, const void* pa, Layout* a, const void* pb, Layout* b,
@@ -181,5 +192,5 @@ EXPORT int cublasLtMatmul(void*, Desc* desc, const float* alpha, const void* pa,
   if (cudaShimCountLaunch() == 0) return 0;
   std::memset(workspace, 0xee, workspaceBytes);
   const int64_t k = desc->transA ? a->rows : a->columns;
-  return cudaShimEnqueue(multiply, new Product{*desc, *a, *b, *c, pa, pb, d, *alpha, *beta, k}, stream);
+  return cudaShimEnqueue(multiply, new Product{*desc, *a, *b, *c, algorithm[1] != 0, pa, pb, d, *alpha, *beta, k}, stream);
 }

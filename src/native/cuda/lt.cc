@@ -23,6 +23,8 @@ constexpr int kNotSupported = 15;
 constexpr int kLayoutBatchCount = 5;
 constexpr int kLayoutBatchStride = 6;
 constexpr int kPreferenceWorkspace = 1;
+constexpr int kPreferenceReductions = 3;
+constexpr uint32_t kReduceInComputeType = 2;
 constexpr int kPreferenceAlignmentA = 5;  // B, C and D follow
 constexpr size_t kWorkspace = size_t{32} << 20;  // what NVIDIA recommends for Hopper
 
@@ -133,6 +135,11 @@ void BlasLt::choose(const Gemm& g, Plan& plan, const Key& key) {
   const Owned<Preference> preference(raw, preferenceDestroy_);
   const size_t workspace = kWorkspace;
   check(preferenceSet_(raw, kPreferenceWorkspace, &workspace, sizeof(workspace)), "cublasLtMatmulPreferenceSetAttribute");
+  // Else parts of a long sum may be added up in the result's type.
+  if (g.typeC == Type::bf16) {
+    check(preferenceSet_(raw, kPreferenceReductions, &kReduceInComputeType, sizeof(kReduceInComputeType)),
+          "cublasLtMatmulPreferenceSetAttribute");
+  }
   const uint32_t alignments[] = {std::get<18>(key), std::get<17>(key), std::get<19>(key), std::get<19>(key)};
   for (int i = 0; i < 4; ++i) {
     check(preferenceSet_(raw, kPreferenceAlignmentA + i, &alignments[i], sizeof(uint32_t)),
