@@ -188,7 +188,9 @@ const train = z.strictObject({
   recompute: z
     .boolean()
     .default(false)
-    .describe('Recompute each transformer block in the backward pass: less memory, most of one more forward pass.'),
+    .describe(
+      'Recompute each transformer block in the backward pass: less memory, most of one more forward pass.',
+    ),
   dropLast: z
     .boolean()
     .default(true)

@@ -40,7 +40,7 @@ class QFormerAttention extends Module {
     const mixed = attention(...this.queryKeyValue(x, memory, context), {
       heads,
       scale: (width / heads) ** -0.5,
-      half: isMixed() || this.dense.inBf16,
+      half: isMixed(),
       bf16: this.dense.inBf16,
       dropout: nextDropout(context, this.config.attention_probs_dropout_prob),
     });

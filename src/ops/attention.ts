@@ -65,7 +65,8 @@ export function selfAttention(
   qkv: tf.Tensor3D,
   options: Pick<AttentionOptions, 'heads' | 'scale' | 'half' | 'bf16' | 'dropout'>,
 ): tf.Tensor3D {
-  const { heads, scale, bf16 = false, half = bf16 } = options;
+  const { heads, scale, bf16 = false } = options;
+  const half = bf16 || options.half === true;
   checkFloat('selfAttention', { qkv });
   const ok = qkv.rank === 3 && heads >= 1 && qkv.shape[1] > 0 && qkv.shape[2] % (3 * heads) === 0;
   check(ok, 'selfAttention', `qkv (B, L, 3 * ${heads} D), L > 0`, { qkv });
@@ -160,7 +161,8 @@ function fusedAttention(
   v: tf.Tensor3D,
   options: AttentionOptions,
 ): tf.Tensor3D {
-  const { heads, scale, bias, keyMask, keys = k.shape[1], bf16 = false, half = bf16 } = options;
+  const { heads, scale, bias, keyMask, keys = k.shape[1], bf16 = false } = options;
+  const half = bf16 || options.half === true;
   const attrs = { heads, scale, keys, half, bf16, dropout: dropoutNumbers(options.dropout) };
   const keep = isTapeOn();
   const inputs: Record<string, tf.Tensor> = { q, k, v };
