@@ -71,7 +71,8 @@ const std::vector<Case> kCases = {
      "extern __shared__ int s[]; s[threadIdx.x] = threadIdx.x; __syncthreads();"
      "int v = s[63 - threadIdx.x]; v += __shfl_xor_sync(0xffffffffu, v, 1); if (blockIdx.x == 0) x[threadIdx.x] = v;"
      "atomicAdd(&x[200], 1);"},
-    {"behind the end", 64, 0, "x[blockIdx.x * 64 + threadIdx.x] = 1;"},
+    // Not behind the guard as well, which is the host's own heap.
+    {"behind the end", 64, 0, "x[blockIdx.x * 32 + threadIdx.x] = 1;"},
     {"before the start", 32, 0, "x[(int)threadIdx.x - 1] = 1;"},
     {"behind shared memory", 64, 128, "extern __shared__ int s[]; s[threadIdx.x] = 1;"},
     {"ended before the barrier", 64, 0, "if (threadIdx.x < 40) __syncthreads();"},
@@ -82,6 +83,7 @@ const std::vector<Case> kCases = {
     {"barrier or shuffle", 32, 0, "if (threadIdx.x < 16) __syncthreads(); else __syncwarp();"},
     {"too many threads", 2048, 0, "x[0] = 1;"},
     {"too much shared memory", 32, 100000, "x[0] = 1;"},
+    {"not aligned", 32, 0, "*(uint2*)(x + 1) = make_uint2(1, 2);"},
     {"a float atomic", 32, 0, "atomicAdd((float*)x, 1.0f);"},
 };
 

@@ -43,6 +43,7 @@ describe.skipIf(!shim)(`the CUDA shim${missing ? ` (SKIPPED: ${missing})` : ''}`
     ['not in the mask', /^719 kernel: a lane calls a warp operation whose mask leaves it out/],
     ['a lane that is not there', /^719 kernel: a shuffle reads a lane that does not exist/],
     ['barrier or shuffle', /^719 kernel: divergence/],
+    ['not aligned', /^719 kernel: an access at 0x\w+, which is not aligned to its size/],
     ['too many threads', /^0 $/],
     ['too much shared memory', /^0 $/],
     ['a float atomic', /^does not compile$/],
