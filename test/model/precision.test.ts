@@ -53,4 +53,25 @@ onEngines('precision bf16', ['native-cpu', 'native-cuda'], (engine) => {
     tf.dispose(features);
     model.dispose();
   });
+
+  it('splits large products of float32 where that is faster, until f32 is chosen again', () => {
+    const rng = new Rng('large');
+    const [a, b] = [0, 1].map(() =>
+      tf.tensor2d(
+        Float32Array.from({ length: 512 ** 2 }, () => rng.normal()),
+        [512, 512],
+      ),
+    );
+    const product = () => tf.tidy(() => tf.matMul(a!, b!).dataSync());
+    const exact = product();
+    usePrecision('bf16', 'model.precision');
+    const split = product();
+    usePrecision('f32', 'model.precision');
+    expect(product()).toEqual(exact);
+    if (engine === 'native-cpu') expect(split).toEqual(exact);
+    else expect(split).not.toEqual(exact);
+    const worst = (split as Float32Array).reduce((most, value, i) => Math.max(most, Math.abs(value - exact[i]!)), 0);
+    expect(worst).toBeLessThan(2e-3);
+    tf.dispose([a!, b!]);
+  });
 });
