@@ -151,9 +151,11 @@ export class VisionModel extends Module {
    */
   features(pixels: tf.Tensor4D, context: Context): tf.Tensor3D {
     const embedded = tf.tidy(() => this.embeddings.forward(pixels));
-    return runBlocks(this.blocks, embedded, (block, x) =>
+    const features = runBlocks(this.blocks, embedded, (block, x) =>
       runBlock(context, [block], { x }, {}, (tensors) => block.forward(tensors.x as tf.Tensor3D, context)),
     );
+    if (features !== embedded) embedded.dispose();
+    return features;
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {

@@ -96,6 +96,16 @@ describe('the student as tfjs layers', () => {
     expect(tf.memory()).toMatchObject({ numTensors: before.numTensors, numBytes: before.numBytes });
   });
 
+  it('gives features and leaves nothing else behind, without a scope too', () => {
+    const model = tinyModel();
+    const { pixels } = randomBatch(new Rng('scope'), model.config);
+    const before = tf.memory().numTensors;
+    model.visionFeatures(pixels).dispose();
+    expect(tf.memory().numTensors).toBe(before);
+    pixels.dispose();
+    model.dispose();
+  });
+
   it('can be applied as plain layers', () => {
     const model = tinyModel();
     const batch = randomBatch(new Rng('apply'), model.config);
