@@ -26,9 +26,9 @@ export function hasBf16(): boolean {
 let mixed = false;
 
 /**
- * Whether layers with float32 weights, those that are trained, may be computed on 16-bit units from now on; off by default.
- * native-cuda splits the operands of their large products in two bf16 each, which keeps the error of 16 bits of mantissa
- * (src/native/cuda/split_product.cc). Layers ask {@link isMixed} for what they may round themselves.
+ * Whether what is float32, such as layers that are trained, may be computed on 16-bit units from now on; off by default.
+ * native-cuda splits the operands of large products, tf.matMul's too, in two bf16 each, which keeps the error of 16 bits of
+ * mantissa (src/native/cuda/split_product.cc). Layers ask {@link isMixed} for what they may round themselves.
  */
 export function setMixed(on: boolean): void {
   mixed = on;

@@ -3,8 +3,8 @@
  * fusedLayerNormGradParameters(dy, x, dweight, dbias, rows, d, eps); fusedRmsNorm(x, weight, y, kept, rows, d, eps);
  * fusedRmsNormGradInput(dy, x, weight, addend, dx, rows, d, eps); fusedRmsNormGradWeight(dy, x, dweight, rows, d, eps).
  *
- * y may be stored in bf16. kept: x in bf16, which the input's gradient of an RMSNorm may read in its place, or -1. Parameter gradients are column sums in two stages (chunks of rows, then the chunks in order):
- * the same bits in every run.
+ * y may be stored in bf16. kept: x in bf16, which the input's gradient of an RMSNorm may read in its place, or -1. Parameter
+ * gradients are column sums in two stages (chunks of rows, then the chunks in order): the same bits in every run.
  */
 #include <optional>
 
