@@ -72,7 +72,10 @@ onEngines('precision bf16', ['native-cpu', 'native-cuda'], (engine) => {
     if (engine === 'native-cpu') expect(split).toEqual(exact);
     // A GPU may gain nothing by it; the shim's is one that does.
     else if (!onGpu) expect(split).not.toEqual(exact);
-    const worst = (split as Float32Array).reduce((most, value, i) => Math.max(most, Math.abs(value - exact[i]!)), 0);
+    const worst = (split as Float32Array).reduce(
+      (most, value, i) => Math.max(most, Math.abs(value - exact[i]!)),
+      0,
+    );
     expect(worst).toBeLessThan(2e-3);
     tf.dispose([a!, b!]);
   });
