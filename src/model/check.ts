@@ -56,6 +56,14 @@ interface Reference {
  */
 export async function weightsCheck(folder: string, precision: Precision = 'f32'): Promise<CheckResult> {
   usePrecision(precision, '--precision');
+  try {
+    return await checkFolder(folder, precision);
+  } finally {
+    usePrecision('f32', '--precision');
+  }
+}
+
+async function checkFolder(folder: string, precision: Precision): Promise<CheckResult> {
   const file = await SafetensorsFile.open(join(folder, 'reference.safetensors'));
   try {
     const bf16 = precision === 'bf16' ? (model: ReasVqa) => bf16Parameters(model, TRAINED) : undefined;
@@ -67,7 +75,6 @@ export async function weightsCheck(folder: string, precision: Precision = 'f32')
       model.dispose();
     }
   } finally {
-    usePrecision('f32', '--precision');
     await file.close();
   }
 }

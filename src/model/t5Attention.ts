@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { attention } from '../ops/attention.js';
+import { isMixed } from '../ops/bf16.js';
 import { RowCache } from '../ops/rowCache.js';
 import type { Blip2Config } from '../weights/config.js';
 import { type Context, inferenceContext, nextDropout } from './context.js';
@@ -112,6 +113,7 @@ export class T5Attention extends Module {
     return attention(q, key, value, {
       heads: this.config.num_heads,
       scale: 1,
+      half: isMixed(),
       bf16: this.o.inBf16,
       ...inputs,
       dropout: nextDropout(context, this.config.dropout_rate),

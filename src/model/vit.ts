@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { gelu } from '../ops/activation.js';
 import { selfAttention } from '../ops/attention.js';
+import { isMixed } from '../ops/bf16.js';
 import type { Blip2Config } from '../weights/config.js';
 import { type Context, inferenceContext, nextDropout } from './context.js';
 import { Linear } from './linear.js';
@@ -109,6 +110,7 @@ export class VisionBlock extends Module {
     const mixed = selfAttention(qkv as tf.Tensor3D, {
       heads,
       scale: (width / heads) ** -0.5,
+      half: isMixed(),
       bf16: this.projection.inBf16,
       dropout: nextDropout(context, this.config.attention_dropout),
     });

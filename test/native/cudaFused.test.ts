@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/random.js';
-import { cudaMissing, gpu } from '../support/cuda.js';
+import { cudaMissing, gpu, onGpu } from '../support/cuda.js';
 import {
   type Argument,
   compare,
@@ -15,7 +15,7 @@ import {
   roundToBf16,
   run,
 } from './cudaSupport.js';
-import { randomFloats } from './support.js';
+import { mismatch, randomFloats } from './support.js';
 
 describe.skipIf(cudaMissing !== undefined)(
   `fused functions of the CUDA device${cudaMissing ? ` (SKIPPED: ${cudaMissing})` : ''}`,
@@ -91,7 +91,10 @@ describe.skipIf(cudaMissing !== undefined)(
       for (const [name, before, size, after] of cases) {
         const [wide] = run(gpu(), name, [...before, { size }, ...after]);
         const [stored] = run(gpu(), name, [...before, { size, bf16: true }, ...after]);
-        expect(stored, name).toEqual(roundToBf16(wide!));
+        // For products of bf16 cuBLASLt may add in another order than for those of f32.
+        if (name === 'fusedLinear' && onGpu)
+          expect(mismatch(stored!, wide!, 2 ** -7, 1e-3), name).toBeUndefined();
+        else expect(stored, name).toEqual(roundToBf16(wide!));
         expect(stored, name).not.toEqual(wide);
       }
     });
@@ -104,7 +107,7 @@ describe.skipIf(cudaMissing !== undefined)(
         run(gpu(), 'fusedLinear', [x, weight, bias, A, B, into, 2, 3, 4, r, 1, ...NO_DROPOUT]);
       expect(linear(w, operand(rng, 4), null, null, 0)).toThrow(/the result is f32/);
       expect(linear(w, null, operand(rng, 3), operand(rng, 4), 1)).toThrow(/the result is f32/);
-      expect(linear({ values: w.values }, null, null, null, 0)).toThrow(/cublasLt/i);
+      expect(linear({ values: w.values }, null, null, null, 0)).toThrow(/product of f32 stored in bf16/);
     });
 
     it.each([37, 2048])('RMSNorm keeps its operand in bf16 for the backward pass, width %i', (d) => {

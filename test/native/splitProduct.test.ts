@@ -80,8 +80,8 @@ describe.skipIf(reason !== undefined)(
     });
 
     it('keep numbers that bf16 would make infinite or zero', () => {
-      const shape = { m: 32, n: 32, k: 70_000, transA: false, transB: true, accumulate: false };
-      const [a, b] = [new Float32Array(32 * shape.k), new Float32Array(32 * shape.k)];
+      const shape = { m: 64, n: 64, k: 17_000, transA: false, transB: true, accumulate: false };
+      const [a, b] = [new Float32Array(64 * shape.k), new Float32Array(64 * shape.k)];
       // One product a row: the largest number times 1, and numbers at both ends of the range.
       const pairs = [
         [3.4028234663852886e38, 1],
@@ -94,11 +94,11 @@ describe.skipIf(reason !== undefined)(
         b[i * shape.k + i] = y;
       });
       a[4 * shape.k] = Number.NaN;
-      const values = product(shape, a, b, new Float32Array(32 * 32));
+      const values = product(shape, a, b, new Float32Array(64 * 64));
       pairs.forEach(([x, y], i) => {
-        expect(Math.abs(values[i * 33]! - 0.5 * x * y)).toBeLessThanOrEqual(2 ** -16 * Math.abs(x * y));
+        expect(Math.abs(values[i * 65]! - 0.5 * x * y)).toBeLessThanOrEqual(2 ** -16 * Math.abs(x * y));
       });
-      expect(values[4 * 32]).toBeNaN();
+      expect(values[4 * 64]).toBeNaN();
     });
 
     // On a GPU the device's own capability decides.
@@ -111,7 +111,7 @@ describe.skipIf(reason !== undefined)(
       [120, false],
     ])('are for GPUs that gain by them: sm_%i %s', (capability, splits) => {
       const script = `
-        const [m, n, k] = [32, 256, 8192];
+        const [m, n, k] = [64, 128, 8192];
         const a = cuda.allocate(4 * m * k), b = cuda.allocate(4 * n * k), c = cuda.allocate(4 * m * n);
         cuda.write(a, new Float32Array(m * k).fill(1 + 2 ** -10 + 2 ** -20));
         cuda.write(b, new Float32Array(n * k).fill(1));

@@ -185,6 +185,7 @@ void gemm(const Gemm& g) {
   if (g.typeA != g.typeB) throw CudaError("a product of mixed types: convert one operand first");
   if (g.bias && (g.accumulate || g.batch > 1 || g.typeC != Type::f32 || g.ldc != g.n))
     throw CudaError("a product with a bias: neither accumulated nor batched, its result dense and f32");
+  if (g.typeA == Type::f32 && g.typeC != Type::f32) throw CudaError("a product of f32 stored in bf16");
   if (isSplit(g)) return splitProduct(g);
   if (g.bias && !device().blas().addsBias(g)) return gemmOnBias(g);
   if (g.k == 0) {

@@ -15,6 +15,8 @@
  */
 #include "cuda/split_product.h"
 
+#include <algorithm>
+
 #include "cuda/args.h"
 #include "cuda/device.h"
 #include "cuda/launch.h"
@@ -25,6 +27,8 @@ namespace {
 
 /** FLOPs below which f32 takes less time than splitting: a microsecond or two on an H200. */
 constexpr double kSmall = 1 << 27;
+/** Products thinner than this wait for memory, in whatever arithmetic. */
+constexpr int64_t kThin = 64;
 constexpr int32_t kHighHighLow = 0b100;
 constexpr int32_t kHighLowHigh = 0b010;
 
@@ -58,7 +62,7 @@ REASVQA_CUDA_REGISTER(registerSplitProduct)
 
 bool isSplit(const Gemm& g) {
   const double flops = 2.0 * static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k);
-  return on && g.typeA == Type::f32 && g.batch == 1 && flops >= kSmall;
+  return on && g.typeA == Type::f32 && g.batch == 1 && flops >= kSmall && std::min({g.m, g.n, g.k}) >= kThin;
 }
 
 void splitProduct(Gemm g) {
