@@ -8,7 +8,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { arch, cpus, platform } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
@@ -96,13 +96,8 @@ function decisive(config: Config): Config {
   return { ...rest, train } as Config;
 }
 
-/**
- * Makes the folder, or checks that the run in it is this one.
- *
- * @throws UsageError when the folder belongs to another configuration, naming the first key that differs; DataError when
- *   it cannot be made.
- */
-export async function openRunFolder(folder: string, config: Config): Promise<RunPaths> {
+/** @throws DataError when it cannot be made. */
+export async function makeRunFolder(folder: string): Promise<RunPaths> {
   const paths = runPaths(folder);
   for (const path of [join(folder, 'predictions'), paths.checkpoints])
     await mkdir(path, { recursive: true }).catch((error) => {
@@ -111,8 +106,19 @@ export async function openRunFolder(folder: string, config: Config): Promise<Run
         { cause: error },
       );
     });
+  return paths;
+}
+
+/**
+ * Checks that the run in the folder is this one, and writes config.yaml. A run that ended before its first checkpoint (a
+ * path was wrong, a loss not finite) has nothing to lose: the folder is then this one's.
+ *
+ * @throws UsageError when the folder belongs to another configuration, naming the first key that differs.
+ */
+export async function claimRunFolder(paths: RunPaths, config: Config): Promise<void> {
+  const { folder } = paths;
   const earlier = await readFile(paths.config, 'utf8').catch(() => undefined);
-  if (earlier !== undefined) {
+  if (earlier !== undefined && (await hasLearned(paths))) {
     const before = parseFile(paths.config, earlier, (text) => parse(text) as Config);
     if (identity(before) !== identity(config))
       throw new UsageError(
@@ -120,8 +126,15 @@ export async function openRunFolder(folder: string, config: Config): Promise<Run
       );
   }
   await writeFileAtomic(paths.config, dumpConfig(config));
-  return paths;
 }
+
+/** Whether there is a whole checkpoint, or a result whose checkpoints were removed. */
+async function hasLearned(paths: RunPaths): Promise<boolean> {
+  const checkpoints = await readdir(paths.checkpoints);
+  return checkpoints.some((name) => name.startsWith('step-')) || (await isFile(paths.result));
+}
+
+const isFile = async (path: string) => (await stat(path).catch(() => undefined))?.isFile() ?? false;
 
 /** @throws DataError in one line for a file that was damaged since it was written. */
 function parseFile<T>(path: string, text: string, parseText: (text: string) => T): T {

@@ -34,8 +34,9 @@ import { gradients, type Objective } from './objective.js';
 import { AdamW } from './optimizer.js';
 import {
   bestOf,
+  claimRunFolder,
   identity,
-  openRunFolder,
+  makeRunFolder,
   type RunPaths,
   type RunResult,
   readEvaluations,
@@ -84,12 +85,11 @@ interface Run {
 export async function train(request: TrainRequest): Promise<RunResult> {
   const { config, folder } = request;
   checkForTraining(config);
-  const paths = await openRunFolder(folder, config);
-  const done = await readResult(paths);
-  if (done) return done;
+  const paths = await makeRunFolder(folder);
   const release = await holdRunFolder(folder);
   try {
-    return await trainToEnd(request, paths);
+    await claimRunFolder(paths, config);
+    return (await readResult(paths)) ?? (await trainToEnd(request, paths));
   } finally {
     release();
   }

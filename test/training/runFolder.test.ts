@@ -1,13 +1,15 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { resolveConfig } from '../../src/config/load.js';
+import type { Config } from '../../src/config/schema.js';
 import { DataError, UsageError } from '../../src/errors.js';
 import {
+  claimRunFolder,
   existingRun,
   identity,
-  openRunFolder,
+  makeRunFolder,
   readEvaluations,
   readResult,
   runPaths,
@@ -32,6 +34,18 @@ async function configOf(...overrides: string[]) {
     ...overrides,
   ];
   return (await resolveConfig({ overrides: given, cwd: '/recipes' })).config;
+}
+
+async function openRunFolder(place: string, config: Config) {
+  const paths = await makeRunFolder(place);
+  await claimRunFolder(paths, config);
+  return paths;
+}
+
+/** As a run has it after its first checkpoint. */
+async function openSavedRun(config: Config) {
+  const { checkpoints } = await openRunFolder(folder, config);
+  await mkdir(join(checkpoints, 'step-00000001'));
 }
 
 describe('a run folder', () => {
@@ -71,7 +85,7 @@ describe('a run folder', () => {
     ['model.lora.targets=[q]', 'model.lora.targets was ["q","v"], is now ["q"]'],
     ['train.seed=1', 'train.seed was 42, is now 1'],
   ])('refuses another configuration and names the key: %s', async (override, difference) => {
-    await openRunFolder(folder, await configOf());
+    await openSavedRun(await configOf());
     const error = await openRunFolder(folder, await configOf(override)).catch((e) => e);
     expect(error).toBeInstanceOf(UsageError);
     expect(error.message).toBe(
@@ -79,9 +93,19 @@ describe('a run folder', () => {
     );
   });
 
+  it('that saved no checkpoint takes another configuration, a finished one does not', async () => {
+    const paths = await openRunFolder(folder, await configOf('data.val=misspelt.csv'));
+    await mkdir(join(paths.checkpoints, '.partial-step-00000001'));
+    const config = await configOf('data.val=v.csv');
+    await openRunFolder(folder, config);
+    expect((await resolveConfig({ recipe: paths.config })).config).toEqual(config);
+    await writeFile(paths.result, '{}');
+    await expect(openRunFolder(folder, await configOf())).rejects.toBeInstanceOf(UsageError);
+  });
+
   it('may be continued with features kept elsewhere and other intervals, which are never the key that is named', async () => {
     const before = await configOf();
-    await openRunFolder(folder, before);
+    await openSavedRun(before);
     const free = ['features.cache=true', 'train.logEverySteps=3', 'train.checkpointEverySteps=9'];
     const same = await configOf(...free);
     expect(identity(same)).toBe(identity(before));
@@ -93,15 +117,15 @@ describe('a run folder', () => {
   });
 
   it.each([
-    ['config.yaml', 'train: [', (config: never) => openRunFolder(folder, config)],
-    ['config.yaml', '', (config: never) => openRunFolder(folder, config)],
+    ['config.yaml', 'train: [', (config: Config) => openRunFolder(folder, config)],
+    ['config.yaml', '', (config: Config) => openRunFolder(folder, config)],
     ['evaluations.json', '[{"epoch": 0', () => readEvaluations(runPaths(folder))],
     ['result.json', '', () => readResult(runPaths(folder))],
   ])('with a damaged %s (%j) says so in one line', async (name, text, read) => {
     const config = await configOf();
-    await openRunFolder(folder, config);
+    await openSavedRun(config);
     await writeFile(join(folder, name), text);
-    const error = await read(config as never).catch((e: unknown) => e);
+    const error = await read(config).catch((e: unknown) => e);
     expect(error).toBeInstanceOf(DataError);
     expect((error as Error).message).toBe(
       `${join(folder, name)}: damaged; restore it or use another --run folder`,
