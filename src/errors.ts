@@ -40,6 +40,9 @@ export class DataError extends ReasVqaError {
   }
 }
 
+/** A program that is not installed: no sample is to blame, so none is left out for it. Exit code 3. */
+export class MissingToolError extends DataError {}
+
 /** An engine or device that cannot be used. Exit code 4. */
 export class EngineError extends ReasVqaError {
   constructor(message: string, options?: ErrorOptions) {

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Config } from '../config/schema.js';
 import { Loader } from '../data/loader.js';
 import type { Sample } from '../data/sample.js';
+import { DataError } from '../errors.js';
 import { inferenceContext } from '../model/context.js';
 import { generate, lastLogits } from '../model/generate.js';
 import type { Encoded, ReasVqa } from '../model/reasvqa.js';
@@ -45,6 +46,8 @@ export interface Evaluator {
  * `letter`: the options' letters compared after a forced "Option", in one decoder pass. SeViLA reads the same logits
  * off its second generated token (sevila.py:522-535), which agrees whenever generation starts with "Option".
  * `generate`: writes text greedily and parses an answer from it, for models trained to reason first.
+ *
+ * @throws DataError when no video could be read, which is no accuracy of 0.
  */
 export async function evaluate(
   evaluator: Evaluator,
@@ -63,6 +66,10 @@ export async function evaluate(
     evaluation.skipped.push(...batch.skipped.map(({ sample, reason }) => ({ id: sample.id, reason })));
     onProgress?.(asked.length);
   }
+  if (evaluation.predictions.length === 0)
+    throw new DataError(
+      `${config.data.videos}: no video of the ${samples.length} questions can be read; the first: ${evaluation.skipped[0]?.reason}`,
+    );
   return evaluation;
 }
 

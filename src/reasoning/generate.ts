@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { rm } from 'node:fs/promises';
 import pLimit from 'p-limit';
 import type { Sample } from '../data/sample.js';
-import { DataError, Interrupted, messageOf } from '../errors.js';
+import { DataError, Interrupted, MissingToolError, messageOf } from '../errors.js';
 import { writeFileAtomic } from '../files.js';
 import { predictedAnswer } from './answer.js';
 import { type Teacher, TeacherError } from './client.js';
@@ -184,6 +184,7 @@ class Run {
     } catch (error) {
       if (this.signal.aborted) return;
       if (error instanceof TeacherError && error.scope === 'run') throw this.end(this.hopeless(error));
+      if (error instanceof MissingToolError) throw this.end(error);
       if (error instanceof DiskError) throw this.end(error.cause as DataError);
       this.failed.push({
         id: sample.id,

@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.js';
 import type { Sample } from '../data/sample.js';
-import { DataError, messageOf } from '../errors.js';
+import { DataError, MissingToolError, messageOf } from '../errors.js';
 import type { MaskedIds } from '../model/reasvqa.js';
 import type { Rng } from '../random.js';
 import {
@@ -55,7 +55,8 @@ export class BatchBuilder {
         try {
           return { sample, clip: await this.visual.load(sample, rng?.fork(sample.id)) };
         } catch (error) {
-          if (this.config.data.onBadVideo === 'error' || !(error instanceof DataError)) throw error;
+          const skips = this.config.data.onBadVideo === 'skip' && error instanceof DataError;
+          if (!skips || error instanceof MissingToolError) throw error;
           return { sample, reason: messageOf(error) };
         }
       }),

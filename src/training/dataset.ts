@@ -3,6 +3,7 @@ import { prepareText } from '../data/prepare.js';
 import { readAnnotations } from '../data/readers/index.js';
 import { joinReasoning } from '../data/reasoning.js';
 import type { Sample } from '../data/sample.js';
+import { DataError } from '../errors.js';
 import { Rng } from '../random.js';
 import { missingVideosError, VideoLocator } from '../video/locate.js';
 
@@ -32,6 +33,7 @@ export async function readDataset(config: Config, file: string, training: boolea
     notices.push(`reasoning for ${joined.joined} of ${samples.length} samples`);
   }
   if (training) samples = selectReasoning(samples, config);
+  if (samples.length === 0) throw nothingToTrain(config);
   const located = await locateSamples(config, samples);
   if (located.skipped.length > 0)
     notices.push(
@@ -40,11 +42,17 @@ export async function readDataset(config: Config, file: string, training: boolea
   return { samples: located.samples, paths: located.paths, notices };
 }
 
+function nothingToTrain({ data, train }: Config): DataError {
+  return new DataError(
+    `${data.reasoning ?? data.train}: no sample has reasoning to train on (train.reasoningSet ${train.reasoningSet}, train.reasoningFraction ${train.reasoningFraction}), and train.stlTarget reasoning-answer uses no others`,
+  );
+}
+
 /**
  * Finds the videos of samples.
  *
  * @returns the samples that have one, the paths, and the ids of the others (data.onBadVideo: skip).
- * @throws DataError for missing videos unless data.onBadVideo is skip.
+ * @throws DataError for missing videos unless data.onBadVideo is skip and some are there.
  */
 export async function locateSamples(
   { data }: Config,
@@ -52,7 +60,7 @@ export async function locateSamples(
 ): Promise<{ samples: Sample[]; paths: Map<string, string>; skipped: string[] }> {
   const locator = await VideoLocator.open(data.videos, data.map ? { mapFile: data.map } : {});
   const { paths, missing } = await locator.locate(samples);
-  if (missing.length > 0 && data.onBadVideo === 'error')
+  if (missing.length > 0 && (data.onBadVideo === 'error' || missing.length === samples.length))
     throw missingVideosError(data.videos, missing, samples.length);
   return { samples: samples.filter(({ video }) => paths.has(video)), paths, skipped: missing };
 }

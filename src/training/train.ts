@@ -201,10 +201,13 @@ async function trainEpoch(run: Run): Promise<void> {
   const progress = stepProgress(run);
   const started = performance.now() - state.seconds * 1000;
   let pending: Accumulated | undefined;
+  let learns = state.batch > 0;
   try {
     for await (const { index, batch } of loader.epoch(state.epoch, state.batch)) {
       const last = index + 1 === loader.batchesPerEpoch;
       reportSkipped(run, batch);
+      learns ||= batch.samples.length > 0;
+      if (last && !learns) throw nothingReadable(run, batch);
       if (batch.samples.length > 0) pending = accumulateBatch(run, batch, index, pending);
       // An epoch's last update takes what there is, so that no batch is lost.
       if (pending && (pending.batches === accumulate || last)) {
@@ -288,6 +291,13 @@ function reportSkipped({ label }: Run, { skipped }: HostBatch): void {
   if (label) for (const { sample, reason } of skipped) say(`${label}: left out ${sample.id}: ${reason}`);
 }
 
+/** A whole epoch without a sample: going on would end in a finished run that learned nothing. */
+function nothingReadable({ config, loader }: Run, { skipped }: HostBatch): DataError {
+  return new DataError(
+    `${config.data.videos}: no video of the ${loader.samplesPerEpoch} samples can be read; the last: ${skipped[0]?.reason}`,
+  );
+}
+
 function stepProgress({ label, config, state, loader }: Run) {
   if (!label) return undefined;
   const name = `${label} epoch ${state.epoch + 1}/${config.train.epochs}`;
@@ -330,6 +340,7 @@ async function finishEvaluation(run: Run): Promise<void> {
   });
   const score = scorePredictions(config, validation, predictions);
   progress?.done(`accuracy ${score.total.accuracy.toFixed(2)} %`);
+  if (label) for (const { id, reason } of skipped) say(`${label}: left out ${id}: ${reason}`);
   const lines = predictions.map((prediction) => `${JSON.stringify(prediction)}\n`);
   await writeFileAtomic(paths.predictionsOf(epoch), lines.join(''));
   metrics.scalar(state.step, { epoch, 'val/accuracy': score.total.accuracy });

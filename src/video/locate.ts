@@ -128,8 +128,12 @@ export class VideoLocator {
 export function missingVideosError(root: string, ids: readonly string[], total: number): DataError {
   const shown = ids.slice(0, 5).join(', ');
   const more = ids.length > 5 ? `, and ${ids.length - 5} more` : '';
+  const otherwise =
+    ids.length < total
+      ? 'leave these samples out with --on-bad-video skip'
+      : 'name their folder with --set data.videos=FOLDER';
   return new DataError(
-    `${root}: no video for ${ids.length} of ${total} samples: ${shown}${more}; add the files, or leave these samples out with --on-bad-video skip`,
+    `${root}: no video for ${ids.length} of ${total} samples: ${shown}${more}; add the files, or ${otherwise}`,
   );
 }
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import pLimit from 'p-limit';
-import { DataError } from '../errors.js';
+import { DataError, MissingToolError } from '../errors.js';
 import { shortened } from '../values.js';
 
 /** How a child process ended; a non-zero status is the caller's to judge. */
@@ -21,7 +21,7 @@ const limit = pLimit(availableParallelism());
  * Runs ffmpeg or ffprobe to its end and collects its output. Waits its turn: at most one child a core runs at a time.
  *
  * @param signal kills the child; the promise then rejects with the signal's reason.
- * @throws DataError when the tool is not installed, or cannot be started.
+ * @throws MissingToolError when the tool is not installed, DataError when it cannot be started.
  */
 export function runTool(
   tool: 'ffmpeg' | 'ffprobe',
@@ -48,12 +48,12 @@ function run(tool: string, args: readonly string[], signal: AbortSignal | undefi
     child.on('error', (error: NodeJS.ErrnoException) => {
       signal?.removeEventListener('abort', kill);
       reject(
-        new DataError(
-          error.code === 'ENOENT'
-            ? `${tool} is not installed, and videos are read with it: install ffmpeg (apt-get install ffmpeg, brew install ffmpeg, or https://ffmpeg.org) and put it on PATH; image folders, GIF and WebP need none`
-            : `${tool} cannot be started (${error.message})`,
-          { cause: error },
-        ),
+        error.code === 'ENOENT'
+          ? new MissingToolError(
+              `${tool} is not installed, and videos are read with it: install ffmpeg (apt-get install ffmpeg, brew install ffmpeg, or https://ffmpeg.org) and put it on PATH; image folders, GIF and WebP need none`,
+              { cause: error },
+            )
+          : new DataError(`${tool} cannot be started (${error.message})`, { cause: error }),
       );
     });
     child.on('close', (status) => {

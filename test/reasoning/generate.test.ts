@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Sample } from '../../src/data/sample.js';
-import { DataError, Interrupted } from '../../src/errors.js';
+import { DataError, Interrupted, MissingToolError } from '../../src/errors.js';
 import { Rng } from '../../src/random.js';
 import { openTeacher, type TeacherSettings } from '../../src/reasoning/client.js';
 import { type GenerateOptions, generateReasoning, type ReasoningRow } from '../../src/reasoning/generate.js';
@@ -247,6 +247,18 @@ describe('samples that fail', () => {
     expect(failedRows().map(({ id, error }) => [id, error])).toEqual(
       samples.map(({ id }) => [id, `${id}: no video stream`]),
     );
+  });
+
+  it('stop the run at once when it is a program that is missing, whatever samples there are', async () => {
+    const { run, server } = await setup(good, {
+      framesOf: async () => {
+        throw new MissingToolError('ffmpeg is not installed');
+      },
+    });
+    const error = await caught(run());
+    expect(error).toBeInstanceOf(DataError);
+    expect(error.message).toBe('ffmpeg is not installed');
+    expect(server.received).toHaveLength(0);
   });
 
   it('stop the run when there are too many in a row', async () => {

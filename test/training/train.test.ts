@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { readAnnotations } from '../../src/data/readers/index.js';
 import { DataError, Interrupted, ReasVqaError, UsageError } from '../../src/errors.js';
 import { readMetrics } from '../../src/training/metrics.js';
-import { runPaths } from '../../src/training/runFolder.js';
+import { readResult, runPaths } from '../../src/training/runFolder.js';
 import { train } from '../../src/training/train.js';
 import { openTrained } from '../../src/training/trained.js';
 import { relativeDifference, useFastEngine } from '../model/support.js';
@@ -404,8 +404,12 @@ describe('videos that cannot be read', () => {
     return copy;
   }
 
-  const cut = (videos: string) => truncate(join(videos, 'train-0002.webp'), 200);
-  const remove = (videos: string) => rm(join(videos, 'train-0002.webp'));
+  const damaged = ['train-0002', 'val-0001'];
+  const both = (change: (path: string) => Promise<void>) => async (videos: string) => {
+    for (const name of damaged) await change(join(videos, `${name}.webp`));
+  };
+  const cut = both((path) => truncate(path, 200));
+  const remove = both(rm);
 
   it.each([
     ['a truncated one', cut, /train-0002/],
@@ -436,12 +440,48 @@ describe('videos that cannot be read', () => {
     const result = await train({ config, folder, engine: ENGINE, label: 'test' }).finally(() =>
       write.mockRestore(),
     );
-    expect(written.join('')).toMatch(/left out.*train-0002/);
+    for (const name of damaged) expect(written.join('')).toMatch(new RegExp(`left out.*${name}`));
     const { samples } = await readAnnotations({ dataset: 'shapes', file: join(world.data, 'train.csv') });
     const usable = samples.filter((sample) => sample.video !== 'train-0002').length;
     expect(usable).toBeLessThan(samples.length);
     expect(result.steps).toBeGreaterThanOrEqual(Math.floor(usable / 2));
     expect(result.steps).toBeLessThanOrEqual(Math.floor(samples.length / 2));
+  });
+
+  const every =
+    (split: string, change: (path: string) => Promise<void>) =>
+    async (videos: string): Promise<void> => {
+      for (const name of await readdir(videos)) if (name.startsWith(split)) await change(join(videos, name));
+    };
+
+  it.each([
+    [
+      'truncated ones',
+      every('train', (path) => truncate(path, 200)),
+      /no video of the \d+ samples can be read; .*webp/,
+    ],
+    ['missing ones', every('train', rm), /no video for (\d+) of \1 samples: .*data\.videos=FOLDER/],
+    [
+      'of the evaluation',
+      every('val', (path) => truncate(path, 200)),
+      /no video of the \d+ questions can be read/,
+    ],
+    [
+      'for want of ffmpeg',
+      every('train', (path) => rename(path, path.replace('webp', 'mp4'))),
+      /ffprobe is not installed/,
+    ],
+  ])('are an error where none can be read, whatever the user says: %s', async (_, damage, message) => {
+    const broken = await damagedWorld(damage);
+    const folder = newRun();
+    const config = await worldConfig(broken, 'data.onBadVideo=skip', 'features.cache=false');
+    vi.stubEnv('PATH', '');
+    const error = await train({ config, folder, engine: ENGINE })
+      .catch((e) => e)
+      .finally(() => vi.unstubAllEnvs());
+    expect(error).toBeInstanceOf(DataError);
+    expect(error.message).toMatch(message);
+    expect(await readResult(runPaths(folder))).toBeUndefined();
   });
 });
 

@@ -111,6 +111,9 @@ describe('VideoLocator', () => {
     expect(missingVideosError('data', missing, samples.length).message).toBe(
       'data: no video for 2000 of 6000 samples: v0_0, v0_1, v3_0, v3_1, v6_0, and 1995 more; add the files, or leave these samples out with --on-bad-video skip',
     );
+    expect(missingVideosError('data', ['v0_0'], 1).message).toMatch(
+      /name their folder with --set data\.videos/,
+    );
   });
 
   test('a root or map that is not there or not right', async () => {
