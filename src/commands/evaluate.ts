@@ -78,6 +78,8 @@ async function evaluateRun(io: Io, options: EvaluateOptions): Promise<void> {
       },
     );
     for (const { id, reason } of skipped) note(io, `left out ${id}: ${reason}`);
+    const cut = builder.cutNotice();
+    if (cut) note(io, cut);
     const byId = new Map(predictions.map(({ id, prediction }) => [id, prediction]));
     const answered = samples.filter((sample) => byId.has(sample.id));
     const out = options.out

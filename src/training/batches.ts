@@ -28,15 +28,18 @@ export interface HostBatch {
   skipped: { sample: Sample; reason: string }[];
 }
 
-/** Texts cut to their limit so far. */
+/** Texts cut to their limit so far, and samples in all. */
 export interface Truncations {
   prompts: number;
+  secondPrompts: number;
   reasoning: number;
+  samples: number;
 }
 
 /** Builds batches of samples: token ids, clips, and from them the model's input. */
 export class BatchBuilder {
-  readonly truncations: Truncations = { prompts: 0, reasoning: 0 };
+  readonly truncations: Truncations = { prompts: 0, secondPrompts: 0, reasoning: 0, samples: 0 };
+  private told = false;
   private readonly prefix: MaskedIds | undefined;
 
   constructor(
@@ -83,6 +86,7 @@ export class BatchBuilder {
       stl: train.mode === 'stl' && train.stlTarget === 'reasoning-answer',
     };
     const encoded = encodeSample(this.tokenizer, sample, options, withTargets);
+    this.truncations.samples++;
     if (encoded.truncated.prompt) this.truncations.prompts++;
     if (encoded.truncated.reasoning) this.truncations.reasoning++;
     return encoded;
@@ -90,9 +94,26 @@ export class BatchBuilder {
 
   private secondPrompts(samples: readonly Sample[]): number[][] {
     const { reasoningPrompt, maxPrompt } = this.config.text;
-    return samples.map(
-      (sample) => encodeText(this.tokenizer, qaPrompt(sample, reasoningPrompt!), maxPrompt).ids,
-    );
+    return samples.map((sample) => {
+      const { ids, truncated } = encodeText(this.tokenizer, qaPrompt(sample, reasoningPrompt!), maxPrompt);
+      if (truncated) this.truncations.secondPrompts++;
+      return ids;
+    });
+  }
+
+  /** A line about the texts that were cut so far, the first time it has something to say: epochs are much the same. */
+  cutNotice(): string | undefined {
+    const { samples, ...cut } = this.truncations;
+    const { maxPrompt, maxReasoning } = this.config.text;
+    const parts = [
+      [cut.prompts, `prompts (text.maxPrompt ${maxPrompt})`],
+      [cut.secondPrompts, `reasoning prompts (text.maxPrompt ${maxPrompt})`],
+      [cut.reasoning, `reasoning texts (text.maxReasoning ${maxReasoning})`],
+    ] as const;
+    const told = parts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
+    if (this.told || told.length === 0) return undefined;
+    this.told = true;
+    return `cut to their limit, of ${samples} samples: ${told.join(', ')}`;
   }
 
   /** Makes the engine's tensors of a batch; the caller disposes `features` or `pixels`. */

@@ -228,6 +228,12 @@ async function trainEpoch(run: Run): Promise<void> {
     tf.dispose(pending?.grads ?? []);
     progress?.done();
   }
+  tellCuts(run, run.builder);
+}
+
+function tellCuts({ label }: Run, builder: BatchBuilder): void {
+  const line = label && builder.cutNotice();
+  if (line) say(`${label}: ${line}`);
 }
 
 /** Sums of the batches that one update is made of. */
@@ -341,6 +347,7 @@ async function finishEvaluation(run: Run): Promise<void> {
   const score = scorePredictions(config, validation, predictions);
   progress?.done(`accuracy ${score.total.accuracy.toFixed(2)} %`);
   if (label) for (const { id, reason } of skipped) say(`${label}: left out ${id}: ${reason}`);
+  tellCuts(run, evaluator.builder);
   const lines = predictions.map((prediction) => `${JSON.stringify(prediction)}\n`);
   await writeFileAtomic(paths.predictionsOf(epoch), lines.join(''));
   metrics.scalar(state.step, { epoch, 'val/accuracy': score.total.accuracy });

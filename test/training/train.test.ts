@@ -395,6 +395,33 @@ describe('a loss that is not finite', () => {
   }
 });
 
+describe('texts that are cut to their limit', () => {
+  it('are counted, once for training and once for evaluation', async () => {
+    const written: string[] = [];
+    const write = vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+      written.push(String(text));
+      return true;
+    });
+    const config = await worldConfig(
+      world,
+      'text.maxPrompt=5',
+      'text.maxReasoning=3',
+      'train.dropLast=false',
+    );
+    await train({ config, folder: newRun(), engine: ENGINE, label: 'test' }).finally(() =>
+      write.mockRestore(),
+    );
+    const lines = written.join('').match(/.*cut to their limit.*/g);
+    const count = async (file: string) =>
+      (await readAnnotations({ dataset: 'shapes', file: join(world.data, file) })).samples.length;
+    const [learned, asked] = [await count('train.csv'), await count('val.csv')];
+    expect(lines).toEqual([
+      `test: cut to their limit, of ${learned} samples: ${learned} prompts (text.maxPrompt 5), ${learned} reasoning texts (text.maxReasoning 3)`,
+      `test: cut to their limit, of ${asked} samples: ${asked} prompts (text.maxPrompt 5)`,
+    ]);
+  });
+});
+
 describe('videos that cannot be read', () => {
   async function damagedWorld(damage: (videos: string) => Promise<void>): Promise<World> {
     const folder = await mkdtemp(join(scratch, 'videos-'));
