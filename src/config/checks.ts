@@ -45,11 +45,8 @@ export function contradictions(config: Config): Contradiction[] {
   }
 
   if (!video.template.includes('{i}')) blame('video.template', "must contain {i}, the frame's number");
-  for (const field of ['{question}', '{options}'])
-    if (!text.template.includes(field)) blame('text.template', `must contain ${field}`);
-  for (const [field] of text.template.matchAll(/\{\w*\}/g))
-    if (!['{question}', '{options}'].includes(field))
-      blame('text.template', `has ${field}; only {question} and {options} are filled in`);
+  for (const name of ['template', 'reasoningPrompt'] as const)
+    for (const message of templateProblems(text[name])) blame(`text.${name}`, message);
   if (text.reasoningPrompt !== undefined && train.mode === 'stl')
     blame('text.reasoningPrompt', 'is for train.mode mtl; stl has one task and one prompt');
   if (data.map !== undefined && (data.dataset === 'star' || data.dataset === 'jsonl'))
@@ -70,6 +67,18 @@ export function contradictions(config: Config): Contradiction[] {
   return found;
 }
 
+/** What a prompt's template lacks or has too much; an absent one lacks nothing. */
+function templateProblems(template: string | undefined): string[] {
+  if (template === undefined) return [];
+  const fields = ['{question}', '{options}'];
+  const missing = fields.filter((field) => !template.includes(field));
+  const unknown = [...template.matchAll(/\{\w*\}/g)].filter(([field]) => !fields.includes(field));
+  return [
+    ...missing.map((field) => `must contain ${field}`),
+    ...unknown.map(([field]) => `has ${field}; only {question} and {options} are filled in`),
+  ];
+}
+
 /**
  * Settings that were given but do nothing. Not errors: a sweep may switch the mode and keep the rest.
  *
@@ -88,11 +97,10 @@ export function ineffective(config: Config, given: (key: string) => boolean): Co
   if (train.mode === 'stl' ? train.stlTarget === 'answer' : train.beta === 0)
     for (const key of ['data.reasoning', 'train.reasoningSet', 'train.reasoningFraction'])
       idle(key, 'has no effect: no reasoning is trained');
-  if (!model.train.includes('lora')) {
-    for (const key of ['r', 'alpha', 'dropout', 'targets'])
-      idle(`model.lora.${key}`, 'has no effect: model.train has no lora');
-    idle('train.loraLearningRate', 'has no effect: model.train has no lora');
-  }
+  const noLora = model.train.includes('lora') ? undefined : 'has no effect: model.train has no lora';
+  const noNewLora = model.adapter ? 'has no effect: model.adapter brings its own' : noLora;
+  if (noNewLora) for (const key of ['r', 'alpha', 'dropout', 'targets']) idle(`model.lora.${key}`, noNewLora);
+  if (noLora) idle('train.loraLearningRate', noLora);
   if (train.schedule === 'constant') idle('train.minLearningRate', 'has no effect with a constant schedule');
   if (!config.features.cache) idle('features.folder', 'has no effect: features.cache is false');
   return found;

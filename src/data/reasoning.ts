@@ -19,7 +19,7 @@ export interface ReasoningJoin {
  * refinement's notes and are ignored. The given samples are not changed.
  *
  * @param onProblem when given, problems are passed here and the sound lines are joined; otherwise the first one throws.
- * @throws DataError naming file:line for malformed lines, unknown ids and ids used twice.
+ * @throws DataError naming file:line for malformed lines, unknown ids and ids used twice, and for an empty file.
  */
 export async function joinReasoning(
   samples: readonly Sample[],
@@ -31,7 +31,9 @@ export async function joinReasoning(
   const lineOfId = new Map<string, number>();
   const found = new Map<string, Reasoning>();
   let empty = 0;
+  let lines = 0;
   for (const { line, text } of numberedLines(await readTextFile(reasoningFile))) {
+    lines++;
     const entry = readEntry(text, line, log);
     if (!entry) continue;
     const earlier = lineOfId.get(entry.id);
@@ -44,6 +46,7 @@ export async function joinReasoning(
       else found.set(entry.id, entry);
     }
   }
+  if (lines === 0) log.add(1, 'rows', 'at least one line of reasoning', 'an empty file');
   if (!onProblem) log.throwIfAny();
   const result = samples.map((sample) => {
     const entry = found.get(sample.id);

@@ -281,6 +281,7 @@ describe('contradictions', () => {
     [['text.template=Q {question}'], '--set text.template: must contain {options}'],
     [['text.template={question}{options}{x}'], '--set text.template: has {x}; only'],
     [['data.dataset=star', 'data.map=m.json'], "--set data.map: is for NExT-QA's video ids"],
+    [['text.reasoningPrompt=Why? {options}'], '--set text.reasoningPrompt: must contain {question}'],
     [['train.mode=stl', 'text.reasoningPrompt=Why?'], '--set text.reasoningPrompt: is for train.mode mtl'],
     [reasoningFirst, 'eval.scorer: letter reads the first thing decoded'],
     [
@@ -309,6 +310,8 @@ describe('contradictions', () => {
     ]);
     expect(warnings).toEqual(['--set train.beta: has no effect with train.mode stl']);
     expect((await resolveText(MINIMAL)).warnings).toEqual([]);
+    const adapted = await resolveText(MINIMAL, ['model.adapter=a', 'model.lora.r=4']);
+    expect(adapted.warnings).toEqual(['--set model.lora.r: has no effect: model.adapter brings its own']);
   });
 
   it('are silent about a written-out default, as all keys of a dumped recipe are', async () => {

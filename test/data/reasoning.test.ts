@@ -76,6 +76,13 @@ describe('joinReasoning', () => {
     await expect(joinReasoning(SAMPLES, file)).rejects.toThrow(`${file}:2: ${expected}`);
   });
 
+  test.each(['', '\n\n'])('an empty file: %j', async (text) => {
+    await writeFile(file, text);
+    await expect(joinReasoning(SAMPLES, file)).rejects.toThrow(
+      `${file}:1: rows: expected at least one line of reasoning, got an empty file`,
+    );
+  });
+
   test('an id that was empty the first time counts as used', async () => {
     const line = (reasoning: string) => JSON.stringify({ id: 'a', reasoning, correct: true });
     await writeFile(file, `${line('')}\n${line('x')}\n`);
