@@ -149,7 +149,7 @@ class Rules {
   private names(sentence: string, predicted: number): boolean {
     const plain = plainText(sentence);
     if (this.choices.mentions(plain).some((mention) => mention.index === predicted)) return true;
-    return this.choices.whole(plain.trim()) === predicted;
+    return this.choices.whole(plain.trim()) === predicted || looseMention(predicted).test(plain);
   }
 
   /** `###Answer:` alone on a line announces the next line, `###Conclusion:` the next paragraph. */
@@ -212,6 +212,26 @@ function markSpaces(text: string, units: Unit[], reasons: Mark[], marks: Mark[])
       if (i !== widest) space(from, to);
     });
   }
+}
+
+/** What makes a bare letter at the end of a sentence an option: "vitamin C." is none. */
+const CUE =
+  '(?:\\b(?:is|be|leav(?:es|ing)|[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore|[Cc]orrect|[Aa]ns)\\b[\\s,:.]*|(?:[=-]>|→)\\s*)';
+const ORDINALS = ['first', 'second', 'third', 'fourth', 'fifth'];
+
+/** Other ways to point at an option: "so, C.", "that leaves C.", "this makes C the best choice", "the third option". */
+function looseMention(index: number): RegExp {
+  const letter = optionLetter(index);
+  const forms = [
+    `${CUE}\\(?${letter}\\)?[.!\\s]*$`,
+    `\\bmak(?:es|ing)\\s+${letter}\\b`,
+    `^\\s*${letter}\\s+(?:it is|fits|matches)\\b`,
+  ];
+  // "Option a" may be an article's.
+  if (letter !== 'A') forms.push(`\\b[Oo]ption\\s+${letter.toLowerCase()}\\b`);
+  const ordinal = ORDINALS[index];
+  if (ordinal) forms.push(`\\b${ordinal}\\s+option\\b`);
+  return new RegExp(forms.join('|'));
 }
 
 /** Words too common to give an option away; `words` mode leaves them. */

@@ -113,6 +113,39 @@ describe('the closing forms of appendix A.4', () => {
   });
 });
 
+describe('a predicted option', () => {
+  it.each([
+    'My pick is C.',
+    'The answer must therefore be C.',
+    'The only option consistent with this is (C).',
+    'So, C.',
+    'Therefore: C',
+    '=> C',
+    'Correct: C',
+    'That leaves C!',
+    '- Options A, B and D can be ruled out, leaving C.',
+    'C it is.',
+    'C fits best.',
+    'This makes C the right choice.',
+    'Here option c is what happens.',
+    'The third option is shown.',
+  ])('goes in a loose form too: %j', (sentence) => {
+    const result = refine(`He sits.\n${sentence}\nHe runs.`, RIGHT);
+    expect(result).toMatchObject({ refined: 'He sits.\nHe runs.', removed: [sentence] });
+  });
+
+  it.each([
+    'He drinks vitamin C.',
+    'Vitamin C fits in the jar.',
+    'The so called C major chord sounds.',
+    'The third choice of the boy is a table.',
+    'The first option is not shown.',
+    'This is A.',
+  ])('is not in: %j', (sentence) => {
+    expect(refine(sentence, RIGHT).refined).toBe(sentence);
+  });
+});
+
 it('counts what it removed under the paper’s names, and can show it in place', () => {
   const text =
     '1. He sits.\n2. Option C shows it. He folds it.\n\nThus, the correct answer is C.\n###Answer: C\n';
