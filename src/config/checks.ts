@@ -45,8 +45,11 @@ export function contradictions(config: Config): Contradiction[] {
   }
 
   if (!video.template.includes('{i}')) blame('video.template', "must contain {i}, the frame's number");
-  for (const name of ['template', 'reasoningPrompt'] as const)
-    for (const message of templateProblems(text[name])) blame(`text.${name}`, message);
+  for (const message of templateProblems(text.template, ['{question}', '{options}']))
+    blame('text.template', message);
+  // Reasoning may be asked for without the options.
+  for (const message of templateProblems(text.reasoningPrompt, ['{question}']))
+    blame('text.reasoningPrompt', message);
   if (text.reasoningPrompt !== undefined && train.mode === 'stl')
     blame('text.reasoningPrompt', 'is for train.mode mtl; stl has one task and one prompt');
   if (data.map !== undefined && (data.dataset === 'star' || data.dataset === 'jsonl'))
@@ -68,10 +71,10 @@ export function contradictions(config: Config): Contradiction[] {
 }
 
 /** What a prompt's template lacks or has too much; an absent one lacks nothing. */
-function templateProblems(template: string | undefined): string[] {
+function templateProblems(template: string | undefined, needed: readonly string[]): string[] {
   if (template === undefined) return [];
   const fields = ['{question}', '{options}'];
-  const missing = fields.filter((field) => !template.includes(field));
+  const missing = needed.filter((field) => !template.includes(field));
   const unknown = [...template.matchAll(/\{\w*\}/g)].filter(([field]) => !fields.includes(field));
   return [
     ...missing.map((field) => `must contain ${field}`),

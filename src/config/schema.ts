@@ -79,7 +79,7 @@ const textKeys = z.strictObject({
   reasoningPrompt: text()
     .optional()
     .describe(
-      'A second prompt for the reasoning task, written as `template` is; costs a second encoder pass. Default: one prompt for both.',
+      'A second prompt for the reasoning task, written as `template` is, `{options}` optional; costs a second encoder pass. Default: one prompt for both.',
     ),
   decoderCue: z
     .enum(['none', 'task'])
