@@ -206,13 +206,13 @@ function checkSettings({ threads, device, gpuMemory }: EngineOptions): void {
     throw new EngineError(`REASVQA_THREADS=${given}: expected a whole number from 1 to ${MAX_THREADS}`);
   }
   if (threads !== undefined && !count(threads)) {
-    throw new EngineError(`--threads ${threads}: expected a whole number from 1 to ${MAX_THREADS}`);
+    throw new UsageError(`--threads ${threads}: expected a whole number from 1 to ${MAX_THREADS}`);
   }
   if (device !== undefined && !(Number.isInteger(device) && device >= 0 && device < 1000)) {
-    throw new EngineError(`--device ${device}: expected the number of a GPU, from 0`);
+    throw new UsageError(`--device ${device}: expected the number of a GPU, from 0`);
   }
   if (gpuMemory !== undefined && !(Number.isFinite(gpuMemory) && gpuMemory >= MIN_GPU_MEMORY)) {
-    throw new EngineError(`--gpu-memory ${gpuMemory}: expected at least ${MIN_GPU_MEMORY} bytes`);
+    throw new UsageError(`--gpu-memory ${gpuMemory}: expected at least ${MIN_GPU_MEMORY} bytes`);
   }
   const isa = process.env.REASVQA_ISA;
   if (isa && !['plain', 'avx2', 'avx512'].includes(isa)) {

@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import { shown } from '../data/problems.js';
 import { DataError } from '../errors.js';
 import { IGNORED } from '../labels.js';
 import { evaluateLosses, gradients, type Objective, type TrainBatch } from '../training/objective.js';
@@ -108,7 +109,7 @@ async function compareAll(
   try {
     await compareForward(model, batch, reference, (name, actual) => compare(name, actual, limits.expect));
     await compareGreedy(model, batch, reference, rows, limits);
-    await compareTraining(model, batch, reference, limits, compare);
+    await compareTraining(model, batch, folder, reference, limits, compare);
   } finally {
     batch.pixels.dispose();
   }
@@ -273,15 +274,18 @@ async function compareGreedy(
 async function compareTraining(
   model: ReasVqa,
   batch: TrainBatch & { pixels: tf.Tensor4D },
+  folder: string,
   reference: Reference,
   limits: Tolerance,
   compare: (name: string, actual: ArrayLike<number>, limit: number) => Promise<void>,
 ): Promise<void> {
   const number = (key: string) => {
-    const value = Number(reference.metadata[key]);
-    if (!Number.isFinite(value))
-      throw new DataError(`reference.safetensors: metadata ${key} is not a number`);
-    return value;
+    const text = reference.metadata[key];
+    if (!text?.trim() || !Number.isFinite(Number(text)))
+      throw new DataError(
+        `${join(folder, 'reference.safetensors')}: metadata ${key} is ${shown(text)}, expected a number`,
+      );
+    return Number(text);
   };
   const start = number('decoder_start_token_id');
   const objective: Objective = {

@@ -201,6 +201,17 @@ describe('weights check of a damaged copy', () => {
     },
   );
 
+  it('names a setting that is missing from the metadata', async () => {
+    const folder = await damaged('reference.safetensors', 'expect.loss', () => undefined);
+    const path = join(folder, 'reference.safetensors');
+    const [tensors, metadata] = await withFile(path, async (file) => [await allTensors(file), file.metadata]);
+    delete metadata.adamw_lr;
+    await writeSafetensors(path, tensors, metadata);
+    await expect(weightsCheck(folder)).rejects.toThrow(
+      `${path}: metadata adamw_lr is nothing, expected a number`,
+    );
+  });
+
   it('names a truncated reference file', async () => {
     const folder = await mkdtemp(join(scratch, 'cut-'));
     await cp(REFERENCE, folder, { recursive: true });

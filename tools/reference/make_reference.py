@@ -33,7 +33,6 @@ TEXT = dict(model_type="t5", vocab_size=128, d_model=40, d_kv=12, d_ff=56, num_l
 SHAPE = dict(videos=3, frames=2, prefix=3, prompt=9, answer=3, reasoning=12, queries=5)
 LORA = dict(r=4, alpha=16)
 TRAIN = dict(alpha=0.2, beta=0.8, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.05, steps=5, new_tokens=12)
-START = 0
 
 
 def main():
@@ -51,8 +50,8 @@ def main():
     model, language = load(out)
     tensors = {f"input.{name}": value for name, value in inputs.items()}
     tensors |= expectations(model, language, inputs)
-    metadata = {"torch": torch.__version__, "decoder_start_token_id": str(START), "alpha": str(TRAIN["alpha"]),
-                "beta": str(TRAIN["beta"]), "lora_r": str(LORA["r"]), "lora_alpha": str(LORA["alpha"]),
+    metadata = {"torch": torch.__version__, "decoder_start_token_id": str(TEXT["decoder_start_token_id"]),
+                "alpha": str(TRAIN["alpha"]), "beta": str(TRAIN["beta"]), "lora_r": str(LORA["r"]), "lora_alpha": str(LORA["alpha"]),
                 "adamw_lr": str(TRAIN["lr"]), "adamw_beta1": str(TRAIN["beta1"]), "adamw_beta2": str(TRAIN["beta2"]),
                 "adamw_eps": str(TRAIN["eps"]), "adamw_weight_decay": str(TRAIN["weight_decay"]),
                 "adamw_steps": str(TRAIN["steps"])}
@@ -222,7 +221,7 @@ def forward(model, language, inputs):
 def greedy(model, language, inputs):
     *_, embeds, mask = encoder_input(model, inputs)
     encoder = language.get_encoder()(inputs_embeds=embeds, attention_mask=mask)
-    ids = torch.full((embeds.shape[0], 1), START)
+    ids = torch.full((embeds.shape[0], 1), TEXT["decoder_start_token_id"])
     for _ in range(TRAIN["new_tokens"]):
         logits = language(encoder_outputs=encoder, attention_mask=mask, decoder_input_ids=ids).logits
         ids = torch.cat([ids, logits[:, -1:].argmax(-1)], 1)
