@@ -200,7 +200,9 @@ const train = z.strictObject({
     .min(0)
     .default(0)
     .describe('Updates between checkpoints; 0 is only at the end of an epoch.'),
-  logEverySteps: count().default(10).describe('Updates between two lines of metrics.jsonl.'),
+  logEverySteps: count()
+    .default(10)
+    .describe('Updates between two lines of metrics.jsonl; the last one has a line too.'),
 });
 
 const evaluation = z.strictObject({

@@ -281,7 +281,9 @@ function update(run: Run, { grads, batches }: Accumulated, index: number): void 
   const norm = optimizer.update(grads, (p) => (isLora(p) ? rate * loraShare : rate), 1 / batches);
   tf.dispose(grads);
   state.step++;
-  if (state.step % settings.logEverySteps !== 0) return;
+  // The end of the run as well: a short one would have no line at all.
+  const ends = forwardPasses + 1 === settings.epochs * loader.batchesPerEpoch;
+  if (state.step % settings.logEverySteps !== 0 && !ends) return;
   const { loss, qa, reasoning } = run.losses.take();
   metrics.scalar(state.step, {
     epoch: state.epoch,

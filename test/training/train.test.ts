@@ -313,6 +313,12 @@ describe('an interrupted run', () => {
   });
 });
 
+it('a run shorter than train.logEverySteps has the losses of its end', async () => {
+  const { folder, result } = await trained('train.logEverySteps=100', 'train.epochs=1');
+  const lines = readMetrics(folder).filter((line) => 'train/loss' in line);
+  expect(lines).toMatchObject([{ step: result.steps, 'train/loss': expect.any(Number) }]);
+});
+
 describe('accumulation', () => {
   it('of two batches of two equals one batch of four, to rounding', async () => {
     const plain = await makeWorld(await mkdtemp(join(scratch, 'plain-')), 0);
