@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { currentDevice, selectEngine } from '../../../src/engine/engine.js';
 import { openCuda } from '../../../src/engine/native/addon.js';
 import { engineReport } from '../../../src/engine/report.js';
-import { EngineError } from '../../../src/errors.js';
+import { EngineError, UsageError } from '../../../src/errors.js';
 import { reasvqa } from '../../commands/support.js';
 import { buildCudaShim } from '../../cudaShim/build.mjs';
 
@@ -20,11 +20,11 @@ try {
 }
 const onGpu = process.env.REASVQA_TEST_GPU === '1';
 const folder = mkdtempSync(join(tmpdir(), 'reasvqa-choice-'));
-const messageOf = (work: Promise<unknown>) =>
+const messageOf = (work: Promise<unknown>, kind: typeof EngineError | typeof UsageError = EngineError) =>
   work.then(
     () => 'no error',
     (error: unknown) => {
-      expect(error).toBeInstanceOf(EngineError);
+      expect(error).toBeInstanceOf(kind);
       return (error as Error).message;
     },
   );
@@ -64,11 +64,11 @@ describe.skipIf(!shim || onGpu)(`choosing native-cuda${missing ? ` (SKIPPED: ${m
 
   it('refuses settings that cannot be', async () => {
     for (const device of [-1, 0.5, Number.NaN]) {
-      expect(await messageOf(selectEngine('native-cuda', { device }))).toMatch(/--device .*number of a GPU/);
+      const message = await messageOf(selectEngine('native-cuda', { device }), UsageError);
+      expect(message).toMatch(/--device .*number of a GPU/);
     }
-    expect(await messageOf(selectEngine('native-cuda', { gpuMemory: 1 }))).toMatch(
-      /--gpu-memory 1: expected/,
-    );
+    const message = await messageOf(selectEngine('native-cuda', { gpuMemory: 1 }), UsageError);
+    expect(message).toMatch(/--gpu-memory 1: expected/);
     vi.stubEnv('REASVQA_GPU', 'two');
     expect(await messageOf(selectEngine('native-cuda'))).toMatch(/REASVQA_GPU=two: expected the number/);
     const { code, stderr } = await reasvqa(['doctor', '--gpu-memory', 'much'], { cwd: folder });
