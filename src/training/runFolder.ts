@@ -8,7 +8,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, readFile, stat } from 'node:fs/promises';
 import { arch, cpus, platform } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
@@ -18,6 +18,7 @@ import { DataError, messageOf, UsageError } from '../errors.js';
 import type { ScoreResult } from '../evaluation/score.js';
 import { writeFileAtomic } from '../files.js';
 import { isRecord } from '../values.js';
+import { listCheckpoints } from './checkpoint.js';
 
 /** Accuracy after one epoch. */
 export interface EpochEvaluation {
@@ -130,8 +131,7 @@ export async function claimRunFolder(paths: RunPaths, config: Config): Promise<v
 
 /** Whether there is a whole checkpoint, or a result whose checkpoints were removed. */
 async function hasLearned(paths: RunPaths): Promise<boolean> {
-  const checkpoints = await readdir(paths.checkpoints);
-  return checkpoints.some((name) => name.startsWith('step-')) || (await isFile(paths.result));
+  return (await listCheckpoints(paths.checkpoints)).length > 0 || (await isFile(paths.result));
 }
 
 const isFile = async (path: string) => (await stat(path).catch(() => undefined))?.isFile() ?? false;
