@@ -12,7 +12,7 @@
  * CUDA_SHIM_HOLLOW=1, fixed at cuInit, is a device that computes nothing, infinitely fast: memory is address space that
  * nothing touches, launches and copies are checked and dropped, and what is read from it is zero. With it a model of any
  * size takes its true steps on a laptop: what is left is the host's share of the time, the number of launches, and the
- * exact bytes of the allocator. CUDA_SHIM_COUNT=1 prints the number of launches and products to stderr at the end.
+ * exact bytes of the allocator. CUDA_SHIM_COUNT=1 prints the number of launches, of each kernel and of products, to stderr at the end.
  */
 #include <dlfcn.h>
 #include <elf.h>
@@ -86,6 +86,7 @@ struct Device {
   std::string faultText;
   bool hollow = false;
   int64_t launches = 0;
+  std::map<std::string, int64_t> launchesOf;  // by kernel
 };
 Device& gpu() {
   static Device device;
@@ -178,9 +179,10 @@ size_t imageBytes(const void* image) {
 EXPORT const char* cudaShimError() { return gpu().faultText.c_str(); }
 EXPORT int cudaShimAllocations() { return static_cast<int>(gpu().allocations.size()); }
 EXPORT int64_t cudaShimLaunches() { return gpu().launches; }
-/** Counts a launch that is not cuLaunchKernel's. @returns 0 when nothing is computed */
-EXPORT int cudaShimCountLaunch() {
+/** Counts a launch. @returns 0 when nothing is computed */
+EXPORT int cudaShimCountLaunch(const char* kernel) {
   gpu().launches += 1;
+  gpu().launchesOf[kernel] += 1;
   return gpu().hollow ? 0 : 1;
 }
 /** For the shim's cuBLASLt: work behind everything queued so far. */
@@ -189,10 +191,14 @@ EXPORT int cudaShimEnqueue(void (*run)(void*), void* data, void* stream) {
 }
 
 EXPORT int cuInit(unsigned) {
-  if (setting("CUDA_SHIM_COUNT", 0) != 0) {
-    std::atexit([] { std::fprintf(stderr, "cuda shim: %lld launches\n", static_cast<long long>(gpu().launches)); });
-  }
   gpu().hollow = setting("CUDA_SHIM_HOLLOW", 0) != 0;
+  if (setting("CUDA_SHIM_COUNT", 0) != 0) {
+    std::atexit([] {
+      std::fprintf(stderr, "cuda shim: %lld launches\n", static_cast<long long>(gpu().launches));
+      for (const auto& [kernel, count] : gpu().launchesOf)
+        std::fprintf(stderr, "%10lld %s\n", static_cast<long long>(count), kernel.c_str());
+    });
+  }
   return static_cast<int>(setting("CUDA_SHIM_INIT", kSuccess));
 }
 EXPORT int cuDriverGetVersion(int* version) {
@@ -391,7 +397,7 @@ EXPORT int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz,
   if (gx == 0 || gy == 0 || gz == 0 || gy > 65535 || gz > 65535) return kInvalidValue;
   if (bx == 0 || by == 0 || bz == 0 || bx * by * bz > 1024 || bz > 64) return kInvalidValue;
   if (static_cast<int>(sharedBytes) > kernel->maxShared) return kInvalidValue;
-  if (cudaShimCountLaunch() == 0) return gpu().fault;
+  if (cudaShimCountLaunch(kernel->name.c_str()) == 0) return gpu().fault;
   // Arguments are copied at the launch, as a driver does.
   std::vector<std::vector<char>> copies;
   for (size_t i = 0; kernel->parameterSize(i) != 0; ++i) {
