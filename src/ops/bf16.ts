@@ -15,7 +15,7 @@ import { taped } from './tape.js';
  */
 interface Bf16Backend {
   isBf16?(dataId: object): boolean;
-  splitProducts?(splits: boolean): void;
+  halfProducts?(on: boolean): void;
 }
 
 /** Whether the engine in use can store weights in bf16. */
@@ -27,12 +27,12 @@ let mixed = false;
 
 /**
  * Whether what is float32, such as layers that are trained, may be computed on 16-bit units from now on; off by default.
- * native-cuda splits the operands of large products, tf.matMul's too, in two bf16 each, which keeps the error of 16 bits of
- * mantissa (src/native/cuda/split_product.cc). Layers ask {@link isMixed} for what they may round themselves.
+ * native-cuda rounds the operands of large products, tf.matMul's too, to 11 bits of mantissa
+ * (src/native/cuda/half_product.cc). Layers ask {@link isMixed} for what they may round themselves.
  */
 export function setMixed(on: boolean): void {
   mixed = on;
-  (tf.backend() as Bf16Backend).splitProducts?.(on);
+  (tf.backend() as Bf16Backend).halfProducts?.(on);
 }
 
 export const isMixed = (): boolean => mixed;

@@ -3,6 +3,7 @@
  * would refuse is refused: a leading dimension below the rows, shapes that do not fit, types that are not supported. A
  * variable CUDA_SHIM_LT_NO_BIAS makes it one without the epilogue that adds a bias.
  */
+#include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -17,9 +18,12 @@ namespace {
 
 constexpr int kInvalid = 7;
 constexpr int kNotSupported = 15;
+constexpr int kF32 = 0;
+constexpr int kF16 = 2;
+constexpr int kBf16 = 14;
 
 struct Desc {
-  bool transA = false, transB = false, addsBias = false;
+  bool transA = false, transB = false, addsBias = false, factorsOnDevice = false;
   const float* bias = nullptr;
 };
 struct Layout {
@@ -48,11 +52,21 @@ uint16_t toBf16(float value) {
   if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>((bits >> 16) | 0x40u);
   return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
+double f16(uint16_t bits) {
+  const int exponent = bits >> 10 & 31;
+  const double mantissa = bits & 1023;
+  const double size = exponent == 31  ? (mantissa == 0 ? INFINITY : NAN)
+                      : exponent == 0 ? std::ldexp(mantissa, -24)
+                                      : std::ldexp(mantissa + 1024, exponent - 25);
+  return (bits & 0x8000) != 0 ? -size : size;
+}
 double load(const Layout& layout, const void* from, int64_t at) {
-  return layout.type == 0 ? double(static_cast<const float*>(from)[at]) : double(bf16(static_cast<const uint16_t*>(from)[at]));
+  if (layout.type == kF32) return static_cast<const float*>(from)[at];
+  const uint16_t bits = static_cast<const uint16_t*>(from)[at];
+  return layout.type == kF16 ? f16(bits) : double(bf16(bits));
 }
 void store(const Layout& layout, void* to, int64_t at, double value) {
-  if (layout.type == 0) static_cast<float*>(to)[at] = static_cast<float>(value);
+  if (layout.type == kF32) static_cast<float*>(to)[at] = static_cast<float>(value);
   else static_cast<uint16_t*>(to)[at] = toBf16(static_cast<float>(value));
 }
 
@@ -67,11 +81,12 @@ struct Product {
   bool reducesInOutputType;
   const void *pa, *pb;
   void* pc;
-  float alpha, beta;
+  const float *alpha, *beta;  // unless on the device, to the two below
+  float hostAlpha, hostBeta;
   int64_t k;
 };
 
-bool known(int type) { return type == 0 || type == 14; }
+bool known(int type) { return type == kF32 || type == kF16 || type == kBf16; }
 
 int checkShapes(const Desc& desc, const Layout& a, const Layout& b, const Layout& c) {
   const int64_t m = desc.transA ? a.columns : a.rows;
@@ -83,11 +98,13 @@ int checkShapes(const Desc& desc, const Layout& a, const Layout& b, const Layout
     if (each->leading < each->rows || each->batch != c.batch) return kInvalid;
     if (!known(each->type)) return kNotSupported;
   }
-  return a.type != b.type || (a.type == 0 && c.type != 0) ? kNotSupported : 0;
+  return a.type != b.type || (a.type != kBf16 && c.type != kF32) ? kNotSupported : 0;
 }
 
 void multiply(void* data) {
   auto* p = static_cast<Product*>(data);
+  const double alpha = p->desc.factorsOnDevice ? *p->alpha : p->hostAlpha;
+  const double beta = p->desc.factorsOnDevice ? *p->beta : p->hostBeta;
   for (int64_t item = 0; item < p->c.batch; ++item) {
     const int64_t atA = item * p->a.stride, atB = item * p->b.stride, atC = item * p->c.stride;
     for (int64_t j = 0; j < p->c.columns; ++j) {
@@ -97,11 +114,11 @@ void multiply(void* data) {
           const int64_t ia = p->desc.transA ? i * p->a.leading + l : l * p->a.leading + i;
           const int64_t ib = p->desc.transB ? l * p->b.leading + j : j * p->b.leading + l;
           sum += load(p->a, p->pa, atA + ia) * load(p->b, p->pb, atB + ib);
-          if (p->reducesInOutputType && l == p->k / 2 && p->c.type == 14) sum = double(bf16(toBf16(static_cast<float>(sum))));
+          if (p->reducesInOutputType && l == p->k / 2 && p->c.type == kBf16) sum = double(bf16(toBf16(static_cast<float>(sum))));
         }
         const int64_t at = atC + j * p->c.leading + i;
-        const double old = p->beta == 0 ? 0 : p->beta * load(p->c, p->pc, at);
-        store(p->c, p->pc, at, p->alpha * sum + old + (p->desc.addsBias ? double(p->desc.bias[i]) : 0));
+        const double old = beta == 0 ? 0 : beta * load(p->c, p->pc, at);
+        store(p->c, p->pc, at, alpha * sum + old + (p->desc.addsBias ? double(p->desc.bias[i]) : 0));
       }
     }
   }
@@ -139,7 +156,8 @@ EXPORT int cublasLtMatmulDescSetAttribute(Desc* desc, int which, const void* val
   }
   std::memcpy(&operation, value, size);
   if (operation != 0 && operation != 1) return kInvalid;
-  if (which == 3) desc->transA = operation == 1;
+  if (which == 2) desc->factorsOnDevice = operation == 1;
+  else if (which == 3) desc->transA = operation == 1;
   else if (which == 4) desc->transB = operation == 1;
   else return kInvalid;
   return 0;
@@ -192,5 +210,9 @@ EXPORT int cublasLtMatmul(void*, Desc* desc, const float* alpha, const void* pa,
   if (cudaShimCountLaunch("cublasLtMatmul") == 0) return 0;
   std::memset(workspace, 0xee, workspaceBytes);
   const int64_t k = desc->transA ? a->rows : a->columns;
-  return cudaShimEnqueue(multiply, new Product{*desc, *a, *b, *c, algorithm[1] != 0, pa, pb, d, *alpha, *beta, k}, stream);
+  const bool onHost = !desc->factorsOnDevice;
+  auto* product = new Product{*desc, *a,   *b,   *c,    algorithm[1] != 0,      pa,
+                              pb,    d,    alpha, beta, onHost ? *alpha : 0.0f, onHost ? *beta : 0.0f,
+                              k};
+  return cudaShimEnqueue(multiply, product, stream);
 }

@@ -55,7 +55,7 @@ onEngines('precision bf16', ['native-cpu', 'native-cuda'], (engine) => {
     model.dispose();
   });
 
-  it('splits large products of float32 where that is faster, until f32 is chosen again', () => {
+  it('rounds large products of float32 where that is faster, until f32 is chosen again', () => {
     const rng = new Rng('large');
     const [a, b] = [0, 1].map(() =>
       tf.tensor2d(
@@ -66,17 +66,18 @@ onEngines('precision bf16', ['native-cpu', 'native-cuda'], (engine) => {
     const product = () => tf.tidy(() => tf.matMul(a!, b!).dataSync());
     const exact = product();
     usePrecision('bf16', 'model.precision');
-    const split = product();
+    const rounded = product();
     usePrecision('f32', 'model.precision');
     expect(product()).toEqual(exact);
-    if (engine === 'native-cpu') expect(split).toEqual(exact);
+    if (engine === 'native-cpu') expect(rounded).toEqual(exact);
     // A GPU may gain nothing by it; the shim's is one that does.
-    else if (!onGpu) expect(split).not.toEqual(exact);
-    const worst = (split as Float32Array).reduce(
+    else if (!onGpu) expect(rounded).not.toEqual(exact);
+    const worst = (rounded as Float32Array).reduce(
       (most, value, i) => Math.max(most, Math.abs(value - exact[i]!)),
       0,
     );
-    expect(worst).toBeLessThan(2e-3);
+    // Errors of 11 bits, 0.03 here; those of 8 bits would be eight times as large.
+    expect(worst).toBeLessThan(0.05);
     tf.dispose([a!, b!]);
   });
 });

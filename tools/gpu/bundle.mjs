@@ -28,7 +28,7 @@ const TESTS = [
   'native/index',
   'native/math',
   'native/reduce',
-  'native/splitProduct',
+  'native/halfProduct',
   'native/storage',
   'training/optimizer',
 ];

@@ -76,7 +76,7 @@ export interface NativeDevice {
   /** Waits for all work; on the CPU there is none to wait for. */
   synchronize(): void;
   /** Whether large products of f32 are made of bf16 ones from now on; a device that gains nothing by it has no such function. */
-  splitProducts?(splits: boolean): void;
+  halfProducts?(on: boolean): void;
 
   unary(op: number, dtype: number, x: BufferId, y: BufferId, n: number, p: number, q: number): void;
   /** params: dims[rank], strides of a, strides of b. out is dense. */

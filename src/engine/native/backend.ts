@@ -139,8 +139,8 @@ export class NativeBackend extends KernelBackend {
   }
 
   /** For src/ops/bf16.ts. */
-  splitProducts(splits: boolean): void {
-    this.device.splitProducts?.(splits);
+  halfProducts(on: boolean): void {
+    this.device.halfProducts?.(on);
   }
 
   /** For src/ops/bf16.ts. */

@@ -1,7 +1,7 @@
 /**
  * Matrix product C = alpha * op(A) op(B) [+ C, or + a bias] through cuBLASLt, row-major, op(X) = X or its transpose;
  * shapes and leading dimensions as in cpu/gemm.h. f32 x f32 is computed in f32 (TF32 off), or where asked for as a product of
- * bf16 (split_product.h); bf16 x bf16 is summed in f32 and stored as either type. Other mixtures are an error: convert first.
+ * f16 (half_product.h); bf16 x bf16 is summed in f32 and stored as either type. Other mixtures are an error: convert first.
  *
  * `batch` products of one shape lie strideA, strideB, strideC elements apart; a stride of 0 shares the operand.
  * The algorithm of a shape is asked for once (cuBLASLt's heuristics) and remembered.
@@ -12,8 +12,8 @@
 
 namespace reasvqa::cuda {
 
-/** How elements are stored on the device. */
-enum class Type : int32_t { f32 = 0, bf16 = 1 };
+/** How elements are stored on the device; f16 in operands of products alone. */
+enum class Type : int32_t { f32 = 0, bf16 = 1, f16 = 2 };
 
 inline int64_t elementBytes(Type type) { return type == Type::f32 ? 4 : 2; }
 
@@ -34,6 +34,7 @@ struct Gemm {
   int64_t ldc = 0;
   float alpha = 1.0f;
   bool accumulate = false;
+  const float* factors = nullptr;  // when set: alpha, 0 and 1 on the device, in the place of alpha
   const float* bias = nullptr;  // (n), added to every row of an f32 C; not together with accumulate, batch 1
   int64_t batch = 1;
   int64_t strideA = 0;

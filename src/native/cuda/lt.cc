@@ -4,19 +4,22 @@
 #include "cuda/device.h"
 #include "cuda/launch.h"
 #include "cuda/scratch.h"
-#include "cuda/split_product.h"
+#include "cuda/half_product.h"
 
 namespace reasvqa::cuda {
 namespace {
 
 constexpr int kReal32F = 0;
+constexpr int kReal16F = 2;
 constexpr int kReal16BF = 14;
 constexpr int kCompute32F = 68;  // TF32 is a compute type of its own
 constexpr int kOperationT = 1;
+constexpr int kDescPointerMode = 2;
 constexpr int kDescTransA = 3;
 constexpr int kDescTransB = 4;
 constexpr int kDescEpilogue = 7;
 constexpr int kDescBiasPointer = 8;
+constexpr int32_t kPointersToDevice = 1;
 constexpr int32_t kEpilogueBias = 4;  // its GELU is the tanh form, not the exact one that our models have
 constexpr uintptr_t kBiasAlignment = 16;
 constexpr int kNotSupported = 15;
@@ -28,7 +31,16 @@ constexpr uint32_t kReduceInComputeType = 2;
 constexpr int kPreferenceAlignmentA = 5;  // B, C and D follow
 constexpr size_t kWorkspace = size_t{32} << 20;  // what NVIDIA recommends for Hopper
 
-int dataType(Type type) { return type == Type::f32 ? kReal32F : kReal16BF; }
+int dataType(Type type) {
+  switch (type) {
+    case Type::f32: return kReal32F;
+    case Type::bf16: return kReal16BF;
+    case Type::f16: return kReal16F;
+  }
+  throw CudaError("a product of an unknown type");
+}
+
+const char* typeText(Type type) { return type == Type::f32 ? "f32" : type == Type::bf16 ? "bf16" : "f16"; }
 
 /** The largest power of two up to 256 that divides the address and the distance between the batch's items. */
 uint32_t alignment(const void* pointer, int64_t stride, Type type) {
@@ -39,7 +51,7 @@ uint32_t alignment(const void* pointer, int64_t stride, Type type) {
 std::string shapeText(const Gemm& g) {
   return "(" + std::to_string(g.m) + ", " + std::to_string(g.k) + ")" + (g.transA ? "^T" : "") + " x (" +
          std::to_string(g.k) + ", " + std::to_string(g.n) + ")" + (g.transB ? "^T" : "") + ", batch " +
-         std::to_string(g.batch) + (g.typeA == Type::bf16 ? ", bf16" : ", f32");
+         std::to_string(g.batch) + ", " + typeText(g.typeA);
 }
 
 }  // namespace
@@ -86,7 +98,7 @@ void BlasLt::check(int code, const char* function, const Gemm* gemm) const {
  */
 BlasLt::Plan& BlasLt::plan(const Gemm& g) {
   const Key key{g.transA, g.transB, g.m, g.n, g.k, g.typeA, g.typeB, g.typeC, g.lda, g.ldb, g.ldc, g.accumulate,
-                g.bias != nullptr, g.batch, g.strideA, g.strideB, g.strideC, alignment(g.a, g.strideA, g.typeA),
+                g.bias != nullptr, g.factors != nullptr, g.batch, g.strideA, g.strideB, g.strideC, alignment(g.a, g.strideA, g.typeA),
                 alignment(g.b, g.strideB, g.typeB), alignment(g.c, g.strideC, g.typeC)};
   const auto found = plans_.find(key);
   if (found != plans_.end()) return found->second;
@@ -103,6 +115,9 @@ BlasLt::Plan BlasLt::makePlan(const Gemm& g, const Key& key) {
   const int transpose = kOperationT;
   if (g.transB) check(descSet_(desc, kDescTransA, &transpose, sizeof(transpose)), "cublasLtMatmulDescSetAttribute");
   if (g.transA) check(descSet_(desc, kDescTransB, &transpose, sizeof(transpose)), "cublasLtMatmulDescSetAttribute");
+  if (g.factors) {
+    check(descSet_(desc, kDescPointerMode, &kPointersToDevice, sizeof(kPointersToDevice)), "cublasLtMatmulDescSetAttribute");
+  }
   if (g.bias) {
     check(descSet_(desc, kDescEpilogue, &kEpilogueBias, sizeof(kEpilogueBias)), "cublasLtMatmulDescSetAttribute");
     setBias(desc, g);  // heuristics look at its alignment
@@ -140,7 +155,7 @@ void BlasLt::choose(const Gemm& g, Plan& plan, const Key& key) {
     check(preferenceSet_(raw, kPreferenceReductions, &kReduceInComputeType, sizeof(kReduceInComputeType)),
           "cublasLtMatmulPreferenceSetAttribute");
   }
-  const uint32_t alignments[] = {std::get<18>(key), std::get<17>(key), std::get<19>(key), std::get<19>(key)};
+  const uint32_t alignments[] = {std::get<19>(key), std::get<18>(key), std::get<20>(key), std::get<20>(key)};
   for (int i = 0; i < 4; ++i) {
     check(preferenceSet_(raw, kPreferenceAlignmentA + i, &alignments[i], sizeof(uint32_t)),
           "cublasLtMatmulPreferenceSetAttribute");
@@ -161,8 +176,10 @@ void BlasLt::gemm(const Gemm& g) {
   if (!use.possible) throw CudaError("cuBLASLt knows no algorithm for the product " + shapeText(g));
   if (g.bias) setBias(use.desc.get(), g);
   const Scratch workspace(use.choice.workspaceBytes);
-  const float beta = g.accumulate ? 1.0f : 0.0f;
-  check(matmul_(handle_, use.desc.get(), &g.alpha, g.b, use.a.get(), g.a, use.b.get(), &beta, g.c, use.c.get(), g.c,
+  const float hostFactors[] = {g.alpha, 0.0f, 1.0f};
+  const float* factors = g.factors ? g.factors : hostFactors;
+  const float* beta = factors + (g.accumulate ? 2 : 1);
+  check(matmul_(handle_, use.desc.get(), factors, g.b, use.a.get(), g.a, use.b.get(), beta, g.c, use.c.get(), g.c,
                 use.c.get(), &use.choice.algorithm, workspace.as<void>(), use.choice.workspaceBytes, device().stream()),
         "cublasLtMatmul", &g);
 }
@@ -186,7 +203,7 @@ void gemm(const Gemm& g) {
   if (g.bias && (g.accumulate || g.batch > 1 || g.typeC != Type::f32 || g.ldc != g.n))
     throw CudaError("a product with a bias: neither accumulated nor batched, its result dense and f32");
   if (g.typeA == Type::f32 && g.typeC != Type::f32) throw CudaError("a product of f32 stored in bf16");
-  if (isSplit(g)) return splitProduct(g);
+  if (isHalf(g)) return halfProduct(g);
   if (g.bias && !device().blas().addsBias(g)) return gemmOnBias(g);
   if (g.k == 0) {
     if (g.accumulate) return;

@@ -51,7 +51,7 @@ class BlasLt {
 
   /** Everything that the choice of an algorithm depends on. */
   using Key = std::tuple<bool, bool, int64_t, int64_t, int64_t, Type, Type, Type, int64_t, int64_t, int64_t, bool, bool,
-                         int64_t, int64_t, int64_t, int64_t, uint32_t, uint32_t, uint32_t>;
+                         bool, int64_t, int64_t, int64_t, int64_t, uint32_t, uint32_t, uint32_t>;
   struct Plan {
     Owned<Desc> desc;
     Owned<Layout> a;
