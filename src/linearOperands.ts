@@ -4,6 +4,7 @@ export interface LinearOperands {
   bias: string;
   loraA: string;
   loraB: string;
+  addend: string;
   /** Gradient of the layer's result. */
   dy: string;
 }
@@ -17,6 +18,7 @@ export function linearOperands(i: number): LinearOperands {
     bias: `bias${i}`,
     loraA: `loraA${i}`,
     loraB: `loraB${i}`,
+    addend: `addend${i}`,
     dy: `dy${i}`,
   };
   return made[i];

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { isBf16 } from '../ops/bf16.js';
-import { type LinearWeights, linears } from '../ops/linear.js';
+import { type LinearLayer, linears } from '../ops/linear.js';
 import { type Context, inferenceContext, nextDropout } from './context.js';
 import { Module, type Parameter, single } from './module.js';
 
@@ -80,12 +80,13 @@ export class Linear extends Module {
     this.mergedLora = merge;
   }
 
-  forward(x: tf.Tensor, context: Context): tf.Tensor {
-    return forwardAll([this], x, context)[0]!;
+  /** @param addend (..., out), added to the result. */
+  forward(x: tf.Tensor, context: Context, addend?: tf.Tensor): tf.Tensor {
+    return linears(x, [{ ...this.operands(context), addend }])[0]!;
   }
 
   /** The weights as they are now; draws the next dropout of an adapter that is not merged. */
-  operands(context: Context): LinearWeights {
+  operands(context: Context): LinearLayer {
     const lora =
       this.lora && !this.mergedLora
         ? {

@@ -44,9 +44,9 @@ export class T5FeedForward extends Module {
     return this.activate(first!, second, key) as tf.Tensor3D;
   }
 
-  /** The last product: (B, L, d_ff) to (B, L, d_model). */
-  project(activated: tf.Tensor, context: Context): tf.Tensor3D {
-    return this.wo.forward(activated, context) as tf.Tensor3D;
+  /** The last product and what is added to it: (B, L, d_ff) to (B, L, d_model). */
+  project(activated: tf.Tensor, context: Context, addend?: tf.Tensor3D): tf.Tensor3D {
+    return this.wo.forward(activated, context, addend) as tf.Tensor3D;
   }
 
   /** What {@link activated} reads. */
@@ -194,8 +194,9 @@ export class T5Block extends Module {
     const made = runBlock(context, modules, { x, ...inputs }, constants, (tensors) =>
       run(norm.forward(tensors.x!, layer.inBf16) as tf.Tensor3D, tensors),
     );
-    const update = layer.project(made, context);
-    return residual(x, update, nextDropout(context, this.config.dropout_rate), layer.outputInBf16);
+    const key = nextDropout(context, this.config.dropout_rate);
+    if (!key) return layer.project(made, context, x);
+    return residual(x, layer.project(made, context), key, layer.outputInBf16);
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {

@@ -89,9 +89,9 @@ export class T5Attention extends Module {
     return this.mix(this.q.forward(x, context) as tf.Tensor3D, memory, inputs, context);
   }
 
-  /** The last product: (B, L, heads * d_kv) to (B, L, d_model). */
-  project(mixed: tf.Tensor, context: Context): tf.Tensor3D {
-    return this.o.forward(mixed, context) as tf.Tensor3D;
+  /** The last product and what is added to it: (B, L, heads * d_kv) to (B, L, d_model). */
+  project(mixed: tf.Tensor, context: Context, addend?: tf.Tensor3D): tf.Tensor3D {
+    return this.o.forward(mixed, context, addend) as tf.Tensor3D;
   }
 
   /** What {@link attendSelf} and {@link attend} read. */

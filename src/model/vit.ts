@@ -114,10 +114,10 @@ export class VisionBlock extends Module {
       bf16: this.projection.inBf16,
       dropout: nextDropout(context, this.config.attention_dropout),
     });
-    const attended = tf.add(x, this.projection.forward(mixed, context));
+    const attended = this.projection.forward(mixed, context, x);
     const normed = this.norm2.forward(attended, this.fc1.inBf16);
     const inner = gelu(this.fc1.forward(normed, context), 'erf', { bf16: this.fc2.inBf16 });
-    return tf.add(attended, this.fc2.forward(inner, context));
+    return this.fc2.forward(inner, context, attended) as tf.Tensor3D;
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {

@@ -7,7 +7,7 @@ export { linearCrossEntropy } from './crossEntropy.js';
 export { DropoutStream, dropout, residual } from './dropout.js';
 export { embedding } from './embedding.js';
 export { setFused } from './fused.js';
-export { type LinearWeights, type LoraWeights, linear, linears } from './linear.js';
+export { type LinearLayer, type LoraWeights, linear, linears } from './linear.js';
 export { layerNorm, rmsNorm } from './norm.js';
 export { type DropoutKey, philoxKeepMask } from './philox.js';
 export { recompute } from './recompute.js';

@@ -18,17 +18,19 @@ export interface LoraWeights {
   dropout?: DropoutKey | undefined;
 }
 
-/** Weights of one linear layer. */
-export interface LinearWeights {
+/** One linear layer: its weights, and what is added to its result. */
+export interface LinearLayer {
   /** (out, in): PyTorch's layout, as in the checkpoints */
   weight: tf.Tensor2D;
   /** (out) */
   bias?: tf.Tensor1D | undefined;
   lora?: LoraWeights | undefined;
+  /** (..., out) */
+  addend?: tf.Tensor | undefined;
 }
 
 /**
- * y = x W^T (+ bias) (+ scale * dropout(x) A^T B^T).
+ * y = x W^T (+ bias) (+ scale * dropout(x) A^T B^T) (+ addend).
  *
  * @param x (..., in), float32
  * @returns (..., out)
@@ -36,8 +38,14 @@ export interface LinearWeights {
  * A weight that is a tf.Variable with trainable = false gets no gradient, and its input is then not kept for the
  * backward pass. A weight stored in bf16 (bf16.ts) is multiplied in bf16, with float32 accumulation.
  */
-export function linear(x: tf.Tensor, weight: tf.Tensor2D, bias?: tf.Tensor1D, lora?: LoraWeights): tf.Tensor {
-  return linears(x, [{ weight, bias, lora }])[0]!;
+export function linear(
+  x: tf.Tensor,
+  weight: tf.Tensor2D,
+  bias?: tf.Tensor1D,
+  lora?: LoraWeights,
+  addend?: tf.Tensor,
+): tf.Tensor {
+  return linears(x, [{ weight, bias, lora, addend }])[0]!;
 }
 
 /**
@@ -45,19 +53,24 @@ export function linear(x: tf.Tensor, weight: tf.Tensor2D, bias?: tf.Tensor1D, lo
  * summed as the products write it, instead of by an operation for each further layer.
  *
  * @param bf16 whether the results may be stored in bf16 (see bf16.ts), which they are where all weights are and no layer
- *   has a bias or an update
+ *   has a bias, an update or an addend
  * @returns the layers' results in their order, (..., out) each
  */
-export function linears(x: tf.Tensor, layers: LinearWeights[], bf16 = false): tf.Tensor[] {
+export function linears(x: tf.Tensor, layers: LinearLayer[], bf16 = false): tf.Tensor[] {
   for (const layer of layers) checkLinear(x, layer);
   if (hasFused('ReasLinear')) return fusedLinears(x, layers, bf16);
   return layers.map((layer) =>
     tf.tidy(() => {
-      const y = composedLinear(rowsOf(x), layer);
-      return tf.reshape(y, [...x.shape.slice(0, -1), layer.weight.shape[0]]);
+      const y = tf.reshape(composedLinear(rowsOf(x), layer), resultShape(x, layer));
+      return layer.addend ? tf.add(y, layer.addend) : y;
     }),
   );
 }
+
+const resultShape = (x: tf.Tensor, { weight }: LinearLayer): number[] => [
+  ...x.shape.slice(0, -1),
+  weight.shape[0],
+];
 
 /** As (rows, last axis). */
 function rowsOf(x: tf.Tensor): tf.Tensor2D {
@@ -65,9 +78,12 @@ function rowsOf(x: tf.Tensor): tf.Tensor2D {
   return tf.reshape(x, [columns === 0 ? 0 : x.size / columns, columns]) as tf.Tensor2D;
 }
 
-function checkLinear(x: tf.Tensor, layer: LinearWeights): void {
-  const { weight, bias, lora } = layer;
-  if (shapesFit(x, layer) && [x, weight, bias, lora?.A, lora?.B].every((each) => !each || isFloat(each))) {
+function checkLinear(x: tf.Tensor, layer: LinearLayer): void {
+  const { weight, bias, lora, addend } = layer;
+  if (
+    shapesFit(x, layer) &&
+    [x, weight, bias, lora?.A, lora?.B, addend].every((each) => !each || isFloat(each))
+  ) {
     if (lora?.dropout) checkKey(lora.dropout);
     return;
   }
@@ -77,13 +93,17 @@ function checkLinear(x: tf.Tensor, layer: LinearWeights): void {
     all['lora.A'] = lora.A;
     all['lora.B'] = lora.B;
   }
+  if (addend) all.addend = addend;
   checkFloat('linear', all);
-  check(false, 'linear', 'x (..., in), weight (out, in), bias (out), lora.A (r, in), lora.B (out, r)', all);
+  const expected =
+    'x (..., in), weight (out, in), bias (out), lora.A (r, in), lora.B (out, r), addend (..., out)';
+  check(false, 'linear', expected, all);
 }
 
 const isFloat = (x: tf.Tensor): boolean => x.dtype === 'float32';
 
-function shapesFit(x: tf.Tensor, { weight, bias, lora }: LinearWeights): boolean {
+function shapesFit(x: tf.Tensor, layer: LinearLayer): boolean {
+  const { weight, bias, lora, addend } = layer;
   const [outputs, inputs] = weight.shape;
   return (
     weight.rank === 2 &&
@@ -95,11 +115,12 @@ function shapesFit(x: tf.Tensor, { weight, bias, lora }: LinearWeights): boolean
         lora.B.rank === 2 &&
         lora.A.shape[1] === inputs &&
         lora.B.shape[0] === outputs &&
-        lora.A.shape[0] === lora.B.shape[1]))
+        lora.A.shape[0] === lora.B.shape[1])) &&
+    (!addend || tf.util.arraysEqual(addend.shape, resultShape(x, layer)))
   );
 }
 
-function composedLinear(x: tf.Tensor2D, { weight, bias, lora }: LinearWeights): tf.Tensor {
+function composedLinear(x: tf.Tensor2D, { weight, bias, lora }: LinearLayer): tf.Tensor {
   let y: tf.Tensor = weightProduct(x, weight);
   if (bias) y = tf.add(y, bias);
   if (lora) {
@@ -109,7 +130,7 @@ function composedLinear(x: tf.Tensor2D, { weight, bias, lora }: LinearWeights): 
   return y;
 }
 
-/** The layers as kernels take them: operands by name (x, weight0, bias0, loraA0, loraB0, weight1, ...) and numbers. */
+/** The layers as kernels take them: operands by name (x, weight0, bias0, loraA0, loraB0, addend0, weight1, ...) and numbers. */
 class LinearCall {
   readonly operands: Record<string, tf.Tensor>;
   readonly attrs = { scales: [] as number[], dropouts: [] as number[][], bf16: false };
@@ -118,15 +139,17 @@ class LinearCall {
   /** Names of what the gradients read. */
   readonly read: string[] = [];
 
-  constructor(x: tf.Tensor, layers: LinearWeights[], bf16: boolean) {
+  constructor(x: tf.Tensor, layers: LinearLayer[], bf16: boolean) {
     this.operands = { x };
     this.trained = { x };
-    this.attrs.bf16 = bf16 && layers.every(({ weight, bias, lora }) => !bias && !lora && isBf16(weight));
-    layers.forEach(({ weight, bias, lora }, i) => {
+    this.attrs.bf16 =
+      bf16 && layers.every(({ weight, bias, lora, addend }) => !bias && !lora && !addend && isBf16(weight));
+    layers.forEach(({ weight, bias, lora, addend }, i) => {
       this.attrs.scales.push(lora?.scale ?? 0);
       this.attrs.dropouts.push(dropoutNumbers(lora?.dropout));
       const names = linearOperands(i);
       if (bias) this.add(names.bias, bias);
+      if (addend) this.add(names.addend, addend);
       this.read.push(this.add(names.weight, weight));
       if (lora) this.read.push(this.add(names.loraA, lora.A), this.add(names.loraB, lora.B));
     });
@@ -144,7 +167,7 @@ class LinearCall {
  * One kernel forward. Backward: the input's gradient in one kernel, those of A and B in another (they share
  * dropout(x) and dy B), a trainable weight's and bias's by a matrix product and a sum.
  */
-function fusedLinears(x: tf.Tensor, layers: LinearWeights[], bf16: boolean): tf.Tensor[] {
+function fusedLinears(x: tf.Tensor, layers: LinearLayer[], bf16: boolean): tf.Tensor[] {
   const call = new LinearCall(x, layers, bf16);
   return taped(
     'linear',
@@ -171,10 +194,11 @@ function gradients(
 ): Thunks {
   const thunks: Thunks = { x: () => tf.engine().runKernel('ReasLinearGradInput', inputs, attrs) };
   dys.forEach((dy, i) => {
-    const { weight, bias, loraA, loraB, dy: dyName } = linearOperands(i);
+    const { weight, bias, loraA, loraB, addend, dy: dyName } = linearOperands(i);
     inputs[dyName] = dy;
     if (trained[weight]) thunks[weight] = () => tf.matMul(rowsOf(dy), rowsOf(x!), true, false);
     if (trained[bias]) thunks[bias] = () => tf.sum(rowsOf(dy), 0);
+    if (trained[addend]) thunks[addend] = () => tf.clone(dy);
     if (trained[loraA] || trained[loraB]) {
       const operands = { dy, x: x!, loraA: inputs[loraA]!, loraB: inputs[loraB]! };
       const numbers = { scale: attrs.scales[i]!, dropout: attrs.dropouts[i]! };

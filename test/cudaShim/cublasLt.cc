@@ -24,7 +24,7 @@ constexpr int kBf16 = 14;
 
 struct Desc {
   bool transA = false, transB = false, addsBias = false, factorsOnDevice = false;
-  const float* bias = nullptr;
+  const void* bias = nullptr;  // of the result's type
 };
 struct Layout {
   int type;
@@ -79,8 +79,8 @@ struct Product {
   Desc desc;
   Layout a, b, c;
   bool reducesInOutputType;
-  const void *pa, *pb;
-  void* pc;
+  const void *pa, *pb, *pc;
+  void* pd;
   const float *alpha, *beta;  // unless on the device, to the two below
   float hostAlpha, hostBeta;
   int64_t k;
@@ -118,7 +118,7 @@ void multiply(void* data) {
         }
         const int64_t at = atC + j * p->c.leading + i;
         const double old = beta == 0 ? 0 : beta * load(p->c, p->pc, at);
-        store(p->c, p->pc, at, alpha * sum + old + (p->desc.addsBias ? double(p->desc.bias[i]) : 0));
+        store(p->c, p->pd, at, alpha * sum + old + (p->desc.addsBias ? load(p->c, p->desc.bias, i) : 0));
       }
     }
   }
@@ -202,7 +202,7 @@ EXPORT int cublasLtMatmulAlgoGetHeuristic(void*, Desc* desc, Layout* a, Layout* 
   return 0;
 }
 EXPORT int cublasLtMatmul(void*, Desc* desc, const float* alpha, const void* pa, Layout* a, const void* pb, Layout* b,
-                          const float* beta, const void*, Layout* c, void* d, Layout*, const uint64_t* algorithm, void* workspace,
+                          const float* beta, const void* pc, Layout* c, void* d, Layout*, const uint64_t* algorithm, void* workspace,
                           size_t workspaceBytes, void* stream) {
   if (const int code = checkShapes(*desc, *a, *b, *c)) return code;
   if (desc->addsBias && (desc->bias == nullptr || c->batch != 1)) return kInvalid;
@@ -211,8 +211,7 @@ EXPORT int cublasLtMatmul(void*, Desc* desc, const float* alpha, const void* pa,
   std::memset(workspace, 0xee, workspaceBytes);
   const int64_t k = desc->transA ? a->rows : a->columns;
   const bool onHost = !desc->factorsOnDevice;
-  auto* product = new Product{*desc, *a,   *b,   *c,    algorithm[1] != 0,      pa,
-                              pb,    d,    alpha, beta, onHost ? *alpha : 0.0f, onHost ? *beta : 0.0f,
-                              k};
+  auto* product = new Product{*desc, *a, *b, *c, algorithm[1] != 0, pa, pb, pc, d, alpha, beta, onHost ? *alpha : 0.0f,
+                              onHost ? *beta : 0.0f, k};
   return cudaShimEnqueue(multiply, product, stream);
 }

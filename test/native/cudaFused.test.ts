@@ -31,18 +31,27 @@ describe.skipIf(cudaMissing !== undefined)(
       const dy = { values: roundToBf16(randomFloats(rng, rows * outputs)) };
       const weight = { values: roundToBf16(randomFloats(rng, outputs * inputs)), bf16: true };
       const lora = r ? [operand(rng, r * inputs), operand(rng, outputs * r)] : [null, null];
+      const addend = rows % 2 === 0 ? operand(rng, rows * outputs) : null;
       const sizes = [rows, inputs, outputs, r, 0.7, ...(rate ? dropout(rate) : NO_DROPOUT)];
       // With activations that bf16 holds exactly, the products differ from f32 ones by the order of their sums alone.
-      compare('fusedLinear', [x, weight, operand(rng, outputs), ...lora, result(rows * outputs), ...sizes]);
+      compare('fusedLinear', [
+        x,
+        weight,
+        operand(rng, outputs),
+        ...lora,
+        result(rows * outputs),
+        ...sizes,
+        addend,
+      ]);
       compare('fusedLinearGradInput', [dy, weight, ...lora, result(rows * inputs), ...sizes, 0]);
       if (r === 0) return;
       const lowRank = [result(r * inputs), result(outputs * r)];
       compare('fusedLinearGradLora', [dy, x, ...lora, ...lowRank, ...sizes]);
     });
 
-    it('adds the bias itself where cuBLASLt has no epilogue for it (told so on the shim)', () => {
+    it('adds bias and addend itself where cuBLASLt has no epilogue for it (told so on the shim)', () => {
       const rng = new Rng('no epilogue');
-      const args = (rows: number, inputs: number, outputs: number): Argument[] => [
+      const args = (rows: number, inputs: number, outputs: number, adds = false): Argument[] => [
         operand(rng, rows * inputs),
         operand(rng, outputs * inputs),
         operand(rng, outputs),
@@ -51,12 +60,15 @@ describe.skipIf(cudaMissing !== undefined)(
         result(rows * outputs),
         ...[rows, inputs, outputs, 0, 0],
         ...NO_DROPOUT,
+        adds ? operand(rng, rows * outputs) : null,
       ];
       compare('fusedLinear', args(19, 7, 31));
       compare('fusedLinear', args(19, 0, 31));
+      compare('fusedLinear', args(19, 0, 31, true));
       process.env.CUDA_SHIM_LT_NO_BIAS = '1';
       try {
         compare('fusedLinear', args(19, 8, 33));
+        compare('fusedLinear', args(19, 8, 33, true));
       } finally {
         delete process.env.CUDA_SHIM_LT_NO_BIAS;
       }
@@ -86,7 +98,7 @@ describe.skipIf(cudaMissing !== undefined)(
         ['fusedAttention', attention(7, 1), batch * Lq * heads * 7, []],
         ['fusedAttention', attention(100, 1), batch * Lq * heads * 100, []],
         ['fusedAttention', attention(20, 0), batch * Lq * heads * 20, []],
-        ['fusedLinear', [x, weight, null, null, null], rows * 11, [rows, d, 11, 0, 0, ...NO_DROPOUT]],
+        ['fusedLinear', [x, weight, null, null, null], rows * 11, [rows, d, 11, 0, 0, ...NO_DROPOUT, null]],
       ];
       for (const [name, before, size, after] of cases) {
         const [wide] = run(gpu(), name, [...before, { size }, ...after]);
@@ -99,15 +111,18 @@ describe.skipIf(cudaMissing !== undefined)(
       }
     });
 
-    it('linear with a bias, an update or an f32 weight gives no result in bf16', () => {
+    it('linear with a bias, an update, an addend or an f32 weight gives no result in bf16', () => {
       const rng = new Rng('f32 results');
       const [x, w] = [operand(rng, 6), { values: randomFloats(rng, 12), bf16: true }];
       const into = { size: 8, bf16: true };
-      const linear = (weight: Argument, bias: Argument, A: Argument, B: Argument, r: number) => () =>
-        run(gpu(), 'fusedLinear', [x, weight, bias, A, B, into, 2, 3, 4, r, 1, ...NO_DROPOUT]);
-      expect(linear(w, operand(rng, 4), null, null, 0)).toThrow(/the result is f32/);
-      expect(linear(w, null, operand(rng, 3), operand(rng, 4), 1)).toThrow(/the result is f32/);
-      expect(linear({ values: w.values }, null, null, null, 0)).toThrow(/product of f32 stored in bf16/);
+      const linear =
+        (weight: Argument, bias: Argument, lora: Argument[], r: number, addend: Argument) => () =>
+          run(gpu(), 'fusedLinear', [x, weight, bias, ...lora, into, 2, 3, 4, r, 1, ...NO_DROPOUT, addend]);
+      const none = [null, null];
+      expect(linear(w, operand(rng, 4), none, 0, null)).toThrow(/the result is f32/);
+      expect(linear(w, null, [operand(rng, 3), operand(rng, 4)], 1, null)).toThrow(/the result is f32/);
+      expect(linear(w, null, none, 0, operand(rng, 8))).toThrow(/the result is f32/);
+      expect(linear({ values: w.values }, null, none, 0, null)).toThrow(/product of f32 stored in bf16/);
     });
 
     it.each([37, 2048])('RMSNorm keeps its operand in bf16 for the backward pass, width %i', (d) => {
@@ -180,14 +195,14 @@ describe.skipIf(cudaMissing !== undefined)(
         const gradient = { values: dy, bf16 };
         const thin = [result(r * inputs), result(outputs * r)];
         return [
-          run(gpu(), 'fusedLinear', [from, weight, null, ...lora, result(rows * outputs), ...sizes]),
+          run(gpu(), 'fusedLinear', [from, weight, null, ...lora, result(rows * outputs), ...sizes, null]),
           run(gpu(), 'fusedLinearGradInput', [gradient, weight, ...lora, result(rows * inputs), ...sizes, 0]),
           r ? run(gpu(), 'fusedLinearGradLora', [gradient, from, ...lora, ...thin, ...sizes]) : [],
         ];
       };
       expect(all(true)).toEqual(all(false));
       const f32 = [{ values: x, bf16: true }, { values: weight.values }, null, ...lora];
-      expect(() => run(gpu(), 'fusedLinear', [...f32, result(rows * outputs), ...sizes])).toThrow(
+      expect(() => run(gpu(), 'fusedLinear', [...f32, result(rows * outputs), ...sizes, null])).toThrow(
         /an activation stored in bf16 with a weight in f32/,
       );
     });
@@ -204,6 +219,7 @@ describe.skipIf(cudaMissing !== undefined)(
         result(rows * outputs),
         ...[rows, inputs, outputs, 0, 0],
         ...NO_DROPOUT,
+        null,
       ];
       compare('fusedLinear', [{ values: x }, weight, ...rest], 1e-5, [
         { values: roundToBf16(x) },

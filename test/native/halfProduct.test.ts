@@ -179,17 +179,18 @@ describe.skipIf(reason !== undefined)(
       gpu().halfProducts!(true);
     });
 
-    it('add a bias', () => {
+    it('add a bias and an addend', () => {
       const rng = new Rng('bias');
       const [rows, inputs, outputs] = [260, 1030, 256];
       const [x, weight] = [randomFloats(rng, rows * inputs), randomFloats(rng, outputs * inputs)];
       const bias = randomFloats(rng, outputs);
+      const addend = randomFloats(rng, rows * outputs);
       const run = (): Float32Array =>
         withBuffers(gpu(), (buffers) => {
           const into = buffers.of(new Float32Array(rows * outputs));
           const ids = [buffers.of(x), buffers.of(weight), buffers.of(bias), -1, -1, into];
           const raw = gpu().raw as Record<string, (...args: number[]) => void>;
-          raw.fusedLinear!(...ids, rows, inputs, outputs, 0, 0, 0, 0, 0, 0, 0);
+          raw.fusedLinear!(...ids, rows, inputs, outputs, 0, 0, 0, 0, 0, 0, 0, buffers.of(addend));
           const values = new Float32Array(rows * outputs);
           gpu().read(into, values);
           return values;

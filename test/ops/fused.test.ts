@@ -44,7 +44,7 @@ const t2 = (t: tf.Tensor | undefined): tf.Tensor2D => t as tf.Tensor2D;
 const t3 = (t: tf.Tensor | undefined): tf.Tensor3D => t as tf.Tensor3D;
 const t1 = (t: tf.Tensor | undefined): tf.Tensor1D => t as tf.Tensor1D;
 
-/** x is (2, rows / 2, inputs) where rows is even: the leading axes must not matter. */
+/** x is (2, rows / 2, inputs) where rows is even: the leading axes must not matter. Odd rows have an addend. */
 function linearCase(rows: number, inputs: number, outputs: number, r: number, key?: DropoutKey): Case {
   return {
     name: `linear ${rows} x ${inputs} x ${outputs}, r ${r}${key ? ', dropout' : ''}`,
@@ -53,10 +53,11 @@ function linearCase(rows: number, inputs: number, outputs: number, r: number, ke
       weight: [outputs, inputs],
       bias: [outputs],
       ...(r ? { A: [r, inputs], B: [outputs, r] } : {}),
+      ...(rows % 2 ? { addend: [rows, outputs] } : {}),
     },
     op: (t) => {
       const lora = r ? { A: t2(t.A), B: t2(t.B), scale: 0.3, dropout: key } : undefined;
-      return linear(t.x!, t2(t.weight), t1(t.bias), lora);
+      return linear(t.x!, t2(t.weight), t1(t.bias), lora, t.addend);
     },
   };
 }
@@ -320,8 +321,11 @@ describe.skipIf(nativeMissing !== undefined)(
       expect(() => raw.fusedGelu!(0, big, small, 100)).toThrow();
       expect(() => raw.fusedGelu!(2, big, big, 1)).toThrow(/form/);
       expect(() => raw.fusedGelu!(0, -1, big, 1)).toThrow();
-      expect(() => raw.fusedLinear!(big, big, -1, -1, -1, small, 8, 8, 8, 0, 1, ...none)).toThrow();
-      expect(() => raw.fusedLinear!(big, big, -1, big, -1, big, 8, 8, 8, 2, 1, ...none)).toThrow(
+      expect(() => raw.fusedLinear!(big, big, -1, -1, -1, small, 8, 8, 8, 0, 1, ...none, -1)).toThrow();
+      expect(() => raw.fusedLinear!(big, big, -1, -1, -1, big, 8, 8, 8, 0, 1, ...none, small)).toThrow(
+        /256 needed/,
+      );
+      expect(() => raw.fusedLinear!(big, big, -1, big, -1, big, 8, 8, 8, 2, 1, ...none, -1)).toThrow(
         /A, B and r/,
       );
       const sizes = [1, 2, 4, 4, 4, 4];

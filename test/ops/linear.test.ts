@@ -9,7 +9,7 @@ import {
   gelu,
   hasBf16,
   isBf16,
-  type LinearWeights,
+  type LinearLayer,
   layerNorm,
   linear,
   linears,
@@ -24,11 +24,14 @@ import { compareWithReference, largestError, normal, onEveryForm, toTensor, type
 
 const DROP: DropoutKey = { rate: 0.3, seed: 11, step: 5, call: 2 };
 const CASES = [
-  { rows: 1, inputs: 1, outputs: 1, r: 0, bias: false, key: undefined },
-  { rows: 7, inputs: 13, outputs: 5, r: 0, bias: true, key: undefined },
-  { rows: 9, inputs: 33, outputs: 17, r: 3, bias: false, key: undefined },
-  { rows: 5, inputs: 19, outputs: 35, r: 8, bias: true, key: DROP },
-  { rows: 33, inputs: 16, outputs: 1, r: 1, bias: true, key: DROP },
+  { rows: 1, inputs: 1, outputs: 1, r: 0, bias: false, addend: false, key: undefined },
+  { rows: 7, inputs: 13, outputs: 5, r: 0, bias: true, addend: false, key: undefined },
+  { rows: 6, inputs: 12, outputs: 9, r: 0, bias: false, addend: true, key: undefined },
+  { rows: 70, inputs: 40, outputs: 36, r: 0, bias: true, addend: true, key: undefined },
+  { rows: 9, inputs: 33, outputs: 17, r: 3, bias: false, addend: false, key: undefined },
+  { rows: 5, inputs: 19, outputs: 35, r: 8, bias: true, addend: false, key: DROP },
+  { rows: 33, inputs: 16, outputs: 1, r: 1, bias: true, addend: true, key: DROP },
+  { rows: 67, inputs: 8, outputs: 20, r: 9, bias: false, addend: true, key: undefined },
 ];
 
 onEveryForm('linear', () => {
@@ -39,6 +42,7 @@ onEveryForm('linear', () => {
       weight: normal(rng, [c.outputs, c.inputs]),
       ...(c.bias ? { bias: normal(rng, [c.outputs]) } : {}),
       ...(c.r ? { A: normal(rng, [c.r, c.inputs]), B: normal(rng, [c.outputs, c.r]) } : {}),
+      ...(c.addend ? { addend: normal(rng, [c.rows, c.outputs]) } : {}),
     };
     const errors = compareWithReference({
       rng,
@@ -47,9 +51,9 @@ onEveryForm('linear', () => {
         const lora = c.r
           ? { A: t.A as tf.Tensor2D, B: t.B as tf.Tensor2D, scale: 0.5, dropout: c.key }
           : undefined;
-        return linear(t.x!, t.weight as tf.Tensor2D, t.bias as tf.Tensor1D | undefined, lora);
+        return linear(t.x!, t.weight as tf.Tensor2D, t.bias as tf.Tensor1D | undefined, lora, t.addend);
       },
-      reference: (t) => linearReference(t, c, 0.5, c.key),
+      reference: (t) => linearReference(t, c, 0.5, c.key).map((y, i) => y + (t.addend?.[i] ?? 0)),
     });
     expect(errors.value).toBeLessThan(1e-5);
     for (const [name, error] of Object.entries(errors.gradients)) expect(error, name).toBeLessThan(1e-5);
@@ -174,7 +178,7 @@ onEveryForm('linear', () => {
       if (r)
         Object.assign(values, { [`A${i}`]: normal(rng, [r, inputs]), [`B${i}`]: normal(rng, [outputs, r]) });
     });
-    const layer = (t: Record<string, tf.Tensor>, i: number): LinearWeights => ({
+    const layer = (t: Record<string, tf.Tensor>, i: number): LinearLayer => ({
       weight: t[`weight${i}`] as tf.Tensor2D,
       bias: t[`bias${i}`] as tf.Tensor1D | undefined,
       lora: t[`A${i}`] && {
@@ -274,6 +278,9 @@ onEveryForm('linear', () => {
     expect(() => linear(fitting, weight, tf.zeros([3]) as tf.Tensor1D)).toThrow(/bias \(3\)/);
     const lora = { A: tf.zeros([2, 5]) as tf.Tensor2D, B: tf.zeros([4, 3]) as tf.Tensor2D, scale: 1 };
     expect(() => linear(fitting, weight, undefined, lora)).toThrow(/lora\.A \(2, 5\), lora\.B \(4, 3\)/);
+    expect(() => linear(fitting, weight, undefined, undefined, tf.zeros([4]))).toThrow(
+      /got .*addend \(4\); expected .*addend \(\.\.\., out\)/,
+    );
     expect(() => linear(tf.zeros([2, 5], 'int32'), weight)).toThrow(/x \(2, 5\) is int32; expected float32/);
   });
 });

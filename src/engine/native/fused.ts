@@ -117,11 +117,11 @@ function linearSizes(call: Call, rowsFrom: string, layer: number): LinearArgs {
 
 const layersOf = (call: Call): number => (call.attrs.scales as number[]).length;
 
-/** Several layers of one input: weight0, bias0, loraA0, loraB0, weight1, ... */
+/** Several layers of one input: weight0, bias0, loraA0, loraB0, addend0, weight1, ... */
 const linear: Kernel = (call) => {
   const results: tf.TensorInfo[] = [];
   for (let layer = 0; layer < layersOf(call); layer++) {
-    const { weight, bias, loraA, loraB } = linearOperands(layer);
+    const { weight, bias, loraA, loraB, addend } = linearOperands(layer);
     const shape = call.tensor('x').shape.slice();
     shape[shape.length - 1] = call.size(weight, 0);
     const y = call.result(shape, call.bf16);
@@ -133,6 +133,7 @@ const linear: Kernel = (call) => {
       call.id(loraB),
       y.id,
       ...linearSizes(call, 'x', layer),
+      call.id(addend),
     );
     results.push(y.info);
   }

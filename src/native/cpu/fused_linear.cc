@@ -1,15 +1,15 @@
 /**
- * Linear layer with bias and low-rank update in one call: y = x W^T + bias + scale (dropout(x) A^T) B^T; weights in
- * PyTorch's layout, W (out, in) as f32 or bf16, A (r, in), B (out, r).
+ * Linear layer with bias, low-rank update and what is added to its result in one call: y = x W^T + bias + scale (dropout(x)
+ * A^T) B^T + addend; weights in PyTorch's layout, W (out, in) as f32 or bf16, A (r, in), B (out, r).
  *
  * Why fused: as separate operations dropout(x) and its mask are two tensors as large as x, and the two thin products
  * and the sums pass over y three times more. Here blocks of kRows rows of dropout(x) live in scratch memory, y starts as
  * bias + update, and the large product adds to it; without an update it adds the bias as it writes y.
  *
- * fusedLinear(x, weight, bias, A, B, y, rows, in, out, r, scale, ...dropout)
+ * fusedLinear(x, weight, bias, A, B, y, rows, in, out, r, scale, ...dropout, addend)
  * fusedLinearGradInput(dy, weight, A, B, dx, rows, in, out, r, scale, ...dropout, accumulate): dx = or += ...
  * fusedLinearGradLora(dy, x, A, B, dA, dB, rows, in, out, r, scale, ...dropout)
- * bias, A and B may be -1 (r = 0 without A and B).
+ * bias, A, B and addend may be -1 (r = 0 without A and B).
  */
 #include <optional>
 
@@ -90,6 +90,14 @@ const float* droppedRows(const Sizes& s, const float* x, int64_t begin, int64_t 
   return room;
 }
 
+/** y (rows, out) += addend, which the product would have to read as well. */
+void add(const Sizes& s, const float* addend, float* y) {
+  parallelChunks(s.rows, kRows, [&](int64_t begin, int64_t end) {
+    float* to = y + begin * s.out;
+    fusedDropoutKernels().rows(to, addend + begin * s.out, to, begin, end - begin, s.out, Dropout{});
+  });
+}
+
 void linear(Args& args) {
   const Sizes s = sizesArgs(args);
   const float* x = args.in<float>(0, s.rows * s.in);
@@ -98,9 +106,14 @@ void linear(Args& args) {
   const float* A = args.inOrNull<float>(3, s.r * s.in);
   const float* B = args.inOrNull<float>(4, s.out * s.r);
   float* y = args.out<float>(5, s.rows * s.out);
+  const float* addend = args.inOrNull<float>(16, s.rows * s.out);
   const bool lora = A != nullptr;
   check(lora == (B != nullptr) && lora == (s.r > 0), "linear: A, B and r disagree");
-  if (!lora) return product(s.rows, s.out, s.in, x, weight, true, y, 1.0f, false, bias);
+  if (!lora) {
+    product(s.rows, s.out, s.in, x, weight, true, y, 1.0f, false, bias);
+    if (addend != nullptr) add(s, addend, y);
+    return;
+  }
   parallelChunks(s.rows, kRows, [&](int64_t begin, int64_t end) {
     const int64_t rows = end - begin;
     const BlockScratch scratch = blockScratch(s.dropout.on ? rows * s.in : 0, rows * s.r);
@@ -109,6 +122,7 @@ void linear(Args& args) {
     product(rows, s.out, s.r, scratch.second, {B}, true, y + begin * s.out, s.scale, false, bias);
   });
   product(s.rows, s.out, s.in, x, weight, true, y, 1.0f, true);
+  if (addend != nullptr) add(s, addend, y);
 }
 
 void linearGradInput(Args& args) {

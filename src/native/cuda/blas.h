@@ -1,5 +1,5 @@
 /**
- * Matrix product C = alpha * op(A) op(B) [+ C, or + a bias] through cuBLASLt, row-major, op(X) = X or its transpose;
+ * Matrix product C = alpha * op(A) op(B) [+ C, or + an addend] [+ a bias] through cuBLASLt, row-major, op(X) = X or its transpose;
  * shapes and leading dimensions as in cpu/gemm.h. f32 x f32 is computed in f32 (TF32 off), or where asked for as a product of
  * f16 (half_product.h); bf16 x bf16 is summed in f32 and stored as either type. Other mixtures are an error: convert first.
  *
@@ -35,7 +35,8 @@ struct Gemm {
   float alpha = 1.0f;
   bool accumulate = false;
   const float* factors = nullptr;  // when set: alpha, 0 and 1 on the device, in the place of alpha
-  const float* bias = nullptr;  // (n), added to every row of an f32 C; not together with accumulate, batch 1
+  const float* addend = nullptr;  // (m, n), dense, added to an f32 C; not together with accumulate, batch 1
+  const float* bias = nullptr;    // (n), added to every row of an f32 C; not together with accumulate, batch 1
   int64_t batch = 1;
   int64_t strideA = 0;
   int64_t strideB = 0;
@@ -43,8 +44,8 @@ struct Gemm {
 };
 
 /**
- * Enqueues the product. m, n or batch of 0 does nothing; k of 0 stores zeros or the bias (or leaves C when accumulating).
- * The bias is cuBLASLt's epilogue where it has one for the shape; elsewhere it is laid out first and added to.
+ * Enqueues the product. m, n or batch of 0 does nothing; k of 0 stores what is added, or zeros (or leaves C when
+ * accumulating). The bias is cuBLASLt's epilogue where it has one for the shape; elsewhere it is laid out first and added to.
  */
 void gemm(const Gemm& gemm);
 

@@ -1,16 +1,16 @@
 /**
- * Linear layer with bias and low-rank update in one call: y = x W^T + bias + scale (dropout(x) A^T) B^T; weights in
- * PyTorch's layout, W (out, in) as f32 or bf16, A (r, in) and B (out, r) as f32.
+ * Linear layer with bias, low-rank update and what is added to its result in one call: y = x W^T + bias + scale (dropout(x)
+ * A^T) B^T + addend; weights in PyTorch's layout, W (out, in) as f32 or bf16, A (r, in) and B (out, r) as f32.
  *
- * Why fused: dropout(x) and its mask are never stored; y starts as bias + update (fused_linear.cu), and the large product
- * adds to it; without an update it adds the bias as it writes y. With a bf16 weight, activations in f32 are rounded to bf16
+ * Why fused: dropout(x) and its mask are never stored; y starts as addend + bias + update (fused_linear.cu), and the large
+ * product adds to it; without an update it adds bias and addend as it writes y. With a bf16 weight, activations in f32 are rounded to bf16
  * in scratch memory and the product is summed in f32.
  *
- * fusedLinear(x, weight, bias, A, B, y, rows, in, out, r, scale, ...dropout)
+ * fusedLinear(x, weight, bias, A, B, y, rows, in, out, r, scale, ...dropout, addend)
  * fusedLinearGradInput(dy, weight, A, B, dx, rows, in, out, r, scale, ...dropout, accumulate): dx = or += ...
  * fusedLinearGradLora(dy, x, A, B, dA, dB, rows, in, out, r, scale, ...dropout)
- * bias, A and B may be -1 (r = 0 without A and B). Where the weight is stored in bf16, x, dy and a y without bias or update
- * may be too.
+ * bias, A, B and addend may be -1 (r = 0 without A and B). Where the weight is stored in bf16, x, dy and a y without bias,
+ * update or addend may be too.
  */
 #include "cuda/fused_args.h"
 #include "cuda/fused_storage.h"
@@ -52,13 +52,13 @@ void down(const Stored& x, int64_t inner, const Thin& w, float* low, const Sizes
          w.strideJ, alpha, dropout);
 }
 
-/** y (rows, width) = (y + when accumulating) bias + alpha multiplier low w */
-void up(const float* low, const Thin& w, const float* bias, float* y, int64_t width, const Sizes& s, float alpha,
-        const Dropout& dropout, bool accumulate) {
+/** y (rows, width) = addend + bias + alpha multiplier low w; addend may be y, or like bias nullptr (0) */
+void up(const float* low, const Thin& w, const float* addend, const float* bias, float* y, int64_t width, const Sizes& s,
+        float alpha, const Dropout& dropout) {
   const int64_t chunk = std::max(kUpRows, ceilDiv(s.rows, kMostBlocksYZ));
   const Grid grid = {blocks(ceilDiv(ceilDiv(width, 4), 128)), blocks(ceilDiv(s.rows, chunk))};
-  launch(kSource, "thinUp", grid, {128}, 0, low, w.data, bias, y, s.rows, width, s.r, w.strideC, w.strideJ, alpha, chunk,
-         dropout, int32_t{accumulate});
+  launch(kSource, "thinUp", grid, {128}, 0, low, w.data, addend, bias, y, s.rows, width, s.r, w.strideC, w.strideJ, alpha,
+         chunk, dropout);
 }
 
 /** out (r by width, at the given strides) = alpha low^T dropout(x), summed in two stages. */
@@ -82,13 +82,15 @@ void linear(CudaArgs& args) {
   const float* A = args.inOrNull<float>(3, s.r * s.in);
   const float* B = args.inOrNull<float>(4, s.out * s.r);
   const StoredResult y = storedResult(args, 5, s.rows * s.out);
+  const float* addend = args.inOrNull<float>(16, s.rows * s.out);
   const bool lora = A != nullptr;
   check(lora == (B != nullptr) && lora == (s.r > 0), "linear: A, B and r disagree");
-  check(y.type == Type::f32 || (!lora && bias == nullptr), "linear: with a bias or an update the result is f32");
+  check(y.type == Type::f32 || (!lora && bias == nullptr && addend == nullptr),
+        "linear: with a bias, an update or an addend the result is f32");
   if (lora) {
     const Scratch low(floats(s.rows * s.r));
     down(x, s.in, thinA(A, s), low.as<float>(), s, 1.0f, s.dropout);
-    up(low.as<float>(), thinB(B, s), bias, static_cast<float*>(y.data), s.out, s, s.scale, Dropout{}, false);
+    up(low.as<float>(), thinB(B, s), addend, bias, static_cast<float*>(y.data), s.out, s, s.scale, Dropout{});
   }
   Gemm g;
   g.transB = true;
@@ -96,9 +98,12 @@ void linear(CudaArgs& args) {
   g.n = s.out;
   g.k = s.in;
   g.accumulate = lora;
-  if (!lora) g.bias = bias;
   g.c = y.data;
   g.typeC = y.type;
+  if (!lora) {
+    g.bias = bias;
+    g.addend = addend;
+  }
   storedProduct(g, x, weight);
 }
 
@@ -115,7 +120,7 @@ void linearGradInput(CudaArgs& args) {
   if (lora) {
     const Scratch low(floats(s.rows * s.r));
     down(dy, s.out, thinB(B, s), low.as<float>(), s, s.scale, Dropout{});
-    up(low.as<float>(), thinA(A, s), nullptr, dx, s.in, s, 1.0f, s.dropout, accumulate);
+    up(low.as<float>(), thinA(A, s), accumulate ? dx : nullptr, nullptr, dx, s.in, s, 1.0f, s.dropout);
   }
   Gemm g;
   g.m = s.rows;

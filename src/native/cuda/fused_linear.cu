@@ -74,14 +74,14 @@ __device__ inline void down(const T* x, const float* w, float* low, int64_t rows
 }
 
 /**
- * y (rows, width) = (y + when accumulating) bias + alpha multiplier low w: what the large product is then added to. w's
- * element (j, c) lies at c strideC + j strideJ; bias may be nullptr; the multiplier is dropout's on y's elements (1 without
- * dropout).
+ * y (rows, width) = addend + bias + alpha multiplier low w: what the large product is then added to. w's element (j, c) lies
+ * at c strideC + j strideJ; addend, which may be y, and bias may be nullptr; the multiplier is dropout's on y's elements (1
+ * without dropout).
  * A thread keeps four columns of w, RANK rows at a time, and goes through `chunk` rows of y, those of blockIdx.y.
  */
-extern "C" __global__ void thinUp(const float* low, const float* w, const float* bias, float* y, int64_t rows,
-                                  int64_t width, int64_t r, int64_t strideC, int64_t strideJ, float alpha, int64_t chunk,
-                                  Dropout dropout, int32_t accumulate) {
+extern "C" __global__ void thinUp(const float* low, const float* w, const float* addend, const float* bias, float* y,
+                                  int64_t rows, int64_t width, int64_t r, int64_t strideC, int64_t strideJ, float alpha,
+                                  int64_t chunk, Dropout dropout) {
   const int64_t at = 4 * globalThread();
   if (at >= width) return;
   const int64_t left = width - at;
@@ -107,7 +107,8 @@ extern "C" __global__ void thinUp(const float* low, const float* w, const float*
       }
       if (dropout.scale != 0.0f) scaleByDropout(dropout, row, at, value);
       float before[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-      if (first > 0 || accumulate) loadFour(y + row * width + at, left, aligned, before);
+      const float* sum = first > 0 ? y : addend;
+      if (sum) loadFour(sum + row * width + at, left, aligned, before);
 #pragma unroll
       for (int i = 0; i < 4; ++i) value[i] += first > 0 ? before[i] : before[i] + offset[i];
       storeFour(y + row * width + at, left, aligned, value);

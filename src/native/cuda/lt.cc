@@ -1,5 +1,7 @@
 #include "cuda/lt.h"
 
+#include <algorithm>
+
 #include "cuda/copy.h"
 #include "cuda/device.h"
 #include "cuda/launch.h"
@@ -97,9 +99,9 @@ void BlasLt::check(int code, const char* function, const Gemm* gemm) const {
  * computed, with B as the first operand.
  */
 BlasLt::Plan& BlasLt::plan(const Gemm& g) {
-  const Key key{g.transA, g.transB, g.m, g.n, g.k, g.typeA, g.typeB, g.typeC, g.lda, g.ldb, g.ldc, g.accumulate,
+  const Key key{g.transA, g.transB, g.m, g.n, g.k, g.typeA, g.typeB, g.typeC, g.lda, g.ldb, g.ldc, g.accumulate || g.addend != nullptr,
                 g.bias != nullptr, g.factors != nullptr, g.batch, g.strideA, g.strideB, g.strideC, alignment(g.a, g.strideA, g.typeA),
-                alignment(g.b, g.strideB, g.typeB), alignment(g.c, g.strideC, g.typeC)};
+                alignment(g.b, g.strideB, g.typeB), std::min(alignment(g.c, g.strideC, g.typeC), alignment(g.addend, 0, g.typeC))};
   const auto found = plans_.find(key);
   if (found != plans_.end()) return found->second;
   return plans_.emplace(key, makePlan(g, key)).first->second;
@@ -178,19 +180,21 @@ void BlasLt::gemm(const Gemm& g) {
   const Scratch workspace(use.choice.workspaceBytes);
   const float hostFactors[] = {g.alpha, 0.0f, 1.0f};
   const float* factors = g.factors ? g.factors : hostFactors;
-  const float* beta = factors + (g.accumulate ? 2 : 1);
-  check(matmul_(handle_, use.desc.get(), factors, g.b, use.a.get(), g.a, use.b.get(), beta, g.c, use.c.get(), g.c,
+  const float* beta = factors + (g.accumulate || g.addend ? 2 : 1);
+  const void* added = g.addend ? g.addend : g.c;
+  check(matmul_(handle_, use.desc.get(), factors, g.b, use.a.get(), g.a, use.b.get(), beta, added, use.c.get(), g.c,
                 use.c.get(), &use.choice.algorithm, workspace.as<void>(), use.choice.workspaceBytes, device().stream()),
         "cublasLtMatmul", &g);
 }
 
 namespace {
 
-/** The product added to rows that hold the bias. */
-void gemmOnBias(Gemm g) {
+/** The product added to what is laid out first: the bias in every row, and the addend. */
+void gemmOnLayout(Gemm g) {
   const int64_t n = g.m * g.n;
-  launch("storage", "repeatRow", gridFor(n), {256}, 0, g.bias, static_cast<float*>(g.c), n, g.n);
+  launch("storage", "layOut", gridFor(n), {256}, 0, g.bias, g.addend, static_cast<float*>(g.c), n, g.n);
   g.bias = nullptr;
+  g.addend = nullptr;
   g.accumulate = true;
   gemm(g);
 }
@@ -200,11 +204,11 @@ void gemmOnBias(Gemm g) {
 void gemm(const Gemm& g) {
   if (g.m == 0 || g.n == 0 || g.batch == 0) return;
   if (g.typeA != g.typeB) throw CudaError("a product of mixed types: convert one operand first");
-  if (g.bias && (g.accumulate || g.batch > 1 || g.typeC != Type::f32 || g.ldc != g.n))
-    throw CudaError("a product with a bias: neither accumulated nor batched, its result dense and f32");
+  if ((g.bias || g.addend) && (g.accumulate || g.batch > 1 || g.typeC != Type::f32 || g.ldc != g.n))
+    throw CudaError("a product with a bias or an addend: neither accumulated nor batched, its result dense and f32");
   if (g.typeA == Type::f32 && g.typeC != Type::f32) throw CudaError("a product of f32 stored in bf16");
   if (isHalf(g)) return halfProduct(g);
-  if (g.bias && !device().blas().addsBias(g)) return gemmOnBias(g);
+  if ((g.addend && g.k == 0) || (g.bias && !device().blas().addsBias(g))) return gemmOnLayout(g);
   if (g.k == 0) {
     if (g.accumulate) return;
     for (int64_t item = 0; item < g.batch; ++item) {

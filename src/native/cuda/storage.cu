@@ -1,4 +1,4 @@
-/** Converting between f32 and 16 bits; rows that repeat one. */
+/** Converting between f32 and 16 bits; what a product is then added to. */
 #include "mma.cuh"
 #include "vector4.cuh"
 
@@ -20,7 +20,9 @@ extern "C" __global__ void f16ToF32(const unsigned short* x, float* y, int64_t n
   for (int64_t i = globalThread(); i < n; i += globalThreads()) y[i] = f16ToFloat(x[i]);
 }
 
-/** y (n / width, width): every row is x. */
-extern "C" __global__ void repeatRow(const float* x, float* y, int64_t n, int64_t width) {
-  for (int64_t i = globalThread(); i < n; i += globalThreads()) y[i] = x[i % width];
+/** y (n / width, width) = row in every row + addend; either may be nullptr (0). */
+extern "C" __global__ void layOut(const float* row, const float* addend, float* y, int64_t n, int64_t width) {
+  for (int64_t i = globalThread(); i < n; i += globalThreads()) {
+    y[i] = (row ? row[i % width] : 0.0f) + (addend ? addend[i] : 0.0f);
+  }
 }
