@@ -10,9 +10,10 @@
  * cudaShimAllocations() the number of live allocations.
  *
  * CUDA_SHIM_HOLLOW=1, fixed at cuInit, is a device that computes nothing, infinitely fast: memory is address space that
- * nothing touches, launches and copies are checked and dropped, and what is read from it is zero. With it a model of any
- * size takes its true steps on a laptop: what is left is the host's share of the time, the number of launches, and the
- * exact bytes of the allocator. CUDA_SHIM_COUNT=1 prints the number of launches, of each kernel and of products, to stderr at the end.
+ * nothing touches, launches and copies are checked and dropped, and what is read from it is 1.0f (weights have no zeros).
+ * With it a model of any size takes its true steps on a laptop: what is left is the host's share of the time, the number of
+ * launches, and the exact bytes of the allocator. CUDA_SHIM_COUNT=1 prints the number of launches, of each kernel and of
+ * products, to stderr at the end.
  */
 #include <dlfcn.h>
 #include <elf.h>
@@ -174,6 +175,11 @@ size_t imageBytes(const void* image) {
   return header.e_shoff + size_t{header.e_shnum} * header.e_shentsize;
 }
 
+void fillWithOnes(char* to, size_t bytes) {
+  constexpr float one = 1.0f;
+  for (size_t at = 0; at < bytes; at += sizeof(one)) std::memcpy(to + at, &one, std::min(sizeof(one), bytes - at));
+}
+
 }  // namespace
 
 EXPORT const char* cudaShimError() { return gpu().faultText.c_str(); }
@@ -306,7 +312,7 @@ EXPORT int cuMemcpyHtoDAsync_v2(unsigned long long to, const void* from, size_t 
   });
 }
 EXPORT int cuMemcpyDtoHAsync_v2(void* to, unsigned long long from, size_t bytes, void* stream) {
-  if (gpu().hollow) std::memset(to, 0, bytes);
+  if (gpu().hollow) fillWithOnes(static_cast<char*>(to), bytes);
   return enqueue(stream, [=] { std::memcpy(to, reinterpret_cast<const void*>(from), bytes); });
 }
 EXPORT int cuMemcpyDtoDAsync_v2(unsigned long long to, unsigned long long from, size_t bytes, void* stream) {

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { layerNorm, rmsNorm } from '../../src/ops/index.js';
 import { Rng } from '../../src/random.js';
 import { layerNormReference, rmsNormReference } from './reference.js';
-import { compareWithReference, normal, onEveryForm, toTensor } from './support.js';
+import { compareWithReference, largestError, normal, onEveryForm, toTensor } from './support.js';
 
 const SIZES: [number, number][] = [
   [1, 2],
@@ -37,6 +37,28 @@ onEveryForm('norm', () => {
     expect(errors.value).toBeLessThan(1e-5);
     for (const [name, error] of Object.entries(errors.gradients)) expect(error, name).toBeLessThan(2e-5);
   });
+
+  it.each([
+    ['no zero', 2 ** -7],
+    ['a zero', 0],
+  ])(
+    'rmsNorm gives its gradient when the result may be stored in bf16, with %s in the weight',
+    (which, most) => {
+      const rng = new Rng(which);
+      const [rows, d] = [7, 20];
+      const [x, dy] = [toTensor(normal(rng, [rows, d])), toTensor(normal(rng, [rows, d]))];
+      const values = normal(rng, [d]);
+      if (most === 0) values.data[3] = 0;
+      const weight = tf.variable(toTensor<tf.Tensor1D>(values), false) as unknown as tf.Tensor1D;
+      const gradient = (bf16: boolean): ArrayLike<number> =>
+        tf
+          .grad((x) => rmsNorm(x, weight, 1e-6, bf16))(x, dy)
+          .dataSync();
+      // What divides by the weight must not meet a zero: the operand itself is kept then.
+      expect(largestError(gradient(true), gradient(false))).toBeLessThanOrEqual(most);
+      tf.dispose(weight);
+    },
+  );
 
   it('layerNorm keeps its accuracy when the mean is 1000 times the deviation', () => {
     const rng = new Rng(4);

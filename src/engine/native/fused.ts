@@ -91,12 +91,34 @@ const layerNormGradParameters: Kernel = (call) => {
   return [dweight.info, dbias.info];
 };
 
-/** The result, and with `keep` x in bf16 where the device has that. */
+/** The result, and with `inverses` those of the rows' root mean squares where the device stores the result in bf16. */
 const rmsNorm: Kernel = (call) => {
   const y = call.like('x', call.bf16);
-  const kept = call.attrs.keep && call.has16Bits ? call.like('x', true) : undefined;
-  call.addon.fusedRmsNorm(call.id('x'), call.id('weight'), y.id, kept?.id ?? NONE, ...normSizes(call));
-  return kept ? [y.info, kept.info] : [y.info];
+  const inverses = call.attrs.inverses && call.has16Bits ? call.result([rowsOf(y.info)]) : undefined;
+  call.addon.fusedRmsNorm(call.id('x'), call.id('weight'), y.id, inverses?.id ?? NONE, ...normSizes(call));
+  return inverses ? [y.info, inverses.info] : [y.info];
+};
+
+const rmsNormGradFromResult: Kernel = (call) => {
+  const y = call.tensor('y');
+  const dx = call.like('y');
+  const [dy, weight, inverses, addend] = [
+    call.id('dy'),
+    call.id('weight'),
+    call.id('inverses'),
+    call.id('addend'),
+  ];
+  call.addon.fusedRmsNormGradFromResult(
+    dy,
+    call.id('y'),
+    weight,
+    inverses,
+    addend,
+    dx.id,
+    rowsOf(y),
+    widthOf(y),
+  );
+  return dx.info;
 };
 
 const rmsNormGradWeight: Kernel = (call) => {
@@ -342,6 +364,7 @@ const kernels: Record<string, Kernel> = {
   ReasRmsNorm: rmsNorm,
   ReasRmsNormGradInput: normGradInput('fusedRmsNormGradInput'),
   ReasRmsNormGradWeight: rmsNormGradWeight,
+  ReasRmsNormGradFromResult: rmsNormGradFromResult,
   ReasLinear: linear,
   ReasLinearGradInput: linearGradInput,
   ReasLinearGradLora: linearGradLora,

@@ -24,7 +24,9 @@ interface FusedAddon {
   fusedLayerNorm(x: Id, weight: Id, bias: Id, y: Id, rows: number, d: number, eps: number): void;
   fusedLayerNormGradInput: NormGradInput;
   fusedLayerNormGradParameters(dy: Id, x: Id, dw: Id, db: Id, rows: number, d: number, eps: number): void;
-  fusedRmsNorm(x: Id, weight: Id, y: Id, kept: Id, rows: number, d: number, eps: number): void;
+  fusedRmsNorm(x: Id, weight: Id, y: Id, inverses: Id, rows: number, d: number, eps: number): void;
+  /** buffers: dy, y, weight, inverses, addend, dx; on a device with bf16 activations */
+  fusedRmsNormGradFromResult(...args: [Id, Id, Id, Id, Id, Id, rows: number, d: number]): void;
   fusedRmsNormGradInput: NormGradInput;
   fusedRmsNormGradWeight(dy: Id, x: Id, dw: Id, rows: number, d: number, eps: number): void;
   /** buffers: x, weight, bias, A, B, y */

@@ -1,6 +1,6 @@
 /**
  * fusedLayerNorm(x, weight, bias, y, rows, d, eps); fusedLayerNormGradInput(dy, x, weight, addend, dx, rows, d, eps);
- * fusedLayerNormGradParameters(dy, x, dweight, dbias, rows, d, eps); fusedRmsNorm(x, weight, y, kept, rows, d, eps);
+ * fusedLayerNormGradParameters(dy, x, dweight, dbias, rows, d, eps); fusedRmsNorm(x, weight, y, -1, rows, d, eps);
  * fusedRmsNormGradInput(dy, x, weight, addend, dx, rows, d, eps); fusedRmsNormGradWeight(dy, x, dweight, rows, d, eps).
  *
  * kept is -1: only a device that rounds x keeps anything but x itself.
@@ -39,7 +39,7 @@ void layerNormGradParameters(Args& args) {
 }
 void rmsNorm(Args& args) {
   const Norm n = normArgs(args, 4);
-  check(args.i32(3) == -1, "rmsNorm: nothing is kept of an f32 operand");
+  check(args.i32(3) == -1, "rmsNorm: the inverses are for a result in bf16");
   fusedNormKernels().rmsNorm(n, args.in<float>(0, n.rows * n.d), args.in<float>(1, n.d),
                              args.out<float>(2, n.rows * n.d));
 }

@@ -1,10 +1,11 @@
 /**
  * fusedLayerNorm(x, weight, bias, y, rows, d, eps); fusedLayerNormGradInput(dy, x, weight, addend, dx, rows, d, eps);
- * fusedLayerNormGradParameters(dy, x, dweight, dbias, rows, d, eps); fusedRmsNorm(x, weight, y, kept, rows, d, eps);
- * fusedRmsNormGradInput(dy, x, weight, addend, dx, rows, d, eps); fusedRmsNormGradWeight(dy, x, dweight, rows, d, eps).
+ * fusedLayerNormGradParameters(dy, x, dweight, dbias, rows, d, eps); fusedRmsNorm(x, weight, y, inverses, rows, d, eps);
+ * fusedRmsNormGradInput(dy, x, weight, addend, dx, rows, d, eps); fusedRmsNormGradWeight(dy, x, dweight, rows, d, eps);
+ * fusedRmsNormGradFromResult(dy, y, weight, inverses, addend, dx, rows, d).
  *
- * y may be stored in bf16. kept: x in bf16, which the input's gradient of an RMSNorm may read in its place, or -1. Parameter
- * gradients are column sums in two stages (chunks of rows, then the chunks in order): the same bits in every run.
+ * y may be stored in bf16. inverses (rows): 1 / sqrt(mean(x^2) + eps), or -1. With them an RMSNorm's gradient to its input
+ * needs y alone, in bf16, which the product that reads y may keep anyway; no weight may be 0 then. Parameter gradients are column sums in two stages (chunks of rows, then the chunks in order): the same bits in every run.
  */
 #include <optional>
 
@@ -41,25 +42,24 @@ void layerNorm(CudaArgs& args) {
 void rmsNorm(CudaArgs& args) {
   const Norm n = normArgs(args, 4);
   const StoredResult y = storedResult(args, 2, n.rows * n.d);
-  check(args.i32(3) == -1 || args.storage(3) == Type::bf16, "rmsNorm: what is kept is stored in bf16");
   launch("fused_norm", variant("rmsNorm", y.type).c_str(), {n.grid()}, {n.threads()}, 0,
-         args.in<float>(0, n.rows * n.d), args.in<float>(1, n.d), y.data, args.outOrNull<uint16_t>(3, n.rows * n.d), n.d,
-         n.eps);
+         args.in<float>(0, n.rows * n.d), args.in<float>(1, n.d), y.data, args.outOrNull<float>(3, n.rows), n.d, n.eps);
 }
 
-void gradInput(CudaArgs& args, const std::string& kernel, const void* x) {
+void gradInput(CudaArgs& args, const char* kernel) {
   const Norm n = normArgs(args, 5);
-  launch("fused_norm", kernel.c_str(), {n.grid()}, {n.threads()}, 0, args.in<float>(0, n.rows * n.d), x,
-         args.in<float>(2, n.d), args.inOrNull<float>(3, n.rows * n.d), args.out<float>(4, n.rows * n.d), n.d, n.eps);
+  launch("fused_norm", kernel, {n.grid()}, {n.threads()}, 0, args.in<float>(0, n.rows * n.d),
+         args.in<float>(1, n.rows * n.d), args.in<float>(2, n.d), args.inOrNull<float>(3, n.rows * n.d),
+         args.out<float>(4, n.rows * n.d), n.d, n.eps);
 }
-void layerNormGradInput(CudaArgs& args) {
-  const Norm n = normArgs(args, 5);
-  gradInput(args, "layerNormInput", args.in<float>(1, n.rows * n.d));
-}
-void rmsNormGradInput(CudaArgs& args) {
-  const Norm n = normArgs(args, 5);
-  const Stored x = storedArg(args, 1, n.rows * n.d);
-  gradInput(args, variant("rmsNormInput", x.type), x.data);
+void layerNormGradInput(CudaArgs& args) { gradInput(args, "layerNormInput"); }
+void rmsNormGradInput(CudaArgs& args) { gradInput(args, "rmsNormInput"); }
+
+void rmsNormGradFromResult(CudaArgs& args) {
+  const Norm n = {args.size(6), args.size(7), 0.0f};
+  launch("fused_norm", "rmsNormFromResult", {n.grid()}, {n.threads()}, 0, args.in<float>(0, n.rows * n.d),
+         args.in<uint16_t>(1, n.rows * n.d), args.in<float>(2, n.d), args.in<float>(3, n.rows),
+         args.inOrNull<float>(4, n.rows * n.d), args.out<float>(5, n.rows * n.d), n.d);
 }
 
 /** dbias is nullptr for RMSNorm. */
@@ -101,6 +101,7 @@ void registerFusedNorm(Napi::Env, Napi::Object cuda) {
   bindCuda<rmsNorm>(cuda, "fusedRmsNorm");
   bindCuda<rmsNormGradInput>(cuda, "fusedRmsNormGradInput");
   bindCuda<rmsNormGradWeight>(cuda, "fusedRmsNormGradWeight");
+  bindCuda<rmsNormGradFromResult>(cuda, "fusedRmsNormGradFromResult");
 }
 REASVQA_CUDA_REGISTER(registerFusedNorm)
 

@@ -16,9 +16,9 @@ __device__ inline void forColumns(int64_t d, const Body& body) {
   for (int64_t at = 4 * threadIdx.x; at < d; at += 4 * blockDim.x) body(at, d - at);
 }
 
-/** Statistics of one row, f32 or bf16, by its block; Centre: LayerNorm. */
-template <bool Centre, class T>
-__device__ Statistics rowStatistics(const T* row, int64_t d, float eps) {
+/** Statistics of one row by its block; Centre: LayerNorm. */
+template <bool Centre>
+__device__ Statistics rowStatistics(const float* row, int64_t d, float eps) {
   const bool aligned = d % 4 == 0;
   float mean = 0.0f;
   if (Centre) {
@@ -42,13 +42,14 @@ __device__ Statistics rowStatistics(const T* row, int64_t d, float eps) {
   return {mean, 1.0f / sqrtf(blockSum(squares) / (float)d + eps)};
 }
 
-/** kept: x in bf16 for the backward pass, or nullptr. */
+/** inverses: the rows' scales for the backward pass, or nullptr. */
 template <bool Centre, class Out>
-__device__ void forward(const float* x, const float* weight, const float* bias, Out* y, unsigned short* kept, int64_t d,
+__device__ void forward(const float* x, const float* weight, const float* bias, Out* y, float* inverses, int64_t d,
                         float eps) {
   const int64_t from = (int64_t)blockIdx.x * d;
   const bool aligned = d % 4 == 0;
   const Statistics s = rowStatistics<Centre>(x + from, d, eps);
+  if (inverses && threadIdx.x == 0) inverses[blockIdx.x] = s.scale;
   forColumns(d, [&](int64_t at, int64_t left) {
     float value[4];
     float factor[4];
@@ -56,7 +57,6 @@ __device__ void forward(const float* x, const float* weight, const float* bias, 
     loadFour(x + from + at, left, aligned, value);
     loadFour(weight + at, left, aligned, factor);
     if (Centre) loadFour(bias + at, left, aligned, offset);
-    if (kept) storeFour(kept + from + at, left, aligned, value);
     for (int i = 0; i < 4; ++i) {
       value[i] = (value[i] - s.mean) * s.scale * factor[i];
       if (Centre) value[i] += offset[i];
@@ -65,24 +65,23 @@ __device__ void forward(const float* x, const float* weight, const float* bias, 
   });
 }
 
-/** With g = dy weight and n = the normalised row: dx = scale (g - mean(g) - n mean(g n)) + addend; no mean(g) for RMSNorm. */
-template <bool Centre, class T>
-__device__ void inputGradient(const float* dy, const T* x, const float* weight, const float* addend, float* dx, int64_t d,
-                              float eps) {
+/**
+ * With g = dy weight and n = the normalised row: dx = scale (g - mean(g) - n mean(g n)) + addend; no mean(g) for RMSNorm.
+ * @param normalise gives n's elements, four from where it is told, and may look at the four weights there
+ */
+template <bool Centre, class Normalise>
+__device__ void inputGradient(const float* dy, const float* weight, float scale, const float* addend, float* dx, int64_t d,
+                              const Normalise& normalise) {
   const int64_t from = (int64_t)blockIdx.x * d;
   const bool aligned = d % 4 == 0;
-  const Statistics s = rowStatistics<Centre>(x + from, d, eps);
   float along = 0.0f;
   float sum = 0.0f;
   const auto load = [&](int64_t at, int64_t left, float(&gradient)[4], float(&normalised)[4]) {
     float factor[4];
     loadFour(dy + from + at, left, aligned, gradient);
     loadFour(weight + at, left, aligned, factor);
-    loadFour(x + from + at, left, aligned, normalised);
-    for (int i = 0; i < 4; ++i) {
-      gradient[i] *= factor[i];
-      normalised[i] = (normalised[i] - s.mean) * s.scale;
-    }
+    normalise(from + at, left, factor, normalised);
+    for (int i = 0; i < 4; ++i) gradient[i] *= factor[i];
   };
   forColumns(d, [&](int64_t at, int64_t left) {
     float gradient[4];
@@ -102,27 +101,37 @@ __device__ void inputGradient(const float* dy, const T* x, const float* weight, 
     float before[4] = {0.0f, 0.0f, 0.0f, 0.0f};
     if (addend) loadFour(addend + from + at, left, aligned, before);
     for (int i = 0; i < 4; ++i) {
-      gradient[i] = s.scale * (gradient[i] - meanGradient - normalised[i] * meanAlong) + before[i];
+      gradient[i] = scale * (gradient[i] - meanGradient - normalised[i] * meanAlong) + before[i];
     }
     storeFour(dx + from + at, left, aligned, gradient);
   });
+}
+
+template <bool Centre>
+__device__ void inputGradient(const float* dy, const float* x, const float* weight, const float* addend, float* dx,
+                              int64_t d, float eps) {
+  const Statistics s = rowStatistics<Centre>(x + (int64_t)blockIdx.x * d, d, eps);
+  inputGradient<Centre>(dy, weight, s.scale, addend, dx, d,
+                        [&](int64_t at, int64_t left, const float(&)[4], float(&normalised)[4]) {
+                          loadFour(x + at, left, d % 4 == 0, normalised);
+                          for (int i = 0; i < 4; ++i) normalised[i] = (normalised[i] - s.mean) * s.scale;
+                        });
 }
 
 extern "C" __global__ void layerNorm(const float* x, const float* weight, const float* bias, float* y, int64_t d,
                                      float eps) {
   forward<true>(x, weight, bias, y, nullptr, d, eps);
 }
-extern "C" __global__ void rmsNorm(const float* x, const float* weight, float* y, unsigned short* kept, int64_t d,
-                                   float eps) {
-  forward<false>(x, weight, nullptr, y, kept, d, eps);
+extern "C" __global__ void rmsNorm(const float* x, const float* weight, float* y, float* inverses, int64_t d, float eps) {
+  forward<false>(x, weight, nullptr, y, inverses, d, eps);
 }
 extern "C" __global__ void layerNormBf16(const float* x, const float* weight, const float* bias, unsigned short* y,
                                          int64_t d, float eps) {
   forward<true>(x, weight, bias, y, nullptr, d, eps);
 }
-extern "C" __global__ void rmsNormBf16(const float* x, const float* weight, unsigned short* y, unsigned short* kept,
-                                       int64_t d, float eps) {
-  forward<false>(x, weight, nullptr, y, kept, d, eps);
+extern "C" __global__ void rmsNormBf16(const float* x, const float* weight, unsigned short* y, float* inverses, int64_t d,
+                                       float eps) {
+  forward<false>(x, weight, nullptr, y, inverses, d, eps);
 }
 extern "C" __global__ void layerNormInput(const float* dy, const float* x, const float* weight, const float* addend,
                                           float* dx, int64_t d, float eps) {
@@ -132,9 +141,14 @@ extern "C" __global__ void rmsNormInput(const float* dy, const float* x, const f
                                         float* dx, int64_t d, float eps) {
   inputGradient<false>(dy, x, weight, addend, dx, d, eps);
 }
-extern "C" __global__ void rmsNormInputBf16(const float* dy, const unsigned short* x, const float* weight,
-                                            const float* addend, float* dx, int64_t d, float eps) {
-  inputGradient<false>(dy, x, weight, addend, dx, d, eps);
+/** y: what rmsNormBf16 gave; inverses: from there too. No weight is 0. */
+extern "C" __global__ void rmsNormFromResult(const float* dy, const unsigned short* y, const float* weight,
+                                             const float* inverses, const float* addend, float* dx, int64_t d) {
+  inputGradient<false>(dy, weight, inverses[blockIdx.x], addend, dx, d,
+                       [&](int64_t at, int64_t left, const float(&factor)[4], float(&normalised)[4]) {
+                         loadFour(y + at, left, d % 4 == 0, normalised);
+                         for (int i = 0; i < 4; ++i) normalised[i] = i < left ? normalised[i] / factor[i] : 0.0f;
+                       });
 }
 
 /** statistics (rows, 2): mean (0 for RMSNorm) and scale of every row. centre: LayerNorm. */
