@@ -45,18 +45,24 @@ export function relativeBuckets(
   keys: ArrayLike<number>,
   settings: BucketSettings,
 ): Int32Array {
-  const known = new Map<number, number>();
+  const [firstQuery, lastQuery] = range(queries);
+  const [firstKey, lastKey] = range(keys);
+  const least = firstKey - lastQuery;
+  const length = Math.max(0, lastKey - firstQuery - least + 1);
+  const buckets = Int32Array.from({ length }, (_, i) => relativeBucket(least + i, settings));
   const result = new Int32Array(queries.length * keys.length);
   let index = 0;
   for (let i = 0; i < queries.length; i++)
-    for (let j = 0; j < keys.length; j++) {
-      const relative = (keys[j] as number) - (queries[i] as number);
-      let bucket = known.get(relative);
-      if (bucket === undefined) {
-        bucket = relativeBucket(relative, settings);
-        known.set(relative, bucket);
-      }
-      result[index++] = bucket;
-    }
+    for (let j = 0; j < keys.length; j++) result[index++] = buckets[keys[j]! - queries[i]! - least]!;
   return result;
+}
+
+/** The least and the greatest of the positions; (0, -1) without any. */
+function range(positions: ArrayLike<number>): [number, number] {
+  let [least, greatest] = positions.length === 0 ? [0, -1] : [positions[0]!, positions[0]!];
+  for (let i = 1; i < positions.length; i++) {
+    least = Math.min(least, positions[i]!);
+    greatest = Math.max(greatest, positions[i]!);
+  }
+  return [least, greatest];
 }

@@ -10,11 +10,13 @@ export function check(ok: boolean, op: string, expected: string, tensors: Record
   throw new Error(`${op}: got ${shapes.join(', ')}; expected ${expected}`);
 }
 
+export const isFloat = (x: tf.Tensor): boolean => x.dtype === 'float32';
+
 /** Throws unless every tensor is float32. */
 export function checkFloat(op: string, tensors: Record<string, tf.Tensor | undefined>): void {
   for (const name in tensors) {
     const tensor = tensors[name];
-    if (tensor !== undefined && tensor.dtype !== 'float32') {
+    if (tensor !== undefined && !isFloat(tensor)) {
       throw new Error(`${op}: ${name} ${shapeText(tensor)} is ${tensor.dtype}; expected float32`);
     }
   }

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { linearOperands } from '../linearOperands.js';
 import { isBf16, weightProduct } from './bf16.js';
-import { check, checkFloat } from './check.js';
+import { check, checkFloat, isFloat } from './check.js';
 import { checkKey, dropout, dropoutNumbers } from './dropout.js';
 import { hasFused } from './fused.js';
 import type { DropoutKey } from './philox.js';
@@ -99,8 +99,6 @@ function checkLinear(x: tf.Tensor, layer: LinearLayer): void {
     'x (..., in), weight (out, in), bias (out), lora.A (r, in), lora.B (out, r), addend (..., out)';
   check(false, 'linear', expected, all);
 }
-
-const isFloat = (x: tf.Tensor): boolean => x.dtype === 'float32';
 
 function shapesFit(x: tf.Tensor, layer: LinearLayer): boolean {
   const { weight, bias, lora, addend } = layer;

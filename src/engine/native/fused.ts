@@ -318,24 +318,23 @@ const embeddingGrad: Kernel = (call) => {
   return dtable.info;
 };
 
-/** Updates p, m and v in place; nobody else may hold their buffers (adamwStep sees to it). */
+/**
+ * The inputs are an array: p, m, v and gradient of each parameter. p, m and v are updated in place; nobody else may hold
+ * their buffers (adamwStep sees to it).
+ */
 const adamw: Kernel = (call) => {
   const learningRates = call.attrs.learningRates as number[];
   const weightDecays = call.attrs.weightDecays as number[];
-  const n = learningRates.length;
-  const buffers = new Int32Array(4 * n);
-  const sizes = new Float64Array(n);
-  const rates = new Float64Array(2 * n);
-  for (let i = 0; i < n; i++) {
-    ['p', 'm', 'v'].forEach((name, at) => {
-      const info = call.tensor(`${name}${i}`);
-      if (call.backend.refCount(info.dataId) !== 1) throw new Error(`adamw: ${name}${i} shares its buffer`);
-      buffers[4 * i + at] = call.backend.bufferOf(info);
-    });
-    buffers[4 * i + 3] = call.id(`g${i}`);
-    sizes[i] = sizeOf(call.tensor(`p${i}`).shape);
-    rates.set([learningRates[i]!, weightDecays[i]!], 2 * i);
-  }
+  const infos = call.inputs as unknown as tf.TensorInfo[];
+  const buffers = Int32Array.from(infos, (info, i) => {
+    if (i % 4 !== 3 && call.backend.refCount(info.dataId) !== 1)
+      throw new Error(`adamw: ${'pmv'[i % 4]} of parameter ${Math.floor(i / 4)} shares its buffer`);
+    return call.backend.bufferOf(info);
+  });
+  const sizes = Float64Array.from(learningRates, (_, i) => sizeOf(infos[4 * i]!.shape));
+  const rates = Float64Array.from({ length: 2 * sizes.length }, (_, i) =>
+    i % 2 === 0 ? learningRates[i / 2]! : weightDecays[(i - 1) / 2]!,
+  );
   const [beta1, beta2, eps] = [call.number('beta1'), call.number('beta2'), call.number('eps')];
   const [step, gradScale] = [call.number('step'), call.number('gradScale')];
   call.addon.fusedAdamW(buffers, sizes, rates, beta1, beta2, eps, step, gradScale);
