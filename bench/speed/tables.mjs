@@ -65,7 +65,7 @@ function trainStep({ features, ms, samplesPerSecond, phases, flops, gflops, memo
   const { floor, kernels, precision, verified } = report;
   const share = (part) => [`${number(part)} ms`, percent(part / ms)];
   return [
-    `${features} features, ${precision}${report.recompute ? ', recomputation' : ''}: ${number(ms)} ms a step, ${number(samplesPerSecond, 2)} samples/s`,
+    `${features} features, ${precision}${report.recompute ? `, ${report.recompute === true ? '' : `${report.recompute} `}recomputation` : ''}: ${number(ms)} ms a step, ${number(samplesPerSecond, 2)} samples/s`,
     ...columns([
       ...Object.entries(phases).map(([name, part]) => [name, ...share(part)]),
       ['work', `${number(flops.total / 1e9)} GFLOP`, `${number(gflops)} GFLOP/s`],

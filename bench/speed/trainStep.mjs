@@ -12,7 +12,7 @@ import { besides, operationShare } from './tensorflow.mjs';
 /**
  * @typedef {import('../../src/commands/bench.js').BenchLibrary} Library
  * @typedef {import('./workload.mjs').Workload} Workload
- * @typedef {{ features: 'live' | 'cached', recompute?: boolean, seed?: number,
+ * @typedef {{ features: 'live' | 'cached', recompute?: boolean | 'light', seed?: number,
  *   precision?: 'f32' | 'bf16' }} StepOptions
  * @typedef {{ total: number, vision: number, forward: number, backward: number, update: number }} StepTimes ms
  */
@@ -151,7 +151,7 @@ export async function benchTrainStep(run, workload) {
     const device = lib.device();
     return {
       features,
-      recompute: Boolean(recompute),
+      recompute: recompute ?? false,
       ...measured,
       floor: floorOf(run, measured),
       // After the measurement, since the composed forms keep far more memory.

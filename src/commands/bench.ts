@@ -1,6 +1,7 @@
 import { Argument, type Command, Option } from 'commander';
 import type { EngineInfo } from '../engine/engine.js';
 import type { CpuDevice, NativeDevice } from '../engine/native/addon.js';
+import type { Recompute } from '../model/context.js';
 import {
   type EngineChoice,
   fromCwd,
@@ -53,7 +54,7 @@ export interface BenchOptions extends EngineChoice {
   precision: 'f32' | 'bf16';
   /** Side of the large square product. */
   size?: number;
-  recompute?: boolean;
+  recompute?: Recompute;
   verify?: boolean;
   kernels?: boolean;
   peer: boolean;
@@ -107,7 +108,12 @@ export function addBench(program: Command, io: Io): void {
         .default('f32'),
     )
     .option('--size <n>', 'side of the large square product (default: 1024, on a fast GPU 8192)', integer(1))
-    .option('--recompute', 'recompute each block in the backward pass (default: off)')
+    .addOption(
+      new Option(
+        '--recompute [part]',
+        'recompute each block in the backward pass, or with light feed-forward layers and the Q-Former alone (default: off)',
+      ).choices(['light']),
+    )
     .option('--verify', "compare train-step's loss with that of the composed forms (default: off)")
     .option('--kernels', 'add the time inside each native function to train-step and decode (default: off)')
     .option('--no-peer', 'do not run PyTorch even when PEER_PYTHON is set (default: run it)')

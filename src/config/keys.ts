@@ -136,6 +136,9 @@ function typeName(schema: Leaf, kind: unknown): string {
   if (schema instanceof z.ZodEnum) return schema.options.join(' | ');
   if (schema instanceof z.ZodArray) return `list of ${typeName(schema.def.element, undefined)}`;
   if (schema instanceof z.ZodBoolean) return 'true | false';
+  if (schema instanceof z.ZodLiteral) return [...schema.values].join(' | ');
+  if (schema instanceof z.ZodUnion)
+    return schema.options.map((each) => typeName(each, undefined)).join(' | ');
   if (schema instanceof z.ZodNumber) return `${schema.isInt ? 'integer' : 'number'}${range(schema)}`;
   if (kind === 'path') return 'path';
   if (kind === 'pathOrId') return 'path or Hugging Face id';

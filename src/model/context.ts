@@ -1,12 +1,18 @@
 import { DropoutStream } from '../ops/dropout.js';
 import type { DropoutKey } from '../ops/philox.js';
 
+/**
+ * Which activations the backward pass computes again instead of keeping them: none, all inside transformer blocks (true), or
+ * those of feed-forward layers and the Q-Former (`light`), which takes half of that time and saves three fifths of that
+ * memory (workloads/xl.json on native-cuda: 14.1 GB, 11.8 light, 10.3).
+ */
+export type Recompute = boolean | 'light';
+
 /** What a forward pass is for: whether dropout is on and where its bits come from. */
 export interface Context {
   training: boolean;
   dropout: DropoutStream;
-  /** Recompute each transformer block in the backward pass instead of keeping its activations. */
-  recompute: boolean;
+  recompute: Recompute;
 }
 
 /** Evaluation: no dropout, nothing recomputed. */

@@ -6,9 +6,9 @@ import type { Module } from './module.js';
 type Tensors = Record<string, tf.Tensor | undefined>;
 
 /**
- * Runs one transformer block, or a part of one, with its activations recomputed in the backward pass when the context says
- * so.
+ * Runs one transformer block, or a part of one, and has its activations recomputed in the backward pass when told to.
  *
+ * @param recomputes whether; by default what the context says of a whole block
  * @param modules what has the parameters that `forward` reads
  * @param inputs tensors that gradients may flow to; `undefined` entries are left out.
  * @param constants tensors the block reads that need no gradient (masks, a frozen bias). They must be named here
@@ -20,8 +20,9 @@ export function runBlock<T extends tf.Tensor>(
   inputs: Tensors,
   constants: Tensors,
   forward: (tensors: Tensors) => T,
+  recomputes = context.recompute !== false,
 ): T {
-  if (!context.recompute) return tf.tidy(() => forward({ ...inputs, ...constants }));
+  if (!recomputes) return tf.tidy(() => forward({ ...inputs, ...constants }));
   const present = (tensors: Tensors) =>
     Object.entries(tensors).filter((entry): entry is [string, tf.Tensor] => entry[1] !== undefined);
   const named = [...present(inputs), ...present(constants)].map(([name]) => name);

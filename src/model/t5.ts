@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type GeluForm, gatedGelu, gelu } from '../ops/activation.js';
+import { storesActivationsInBf16 } from '../ops/bf16.js';
 import { dropout, residual } from '../ops/dropout.js';
 import { embedding } from '../ops/embedding.js';
 import type { DropoutKey } from '../ops/philox.js';
@@ -190,10 +191,29 @@ export class T5Block extends Module {
     context: Context,
     { inputs = {}, constants = {}, run }: Sublayer,
   ): tf.Tensor3D {
-    const modules = [norm, ...layer.beforeProjection];
-    const made = runBlock(context, modules, { x, ...inputs }, constants, (tensors) =>
-      run(norm.forward(tensors.x!, layer.inBf16) as tf.Tensor3D, tensors),
-    );
+    const normOf = (x: tf.Tensor): tf.Tensor3D => norm.forward(x, layer.inBf16) as tf.Tensor3D;
+    const { beforeProjection } = layer;
+    const recomputes =
+      context.recompute === true || (context.recompute === 'light' && layer === this.feedForward);
+    // What the norm gives is kept in place of its operand where that takes half the memory.
+    const made =
+      layer.inBf16 && storesActivationsInBf16()
+        ? runBlock(
+            context,
+            beforeProjection,
+            { normed: normOf(x), ...inputs },
+            constants,
+            (tensors) => run(tensors.normed as tf.Tensor3D, tensors),
+            recomputes,
+          )
+        : runBlock(
+            context,
+            [norm, ...beforeProjection],
+            { x, ...inputs },
+            constants,
+            (tensors) => run(normOf(tensors.x!), tensors),
+            recomputes,
+          );
     const key = nextDropout(context, this.config.dropout_rate);
     if (!key) return layer.project(made, context, x);
     return residual(x, layer.project(made, context), key, layer.outputInBf16);

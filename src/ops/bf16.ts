@@ -14,6 +14,7 @@ import { taped } from './tape.js';
  * five small models' gradients 10 % larger (2.65 % of a tensor's greatest for 2.41 %).
  */
 interface Bf16Backend {
+  readonly device?: { readonly bf16Activations?: boolean };
   isBf16?(dataId: object): boolean;
   halfProducts?(on: boolean): void;
 }
@@ -36,6 +37,11 @@ export function setMixed(on: boolean): void {
 }
 
 export const isMixed = (): boolean => mixed;
+
+/** Whether the engine in use stores in bf16 what operations may give so. */
+export function storesActivationsInBf16(): boolean {
+  return (tf.backend() as Bf16Backend).device?.bf16Activations ?? false;
+}
 
 /** Whether the engine in use holds this tensor in bf16. */
 export function isBf16(x: tf.Tensor): boolean {

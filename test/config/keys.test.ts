@@ -22,7 +22,7 @@ describe('keys of the schema', () => {
     expect(configKey('data.videos')).toMatchObject({ type: 'path', kind: 'path' });
     expect(configKey('model.base')?.kind).toBe('pathOrId');
     expect(configKey('model.lora.targets')?.type).toBe('list of text');
-    expect(configKey('train.recompute')?.type).toBe('true | false');
+    expect(configKey('train.recompute')?.type).toBe('true | false | light');
     expect(sectionKeys('model.lora')).toEqual(['r', 'alpha', 'dropout', 'targets']);
   });
 

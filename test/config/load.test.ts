@@ -171,6 +171,25 @@ describe('errors name the place', () => {
   });
 });
 
+describe('train.recompute', () => {
+  it.each([
+    ['true', true],
+    ['light', 'light'],
+    ['false', false],
+  ])('takes %s', async (text, value) => {
+    expect((await resolveText(`${MINIMAL}train:\n  recompute: ${text}\n`)).config.train.recompute).toBe(
+      value,
+    );
+  });
+
+  it('says what it takes', async () => {
+    const wrong = resolveText(`${MINIMAL}train:\n  recompute: ligt\n`);
+    await expect(wrong).rejects.toThrow(
+      /recipe\.yaml:\d+:\d+ train\.recompute: expected true \| false \| light, got "ligt" \(did you mean light\?\)/,
+    );
+  });
+});
+
 describe('overrides', () => {
   it('win over the recipe, the last one first', async () => {
     const { config, sources } = await resolveText(`${MINIMAL}train:\n  beta: 0.3\n`, [

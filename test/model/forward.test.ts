@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { IGNORED } from '../../src/labels.js';
-import { inferenceContext } from '../../src/model/context.js';
+import { inferenceContext, type Recompute } from '../../src/model/context.js';
 import type { Parameter } from '../../src/model/module.js';
+import { bf16Parameters, usePrecision } from '../../src/model/precision.js';
 import type { ReasVqa } from '../../src/model/reasvqa.js';
 import { selectTrainable } from '../../src/model/trainable.js';
 import { Rng } from '../../src/random.js';
@@ -26,7 +27,7 @@ afterEach(() => model.dispose());
 function gradientsOf(
   batch: TrainBatch,
   parameters: Parameter[],
-  options: { alpha?: number; beta?: number; recompute?: boolean; seed?: number } = {},
+  options: { alpha?: number; beta?: number; recompute?: Recompute; seed?: number } = {},
 ) {
   const { alpha = OBJECTIVE.alpha, beta = OBJECTIVE.beta, recompute = false, seed = 5 } = options;
   const objective = { ...OBJECTIVE, alpha, beta };
@@ -214,7 +215,9 @@ onEngines('recomputation with dropout', ['native-cpu', 'native-cuda', 'cpu', 'te
     const kept = gradientsOf(batch, parameters);
     const recomputed = gradientsOf(batch, parameters, { recompute: true });
     const again = gradientsOf(batch, parameters, { recompute: true });
+    const light = gradientsOf(batch, parameters, { recompute: 'light' });
     const other = gradientsOf(batch, parameters, { recompute: true, seed: 6 });
+    expect(light.values).toEqual(kept.values);
     expect(recomputed.values).toEqual(kept.values);
     expect(again).toEqual(recomputed);
     const difference = (arrays: typeof kept.arrays) =>
@@ -223,7 +226,32 @@ onEngines('recomputation with dropout', ['native-cpu', 'native-cuda', 'cpu', 'te
         [...kept.arrays.values()].flatMap((values) => [...values]),
       );
     expect(difference(recomputed.arrays)).toBeLessThan(3e-6);
+    expect(difference(light.arrays)).toBeLessThan(3e-6);
     expect(difference(other.arrays)).toBeGreaterThan(1e-2);
+    batch.pixels.dispose();
+  });
+});
+
+onEngines('recomputation in bf16', ['native-cpu', 'native-cuda', 'tensorflow'], () => {
+  it('gives the losses and gradients of keeping', () => {
+    model = tinyModel(DROPOUT, { lora: { r: 2, scaling: 2, dropout: 0.3 } });
+    const groups = ['lora', 'qformer'] as const;
+    const parameters = selectTrainable(model, groups);
+    for (const parameter of bf16Parameters(model, groups))
+      tf.tidy(() => parameter.setBf16(tf.clone(parameter.value)));
+    const batch = randomBatch(new Rng('recompute in bf16'), model.config);
+    usePrecision('bf16', 'model.precision');
+    try {
+      const kept = gradientsOf(batch, parameters);
+      for (const recompute of [true, 'light'] as const) {
+        const recomputed = gradientsOf(batch, parameters, { recompute });
+        expect(recomputed.values).toEqual(kept.values);
+        for (const [name, values] of recomputed.arrays)
+          expect(relativeDifference(values, kept.arrays.get(name)!), name).toBeLessThan(1e-5);
+      }
+    } finally {
+      usePrecision('f32', 'model.precision');
+    }
     batch.pixels.dispose();
   });
 });

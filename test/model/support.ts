@@ -5,7 +5,7 @@ import { nativeDevice } from '../../src/engine/native/addon.js';
 import { findPackage } from '../../src/engine/tensorflow/package.js';
 import { messageOf } from '../../src/errors.js';
 import { IGNORED } from '../../src/labels.js';
-import type { Context } from '../../src/model/context.js';
+import type { Context, Recompute } from '../../src/model/context.js';
 import { inferenceContext } from '../../src/model/context.js';
 import type { Parameter } from '../../src/model/module.js';
 import type { Labels } from '../../src/model/packing.js';
@@ -224,7 +224,7 @@ export function randomBatch(
 export const OBJECTIVE: Objective = { alpha: 0.2, beta: 0.8, answerStartId: 0, reasoningStartId: 0 };
 
 /** Training with dropout drawn from `seed`; the rates are the model's. */
-export function trainingContext(recompute = false, seed = 5): Context {
+export function trainingContext(recompute: Recompute = false, seed = 5): Context {
   const dropout = new DropoutStream(seed);
   dropout.startStep(3);
   return { ...inferenceContext(), training: true, dropout, recompute };
