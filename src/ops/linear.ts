@@ -5,7 +5,7 @@ import { check, checkFloat, isFloat } from './check.js';
 import { checkKey, dropout, dropoutNumbers } from './dropout.js';
 import { hasFused } from './fused.js';
 import type { DropoutKey } from './philox.js';
-import { isFrozen, jointly, type Thunks, taped } from './tape.js';
+import { adding, isFrozen, jointly, type Thunks, taped } from './tape.js';
 
 /** A low-rank update (Hu et al. 2021): W + scale * B A, with dropout on the input of A. */
 export interface LoraWeights {
@@ -190,7 +190,11 @@ function gradients(
   dys: tf.Tensor[],
   { x, ...inputs }: Record<string, tf.Tensor>,
 ): Thunks {
-  const thunks: Thunks = { x: () => tf.engine().runKernel('ReasLinearGradInput', inputs, attrs) };
+  const thunks: Thunks = {
+    x: adding((addend) =>
+      tf.engine().runKernel('ReasLinearGradInput', addend ? { ...inputs, addend } : inputs, attrs),
+    ),
+  };
   dys.forEach((dy, i) => {
     const { weight, bias, loraA, loraB, addend, dy: dyName } = linearOperands(i);
     inputs[dyName] = dy;

@@ -22,6 +22,7 @@ describe.skipIf(cudaMissing !== undefined)(
   () => {
     it.each([
       [3, 5, 2, 0, 0],
+      [14, 9, 36, 0, 0],
       [70, 64, 130, 8, 0.1],
       [33, 131, 65, 17, 0.5],
       [0, 5, 4, 2, 0.1],
@@ -43,7 +44,8 @@ describe.skipIf(cudaMissing !== undefined)(
         ...sizes,
         addend,
       ]);
-      compare('fusedLinearGradInput', [dy, weight, ...lora, result(rows * inputs), ...sizes, 0]);
+      const before = rows % 2 === 0 ? operand(rng, rows * inputs) : null;
+      compare('fusedLinearGradInput', [dy, weight, ...lora, result(rows * inputs), ...sizes, before]);
       if (r === 0) return;
       const lowRank = [result(r * inputs), result(outputs * r)];
       compare('fusedLinearGradLora', [dy, x, ...lora, ...lowRank, ...sizes]);
@@ -188,7 +190,14 @@ describe.skipIf(cudaMissing !== undefined)(
         const thin = [result(r * inputs), result(outputs * r)];
         return [
           run(gpu(), 'fusedLinear', [from, weight, null, ...lora, result(rows * outputs), ...sizes, null]),
-          run(gpu(), 'fusedLinearGradInput', [gradient, weight, ...lora, result(rows * inputs), ...sizes, 0]),
+          run(gpu(), 'fusedLinearGradInput', [
+            gradient,
+            weight,
+            ...lora,
+            result(rows * inputs),
+            ...sizes,
+            null,
+          ]),
           r ? run(gpu(), 'fusedLinearGradLora', [gradient, from, ...lora, ...thin, ...sizes]) : [],
         ];
       };

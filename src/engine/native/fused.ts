@@ -162,7 +162,7 @@ const linear: Kernel = (call) => {
   return results;
 };
 
-/** The sum of the layers' gradients to their input. */
+/** The sum of the layers' gradients to their input, and of the addend. */
 const linearGradInput: Kernel = (call) => {
   const dx = call.result([...call.tensor('dy0').shape.slice(0, -1), call.size('weight0', 1)]);
   for (let layer = 0; layer < layersOf(call); layer++) {
@@ -174,7 +174,7 @@ const linearGradInput: Kernel = (call) => {
       call.id(loraB),
       dx.id,
       ...linearSizes(call, dy, layer),
-      layer === 0 ? 0 : 1,
+      layer === 0 ? call.id('addend') : dx.id,
     );
   }
   return dx.info;

@@ -31,8 +31,8 @@ interface FusedAddon {
   fusedRmsNormGradWeight(dy: Id, x: Id, dw: Id, rows: number, d: number, eps: number): void;
   /** buffers: x, weight, bias, A, B, y */
   fusedLinear(...args: [Id, Id, Id, Id, Id, Id, ...LinearArgs, addend: Id]): void;
-  /** buffers: dy, weight, A, B, dx; accumulate: adds to dx */
-  fusedLinearGradInput(...args: [Id, Id, Id, Id, Id, ...LinearArgs, accumulate: number]): void;
+  /** buffers: dy, weight, A, B, dx; addend may be dx */
+  fusedLinearGradInput(...args: [Id, Id, Id, Id, Id, ...LinearArgs, addend: Id]): void;
   /** buffers: dy, x, A, B, dA, dB */
   fusedLinearGradLora(...args: [Id, Id, Id, Id, Id, Id, ...LinearArgs]): void;
   fusedAttention(...args: [...AttentionArgs, out: Id]): void;

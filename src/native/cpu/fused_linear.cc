@@ -7,7 +7,7 @@
  * bias + update, and the large product adds to it; without an update it adds the bias as it writes y.
  *
  * fusedLinear(x, weight, bias, A, B, y, rows, in, out, r, scale, ...dropout, addend)
- * fusedLinearGradInput(dy, weight, A, B, dx, rows, in, out, r, scale, ...dropout, accumulate): dx = or += ...
+ * fusedLinearGradInput(dy, weight, A, B, dx, rows, in, out, r, scale, ...dropout, addend): addend may be dx
  * fusedLinearGradLora(dy, x, A, B, dA, dB, rows, in, out, r, scale, ...dropout)
  * bias, A, B and addend may be -1 (r = 0 without A and B).
  */
@@ -90,11 +90,11 @@ const float* droppedRows(const Sizes& s, const float* x, int64_t begin, int64_t 
   return room;
 }
 
-/** y (rows, out) += addend, which the product would have to read as well. */
-void add(const Sizes& s, const float* addend, float* y) {
-  parallelChunks(s.rows, kRows, [&](int64_t begin, int64_t end) {
-    float* to = y + begin * s.out;
-    fusedDropoutKernels().rows(to, addend + begin * s.out, to, begin, end - begin, s.out, Dropout{});
+/** y (rows, columns) += addend, which the product would have to read as well. */
+void add(int64_t rows, int64_t columns, const float* addend, float* y) {
+  parallelChunks(rows, kRows, [&](int64_t begin, int64_t end) {
+    float* to = y + begin * columns;
+    fusedDropoutKernels().rows(to, addend + begin * columns, to, begin, end - begin, columns, Dropout{});
   });
 }
 
@@ -111,7 +111,7 @@ void linear(Args& args) {
   check(lora == (B != nullptr) && lora == (s.r > 0), "linear: A, B and r disagree");
   if (!lora) {
     product(s.rows, s.out, s.in, x, weight, true, y, 1.0f, false, bias);
-    if (addend != nullptr) add(s, addend, y);
+    if (addend != nullptr) add(s.rows, s.out, addend, y);
     return;
   }
   parallelChunks(s.rows, kRows, [&](int64_t begin, int64_t end) {
@@ -122,7 +122,7 @@ void linear(Args& args) {
     product(rows, s.out, s.r, scratch.second, {B}, true, y + begin * s.out, s.scale, false, bias);
   });
   product(s.rows, s.out, s.in, x, weight, true, y, 1.0f, true);
-  if (addend != nullptr) add(s, addend, y);
+  if (addend != nullptr) add(s.rows, s.out, addend, y);
 }
 
 void linearGradInput(Args& args) {
@@ -132,7 +132,9 @@ void linearGradInput(Args& args) {
   const float* A = args.inOrNull<float>(2, s.r * s.in);
   const float* B = args.inOrNull<float>(3, s.out * s.r);
   float* dx = args.out<float>(4, s.rows * s.in);
-  product(s.rows, s.in, s.out, dy, weight, false, dx, 1.0f, args.size(15) != 0);
+  const float* addend = args.inOrNull<float>(15, s.rows * s.in);
+  product(s.rows, s.in, s.out, dy, weight, false, dx, 1.0f, addend == dx);
+  if (addend != nullptr && addend != dx) add(s.rows, s.in, addend, dx);
   if (!A) return;
   check(B != nullptr && s.r > 0, "linear: A, B and r disagree");
   parallelChunks(s.rows, kRows, [&](int64_t begin, int64_t end) {

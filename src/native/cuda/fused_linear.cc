@@ -7,7 +7,7 @@
  * in scratch memory and the product is summed in f32.
  *
  * fusedLinear(x, weight, bias, A, B, y, rows, in, out, r, scale, ...dropout, addend)
- * fusedLinearGradInput(dy, weight, A, B, dx, rows, in, out, r, scale, ...dropout, accumulate): dx = or += ...
+ * fusedLinearGradInput(dy, weight, A, B, dx, rows, in, out, r, scale, ...dropout, addend): addend may be dx
  * fusedLinearGradLora(dy, x, A, B, dA, dB, rows, in, out, r, scale, ...dropout)
  * bias, A, B and addend may be -1 (r = 0 without A and B). Where the weight is stored in bf16, x, dy and a y without bias,
  * update or addend may be too.
@@ -115,18 +115,19 @@ void linearGradInput(CudaArgs& args) {
   const float* B = args.inOrNull<float>(3, s.out * s.r);
   float* dx = args.out<float>(4, s.rows * s.in);
   const bool lora = A != nullptr;
-  const bool accumulate = args.size(15) != 0;
+  const float* addend = args.inOrNull<float>(15, s.rows * s.in);
   check(lora == (B != nullptr) && lora == (s.r > 0), "linear: A, B and r disagree");
   if (lora) {
     const Scratch low(floats(s.rows * s.r));
     down(dy, s.out, thinB(B, s), low.as<float>(), s, s.scale, Dropout{});
-    up(low.as<float>(), thinA(A, s), accumulate ? dx : nullptr, nullptr, dx, s.in, s, 1.0f, s.dropout);
+    up(low.as<float>(), thinA(A, s), addend, nullptr, dx, s.in, s, 1.0f, s.dropout);
   }
   Gemm g;
   g.m = s.rows;
   g.n = s.in;
   g.k = s.out;
-  g.accumulate = lora || accumulate;
+  g.accumulate = lora || addend == dx;
+  if (!g.accumulate) g.addend = addend;
   g.c = dx;
   storedProduct(g, dy, weight);
 }
