@@ -1,5 +1,5 @@
 /**
- * Resident memory of the training step: its peak with and without recomputation, each in a process of its own (a
+ * Resident memory of the training step: its peak without recomputation, with some and with all, each in a process of its own (a
  * process's peak never falls again), and its growth over thousands of steps in this one.
  */
 import { spawn } from 'node:child_process';
@@ -23,17 +23,20 @@ export async function benchMemory({ lib, options, note, cli, openPeer }, workloa
   const step = ['train-step', ...childOptions(options), '--repeats', String(PEAK_STEPS), '--warmup', '1'];
   note('peak of a training step');
   const plain = await childReport(cli, step);
+  note('peak with light recomputation');
+  const light = await childReport(cli, [...step, '--recompute', 'light']);
   note('peak with recomputation');
   const recompute = await childReport(cli, [...step, '--recompute']);
   const peer = await peerPeak(openPeer, note);
   note(`growth over ${steps} steps`);
   return {
     features,
-    peaks: { plain: plain.memory, recompute: recompute.memory },
+    peaks: { plain: plain.memory, light: light.memory, recompute: recompute.memory },
     growth: growth(lib, workload, { features, precision }, steps),
     peer: peer && {
       ...peer,
       ratio: shareOf(plain.memory, peer),
+      lightRatio: shareOf(light.memory, peer),
       recomputeRatio: shareOf(recompute.memory, peer),
     },
   };

@@ -134,6 +134,7 @@ function memory({ features, peaks, growth, peer }) {
         peer ? 'of the peer' : '',
       ],
       row('plain', peaks.plain, peer?.ratio),
+      row('light recomputation', peaks.light, peer?.lightRatio),
       row('recomputation', peaks.recompute, peer?.recomputeRatio),
       ...(peer ? [peerRow(peer)] : []),
     ]),

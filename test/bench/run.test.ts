@@ -148,7 +148,7 @@ describe('the other benches', () => {
     const child = await program(
       'bench',
       `const given = process.argv.slice(2);
-       const factor = given.includes('--recompute') ? 1 : 2;
+       const factor = given.includes('light') ? 1.5 : given.includes('--recompute') ? 1 : 2;
        console.log(JSON.stringify({ memory: { maxResident: factor * 1e8, peak: 1e6, inUse: 1e5 }, given }));`,
     );
     const peer = await program('python', PEER);
@@ -158,8 +158,9 @@ describe('the other benches', () => {
       { cli: [child], env: { ...process.env, PEER_PYTHON: peer } },
     );
     expect(report.peaks.plain.maxResident).toBe(2e8);
+    expect(report.peaks.light.maxResident).toBe(1.5e8);
     expect(report.peaks.recompute.maxResident).toBe(1e8);
-    expect(report.peer).toMatchObject({ name: 'fake', ratio: 0.5, recomputeRatio: 0.25 });
+    expect(report.peer).toMatchObject({ name: 'fake', ratio: 0.5, lightRatio: 0.375, recomputeRatio: 0.25 });
     expect(report.growth).toMatchObject({ from: 4, steps: 4, percent: 0 });
     expect(text).toContain('50 %');
     // On a GPU its memory is what counts.
