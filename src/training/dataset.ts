@@ -32,8 +32,10 @@ export async function readDataset(config: Config, file: string, training: boolea
     samples = joined.samples;
     notices.push(`reasoning for ${joined.joined} of ${samples.length} samples`);
   }
-  if (training) samples = selectReasoning(samples, config);
-  if (samples.length === 0) throw nothingToTrain(config);
+  if (training) {
+    samples = selectReasoning(samples, config);
+    if (samples.length === 0) throw nothingToTrain(config);
+  }
   const located = await locateSamples(config, samples);
   if (located.skipped.length > 0)
     notices.push(

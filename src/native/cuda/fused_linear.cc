@@ -61,18 +61,37 @@ void up(const float* low, const Thin& w, const float* addend, const float* bias,
          chunk, dropout);
 }
 
-/** out (r by width, at the given strides) = alpha low^T dropout(x), summed in two stages. */
-void outer(const float* low, const Stored& x, int64_t width, float* out, int64_t strideC, int64_t strideJ, const Sizes& s,
-           float alpha, const Dropout& dropout) {
-  const int64_t chunk = std::max<int64_t>(32, ceilDiv(s.rows, 128));
-  const int64_t chunks = ceilDiv(s.rows, chunk);
-  const Scratch partial(floats(chunks * s.r * width));
-  const Grid grid = {blocks(ceilDiv(ceilDiv(width, 4), 128)), blocks(chunks), blocks(ceilDiv(s.r, kRank), kMostBlocksYZ)};
-  launch(kSource, variant("thinOuter", x.type).c_str(), grid, {128}, 0, low, x.data, partial.as<float>(), s.rows, width,
-         s.r, chunk, dropout);
-  launch(kSource, "thinSum", gridFor(s.r * width), {256}, 0, static_cast<const float*>(partial.as<float>()), out, chunks,
-         s.r, width, strideC, strideJ, alpha);
-}
+/** low^T dropout(x), r by width, as sums over chunks of rows: struct Partial of fused_linear.cu, which thinSum sums up. */
+class Outer {
+ public:
+  Outer(const float* low, const Stored& x, int64_t width, const Sizes& s, const Dropout& dropout)
+      : chunk_(std::max<int64_t>(32, ceilDiv(s.rows, 128))),
+        chunks_(ceilDiv(s.rows, chunk_)),
+        width_(width),
+        partial_(floats(chunks_ * s.r * width)) {
+    const Grid grid = {blocks(ceilDiv(ceilDiv(width, 4), 128)), blocks(chunks_),
+                       blocks(ceilDiv(s.r, kRank), kMostBlocksYZ)};
+    launch(kSource, variant("thinOuter", x.type).c_str(), grid, {128}, 0, low, x.data, partial_.as<float>(), s.rows, width,
+           s.r, chunk_, dropout);
+  }
+
+  struct Partial {
+    const float* partial;
+    float* out;
+    int64_t chunks, width, strideC, strideJ;
+    float alpha;
+  };
+  /** out at c strideC + j strideJ is to be alpha times the sum. */
+  Partial into(float* out, int64_t strideC, int64_t strideJ, float alpha) const {
+    return {partial_.as<float>(), out, chunks_, width_, strideC, strideJ, alpha};
+  }
+
+ private:
+  int64_t chunk_;
+  int64_t chunks_;
+  int64_t width_;
+  Scratch partial_;
+};
 
 void linear(CudaArgs& args) {
   const Sizes s = sizesArgs(args, 6);
@@ -144,9 +163,12 @@ void linearGradLora(CudaArgs& args) {
   check(s.r > 0, "linear: no A or B");
   const Scratch low(floats(s.rows * s.r));
   down(dy, s.out, thinB(B, s), low.as<float>(), s, s.scale, Dropout{});
-  outer(low.as<float>(), x, s.in, dA, 1, s.in, s, 1.0f, s.dropout);
+  const Outer forA(low.as<float>(), x, s.in, s, s.dropout);
   down(x, s.in, thinA(A, s), low.as<float>(), s, 1.0f, s.dropout);
-  outer(low.as<float>(), dy, s.out, dB, s.r, 1, s, s.scale, Dropout{});
+  const Outer forB(low.as<float>(), dy, s.out, s, Dropout{});
+  Grid grid = gridFor(s.r * std::max(s.in, s.out));
+  grid.y = 2;
+  launch(kSource, "thinSum", grid, {256}, 0, forA.into(dA, 1, s.in, 1.0f), forB.into(dB, s.r, 1, s.scale), s.r);
 }
 
 void registerFusedLinear(Napi::Env, Napi::Object cuda) {

@@ -161,13 +161,21 @@ __device__ inline void outer(const float* low, const T* x, float* partial, int64
 THIN_PRODUCTS(, float)
 THIN_PRODUCTS(Bf16, unsigned short)
 
-/** Second stage: out at c strideC + j strideJ = alpha times the sum over the chunks of partial[chunk][j][c], in order. */
-extern "C" __global__ void thinSum(const float* partial, float* out, int64_t chunks, int64_t r, int64_t width,
-                                   int64_t strideC, int64_t strideJ, float alpha) {
-  for (int64_t at = globalThread(); at < r * width; at += globalThreads()) {
-    const int64_t j = at / width;
+/** What the first stage left, and where its sum belongs: element (j, c) at c strideC + j strideJ of out. */
+struct Partial {
+  const float* partial;
+  float* out;
+  int64_t chunks, width, strideC, strideJ;
+  float alpha;
+};
+
+/** Second stage, of a (blockIdx.y 0) and b: out = alpha times the sum over the chunks of partial[chunk][j][c], in order. */
+extern "C" __global__ void thinSum(Partial a, Partial b, int64_t r) {
+  const Partial p = blockIdx.y == 0 ? a : b;
+  for (int64_t at = globalThread(); at < r * p.width; at += globalThreads()) {
+    const int64_t j = at / p.width;
     float sum = 0.0f;
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) sum += partial[chunk * r * width + at];
-    out[(at - j * width) * strideC + j * strideJ] = alpha * sum;
+    for (int64_t chunk = 0; chunk < p.chunks; ++chunk) sum += p.partial[chunk * r * p.width + at];
+    p.out[(at - j * p.width) * p.strideC + j * p.strideJ] = p.alpha * sum;
   }
 }
