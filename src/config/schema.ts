@@ -189,7 +189,7 @@ const train = z.strictObject({
     .union([z.boolean(), z.literal('light')])
     .default(false)
     .describe(
-      'Recompute transformer blocks in the backward pass: less memory, most of one more forward pass; light, feed-forward layers and the Q-Former alone: three fifths of that memory for half of that time.',
+      'Recompute transformer blocks in the backward pass: less memory, most of one more forward pass; light, feed-forward layers and the Q-Former alone: three fifths of that memory for little more than half of that time.',
     ),
   dropLast: z
     .boolean()

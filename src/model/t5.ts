@@ -196,24 +196,16 @@ export class T5Block extends Module {
     const recomputes =
       context.recompute === true || (context.recompute === 'light' && layer === this.feedForward);
     // What the norm gives is kept in place of its operand where that takes half the memory.
-    const made =
-      layer.inBf16 && storesActivationsInBf16()
-        ? runBlock(
-            context,
-            beforeProjection,
-            { normed: normOf(x), ...inputs },
-            constants,
-            (tensors) => run(tensors.normed as tf.Tensor3D, tensors),
-            recomputes,
-          )
-        : runBlock(
-            context,
-            [norm, ...beforeProjection],
-            { x, ...inputs },
-            constants,
-            (tensors) => run(normOf(tensors.x!), tensors),
-            recomputes,
-          );
+    const given = layer.inBf16 && storesActivationsInBf16() ? { normed: normOf(x) } : { x };
+    const modules = 'normed' in given ? beforeProjection : [norm, ...beforeProjection];
+    const made = runBlock(
+      context,
+      modules,
+      { ...given, ...inputs },
+      constants,
+      (tensors) => run((tensors.normed as tf.Tensor3D | undefined) ?? normOf(tensors.x!), tensors),
+      recomputes,
+    );
     const key = nextDropout(context, this.config.dropout_rate);
     if (!key) return layer.project(made, context, x);
     return residual(x, layer.project(made, context), key, layer.outputInBf16);

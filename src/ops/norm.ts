@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { storesActivationsInBf16 } from './bf16.js';
 import { check, checkFloat } from './check.js';
 import { hasFused } from './fused.js';
 import { adding, isFrozen, isTapeOn, jointly, type Thunks, taped } from './tape.js';
@@ -95,7 +96,7 @@ function fusedLayerNorm(
  * (workloads/xl.json).
  */
 function fusedRmsNorm(x: tf.Tensor, weight: tf.Tensor1D, { eps, bf16 }: NormAttrs): tf.Tensor {
-  const inverses = bf16 && isTapeOn() && isFrozen(weight) && divides(weight);
+  const inverses = bf16 && storesActivationsInBf16() && isTapeOn() && isFrozen(weight) && divides(weight);
   return taped(
     'rmsNorm',
     isFrozen(weight) ? { x } : { x, weight },

@@ -75,7 +75,7 @@ export interface NativeDevice {
   allocateBf16(n: number): BufferId;
   /** Waits for all work; on the CPU there is none to wait for. */
   synchronize(): void;
-  /** Whether large products of f32 are made of bf16 ones from now on; a device that gains nothing by it has no such function. */
+  /** Whether operands of large products of f32 are rounded to f16 from now on; a device that gains nothing by it has no such function. */
   halfProducts?(on: boolean): void;
 
   unary(op: number, dtype: number, x: BufferId, y: BufferId, n: number, p: number, q: number): void;

@@ -91,10 +91,10 @@ const layerNormGradParameters: Kernel = (call) => {
   return [dweight.info, dbias.info];
 };
 
-/** The result, and with `inverses` those of the rows' root mean squares where the device stores the result in bf16. */
+/** The result, and with `inverses` those of the rows' root mean squares. */
 const rmsNorm: Kernel = (call) => {
   const y = call.like('x', call.bf16);
-  const inverses = call.attrs.inverses && call.has16Bits ? call.result([rowsOf(y.info)]) : undefined;
+  const inverses = call.attrs.inverses ? call.result([rowsOf(y.info)]) : undefined;
   call.addon.fusedRmsNorm(call.id('x'), call.id('weight'), y.id, inverses?.id ?? NONE, ...normSizes(call));
   return inverses ? [y.info, inverses.info] : [y.info];
 };
@@ -102,22 +102,9 @@ const rmsNorm: Kernel = (call) => {
 const rmsNormGradFromResult: Kernel = (call) => {
   const y = call.tensor('y');
   const dx = call.like('y');
-  const [dy, weight, inverses, addend] = [
-    call.id('dy'),
-    call.id('weight'),
-    call.id('inverses'),
-    call.id('addend'),
-  ];
-  call.addon.fusedRmsNormGradFromResult(
-    dy,
-    call.id('y'),
-    weight,
-    inverses,
-    addend,
-    dx.id,
-    rowsOf(y),
-    widthOf(y),
-  );
+  const kept = [call.id('y'), call.id('weight'), call.id('inverses')] as const;
+  const sizes = [rowsOf(y), widthOf(y)] as const;
+  call.addon.fusedRmsNormGradFromResult(call.id('dy'), ...kept, call.id('addend'), dx.id, ...sizes);
   return dx.info;
 };
 
