@@ -1,7 +1,8 @@
 /**
  * libcublasLt.so.12 of the tests: a plain column-major product in double behind cuBLASLt's functions. What a real one
  * would refuse is refused: a leading dimension below the rows, shapes that do not fit, types that are not supported. A
- * variable CUDA_SHIM_LT_NO_BIAS makes it one without the epilogue that adds a bias.
+ * variable CUDA_SHIM_LT_NO_BIAS makes it one without the epilogue that adds a bias, CUDA_SHIM_LT_IN_PLACE one that adds to
+ * nothing but its result.
  */
 #include <cmath>
 #include <cstdint>
@@ -206,6 +207,7 @@ EXPORT int cublasLtMatmul(void*, Desc* desc, const float* alpha, const void* pa,
                           size_t workspaceBytes, void* stream) {
   if (const int code = checkShapes(*desc, *a, *b, *c)) return code;
   if (desc->addsBias && (desc->bias == nullptr || c->batch != 1)) return kInvalid;
+  if (pc != d && std::getenv("CUDA_SHIM_LT_IN_PLACE") != nullptr) return kNotSupported;
   if (algorithm[0] != 42 || workspaceBytes != 1024) return kInvalid;
   if (cudaShimCountLaunch("cublasLtMatmul") == 0) return 0;
   std::memset(workspace, 0xee, workspaceBytes);

@@ -51,7 +51,7 @@ describe.skipIf(cudaMissing !== undefined)(
       compare('fusedLinearGradLora', [dy, x, ...lora, ...lowRank, ...sizes]);
     });
 
-    it('adds bias and addend itself where cuBLASLt has no epilogue for it (told so on the shim)', () => {
+    it('adds bias and addend itself where cuBLASLt cannot (told so on the shim)', () => {
       const rng = new Rng('no epilogue');
       const args = (rows: number, inputs: number, outputs: number, adds = false): Argument[] => [
         operand(rng, rows * inputs),
@@ -67,12 +67,14 @@ describe.skipIf(cudaMissing !== undefined)(
       compare('fusedLinear', args(19, 7, 31));
       compare('fusedLinear', args(19, 0, 31));
       compare('fusedLinear', args(19, 0, 31, true));
-      process.env.CUDA_SHIM_LT_NO_BIAS = '1';
-      try {
-        compare('fusedLinear', args(19, 8, 33));
-        compare('fusedLinear', args(19, 8, 33, true));
-      } finally {
-        delete process.env.CUDA_SHIM_LT_NO_BIAS;
+      for (const cannot of ['CUDA_SHIM_LT_NO_BIAS', 'CUDA_SHIM_LT_IN_PLACE']) {
+        process.env[cannot] = '1';
+        try {
+          compare('fusedLinear', args(19, 8, 33));
+          compare('fusedLinear', args(19, 8, 33, true));
+        } finally {
+          delete process.env[cannot];
+        }
       }
     });
 

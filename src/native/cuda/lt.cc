@@ -173,7 +173,7 @@ bool BlasLt::addsBias(const Gemm& g) {
   return g.k > 0 && reinterpret_cast<uintptr_t>(g.bias) % kBiasAlignment == 0 && plan(g).possible;
 }
 
-void BlasLt::gemm(const Gemm& g) {
+bool BlasLt::gemm(const Gemm& g) {
   Plan& use = plan(g);
   if (!use.possible) throw CudaError("cuBLASLt knows no algorithm for the product " + shapeText(g));
   if (g.bias) setBias(use.desc.get(), g);
@@ -182,9 +182,12 @@ void BlasLt::gemm(const Gemm& g) {
   const float* factors = g.factors ? g.factors : hostFactors;
   const float* beta = factors + (g.accumulate || g.addend ? 2 : 1);
   const void* added = g.addend ? g.addend : g.c;
-  check(matmul_(handle_, use.desc.get(), factors, g.b, use.a.get(), g.a, use.b.get(), beta, added, use.c.get(), g.c,
-                use.c.get(), &use.choice.algorithm, workspace.as<void>(), use.choice.workspaceBytes, device().stream()),
-        "cublasLtMatmul", &g);
+  const int code = matmul_(handle_, use.desc.get(), factors, g.b, use.a.get(), g.a, use.b.get(), beta, added, use.c.get(),
+                           g.c, use.c.get(), &use.choice.algorithm, workspace.as<void>(), use.choice.workspaceBytes,
+                           device().stream());
+  if (code == kNotSupported && g.addend) return false;
+  check(code, "cublasLtMatmul", &g);
+  return true;
 }
 
 namespace {
@@ -219,7 +222,7 @@ void gemm(const Gemm& g) {
     }
     return;
   }
-  device().blas().gemm(g);
+  if (!device().blas().gemm(g)) gemmOnLayout(g);
 }
 
 }  // namespace reasvqa::cuda

@@ -35,7 +35,8 @@ class BlasLt {
   explicit BlasLt(const std::vector<int>& majors);
   /** Makes the handle; the context is current. */
   void open();
-  void gemm(const Gemm& gemm);
+  /** @returns false when the algorithm cannot write elsewhere than where gemm.addend is; nothing was enqueued then. */
+  bool gemm(const Gemm& gemm);
   /** Whether `gemm` can add gemm.bias as it writes C. */
   bool addsBias(const Gemm& gemm);
   std::string version() const;
