@@ -9,9 +9,9 @@ import { taped } from './tape.js';
  * native-cpu widens such a weight and multiplies in float32. Elsewhere what `linear` multiplies with it is rounded to bf16
  * first. Operations with a parameter `bf16` may give their result so at once (native-cuda does): it is written and read in
  * half the bytes, and not rounded by each reader.
- * The same holds for gradients (`gradientBf16`): that of what `linear` with such a weight computed is read by it alone. Not
- * those of attention: the low-rank updates of queries and values would read them rounded, which made the largest error of
- * five small models' gradients 10 % larger (2.65 % of a tensor's greatest for 2.41 %).
+ * The same holds for gradients (`gradientBf16`): that of what `linear` with such a weight and no addend computed is read by
+ * it alone. Not those of attention: the low-rank updates of queries and values would read them rounded, which made the
+ * largest error of five small models' gradients 10 % larger (2.65 % of a tensor's greatest for 2.41 %).
  */
 interface Bf16Backend {
   readonly device?: { readonly bf16Activations?: boolean };

@@ -96,6 +96,8 @@ function fusedLayerNorm(
  * (workloads/xl.json).
  */
 function fusedRmsNorm(x: tf.Tensor, weight: tf.Tensor1D, { eps, bf16 }: NormAttrs): tf.Tensor {
+  // An optimizer changes it in place.
+  if (!isFrozen(weight)) divisors.delete(weight.dataId);
   const inverses = bf16 && storesActivationsInBf16() && isTapeOn() && isFrozen(weight) && divides(weight);
   return taped(
     'rmsNorm',

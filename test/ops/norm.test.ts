@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
-import { layerNorm, rmsNorm } from '../../src/ops/index.js';
+import { adamwStep, layerNorm, rmsNorm } from '../../src/ops/index.js';
 import { Rng } from '../../src/random.js';
 import { layerNormReference, rmsNormReference } from './reference.js';
 import { compareWithReference, largestError, normal, onEveryForm, toTensor } from './support.js';
@@ -59,6 +59,28 @@ onEveryForm('norm', () => {
       tf.dispose(weight);
     },
   );
+
+  it('rmsNorm knows of zeros that an optimizer put into a weight that is frozen again', () => {
+    const rng = new Rng('refrozen');
+    const [x, dy] = [toTensor(normal(rng, [4, 8])), toTensor(normal(rng, [4, 8]))];
+    const weight = tf.variable(tf.ones([8]) as tf.Tensor1D, false);
+    const gradient = (): number[] => [
+      ...tf
+        .grad((x) => rmsNorm(x, weight as unknown as tf.Tensor1D, 1e-6, true))(x, dy)
+        .dataSync(),
+    ];
+    expect(gradient().some((value) => value !== 0)).toBe(true);
+    const [m, v] = [tf.variable(tf.zeros([8]), false), tf.variable(tf.zeros([8]), false)];
+    const group = { parameter: weight as tf.Variable, m, v, weightDecay: 1, learningRate: 1 };
+    const hyper = { beta1: 0.9, beta2: 0.999, eps: 1e-8, step: 1, gradScale: 1 };
+    weight.trainable = true;
+    gradient();
+    // p -= p, in place.
+    adamwStep([group], [tf.zeros([8])], hyper);
+    weight.trainable = false;
+    expect(gradient().every((value) => value === 0)).toBe(true);
+    tf.dispose([weight, m, v]);
+  });
 
   it('layerNorm keeps its accuracy when the mean is 1000 times the deviation', () => {
     const rng = new Rng(4);

@@ -13,14 +13,20 @@ struct Rows {
   int64_t leading;
 };
 
-/** Calls f(row, column of the first, how many to the row's end) for each four neighbours that are this thread's. */
+/**
+ * Calls f(four neighbours in a row, where they belong in y, how many to the row's end) for those that are this thread's. x
+ * may start anywhere in a buffer.
+ */
 template <class F>
 __device__ inline void eachFour(const Rows& m, F f) {
   const int64_t groups = (m.columns + 3) / 4;
   for (int64_t i = globalThread(); i < m.rows * groups; i += globalThreads()) {
     const int64_t row = i / groups;
     const int64_t column = i % groups * 4;
-    f(row, column, m.columns - column);
+    const float* x = m.x + row * m.leading + column;
+    float value[4];
+    loadFour(x, m.columns - column, (unsigned long long)x % 16 == 0, value);
+    f(value, m.y + row * m.columns + column, m.columns - column);
   }
 }
 
@@ -28,9 +34,7 @@ __device__ inline void eachFour(const Rows& m, F f) {
 extern "C" __global__ void greatest(Rows a, Rows b, float* partials) {
   const Rows m = blockIdx.y == 0 ? a : b;
   float most = 0.0f;
-  eachFour(m, [&](int64_t row, int64_t column, int64_t left) {
-    float value[4];
-    loadFour(m.x + row * m.leading + column, left, m.leading % 4 == 0, value);
+  eachFour(m, [&](const float(&value)[4], unsigned short*, int64_t) {
 #pragma unroll
     for (int e = 0; e < 4; ++e) {
       const float size = fabsf(value[e]);
@@ -68,10 +72,7 @@ extern "C" __global__ void toHalf(Rows a, Rows b, const float* partials, int32_t
     }
   }
   const float scale = powerOfTwo(power);
-  eachFour(m, [&](int64_t row, int64_t column, int64_t left) {
-    float value[4];
-    loadFour(m.x + row * m.leading + column, left, m.leading % 4 == 0, value);
-    unsigned short* y = m.y + row * m.columns + column;
+  eachFour(m, [&](const float(&value)[4], unsigned short* y, int64_t left) {
     const unsigned int first = packF16(value[0] * scale, value[1] * scale);
     const unsigned int second = packF16(value[2] * scale, value[3] * scale);
     if (left >= 4 && m.columns % 4 == 0) {
