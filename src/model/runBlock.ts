@@ -8,11 +8,11 @@ type Tensors = Record<string, tf.Tensor | undefined>;
 /**
  * Runs one transformer block, or a part of one, and has its activations recomputed in the backward pass when told to.
  *
- * @param recomputes whether; by default what the context says of a whole block
  * @param modules what has the parameters that `forward` reads
  * @param inputs tensors that gradients may flow to; `undefined` entries are left out.
  * @param constants tensors the block reads that need no gradient (masks, a frozen bias). They must be named here
  *   rather than captured: tfjs frees captured ones before the recomputation.
+ * @param recomputes whether; by default what the context says of a whole block
  */
 export function runBlock<T extends tf.Tensor>(
   context: Context,
