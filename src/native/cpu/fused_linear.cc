@@ -109,19 +109,16 @@ void linear(Args& args) {
   const float* addend = args.inOrNull<float>(16, s.rows * s.out);
   const bool lora = A != nullptr;
   check(lora == (B != nullptr) && lora == (s.r > 0), "linear: A, B and r disagree");
-  if (!lora) {
-    product(s.rows, s.out, s.in, x, weight, true, y, 1.0f, false, bias);
-    if (addend != nullptr) add(s.rows, s.out, addend, y);
-    return;
+  if (lora) {
+    parallelChunks(s.rows, kRows, [&](int64_t begin, int64_t end) {
+      const int64_t rows = end - begin;
+      const BlockScratch scratch = blockScratch(s.dropout.on ? rows * s.in : 0, rows * s.r);
+      const float* dropped = droppedRows(s, x, begin, rows, scratch.first);
+      product(rows, s.r, s.in, dropped, {A}, true, scratch.second, 1.0f, false);
+      product(rows, s.out, s.r, scratch.second, {B}, true, y + begin * s.out, s.scale, false, bias);
+    });
   }
-  parallelChunks(s.rows, kRows, [&](int64_t begin, int64_t end) {
-    const int64_t rows = end - begin;
-    const BlockScratch scratch = blockScratch(s.dropout.on ? rows * s.in : 0, rows * s.r);
-    const float* dropped = droppedRows(s, x, begin, rows, scratch.first);
-    product(rows, s.r, s.in, dropped, {A}, true, scratch.second, 1.0f, false);
-    product(rows, s.out, s.r, scratch.second, {B}, true, y + begin * s.out, s.scale, false, bias);
-  });
-  product(s.rows, s.out, s.in, x, weight, true, y, 1.0f, true);
+  product(s.rows, s.out, s.in, x, weight, true, y, 1.0f, lora, lora ? nullptr : bias);
   if (addend != nullptr) add(s.rows, s.out, addend, y);
 }
 

@@ -3,7 +3,7 @@
  * fusedLayerNormGradParameters(dy, x, dweight, dbias, rows, d, eps); fusedRmsNorm(x, weight, y, -1, rows, d, eps);
  * fusedRmsNormGradInput(dy, x, weight, addend, dx, rows, d, eps); fusedRmsNormGradWeight(dy, x, dweight, rows, d, eps).
  *
- * kept is -1: only a device that rounds x keeps anything but x itself.
+ * The fourth argument of fusedRmsNorm is for results in bf16 (cuda/fused_norm.cc).
  */
 #include "cpu/fused_norm.h"
 

@@ -3,8 +3,8 @@
  * A^T) B^T + addend; weights in PyTorch's layout, W (out, in) as f32 or bf16, A (r, in) and B (out, r) as f32.
  *
  * Why fused: dropout(x) and its mask are never stored; y starts as addend + bias + update (fused_linear.cu), and the large
- * product adds to it; without an update it adds bias and addend as it writes y. With a bf16 weight, activations in f32 are rounded to bf16
- * in scratch memory and the product is summed in f32.
+ * product adds to it; without an update it adds bias and addend as it writes y. With a bf16 weight, activations in f32 are
+ * rounded to bf16 in scratch memory and the product is summed in f32.
  *
  * fusedLinear(x, weight, bias, A, B, y, rows, in, out, r, scale, ...dropout, addend)
  * fusedLinearGradInput(dy, weight, A, B, dx, rows, in, out, r, scale, ...dropout, addend): addend may be dx
@@ -65,14 +65,13 @@ void up(const float* low, const Thin& w, const float* addend, const float* bias,
 class Outer {
  public:
   Outer(const float* low, const Stored& x, int64_t width, const Sizes& s, const Dropout& dropout)
-      : chunk_(std::max<int64_t>(32, ceilDiv(s.rows, 128))),
-        chunks_(ceilDiv(s.rows, chunk_)),
+      : chunks_(ceilDiv(s.rows, chunkOf(s))),
         width_(width),
         partial_(floats(chunks_ * s.r * width)) {
     const Grid grid = {blocks(ceilDiv(ceilDiv(width, 4), 128)), blocks(chunks_),
                        blocks(ceilDiv(s.r, kRank), kMostBlocksYZ)};
     launch(kSource, variant("thinOuter", x.type).c_str(), grid, {128}, 0, low, x.data, partial_.as<float>(), s.rows, width,
-           s.r, chunk_, dropout);
+           s.r, chunkOf(s), dropout);
   }
 
   struct Partial {
@@ -87,7 +86,8 @@ class Outer {
   }
 
  private:
-  int64_t chunk_;
+  static int64_t chunkOf(const Sizes& s) { return std::max<int64_t>(32, ceilDiv(s.rows, 128)); }
+
   int64_t chunks_;
   int64_t width_;
   Scratch partial_;

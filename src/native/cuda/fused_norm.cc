@@ -5,7 +5,8 @@
  * fusedRmsNormGradFromResult(dy, y, weight, inverses, addend, dx, rows, d).
  *
  * y may be stored in bf16. inverses (rows): 1 / sqrt(mean(x^2) + eps), or -1. With them an RMSNorm's gradient to its input
- * needs y alone, in bf16, which the product that reads y may keep anyway; no weight may be 0 then. Parameter gradients are column sums in two stages (chunks of rows, then the chunks in order): the same bits in every run.
+ * needs y alone, in bf16, which the product that reads y may keep anyway; no weight may be 0 then. Parameter gradients are
+ * column sums in two stages (chunks of rows, then the chunks in order): the same bits in every run.
  */
 #include <optional>
 

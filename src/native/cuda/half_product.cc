@@ -31,7 +31,8 @@ namespace {
 constexpr double kSmall = 1 << 27;
 /** Products thinner than this wait for memory, in whatever arithmetic. */
 constexpr int64_t kThin = 64;
-constexpr int64_t kBlocks = 256;  // PARTIALS in half_product.cu
+constexpr uint32_t kThreads = 256;
+constexpr int64_t kBlocks = kThreads;  // of `greatest` for one operand: a block of toHalf reads a partial a thread
 
 bool on = false;
 
@@ -75,9 +76,9 @@ void halfProduct(Gemm g) {
   const Rows a = rowsOf(g.a, halfA, g.transA ? g.k : g.m, g.transA ? g.m : g.k, g.lda);
   const Rows b = rowsOf(g.b, halfB, g.transB ? g.n : g.k, g.transB ? g.k : g.n, g.ldb);
   const int64_t groups = ceilDiv(std::max(g.m, g.n) * g.k, 4);
-  const Grid grid = {static_cast<uint32_t>(std::min(kBlocks, ceilDiv(groups, 256))), 2};
-  launch("half_product", "greatest", grid, {256}, 0, a, b, partials.as<float>());
-  launch("half_product", "toHalf", {4 * grid.x, 2}, {256}, 0, a, b, static_cast<const float*>(partials.as<float>()),
+  const Grid grid = {static_cast<uint32_t>(std::min(kBlocks, ceilDiv(groups, kThreads))), 2};
+  launch("half_product", "greatest", grid, {kThreads}, 0, a, b, partials.as<float>());
+  launch("half_product", "toHalf", {4 * grid.x, 2}, {kThreads}, 0, a, b, static_cast<const float*>(partials.as<float>()),
          int32_t(grid.x), g.alpha, factors.as<float>());
   g.a = a.y;
   g.b = b.y;

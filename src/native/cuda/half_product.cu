@@ -2,8 +2,6 @@
 #include "mma.cuh"
 #include "vector4.cuh"
 
-#define PARTIALS 256  // blocks of `greatest` for one operand, and threads of a block
-
 /** x (rows, columns), rows `leading` apart; y dense. */
 struct Rows {
   const float* x;
@@ -56,7 +54,7 @@ __device__ inline float powerOfTwo(int power) { return __uint_as_float((unsigned
 
 /**
  * y = x times its operand's power, in f16. factors: alpha over both powers, 0 and 1.
- * @param partials of `greatest`, `count` for each operand
+ * @param partials of `greatest`, `count` for each operand: at most as many as a block has threads
  */
 extern "C" __global__ void toHalf(Rows a, Rows b, const float* partials, int32_t count, float alpha, float* factors) {
   const Rows m = blockIdx.y == 0 ? a : b;

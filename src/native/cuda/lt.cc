@@ -99,9 +99,11 @@ void BlasLt::check(int code, const char* function, const Gemm* gemm) const {
  * computed, with B as the first operand.
  */
 BlasLt::Plan& BlasLt::plan(const Gemm& g) {
-  const Key key{g.transA, g.transB, g.m, g.n, g.k, g.typeA, g.typeB, g.typeC, g.lda, g.ldb, g.ldc, g.accumulate || g.addend != nullptr,
-                g.bias != nullptr, g.factors != nullptr, g.batch, g.strideA, g.strideB, g.strideC, alignment(g.a, g.strideA, g.typeA),
-                alignment(g.b, g.strideB, g.typeB), std::min(alignment(g.c, g.strideC, g.typeC), alignment(g.addend, 0, g.typeC))};
+  const bool adds = g.accumulate || g.addend != nullptr;
+  const uint32_t alignmentC = std::min(alignment(g.c, g.strideC, g.typeC), alignment(g.addend, 0, g.typeC));
+  const Key key{g.transA, g.transB, g.m, g.n, g.k, g.typeA, g.typeB, g.typeC, g.lda, g.ldb, g.ldc, adds,
+                g.bias != nullptr, g.factors != nullptr, g.batch, g.strideA, g.strideB, g.strideC,
+                alignment(g.a, g.strideA, g.typeA), alignment(g.b, g.strideB, g.typeB), alignmentC};
   const auto found = plans_.find(key);
   if (found != plans_.end()) return found->second;
   return plans_.emplace(key, makePlan(g, key)).first->second;
