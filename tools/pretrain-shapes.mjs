@@ -16,7 +16,7 @@ await setup();
 const { selectEngine } = await import('../dist/engine/engine.js');
 const { loadModel, saveModel } = await import('../dist/model/load.js');
 const { Tokenizer } = await import('../dist/text/tokenizer.js');
-const { PRETRAIN_STAGES, Pretraining } = await import('../dist/training/pretrain.js');
+const { PRETRAIN_STAGES, Pretraining } = await import('../dist/pretraining/pretrain.js');
 
 const root = new URL('..', import.meta.url).pathname;
 const { values } = parseArgs({

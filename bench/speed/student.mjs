@@ -16,7 +16,7 @@ export const TRAINED = ['qformer', 'query_tokens', 'language_projection', 'post_
  */
 export function makeStudent(lib, workload, seed, precision = 'f32') {
   lib.usePrecision(precision, '--precision');
-  const model = new lib.ReasVqa(workload.config);
+  const model = new lib.Blip2(workload.config);
   const { r, lora_alpha: alpha, lora_dropout: dropout, target_modules: targetModules } = workload.lora;
   const none = { rankPattern: {}, alphaPattern: {}, useRslora: false };
   lib.addAdapter(model, { r, alpha, dropout, targetModules, ...none });

@@ -30,8 +30,8 @@ export interface BenchLibrary {
   writeFileAtomic: typeof import('../files.js').writeFileAtomic;
   addAdapter: typeof import('../model/adapter.js').addAdapter;
   inferenceContext: typeof import('../model/context.js').inferenceContext;
-  generate: typeof import('../model/generate.js').generate;
-  ReasVqa: typeof import('../model/reasvqa.js').ReasVqa;
+  generate: typeof import('../model/blip2/generate.js').generate;
+  Blip2: typeof import('../model/blip2/blip2.js').Blip2;
   selectTrainable: typeof import('../model/trainable.js').selectTrainable;
   Rng: typeof import('../random.js').Rng;
   bf16Parameters: typeof import('../model/precision.js').bf16Parameters;
@@ -153,8 +153,8 @@ export async function loadLibrary(): Promise<BenchLibrary> {
     writeFileAtomic: (await import('../files.js')).writeFileAtomic,
     addAdapter: (await import('../model/adapter.js')).addAdapter,
     inferenceContext: (await import('../model/context.js')).inferenceContext,
-    generate: (await import('../model/generate.js')).generate,
-    ReasVqa: (await import('../model/reasvqa.js')).ReasVqa,
+    generate: (await import('../model/blip2/generate.js')).generate,
+    Blip2: (await import('../model/blip2/blip2.js')).Blip2,
     selectTrainable: (await import('../model/trainable.js')).selectTrainable,
     Rng: (await import('../random.js')).Rng,
     bf16Parameters: (await import('../model/precision.js')).bf16Parameters,

@@ -101,7 +101,7 @@ interface CheckOptions extends EngineChoice {
 }
 
 async function check(io: Io, folder: string, options: CheckOptions): Promise<void> {
-  const { weightsCheck } = await import('../model/check.js');
+  const { weightsCheck } = await import('../parity/check.js');
   const { precision } = options;
   if (precision !== 'f32' && precision !== 'bf16')
     throw new UsageError(`--precision ${precision}: expected f32 or bf16`);

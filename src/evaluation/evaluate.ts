@@ -4,8 +4,8 @@ import { Loader } from '../data/loader.js';
 import type { Sample } from '../data/sample.js';
 import { DataError } from '../errors.js';
 import { inferenceContext } from '../model/context.js';
-import { generate, lastLogits } from '../model/generate.js';
-import type { Encoded, ReasVqa } from '../model/reasvqa.js';
+import { generate, lastLogits } from '../model/blip2/generate.js';
+import type { Encoded, Blip2 } from '../model/blip2/blip2.js';
 import { parseAnswer } from '../text/answers.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 import type { BatchBuilder, HostBatch } from '../training/batches.js';
@@ -32,7 +32,7 @@ export interface Evaluation {
 }
 
 export interface Evaluator {
-  model: ReasVqa;
+  model: Blip2;
   tokenizer: Tokenizer;
   builder: BatchBuilder;
   config: Config;

@@ -9,10 +9,11 @@ import {
   selectTargets,
   writeAdapter,
 } from '../weights/peft.js';
-import type { Linear } from './linear.js';
-import type { ReasVqa } from './reasvqa.js';
+import { type Linear, linearsOf } from './layers/linear.js';
+import type { Student } from './student.js';
 
-const T5_PREFIX = 'language_model.';
+/** What an adapter is added to. */
+type AdapterHost = Pick<Student, 'module' | 'languageModelPath'>;
 
 /** The adapter a model carries: what PEFT's adapter_config.json would say, and which paths have it. */
 export interface AttachedAdapter {
@@ -26,14 +27,15 @@ export interface AttachedAdapter {
  *
  * @throws UsageError when the targets select nothing.
  */
-export function addAdapter(model: ReasVqa, config: LoraConfig): AttachedAdapter {
-  const linears = model.linears();
+export function addAdapter(student: AdapterHost, config: LoraConfig): AttachedAdapter {
+  const { languageModelPath: prefix } = student;
+  const linears = linearsOf(student.module);
   const paths = [...linears.keys()]
-    .filter((path) => path.startsWith(T5_PREFIX))
-    .map((path) => path.slice(T5_PREFIX.length));
+    .filter((path) => path.startsWith(prefix))
+    .map((path) => path.slice(prefix.length));
   for (const path of selectTargets(paths, config.targetModules)) {
     const { r, scaling } = loraScaling(config, path);
-    linears.get(T5_PREFIX + path)!.addLora({ r, scaling, dropout: config.dropout });
+    linears.get(prefix + path)!.addLora({ r, scaling, dropout: config.dropout });
   }
   return { config, base: 't5' };
 }
@@ -43,9 +45,9 @@ export function addAdapter(model: ReasVqa, config: LoraConfig): AttachedAdapter 
  *
  * @throws DataError naming the module that the model lacks or whose shape differs.
  */
-export async function loadAdapter(model: ReasVqa, folder: string): Promise<AttachedAdapter> {
+export async function loadAdapter(student: AdapterHost, folder: string): Promise<AttachedAdapter> {
   const { config, base, modules } = await readAdapter(folder);
-  const linears = model.linears();
+  const linears = linearsOf(student.module);
   for (const [path, module] of modules) {
     const linear = linears.get(path);
     if (!linear)
@@ -66,9 +68,13 @@ function requireFit(folder: string, path: string, module: LoraModule, linear: Li
 }
 
 /** Writes the model's adapter in PEFT's layout. */
-export async function saveAdapter(model: ReasVqa, adapter: AttachedAdapter, folder: string): Promise<void> {
+export async function saveAdapter(
+  student: AdapterHost,
+  adapter: AttachedAdapter,
+  folder: string,
+): Promise<void> {
   const modules = new Map<string, LoraModule>();
-  for (const [path, linear] of model.linears()) {
+  for (const [path, linear] of linearsOf(student.module)) {
     if (!linear.lora) continue;
     const { A, B, scaling } = linear.lora;
     modules.set(path, {
@@ -84,8 +90,8 @@ export async function saveAdapter(model: ReasVqa, adapter: AttachedAdapter, fold
 }
 
 /** Folds every adapter into its weight, so that it costs nothing, or takes it out again. */
-export function mergeAdapters(model: ReasVqa, merged: boolean): void {
-  for (const linear of model.linears().values()) {
+export function mergeAdapters({ module }: AdapterHost, merged: boolean): void {
+  for (const linear of linearsOf(module).values()) {
     if (merged) linear.mergeLora();
     else linear.unmergeLora();
   }

@@ -1,5 +1,6 @@
 import { DropoutStream } from '../ops/dropout.js';
 import type { DropoutKey } from '../ops/philox.js';
+import type { Precision } from './precision.js';
 
 /**
  * Which activations the backward pass computes again instead of keeping them: none, all inside transformer blocks (true), or
@@ -13,11 +14,18 @@ export interface Context {
   training: boolean;
   dropout: DropoutStream;
   recompute: Recompute;
+  /** Whether float32 may be rounded for 16-bit units: precision bf16 (src/model/precision.ts). */
+  mixed: boolean;
 }
 
 /** Evaluation: no dropout, nothing recomputed. */
-export function inferenceContext(): Context {
-  return { training: false, dropout: new DropoutStream(0), recompute: false };
+export function inferenceContext(precision: Precision = 'f32'): Context {
+  return { training: false, dropout: new DropoutStream(0), recompute: false, mixed: precision === 'bf16' };
+}
+
+/** Training with dropout bits drawn from a seed; `dropout.startStep` begins each step. */
+export function trainingContext(precision: Precision, seed: number, recompute: Recompute): Context {
+  return { ...inferenceContext(precision), training: true, dropout: new DropoutStream(seed), recompute };
 }
 
 /** The next dropout key in training; undefined (no dropout) otherwise. */

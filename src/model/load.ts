@@ -6,53 +6,78 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { DataError } from '../errors.js';
 import { bf16OfBits, takesBf16Bits } from '../ops/bf16.js';
-import { canonicalSource } from '../weights/canonical.js';
 import {
   type Comparison,
   compareCheckpoint,
   type ExpectedTensors,
   requireComplete,
 } from '../weights/comparison.js';
-import { type Blip2Config, loadBlip2Config } from '../weights/config.js';
-import { formatShape, quote } from '../weights/header.js';
+import { quote } from '../weights/header.js';
 import { type WritableTensor, writeSafetensors } from '../weights/safetensors.js';
 import { openCheckpoint } from '../weights/sharded.js';
 import type { TensorSource } from '../weights/source.js';
-import type { Parameter } from './module.js';
-import { ReasVqa } from './reasvqa.js';
+import type { Parameter } from './layers/module.js';
+import { bf16Parameters, type Precision, requirePrecision } from './precision.js';
+import { readStudentConfig } from './registry.js';
+import type { Student, StudentConfig, StudentKind } from './student.js';
+import { isTrained, selectTrainable } from './trainable.js';
 
-export interface LoadedModel {
-  model: ReasVqa;
-  config: Blip2Config;
+/** What to make of a checkpoint folder. */
+export interface LoadOptions {
+  /** Storage of what stays frozen; f32 unless given. */
+  precision?: Precision | undefined;
+  /** Groups that will be trained, hence stay float32; none unless given. */
+  groups?: readonly string[] | undefined;
+  /** Called with the bytes read so far and in all. */
+  onProgress?: ((bytes: number, total: number) => void) | undefined;
+}
+
+export interface LoadedStudent {
+  student: Student;
   comparison: Comparison;
 }
 
 /**
- * Builds the model of a checkpoint folder and reads its weights, tensor by tensor.
+ * Makes the student of a checkpoint folder and reads its weights, tensor by tensor.
  *
- * @param folder has config.json and model.safetensors (or shards), in any layout that weights/names.ts knows.
- * @param onProgress called with the bytes read so far and in all.
- * @param bf16 picks the parameters to keep as bf16 (src/model/precision.ts); each is converted as soon as it is read, so
- *   that at most one is on the device in float32.
- * @throws DataError naming the tensor that is missing, of another shape, truncated or not finite.
+ * @param folder has config.json and model.safetensors (or shards), in any layout that its architecture was published in.
+ * @throws DataError naming the tensor that is missing, of another shape, truncated or not finite; EngineError for a
+ *   precision that the engine in use lacks.
  */
-export async function loadModel(
+export async function loadStudent(folder: string, options: LoadOptions = {}): Promise<LoadedStudent> {
+  const base = await openBase(folder, { ...options, trained: [] });
+  return { student: base.student, comparison: base.comparison };
+}
+
+/** The frozen weights of a checkpoint, which any number of students share. */
+export interface Base {
+  readonly folder: string;
+  /** Has values where no student that is attached trains; the others are read by {@link attach}. */
+  readonly student: Student;
+  readonly comparison: Comparison;
+}
+
+/** @param trained groups that some student trains: their weights are not shared. */
+export async function openBase(
   folder: string,
-  onProgress?: (bytes: number, total: number) => void,
-  bf16?: (model: ReasVqa) => ReadonlySet<Parameter>,
-): Promise<LoadedModel> {
-  const config = await loadBlip2Config(folder);
+  options: LoadOptions & { trained: readonly string[] },
+): Promise<Base> {
+  const { precision = 'f32', trained, groups = trained, onProgress } = options;
+  requirePrecision(precision, 'model.precision');
+  const { kind, config } = await readStudentConfig(folder);
   const files = await openCheckpoint(folder);
-  const model = new ReasVqa(config);
+  const student = await kind.create(config, precision);
   try {
-    const source = canonicalSource(files);
-    const comparison = compareCheckpoint(layoutOf(model), source);
+    const source = kind.canonical(files);
+    const comparison = compareCheckpoint(layoutOf(student), source);
     requireComplete(comparison, folder);
-    await readParameters([...model.parameters()], source, onProgress, bf16?.(model));
-    await readDecoderEmbedding(model, files);
-    return { model, config, comparison };
+    selectTrainable(student, []);
+    const shared = [...student.module.parameters()].filter(({ name }) => !isTrained(kind, name, trained));
+    await readParameters(shared, source, onProgress, storedInBf16(student, groups));
+    await student.readOptional(files);
+    return { folder, student, comparison };
   } catch (error) {
-    model.dispose();
+    student.dispose();
     throw error;
   } finally {
     await files.close();
@@ -60,47 +85,65 @@ export async function loadModel(
 }
 
 /**
+ * A student of its own on shared frozen weights: what the base lacks is read from the checkpoint again.
+ *
+ * @param groups that this student trains. Bits are those of a student loaded alone with the same groups.
+ */
+export async function attach(base: Base, groups: readonly string[]): Promise<Student> {
+  const { folder } = base;
+  const { kind, config, precision } = base.student;
+  const student = await kind.create(config, precision, base.student);
+  try {
+    const known = new Map([...base.student.module.parameters()].map((p) => [p.name, p]));
+    const own: Parameter[] = [];
+    for (const parameter of student.module.parameters()) {
+      const other = known.get(parameter.name);
+      if (other?.loaded) parameter.share(other);
+      else own.push(parameter);
+    }
+    const files = await openCheckpoint(folder);
+    try {
+      await readParameters(own, kind.canonical(files), undefined, storedInBf16(student, groups));
+      await student.readOptional(files);
+    } finally {
+      await files.close();
+    }
+    return student;
+  } catch (error) {
+    student.dispose();
+    throw error;
+  }
+}
+
+function storedInBf16(student: Student, groups: readonly string[]): ReadonlySet<Parameter> | undefined {
+  return student.precision === 'bf16' ? bf16Parameters(student, groups) : undefined;
+}
+
+/**
  * What a checkpoint folder holds beside what its config.json asks for; reads headers only.
  *
  * @throws DataError when it has no checkpoint, or two of its tensors mean the same one.
  */
-export async function compareWithConfig(folder: string, config: Blip2Config): Promise<Comparison> {
-  const model = new ReasVqa(config);
+export async function compareWithConfig(
+  folder: string,
+  kind: StudentKind,
+  config: StudentConfig,
+): Promise<Comparison> {
+  const student = await kind.create(config, 'f32');
   const files = await openCheckpoint(folder);
   try {
-    return compareCheckpoint(layoutOf(model), canonicalSource(files));
+    return compareCheckpoint(layoutOf(student), kind.canonical(files));
   } finally {
     await files.close();
   }
 }
 
-function layoutOf(model: ReasVqa): ExpectedTensors {
-  return new Map([...model.parameters()].map(({ name, shape }) => [name, shape]));
-}
-
-/**
- * T5 shares one table, and files may hold copies of it. Where the decoder's copy differs it is a table of its own,
- * which transformers keeps too (5.17: "we will NOT tie them").
- */
-async function readDecoderEmbedding(model: ReasVqa, files: TensorSource): Promise<void> {
-  const name = ['language_model', 't5_model']
-    .map((prefix) => `${prefix}.decoder.embed_tokens.weight`)
-    .find((candidate) => files.has(candidate));
-  if (name === undefined) return;
-  const { shared } = model.languageModel;
-  const { shape } = files.info(name);
-  if (shape.join() !== shared.shape.join())
-    throw new DataError(
-      `${files.fileOf(name)}: tensor ${name} has shape ${formatShape(shape)}, expected ${formatShape(shared.shape)} as ${shared.name}`,
-    );
-  const data = await readReal(name, files);
-  const own = await shared.value.data();
-  if (data.some((value, i) => value !== own[i]))
-    model.languageModel.addDecoderEmbedding().set(tf.tensor(data, shared.shape, 'float32'));
+function layoutOf({ module }: Student): ExpectedTensors {
+  return new Map([...module.parameters()].map(({ name, shape }) => [name, shape]));
 }
 
 /** @throws DataError for other types: whole numbers are quantised weights, which mean nothing without their scales. */
-async function readReal(name: string, source: TensorSource): Promise<Float32Array> {
+export async function readReal(name: string, source: TensorSource): Promise<Float32Array> {
   const { data, dtype } = await source.read(name, { finite: true });
   if (data instanceof Float32Array) return data;
   throw new DataError(
@@ -179,20 +222,20 @@ export function writableParameters(parameters: Iterable<Parameter>): Map<string,
 const REAL_KEY = /("\w*(?:_eps|_epsilon|_factor|_range|_rate|_prob|dropout)": -?\d+)(?=,?\n)/g;
 
 /** JSON in which real numbers look like it (1.0, not 1): transformers 5 refuses a whole number where one is due. */
-function configText(config: Blip2Config): string {
+function configText(config: object): string {
   return `${JSON.stringify(config, null, 2)}\n`.replace(REAL_KEY, '$1.0');
 }
 
-/** Writes config.json and model.safetensors, a folder that {@link loadModel} and transformers read. */
-export async function saveModel(
-  model: ReasVqa,
+/** Writes config.json and model.safetensors, a folder that {@link loadStudent} and transformers read. */
+export async function saveStudent(
+  { module, config }: Pick<Student, 'module' | 'config'>,
   folder: string,
   metadata: Record<string, string> = {},
   dtype: 'F32' | 'BF16' | 'F16' = 'F32',
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, 'config.json'), configText(model.config));
-  const tensors = writableParameters(model.parameters());
+  await writeFile(join(folder, 'config.json'), configText(config));
+  const tensors = writableParameters(module.parameters());
   for (const tensor of tensors.values()) tensor.dtype = dtype;
   await writeSafetensors(join(folder, 'model.safetensors'), tensors, { format: 'pt', ...metadata });
 }

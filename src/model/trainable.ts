@@ -1,42 +1,30 @@
-import type { Parameter } from './module.js';
-import type { ReasVqa } from './reasvqa.js';
+/** Which parameters of a student learn. */
+import type { Parameter } from './layers/module.js';
+import type { Student, StudentKind } from './student.js';
 
-/** Groups of parameters that a recipe can train (reference-models: "modality projection layers and LoRA"). */
-export const TRAINABLE_GROUPS = [
-  'qformer',
-  'query_tokens',
-  'language_projection',
-  'post_layernorm',
-  'lora',
-  'all',
-] as const;
+const LORA = /\.lora_[AB]\.weight$/;
 
-export type TrainableGroup = (typeof TRAINABLE_GROUPS)[number];
+/** Whether a parameter belongs to an adapter. */
+export const isLora = (name: string): boolean => LORA.test(name);
 
-/** The group a parameter belongs to; undefined for what stays frozen unless everything is trained. */
-function groupOf(name: string): TrainableGroup | undefined {
-  if (/\.lora_[AB]\.weight$/.test(name)) return 'lora';
-  if (name.startsWith('qformer.')) return 'qformer';
-  if (name === 'query_tokens') return 'query_tokens';
-  if (name.startsWith('language_projection.')) return 'language_projection';
-  if (name.startsWith('vision_model.post_layernorm.')) return 'post_layernorm';
-  return undefined;
-}
-
-/** Whether a parameter learns when the given groups do. */
-export function isTrained(parameter: Parameter, groups: readonly TrainableGroup[]): boolean {
-  const group = groupOf(parameter.name);
+/** Whether the parameter of this name learns when the given groups do. */
+export function isTrained(kind: StudentKind, name: string, groups: readonly string[]): boolean {
+  const group = isLora(name) ? 'lora' : kind.groupOf(name);
   return groups.includes('all') || (group !== undefined && groups.includes(group));
 }
 
 /** Marks the parameters of the given groups as trainable, all others as frozen; returns the trainable ones. */
-export function selectTrainable(model: ReasVqa, groups: readonly TrainableGroup[]): Parameter[] {
-  const selected = (parameter: Parameter) => isTrained(parameter, groups);
-  model.setTrainable(selected);
-  return [...model.parameters()].filter(selected);
+export function selectTrainable(
+  { kind, module }: Pick<Student, 'kind' | 'module'>,
+  groups: readonly string[],
+): Parameter[] {
+  const selected = ({ name }: Parameter) => isTrained(kind, name, groups);
+  module.setTrainable(selected);
+  return [...module.parameters()].filter(selected);
 }
 
-/** Whether the vision model before `post_layernorm`, or an adapter of it, learns, so that its features cannot be kept. */
-export function trainsVision(parameters: readonly Parameter[]): boolean {
-  return parameters.some((p) => p.name.startsWith('vision_model.') && groupOf(p.name) !== 'post_layernorm');
+/** Whether the part of the vision model that is frozen otherwise learns, so that its features cannot be kept. */
+export function trainsVision(student: Student, trained: readonly Parameter[]): boolean {
+  const names = new Set(student.featureParameters().map(({ name }) => name));
+  return trained.some(({ name }) => names.has(name));
 }

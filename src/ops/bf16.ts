@@ -16,7 +16,8 @@ import { taped } from './tape.js';
 interface Bf16Backend {
   readonly device?: { readonly bf16Activations?: boolean };
   isBf16?(dataId: object): boolean;
-  halfProducts?(on: boolean): void;
+  /** Sets whether large float32 products may be rounded; returns what was set before. */
+  halfProducts?(on: boolean): boolean;
 }
 
 /** Whether the engine in use can store weights in bf16. */
@@ -24,19 +25,21 @@ export function hasBf16(): boolean {
   return tf.getKernel('ReasToBf16', tf.getBackend()) != null;
 }
 
-let mixed = false;
-
 /**
- * Whether what is float32, such as layers that are trained, may be computed on 16-bit units from now on; off by default.
- * native-cuda rounds the operands of large products, tf.matMul's too, to 11 bits of mantissa
- * (src/native/cuda/half_product.cc). Layers ask {@link isMixed} for what they may round themselves.
+ * Runs `fn` with products of float32, such as those of trained layers, on 16-bit units where `on`: native-cuda rounds the
+ * operands of large products, tf.matMul's too, to 11 bits of mantissa (src/native/cuda/half_product.cc). Other engines
+ * compute as ever. Calls nest; the innermost decides.
  */
-export function setMixed(on: boolean): void {
-  mixed = on;
-  (tf.backend() as Bf16Backend).halfProducts?.(on);
+export function withHalfProducts<T>(on: boolean, fn: () => T): T {
+  const backend = tf.backend() as Bf16Backend;
+  if (!backend.halfProducts) return fn();
+  const before = backend.halfProducts(on);
+  try {
+    return fn();
+  } finally {
+    backend.halfProducts(before);
+  }
 }
-
-export const isMixed = (): boolean => mixed;
 
 /** Whether the engine in use stores in bf16 what operations may give so. */
 export function storesActivationsInBf16(): boolean {

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { IGNORED } from '../labels.js';
+import { IGNORED } from './labels.js';
 import { weightProduct } from './bf16.js';
 import { check, checkFloat } from './check.js';
 import { hasFused } from './fused.js';

@@ -1,6 +1,6 @@
 import type { Sample } from '../data/sample.js';
 import { UsageError } from '../errors.js';
-import { IGNORED } from '../labels.js';
+import { IGNORED } from '../ops/labels.js';
 import { DEFAULT_QA_TEMPLATE, framePrefix, qaPrompt, qaTarget, reasoningTarget } from './prompts.js';
 import type { Tokenizer } from './tokenizer.js';
 

@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.js';
 import type { Sample } from '../data/sample.js';
 import { DataError, MissingToolError, messageOf } from '../errors.js';
-import type { MaskedIds } from '../model/reasvqa.js';
+import type { MaskedIds } from '../model/blip2/blip2.js';
 import type { Rng } from '../random.js';
 import {
   type EncodedSample,

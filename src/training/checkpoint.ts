@@ -12,7 +12,7 @@ import { DataError, messageOf, ReasVqaError } from '../errors.js';
 import { syncFolder, writeFileAtomic } from '../files.js';
 import { type AttachedAdapter, saveAdapter } from '../model/adapter.js';
 import { readParameters, writableParameters } from '../model/load.js';
-import type { ReasVqa } from '../model/reasvqa.js';
+import type { Blip2 } from '../model/blip2/blip2.js';
 import { firstNotFinite } from '../weights/finite.js';
 import { SafetensorsFile, type WritableTensor, writeSafetensors } from '../weights/safetensors.js';
 import { fileSource } from '../weights/source.js';
@@ -33,7 +33,7 @@ const stateSchema = z.strictObject({
 export type RunState = z.output<typeof stateSchema>;
 
 export interface Trained {
-  model: ReasVqa;
+  model: Blip2;
   adapter: AttachedAdapter | undefined;
   optimizer: AdamW;
 }

@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { IGNORED } from '../labels.js';
+import { IGNORED } from '../ops/labels.js';
 import type { Context } from '../model/context.js';
-import type { Parameter } from '../model/module.js';
-import { type Labels, segmentMeans, tokenWeights } from '../model/packing.js';
-import type { EncoderBatch, ReasVqa } from '../model/reasvqa.js';
+import type { Parameter } from '../model/layers/module.js';
+import { type Labels, segmentMeans, tokenWeights } from '../model/blip2/packing.js';
+import type { EncoderBatch, Blip2 } from '../model/blip2/blip2.js';
 import { valueAndGradients } from '../ops/backward.js';
 
 /** One batch, ready for the model. */
@@ -63,7 +63,7 @@ interface WeightedLosses {
 }
 
 /** The whole forward pass: per-token losses of both tasks. */
-function forward(model: ReasVqa, batch: TrainBatch, objective: Objective, context: Context): WeightedLosses {
+function forward(model: Blip2, batch: TrainBatch, objective: Objective, context: Context): WeightedLosses {
   const features = batch.features ?? model.visionFeatures(batch.pixels!, context);
   const projected = model.project(features, context);
   const encoded = model.encode(projected, batch.encoder, context);
@@ -97,8 +97,8 @@ function forward(model: ReasVqa, batch: TrainBatch, objective: Objective, contex
 }
 
 function taskLosses(
-  model: ReasVqa,
-  encoded: Parameters<ReasVqa['decode']>[0],
+  model: Blip2,
+  encoded: Parameters<Blip2['decode']>[0],
   labels: Labels,
   weight: number,
   startId: number,
@@ -118,7 +118,7 @@ function taskLosses(
  * @param parameters what is differentiated; a parameter the loss does not depend on gets a zero gradient.
  */
 export function gradients(
-  model: ReasVqa,
+  model: Blip2,
   batch: TrainBatch,
   objective: Objective,
   parameters: readonly Parameter[],
@@ -157,7 +157,7 @@ function pendingLosses(losses: tf.Tensor1D, weighted: WeightedLosses): PendingLo
 
 /** Losses of one batch without gradients. */
 export function evaluateLosses(
-  model: ReasVqa,
+  model: Blip2,
   batch: TrainBatch,
   objective: Objective,
   context: Context,

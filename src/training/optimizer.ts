@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Parameter } from '../model/module.js';
+import type { Parameter } from '../model/layers/module.js';
 import { adamwStep, globalNorm } from '../ops/adamw.js';
 
 export interface OptimizerSettings {

@@ -10,10 +10,10 @@ import { DataError, UsageError } from '../errors.js';
 import { FeatureStore } from '../features/store.js';
 import { type AttachedAdapter, addAdapter, loadAdapter } from '../model/adapter.js';
 import { loadModel } from '../model/load.js';
-import type { Parameter } from '../model/module.js';
-import { initialiseMissing } from '../model/module.js';
+import type { Parameter } from '../model/layers/module.js';
+import { initialiseMissing } from '../model/layers/module.js';
 import { bf16Parameters, usePrecision } from '../model/precision.js';
-import type { ReasVqa } from '../model/reasvqa.js';
+import type { Blip2 } from '../model/blip2/blip2.js';
 import { selectTrainable, trainsVision } from '../model/trainable.js';
 import { Rng } from '../random.js';
 import { Tokenizer } from '../text/tokenizer.js';
@@ -23,7 +23,7 @@ import type { Dataset } from './dataset.js';
 import { VisualInputs } from './visual.js';
 
 export interface Student {
-  model: ReasVqa;
+  model: Blip2;
   tokenizer: Tokenizer;
   adapter: AttachedAdapter | undefined;
   /** What learns, in model order. */
@@ -53,7 +53,7 @@ export async function openStudent(
   usePrecision(precision, 'model.precision');
   await requireFolder(config.model.base);
   const tokenizer = await Tokenizer.load(config.model.tokenizer);
-  const bf16 = precision === 'bf16' ? (model: ReasVqa) => bf16Parameters(model, train) : undefined;
+  const bf16 = precision === 'bf16' ? (model: Blip2) => bf16Parameters(model, train) : undefined;
   const { model, comparison } = await loadModel(config.model.base, onProgress, bf16);
   try {
     const adapter = await attachAdapter(model, config);
@@ -88,7 +88,7 @@ async function requireFolder(base: string): Promise<void> {
 }
 
 async function attachAdapter(
-  model: ReasVqa,
+  model: Blip2,
   { model: settings, train }: Config,
 ): Promise<AttachedAdapter | undefined> {
   if (settings.adapter) return loadAdapter(model, settings.adapter);
@@ -111,7 +111,7 @@ async function attachAdapter(
 /** T5's spare tokens that start the decoder when text.decoderCue is task. */
 const CUES = ['<extra_id_0>', '<extra_id_1>'] as const;
 
-function startTokens(config: Config, tokenizer: Tokenizer, model: ReasVqa) {
+function startTokens(config: Config, tokenizer: Tokenizer, model: Blip2) {
   const { decoder_start_token_id: start } = model.config.text_config;
   if (config.text.decoderCue === 'none') return { answerStartId: start, reasoningStartId: start };
   const [answer, reasoning] = CUES.map((cue) => {
@@ -127,7 +127,7 @@ function startTokens(config: Config, tokenizer: Tokenizer, model: ReasVqa) {
  * The features of the frozen vision model are kept under this hash of its configuration, which has heads and epsilons
  * that no weight's shape shows, and its weights; reading them all back takes a while.
  */
-async function visionHash(model: ReasVqa): Promise<string> {
+async function visionHash(model: Blip2): Promise<string> {
   const hash = createHash('sha256');
   hash.update(JSON.stringify(model.config.vision_config));
   for (const parameter of [...model.vision.parameters()]) {

@@ -15,7 +15,7 @@ import { type Evaluator, evaluate } from '../evaluation/evaluate.js';
 import { type ScoreResult, scoreAnswers } from '../evaluation/score.js';
 import { writeFileAtomic } from '../files.js';
 import type { Context } from '../model/context.js';
-import type { Parameter } from '../model/module.js';
+import type { Parameter } from '../model/layers/module.js';
 import { DropoutStream } from '../ops/dropout.js';
 import { createProgress, say } from '../progress.js';
 import type { BatchBuilder, HostBatch } from './batches.js';

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Sample } from '../data/sample.js';
 import { DataError } from '../errors.js';
 import { type FeatureStore, featureKey, videoIdentity } from '../features/store.js';
-import type { ReasVqa } from '../model/reasvqa.js';
+import type { Blip2 } from '../model/blip2/blip2.js';
 import type { Rng } from '../random.js';
 import { clipOf, readFrames } from '../video/frames.js';
 import { PREPROCESS_VERSION, randomResizedCrop, toPixelValues } from '../video/preprocess.js';
@@ -34,7 +34,7 @@ export class VisualInputs {
   private readonly identities = new Map<string, Promise<string>>();
 
   constructor(
-    private readonly model: ReasVqa,
+    private readonly model: Blip2,
     private readonly paths: ReadonlyMap<string, string>,
     readonly settings: VisualSettings,
     private readonly cache?: FeatureCache,

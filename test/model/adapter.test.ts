@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { DataError, UsageError } from '../../src/errors.js';
 import { addAdapter, loadAdapter, mergeAdapters, saveAdapter } from '../../src/model/adapter.js';
 import { inferenceContext } from '../../src/model/context.js';
-import type { ReasVqa } from '../../src/model/reasvqa.js';
+import type { Blip2 } from '../../src/model/blip2/blip2.js';
 import { Rng } from '../../src/random.js';
 import type { TrainBatch } from '../../src/training/objective.js';
 import type { LoraConfig } from '../../src/weights/peft.js';
@@ -35,7 +35,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(scratch, { recursive: true }));
 
-let model: ReasVqa;
+let model: Blip2;
 let batch: TrainBatch & { pixels: tf.Tensor4D };
 function start(config: LoraConfig = CONFIG) {
   model = tinyModel({}, { lora: null });
@@ -52,7 +52,7 @@ afterEach(() => {
   batch?.pixels.dispose();
 });
 
-function outputs(of: ReasVqa): Float32Array {
+function outputs(of: Blip2): Float32Array {
   return tf.tidy(() => {
     const context = inferenceContext();
     const encoded = of.encode(of.project(of.visionFeatures(batch.pixels), context), batch.encoder, context);

@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { IGNORED } from '../../src/labels.js';
+import { IGNORED } from '../../src/ops/labels.js';
 import { inferenceContext, type Recompute } from '../../src/model/context.js';
-import type { Parameter } from '../../src/model/module.js';
+import type { Parameter } from '../../src/model/layers/module.js';
 import { bf16Parameters, usePrecision } from '../../src/model/precision.js';
-import type { ReasVqa } from '../../src/model/reasvqa.js';
+import type { Blip2 } from '../../src/model/blip2/blip2.js';
 import { selectTrainable } from '../../src/model/trainable.js';
 import { Rng } from '../../src/random.js';
 import { evaluateLosses, gradients, type TrainBatch } from '../../src/training/objective.js';
@@ -20,7 +20,7 @@ import {
   useFastEngine,
 } from './support.js';
 
-let model: ReasVqa;
+let model: Blip2;
 afterEach(() => model.dispose());
 
 /** Gradients as plain arrays by parameter name, with the losses. */

@@ -1,15 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { inferenceContext } from '../../src/model/context.js';
-import { generate, lastLogits } from '../../src/model/generate.js';
-import type { Encoded, ReasVqa } from '../../src/model/reasvqa.js';
+import { generate, lastLogits } from '../../src/model/blip2/generate.js';
+import type { Encoded, Blip2 } from '../../src/model/blip2/blip2.js';
 import { Rng } from '../../src/random.js';
 import { onEngines, randomBatch, relativeDifference, tinyModel } from './support.js';
 
 const NEW_TOKENS = 11;
 
 onEngines('greedy decoding', ['native-cpu', 'native-cuda', 'cpu', 'wasm', 'tensorflow'], () => {
-  let model: ReasVqa;
+  let model: Blip2;
   let encoded: Encoded;
 
   beforeEach(() => {

@@ -2,9 +2,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import { layers } from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { inferenceContext } from '../../src/model/context.js';
-import { Linear } from '../../src/model/linear.js';
-import { initialiseMissing } from '../../src/model/module.js';
-import { ReasVqa } from '../../src/model/reasvqa.js';
+import { Linear } from '../../src/model/layers/linear.js';
+import { initialiseMissing } from '../../src/model/layers/module.js';
+import { Blip2 } from '../../src/model/blip2/blip2.js';
 import { selectTrainable, TRAINABLE_GROUPS, trainsVision } from '../../src/model/trainable.js';
 import { Rng } from '../../src/random.js';
 import { evaluateLosses } from '../../src/training/objective.js';
@@ -41,7 +41,7 @@ describe('the student as tfjs layers', () => {
 
   it('has the layout of BLIP-2 FlanT5-XL at its sizes, without holding a byte of it', () => {
     const before = tf.memory().numBytes;
-    const model = new ReasVqa(
+    const model = new Blip2(
       tinyConfig({
         vision_config: {
           hidden_size: 1408,
@@ -131,13 +131,13 @@ describe('the student as tfjs layers', () => {
 describe('a parameter', () => {
   it('begins by its own name and the seed, whatever else there is', () => {
     const [a, b] = [
-      new ReasVqa(tinyConfig()),
-      new ReasVqa(tinyConfig({ qformer_config: { num_hidden_layers: 1 } })),
+      new Blip2(tinyConfig()),
+      new Blip2(tinyConfig({ qformer_config: { num_hidden_layers: 1 } })),
     ];
     expect(initialiseMissing(a, new Rng(3))).toContain('query_tokens');
     expect(initialiseMissing(a, new Rng(3))).toEqual([]);
     initialiseMissing(b, new Rng(3));
-    const values = (model: ReasVqa, name: string) =>
+    const values = (model: Blip2, name: string) =>
       [...model.parameters()].find((p) => p.name === name)!.value.dataSync();
     for (const name of ['query_tokens', 'language_model.shared.weight'])
       expect(values(a, name)).toEqual(values(b, name));
@@ -147,7 +147,7 @@ describe('a parameter', () => {
   });
 
   it('cannot be read before it has a value, nor take one of another shape', () => {
-    const model = new ReasVqa(tinyConfig());
+    const model = new Blip2(tinyConfig());
     expect(() => model.queryTokens.value).toThrow('query_tokens: used before it was loaded');
     const wrong = tf.zeros([1, 2]);
     expect(() => model.queryTokens.set(wrong)).toThrow(/query_tokens/);

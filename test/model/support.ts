@@ -4,12 +4,12 @@ import { selectEngine } from '../../src/engine/engine.js';
 import { nativeDevice } from '../../src/engine/native/addon.js';
 import { findPackage } from '../../src/engine/tensorflow/package.js';
 import { messageOf } from '../../src/errors.js';
-import { IGNORED } from '../../src/labels.js';
+import { IGNORED } from '../../src/ops/labels.js';
 import type { Context, Recompute } from '../../src/model/context.js';
 import { inferenceContext } from '../../src/model/context.js';
-import type { Parameter } from '../../src/model/module.js';
-import type { Labels } from '../../src/model/packing.js';
-import { ReasVqa } from '../../src/model/reasvqa.js';
+import type { Parameter } from '../../src/model/layers/module.js';
+import type { Labels } from '../../src/model/blip2/packing.js';
+import { Blip2 } from '../../src/model/blip2/blip2.js';
 import { DropoutStream } from '../../src/ops/dropout.js';
 import { Rng } from '../../src/random.js';
 import type { Objective, TrainBatch } from '../../src/training/objective.js';
@@ -144,8 +144,8 @@ export function tinyModel(
     seed = 1,
     lora = { r: 2, scaling: 2, dropout: 0 } as { r: number; scaling: number; dropout: number } | null,
   } = {},
-): ReasVqa {
-  const model = new ReasVqa(tinyConfig(sections));
+): Blip2 {
+  const model = new Blip2(tinyConfig(sections));
   if (lora) for (const [path, linear] of model.linears()) if (/\.(q|v)$/.test(path)) linear.addLora(lora);
   randomise(model.parameters(), new Rng(seed));
   return model;

@@ -14,7 +14,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DataError, ReasVqaError } from '../../src/errors.js';
 import { type AttachedAdapter, addAdapter, loadAdapter } from '../../src/model/adapter.js';
-import type { ReasVqa } from '../../src/model/reasvqa.js';
+import type { Blip2 } from '../../src/model/blip2/blip2.js';
 import { selectTrainable } from '../../src/model/trainable.js';
 import { Rng } from '../../src/random.js';
 import {
@@ -38,7 +38,7 @@ const LORA = {
 
 let scratch: string;
 let folder: string;
-let model: ReasVqa;
+let model: Blip2;
 let adapter: AttachedAdapter;
 let optimizer: AdamW;
 
@@ -58,7 +58,7 @@ afterEach(() => {
   model.dispose();
 });
 
-function fresh(seed: number): [ReasVqa, AttachedAdapter, AdamW] {
+function fresh(seed: number): [Blip2, AttachedAdapter, AdamW] {
   const student = tinyModel({}, { seed, lora: null });
   const attached = addAdapter(student, LORA);
   randomise(
@@ -111,7 +111,7 @@ describe('a checkpoint', () => {
     const final = await saveCheckpoint(folder, { model, adapter, optimizer }, stateAt(1));
     const other = tinyModel({}, { seed: 1, lora: null });
     await loadAdapter(other, final);
-    const values = (of: ReasVqa) =>
+    const values = (of: Blip2) =>
       [...of.parameters()].filter((p) => p.name.includes('lora')).map((p) => [p.name, p.value.dataSync()]);
     expect(new Map(values(other) as never)).toEqual(new Map(values(model) as never));
     other.dispose();

@@ -6,7 +6,7 @@ import { resolveConfig } from '../../src/config/load.js';
 import type { Config } from '../../src/config/schema.js';
 import { readAnnotations } from '../../src/data/readers/index.js';
 import { saveModel } from '../../src/model/load.js';
-import { ReasVqa } from '../../src/model/reasvqa.js';
+import { Blip2 } from '../../src/model/blip2/blip2.js';
 import { Rng } from '../../src/random.js';
 import { makeShapes } from '../../src/shapes/dataset.js';
 import { Tokenizer } from '../../src/text/tokenizer.js';
@@ -42,13 +42,13 @@ async function writeReasoning(data: string): Promise<void> {
 export async function makeBase(
   folder: string,
   dropout: number,
-  change?: (model: ReasVqa) => void,
+  change?: (model: Blip2) => void,
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   for (const name of ['tokenizer.json', 'tokenizer_config.json'])
     await copyFile(join(TOKENIZER, name), join(folder, name));
   const { vocabSize } = await Tokenizer.load(folder);
-  const model = new ReasVqa(
+  const model = new Blip2(
     tinyConfig({
       vision_config: { image_size: 16, patch_size: 8 },
       qformer_config: { hidden_dropout_prob: dropout, attention_probs_dropout_prob: dropout },

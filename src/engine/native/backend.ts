@@ -138,9 +138,14 @@ export class NativeBackend extends KernelBackend {
     return this.holdingBf16(this.device.allocateBf16(sizeOf(shape)), shape);
   }
 
+  private halfProductsOn = false;
+
   /** For src/ops/bf16.ts. */
-  halfProducts(on: boolean): void {
-    this.device.halfProducts?.(on);
+  halfProducts(on: boolean): boolean {
+    const before = this.halfProductsOn;
+    if (on !== before) this.device.halfProducts?.(on);
+    this.halfProductsOn = on;
+    return before;
   }
 
   /** For src/ops/bf16.ts. */

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { loadAdapter } from '../../../src/model/adapter.js';
-import { weightsCheck } from '../../../src/model/check.js';
+import { weightsCheck } from '../../../src/parity/check.js';
 import { loadModel } from '../../../src/model/load.js';
 import { bf16Parameters } from '../../../src/model/precision.js';
 import { selectTrainable } from '../../../src/model/trainable.js';

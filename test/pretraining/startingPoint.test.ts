@@ -1,22 +1,22 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { selectEngine } from '../../src/engine/engine.js';
-import { initialiseMissing } from '../../src/model/module.js';
-import { ReasVqa } from '../../src/model/reasvqa.js';
-import { relativeBuckets } from '../../src/model/relativeBias.js';
+import { initialiseMissing } from '../../src/model/layers/module.js';
+import { Blip2 } from '../../src/model/blip2/blip2.js';
+import { relativeBuckets } from '../../src/model/blip2/relativeBias.js';
 import { Rng } from '../../src/random.js';
 import { Tokenizer } from '../../src/text/tokenizer.js';
-import { shapesConfig } from '../../src/training/pretrain.js';
-import { startLanguageModel } from '../../src/training/startingPoint.js';
-import { SceneSymbols } from '../../src/training/symbols.js';
+import { shapesConfig } from '../../src/pretraining/pretrain.js';
+import { startLanguageModel } from '../../src/pretraining/startingPoint.js';
+import { SceneSymbols } from '../../src/pretraining/symbols.js';
 
 const folder = new URL('../../weights/shapes', import.meta.url).pathname;
 let tokenizer: Tokenizer;
-let model: ReasVqa;
+let model: Blip2;
 
 beforeAll(async () => {
   await selectEngine('auto');
   tokenizer = await Tokenizer.load(folder);
-  model = new ReasVqa(shapesConfig(tokenizer.vocabSize));
+  model = new Blip2(shapesConfig(tokenizer.vocabSize));
   initialiseMissing(model, new Rng('starting-point'));
   startLanguageModel(model, tokenizer);
 });

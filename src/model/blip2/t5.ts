@@ -1,15 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { type GeluForm, gatedGelu, gelu } from '../ops/activation.js';
-import { storesActivationsInBf16 } from '../ops/bf16.js';
-import { dropout, residual } from '../ops/dropout.js';
-import { embedding } from '../ops/embedding.js';
-import type { DropoutKey } from '../ops/philox.js';
-import { type Context, inferenceContext, nextDropout } from './context.js';
-import { forwardAll, Linear } from './linear.js';
-import { Module, type Parameter, single } from './module.js';
-import { RmsNorm } from './norm.js';
+import { type GeluForm, gatedGelu, gelu } from '../../ops/activation.js';
+import { storesActivationsInBf16 } from '../../ops/bf16.js';
+import { dropout, residual } from '../../ops/dropout.js';
+import { embedding } from '../../ops/embedding.js';
+import type { DropoutKey } from '../../ops/philox.js';
+import { type Context, inferenceContext, nextDropout } from '../context.js';
+import { forwardAll, Linear } from '../layers/linear.js';
+import { Module, type Parameter, single } from '../layers/module.js';
+import { RmsNorm } from '../layers/norm.js';
 import { relativeBuckets } from './relativeBias.js';
-import { runBlock, runBlocks } from './runBlock.js';
+import { runBlock, runBlocks } from '../layers/runBlock.js';
 import {
   type AttentionInputs,
   type KeyValue,
@@ -312,6 +312,10 @@ export class T5 extends Module {
   addDecoderEmbedding(): Parameter {
     this.decoderEmbedding = this.parameter('decoder.embed_tokens.weight', this.shared.shape, { normal: 1 });
     return this.decoderEmbedding;
+  }
+
+  get hasDecoderEmbedding(): boolean {
+    return this.decoderEmbedding !== undefined;
   }
 
   /** @param ids int32 of any shape, of the encoder's text. @returns (..., d_model). */

@@ -9,12 +9,12 @@
  * decoder packed in one sequence (packing.ts).
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { linearCrossEntropy } from '../ops/crossEntropy.js';
-import { linear } from '../ops/linear.js';
-import type { Blip2Config } from '../weights/config.js';
-import { type Context, inferenceContext } from './context.js';
-import { Linear } from './linear.js';
-import { Module, type Parameter } from './module.js';
+import { linearCrossEntropy } from '../../ops/crossEntropy.js';
+import { linear } from '../../ops/linear.js';
+import type { Blip2Config } from '../../weights/config.js';
+import { type Context, inferenceContext } from '../context.js';
+import { Linear } from '../layers/linear.js';
+import { Module, type Parameter } from '../layers/module.js';
 import { type Labels, type PackedTargets, packTargets } from './packing.js';
 import { QFormer } from './qformer.js';
 import { T5 } from './t5.js';
@@ -46,8 +46,8 @@ export interface Encoded {
   keyMask: tf.Tensor2D;
 }
 
-export class ReasVqa extends Module {
-  static className = 'ReasVqa';
+export class Blip2 extends Module {
+  static className = 'Blip2';
   readonly queryTokens: Parameter;
   readonly vision: VisionModel;
   readonly qformer: QFormer;
@@ -173,14 +173,7 @@ export class ReasVqa extends Module {
     return packTargets(segments, startIds ?? segments.map(() => start), pad);
   }
 
-  /** Linear layers by checkpoint path, for adapters. */
-  linears(): Map<string, Linear> {
-    const found = new Map<string, Linear>();
-    for (const module of this.modules()) if (module instanceof Linear) found.set(module.path, module);
-    return found;
-  }
-
   override call(): tf.Tensor {
-    throw new Error('ReasVqa: use project, encode, decode (see the head of reasvqa.ts)');
+    throw new Error('Blip2: use project, encode, decode (see the head of reasvqa.ts)');
   }
 }

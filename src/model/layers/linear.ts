@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { isBf16 } from '../ops/bf16.js';
-import { type LinearLayer, linears } from '../ops/linear.js';
-import { type Context, inferenceContext, nextDropout } from './context.js';
+import { isBf16 } from '../../ops/bf16.js';
+import { type LinearLayer, linears } from '../../ops/linear.js';
+import { type Context, inferenceContext, nextDropout } from '../context.js';
 import { Module, type Parameter, single } from './module.js';
 
 /** Settings of one low-rank adapter (Hu et al. 2021; names as in PEFT). */
@@ -125,4 +125,11 @@ export function forwardAll(layers: Linear[], x: tf.Tensor, context: Context, bf1
     layers.map((layer) => layer.operands(context)),
     bf16,
   );
+}
+
+/** Linear layers of a module by checkpoint path, for adapters. */
+export function linearsOf(module: Module): Map<string, Linear> {
+  const found = new Map<string, Linear>();
+  for (const each of module.modules()) if (each instanceof Linear) found.set(each.path, each);
+  return found;
 }

@@ -4,11 +4,11 @@
  * the data set are never used, and its clips come from other seeds.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { IGNORED } from '../labels.js';
+import { IGNORED } from '../ops/labels.js';
 import type { Context } from '../model/context.js';
-import { initialiseMissing } from '../model/module.js';
-import type { PackedTargets } from '../model/packing.js';
-import { type MaskedIds, ReasVqa } from '../model/reasvqa.js';
+import { initialiseMissing } from '../model/layers/module.js';
+import type { PackedTargets } from '../model/blip2/packing.js';
+import { type MaskedIds, Blip2 } from '../model/blip2/blip2.js';
 import { selectTrainable } from '../model/trainable.js';
 import { valueAndGradients } from '../ops/backward.js';
 import { DropoutStream } from '../ops/dropout.js';
@@ -20,8 +20,8 @@ import type { Tokenizer } from '../text/tokenizer.js';
 import { toPixelValues } from '../video/preprocess.js';
 import { parseBlip2Config } from '../weights/config.js';
 import { type BatchSettings, type CaptionBatch, captionBatches, type Group } from './captionBatch.js';
-import { AdamW } from './optimizer.js';
-import { learningRateAt } from './schedule.js';
+import { AdamW } from '../training/optimizer.js';
+import { learningRateAt } from '../training/schedule.js';
 import { type Depth, deepened, startLanguageModel } from './startingPoint.js';
 import { SceneSymbols, SLOTS } from './symbols.js';
 
@@ -164,8 +164,8 @@ export function shapesConfig(vocabularySize: number) {
   });
 }
 
-function freshModel(tokenizer: Tokenizer, seed: number): ReasVqa {
-  const model = new ReasVqa(shapesConfig(tokenizer.vocabSize));
+function freshModel(tokenizer: Tokenizer, seed: number): Blip2 {
+  const model = new Blip2(shapesConfig(tokenizer.vocabSize));
   initialiseMissing(model, new Rng(`${seed}/base`));
   startLanguageModel(model, tokenizer);
   return model;
@@ -184,7 +184,7 @@ interface Stage {
 /** A base model in training, one {@link Pretraining.step} at a time, stage by stage. */
 export class Pretraining {
   /** Another one after a stage that makes it deeper. */
-  model: ReasVqa;
+  model: Blip2;
   private readonly symbols: SceneSymbols;
   /** No dropout: the model is far from fitting an endless stream. */
   private readonly context: Context = { training: false, dropout: new DropoutStream(0), recompute: false };
@@ -197,7 +197,7 @@ export class Pretraining {
   constructor(
     private readonly tokenizer: Tokenizer,
     private readonly seed: number,
-    model?: ReasVqa,
+    model?: Blip2,
   ) {
     this.model = model ?? freshModel(tokenizer, seed);
     this.symbols = new SceneSymbols(this.model.config.text_config.d_model);

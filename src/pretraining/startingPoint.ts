@@ -6,9 +6,9 @@
  * (neighbours), 67 % (both).
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Parameter } from '../model/module.js';
-import { ReasVqa } from '../model/reasvqa.js';
-import { type BucketSettings, relativeBucket } from '../model/relativeBias.js';
+import type { Parameter } from '../model/layers/module.js';
+import { Blip2 } from '../model/blip2/blip2.js';
+import { type BucketSettings, relativeBucket } from '../model/blip2/relativeBias.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 import { SceneSymbols } from './symbols.js';
 
@@ -22,7 +22,7 @@ const EQUALS = { self: 2, cross: 4 } as const;
 const SELF_BIAS = -5;
 
 /** Sets what the language model starts from, beside its random weights. */
-export function startLanguageModel(model: ReasVqa, tokenizer: Tokenizer): void {
+export function startLanguageModel(model: Blip2, tokenizer: Tokenizer): void {
   startWordsFromSymbols(model, tokenizer);
   const parameters = new Map([...model.parameters()].map((parameter) => [parameter.name, parameter]));
   for (const stack of ['encoder', 'decoder'] as const) startNeighbours(model, stack, parameters);
@@ -39,7 +39,7 @@ export function startLanguageModel(model: ReasVqa, tokenizer: Tokenizer): void {
  * also finds what the frames say. With embeddings of their own, "the red object is at the ..." was answered with some
  * place of the frame (38 %) for as long as it was tried, 3,500 steps.
  */
-function startWordsFromSymbols(model: ReasVqa, tokenizer: Tokenizer): void {
+function startWordsFromSymbols(model: Blip2, tokenizer: Tokenizer): void {
   const { shared } = model.languageModel;
   const width = shared.shape[1]!;
   edit(shared, (table) => {
@@ -52,7 +52,7 @@ function startWordsFromSymbols(model: ReasVqa, tokenizer: Tokenizer): void {
 
 /** Relative biases of a stack: each of the first heads looks at one neighbour, none of the last at the query itself. */
 function startNeighbours(
-  model: ReasVqa,
+  model: Blip2,
   stack: 'encoder' | 'decoder',
   parameters: Map<string, Parameter>,
 ): void {
@@ -78,7 +78,7 @@ function startNeighbours(
 function startEquals(
   query: Parameter,
   key: Parameter,
-  { num_heads: heads, d_kv: size, d_model: width }: ReasVqa['config']['text_config'],
+  { num_heads: heads, d_kv: size, d_model: width }: Blip2['config']['text_config'],
   count: number,
 ): void {
   const from = query.value.dataSync();
@@ -100,13 +100,13 @@ export interface Depth {
  *
  * @throws RangeError when a stack would have to more than double, or to shrink.
  */
-export function deepened(shallow: ReasVqa, depth: Depth): ReasVqa {
+export function deepened(shallow: Blip2, depth: Depth): Blip2 {
   const { text_config: text } = shallow.config;
   const added = {
     encoder: layersToAdd('encoder', text.num_layers, depth.num_layers),
     decoder: layersToAdd('decoder', text.num_decoder_layers, depth.num_decoder_layers),
   };
-  const model = new ReasVqa({ ...shallow.config, text_config: { ...text, ...depth } });
+  const model = new Blip2({ ...shallow.config, text_config: { ...text, ...depth } });
   const trained = new Map([...shallow.parameters()].map((parameter) => [parameter.name, parameter]));
   const copied = (name: string) =>
     name.replace(

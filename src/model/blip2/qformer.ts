@@ -1,14 +1,13 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import { gelu } from '../ops/activation.js';
-import { attention } from '../ops/attention.js';
-import { isMixed } from '../ops/bf16.js';
-import { dropout, residual } from '../ops/dropout.js';
-import type { Blip2Config } from '../weights/config.js';
-import { type Context, inferenceContext, nextDropout } from './context.js';
-import { forwardAll, Linear } from './linear.js';
-import { Module } from './module.js';
-import { LayerNorm } from './norm.js';
-import { runBlock, runBlocks } from './runBlock.js';
+import { gelu } from '../../ops/activation.js';
+import { attention } from '../../ops/attention.js';
+import { dropout, residual } from '../../ops/dropout.js';
+import type { Blip2Config } from '../../weights/config.js';
+import { type Context, inferenceContext, nextDropout } from '../context.js';
+import { forwardAll, Linear } from '../layers/linear.js';
+import { Module } from '../layers/module.js';
+import { LayerNorm } from '../layers/norm.js';
+import { runBlock, runBlocks } from '../layers/runBlock.js';
 
 type QFormerConfig = Blip2Config['qformer_config'];
 
@@ -40,7 +39,7 @@ class QFormerAttention extends Module {
     const mixed = attention(...this.queryKeyValue(x, memory, context), {
       heads,
       scale: (width / heads) ** -0.5,
-      half: isMixed(),
+      half: context.mixed,
       bf16: this.dense.inBf16,
       dropout: nextDropout(context, this.config.attention_probs_dropout_prob),
     });

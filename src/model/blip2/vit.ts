@@ -1,13 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { gelu } from '../ops/activation.js';
-import { selfAttention } from '../ops/attention.js';
-import { isMixed } from '../ops/bf16.js';
-import type { Blip2Config } from '../weights/config.js';
-import { type Context, inferenceContext, nextDropout } from './context.js';
-import { Linear } from './linear.js';
-import { Module, type Parameter, single } from './module.js';
-import { LayerNorm } from './norm.js';
-import { runBlock, runBlocks } from './runBlock.js';
+import { gelu } from '../../ops/activation.js';
+import { selfAttention } from '../../ops/attention.js';
+import type { Blip2Config } from '../../weights/config.js';
+import { type Context, inferenceContext, nextDropout } from '../context.js';
+import { Linear } from '../layers/linear.js';
+import { Module, type Parameter, single } from '../layers/module.js';
+import { LayerNorm } from '../layers/norm.js';
+import { runBlock, runBlocks } from '../layers/runBlock.js';
 
 type VisionConfig = Blip2Config['vision_config'];
 
@@ -110,7 +109,7 @@ export class VisionBlock extends Module {
     const mixed = selfAttention(qkv as tf.Tensor3D, {
       heads,
       scale: (width / heads) ** -0.5,
-      half: isMixed(),
+      half: context.mixed,
       bf16: this.projection.inBf16,
       dropout: nextDropout(context, this.config.attention_dropout),
     });

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { DataError } from '../../src/errors.js';
-import { type CheckResult, weightsCheck } from '../../src/model/check.js';
+import { type CheckResult, weightsCheck } from '../../src/parity/check.js';
 import { SafetensorsFile, writeSafetensors } from '../../src/weights/safetensors.js';
 import { sharedPath } from '../support/shared.js';
 import { withFile } from '../weights/fixtures.js';
-import { onEngines, useFastEngine } from './support.js';
+import { onEngines, useFastEngine } from '../model/support.js';
 
 /** Made by tools/reference/make_reference.py: what PyTorch computes from a small random student. */
 const REFERENCE = fileURLToPath(new URL('../fixtures/reference', import.meta.url));

@@ -1,6 +1,6 @@
 /** Batches of pre-training: captions of clips and options to read, as token ids, grouped by length. */
-import type { PackedTargets } from '../model/packing.js';
-import type { ReasVqa } from '../model/reasvqa.js';
+import type { PackedTargets } from '../model/blip2/packing.js';
+import type { Blip2 } from '../model/blip2/blip2.js';
 import { Rng } from '../random.js';
 import {
   CAPTION_SHARES,
@@ -55,7 +55,7 @@ export function* captionBatches(
   seed: string,
   { reading, single, clips, captions, ...caption }: BatchSettings,
   tokenizer: Tokenizer,
-  model: ReasVqa,
+  model: Blip2,
 ): Generator<CaptionBatch, never> {
   const options = readingSamples(seed);
   const samplesPerClip = Math.max(1, captions);
@@ -117,7 +117,7 @@ function* singleFrames(
   }
 }
 
-function encodeGroup(samples: Sample[], tokenizer: Tokenizer, model: ReasVqa): Group {
+function encodeGroup(samples: Sample[], tokenizer: Tokenizer, model: Blip2): Group {
   const encode = (text: string) => tokenizer.encode(text, { addEos: true });
   const { labels, length } = padLabels(samples.map(({ target }) => encode(target)));
   return {

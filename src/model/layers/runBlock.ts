@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { recompute } from '../ops/recompute.js';
-import type { Context } from './context.js';
+import { recompute } from '../../ops/recompute.js';
+import type { Context } from '../context.js';
 import type { Module } from './module.js';
 
 type Tensors = Record<string, tf.Tensor | undefined>;

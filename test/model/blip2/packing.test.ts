@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { IGNORED } from '../../src/labels.js';
-import { countTokens, MASKED, packTargets, segmentMeans, tokenWeights } from '../../src/model/packing.js';
-import { Rng } from '../../src/random.js';
-import { randomLabels } from './support.js';
+import { IGNORED } from '../../../src/ops/labels.js';
+import { countTokens, MASKED, packTargets, segmentMeans, tokenWeights } from '../../../src/model/blip2/packing.js';
+import { Rng } from '../../../src/random.js';
+import { randomLabels } from '../support.js';
 
 const ROUNDS = 60;
 

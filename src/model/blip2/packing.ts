@@ -2,7 +2,7 @@
  * Several decoder targets in one sequence: `[answer | reasoning]` goes through the decoder once, with positions that
  * restart at each segment and a mask that keeps segments apart, so the packed pass equals separate passes.
  */
-import { IGNORED } from '../labels.js';
+import { IGNORED } from '../../ops/labels.js';
 
 /** Labels of one target for a batch: row major (rows, columns), -100 = ignored. */
 export interface Labels {

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { selectEngine } from '../../src/engine/engine.js';
 import { Tokenizer } from '../../src/text/tokenizer.js';
-import { PRETRAIN_STAGES, Pretraining, type PretrainStage } from '../../src/training/pretrain.js';
+import { PRETRAIN_STAGES, Pretraining, type PretrainStage } from '../../src/pretraining/pretrain.js';
 
 const folder = new URL('../../weights/shapes', import.meta.url).pathname;
 let tokenizer: Tokenizer;

@@ -1,11 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { attention } from '../ops/attention.js';
-import { isMixed } from '../ops/bf16.js';
-import { RowCache } from '../ops/rowCache.js';
-import type { Blip2Config } from '../weights/config.js';
-import { type Context, inferenceContext, nextDropout } from './context.js';
-import { forwardAll, Linear } from './linear.js';
-import { Module, type Parameter, single } from './module.js';
+import { attention } from '../../ops/attention.js';
+import { RowCache } from '../../ops/rowCache.js';
+import type { Blip2Config } from '../../weights/config.js';
+import { type Context, inferenceContext, nextDropout } from '../context.js';
+import { forwardAll, Linear } from '../layers/linear.js';
+import { Module, type Parameter, single } from '../layers/module.js';
 
 export type TextConfig = Blip2Config['text_config'];
 
@@ -113,7 +112,7 @@ export class T5Attention extends Module {
     return attention(q, key, value, {
       heads: this.config.num_heads,
       scale: 1,
-      half: isMixed(),
+      half: context.mixed,
       bf16: this.o.inBf16,
       ...inputs,
       dropout: nextDropout(context, this.config.dropout_rate),

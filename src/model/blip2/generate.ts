@@ -1,52 +1,75 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { inferenceContext } from './context.js';
+import type { Context } from '../context.js';
+import { HostChooser } from '../sampling.js';
+import type { Generated, GenerateOptions } from '../student.js';
 import { MASKED } from './packing.js';
-import type { Encoded, ReasVqa } from './reasvqa.js';
+import type { Encoded, Blip2 } from './blip2.js';
 import { type KeyValue, KeyValueCache } from './t5Attention.js';
 
-/** Token ids of a batch, one row a video, without the start token. */
-export type Generated = number[][];
-
-export interface GenerateOptions {
-  maxNewTokens: number;
-  /** A row that has produced this token is finished; generation ends when every row is. Absent: no stopping. */
-  eosId?: number;
-  startId?: number;
-  /** A token that no row may begin with. */
-  notFirst?: number;
-  /** Tokens that every row begins with, after the start token (for example the one of "Option"). */
-  forced?: number[];
-}
-
 /**
- * Greedy decoding with a key/value cache: each step computes one column; cross-attention keys and values are
- * computed once.
+ * Decoding with a key/value cache, greedy or sampled: each step computes one column; cross-attention keys and values
+ * are computed once.
  *
  * @param encoded encoder output; not disposed.
  */
-export function generate(model: ReasVqa, encoded: Encoded, options: GenerateOptions): Generated {
+export function generate(
+  model: Blip2,
+  encoded: Encoded,
+  options: GenerateOptions,
+  context: Context,
+): Generated {
   const rows = encoded.hidden.shape[0];
-  const output: Generated = Array.from({ length: rows }, () => []);
-  if (options.maxNewTokens < 1) return output;
-  const decoder = new CachedDecoder(model, encoded, options.maxNewTokens);
-  const finished = new Array<boolean>(rows).fill(false);
+  const written = new Written(rows, options);
+  if (options.maxNewTokens < 1) return written;
+  const chooser = options.sampling || options.logProbs ? new HostChooser(rows, options.sampling) : undefined;
+  const decoder = new CachedDecoder(model, encoded, options.maxNewTokens, context);
   try {
-    let next = new Int32Array(rows).fill(options.startId ?? model.config.text_config.decoder_start_token_id);
-    for (let step = 0; step < options.maxNewTokens && finished.includes(false); step++) {
+    let next = new Int32Array(rows).fill(options.start ?? model.config.text_config.decoder_start_token_id);
+    for (let step = 0; step < options.maxNewTokens && !written.isDone; step++) {
       const forced = options.forced?.[step];
       const banned = step === 0 ? options.notFirst : undefined;
-      next = decoder.step(next, (logits) =>
-        forced === undefined ? argMaxRows(logits, banned) : new Int32Array(rows).fill(forced),
-      );
-      next.forEach((id, row) => {
-        if (finished[row]) return;
-        if (id === options.eosId) finished[row] = true;
-        else output[row]!.push(id);
+      let logProbs: number[] | undefined;
+      next = decoder.step(next, (logits) => {
+        if (!chooser)
+          return forced === undefined ? argMaxRows(logits, banned) : new Int32Array(rows).fill(forced);
+        const chosen = chooser.choose(logits, banned, forced);
+        logProbs = chosen.logProbs;
+        return chosen.ids;
       });
+      written.add(next, logProbs);
     }
-    return output;
+    return written;
   } finally {
     decoder.dispose();
+  }
+}
+
+/** What the rows of a batch have written so far. */
+class Written implements Generated {
+  readonly ids: number[][];
+  readonly logProbs: number[][];
+  private readonly finished: boolean[];
+
+  constructor(
+    rows: number,
+    private readonly options: GenerateOptions,
+  ) {
+    this.ids = Array.from({ length: rows }, () => []);
+    this.logProbs = Array.from({ length: rows }, () => []);
+    this.finished = new Array<boolean>(rows).fill(false);
+  }
+
+  get isDone(): boolean {
+    return !this.finished.includes(false);
+  }
+
+  add(next: Int32Array, logProbs: number[] | undefined): void {
+    next.forEach((id, row) => {
+      if (this.finished[row]) return;
+      if (logProbs) this.logProbs[row]!.push(logProbs[row]!);
+      if (id === this.options.eosId) this.finished[row] = true;
+      else this.ids[row]!.push(id);
+    });
   }
 }
 
@@ -66,15 +89,20 @@ function argMaxRows(logits: tf.Tensor2D, banned?: number): Int32Array<ArrayBuffe
  * @param inputIds decoder input of every row, for example [start, "Option"].
  * @returns (B, vocab) float32.
  */
-export function lastLogits(model: ReasVqa, encoded: Encoded, inputIds: number[]): tf.Tensor2D {
+export function lastLogits(
+  model: Blip2,
+  encoded: Encoded,
+  inputIds: readonly number[],
+  context: Context,
+): tf.Tensor2D {
   return tf.tidy(() => {
     const rows = encoded.hidden.shape[0];
     const columns = inputIds.length;
-    const [start, ...rest] = inputIds as [number, ...number[]];
+    const [start, ...rest] = inputIds as readonly [number, ...number[]];
     // The decoder sees its labels shifted right: the last one only fills the column and is never read.
     const labels = [...rest, model.config.text_config.pad_token_id];
     const data = Int32Array.from({ length: rows * columns }, (_, i) => labels[i % columns]!);
-    const hidden = model.decode(encoded, model.pack([{ data, columns }], [start]), inferenceContext());
+    const hidden = model.decode(encoded, model.pack([{ data, columns }], [start]), context);
     const last = tf.slice(hidden, [0, columns - 1, 0], [rows, 1, hidden.shape[2]]);
     return tf.reshape(model.logits(last), [rows, -1]) as tf.Tensor2D;
   });
@@ -89,11 +117,11 @@ class CachedDecoder {
   private position = 0;
 
   constructor(
-    private readonly model: ReasVqa,
+    private readonly model: Blip2,
     private readonly encoded: Encoded,
     private readonly steps: number,
+    private readonly context: Context,
   ) {
-    const context = inferenceContext();
     const { decoder } = model.languageModel;
     const blocks = decoder.block;
     const positions = Int32Array.from({ length: steps }, (_, i) => i);
@@ -110,8 +138,8 @@ class CachedDecoder {
 
   /** Feeds one token per row; `choose` reads the next ones off the logits (B, vocab). */
   step(ids: Int32Array, choose: (logits: tf.Tensor2D) => Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
+    const { context } = this;
     const { languageModel } = this.model;
-    const context = inferenceContext();
     let chosen: Int32Array<ArrayBuffer> | undefined;
     tf.tidy(() => {
       const bias = tf.slice(this.bias, [0, 0, this.steps - 1 - this.position]);

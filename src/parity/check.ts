@@ -7,17 +7,17 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { shown } from '../data/problems.js';
 import { DataError } from '../errors.js';
-import { IGNORED } from '../labels.js';
+import { IGNORED } from '../ops/labels.js';
 import { evaluateLosses, gradients, type Objective, type TrainBatch } from '../training/objective.js';
 import { AdamW } from '../training/optimizer.js';
 import { SafetensorsFile } from '../weights/safetensors.js';
-import { loadAdapter } from './adapter.js';
-import { type Context, inferenceContext } from './context.js';
-import { generate } from './generate.js';
-import { loadModel } from './load.js';
-import { bf16Parameters, type Precision, usePrecision } from './precision.js';
-import type { Encoded, ReasVqa } from './reasvqa.js';
-import { selectTrainable } from './trainable.js';
+import { loadAdapter } from '../model/adapter.js';
+import { type Context, inferenceContext } from '../model/context.js';
+import { generate } from '../model/blip2/generate.js';
+import { loadModel } from '../model/load.js';
+import { bf16Parameters, type Precision, usePrecision } from '../model/precision.js';
+import type { Encoded, Blip2 } from '../model/blip2/blip2.js';
+import { selectTrainable } from '../model/trainable.js';
 
 export interface CheckRow {
   name: string;
@@ -67,7 +67,7 @@ export async function weightsCheck(folder: string, precision: Precision = 'f32')
 async function checkFolder(folder: string, precision: Precision): Promise<CheckResult> {
   const file = await SafetensorsFile.open(join(folder, 'reference.safetensors'));
   try {
-    const bf16 = precision === 'bf16' ? (model: ReasVqa) => bf16Parameters(model, TRAINED) : undefined;
+    const bf16 = precision === 'bf16' ? (model: Blip2) => bf16Parameters(model, TRAINED) : undefined;
     const { model } = await loadModel(folder, undefined, bf16);
     try {
       await loadAdapter(model, folder);
@@ -81,7 +81,7 @@ async function checkFolder(folder: string, precision: Precision): Promise<CheckR
 }
 
 async function compareAll(
-  model: ReasVqa,
+  model: Blip2,
   folder: string,
   file: SafetensorsFile,
   limits: Tolerance,
@@ -168,7 +168,7 @@ function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>, f
 
 /** The reference's inputs as a batch; pixel values stay pixels. @throws DataError naming the one that does not fit. */
 async function readBatch(
-  { config }: ReasVqa,
+  { config }: Blip2,
   folder: string,
   reference: Reference,
 ): Promise<TrainBatch & { pixels: tf.Tensor4D }> {
@@ -220,7 +220,7 @@ async function readBatch(
 
 /** Every stage of the forward pass. */
 async function compareForward(
-  model: ReasVqa,
+  model: Blip2,
   batch: TrainBatch & { pixels: tf.Tensor4D },
   reference: Reference,
   compare: (name: string, actual: ArrayLike<number>) => Promise<void>,
@@ -248,7 +248,7 @@ async function compareForward(
 }
 
 async function compareGreedy(
-  model: ReasVqa,
+  model: Blip2,
   batch: TrainBatch & { pixels: tf.Tensor4D },
   reference: Reference,
   rows: CheckRow[],
@@ -272,7 +272,7 @@ async function compareGreedy(
 
 /** Losses, every gradient, and the losses of a few AdamW steps on this one batch. */
 async function compareTraining(
-  model: ReasVqa,
+  model: Blip2,
   batch: TrainBatch & { pixels: tf.Tensor4D },
   folder: string,
   reference: Reference,

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { selectEngine } from '../../src/engine/engine.js';
 import { Rng } from '../../src/random.js';
 import { simulateClip } from '../../src/shapes/simulate.js';
-import { SceneSymbols, SLOTS } from '../../src/training/symbols.js';
+import { SceneSymbols, SLOTS } from '../../src/pretraining/symbols.js';
 
 const clips = Array.from({ length: 12 }, (_, i) => simulateClip(`symbols-test/${i}`));
 const WIDTH = 128;

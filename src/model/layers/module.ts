@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type LayerVariable, layers } from '@tensorflow/tfjs-layers';
-import { toBf16 } from '../ops/bf16.js';
-import type { Rng } from '../random.js';
+import { toBf16 } from '../../ops/bf16.js';
+import type { Rng } from '../../random.js';
 
 /** How a parameter starts when no checkpoint gives it a value. */
 export type Initial = 'zeros' | 'ones' | { normal: number } | { uniform: number };
@@ -13,6 +13,7 @@ export type Initial = 'zeros' | 'ones' | { normal: number } | { uniform: number 
  */
 export class Parameter {
   private variable: tf.Variable | undefined;
+  private borrowed = false;
 
   constructor(
     readonly name: string,
@@ -38,9 +39,23 @@ export class Parameter {
   /** Takes the value over; the tensor is disposed. @throws Error when the shape is another. */
   set(value: tf.Tensor): void {
     tf.util.assertShapesMatch(value.shape, this.shape, `${this.name}: `);
+    if (this.borrowed) throw new Error(`${this.name}: shared with another model, cannot be set`);
     if (this.variable) this.variable.assign(value);
     else this.variable = this.create(this, value);
     value.dispose();
+  }
+
+  /**
+   * Uses the variable of another model's parameter, which stays that model's: a frozen weight that several share.
+   *
+   * @throws Error when it has a value already or is trained
+   */
+  share(other: Parameter): void {
+    tf.util.assertShapesMatch(other.shape, this.shape, `${this.name}: `);
+    if (this.variable || other.value.trainable)
+      throw new Error(`${this.name}: only a frozen weight that is not loaded yet can be shared`);
+    this.variable = other.value;
+    this.borrowed = true;
   }
 
   /** {@link set} with the value rounded to bf16 and stored so (src/model/precision.ts): only `linear` and the loss read it. */

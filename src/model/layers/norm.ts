@@ -1,5 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import { layerNorm, rmsNorm } from '../ops/norm.js';
+import { layerNorm, rmsNorm } from '../../ops/norm.js';
 import { Module, type Parameter, single } from './module.js';
 
 /** What both norms share: one scale per channel, applied over the last axis; (..., d) float32 in and out. */

@@ -1,0 +1,247 @@
+/** BLIP-2 FlanT5 as a student: ragged token rows and named targets in, blip2.ts's padded and packed batches inside. */
+import * as tf from '@tensorflow/tfjs-core';
+import { IGNORED } from '../../ops/labels.js';
+import { withHalfProducts } from '../../ops/bf16.js';
+import { CLIP_MEAN, CLIP_STD } from '../../video/preprocess.js';
+import { type Blip2Config, patchesPerSide } from '../../weights/config.js';
+import type { TensorSource } from '../../weights/source.js';
+import { type Context, inferenceContext } from '../context.js';
+import { linearsOf } from '../layers/linear.js';
+import type { Parameter } from '../layers/module.js';
+import type { Precision } from '../precision.js';
+import type {
+  Encoded,
+  Generated,
+  GenerateOptions,
+  Preprocessing,
+  Student,
+  StudentInput,
+  Target,
+  TokenLosses,
+  TokenRows,
+  Visual,
+} from '../student.js';
+import { Blip2, type Encoded as Blip2Encoded, type EncoderBatch, type MaskedIds } from './blip2.js';
+import { readDecoderEmbedding } from './decoderEmbedding.js';
+import { generate, lastLogits } from './generate.js';
+import { blip2 } from './kind.js';
+import type { Labels, PackedTargets } from './packing.js';
+
+const VISION = 'vision_model.';
+
+export class Blip2Student implements Student {
+  readonly kind = blip2;
+  readonly module: Blip2;
+  readonly preprocessing: Preprocessing;
+  readonly vocabulary: number;
+  readonly featureShape: readonly [number, number];
+  readonly visionSettings: unknown;
+  readonly languageModelPath = 'language_model.';
+
+  /** @param like has the decoder's own embedding when this one is to have one. */
+  constructor(
+    readonly config: Blip2Config,
+    readonly precision: Precision = 'f32',
+    like?: Blip2Student,
+  ) {
+    const { vision_config: vision, text_config: text } = config;
+    this.module = new Blip2(config);
+    if (like?.module.languageModel.hasDecoderEmbedding) this.module.languageModel.addDecoderEmbedding();
+    this.preprocessing = { imageSize: vision.image_size, mean: CLIP_MEAN, std: CLIP_STD };
+    this.vocabulary = text.vocab_size;
+    this.featureShape = [patchesPerSide(vision) ** 2 + 1, vision.hidden_size];
+    this.visionSettings = vision;
+  }
+
+  features(pixels: tf.Tensor4D, context: Context = inferenceContext(this.precision)): tf.Tensor3D {
+    return withHalfProducts(context.mixed, () => tf.tidy(() => this.module.visionFeatures(pixels, context)));
+  }
+
+  featureParameters(): Parameter[] {
+    return [...this.module.vision.parameters()].filter(
+      ({ name }) => name.startsWith(VISION) && blip2.groupOf(name) === undefined,
+    );
+  }
+
+  matrices(): Parameter[] {
+    const weights = [...linearsOf(this.module).values()].map((linear) => linear.weight);
+    const { lmHead } = this.module.languageModel;
+    return lmHead === undefined ? weights : [...weights, lmHead];
+  }
+
+  encode(input: StudentInput): Encoded {
+    const context = inferenceContext(this.precision);
+    return withHalfProducts(context.mixed, () => {
+      const encoded = tf.tidy(() => {
+        const projected = this.project(input.visual, context);
+        return { ...this.module.encode(projected, this.encoderBatch(input, input.prompts), context) };
+      });
+      return new EncodedInput(encoded);
+    });
+  }
+
+  losses(input: StudentInput, targets: readonly Target[], context: Context): TokenLosses {
+    const learned = targets
+      .map((target, index) => ({ target, index }))
+      .filter(({ target }) => hasTokens(target));
+    if (learned.length === 0) throw new Error('losses: no target has a token');
+    return withHalfProducts(context.mixed, () => {
+      const projected = this.project(input.visual, context);
+      const groups = promptGroups(learned, input.prompts).map(({ prompts, members }) => ({
+        members,
+        encoded: this.module.encode(projected, this.encoderBatch(input, prompts), context),
+      }));
+      return joined(groups.map(({ encoded, members }) => this.decoded(encoded, members, context)));
+    });
+  }
+
+  /** Losses of all targets of one encoded prompt, in one pass of the decoder. */
+  private decoded(encoded: Blip2Encoded, members: Member[], context: Context): TokenLosses {
+    const { module } = this;
+    const packed = module.pack(
+      members.map(({ target }) => labelsOf(target.rows)),
+      members.map(({ target }) => target.start ?? this.config.text_config.decoder_start_token_id),
+    );
+    const places = placesOf(
+      packed,
+      members.map(({ index }) => index),
+    );
+    return { values: module.tokenLosses(module.decode(encoded, packed, context), packed), ...places };
+  }
+
+  tokenScores(
+    encoded: Encoded,
+    prefix: readonly number[],
+    candidates: ArrayLike<number>,
+    start: number = this.config.text_config.decoder_start_token_id,
+  ): number[][] {
+    const context = inferenceContext(this.precision);
+    return withHalfProducts(context.mixed, () => {
+      const logits = lastLogits(this.module, own(encoded), [start, ...prefix], context);
+      const [rows, width] = logits.shape;
+      const values = logits.dataSync();
+      logits.dispose();
+      return Array.from({ length: rows }, (_, row) =>
+        Array.from(candidates, (id) => values[row * width + id] as number),
+      );
+    });
+  }
+
+  generate(encoded: Encoded, options: GenerateOptions): Generated {
+    const context = inferenceContext(this.precision);
+    return withHalfProducts(context.mixed, () => generate(this.module, own(encoded), options, context));
+  }
+
+  readOptional(files: TensorSource): Promise<void> {
+    return readDecoderEmbedding(this.module.languageModel, files);
+  }
+
+  dispose(): void {
+    this.module.dispose();
+  }
+
+  private project(visual: Visual, context: Context): tf.Tensor3D {
+    const features = visual.features ?? this.module.visionFeatures(visual.pixels, context);
+    return this.module.project(features, context);
+  }
+
+  private encoderBatch({ frames, framePrefixes }: StudentInput, prompts: TokenRows): EncoderBatch {
+    return {
+      videos: prompts.length,
+      frames,
+      ...(framePrefixes ? { prefix: this.padded(framePrefixes) } : {}),
+      prompt: this.padded(prompts),
+    };
+  }
+
+  /** Rows padded on the right with the padding token. */
+  private padded(rows: TokenRows): MaskedIds {
+    const columns = longest(rows);
+    const ids = new Int32Array(rows.length * columns).fill(this.config.text_config.pad_token_id);
+    const mask = new Int32Array(rows.length * columns);
+    for (const [i, row] of rows.entries()) {
+      ids.set(row, i * columns);
+      mask.fill(1, i * columns, i * columns + row.length);
+    }
+    return { ids, mask, columns };
+  }
+}
+
+/** The encoder's output, owned. */
+class EncodedInput implements Encoded {
+  constructor(readonly inner: Blip2Encoded) {}
+
+  get rows(): number {
+    return this.inner.hidden.shape[0];
+  }
+
+  pick(row: number): Encoded {
+    const { hidden, keyMask } = this.inner;
+    return new EncodedInput(
+      tf.tidy(() => ({
+        hidden: tf.slice(hidden, [row, 0, 0], [1, hidden.shape[1], hidden.shape[2]]),
+        keyMask: tf.slice(keyMask, [row, 0], [1, keyMask.shape[1]]),
+      })),
+    );
+  }
+
+  dispose(): void {
+    tf.dispose([this.inner.hidden, this.inner.keyMask]);
+  }
+}
+
+function own(encoded: Encoded): Blip2Encoded {
+  if (encoded instanceof EncodedInput) return encoded.inner;
+  throw new Error('an input that another architecture encoded');
+}
+
+interface Member {
+  target: Target;
+  index: number;
+}
+
+/** Targets by the prompt they answer: each prompt is encoded once, and its targets go through the decoder in one pass. */
+function promptGroups(members: Member[], shared: TokenRows): { prompts: TokenRows; members: Member[] }[] {
+  const groups = new Map<TokenRows, Member[]>();
+  for (const member of members) {
+    const prompts = member.target.prompts ?? shared;
+    groups.set(prompts, [...(groups.get(prompts) ?? []), member]);
+  }
+  return [...groups].map(([prompts, members]) => ({ prompts, members }));
+}
+
+const hasTokens = ({ rows }: Target) => rows.some((row) => row.length > 0);
+
+const longest = (rows: TokenRows) => rows.reduce((length, row) => Math.max(length, row.length), 0);
+
+function labelsOf(rows: TokenRows): Labels {
+  const columns = longest(rows);
+  const data = new Int32Array(rows.length * columns).fill(IGNORED);
+  for (const [i, row] of rows.entries()) data.set(row, i * columns);
+  return { data, columns };
+}
+
+/** Which target and row each packed column belongs to. */
+function placesOf(packed: PackedTargets, targets: readonly number[]): Omit<TokenLosses, 'values'> {
+  const target = new Int16Array(packed.labels.length).fill(-1);
+  const row = new Int32Array(packed.labels.length);
+  let at = 0;
+  for (let r = 0; r < packed.rows; r++)
+    packed.lengths.forEach((length, segment) => {
+      for (let t = 0; t < length; t++, at++) {
+        row[at] = r;
+        if (packed.labels[at] !== IGNORED) target[at] = targets[segment]!;
+      }
+    });
+  return { target, row };
+}
+
+function joined(parts: TokenLosses[]): TokenLosses {
+  const [first, ...rest] = parts as [TokenLosses, ...TokenLosses[]];
+  if (rest.length === 0) return first;
+  return {
+    values: tf.concat(parts.map(({ values }) => values)),
+    target: Int16Array.from(parts.flatMap(({ target }) => [...target])),
+    row: Int32Array.from(parts.flatMap(({ row }) => [...row])),
+  };
+}

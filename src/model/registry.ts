@@ -1,0 +1,55 @@
+/** The architectures a student can have: one line each. A checkpoint's config.json names its own by `model_type`. */
+import { join } from 'node:path';
+import { DataError } from '../errors.js';
+import { readJson } from '../weights/config.js';
+import { blip2 } from './blip2/kind.js';
+import type { StudentConfig, StudentKind } from './student.js';
+
+const kinds = new Map<string, StudentKind>();
+
+/** Makes an architecture known. Its groups become values of `model.train`. */
+export function registerStudent(kind: StudentKind): void {
+  kinds.set(kind.modelType, kind);
+}
+
+registerStudent(blip2);
+
+export function studentKinds(): StudentKind[] {
+  return [...kinds.values()];
+}
+
+/** What `model.train` may name: groups of every architecture, then those that all have. */
+export function trainableGroups(): [string, ...string[]] {
+  return [...new Set(studentKinds().flatMap(({ groups }) => groups)), 'lora', 'all'] as [string, ...string[]];
+}
+
+/**
+ * The architecture that a parsed config.json names.
+ *
+ * @param origin the file, for messages
+ * @throws DataError for one that is not known
+ */
+export function kindOf(json: unknown, origin: string): StudentKind {
+  const type = (json as { model_type?: unknown } | null)?.model_type;
+  // Older files of BLIP-2 do not say what they are.
+  const kind = kinds.get(typeof type === 'string' ? type : blip2.modelType);
+  if (kind) return kind;
+  const known = studentKinds().map(({ modelType, title }) => `${modelType} (${title})`);
+  throw new DataError(
+    `${origin}: model_type ${JSON.stringify(type)} is not supported; expected ${known.join(' or ')}`,
+  );
+}
+
+/**
+ * Reads the config.json of a checkpoint folder, or the file itself.
+ *
+ * @throws DataError when it is missing, malformed or of an unknown architecture
+ */
+export async function readStudentConfig(
+  path: string,
+): Promise<{ kind: StudentKind; config: StudentConfig; file: string }> {
+  const file = path.endsWith('.json') ? path : join(path, 'config.json');
+  const json = await readJson(file);
+  const kind = kindOf(json, file);
+  return { kind, config: kind.parseConfig(json, file), file };
+}

@@ -1,0 +1,111 @@
+/** Chooses the next token of each row from its logits on the host: the likeliest, or one drawn with the row's seed. */
+import type * as tf from '@tensorflow/tfjs-core';
+import { Rng } from '../random.js';
+import type { Sampling } from './student.js';
+
+/** One token a row, with its log-probability under softmax(logits). */
+export interface Choice {
+  ids: Int32Array<ArrayBuffer>;
+  logProbs: number[];
+}
+
+export class HostChooser {
+  private readonly streams: Rng[] | undefined;
+
+  /**
+   * @param sampling draws; without it the likeliest token is taken
+   * @throws RangeError for a temperature, topP or number of seeds that cannot be
+   */
+  constructor(
+    rows: number,
+    private readonly sampling?: Sampling,
+  ) {
+    if (!sampling) return;
+    const { temperature, topP = 1, seeds } = sampling;
+    if (!(temperature > 0)) throw new RangeError(`sampling: temperature ${temperature}, expected above 0`);
+    if (!(topP > 0 && topP <= 1)) throw new RangeError(`sampling: topP ${topP}, expected in (0, 1]`);
+    if (seeds.length !== rows) throw new RangeError(`sampling: ${seeds.length} seeds for ${rows} rows`);
+    this.streams = seeds.map((seed) => new Rng(seed));
+  }
+
+  /**
+   * @param logits (rows, vocabulary) float32. @param banned a token that is not chosen. @param forced the token of every
+   *   row; its stream draws nothing then
+   */
+  choose(logits: tf.Tensor2D, banned?: number, forced?: number): Choice {
+    const [rows, width] = logits.shape;
+    const values = logits.dataSync();
+    const ids = new Int32Array(rows);
+    const logProbs: number[] = [];
+    for (let row = 0; row < rows; row++) {
+      const scores = values.subarray(row * width, (row + 1) * width) as Float32Array;
+      const id = forced ?? this.pick(row, scores, banned);
+      ids[row] = id;
+      logProbs.push(scores[id]! - logSumExp(scores));
+    }
+    return { ids, logProbs };
+  }
+
+  private pick(row: number, scores: Float32Array, banned?: number): number {
+    const stream = this.streams?.[row];
+    if (!stream) return argMax(scores, banned);
+    const { temperature, topP = 1 } = this.sampling!;
+    return draw(scores, temperature, topP, stream.float(), banned);
+  }
+}
+
+function argMax(scores: Float32Array, banned?: number): number {
+  let best = -1;
+  for (let id = 0; id < scores.length; id++)
+    if (id !== banned && (best < 0 || scores[id]! > scores[best]!)) best = id;
+  return best;
+}
+
+function logSumExp(scores: Float32Array): number {
+  const largest = scores[argMax(scores)]!;
+  let sum = 0;
+  for (const score of scores) sum += Math.exp(score - largest);
+  return largest + Math.log(sum);
+}
+
+/**
+ * Nucleus sampling (Holtzman et al. 2020): the likeliest tokens whose probabilities reach topP, drawn by their shares.
+ *
+ * @param uniform in [0, 1)
+ */
+function draw(
+  scores: Float32Array,
+  temperature: number,
+  topP: number,
+  uniform: number,
+  banned?: number,
+): number {
+  const largest = scores[argMax(scores, banned)]!;
+  const weights = Float64Array.from(scores, (score, id) =>
+    id === banned ? 0 : Math.exp((score - largest) / temperature),
+  );
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const order = topP < 1 ? likeliest(weights, topP * total) : weights.keys();
+  const candidates = [...order];
+  const kept = candidates.reduce((sum, id) => sum + weights[id]!, 0);
+  let left = uniform * kept;
+  let last = candidates[0]!;
+  for (const id of candidates) {
+    if (weights[id] === 0) continue;
+    last = id;
+    left -= weights[id]!;
+    if (left < 0) break;
+  }
+  return last;
+}
+
+/** Ids by falling weight, up to the first whose sum reaches `enough`; equal weights by id. */
+function likeliest(weights: Float64Array, enough: number): number[] {
+  const order = [...weights.keys()].sort((a, b) => weights[b]! - weights[a]! || a - b);
+  let sum = 0;
+  const end = order.findIndex((id) => {
+    sum += weights[id]!;
+    return sum >= enough;
+  });
+  return order.slice(0, end + 1 || order.length);
+}

@@ -1,0 +1,193 @@
+/**
+ * The student: all that the rest of the program knows of a model. An architecture is one folder beside this file that
+ * implements `Student`, and one entry of registry.ts.
+ *
+ *   frames -> features (frozen, outside the tape) -> encode -> losses of named targets, scores of tokens, generated text
+ *
+ * Token ids are ragged rows here, one a sample: an architecture pads, packs and masks them as it needs.
+ */
+import type * as tf from '@tensorflow/tfjs-core';
+import type { CanonicalSource } from '../weights/canonical.js';
+import type { TensorSource } from '../weights/source.js';
+import type { Context } from './context.js';
+import type { Module, Parameter } from './layers/module.js';
+import type { Precision } from './precision.js';
+
+/** Token ids, one row a sample (or a frame); rows may differ in length. */
+export type TokenRows = readonly (readonly number[])[];
+
+/** What a model sees of a batch's clips: kept features, or pixels when the vision model itself learns. */
+export type Visual =
+  /** (clips * frames, ...) as {@link Student.features} gives them. */
+  | { features: tf.Tensor3D; pixels?: undefined }
+  /** (clips * frames, 3, image, image) float32, normalised as {@link Student.preprocessing} says. */
+  | { pixels: tf.Tensor4D; features?: undefined };
+
+/** What the model is asked: clips and text. */
+export interface StudentInput {
+  visual: Visual;
+  /** Frames of each clip. */
+  frames: number;
+  /** Text before each frame, one row a frame; absent when frames are not announced. */
+  framePrefixes?: TokenRows;
+  /** Question and options, one row a sample. */
+  prompts: TokenRows;
+}
+
+/** One thing to learn from a batch: the tokens that the model should write. */
+export interface Target {
+  /** Key of its loss in metrics, reports and logs. */
+  name: string;
+  /** One row a sample; an empty row has nothing to learn. */
+  rows: TokenRows;
+  /** Token that the decoder starts from; the model's own unless given. */
+  start?: number | undefined;
+  /** A prompt of its own in place of the input's, which costs a second encoder pass. */
+  prompts?: TokenRows | undefined;
+}
+
+/** Cross-entropies of all tokens of all targets of one batch, from one forward pass. */
+export interface TokenLosses {
+  /** -log p(token), float32, differentiable; 0 where {@link target} is -1. */
+  values: tf.Tensor1D;
+  /** Index of the target that each value belongs to; -1 for padding. Tokens of a row stand in reading order. */
+  target: Int16Array;
+  /** Index of the sample that each value belongs to. */
+  row: Int32Array;
+}
+
+/** An encoded input that targets, scores and generated text start from. Holds tensors: dispose of it. */
+export interface Encoded {
+  readonly rows: number;
+  /** One sample of it, with tensors of its own. */
+  pick(row: number): Encoded;
+  dispose(): void;
+}
+
+export interface GenerateOptions {
+  maxNewTokens: number;
+  /** A row that has produced this token is finished; generation ends when every row is. Absent: no stopping. */
+  eosId?: number | undefined;
+  /** Token that the decoder starts from; the model's own unless given. */
+  start?: number | undefined;
+  /** A token that no row may begin with. */
+  notFirst?: number | undefined;
+  /** Tokens that every row begins with (for example the one of "Option"). */
+  forced?: readonly number[] | undefined;
+  /** Draws tokens instead of taking the likeliest. */
+  sampling?: Sampling | undefined;
+  /** Whether {@link Generated.logProbs} is wanted; sampling gives it anyhow. */
+  logProbs?: boolean | undefined;
+}
+
+/** Sampling from softmax(logits / temperature), cut to the likeliest tokens whose probabilities reach topP. */
+export interface Sampling {
+  /** Above 0. */
+  temperature: number;
+  /** In (0, 1]; 1 unless given. */
+  topP?: number;
+  /** One stream a row: the same seed draws the same tokens for the same logits, whatever else is in the batch. */
+  seeds: readonly string[];
+}
+
+export interface Generated {
+  /** Token ids of each row, without the start token and without the end token. */
+  ids: number[][];
+  /**
+   * log p of each of those tokens under softmax(logits), at temperature 1 and without cuts, and of the end token behind
+   * them where one was produced: what teacher forcing of the same tokens gives. Empty unless asked for.
+   */
+  logProbs: number[][];
+}
+
+/** Pictures as the vision model takes them. */
+export interface Preprocessing {
+  /** Side of the square picture, in pixels. */
+  imageSize: number;
+  /** Of RGB in [0, 1]. */
+  mean: readonly [number, number, number];
+  std: readonly [number, number, number];
+}
+
+/** A model with its weights. */
+export interface Student {
+  readonly kind: StudentKind;
+  readonly config: StudentConfig;
+  /** How frozen matrices are stored and large products computed. */
+  readonly precision: Precision;
+  /** Its parameters, by checkpoint name, and its layers. */
+  readonly module: Module;
+  readonly preprocessing: Preprocessing;
+  /** Rows of the token embedding: every token id is below it. */
+  readonly vocabulary: number;
+  /** Shape of one frame's features, (tokens, width). */
+  readonly featureShape: readonly [number, number];
+  /** What features depend on beside the weights: settings that no weight's shape shows. */
+  readonly visionSettings: unknown;
+  /** Path of the language model, with a dot: adapters are added below it. */
+  readonly languageModelPath: string;
+
+  /**
+   * The frozen part of the vision model.
+   *
+   * @param pixels (frames, 3, image, image). @returns (frames, ...featureShape) float32
+   */
+  features(pixels: tf.Tensor4D, context?: Context): tf.Tensor3D;
+  /** Weights that {@link features} reads. */
+  featureParameters(): Parameter[];
+  /** Large matrices that only products read: what precision bf16 stores in bf16 while it is frozen. */
+  matrices(): Parameter[];
+
+  /** Runs what comes before the first token that is written. Evaluation only; tensors live until disposed. */
+  encode(input: StudentInput): Encoded;
+  /** Per-token losses of any number of targets. Targets without a token are left out. */
+  losses(input: StudentInput, targets: readonly Target[], context: Context): TokenLosses;
+  /**
+   * Logits of candidate tokens right after a forced prefix, in one pass.
+   *
+   * @param prefix tokens after the start token. @returns (rows, candidates)
+   */
+  tokenScores(
+    encoded: Encoded,
+    prefix: readonly number[],
+    candidates: ArrayLike<number>,
+    start?: number,
+  ): number[][];
+  /** Writes text with a key/value cache; evaluation only. */
+  generate(encoded: Encoded, options: GenerateOptions): Generated;
+
+  /** Optional weights of a checkpoint whose presence shows in the files alone; called when the others are loaded. */
+  readOptional(files: TensorSource): Promise<void>;
+  dispose(): void;
+}
+
+/** What is known of an architecture before a model of it is made; light to import. */
+export interface StudentKind {
+  /** `model_type` of its config.json. */
+  readonly modelType: string;
+  /** What users call it. */
+  readonly title: string;
+  /** Groups of parameters that a recipe can train, beside `lora` and `all`; see {@link groupOf}. */
+  readonly groups: readonly string[];
+  /** What `model.train` is unless a recipe says otherwise. */
+  readonly defaultGroups: readonly string[];
+  /** The group of a parameter; undefined for what stays frozen unless everything is trained. */
+  groupOf(parameterName: string): string | undefined;
+  /**
+   * Checks a parsed config.json and fills in defaults.
+   *
+   * @param origin the file, for messages. @throws DataError naming file, key and what was expected
+   */
+  parseConfig(json: unknown, origin: string): StudentConfig;
+  /**
+   * Lays a model out; it has no memory until its parameters are given values.
+   *
+   * @param like a model whose optional parts (see {@link Student.readOptional}) this one has too
+   */
+  create(config: StudentConfig, precision: Precision, like?: Student): Promise<Student>;
+  /** A checkpoint under this architecture's canonical tensor names, whatever layout it was published in. */
+  canonical(source: TensorSource): CanonicalSource;
+}
+
+/** A checked config.json: only its own architecture looks inside. */
+export type StudentConfig = object;
