@@ -12,31 +12,46 @@ export class Decoding {
    * @param {import('./workload.mjs').Workload} workload
    */
   constructor(lib, workload, { seed = 0, tokens = NEW_TOKENS, precision = 'f32' } = {}) {
-    const { model, rng } = makeStudent(lib, workload, seed, precision);
-    Object.assign(this, { lib, model, tokens });
+    const { student, rng } = makeStudent(lib, workload, seed, precision);
+    Object.assign(this, { lib, student, tokens, model: student.module });
+    this.context = lib.inferenceContext(precision);
     this.batch = makeBatch(workload, rng);
-    const features = visionFeatures(lib, model, this.batch.pixels);
-    this.projected = lib.tf.tidy(() => model.project(features, lib.inferenceContext()));
+    this.batch.encoder = encoderBatch(lib, this.batch.input);
+    const features = visionFeatures(lib, student, this.batch.pixels);
+    this.projected = this.computed(() => lib.tf.tidy(() => this.model.project(features, this.context)));
     features.dispose();
   }
 
   /** @returns {{ total: number, encode: number, generate: number, rows: number[][] }} times in ms */
   run() {
-    const { lib, model, batch, projected, tokens } = this;
+    const { lib, model, batch, projected, tokens, context } = this;
     const start = performance.now();
-    const encoded = lib.tf.tidy(() => model.encode(projected, batch.encoder, lib.inferenceContext()));
+    const encoded = this.computed(() => lib.tf.tidy(() => model.encode(projected, batch.encoder, context)));
     const encodedAt = performance.now();
     // Random weights could produce the end token at once; without eosId every row runs to the end.
-    const rows = lib.generate(model, encoded, { maxNewTokens: tokens });
+    const { ids: rows } = this.computed(() =>
+      lib.generate(model, encoded, { maxNewTokens: tokens }, context),
+    );
     const end = performance.now();
     lib.tf.dispose(Object.values(encoded));
     return { total: end - start, encode: encodedAt - start, generate: end - encodedAt, rows };
   }
 
+  /** Runs a part of the model as the student does. */
+  computed(fn) {
+    return this.lib.withHalfProducts(this.context.mixed, fn);
+  }
+
   dispose() {
     this.projected.dispose();
-    this.model.dispose();
+    this.student.dispose();
   }
+}
+
+/** Rectangles of token ids, as the encoder takes them; rows have no padding. */
+function encoderBatch({ padTokens }, { frames, framePrefixes, prompts }) {
+  const prefix = framePrefixes ? { prefix: padTokens(framePrefixes, 0) } : {};
+  return { videos: prompts.length, frames, ...prefix, prompt: padTokens(prompts, 0) };
 }
 
 /**

@@ -175,7 +175,7 @@ const bytesOf = ({ batch, m, n, k }) => 4 * batch * (m * k + k * n + m * n);
 /** @param {import('./index.mjs').BenchRun} run @param {import('./workload.mjs').Workload} workload */
 export async function benchGemm(run, workload) {
   const { lib, options } = run;
-  lib.usePrecision(options.precision, '--precision');
+  lib.requirePrecision(options.precision, '--precision');
   const square = largeSquare(run);
   const peer = await run.openPeer('gemm', ['--size', String(square.side)]);
   const measured = { square, peer: peer ? await besidePeer(run, square.side, peer) : null };

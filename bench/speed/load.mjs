@@ -11,19 +11,18 @@ export async function benchLoad({ lib, options, note }, workload) {
   const folder = await mkdtemp(join(tmpdir(), 'reasvqa-load-'));
   try {
     note('writing a checkpoint of random weights');
-    const { model } = makeStudent(lib, workload, 0, precision);
-    await lib.saveModel(model, folder, {}, 'BF16');
-    model.dispose();
+    const { student } = makeStudent(lib, workload, 0, precision);
+    await lib.saveStudent(student, folder, {}, 'BF16');
+    student.dispose();
     const bytes = await sizeOf(folder);
-    const kept = (fresh) => (precision === 'bf16' ? lib.bf16Parameters(fresh, TRAINED) : new Set());
     note(`reading its ${Math.round(bytes / 1e6)} MB ${repeats} times`);
     const seconds = [];
     for (let i = 0; i < warmup + repeats; i++) {
       const start = performance.now();
-      const loaded = await lib.loadModel(folder, undefined, kept);
+      const loaded = await lib.loadStudent(folder, { precision, groups: TRAINED });
       lib.device()?.synchronize();
       if (i >= warmup) seconds.push((performance.now() - start) / 1000);
-      loaded.model.dispose();
+      loaded.student.dispose();
     }
     return { runs: repeats, bytes, seconds: median(seconds), bytesPerSecond: bytes / median(seconds) };
   } finally {

@@ -15,15 +15,15 @@ export const TRAINED = ['qformer', 'query_tokens', 'language_projection', 'post_
  * @param {'f32' | 'bf16'} precision of the weights that stay frozen
  */
 export function makeStudent(lib, workload, seed, precision = 'f32') {
-  lib.usePrecision(precision, '--precision');
-  const model = new lib.Blip2(workload.config);
+  lib.requirePrecision(precision, '--precision');
+  const student = new lib.Blip2Student(workload.config, precision);
   const { r, lora_alpha: alpha, lora_dropout: dropout, target_modules: targetModules } = workload.lora;
   const none = { rankPattern: {}, alphaPattern: {}, useRslora: false };
-  lib.addAdapter(model, { r, alpha, dropout, targetModules, ...none });
+  lib.addAdapter(student, { r, alpha, dropout, targetModules, ...none });
   const rng = new lib.Rng(`bench/${seed}`);
-  const bf16 = precision === 'bf16' ? lib.bf16Parameters(model, TRAINED) : new Set();
-  for (const parameter of model.parameters()) fill(lib, parameter, rng, bf16.has(parameter));
-  return { model, trainable: lib.selectTrainable(model, TRAINED), rng };
+  const bf16 = precision === 'bf16' ? lib.bf16Parameters(student, TRAINED) : new Set();
+  for (const parameter of student.module.parameters()) fill(lib, parameter, rng, bf16.has(parameter));
+  return { student, trainable: lib.selectTrainable(student, TRAINED), rng };
 }
 
 /** A parameter starts as it would in training, but for lora_B: zeros would make the adapters' gradients zero. */
@@ -58,35 +58,31 @@ export function noise(rng, size, scale) {
 export function makeBatch({ config, batch }, rng) {
   const vocabulary = config.text_config.vocab_size;
   const special = Math.min(3, vocabulary - 1);
-  const ids = (label, length) => {
+  const rows = (label, count, length) => {
     const stream = rng.fork(label);
-    return Int32Array.from({ length }, () => special + stream.int(vocabulary - special));
+    return Array.from({ length: count }, () =>
+      Array.from({ length }, () => special + stream.int(vocabulary - special)),
+    );
   };
-  const text = (label, rows, columns) => ({
-    ids: ids(label, rows * columns),
-    mask: new Int32Array(rows * columns).fill(1),
-    columns,
-  });
   const { videos, frames, prefix, prompt, answer, reasoning } = batch;
   const { image_size: image } = config.vision_config;
   return {
     pixels: noise(rng.fork('pixels'), videos * frames * 3 * image * image, 1),
-    encoder: {
-      videos,
+    input: {
       frames,
-      ...(prefix > 0 ? { prefix: text('prefix', frames, prefix) } : {}),
-      prompt: text('prompt', videos, prompt),
+      ...(prefix > 0 ? { framePrefixes: rows('prefix', frames, prefix) } : {}),
+      prompts: rows('prompt', videos, prompt),
     },
-    answer: { data: ids('answer', videos * answer), columns: answer },
-    ...(reasoning > 0
-      ? { reasoning: { data: ids('reasoning', videos * reasoning), columns: reasoning } }
-      : {}),
+    targets: [
+      { name: 'qa', rows: rows('answer', videos, answer) },
+      ...(reasoning > 0 ? [{ name: 'reasoning', rows: rows('reasoning', videos, reasoning) }] : []),
+    ],
   };
 }
 
 /** Features of the frozen vision model for pixels on the host. @returns {import('@tensorflow/tfjs-core').Tensor3D} */
-export function visionFeatures({ tf }, model, pixels) {
-  const { image_size: image } = model.config.vision_config;
+export function visionFeatures({ tf }, student, pixels) {
+  const { imageSize: image } = student.preprocessing;
   const images = pixels.length / (3 * image * image);
-  return tf.tidy(() => model.visionFeatures(tf.tensor4d(pixels, [images, 3, image, image])));
+  return tf.tidy(() => student.features(tf.tensor4d(pixels, [images, 3, image, image])));
 }

@@ -32,19 +32,23 @@ export class TrainingStep {
    */
   constructor(lib, workload, options) {
     const { features, recompute = false, seed = 0, precision } = options;
-    const { model, trainable, rng } = makeStudent(lib, workload, seed, precision);
-    Object.assign(this, { lib, model, trainable });
+    const { student, trainable, rng } = makeStudent(lib, workload, seed, precision);
+    Object.assign(this, { lib, student, trainable });
     this.batch = makeBatch(workload, rng);
-    this.context = { training: true, dropout: new lib.ops.DropoutStream(seed), recompute };
+    this.context = lib.trainingContext(student.precision, seed, recompute);
     this.optimizer = new lib.AdamW(trainable, OPTIMIZER);
-    const start = workload.config.text_config.decoder_start_token_id;
-    this.objective = { alpha: 0.2, beta: 0.8, answerStartId: start, reasoningStartId: start };
+    this.objective = {
+      losses: [
+        { name: 'qa', weight: 0.2 },
+        { name: 'reasoning', weight: 0.8 },
+      ],
+    };
     if (features === 'cached') this.cached = this.computeFeatures();
   }
 
   /** The features on the host, as the feature store holds them. */
   computeFeatures() {
-    const tensor = visionFeatures(this.lib, this.model, this.batch.pixels);
+    const tensor = visionFeatures(this.lib, this.student, this.batch.pixels);
     const cached = { values: tensor.dataSync(), shape: tensor.shape };
     tensor.dispose();
     return cached;
@@ -52,18 +56,17 @@ export class TrainingStep {
 
   /** The model's visual input; the caller disposes it. */
   features() {
-    const { lib, cached, model, batch } = this;
+    const { lib, cached, student, batch } = this;
     if (cached) return lib.tf.tensor3d(cached.values, cached.shape);
-    return visionFeatures(lib, model, batch.pixels);
+    return visionFeatures(lib, student, batch.pixels);
   }
 
   /** Loss and gradients of the current step; the caller disposes the gradients. */
   gradients(features) {
-    const { lib, model, batch, objective, trainable, context, step } = this;
+    const { lib, student, batch, objective, trainable, context, step } = this;
     context.dropout.startStep(step);
-    const { encoder, answer, reasoning } = batch;
-    const inputs = { features, encoder, answer, ...(reasoning ? { reasoning } : {}) };
-    return lib.gradients(model, inputs, objective, trainable, context);
+    const input = { visual: { features }, ...batch.input };
+    return lib.gradients(student, input, batch.targets, objective, trainable, context);
   }
 
   /** @returns {{ times: StepTimes, loss: number, tapeOperations: number }} */
@@ -130,7 +133,7 @@ export class TrainingStep {
 
   dispose() {
     this.optimizer.dispose();
-    this.model.dispose();
+    this.student.dispose();
   }
 }
 

@@ -31,14 +31,17 @@ export interface BenchLibrary {
   addAdapter: typeof import('../model/adapter.js').addAdapter;
   inferenceContext: typeof import('../model/context.js').inferenceContext;
   generate: typeof import('../model/blip2/generate.js').generate;
-  Blip2: typeof import('../model/blip2/blip2.js').Blip2;
+  Blip2Student: typeof import('../model/blip2/student.js').Blip2Student;
   selectTrainable: typeof import('../model/trainable.js').selectTrainable;
   Rng: typeof import('../random.js').Rng;
   bf16Parameters: typeof import('../model/precision.js').bf16Parameters;
-  usePrecision: typeof import('../model/precision.js').usePrecision;
-  loadModel: typeof import('../model/load.js').loadModel;
-  saveModel: typeof import('../model/load.js').saveModel;
-  gradients: typeof import('../training/objective.js').gradients;
+  requirePrecision: typeof import('../model/precision.js').requirePrecision;
+  withHalfProducts: typeof import('../ops/bf16.js').withHalfProducts;
+  padTokens: typeof import('../model/tokens.js').padTokens;
+  trainingContext: typeof import('../model/context.js').trainingContext;
+  loadStudent: typeof import('../model/load.js').loadStudent;
+  saveStudent: typeof import('../model/load.js').saveStudent;
+  gradients: typeof import('../training/gradients.js').gradients;
   AdamW: typeof import('../training/optimizer.js').AdamW;
   parseBlip2Config: typeof import('../weights/config.js').parseBlip2Config;
   readJson: typeof import('../weights/config.js').readJson;
@@ -154,14 +157,17 @@ export async function loadLibrary(): Promise<BenchLibrary> {
     addAdapter: (await import('../model/adapter.js')).addAdapter,
     inferenceContext: (await import('../model/context.js')).inferenceContext,
     generate: (await import('../model/blip2/generate.js')).generate,
-    Blip2: (await import('../model/blip2/blip2.js')).Blip2,
+    Blip2Student: (await import('../model/blip2/student.js')).Blip2Student,
     selectTrainable: (await import('../model/trainable.js')).selectTrainable,
     Rng: (await import('../random.js')).Rng,
     bf16Parameters: (await import('../model/precision.js')).bf16Parameters,
-    usePrecision: (await import('../model/precision.js')).usePrecision,
-    loadModel: (await import('../model/load.js')).loadModel,
-    saveModel: (await import('../model/load.js')).saveModel,
-    gradients: (await import('../training/objective.js')).gradients,
+    requirePrecision: (await import('../model/precision.js')).requirePrecision,
+    withHalfProducts: (await import('../ops/bf16.js')).withHalfProducts,
+    padTokens: (await import('../model/tokens.js')).padTokens,
+    trainingContext: (await import('../model/context.js')).trainingContext,
+    loadStudent: (await import('../model/load.js')).loadStudent,
+    saveStudent: (await import('../model/load.js')).saveStudent,
+    gradients: (await import('../training/gradients.js')).gradients,
     AdamW: (await import('../training/optimizer.js')).AdamW,
     parseBlip2Config,
     readJson,

@@ -1,5 +1,4 @@
-import { mkdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import {
   configOf,
@@ -42,59 +41,32 @@ export function addEvaluate(program: Command, io: Io): void {
     .option('--out <file>', 'prediction file (default: predictions-<split>.json in the run folder)')
     .option('--limit <n>', 'only the first n questions (default: all)', integer(1))
     .option('--json', 'print {dataset, types, groups, total} as JSON (default: off)')
-    .action((options: EvaluateOptions) => evaluateRun(io, options));
+    .action((options: EvaluateOptions) => evaluate(io, options));
 }
 
 const collect = (text: string, earlier: string[]) => [...earlier, text];
 
-async function evaluateRun(io: Io, options: EvaluateOptions): Promise<void> {
-  const { existingRun } = await import('../training/runFolder.js');
+async function evaluate(io: Io, options: EvaluateOptions): Promise<void> {
+  const { existingRun } = await import('../training/run/folder.js');
   const paths = await existingRun(fromCwd(io, options.run));
   const { config } = await configOf(io, paths.config, options);
   const { evaluationFile } = await import('../config/checks.js');
   const file = evaluationFile(config, options.split);
   await startEngine(io, options);
-  const { evaluate } = await import('../evaluation/evaluate.js');
-  const { formatScore, officialPredictions, scoreAnswers } = await import('../evaluation/score.js');
-  const { readDataset } = await import('../training/dataset.js');
-  const { openBuilder } = await import('../training/student.js');
-  const { openTrained } = await import('../training/trained.js');
-  const { writeFileAtomic } = await import('../files.js');
-  const dataset = await readDataset(config, file, false);
-  for (const line of dataset.notices) note(io, line);
-  const samples = dataset.samples.slice(0, options.limit);
-  const { student } = await openTrained(paths, config);
-  const progress = progressOf(io, 'evaluate', 'questions', samples.length);
-  try {
-    const builder = openBuilder(student, config, dataset, paths.folder, (line) => note(io, line));
-    const { model, tokenizer, answerStartId: startId } = student;
-    let done = 0;
-    const { predictions, skipped } = await evaluate(
-      { model, tokenizer, builder, config, startId },
-      samples,
-      (count) => {
-        done += count;
-        progress.tick(done);
-      },
-    );
-    for (const { id, reason } of skipped) note(io, `left out ${id}: ${reason}`);
-    const cut = builder.cutNotice();
-    if (cut) note(io, cut);
-    const byId = new Map(predictions.map(({ id, prediction }) => [id, prediction]));
-    const answered = samples.filter((sample) => byId.has(sample.id));
-    const out = options.out
-      ? fromCwd(io, options.out)
-      : join(paths.folder, `predictions-${options.split}.json`);
-    await mkdir(dirname(out), { recursive: true });
-    await writeFileAtomic(out, officialPredictions(answered, byId));
-    progress.done();
-    if (answered.every((sample) => sample.answer === undefined))
-      return print(io, `${answered.length} answers to a blind split in ${out}`);
-    const score = scoreAnswers(config.data.dataset, answered, byId);
-    if (options.json) printJson(io, score);
-    else print(io, `${formatScore(score)}\n${out}`);
-  } finally {
-    progress.done();
-    student.model.dispose();
-  }
+  const { formatScore } = await import('../evaluation/score.js');
+  const { evaluateRun } = await import('../training/evaluateRun.js');
+  const name = `predictions-${options.split}.json`;
+  const out = options.out ? fromCwd(io, options.out) : join(paths.folder, name);
+  let progress: ReturnType<typeof progressOf> | undefined;
+  const { score, answered } = await evaluateRun({
+    ...{ paths, config, file, out, limit: options.limit },
+    onProgress: (done, total) => {
+      progress ??= progressOf(io, 'evaluate', 'questions', total);
+      progress.tick(done);
+    },
+    onNotice: (line) => note(io, line),
+  }).finally(() => progress?.done());
+  if (!score) return print(io, `${answered} answers to a blind split in ${out}`);
+  if (options.json) printJson(io, score);
+  else print(io, `${formatScore(score)}\n${out}`);
 }

@@ -1,7 +1,7 @@
+import { locateSamples } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
 import { readAnnotations } from '../data/readers/index.js';
 import { UsageError } from '../errors.js';
-import { locateSamples } from '../training/dataset.js';
 
 export const SPLITS = ['train', 'val', 'test'] as const;
 export type Split = (typeof SPLITS)[number];

@@ -85,14 +85,14 @@ async function show(io: Io, path: string, options: { json?: boolean }): Promise<
 async function comparisonOf(io: Io, path: string): Promise<Comparison | undefined> {
   const file = join(path, 'config.json');
   if (!(await stat(file).catch(() => undefined))?.isFile()) return undefined;
-  const { loadBlip2Config } = await import('../weights/config.js');
-  const config = await loadBlip2Config(file).catch((error) => {
+  const { readStudentConfig } = await import('../model/registry.js');
+  const found = await readStudentConfig(file).catch((error) => {
     if (!(error instanceof DataError)) throw error;
     note(io, `not compared: ${error.message}`);
   });
-  if (!config) return undefined;
+  if (!found) return undefined;
   const { compareWithConfig } = await import('../model/load.js');
-  return compareWithConfig(path, config);
+  return compareWithConfig(path, found.kind, found.config);
 }
 
 interface CheckOptions extends EngineChoice {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { TRAINABLE_GROUPS } from '../model/trainable.js';
+import { studentKinds, trainableGroups } from '../model/registry.js';
 import { DEFAULT_QA_TEMPLATE } from '../text/prompts.js';
 
 /**
@@ -114,9 +114,9 @@ const model = z.strictObject({
     .default('f32')
     .describe('Storage of frozen weights and activations; what is trained stays f32.'),
   train: z
-    .array(z.enum(TRAINABLE_GROUPS))
+    .array(z.enum(trainableGroups()))
     .min(1)
-    .default(['qformer', 'query_tokens', 'language_projection', 'post_layernorm', 'lora'])
+    .default([...studentKinds()[0]!.defaultGroups])
     .describe("What learns (SeViLA's set and LoRA); `all` is every parameter."),
   lora: lora.prefault({}),
   adapter: path().optional().describe('Folder of a PEFT adapter to start from.'),

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
+import { readSplit, type Split } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
 import { readAnnotations } from '../data/readers/index.js';
 import type { Sample } from '../data/sample.js';
@@ -20,11 +21,10 @@ import {
 } from '../report/data.js';
 import { writeReport } from '../report/html.js';
 import type { ShapesSummary } from '../shapes/dataset.js';
-import { type Dataset, readDataset } from '../training/dataset.js';
-import { readMetrics } from '../training/metrics.js';
-import { type RunPaths, type RunResult, readEvaluations } from '../training/runFolder.js';
-import { openBuilder } from '../training/student.js';
+import { type RunPaths, type RunResult, readEvaluations } from '../training/run/folder.js';
+import { readMetrics } from '../training/run/metrics.js';
 import { openTrained } from '../training/trained.js';
+import { openBuilder } from '../training/trial.js';
 import { readFrames } from '../video/frames.js';
 
 export interface DemoRun {
@@ -162,7 +162,7 @@ async function predictionsOf({ paths }: DemoRun): Promise<Map<string, Prediction
 
 /** Three questions the reasoning helped with, two it hurt, three others: the first of each in the file. */
 async function validationExamples(before: DemoRun, after: DemoRun): Promise<Example[]> {
-  const dataset = await readDataset(after.config, after.config.data.val!, false);
+  const dataset = await readSplit(after.config, after.config.data.val!, false);
   const [a, b] = [await predictionsOf(before), await predictionsOf(after)];
   const right = (predictions: Map<string, Prediction>, { id, answer }: Sample) =>
     predictions.get(id)?.prediction === answer;
@@ -187,14 +187,14 @@ async function validationExamples(before: DemoRun, after: DemoRun): Promise<Exam
 }
 
 /** What the trained student writes about the samples itself. */
-async function reasoningOf(run: DemoRun, dataset: Dataset, samples: Sample[]): Promise<string[]> {
-  const { student } = await openTrained(run.paths, run.config);
+async function reasoningOf(run: DemoRun, split: Split, samples: Sample[]): Promise<string[]> {
+  const { trial } = await openTrained(run.paths, run.config);
   try {
-    const builder = openBuilder(student, run.config, dataset, run.paths.folder, () => {});
-    const { model, tokenizer, reasoningStartId } = student;
-    return await writeReasoning({ model, tokenizer, builder }, samples, REASONING_TOKENS, reasoningStartId);
+    const options = { runFolder: run.paths.folder, onWarning: () => {}, training: false };
+    const builder = openBuilder(trial, run.config, split, options);
+    return await writeReasoning({ ...trial, builder }, samples, REASONING_TOKENS);
   } finally {
-    student.model.dispose();
+    trial.dispose();
   }
 }
 
@@ -206,7 +206,7 @@ async function teacherExamples({ config }: DemoRun, { generated }: DemoFacts): P
     .map((line) => JSON.parse(line) as ReasoningRow);
   const chosen = [rows.find((row) => row.correct === true), rows.find((row) => row.correct === false)];
   const { samples } = await readAnnotations({ dataset: config.data.dataset, file: config.data.train! });
-  const dataset = await readDataset(config, config.data.train!, false);
+  const dataset = await readSplit(config, config.data.train!, false);
   return Promise.all(
     chosen
       .filter((row) => row !== undefined)
@@ -224,7 +224,7 @@ async function teacherExamples({ config }: DemoRun, { generated }: DemoFacts): P
   );
 }
 
-async function card(sample: Sample, { paths }: Dataset): Promise<Omit<Example, 'answers'>> {
+async function card(sample: Sample, { paths }: Split): Promise<Omit<Example, 'answers'>> {
   const { id, type, question, options, answer = null } = sample;
   const frames = await readFrames({ path: paths.get(sample.video)!, id, count: 4, mode: 'uniform' });
   return { id, type, question, options, answer, frames };

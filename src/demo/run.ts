@@ -6,6 +6,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { readSplit } from '../batches/split.js';
 import { resolveConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import type { EngineInfo } from '../engine/engine.js';
@@ -15,8 +16,7 @@ import { generateReasoning } from '../reasoning/generate.js';
 import { type RefineStats, refineFile } from '../reasoning/refineFile.js';
 import { makeShapes, type ShapesSummary } from '../shapes/dataset.js';
 import { startTeacher } from '../shapes/teacherServer.js';
-import { readDataset } from '../training/dataset.js';
-import { type RunResult, runPaths } from '../training/runFolder.js';
+import { type RunResult, runPaths } from '../training/run/folder.js';
 import { train } from '../training/train.js';
 import { readFrames } from '../video/frames.js';
 import { type DemoRun, writeDemoReport } from './report.js';
@@ -174,7 +174,7 @@ async function demoConfig({ folder, overrides }: DemoRequest, beta: number, seed
 async function generate(config: Config, folder: string, signal: AbortSignal): Promise<void> {
   const withoutReasoning: Config = { ...config, data: { ...config.data, addPunctuation: false } };
   delete withoutReasoning.data.reasoning;
-  const { samples, paths } = await readDataset(withoutReasoning, config.data.train!, false);
+  const { samples, paths } = await readSplit(withoutReasoning, config.data.train!, false);
   const server = await startTeacher({ dataset: dataFolder(folder), seed: 'demo' });
   const progress = createProgress({ label: '  teacher', total: samples.length, unit: 'questions' });
   try {

@@ -1,14 +1,13 @@
-import * as tf from '@tensorflow/tfjs-core';
+/** Answers the questions of a split: option letters compared, or text written and read. */
+import type { BatchBuilder, HostBatch } from '../batches/batch.js';
+import { disposeVisual } from '../batches/batch.js';
+import { Loader } from '../batches/loader.js';
 import type { Config } from '../config/schema.js';
-import { Loader } from '../data/loader.js';
 import type { Sample } from '../data/sample.js';
 import { DataError } from '../errors.js';
-import { inferenceContext } from '../model/context.js';
-import { generate, lastLogits } from '../model/blip2/generate.js';
-import type { Encoded, Blip2 } from '../model/blip2/blip2.js';
+import type { Encoded, Student } from '../model/student.js';
 import { parseAnswer } from '../text/answers.js';
 import type { Tokenizer } from '../text/tokenizer.js';
-import type { BatchBuilder, HostBatch } from '../training/batches.js';
 
 /** What the model said about one sample: one line of predictions.jsonl. */
 export interface Prediction {
@@ -31,13 +30,17 @@ export interface Evaluation {
   skipped: { id: string; reason: string }[];
 }
 
-export interface Evaluator {
-  model: Blip2;
+/** A student that answers. */
+export interface Answerer {
+  student: Student;
   tokenizer: Tokenizer;
   builder: BatchBuilder;
-  config: Config;
-  /** Decoder start of the answer task. */
-  startId: number;
+  /** Tokens that start the decoder on either task; the student's own unless given. */
+  cues?: { answer: number; reasoning: number } | undefined;
+}
+
+export interface Evaluator extends Answerer {
+  config: Pick<Config, 'data' | 'eval'>;
 }
 
 /**
@@ -58,7 +61,7 @@ export async function evaluate(
   const loader = new Loader<HostBatch>(
     samples,
     { batch: config.eval.batch, shuffle: false, seed: 0, dropLast: false },
-    (batch) => builder.prepare(batch, false),
+    (batch) => builder.prepare(batch),
   );
   const evaluation: Evaluation = { predictions: [], skipped: [] };
   for await (const { batch, samples: asked } of loader.epoch(0)) {
@@ -79,24 +82,21 @@ function answerBatch(evaluator: Evaluator, host: HostBatch): Prediction[] {
   try {
     return written ? answerByText(evaluator, host, encoded) : answerByLetter(evaluator, host, encoded);
   } finally {
-    tf.dispose([encoded.hidden, encoded.keyMask]);
+    encoded.dispose();
   }
 }
 
 /** Runs the encoder on a batch; the caller disposes the result. */
-export function encodeHost(
-  { model, builder }: Pick<Evaluator, 'model' | 'builder'>,
-  host: HostBatch,
-): Encoded {
-  return tf.tidy(() => {
-    const batch = builder.toTensors(host, false);
-    const context = inferenceContext();
-    const encoded = model.encode(model.project(batch.features!, context), batch.encoder, context);
-    return { hidden: encoded.hidden, keyMask: encoded.keyMask };
-  });
+function encodeHost({ student, builder }: Answerer, host: HostBatch): Encoded {
+  const input = builder.input(host);
+  try {
+    return student.encode(input);
+  } finally {
+    disposeVisual(input);
+  }
 }
 
-function answerByLetter(evaluator: Evaluator, { samples }: HostBatch, encoded: Encoded): Prediction[] {
+function answerByLetter(evaluator: Answerer, { samples }: HostBatch, encoded: Encoded): Prediction[] {
   const scores = letterScores(evaluator, encoded, samples, []);
   return samples.map((sample, i) => ({
     ...identify(sample),
@@ -107,40 +107,31 @@ function answerByLetter(evaluator: Evaluator, { samples }: HostBatch, encoded: E
 
 /** Logits of the letters after [start, ...before, "Option"], one row a sample, as many as it has options. */
 function letterScores(
-  { model, tokenizer, startId }: Evaluator,
+  { student, tokenizer, cues }: Answerer,
   encoded: Encoded,
   samples: readonly Sample[],
-  before: number[],
+  before: readonly number[],
 ): number[][] {
-  const logits = lastLogits(model, encoded, [startId, ...before, tokenizer.optionId]);
-  const values = logits.dataSync();
-  const vocabulary = logits.shape[1];
-  logits.dispose();
-  return samples.map((sample, row) =>
-    Array.from(tokenizer.letterIds(sample.options.length), (id) => values[row * vocabulary + id]!),
-  );
+  const most = Math.max(...samples.map(({ options }) => options.length));
+  const prefix = [...before, tokenizer.optionId];
+  const scores = student.tokenScores(encoded, prefix, tokenizer.letterIds(most), cues?.answer);
+  return samples.map(({ options }, row) => scores[row]!.slice(0, options.length));
 }
 
 function answerByText(evaluator: Evaluator, { samples }: HostBatch, encoded: Encoded): Prediction[] {
-  const { model, tokenizer, config, startId } = evaluator;
+  const { student, tokenizer, config, cues } = evaluator;
   const { maxNewTokens } = config.eval;
-  const written = generate(model, encoded, { maxNewTokens, eosId: tokenizer.eosId, startId });
+  const written = student.generate(encoded, { maxNewTokens, eosId: tokenizer.eosId, start: cues?.answer });
   return samples.map((sample, row) => {
-    const text = tokenizer.decode(written[row]!);
+    const ids = written.ids[row]!;
+    const text = tokenizer.decode(ids);
     const parsed = parseAnswer(text, sample.options.length);
     if (parsed !== undefined) return { ...identify(sample), prediction: parsed, text };
-    const one = tf.tidy(() => rowOf(encoded, row));
-    const [scores] = letterScores(evaluator, one, [sample], written[row]!);
-    tf.dispose([one.hidden, one.keyMask]);
+    const one = encoded.pick(row);
+    const [scores] = letterScores(evaluator, one, [sample], ids);
+    one.dispose();
     return { ...identify(sample), prediction: argMax(scores!), scores: scores!, text, forced: true };
   });
-}
-
-function rowOf({ hidden, keyMask }: Encoded, row: number) {
-  return {
-    hidden: tf.slice(hidden, [row, 0, 0], [1, ...hidden.shape.slice(1)] as [number, number, number]),
-    keyMask: tf.slice(keyMask, [row, 0], [1, keyMask.shape[1]]),
-  };
 }
 
 function identify(sample: Sample): Pick<Prediction, 'id' | 'type' | 'answer'> {
@@ -158,21 +149,19 @@ function argMax(values: readonly number[]): number {
 /**
  * The model's own reasoning about samples, greedily decoded. Both tasks may start from the same token, and then the
  * short answer is the likelier text: reasoning never begins with "Option".
- *
- * @param startId decoder start of the reasoning task.
  */
 export async function writeReasoning(
-  { model, tokenizer, builder }: Pick<Evaluator, 'model' | 'tokenizer' | 'builder'>,
+  answerer: Answerer,
   samples: readonly Sample[],
   maxNewTokens: number,
-  startId: number,
 ): Promise<string[]> {
-  const host = await builder.prepare(samples, false);
-  const encoded = encodeHost({ model, builder }, host);
+  const { student, tokenizer, builder, cues } = answerer;
+  const encoded = encodeHost(answerer, await builder.prepare(samples));
   try {
-    const options = { maxNewTokens, eosId: tokenizer.eosId, startId, notFirst: tokenizer.optionId };
-    return generate(model, encoded, options).map((ids) => tokenizer.decode(ids));
+    const { eosId, optionId: notFirst } = tokenizer;
+    const { ids } = student.generate(encoded, { maxNewTokens, eosId, start: cues?.reasoning, notFirst });
+    return ids.map((row) => tokenizer.decode(row));
   } finally {
-    tf.dispose([encoded.hidden, encoded.keyMask]);
+    encoded.dispose();
   }
 }

@@ -7,13 +7,13 @@ import { isImageName } from '../video/images.js';
 import { SafetensorsFile, writeSafetensors } from '../weights/safetensors.js';
 
 /** Everything that frozen features depend on; change any of it and the key changes. */
-export interface FeatureSource {
+export interface FeatureKeyParts {
   /** Hash of the frozen vision weights. */
   visionHash: string;
   /** Which file the frames come from; see {@link videoIdentity}. */
   video: string;
-  /** Frame indices in the video, in order. */
-  indices: readonly number[];
+  /** Which frames: their indices, or their number alone where they are taken uniformly from the clip. */
+  frames: readonly number[];
   imageSize: number;
   /** PREPROCESS_VERSION of video/preprocess.ts. */
   preprocessVersion: number;
@@ -31,10 +31,10 @@ const TENSOR = 'features';
 const FORMAT = '1';
 
 /** The key under which features are stored: 64 hexadecimal digits. */
-export function featureKey(source: FeatureSource): string {
-  const { visionHash, video, indices, imageSize, preprocessVersion } = source;
-  const parts = [FORMAT, visionHash, video, [...indices], imageSize, preprocessVersion];
-  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+export function featureKey(parts: FeatureKeyParts): string {
+  const { visionHash, video, frames, imageSize, preprocessVersion } = parts;
+  const key = [FORMAT, visionHash, video, [...frames], imageSize, preprocessVersion];
+  return createHash('sha256').update(JSON.stringify(key)).digest('hex');
 }
 
 /**

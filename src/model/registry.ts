@@ -20,7 +20,8 @@ export function studentKinds(): StudentKind[] {
 
 /** What `model.train` may name: groups of every architecture, then those that all have. */
 export function trainableGroups(): [string, ...string[]] {
-  return [...new Set(studentKinds().flatMap(({ groups }) => groups)), 'lora', 'all'] as [string, ...string[]];
+  const [first = 'lora', ...others] = new Set(studentKinds().flatMap(({ groups }) => groups));
+  return [first, ...others, 'lora', 'all'];
 }
 
 /**

@@ -12,6 +12,7 @@ import type { TensorSource } from '../weights/source.js';
 import type { Context } from './context.js';
 import type { Module, Parameter } from './layers/module.js';
 import type { Precision } from './precision.js';
+import type { OpenReference } from './reference.js';
 
 /** Token ids, one row a sample (or a frame); rows may differ in length. */
 export type TokenRows = readonly (readonly number[])[];
@@ -187,6 +188,8 @@ export interface StudentKind {
   create(config: StudentConfig, precision: Precision, like?: Student): Promise<Student>;
   /** A checkpoint under this architecture's canonical tensor names, whatever layout it was published in. */
   canonical(source: TensorSource): CanonicalSource;
+  /** Reads PyTorch's recorded truth for `weights check`; absent where there is none. */
+  openReference?: OpenReference;
 }
 
 /** A checked config.json: only its own architecture looks inside. */

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { IGNORED } from './labels.js';
 import { weightProduct } from './bf16.js';
 import { check, checkFloat } from './check.js';
 import { hasFused } from './fused.js';
+import { IGNORED } from './labels.js';
 import { recompute } from './recompute.js';
 import { selectRows, spreadRows } from './rows.js';
 import { isFrozen, isTapeOn, taped } from './tape.js';

@@ -5,19 +5,20 @@
  */
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import { disposeVisual } from '../batches/batch.js';
 import { shown } from '../data/problems.js';
 import { DataError } from '../errors.js';
-import { IGNORED } from '../ops/labels.js';
-import { evaluateLosses, gradients, type Objective, type TrainBatch } from '../training/objective.js';
-import { AdamW } from '../training/optimizer.js';
-import { SafetensorsFile } from '../weights/safetensors.js';
 import { loadAdapter } from '../model/adapter.js';
 import { type Context, inferenceContext } from '../model/context.js';
-import { generate } from '../model/blip2/generate.js';
-import { loadModel } from '../model/load.js';
-import { bf16Parameters, type Precision, usePrecision } from '../model/precision.js';
-import type { Encoded, Blip2 } from '../model/blip2/blip2.js';
+import { loadStudent } from '../model/load.js';
+import { type Precision, requirePrecision } from '../model/precision.js';
+import type { OpenReference, Reference, ReferenceCase } from '../model/reference.js';
+import { readStudentConfig } from '../model/registry.js';
+import type { Student, StudentInput } from '../model/student.js';
 import { selectTrainable } from '../model/trainable.js';
+import { evaluateLosses, gradients } from '../training/gradients.js';
+import { AdamW } from '../training/optimizer.js';
+import { SafetensorsFile } from '../weights/safetensors.js';
 
 export interface CheckRow {
   name: string;
@@ -39,15 +40,6 @@ const TOLERANCES = {
 } as const;
 type Tolerance = (typeof TOLERANCES)[Precision];
 
-/** What the reference's gradients and AdamW steps are about. */
-const TRAINED = ['qformer', 'query_tokens', 'language_projection', 'post_layernorm', 'lora'] as const;
-
-interface Reference {
-  names: string[];
-  metadata: Record<string, string>;
-  read(name: string): Promise<{ shape: number[]; data: Float32Array | Int32Array }>;
-}
-
 /**
  * Runs the whole comparison on the engine in use.
  *
@@ -56,24 +48,17 @@ interface Reference {
  * @throws DataError when the folder is incomplete or a tensor is missing; EngineError for a precision that the engine lacks.
  */
 export async function weightsCheck(folder: string, precision: Precision = 'f32'): Promise<CheckResult> {
-  usePrecision(precision, '--precision');
-  try {
-    return await checkFolder(folder, precision);
-  } finally {
-    usePrecision('f32', '--precision');
-  }
-}
-
-async function checkFolder(folder: string, precision: Precision): Promise<CheckResult> {
+  requirePrecision(precision, '--precision');
   const file = await SafetensorsFile.open(join(folder, 'reference.safetensors'));
   try {
-    const bf16 = precision === 'bf16' ? (model: Blip2) => bf16Parameters(model, TRAINED) : undefined;
-    const { model } = await loadModel(folder, undefined, bf16);
+    const { kind } = await readStudentConfig(folder);
+    if (!kind.openReference) throw new DataError(`${folder}: no references are read for ${kind.title}`);
+    const { student } = await loadStudent(folder, { precision, groups: kind.defaultGroups });
     try {
-      await loadAdapter(model, folder);
-      return await compareAll(model, folder, file, TOLERANCES[precision]);
+      await loadAdapter(student, folder);
+      return await compareAll(student, kind.openReference, folder, file, TOLERANCES[precision]);
     } finally {
-      model.dispose();
+      student.dispose();
     }
   } finally {
     await file.close();
@@ -81,12 +66,14 @@ async function checkFolder(folder: string, precision: Precision): Promise<CheckR
 }
 
 async function compareAll(
-  model: Blip2,
+  student: Student,
+  openReference: OpenReference,
   folder: string,
   file: SafetensorsFile,
   limits: Tolerance,
 ): Promise<CheckResult> {
   const reference: Reference = {
+    path: join(folder, 'reference.safetensors'),
     names: file.names,
     metadata: file.metadata,
     read: async (name) => {
@@ -105,13 +92,14 @@ async function compareAll(
     const error = relativeError(actual, data, await scaleFloor(reference, name, gradientFloor));
     rows.push({ name, error, tolerance: limit, ok: error <= limit });
   };
-  const batch = await readBatch(model, folder, reference);
+  const recorded = await openReference(student, reference);
   try {
-    await compareForward(model, batch, reference, (name, actual) => compare(name, actual, limits.expect));
-    await compareGreedy(model, batch, reference, rows, limits);
-    await compareTraining(model, batch, folder, reference, limits, compare);
+    for (const [name, actual] of Object.entries(recorded.stages()))
+      if (reference.names.includes(name)) await compare(name, actual, limits.expect);
+    await compareGreedy(recorded, reference, rows, limits);
+    await compareTraining(student, recorded, reference, limits, compare);
   } finally {
-    batch.pixels.dispose();
+    recorded.dispose();
   }
   const compared = new Set(rows.map((row) => row.name));
   for (const name of reference.names)
@@ -166,90 +154,8 @@ function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>, f
   return largest === 0 ? worst : worst / largest;
 }
 
-/** The reference's inputs as a batch; pixel values stay pixels. @throws DataError naming the one that does not fit. */
-async function readBatch(
-  { config }: Blip2,
-  folder: string,
-  reference: Reference,
-): Promise<TrainBatch & { pixels: tf.Tensor4D }> {
-  const refuse = (name: string, found: string, expected: string) => {
-    throw new DataError(`${join(folder, 'reference.safetensors')}: ${name} ${found}, expected ${expected}`);
-  };
-  const requireShape = (name: string, shape: number[], expected: (number | string)[]) => {
-    const fits =
-      shape.length === expected.length && expected.every((n, i) => typeof n === 'string' || n === shape[i]);
-    if (!fits) refuse(name, `has shape (${shape.join(', ')})`, `(${expected.join(', ')})`);
-  };
-  const { image_size: image } = config.vision_config;
-  const pixels = await reference.read('input.pixel_values');
-  requireShape('input.pixel_values', pixels.shape, ['videos', 'frames', 3, image, image]);
-  const [videos, frames, channels, height, width] = pixels.shape as [number, number, number, number, number];
-  const ids = async (name: string, rows: number, columns: number | string = 'tokens') => {
-    const { shape, data } = await reference.read(name);
-    requireShape(name, shape, [rows, columns]);
-    const { vocab_size: vocab } = config.text_config;
-    const wrong = data.find(
-      (id) => !(id >= 0 && id < vocab) && !(id === IGNORED && name.endsWith('_labels')),
-    );
-    if (wrong !== undefined) refuse(name, `holds ${wrong}`, `ids from 0 to ${vocab - 1}`);
-    return { data: Int32Array.from(data), columns: shape[1] as number };
-  };
-  const prefix = await ids('input.frame_prefix_ids', frames);
-  const prompt = await ids('input.prompt_ids', videos);
-  const promptMask = await ids('input.prompt_mask', videos, prompt.columns);
-  return {
-    encoder: {
-      videos,
-      frames,
-      ...(prefix.columns > 0
-        ? {
-            prefix: {
-              ids: prefix.data,
-              mask: new Int32Array(prefix.data.length).fill(1),
-              columns: prefix.columns,
-            },
-          }
-        : {}),
-      prompt: { ids: prompt.data, mask: promptMask.data, columns: prompt.columns },
-    },
-    pixels: tf.tensor4d(pixels.data as Float32Array, [videos * frames, channels, height, width]),
-    answer: await ids('input.answer_labels', videos),
-    reasoning: await ids('input.reasoning_labels', videos),
-  };
-}
-
-/** Every stage of the forward pass. */
-async function compareForward(
-  model: Blip2,
-  batch: TrainBatch & { pixels: tf.Tensor4D },
-  reference: Reference,
-  compare: (name: string, actual: ArrayLike<number>) => Promise<void>,
-): Promise<void> {
-  const context = inferenceContext();
-  const stages = tf.tidy(() => {
-    const image = model.vision.postLayernorm.forward(model.visionFeatures(batch.pixels)) as tf.Tensor3D;
-    const qformer = model.queryOutput(image, context);
-    const projection = model.languageProjection.forward(qformer, context) as tf.Tensor3D;
-    const encoded = model.encode(projection, batch.encoder, context);
-    const packed = model.pack([batch.answer, batch.reasoning!]);
-    const logits = model.logits(model.decode(encoded, packed, context));
-    const [answer, reasoning] = tf.split(logits, packed.lengths, 1) as [tf.Tensor, tf.Tensor];
-    return {
-      'expect.vision': image.dataSync(),
-      'expect.qformer': qformer.dataSync(),
-      'expect.projection': projection.dataSync(),
-      'expect.encoder': tf.mul(encoded.hidden, tf.expandDims(encoded.keyMask, 2)).dataSync(),
-      'expect.answer_logits': answer.dataSync(),
-      'expect.reasoning_logits': reasoning.dataSync(),
-    } as unknown as tf.TensorContainerObject;
-  }) as unknown as Record<string, Float32Array>;
-  for (const [name, actual] of Object.entries(stages))
-    if (reference.names.includes(name)) await compare(name, actual);
-}
-
 async function compareGreedy(
-  model: Blip2,
-  batch: TrainBatch & { pixels: tf.Tensor4D },
+  recorded: ReferenceCase,
   reference: Reference,
   rows: CheckRow[],
   limits: Tolerance,
@@ -257,14 +163,7 @@ async function compareGreedy(
   const name = 'expect.greedy_ids';
   if (!reference.names.includes(name)) return;
   const { shape, data } = await reference.read(name);
-  const columns = shape[1] as number;
-  const encoded = tf.tidy(() => {
-    const context = inferenceContext();
-    const projected = model.project(model.visionFeatures(batch.pixels), context);
-    return model.encode(projected, batch.encoder, context) as Encoded & tf.TensorContainerObject;
-  });
-  const ids = generate(model, encoded, { maxNewTokens: columns });
-  tf.dispose(encoded);
+  const ids = recorded.greedy(shape[1] as number);
   const different = ids.flat().filter((id, i) => id !== data[i]).length;
   const error = different / data.length;
   rows.push({ name, error, tolerance: limits.greedy, ok: error <= limits.greedy });
@@ -272,9 +171,8 @@ async function compareGreedy(
 
 /** Losses, every gradient, and the losses of a few AdamW steps on this one batch. */
 async function compareTraining(
-  model: Blip2,
-  batch: TrainBatch & { pixels: tf.Tensor4D },
-  folder: string,
+  student: Student,
+  { input, targets, gradientName }: ReferenceCase,
   reference: Reference,
   limits: Tolerance,
   compare: (name: string, actual: ArrayLike<number>, limit: number) => Promise<void>,
@@ -282,23 +180,20 @@ async function compareTraining(
   const number = (key: string) => {
     const text = reference.metadata[key];
     if (!text?.trim() || !Number.isFinite(Number(text)))
-      throw new DataError(
-        `${join(folder, 'reference.safetensors')}: metadata ${key} is ${shown(text)}, expected a number`,
-      );
+      throw new DataError(`${reference.path}: metadata ${key} is ${shown(text)}, expected a number`);
     return Number(text);
   };
-  const start = number('decoder_start_token_id');
-  const objective: Objective = {
-    alpha: number('alpha'),
-    beta: number('beta'),
-    answerStartId: start,
-    reasoningStartId: start,
-  };
-  const parameters = selectTrainable(model, TRAINED);
-  const context: Context = { ...inferenceContext(), training: true };
+  number('decoder_start_token_id');
+  const weighted = (alpha: number, beta: number) => ({
+    losses: targets.map(({ name }, i) => ({ name, weight: i === 0 ? alpha : beta })),
+  });
+  const [alpha, beta] = [number('alpha'), number('beta')];
+  // As in training, a task of weight 0 is left out of the pass.
+  const learned = beta > 0 ? targets : targets.slice(0, 1);
+  const parameters = selectTrainable(student, student.kind.defaultGroups);
+  const context: Context = { ...inferenceContext(student.precision), training: true };
   context.dropout.enabled = false;
-  const { pixels, ...rest } = batch;
-  const frozen: TrainBatch = { ...rest, features: tf.tidy(() => model.visionFeatures(pixels)) };
+  const frozen: StudentInput = { ...input, visual: { features: student.features(input.visual.pixels!) } };
   const optimizer = new AdamW(parameters, {
     beta1: number('adamw_beta1'),
     beta2: number('adamw_beta2'),
@@ -307,18 +202,19 @@ async function compareTraining(
     clipNorm: 0,
   });
   // PyTorch's mean over no tokens is NaN, and with it the total; ours leaves the task out.
-  const isDefined = batch.reasoning!.data.some((id) => id !== IGNORED);
+  const isDefined = targets[1].rows.some((row) => row.length > 0);
   const losses: number[] = [];
   try {
     for (let step = 0; step < number('adamw_steps'); step++) {
-      const { losses: pending, grads } = gradients(model, frozen, objective, parameters, context);
+      const objective = weighted(alpha, beta);
+      const { losses: pending, grads } = gradients(student, frozen, learned, objective, parameters, context);
       const { loss } = pending.read();
       losses.push(isDefined ? loss : Number.NaN);
       if (step === 0) {
         // With weight 1 each, so that a reference with beta 0 still has both compared.
-        const both = evaluateLosses(model, frozen, { ...objective, alpha: 1, beta: 1 }, context);
-        await compare('expect.loss_qa', [both.qa], limits.expect);
-        await compare('expect.loss_reasoning', [both.reasoning], limits.expect);
+        const { parts } = evaluateLosses(student, frozen, targets, weighted(1, 1), context);
+        await compare('expect.loss_qa', [parts.qa ?? Number.NaN], limits.expect);
+        await compare('expect.loss_reasoning', [parts.reasoning ?? Number.NaN], limits.expect);
         await compare('expect.loss', losses, limits.expect);
         for (const [i, parameter] of parameters.entries()) {
           const name = gradientName(parameter.name);
@@ -331,13 +227,6 @@ async function compareTraining(
     await compare('expect.adamw_losses', losses, limits.adamw);
   } finally {
     optimizer.dispose();
-    tf.dispose(frozen.features!);
+    disposeVisual(frozen);
   }
-}
-
-/** The reference names LoRA gradients by their path inside the language model. */
-function gradientName(parameter: string): string {
-  return /\.lora_[AB]\.weight$/.test(parameter)
-    ? `grad.lora.${parameter.replace(/^language_model\./, '')}`
-    : `grad.${parameter}`;
 }

@@ -1,6 +1,8 @@
 /** Batches of pre-training: captions of clips and options to read, as token ids, grouped by length. */
-import type { PackedTargets } from '../model/blip2/packing.js';
+
 import type { Blip2 } from '../model/blip2/blip2.js';
+import type { PackedTargets } from '../model/blip2/packing.js';
+import { padLabels, padTokens, type Tokens } from '../model/tokens.js';
 import { Rng } from '../random.js';
 import {
   CAPTION_SHARES,
@@ -15,7 +17,6 @@ import { readingSamples } from '../shapes/reading.js';
 import { BEATS, type Clip } from '../shapes/scene.js';
 import { simulateClip } from '../shapes/simulate.js';
 import { drawSceneSlot } from '../shapes/statements.js';
-import { type PaddedIds, padIds, padLabels } from '../text/encode.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 
 export interface BatchSettings extends Omit<CaptionOptions, 'samplesPerClip' | 'frames'> {
@@ -32,7 +33,7 @@ export interface BatchSettings extends Omit<CaptionOptions, 'samplesPerClip' | '
 export interface Group {
   /** Frames of each sample, by their rows in the batch's frames (clips * 4); none when there is nothing to look at. */
   frames: number[][];
-  prompt: PaddedIds;
+  prompt: Tokens;
   packed: PackedTargets;
   tasks: string[];
 }
@@ -119,14 +120,13 @@ function* singleFrames(
 
 function encodeGroup(samples: Sample[], tokenizer: Tokenizer, model: Blip2): Group {
   const encode = (text: string) => tokenizer.encode(text, { addEos: true });
-  const { labels, length } = padLabels(samples.map(({ target }) => encode(target)));
   return {
     frames: samples.map(({ frames }) => frames),
-    prompt: padIds(
+    prompt: padTokens(
       samples.map(({ prompt }) => encode(prompt)),
       tokenizer.padId,
     ),
-    packed: model.pack([{ data: labels, columns: length }]),
+    packed: model.pack([padLabels(samples.map(({ target }) => encode(target)))]),
     tasks: samples.map(({ task }) => task),
   };
 }

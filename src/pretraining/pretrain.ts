@@ -4,24 +4,25 @@
  * the data set are never used, and its clips come from other seeds.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { IGNORED } from '../ops/labels.js';
-import type { Context } from '../model/context.js';
-import { initialiseMissing } from '../model/layers/module.js';
+import { Blip2 } from '../model/blip2/blip2.js';
+import { blip2 } from '../model/blip2/kind.js';
 import type { PackedTargets } from '../model/blip2/packing.js';
-import { type MaskedIds, Blip2 } from '../model/blip2/blip2.js';
+import { type Context, inferenceContext } from '../model/context.js';
+import { initialiseMissing } from '../model/layers/module.js';
+import { padTokens } from '../model/tokens.js';
 import { selectTrainable } from '../model/trainable.js';
 import { valueAndGradients } from '../ops/backward.js';
-import { DropoutStream } from '../ops/dropout.js';
+import { IGNORED } from '../ops/labels.js';
 import { Rng } from '../random.js';
 import { sampleFrames } from '../shapes/render.js';
 import { BEATS } from '../shapes/scene.js';
-import { encodeFramePrefixes, type PaddedIds } from '../text/encode.js';
+import { framePrefixRows } from '../text/encode.js';
 import type { Tokenizer } from '../text/tokenizer.js';
+import { AdamW } from '../training/optimizer.js';
+import { learningRateAt } from '../training/schedule.js';
 import { toPixelValues } from '../video/preprocess.js';
 import { parseBlip2Config } from '../weights/config.js';
 import { type BatchSettings, type CaptionBatch, captionBatches, type Group } from './captionBatch.js';
-import { AdamW } from '../training/optimizer.js';
-import { learningRateAt } from '../training/schedule.js';
 import { type Depth, deepened, startLanguageModel } from './startingPoint.js';
 import { SceneSymbols, SLOTS } from './symbols.js';
 
@@ -187,7 +188,7 @@ export class Pretraining {
   model: Blip2;
   private readonly symbols: SceneSymbols;
   /** No dropout: the model is far from fitting an endless stream. */
-  private readonly context: Context = { training: false, dropout: new DropoutStream(0), recompute: false };
+  private readonly context: Context = inferenceContext();
   private stage: Stage | undefined;
 
   /**
@@ -215,7 +216,7 @@ export class Pretraining {
     if (settings.depth) this.model = deepened(this.model, settings.depth);
     const reads = settings.reading + settings.single + settings.captions > 0;
     const looks = settings.sees === 'frames';
-    const parameters = selectTrainable(this.model, ['all']).filter(({ name }) =>
+    const parameters = selectTrainable({ kind: blip2, module: this.model }, ['all']).filter(({ name }) =>
       name.startsWith('language_model.') ? reads : looks,
     );
     const optimizer = new AdamW(parameters, {
@@ -287,13 +288,13 @@ export class Pretraining {
   private decode(visual: tf.Tensor3D | undefined, { frames, prompt, packed }: Group): tf.Tensor3D {
     const { model, context } = this;
     const count = frames[0]!.length;
-    const batch = { videos: packed.rows, frames: count, prompt: masked(prompt) };
+    const batch = { videos: packed.rows, frames: count, prompt };
     if (!visual || count === 0) {
       const none = tf.zeros([0, SLOTS, model.config.text_config.d_model]) as tf.Tensor3D;
       return model.decode(model.encode(none, batch, context), packed, context);
     }
     const chosen = tf.gather(visual, tf.tensor1d(frames.flat(), 'int32'));
-    const prefix = masked(encodeFramePrefixes(this.tokenizer, count));
+    const prefix = padTokens(framePrefixRows(this.tokenizer, count), this.tokenizer.padId);
     return model.decode(model.encode(chosen, { ...batch, prefix }, context), packed, context);
   }
 
@@ -354,10 +355,6 @@ function tokenShares(groups: PackedTargets[]): Float32Array {
   );
   const sum = weights.reduce((a, b) => a + b, 0);
   return Float32Array.from(weights, (weight) => weight / sum);
-}
-
-function masked({ ids, mask, length }: PaddedIds): MaskedIds {
-  return { ids, mask, columns: length };
 }
 
 function addScores(

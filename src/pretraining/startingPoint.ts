@@ -6,9 +6,9 @@
  * (neighbours), 67 % (both).
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Parameter } from '../model/layers/module.js';
 import { Blip2 } from '../model/blip2/blip2.js';
 import { type BucketSettings, relativeBucket } from '../model/blip2/relativeBias.js';
+import type { Parameter } from '../model/layers/module.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 import { SceneSymbols } from './symbols.js';
 

@@ -49,7 +49,7 @@ export class ShapesTeacher {
   static async open(options: TeacherOptions): Promise<ShapesTeacher> {
     const { dataset, seed = 0, errorRate = 0.325 } = options;
     if (!(errorRate >= 0 && errorRate <= 1)) throw new RangeError(`error rate ${errorRate}, expected 0 to 1`);
-    const { size, clips, questions } = await readDataset(dataset);
+    const { size, clips, questions } = await readSplit(dataset);
     const mistaken = new Set<string>();
     for (const split of questions) for (const key of someOf(split, errorRate, seed)) mistaken.add(key);
     return new ShapesTeacher(
@@ -154,7 +154,7 @@ function fraction(text: string): number {
 }
 
 /** The clips of a dataset, and the keys of its questions split by split. */
-async function readDataset(folder: string): Promise<{ size: number; clips: Clip[]; questions: string[][] }> {
+async function readSplit(folder: string): Promise<{ size: number; clips: Clip[]; questions: string[][] }> {
   try {
     const { settings } = JSON.parse(await readFile(join(folder, 'shapes.json'), 'utf8'));
     const lines = (await readFile(join(folder, 'events.jsonl'), 'utf8')).split('\n').filter(Boolean);

@@ -1,21 +1,19 @@
+/** A run's trial at its best checkpoint. */
 import type { Config } from '../config/schema.js';
 import { ReasVqaError } from '../errors.js';
-import { listCheckpoints, loadTrainables } from './checkpoint.js';
-import { bestOf, type RunPaths, readEvaluations } from './runFolder.js';
-import { openStudent, type Student } from './student.js';
+import { listCheckpoints, loadTrainables } from './run/checkpoint.js';
+import { bestOf, type RunPaths, readEvaluations } from './run/folder.js';
+import { openTrial, type Trial } from './trial.js';
 
 /** A finished (or still running) run's student at its best checkpoint, for evaluation and the report. */
-export async function openTrained(
-  paths: RunPaths,
-  config: Config,
-): Promise<{ student: Student; step: number }> {
-  const student = await openStudent(config);
+export async function openTrained(paths: RunPaths, config: Config): Promise<{ trial: Trial; step: number }> {
+  const trial = await openTrial(config);
   const steps = await listCheckpoints(paths.checkpoints);
   const best = bestOf(await readEvaluations(paths))?.step ?? steps.at(-1);
   if (best === undefined || !steps.includes(best)) {
-    student.model.dispose();
+    trial.dispose();
     throw new ReasVqaError(`${paths.folder}: has no checkpoint yet; train first`, 3);
   }
-  await loadTrainables(paths.checkpoints, best, student.trainable);
-  return { student, step: best };
+  await loadTrainables(paths.checkpoints, best, trial.trainable);
+  return { trial, step: best };
 }

@@ -21,7 +21,7 @@ import { writeSafetensors } from '../../src/weights/safetensors.js';
 const SOURCE = {
   visionHash: 'abc',
   video: 'a.mp4:10:20',
-  indices: [1, 5, 9],
+  frames: [1, 5, 9],
   imageSize: 224,
   preprocessVersion: 1,
 };
@@ -52,12 +52,12 @@ function features(seed: string, kind: 'f32' | 'bf16' = 'f32') {
 
 describe('featureKey', () => {
   test('is the same for the same source and differs when any part does', () => {
-    expect(featureKey({ ...SOURCE, indices: [1, 5, 9] })).toBe(KEY);
+    expect(featureKey({ ...SOURCE, frames: [1, 5, 9] })).toBe(KEY);
     const others = [
       { visionHash: 'abd' },
       { video: 'a.mp4:10:21' },
-      { indices: [1, 59] },
-      { indices: [5, 1, 9] },
+      { frames: [1, 59] },
+      { frames: [5, 1, 9] },
       { imageSize: 448 },
       { preprocessVersion: 2 },
     ].map((change) => featureKey({ ...SOURCE, ...change }));

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { selectEngine } from '../../src/engine/engine.js';
 import { addonPath } from '../../src/engine/native/addon.js';
 import { Rng } from '../../src/random.js';
-import { readMetrics } from '../../src/training/metrics.js';
+import { readMetrics } from '../../src/training/run/metrics.js';
 import { nativeMissing } from '../model/support.js';
 import { learned, makeWorld, type World, worldConfig } from './support.js';
 

@@ -11,8 +11,8 @@ import { resolveConfig } from '../../src/config/load.js';
 import { readAnnotations } from '../../src/data/readers/index.js';
 import { selectEngine } from '../../src/engine/engine.js';
 import type { Prediction } from '../../src/evaluation/evaluate.js';
-import { readDataset } from '../../src/training/dataset.js';
-import { runPaths } from '../../src/training/runFolder.js';
+import { readSplit } from '../../src/batches/split.js';
+import { runPaths } from '../../src/training/run/folder.js';
 import { train } from '../../src/training/train.js';
 import { readFrames } from '../../src/video/frames.js';
 import { probeVideo } from '../../src/video/probe.js';
@@ -91,7 +91,7 @@ describe.skipIf(reason !== '')(`published rows with real clips ${reason}`, () =>
 
   test("the frames it sees are ffmpeg's, byte for byte", async () => {
     const config = await configOf();
-    const { samples, paths } = await readDataset(config, config.data.val!, false);
+    const { samples, paths } = await readSplit(config, config.data.val!, false);
     for (const [video, path] of fileOf) {
       expect(paths.get(video)).toBe(path);
       const { id } = samples.find((sample) => sample.video === video)!;

@@ -15,17 +15,11 @@ import type { Blip2Config } from '../../weights/config.js';
 import { type Context, inferenceContext } from '../context.js';
 import { Linear } from '../layers/linear.js';
 import { Module, type Parameter } from '../layers/module.js';
-import { type Labels, type PackedTargets, packTargets } from './packing.js';
+import type { Labels, Tokens } from '../tokens.js';
+import { type PackedTargets, packTargets } from './packing.js';
 import { QFormer } from './qformer.js';
 import { T5 } from './t5.js';
 import { VisionModel } from './vit.js';
-
-/** Token ids of a batch, row major (rows, columns), with 1 where a token is real. */
-export interface MaskedIds {
-  ids: Int32Array;
-  mask: Int32Array;
-  columns: number;
-}
 
 /** What the encoder sees. */
 export interface EncoderBatch {
@@ -33,9 +27,9 @@ export interface EncoderBatch {
   videos: number;
   frames: number;
   /** "Frame i: " of each frame, (N, P); absent when frames are not announced. */
-  prefix?: MaskedIds;
+  prefix?: Tokens;
   /** The question and its options, (B, L). */
-  prompt: MaskedIds;
+  prompt: Tokens;
 }
 
 /** The encoder's output with the mask its readers need. */
@@ -119,7 +113,7 @@ export class Blip2 extends Module {
     return { hidden: encoder.forward(input, { self: { bias, keyMask } }, context), keyMask };
   }
 
-  private embedIds({ ids, columns }: MaskedIds, rows: number): tf.Tensor3D {
+  private embedIds({ ids, columns }: Tokens, rows: number): tf.Tensor3D {
     if (ids.length !== rows * columns)
       throw new Error(`encode: ${ids.length} token ids for ${rows} rows of ${columns}`);
     return this.languageModel.embed(tf.tensor2d(ids, [rows, columns], 'int32')) as tf.Tensor3D;

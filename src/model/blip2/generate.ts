@@ -2,8 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Context } from '../context.js';
 import { HostChooser } from '../sampling.js';
 import type { Generated, GenerateOptions } from '../student.js';
+import type { Blip2, Encoded } from './blip2.js';
 import { MASKED } from './packing.js';
-import type { Encoded, Blip2 } from './blip2.js';
 import { type KeyValue, KeyValueCache } from './t5Attention.js';
 
 /**

@@ -24,4 +24,6 @@ export const blip2: StudentKind = {
     return new Blip2Student(config as Blip2Config, precision, like as Blip2Student | undefined);
   },
   canonical: canonicalSource,
+  openReference: async (student, reference) =>
+    (await import('./reference.js')).openReference(student, reference),
 };

@@ -3,12 +3,7 @@
  * restart at each segment and a mask that keeps segments apart, so the packed pass equals separate passes.
  */
 import { IGNORED } from '../../ops/labels.js';
-
-/** Labels of one target for a batch: row major (rows, columns), -100 = ignored. */
-export interface Labels {
-  data: Int32Array;
-  columns: number;
-}
+import type { Labels } from '../tokens.js';
 
 export interface PackedTargets {
   rows: number;

@@ -1,7 +1,7 @@
 /** BLIP-2 FlanT5 as a student: ragged token rows and named targets in, blip2.ts's padded and packed batches inside. */
 import * as tf from '@tensorflow/tfjs-core';
-import { IGNORED } from '../../ops/labels.js';
 import { withHalfProducts } from '../../ops/bf16.js';
+import { IGNORED } from '../../ops/labels.js';
 import { CLIP_MEAN, CLIP_STD } from '../../video/preprocess.js';
 import { type Blip2Config, patchesPerSide } from '../../weights/config.js';
 import type { TensorSource } from '../../weights/source.js';
@@ -21,11 +21,12 @@ import type {
   TokenRows,
   Visual,
 } from '../student.js';
-import { Blip2, type Encoded as Blip2Encoded, type EncoderBatch, type MaskedIds } from './blip2.js';
+import { padLabels, padTokens } from '../tokens.js';
+import { Blip2, type Encoded as Blip2Encoded, type EncoderBatch } from './blip2.js';
 import { readDecoderEmbedding } from './decoderEmbedding.js';
 import { generate, lastLogits } from './generate.js';
 import { blip2 } from './kind.js';
-import type { Labels, PackedTargets } from './packing.js';
+import type { PackedTargets } from './packing.js';
 
 const VISION = 'vision_model.';
 
@@ -99,7 +100,7 @@ export class Blip2Student implements Student {
   private decoded(encoded: Blip2Encoded, members: Member[], context: Context): TokenLosses {
     const { module } = this;
     const packed = module.pack(
-      members.map(({ target }) => labelsOf(target.rows)),
+      members.map(({ target }) => padLabels(target.rows)),
       members.map(({ target }) => target.start ?? this.config.text_config.decoder_start_token_id),
     );
     const places = placesOf(
@@ -146,24 +147,13 @@ export class Blip2Student implements Student {
   }
 
   private encoderBatch({ frames, framePrefixes }: StudentInput, prompts: TokenRows): EncoderBatch {
+    const { pad_token_id: padId } = this.config.text_config;
     return {
       videos: prompts.length,
       frames,
-      ...(framePrefixes ? { prefix: this.padded(framePrefixes) } : {}),
-      prompt: this.padded(prompts),
+      ...(framePrefixes ? { prefix: padTokens(framePrefixes, padId) } : {}),
+      prompt: padTokens(prompts, padId),
     };
-  }
-
-  /** Rows padded on the right with the padding token. */
-  private padded(rows: TokenRows): MaskedIds {
-    const columns = longest(rows);
-    const ids = new Int32Array(rows.length * columns).fill(this.config.text_config.pad_token_id);
-    const mask = new Int32Array(rows.length * columns);
-    for (const [i, row] of rows.entries()) {
-      ids.set(row, i * columns);
-      mask.fill(1, i * columns, i * columns + row.length);
-    }
-    return { ids, mask, columns };
   }
 }
 
@@ -211,15 +201,6 @@ function promptGroups(members: Member[], shared: TokenRows): { prompts: TokenRow
 }
 
 const hasTokens = ({ rows }: Target) => rows.some((row) => row.length > 0);
-
-const longest = (rows: TokenRows) => rows.reduce((length, row) => Math.max(length, row.length), 0);
-
-function labelsOf(rows: TokenRows): Labels {
-  const columns = longest(rows);
-  const data = new Int32Array(rows.length * columns).fill(IGNORED);
-  for (const [i, row] of rows.entries()) data.set(row, i * columns);
-  return { data, columns };
-}
 
 /** Which target and row each packed column belongs to. */
 function placesOf(packed: PackedTargets, targets: readonly number[]): Omit<TokenLosses, 'values'> {

@@ -8,8 +8,8 @@ import { type Context, inferenceContext, nextDropout } from '../context.js';
 import { forwardAll, Linear } from '../layers/linear.js';
 import { Module, type Parameter, single } from '../layers/module.js';
 import { RmsNorm } from '../layers/norm.js';
-import { relativeBuckets } from './relativeBias.js';
 import { runBlock, runBlocks } from '../layers/runBlock.js';
+import { relativeBuckets } from './relativeBias.js';
 import {
   type AttentionInputs,
   type KeyValue,

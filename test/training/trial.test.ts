@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { UsageError } from '../../src/errors.js';
-import { openStudent } from '../../src/training/student.js';
+import { openStudent } from '../../src/training/trial.js';
 import { train } from '../../src/training/train.js';
 import { writeAdapter } from '../../src/weights/peft.js';
 import { useFastEngine } from '../model/support.js';

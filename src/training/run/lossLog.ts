@@ -1,5 +1,7 @@
-import { ReasVqaError } from '../errors.js';
-import type { LossValues, PendingLosses } from './objective.js';
+/** The losses of a run between two lines of metrics. */
+import { ReasVqaError } from '../../errors.js';
+import type { PendingLosses } from '../gradients.js';
+import type { LossValues } from '../objectives/objective.js';
 
 /** The batch that losses belong to. */
 export interface LossPlace {
@@ -8,13 +10,6 @@ export interface LossPlace {
   /** From 1. */
   epoch: number;
   samples: string[];
-}
-
-/** Means over batches; a task that no batch had is absent. */
-export interface LossMeans {
-  loss: number;
-  qa: number;
-  reasoning?: number;
 }
 
 /** How many batches may wait: bounds what they hold, and how late a loss that is not finite is noticed. */
@@ -27,7 +22,7 @@ export const MOST_UNREAD = 64;
 export class LossLog {
   private unread: { losses: PendingLosses; place: LossPlace }[] = [];
   private values: LossValues[] = [];
-  private latest: LossMeans | undefined;
+  private latest: LossValues | undefined;
 
   /** @throws as {@link settle}, of an earlier batch, when many wait. */
   add(losses: PendingLosses, place: LossPlace): void {
@@ -49,21 +44,24 @@ export class LossLog {
     }
   }
 
-  /** Means over the batches since the last call; NaN when there are none. Settles. */
-  take(): LossMeans {
+  /** Means over the batches since the last call, of each target over the batches that had it; NaN when there are none. */
+  take(): LossValues {
     this.settle();
-    const reasoning = this.values.map((v) => v.reasoning).filter((value) => !Number.isNaN(value));
+    const names = new Set(this.values.flatMap(({ parts }) => Object.keys(parts)));
     this.latest = {
-      loss: mean(this.values.map((v) => v.loss)),
-      qa: mean(this.values.map((v) => v.qa)),
-      ...(reasoning.length > 0 ? { reasoning: mean(reasoning) } : {}),
+      loss: mean(this.values.map(({ loss }) => loss)),
+      parts: Object.fromEntries([...names].map((name) => [name, this.meanOf(name)])),
     };
     this.values = [];
     return this.latest;
   }
 
+  private meanOf(name: string): number {
+    return mean(this.values.flatMap(({ parts }) => (name in parts ? [parts[name]!] : [])));
+  }
+
   /** What {@link take} gave last, for a progress line: it reads nothing. */
-  get last(): LossMeans | undefined {
+  get last(): LossValues | undefined {
     return this.latest;
   }
 

@@ -8,7 +8,7 @@ import { Rng } from '../random.js';
 import { missingVideosError, VideoLocator } from '../video/locate.js';
 
 /** Samples of one split, ready to be loaded. */
-export interface Dataset {
+export interface Split {
   samples: Sample[];
   /** File or folder of each video, by the sample's `video`. */
   paths: Map<string, string>;
@@ -22,7 +22,7 @@ export interface Dataset {
  * @param file annotation file. @param training join the reasoning that the recipe trains on.
  * @throws DataError for bad rows, and for missing videos unless data.onBadVideo is skip.
  */
-export async function readDataset(config: Config, file: string, training: boolean): Promise<Dataset> {
+export async function readSplit(config: Config, file: string, training: boolean): Promise<Split> {
   const { data } = config;
   const notices: string[] = [];
   let { samples } = await readAnnotations({ dataset: data.dataset, file });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Loader, type LoaderSettings } from '../../src/data/loader.js';
+import { Loader, type LoaderSettings } from '../../src/batches/loader.js';
 import type { Sample } from '../../src/data/sample.js';
 import { UsageError } from '../../src/errors.js';
 import { Rng } from '../../src/random.js';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { ReasVqaError } from '../../src/errors.js';
-import { LossLog, MOST_UNREAD } from '../../src/training/lossLog.js';
-import type { LossValues, PendingLosses } from '../../src/training/objective.js';
+import { ReasVqaError } from '../../../src/errors.js';
+import { LossLog, MOST_UNREAD } from '../../../src/training/run/lossLog.js';
+import type { LossValues, PendingLosses } from '../../../src/training/objective.js';
 
 /** Losses that note in `events` what happens to them. */
 function pending(values: LossValues, events: string[]): PendingLosses {

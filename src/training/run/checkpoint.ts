@@ -8,15 +8,15 @@ import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
-import { DataError, messageOf, ReasVqaError } from '../errors.js';
-import { syncFolder, writeFileAtomic } from '../files.js';
-import { type AttachedAdapter, saveAdapter } from '../model/adapter.js';
-import { readParameters, writableParameters } from '../model/load.js';
-import type { Blip2 } from '../model/blip2/blip2.js';
-import { firstNotFinite } from '../weights/finite.js';
-import { SafetensorsFile, type WritableTensor, writeSafetensors } from '../weights/safetensors.js';
-import { fileSource } from '../weights/source.js';
-import type { AdamW } from './optimizer.js';
+import { DataError, messageOf, ReasVqaError } from '../../errors.js';
+import { syncFolder, writeFileAtomic } from '../../files.js';
+import { type AttachedAdapter, saveAdapter } from '../../model/adapter.js';
+import { readParameters, writableParameters } from '../../model/load.js';
+import type { Student } from '../../model/student.js';
+import { firstNotFinite } from '../../weights/finite.js';
+import { SafetensorsFile, type WritableTensor, writeSafetensors } from '../../weights/safetensors.js';
+import { fileSource } from '../../weights/source.js';
+import type { AdamW } from '../optimizer.js';
 
 const stateSchema = z.strictObject({
   /** Optimizer steps taken. */
@@ -32,10 +32,10 @@ const stateSchema = z.strictObject({
 
 export type RunState = z.output<typeof stateSchema>;
 
+/** What a checkpoint is taken of. */
 export interface Trained {
-  model: Blip2;
+  student: Student;
   adapter: AttachedAdapter | undefined;
-  optimizer: AdamW;
 }
 
 const PARTIAL = '.partial-';
@@ -51,20 +51,21 @@ function folderOf(step: number): string {
 export async function saveCheckpoint(
   checkpoints: string,
   trained: Trained,
+  optimizer: AdamW,
   state: RunState,
 ): Promise<string> {
-  await requireFiniteState(trained.optimizer, state.step);
+  await requireFiniteState(optimizer, state.step);
   const final = join(checkpoints, folderOf(state.step));
   const partial = join(checkpoints, `${PARTIAL}${folderOf(state.step)}`);
   try {
     await rm(partial, { recursive: true, force: true });
     await mkdir(partial, { recursive: true });
-    const { parameters } = trained.optimizer;
+    const { parameters } = optimizer;
     await writeSafetensors(join(partial, 'trainable.safetensors'), writableParameters(parameters), {
       format: 'pt',
     });
-    await writeSafetensors(join(partial, 'optimizer.safetensors'), writableState(trained.optimizer));
-    if (trained.adapter) await saveAdapter(trained.model, trained.adapter, partial);
+    await writeSafetensors(join(partial, 'optimizer.safetensors'), writableState(optimizer));
+    if (trained.adapter) await saveAdapter(trained.student, trained.adapter, partial);
     await writeFileAtomic(join(partial, 'state.json'), `${JSON.stringify(state)}\n`);
     await rm(final, { recursive: true, force: true });
     await rename(partial, final);

@@ -12,11 +12,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { DataError, ReasVqaError } from '../../src/errors.js';
-import { type AttachedAdapter, addAdapter, loadAdapter } from '../../src/model/adapter.js';
-import type { Blip2 } from '../../src/model/blip2/blip2.js';
-import { selectTrainable } from '../../src/model/trainable.js';
-import { Rng } from '../../src/random.js';
+import { DataError, ReasVqaError } from '../../../src/errors.js';
+import { type AttachedAdapter, addAdapter, loadAdapter } from '../../../src/model/adapter.js';
+import type { Blip2 } from '../../../src/model/blip2/blip2.js';
+import { selectTrainable } from '../../../src/model/trainable.js';
+import { Rng } from '../../../src/random.js';
 import {
   keepCheckpoints,
   listCheckpoints,
@@ -25,10 +25,10 @@ import {
   type RunState,
   readState,
   saveCheckpoint,
-} from '../../src/training/checkpoint.js';
-import { AdamW } from '../../src/training/optimizer.js';
-import { randomise, tinyModel, useFastEngine } from '../model/support.js';
-import { fileHandlePrototype } from '../weights/fixtures.js';
+} from '../../../src/training/run/checkpoint.js';
+import { AdamW } from '../../../src/training/optimizer.js';
+import { randomise, tinyModel, useFastEngine } from '../../model/support.js';
+import { fileHandlePrototype } from '../../weights/fixtures.js';
 
 const SETTINGS = { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.05, clipNorm: 0 };
 const LORA = {

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { Rng } from '../../src/random.js';
+import { Rng } from '../../../src/random.js';
 import {
   crc32c,
   maskedCrc32c,
   readRecords,
   scalarRecord,
   versionRecord,
-} from '../../src/training/tensorboard.js';
+} from '../../../src/training/run/tensorboard.js';
 import { decodeEvents } from './eventReader.js';
 
 describe('CRC-32C', () => {

@@ -1,6 +1,6 @@
+import type { Sample } from '../data/sample.js';
 import { UsageError } from '../errors.js';
 import { Rng } from '../random.js';
-import type { Sample } from './sample.js';
 
 export interface LoaderSettings {
   batch: number;

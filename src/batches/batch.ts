@@ -1,0 +1,120 @@
+/** Builds batches of samples: token ids, clips, and from them the student's input. */
+import type { Config } from '../config/schema.js';
+import type { Sample } from '../data/sample.js';
+import { DataError, MissingToolError, messageOf } from '../errors.js';
+import type { FeatureSource } from '../features/source.js';
+import type { StudentInput, Target, TokenRows } from '../model/student.js';
+import type { Rng } from '../random.js';
+import { encodeText, framePrefixRows } from '../text/encode.js';
+import { qaPrompt } from '../text/prompts.js';
+import type { Tokenizer } from '../text/tokenizer.js';
+
+/** What samples teach, as token ids. */
+export interface Lesson {
+  targets: Target[];
+  /** How many texts were cut, by what they are and the key that limits them. */
+  truncated: ReadonlyMap<string, number>;
+}
+
+/** A batch in plain memory: what can be prepared ahead without touching the engine's tensors. */
+export interface HostBatch {
+  /** The samples that are in it: those whose video could be read. */
+  samples: Sample[];
+  clips: Float32Array[];
+  prompts: TokenRows;
+  lesson: Lesson;
+  /** Samples left out, with the reason (data.onBadVideo: skip). */
+  skipped: { sample: Sample; reason: string }[];
+}
+
+const NOTHING: Lesson = { targets: [], truncated: new Map() };
+
+export class BatchBuilder {
+  /** Texts cut to their limit so far, by what they are. */
+  readonly truncations = new Map<string, number>();
+  private samples = 0;
+  private told = false;
+  private readonly framePrefixes: TokenRows | undefined;
+
+  /** @param teach encodes what is learned from samples; absent in evaluation */
+  constructor(
+    private readonly config: Pick<Config, 'data' | 'text' | 'video'>,
+    private readonly tokenizer: Tokenizer,
+    private readonly source: FeatureSource,
+    private readonly teach: (samples: readonly Sample[]) => Lesson = () => NOTHING,
+  ) {
+    const { prefix, frames, template } = config.video;
+    if (prefix) this.framePrefixes = framePrefixRows(tokenizer, frames, template);
+  }
+
+  /** @param rng draws frames and crops; absent in evaluation. */
+  async prepare(samples: readonly Sample[], rng?: Rng): Promise<HostBatch> {
+    const loaded = await Promise.all(samples.map((sample) => this.load(sample, rng)));
+    const good = loaded.filter((item) => 'clip' in item);
+    const kept = good.map(({ sample }) => sample);
+    return {
+      samples: kept,
+      clips: good.map(({ clip }) => clip),
+      prompts: this.encodePrompts(kept),
+      lesson: this.encodeLesson(kept),
+      skipped: loaded.filter((item) => 'reason' in item),
+    };
+  }
+
+  private async load(
+    sample: Sample,
+    rng?: Rng,
+  ): Promise<{ sample: Sample; clip: Float32Array } | { sample: Sample; reason: string }> {
+    try {
+      return { sample, clip: await this.source.load(sample, rng?.fork(sample.id)) };
+    } catch (error) {
+      const skips = this.config.data.onBadVideo === 'skip' && error instanceof DataError;
+      if (!skips || error instanceof MissingToolError) throw error;
+      return { sample, reason: messageOf(error) };
+    }
+  }
+
+  private encodePrompts(samples: readonly Sample[]): TokenRows {
+    const { template, maxPrompt } = this.config.text;
+    const encoded = samples.map((sample) =>
+      encodeText(this.tokenizer, qaPrompt(sample, template), maxPrompt),
+    );
+    this.samples += samples.length;
+    this.count(`prompts (text.maxPrompt ${maxPrompt})`, encoded.filter(({ truncated }) => truncated).length);
+    return encoded.map(({ ids }) => ids);
+  }
+
+  private encodeLesson(samples: readonly Sample[]): Lesson {
+    const lesson = this.teach(samples);
+    for (const [what, cut] of lesson.truncated) this.count(what, cut);
+    return lesson;
+  }
+
+  private count(what: string, cut: number): void {
+    this.truncations.set(what, (this.truncations.get(what) ?? 0) + cut);
+  }
+
+  /** A line about the texts that were cut so far, the first time it has something to say: epochs are much the same. */
+  cutNotice(): string | undefined {
+    const told = [...this.truncations].filter(([, cut]) => cut > 0).map(([what, cut]) => `${cut} ${what}`);
+    if (this.told || told.length === 0) return undefined;
+    this.told = true;
+    return `cut to their limit, of ${this.samples} samples: ${told.join(', ')}`;
+  }
+
+  /** The student's input; the caller disposes its `visual` (see {@link disposeVisual}). */
+  input({ clips, prompts }: Pick<HostBatch, 'clips' | 'prompts'>): StudentInput {
+    const { framePrefixes } = this;
+    return {
+      visual: this.source.visual(clips),
+      frames: this.config.video.frames,
+      ...(framePrefixes ? { framePrefixes } : {}),
+      prompts,
+    };
+  }
+}
+
+/** Frees the tensors of an input. */
+export function disposeVisual({ visual }: StudentInput): void {
+  (visual.features ?? visual.pixels).dispose();
+}

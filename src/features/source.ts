@@ -1,0 +1,168 @@
+/**
+ * Where clips come from: one interface behind frames that are decoded anew and features that were kept. A batch is
+ * loaded on the host ahead of its step, and becomes tensors in it.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import type { Sample } from '../data/sample.js';
+import { DataError } from '../errors.js';
+import type { Student, Visual } from '../model/student.js';
+import type { Rng } from '../random.js';
+import { clipOf, readFrames } from '../video/frames.js';
+import { PREPROCESS_VERSION, randomResizedCrop, toPixelValues } from '../video/preprocess.js';
+import { type FeatureStore, featureKey, videoIdentity } from './store.js';
+
+export interface FeatureSource {
+  /**
+   * One clip, row major.
+   *
+   * @param rng draws frames and crop in training; absent in evaluation, which is always uniform and whole.
+   * @throws DataError for a video that cannot be read
+   */
+  load(sample: Sample, rng?: Rng): Promise<Float32Array>;
+  /** Clips of a batch as tensors; the caller disposes them. */
+  visual(clips: readonly Float32Array[]): Visual;
+}
+
+/** What is taken of a video. */
+export interface ClipSettings {
+  /** Frames per clip. */
+  frames: number;
+  sampling: 'random' | 'uniform';
+  crop: 'none' | 'random-resized';
+  /** Rate of folders of frames. */
+  fps?: number | undefined;
+}
+
+type Seeing = Pick<Student, 'preprocessing' | 'features' | 'featureShape'>;
+
+/** Frames decoded for every use; clips are pixels (frames, 3, image, image). */
+export class LiveFrames implements FeatureSource {
+  /**
+   * @param paths file or folder of each video, by the sample's `video`
+   * @param keepPixels hand pixels on, for a vision model that learns; otherwise they become features outside the tape
+   */
+  constructor(
+    private readonly student: Seeing,
+    private readonly paths: ReadonlyMap<string, string>,
+    readonly settings: ClipSettings,
+    private readonly keepPixels: boolean,
+  ) {}
+
+  async load(sample: Sample, rng?: Rng): Promise<Float32Array> {
+    const { frames: count, sampling, crop, fps } = this.settings;
+    const { imageSize, mean, std } = this.student.preprocessing;
+    const random =
+      rng && sampling === 'random' ? { mode: 'random' as const, rng } : { mode: 'uniform' as const };
+    const cropped = rng !== undefined && crop === 'random-resized';
+    const frames = await readFrames({
+      path: this.pathOf(sample),
+      id: sample.id,
+      count,
+      ...random,
+      ...clipOf(sample, fps),
+      // A crop is cut from the frame at its own size, so that the picture is resampled once.
+      ...(cropped ? {} : { size: { width: imageSize, height: imageSize } }),
+    });
+    const box = cropped ? { crop: randomResizedCrop(rng, imageSize) } : {};
+    return toPixelValues(frames, { imageSize, mean, std, ...box });
+  }
+
+  pathOf(sample: Sample): string {
+    const path = this.paths.get(sample.video);
+    if (path === undefined) throw new DataError(`${sample.id}: video ${sample.video} was not found`);
+    return path;
+  }
+
+  visual(clips: readonly Float32Array[]): Visual {
+    const pixels = () => this.pixelTensor(clips);
+    if (this.keepPixels) return { pixels: pixels() };
+    return { features: tf.tidy(() => this.student.features(pixels())) };
+  }
+
+  private pixelTensor(clips: readonly Float32Array[]): tf.Tensor4D {
+    const { imageSize } = this.student.preprocessing;
+    return tf.tensor4d(concatenate(clips), [clips.length * this.settings.frames, 3, imageSize, imageSize]);
+  }
+}
+
+/** Clips kept in memory besides the store: a small data set is then read once, a large one does not fit. */
+const MEMORY_BYTES = 2 ** 30;
+
+/** Features of the frozen vision model, kept on disk; clips are (frames, ...featureShape). A clip that is missing is made. */
+export class StoredFeatures implements FeatureSource {
+  private readonly memory = new Map<string, Float32Array>();
+  private memoryBytes = 0;
+  private readonly identities = new Map<string, Promise<string>>();
+
+  /**
+   * @param live decodes what is missing, uniformly and whole
+   * @param visionHash hash of the frozen weights that the features come from
+   */
+  constructor(
+    private readonly student: Seeing,
+    private readonly live: LiveFrames,
+    private readonly store: FeatureStore,
+    private readonly visionHash: string,
+  ) {}
+
+  async load(sample: Sample): Promise<Float32Array> {
+    const clip = `${sample.video}|${sample.start ?? ''}|${sample.end ?? ''}`;
+    const known = this.memory.get(clip);
+    if (known) return known;
+    const features = await this.stored(sample);
+    if (this.memoryBytes + features.byteLength <= MEMORY_BYTES) {
+      this.memory.set(clip, features);
+      this.memoryBytes += features.byteLength;
+    }
+    return features;
+  }
+
+  visual(clips: readonly Float32Array[]): Visual {
+    const { frames } = this.live.settings;
+    const [tokens, width] = this.student.featureShape;
+    return { features: tf.tensor3d(concatenate(clips), [clips.length * frames, tokens, width]) };
+  }
+
+  /**
+   * From the store, or computed and put there. The key is the clip (uniform sampling makes the indices follow from
+   * it), so that a hit opens no video.
+   */
+  private async stored(sample: Sample): Promise<Float32Array> {
+    const { frames, fps } = this.live.settings;
+    const rate = fps === undefined ? '' : `|${fps}`;
+    const video = await this.identityOf(sample);
+    const key = featureKey({
+      visionHash: this.visionHash,
+      video: `${video}|${sample.start ?? ''}|${sample.end ?? ''}${rate}`,
+      frames: [frames],
+      imageSize: this.student.preprocessing.imageSize,
+      preprocessVersion: PREPROCESS_VERSION,
+    });
+    const stored = await this.store.get(key);
+    if (stored?.data instanceof Float32Array) return stored.data;
+    const { features } = this.live.visual([await this.live.load(sample)]);
+    const values = features!.dataSync() as Float32Array;
+    const { shape } = features!;
+    features!.dispose();
+    await this.store.put(key, { data: values, shape });
+    return values;
+  }
+
+  /** Found once a video: of a folder of frames it takes a look at every file, and many clips come from one. */
+  private identityOf(sample: Sample): Promise<string> {
+    const path = this.live.pathOf(sample);
+    const known = this.identities.get(path) ?? videoIdentity(sample.video, path);
+    this.identities.set(path, known);
+    return known;
+  }
+}
+
+function concatenate(parts: readonly Float32Array[]): Float32Array {
+  const joined = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    joined.set(part, offset);
+    offset += part.length;
+  }
+  return joined;
+}

@@ -1,0 +1,49 @@
+/** Evaluates a run folder: its best checkpoint answers a split, and the predictions are written in the official form. */
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { readSplit } from '../batches/split.js';
+import type { Config } from '../config/schema.js';
+import { officialPredictions, type ScoreResult } from '../evaluation/score.js';
+import { evaluateSplit } from '../evaluation/split.js';
+import { writeFileAtomic } from '../files.js';
+import type { RunPaths } from './run/folder.js';
+import { openTrained } from './trained.js';
+import { openBuilder } from './trial.js';
+
+export interface EvaluateRunRequest {
+  paths: RunPaths;
+  config: Config;
+  /** Annotations to answer. */
+  file: string;
+  /** Prediction file; its folder is made. */
+  out: string;
+  /** Only the first so many questions. */
+  limit?: number | undefined;
+  onProgress?: (done: number, total: number) => void;
+  onNotice?: (line: string) => void;
+}
+
+/** @throws DataError for annotations, videos or checkpoints that cannot be used */
+export async function evaluateRun(
+  request: EvaluateRunRequest,
+): Promise<{ answered: number; score: ScoreResult | undefined }> {
+  const { paths, config, file, out, limit, onProgress, onNotice = () => undefined } = request;
+  const split = await readSplit(config, file, false);
+  for (const line of split.notices) onNotice(line);
+  const samples = split.samples.slice(0, limit);
+  const { trial } = await openTrained(paths, config);
+  try {
+    const options = { runFolder: paths.folder, onWarning: onNotice, training: false };
+    const builder = openBuilder(trial, config, split, options);
+    const { answered, byId, score } = await evaluateSplit({ ...trial, builder, config }, samples, {
+      onProgress: (done) => onProgress?.(done, samples.length),
+      onNotice,
+      blind: true,
+    });
+    await mkdir(dirname(out), { recursive: true });
+    await writeFileAtomic(out, officialPredictions(answered, byId));
+    return { answered: answered.length, score };
+  } finally {
+    trial.dispose();
+  }
+}

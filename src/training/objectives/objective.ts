@@ -1,0 +1,78 @@
+/**
+ * An objective: what a student learns from a batch, as data. Named targets with their tokens, a weight each, and the loss
+ * that they add up to.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import type { Lesson } from '../../batches/batch.js';
+import type { Sample } from '../../data/sample.js';
+import type { Student, StudentInput, Target, TokenLosses } from '../../model/student.js';
+
+/** One of an objective's losses: its key in metrics (`train/loss_<name>`), logs and reports. */
+export interface NamedLoss {
+  readonly name: string;
+  /** Its share of the total. */
+  readonly weight: number;
+}
+
+/** What the step hands to an objective that answers with the student itself. */
+export interface StepInput {
+  student: Student;
+  input: StudentInput;
+  samples: readonly Sample[];
+  lesson: Lesson;
+  /** 0-based forward pass of the run: randomness follows from it and the seed, so that a resumed run repeats it. */
+  pass: number;
+}
+
+export interface Objective {
+  readonly losses: readonly NamedLoss[];
+  /** The targets of samples, encoded on the host ahead of the step. @throws DataError when a sample lacks what is learned */
+  encode(samples: readonly Sample[]): Lesson;
+  /**
+   * Inside the step: targets that the student itself writes (sampling and rewarding its answers), or that depend on what
+   * it computes now. The lesson's own targets unless given.
+   */
+  respond?(step: StepInput): Target[];
+  /** The scalar that is differentiated; {@link weightedMeans} unless given. */
+  loss?(losses: TokenLosses, targets: readonly Target[]): tf.Scalar;
+}
+
+/** Values of one batch. */
+export interface LossValues {
+  loss: number;
+  /** Mean cross-entropy over the tokens of each target; a target without a token in the batch is absent. */
+  parts: Record<string, number>;
+}
+
+/**
+ * sum over targets of weight * mean cross-entropy over its own tokens of the batch (paper, equation 2). A target without
+ * tokens adds nothing.
+ */
+export function weightedMeans(losses: TokenLosses, weights: Float32Array): tf.Scalar {
+  return tf.sum(tf.mul(losses.values, tf.tensor1d(weights)));
+}
+
+/** The weight of each token in {@link weightedMeans}: its target's weight over that target's number of tokens. */
+export function tokenWeights({ target }: TokenLosses, weights: readonly number[]): Float32Array {
+  const counts = weights.map(() => 0);
+  for (const index of target) if (index >= 0) counts[index]!++;
+  return Float32Array.from(target, (index) => (index < 0 ? 0 : weights[index]! / counts[index]!));
+}
+
+/** Mean loss of each target over its own tokens, by name. */
+export function meansByTarget(
+  values: ArrayLike<number>,
+  { target }: Pick<TokenLosses, 'target'>,
+  targets: readonly Target[],
+): Record<string, number> {
+  const sums = targets.map(() => 0);
+  const counts = targets.map(() => 0);
+  target.forEach((index, i) => {
+    if (index < 0) return;
+    sums[index]! += values[i] as number;
+    counts[index]!++;
+  });
+  return Object.fromEntries(
+    targets.flatMap(({ name }, i) => (counts[i]! > 0 ? [[name, sums[i]! / counts[i]!]] : [])),
+  );
+}

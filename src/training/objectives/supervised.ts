@@ -1,0 +1,90 @@
+/**
+ * The paper's two ways to learn from reasoning (section 3.3): two tasks at once (MTL), or one target (STL) that is the
+ * answer, or the reasoning followed by the answer.
+ */
+import type { Config } from '../../config/schema.js';
+import type { Sample } from '../../data/sample.js';
+import { type EncodedText, encodeBefore, encodeText } from '../../text/encode.js';
+import { qaPrompt, qaTarget, reasoningTarget } from '../../text/prompts.js';
+import type { Tokenizer } from '../../text/tokenizer.js';
+import type { Objective } from './objective.js';
+
+/** What supervised targets are encoded with. */
+export interface SupervisedSettings {
+  config: Pick<Config, 'text' | 'train'>;
+  tokenizer: Tokenizer;
+  /** Tokens that start the decoder on either task; the student's own unless given. */
+  cues?: { answer: number; reasoning: number } | undefined;
+}
+
+/** Answer and reasoning at once: alpha * CE(answer) + beta * CE(reasoning). Samples without reasoning learn to answer. */
+export function mtl({ config: { text, train }, tokenizer, cues }: SupervisedSettings): Objective {
+  return {
+    losses: [
+      { name: 'qa', weight: train.alpha },
+      ...(train.beta > 0 ? [{ name: 'reasoning', weight: train.beta }] : []),
+    ],
+    encode: (samples) => {
+      const reasoning = samples.map((sample) => reasoningOf(sample, text.maxReasoning, tokenizer));
+      const prompts = text.reasoningPrompt
+        ? samples.map((sample) =>
+            encodeText(tokenizer, qaPrompt(sample, text.reasoningPrompt!), text.maxPrompt),
+          )
+        : undefined;
+      const answer = {
+        name: 'qa',
+        rows: samples.map((sample) => answerOf(sample, tokenizer)),
+        start: cues?.answer,
+      };
+      const second = {
+        name: 'reasoning',
+        rows: ids(reasoning),
+        start: cues?.reasoning,
+        prompts: prompts && ids(prompts),
+      };
+      return {
+        targets: train.beta > 0 ? [answer, second] : [answer],
+        truncated: new Map([
+          [`reasoning prompts (text.maxPrompt ${text.maxPrompt})`, cutOf(prompts ?? [])],
+          [`reasoning texts (text.maxReasoning ${text.maxReasoning})`, cutOf(reasoning)],
+        ]),
+      };
+    },
+  };
+}
+
+/** One target, whatever beta says. */
+export function stl({ config: { text, train }, tokenizer, cues }: SupervisedSettings): Objective {
+  return {
+    losses: [{ name: 'qa', weight: 1 }],
+    encode: (samples) => {
+      const texts = samples.map((sample): EncodedText => {
+        const answer = answerOf(sample, tokenizer);
+        if (train.stlTarget === 'answer') return { ids: answer, truncated: false };
+        return encodeBefore(tokenizer, reasoningTarget(sample), answer, text.maxReasoning);
+      });
+      return {
+        targets: [{ name: 'qa', rows: ids(texts), start: cues?.answer }],
+        truncated: new Map([[`reasoning texts (text.maxReasoning ${text.maxReasoning})`, cutOf(texts)]]),
+      };
+    },
+  };
+}
+
+/** By `train.mode`. */
+export const OBJECTIVES: Record<Config['train']['mode'], (settings: SupervisedSettings) => Objective> = {
+  mtl,
+  stl,
+};
+
+const ids = (texts: readonly EncodedText[]) => texts.map((text) => text.ids);
+const cutOf = (texts: readonly EncodedText[]) => texts.filter(({ truncated }) => truncated).length;
+
+function answerOf(sample: Sample, tokenizer: Tokenizer): number[] {
+  return tokenizer.encode(qaTarget(sample), { addEos: true });
+}
+
+function reasoningOf(sample: Sample, limit: number, tokenizer: Tokenizer): EncodedText {
+  const text = reasoningTarget(sample);
+  return text === '' ? { ids: [], truncated: false } : encodeText(tokenizer, text, limit);
+}

@@ -1,0 +1,41 @@
+/** result.json: written last, a run that has it is done. */
+import { copyFile } from 'node:fs/promises';
+import { writeFileAtomic } from '../files.js';
+import { bestOf, identity, type RunResult, readEvaluations } from './run/folder.js';
+import type { Run } from './run.js';
+
+/** Loads nothing: the best checkpoint stays on disk. Writes predictions.jsonl and, last, result.json. */
+export async function writeResult({
+  config,
+  paths,
+  state,
+  optimizer,
+  loader,
+  metrics,
+}: Run): Promise<RunResult> {
+  const best = bestOf(await readEvaluations(paths));
+  if (best) await copyFile(paths.predictionsOf(best.epoch), paths.predictions);
+  metrics.flush();
+  const samples = config.train.epochs * loader.samplesPerEpoch;
+  const result: RunResult = {
+    bestEpoch: best?.epoch ?? config.train.epochs - 1,
+    bestStep: best?.step ?? state.step,
+    score: best?.score ?? null,
+    epochs: config.train.epochs,
+    steps: state.step,
+    seconds: state.seconds,
+    samplesPerSecond: samples / state.seconds,
+    trainableParameters: optimizer.parameters.reduce((sum, p) => sum + p.size, 0),
+    beta: config.train.mode === 'stl' ? 0 : config.train.beta,
+    seed: config.train.seed,
+    config: identity(config),
+  };
+  await writeFileAtomic(paths.result, `${JSON.stringify(result, null, 2)}\n`);
+  return result;
+}
+
+export function describeResult({ score, bestEpoch, seconds, samplesPerSecond }: RunResult): string {
+  const speed = `${seconds.toFixed(0)} s of training, ${samplesPerSecond.toFixed(1)} samples/s`;
+  if (!score) return `done, ${speed}`;
+  return `best accuracy ${score.total.accuracy.toFixed(2)} % (epoch ${bestEpoch + 1}), ${speed}`;
+}

@@ -1,0 +1,240 @@
+/**
+ * Base and trial: what is frozen is opened once (checkpoint, tokenizer), and any number of students with what each of them
+ * learns are attached to it. A trial computes the same bits as one that has a base of its own.
+ */
+import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BatchBuilder } from '../batches/batch.js';
+import type { Split } from '../batches/split.js';
+import type { Config } from '../config/schema.js';
+import type { Sample } from '../data/sample.js';
+import { DataError, UsageError } from '../errors.js';
+import { LiveFrames, StoredFeatures } from '../features/source.js';
+import { FeatureStore } from '../features/store.js';
+import { type AttachedAdapter, addAdapter, loadAdapter } from '../model/adapter.js';
+import { initialiseMissing, type Parameter } from '../model/layers/module.js';
+import { attach, openBase as openWeights, type Base as Weights } from '../model/load.js';
+import type { Student } from '../model/student.js';
+import { selectTrainable, trainsVision } from '../model/trainable.js';
+import { Rng } from '../random.js';
+import { Tokenizer } from '../text/tokenizer.js';
+import { noticesOf } from '../weights/comparison.js';
+import type { Objective } from './objectives/objective.js';
+import { OBJECTIVES } from './objectives/supervised.js';
+
+/** What trials share. */
+export interface Base {
+  readonly weights: Weights;
+  readonly tokenizer: Tokenizer;
+  /** What the user should know about its checkpoint. */
+  readonly notices: string[];
+  /** Hash under which features of its frozen vision weights are kept; computed once. */
+  visionHash(): Promise<string>;
+  dispose(): void;
+}
+
+/** A student with what it learns. */
+export interface Trial {
+  student: Student;
+  tokenizer: Tokenizer;
+  adapter: AttachedAdapter | undefined;
+  /** What learns, in model order. */
+  trainable: Parameter[];
+  /** The vision model itself learns, so its features cannot be computed outside the tape. */
+  learnsVision: boolean;
+  /** Hash of the frozen vision weights, when their features are kept (features.cache). */
+  visionHash: string | undefined;
+  objective: Objective;
+  /** Tokens that start the decoder on either task, when text.decoderCue is task. */
+  cues: { answer: number; reasoning: number } | undefined;
+  /** Frees what is its own; the base stays. */
+  dispose(): void;
+}
+
+/**
+ * Opens what the recipes share: the frozen weights of their base model and its tokenizer.
+ *
+ * @param configs of the trials to come; they name one base model, tokenizer and precision.
+ * @throws DataError for weights, EngineError for a precision that the engine in use lacks
+ */
+export async function openBase(
+  configs: readonly Config[],
+  onProgress?: (bytes: number, total: number) => void,
+): Promise<Base> {
+  const { base, tokenizer: tokenizerAt, precision } = sharedModel(configs);
+  await requireFolder(base);
+  const tokenizer = await Tokenizer.load(tokenizerAt);
+  const trained = [...new Set(configs.flatMap(({ model }) => model.train))];
+  const weights = await openWeights(base, { precision, trained, onProgress });
+  const notices = noticesOf(weights.comparison, base);
+  let hash: Promise<string> | undefined;
+  const visionHash = () => {
+    hash ??= hashOfVision(weights.student);
+    return hash;
+  };
+  return { weights, tokenizer, notices, visionHash, dispose: () => weights.student.dispose() };
+}
+
+function sharedModel(configs: readonly Config[]): Config['model'] {
+  const [first, ...others] = configs.map(({ model }) => model);
+  for (const other of others)
+    for (const key of ['base', 'tokenizer', 'precision'] as const)
+      if (other[key] !== first![key])
+        throw new UsageError(
+          `model.${key}: trials on one base need one value, got ${first![key]} and ${other[key]}`,
+        );
+  return first!;
+}
+
+async function requireFolder(base: string): Promise<void> {
+  const found = await stat(base).catch(() => undefined);
+  if (!found?.isDirectory())
+    throw new DataError(
+      `${base}: no such folder of weights; fetch a published model with reasvqa weights fetch and name its folder with --set model.base=FOLDER`,
+    );
+}
+
+/**
+ * Attaches one trial: its own copy of what it trains, and its adapter, the one named or a fresh one drawn with the seed.
+ *
+ * @throws UsageError for kept features of a vision model that learns, or a group that this model does not have
+ */
+export async function attachTrial(base: Base, config: Config): Promise<Trial> {
+  const { weights, tokenizer } = base;
+  const { train: groups, adapter: given } = config.model;
+  requireGroups(weights.student, groups);
+  const student = await attach(weights, groups);
+  try {
+    const adapter = await attachAdapter(student, config);
+    const trainable = selectTrainable(student, groups);
+    const learnsVision = trainsVision(student, trainable);
+    if (learnsVision && config.features.cache)
+      throw new UsageError(
+        `features.cache: needs a frozen vision model, but ${given ?? 'model.train'} makes it learn; set features.cache=false`,
+      );
+    const cues = cueTokens(config, tokenizer);
+    return {
+      student,
+      tokenizer,
+      adapter,
+      trainable,
+      learnsVision,
+      visionHash: config.features.cache ? await visionHashOf(base, student) : undefined,
+      objective: OBJECTIVES[config.train.mode]({ config, tokenizer, cues }),
+      cues,
+      dispose: () => student.dispose(),
+    };
+  } catch (error) {
+    student.dispose();
+    throw error;
+  }
+}
+
+function requireGroups({ kind }: Student, groups: readonly string[]): void {
+  const known = [...kind.groups, 'lora', 'all'];
+  const unknown = groups.find((group) => !known.includes(group));
+  if (unknown !== undefined)
+    throw new UsageError(`model.train: ${kind.title} has no ${unknown}; it has ${known.join(', ')}`);
+}
+
+/** A trial with a base of its own, which it frees. */
+export async function openTrial(config: Config): Promise<Trial & { notices: string[] }> {
+  const base = await openBase([config]);
+  try {
+    const trial = await attachTrial(base, config);
+    const dispose = () => {
+      trial.dispose();
+      base.dispose();
+    };
+    return { ...trial, notices: base.notices, dispose };
+  } catch (error) {
+    base.dispose();
+    throw error;
+  }
+}
+
+async function attachAdapter(
+  student: Student,
+  { model: settings, train }: Config,
+): Promise<AttachedAdapter | undefined> {
+  if (settings.adapter) return loadAdapter(student, settings.adapter);
+  if (!settings.train.includes('lora')) return undefined;
+  const { r, alpha, dropout, targets } = settings.lora;
+  const adapter = addAdapter(student, {
+    r,
+    alpha,
+    dropout,
+    targetModules: targets,
+    rankPattern: {},
+    alphaPattern: {},
+    useRslora: false,
+    baseModel: settings.base,
+  });
+  initialiseMissing(student.module, new Rng(`${train.seed}/lora`));
+  return adapter;
+}
+
+/** Spare tokens that start the decoder when text.decoderCue is task. */
+const CUES = ['<extra_id_0>', '<extra_id_1>'] as const;
+
+function cueTokens({ text }: Config, tokenizer: Tokenizer): Trial['cues'] {
+  if (text.decoderCue === 'none') return undefined;
+  const [answer, reasoning] = CUES.map((cue) => {
+    const ids = tokenizer.encode(cue, { addEos: false });
+    if (ids.length !== 1)
+      throw new UsageError(`text.decoderCue: task needs a tokenizer with ${CUES.join(' and ')}; use none`);
+    return ids[0]!;
+  });
+  return { answer: answer!, reasoning: reasoning! };
+}
+
+/** Of the base where that has the vision weights; of the trial where another trial trains them. */
+function visionHashOf(base: Base, student: Student): Promise<string> {
+  const isShared = base.weights.student.featureParameters().every(({ loaded }) => loaded);
+  return isShared ? base.visionHash() : hashOfVision(student);
+}
+
+/**
+ * The features of the frozen vision model are kept under this hash of its settings, which no weight's shape shows, and its
+ * weights; reading them all back takes a while.
+ */
+async function hashOfVision(student: Student): Promise<string> {
+  const hash = createHash('sha256');
+  hash.update(JSON.stringify(student.visionSettings));
+  for (const parameter of student.featureParameters()) {
+    const values = await parameter.value.data();
+    hash.update(`${parameter.name}:${parameter.shape.join('x')};`);
+    hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  }
+  return hash.digest('hex');
+}
+
+/** What builds batches of a split is given. */
+export interface BuilderOptions {
+  /** Where features are kept unless features.folder says so. */
+  runFolder: string;
+  onWarning: (line: string) => void;
+  /** Encode what the objective learns from each sample. */
+  training: boolean;
+}
+
+/** What turns a split's samples into batches for this trial's student. */
+export function openBuilder(
+  { student, tokenizer, objective, visionHash, learnsVision }: Trial,
+  config: Config,
+  split: Pick<Split, 'paths'>,
+  { runFolder, onWarning, training }: BuilderOptions,
+): BatchBuilder {
+  const { frames, sampling, crop } = config.video;
+  const settings = { frames, sampling, crop, fps: config.data.fps };
+  // Evaluation needs no gradient to pixels.
+  const live = new LiveFrames(student, split.paths, settings, training && learnsVision);
+  const folder = config.features.folder ?? join(runFolder, 'features');
+  const source =
+    visionHash === undefined
+      ? live
+      : new StoredFeatures(student, live, new FeatureStore(folder, onWarning), visionHash);
+  const teach = (samples: readonly Sample[]) => objective.encode(samples);
+  return new BatchBuilder(config, tokenizer, source, training ? teach : undefined);
+}
