@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Pre-trains the small base model of the shapes world, stage by stage (src/training/pretrain.ts).
+ * Pre-trains the small base model of the shapes world, stage by stage (src/pretraining/pretrain.ts).
  *
  *   node tools/pretrain-shapes.mjs [--out FOLDER] [--keep FOLDER]
  *
@@ -14,7 +14,7 @@ import { setup } from './setup.mjs';
 
 await setup();
 const { selectEngine } = await import('../dist/engine/engine.js');
-const { loadModel, saveModel } = await import('../dist/model/load.js');
+const { loadStudent, saveStudent } = await import('../dist/model/load.js');
 const { Tokenizer } = await import('../dist/text/tokenizer.js');
 const { PRETRAIN_STAGES, Pretraining } = await import('../dist/pretraining/pretrain.js');
 
@@ -29,9 +29,9 @@ console.error(`engine: ${engine.description}`);
 const keptIn = ({ name }) => join(values.keep, name);
 const isKept = (stage) => values.keep !== undefined && existsSync(join(keptIn(stage), 'model.safetensors'));
 const next = PRETRAIN_STAGES.findLastIndex(isKept) + 1;
-const known = next > 0 ? (await loadModel(keptIn(PRETRAIN_STAGES[next - 1]))).model : undefined;
-const pretraining = new Pretraining(await Tokenizer.load(`${root}weights/shapes`), SEED, known);
-const parameters = [...pretraining.model.parameters()].reduce((sum, p) => sum + p.size, 0);
+const known = next > 0 ? (await loadStudent(keptIn(PRETRAIN_STAGES[next - 1]))).student : undefined;
+const pretraining = await Pretraining.open(await Tokenizer.load(`${root}weights/shapes`), SEED, known);
+const parameters = [...pretraining.student.module.parameters()].reduce((sum, p) => sum + p.size, 0);
 console.error(`${parameters} parameters`);
 const started = Date.now();
 const seconds = () => ((Date.now() - started) / 1000).toFixed(0);
@@ -49,9 +49,9 @@ for (const stage of PRETRAIN_STAGES.slice(next)) {
       console.error(JSON.stringify(await pretraining.evaluate(8)));
     }
   }
-  if (values.keep) await saveModel(pretraining.model, keptIn(stage), { stage: stage.name });
+  if (values.keep) await saveStudent(pretraining.student, keptIn(stage), { stage: stage.name });
 }
 // bf16 keeps the file half as large; the demo loads it as float32.
-await saveModel(pretraining.model, values.out, {}, 'BF16');
+await saveStudent(pretraining.student, values.out, {}, 'BF16');
 pretraining.dispose();
 console.error(`written to ${values.out} after ${seconds()} s`);

@@ -116,5 +116,5 @@ export class BatchBuilder {
 
 /** Frees the tensors of an input. */
 export function disposeVisual({ visual }: StudentInput): void {
-  (visual.features ?? visual.pixels).dispose();
+  (visual.features ?? visual.pixels ?? visual.tokens).dispose();
 }

@@ -12,6 +12,7 @@ import type { TensorSource } from '../weights/source.js';
 import type { Context } from './context.js';
 import type { Module, Parameter } from './layers/module.js';
 import type { Precision } from './precision.js';
+import type { PretrainingSupport } from './pretraining.js';
 import type { OpenReference } from './reference.js';
 
 /** Token ids, one row a sample (or a frame); rows may differ in length. */
@@ -20,9 +21,11 @@ export type TokenRows = readonly (readonly number[])[];
 /** What a model sees of a batch's clips: kept features, or pixels when the vision model itself learns. */
 export type Visual =
   /** (clips * frames, ...) as {@link Student.features} gives them. */
-  | { features: tf.Tensor3D; pixels?: undefined }
+  | { features: tf.Tensor3D; pixels?: undefined; tokens?: undefined }
   /** (clips * frames, 3, image, image) float32, normalised as {@link Student.preprocessing} says. */
-  | { pixels: tf.Tensor4D; features?: undefined };
+  | { pixels: tf.Tensor4D; features?: undefined; tokens?: undefined }
+  /** (clips * frames, ...visualShape): what {@link Student.look} gives, or stands for it. */
+  | { tokens: tf.Tensor3D; features?: undefined; pixels?: undefined };
 
 /** What the model is asked: clips and text. */
 export interface StudentInput {
@@ -55,6 +58,8 @@ export interface TokenLosses {
   target: Int16Array;
   /** Index of the sample that each value belongs to. */
   row: Int32Array;
+  /** The likeliest token at each value's place; only where the pass was made, before its tensors are freed. */
+  likeliest(): Int32Array;
 }
 
 /** An encoded input that targets, scores and generated text start from. Holds tensors: dispose of it. */
@@ -123,6 +128,8 @@ export interface Student {
   readonly vocabulary: number;
   /** Shape of one frame's features, (tokens, width). */
   readonly featureShape: readonly [number, number];
+  /** Shape of what the language model reads of one frame, (tokens, width). */
+  readonly visualShape: readonly [number, number];
   /** What features depend on beside the weights: settings that no weight's shape shows. */
   readonly visionSettings: unknown;
   /** Path of the language model, with a dot: adapters are added below it. */
@@ -139,6 +146,8 @@ export interface Student {
   /** Large matrices that only products read: what precision bf16 stores in bf16 while it is frozen. */
   matrices(): Parameter[];
 
+  /** What the language model reads of each frame, (frames, ...visualShape). Differentiable. */
+  look(visual: Visual, context: Context): tf.Tensor3D;
   /** Runs what comes before the first token that is written. Evaluation only; tensors live until disposed. */
   encode(input: StudentInput): Encoded;
   /** Per-token losses of any number of targets. Targets without a token are left out. */
@@ -190,6 +199,8 @@ export interface StudentKind {
   canonical(source: TensorSource): CanonicalSource;
   /** Reads PyTorch's recorded truth for `weights check`; absent where there is none. */
   openReference?: OpenReference;
+  /** For training a small one from nothing; absent where nobody does. */
+  pretraining?(): Promise<PretrainingSupport>;
 }
 
 /** A checked config.json: only its own architecture looks inside. */

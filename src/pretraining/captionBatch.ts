@@ -1,8 +1,5 @@
 /** Batches of pre-training: captions of clips and options to read, as token ids, grouped by length. */
 
-import type { Blip2 } from '../model/blip2/blip2.js';
-import type { PackedTargets } from '../model/blip2/packing.js';
-import { padLabels, padTokens, type Tokens } from '../model/tokens.js';
 import { Rng } from '../random.js';
 import {
   CAPTION_SHARES,
@@ -33,8 +30,8 @@ export interface BatchSettings extends Omit<CaptionOptions, 'samplesPerClip' | '
 export interface Group {
   /** Frames of each sample, by their rows in the batch's frames (clips * 4); none when there is nothing to look at. */
   frames: number[][];
-  prompt: Tokens;
-  packed: PackedTargets;
+  prompts: number[][];
+  targets: number[][];
   tasks: string[];
 }
 
@@ -56,7 +53,6 @@ export function* captionBatches(
   seed: string,
   { reading, single, clips, captions, ...caption }: BatchSettings,
   tokenizer: Tokenizer,
-  model: Blip2,
 ): Generator<CaptionBatch, never> {
   const options = readingSamples(seed);
   const samplesPerClip = Math.max(1, captions);
@@ -90,7 +86,7 @@ export function* captionBatches(
     groups.push(read);
     yield {
       shown,
-      groups: groups.filter((group) => group.length > 0).map((group) => encodeGroup(group, tokenizer, model)),
+      groups: groups.filter((group) => group.length > 0).map((group) => encodeGroup(group, tokenizer)),
     };
   }
 }
@@ -118,15 +114,12 @@ function* singleFrames(
   }
 }
 
-function encodeGroup(samples: Sample[], tokenizer: Tokenizer, model: Blip2): Group {
+function encodeGroup(samples: Sample[], tokenizer: Tokenizer): Group {
   const encode = (text: string) => tokenizer.encode(text, { addEos: true });
   return {
     frames: samples.map(({ frames }) => frames),
-    prompt: padTokens(
-      samples.map(({ prompt }) => encode(prompt)),
-      tokenizer.padId,
-    ),
-    packed: model.pack([padLabels(samples.map(({ target }) => encode(target)))]),
+    prompts: samples.map(({ prompt }) => encode(prompt)),
+    targets: samples.map(({ target }) => encode(target)),
     tasks: samples.map(({ task }) => task),
   };
 }

@@ -4,15 +4,14 @@
  * the data set are never used, and its clips come from other seeds.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { Blip2 } from '../model/blip2/blip2.js';
-import { blip2 } from '../model/blip2/kind.js';
-import type { PackedTargets } from '../model/blip2/packing.js';
+import { UsageError } from '../errors.js';
 import { type Context, inferenceContext } from '../model/context.js';
 import { initialiseMissing } from '../model/layers/module.js';
-import { padTokens } from '../model/tokens.js';
+import type { Depth, PretrainingSupport } from '../model/pretraining.js';
+import { studentKinds } from '../model/registry.js';
+import type { Student, StudentKind, TokenLosses } from '../model/student.js';
 import { selectTrainable } from '../model/trainable.js';
 import { valueAndGradients } from '../ops/backward.js';
-import { IGNORED } from '../ops/labels.js';
 import { Rng } from '../random.js';
 import { sampleFrames } from '../shapes/render.js';
 import { BEATS } from '../shapes/scene.js';
@@ -21,12 +20,10 @@ import type { Tokenizer } from '../text/tokenizer.js';
 import { AdamW } from '../training/optimizer.js';
 import { learningRateAt } from '../training/schedule.js';
 import { toPixelValues } from '../video/preprocess.js';
-import { parseBlip2Config } from '../weights/config.js';
 import { type BatchSettings, type CaptionBatch, captionBatches, type Group } from './captionBatch.js';
-import { type Depth, deepened, startLanguageModel } from './startingPoint.js';
 import { SceneSymbols, SLOTS } from './symbols.js';
 
-/** One stage of pre-training. What it has no samples for does not learn in it. */
+/** One stage of pre-training. A part of the model with no samples in this stage stays frozen. */
 export interface PretrainStage extends BatchSettings {
   name: string;
   /** What stands for the frames: tokens that tell them (symbols.ts), or what the model sees. */
@@ -129,47 +126,21 @@ const FRAMES = BEATS;
 const BIAS_RATE = 30;
 const isBias = (name: string) => name.endsWith('relative_attention_bias.weight');
 
-/** The architecture of BLIP-2 FlanT5 with 3.95 M parameters; the last stage makes it 5.18 M. */
-export function shapesConfig(vocabularySize: number) {
-  return parseBlip2Config({
-    vision_config: {
-      hidden_size: 128,
-      intermediate_size: 384,
-      num_hidden_layers: 4,
-      num_attention_heads: 4,
-      image_size: 64,
-      patch_size: 8,
-    },
-    qformer_config: {
-      hidden_size: 128,
-      intermediate_size: 384,
-      num_hidden_layers: 4,
-      num_attention_heads: 4,
-      encoder_hidden_size: 128,
-    },
-    text_config: {
-      vocab_size: vocabularySize,
-      d_model: 128,
-      d_kv: 32,
-      d_ff: 384,
-      num_layers: 4,
-      num_decoder_layers: 3,
-      // T5 shares its biases between layers, so its heads are all the positional patterns it has: reading reached a loss
-      // of 0.50 in 700 steps with eight, of 0.51 in 1,100 with four.
-      num_heads: 8,
-      feed_forward_proj: 'gated-gelu',
-      dense_act_fn: 'gelu',
-      tie_word_embeddings: false,
-    },
-    num_query_tokens: SLOTS,
-  });
+/** A fresh student of the architecture that the shapes world uses. */
+async function freshStudent(kind: StudentKind, tokenizer: Tokenizer, seed: number): Promise<Student> {
+  const support = await supportOf(kind);
+  const config = kind.parseConfig(support.smallConfig(tokenizer.vocabSize, SLOTS), 'the shapes world');
+  const student = await kind.create(config, 'f32');
+  initialiseMissing(student.module, new Rng(`${seed}/base`));
+  const words = new SceneSymbols(student.visualShape[1]).words();
+  const idOf = (word: string) => tokenizer.encode(word, { addEos: false })[0]!;
+  support.startLanguageModel(student, new Map([...words].map(([word, vector]) => [idOf(word), vector])));
+  return student;
 }
 
-function freshModel(tokenizer: Tokenizer, seed: number): Blip2 {
-  const model = new Blip2(shapesConfig(tokenizer.vocabSize));
-  initialiseMissing(model, new Rng(`${seed}/base`));
-  startLanguageModel(model, tokenizer);
-  return model;
+async function supportOf(kind: StudentKind): Promise<PretrainingSupport> {
+  if (!kind.pretraining) throw new UsageError(`${kind.title}: no small model of it is trained from nothing`);
+  return kind.pretraining();
 }
 
 /** Mean loss and share of samples whose whole target was predicted (teacher forced), by caption task. */
@@ -184,40 +155,45 @@ interface Stage {
 
 /** A base model in training, one {@link Pretraining.step} at a time, stage by stage. */
 export class Pretraining {
-  /** Another one after a stage that makes it deeper. */
-  model: Blip2;
   private readonly symbols: SceneSymbols;
   /** No dropout: the model is far from fitting an endless stream. */
   private readonly context: Context = inferenceContext();
   private stage: Stage | undefined;
 
-  /**
-   * @param seed of the first weights and of what is learned from.
-   * @param model as an earlier stage left it; without it, fresh weights. It is taken over.
-   */
-  constructor(
+  private constructor(
     private readonly tokenizer: Tokenizer,
     private readonly seed: number,
-    model?: Blip2,
+    /** Another one after a stage that makes it deeper. */
+    public student: Student,
+    private readonly support: PretrainingSupport,
   ) {
-    this.model = model ?? freshModel(tokenizer, seed);
-    this.symbols = new SceneSymbols(this.model.config.text_config.d_model);
+    this.symbols = new SceneSymbols(student.visualShape[1]);
+  }
+
+  /**
+   * @param seed of the first weights and of what is learned from.
+   * @param student as an earlier stage left it; without it, fresh weights. It is taken over.
+   */
+  static async open(tokenizer: Tokenizer, seed: number, student?: Student): Promise<Pretraining> {
+    const kind = student?.kind ?? studentKinds()[0]!;
+    const begun = student ?? (await freshStudent(kind, tokenizer, seed));
+    return new Pretraining(tokenizer, seed, begun, await supportOf(kind));
   }
 
   /** Frees the model and the optimizer's state. */
   dispose(): void {
     this.stage?.optimizer.dispose();
-    this.model.dispose();
+    this.student.dispose();
   }
 
   /** Begins a stage: with fresh moments, and clips no other stage has. */
   begin(settings: PretrainStage): void {
     this.stage?.optimizer.dispose();
-    if (settings.depth) this.model = deepened(this.model, settings.depth);
+    if (settings.depth) this.student = this.support.deepened(this.student, settings.depth);
     const reads = settings.reading + settings.single + settings.captions > 0;
     const looks = settings.sees === 'frames';
-    const parameters = selectTrainable({ kind: blip2, module: this.model }, ['all']).filter(({ name }) =>
-      name.startsWith('language_model.') ? reads : looks,
+    const parameters = selectTrainable(this.student, ['all']).filter(({ name }) =>
+      name.startsWith(this.student.languageModelPath) ? reads : looks,
     );
     const optimizer = new AdamW(parameters, {
       beta1: 0.9,
@@ -260,48 +236,46 @@ export class Pretraining {
   }
 
   private stream(settings: PretrainStage, name: string): Generator<CaptionBatch, never> {
-    return captionBatches(`${this.seed}/${name}`, settings, this.tokenizer, this.model);
+    return captionBatches(`${this.seed}/${name}`, settings, this.tokenizer);
   }
 
   private loss(batch: CaptionBatch, pixels: tf.Tensor4D | undefined): tf.Scalar {
     const visual = this.lookAt(batch, pixels);
     const parts: tf.Scalar[] = [];
     if (batch.groups.length > 0) {
-      const shares = tf.tensor1d(tokenShares(batch.groups.map((group) => group.packed)));
-      const losses = batch.groups.map((group) =>
-        this.model.tokenLosses(this.decode(visual, group), group.packed),
-      );
-      parts.push(tf.sum(tf.mul(tf.concat(losses), shares)));
+      const losses = batch.groups.map((group) => this.lossesOf(visual, group));
+      const shares = tf.tensor1d(tokenShares(losses, batch.groups));
+      parts.push(tf.sum(tf.mul(tf.concat(losses.map(({ values }) => values)), shares)));
     }
     if (pixels) parts.push(tf.mean(tf.squaredDifference(visual!, this.symbols.tokens(batch.shown))));
     return tf.addN(parts);
   }
 
-  /** What stands for the frames, (clips * 4, slots, d_model). */
+  /** What stands for the frames, (clips * 4, slots, width). */
   private lookAt({ shown }: CaptionBatch, pixels: tf.Tensor4D | undefined): tf.Tensor3D | undefined {
     if (shown.length === 0) return undefined;
     if (!pixels) return this.symbols.tokens(shown);
-    return this.model.project(this.model.visionFeatures(pixels, this.context), this.context);
+    return this.student.look({ pixels }, this.context);
   }
 
-  /** Decoder output of a group; a clip is seen once for all its captions. */
-  private decode(visual: tf.Tensor3D | undefined, { frames, prompt, packed }: Group): tf.Tensor3D {
-    const { model, context } = this;
+  /** Losses of a group; a clip is seen once for all its captions. */
+  private lossesOf(visual: tf.Tensor3D | undefined, { frames, prompts, targets }: Group): TokenLosses {
+    const { student, context } = this;
     const count = frames[0]!.length;
-    const batch = { videos: packed.rows, frames: count, prompt };
+    const learned = [{ name: 'caption', rows: targets }];
     if (!visual || count === 0) {
-      const none = tf.zeros([0, SLOTS, model.config.text_config.d_model]) as tf.Tensor3D;
-      return model.decode(model.encode(none, batch, context), packed, context);
+      const tokens = tf.zeros([0, ...student.visualShape]) as tf.Tensor3D;
+      return student.losses({ visual: { tokens }, frames: count, prompts }, learned, context);
     }
-    const chosen = tf.gather(visual, tf.tensor1d(frames.flat(), 'int32'));
-    const prefix = padTokens(framePrefixRows(this.tokenizer, count), this.tokenizer.padId);
-    return model.decode(model.encode(chosen, { ...batch, prefix }, context), packed, context);
+    const tokens = tf.gather(visual, tf.tensor1d(frames.flat(), 'int32'));
+    const framePrefixes = framePrefixRows(this.tokenizer, count);
+    return student.losses({ visual: { tokens }, frames: count, framePrefixes, prompts }, learned, context);
   }
 
   /** The frames of a batch, (clips * 4, 3, image, image); undefined where symbols stand for them. */
   private async pixelsOf({ shown }: CaptionBatch): Promise<tf.Tensor4D | undefined> {
     if (this.current().settings.sees === 'symbols') return undefined;
-    const { image_size: imageSize } = this.model.config.vision_config;
+    const { imageSize } = this.student.preprocessing;
     const parts = await Promise.all(
       shown.map((clip) => toPixelValues(sampleFrames(clip, FRAMES, imageSize), { imageSize })),
     );
@@ -324,10 +298,7 @@ export class Pretraining {
         const visual = this.lookAt(batch, pixels);
         if (pixels) places += this.symbols.accuracy(visual!, batch.shown) / batches;
         for (const group of batch.groups) {
-          const hidden = this.decode(visual, group);
-          const losses = this.model.tokenLosses(hidden, group.packed).dataSync();
-          const best = tf.argMax(this.model.logits(hidden), 2).dataSync();
-          addScores(scores, group.tasks, group.packed, losses, best);
+          addScores(scores, group, this.lossesOf(visual, group));
         }
       });
       pixels?.dispose();
@@ -344,41 +315,31 @@ export class Pretraining {
  * Weight of every token: 1 / sqrt(length of its target), normalised. With equal weights the long descriptions would
  * drown the two tokens of a choice; with one weight a sample, words of descriptions would hardly count.
  */
-function tokenShares(groups: PackedTargets[]): Float32Array {
-  const weights = groups.flatMap(({ labels, rows, columns }) =>
-    Array.from({ length: rows }, (_, row) => labels.subarray(row * columns, (row + 1) * columns)).flatMap(
-      (target) => {
-        const weight = target.filter((id) => id !== IGNORED).length ** -0.5;
-        return Array.from(target, (id) => (id === IGNORED ? 0 : weight));
-      },
-    ),
-  );
+function tokenShares(losses: readonly TokenLosses[], groups: readonly Group[]): Float32Array {
+  const weights = losses.flatMap(({ target, row }, g) => {
+    const weightOf = groups[g]!.targets.map((tokens) => tokens.length ** -0.5);
+    return Array.from(target, (index, i) => (index < 0 ? 0 : weightOf[row[i]!]!));
+  });
   const sum = weights.reduce((a, b) => a + b, 0);
   return Float32Array.from(weights, (weight) => weight / sum);
 }
 
-function addScores(
-  scores: TaskScores,
-  tasks: string[],
-  packed: PackedTargets,
-  losses: ArrayLike<number>,
-  best: ArrayLike<number>,
-): void {
+function addScores(scores: TaskScores, { tasks, targets }: Group, losses: TokenLosses): void {
+  const values = losses.values.dataSync();
+  const best = losses.likeliest();
+  const sums = tasks.map(() => 0);
+  const rows = tasks.map((): number[] => []);
+  losses.target.forEach((index, i) => {
+    if (index < 0) return;
+    const row = losses.row[i]!;
+    sums[row]! += values[i]!;
+    rows[row]!.push(best[i]!);
+  });
   tasks.forEach((task, row) => {
-    let loss = 0;
-    let tokens = 0;
-    let exact = 1;
-    for (let t = 0; t < packed.columns; t++) {
-      const at = row * packed.columns + t;
-      const label = packed.labels[at];
-      if (label === IGNORED) continue;
-      loss += losses[at]!;
-      tokens++;
-      if (best[at] !== label) exact = 0;
-    }
     scores[task] ??= { loss: 0, exact: 0, count: 0 };
-    scores[task].loss += loss / tokens;
-    scores[task].exact += exact;
-    scores[task].count++;
+    const score = scores[task];
+    score.loss += sums[row]! / targets[row]!.length;
+    score.exact += targets[row]!.every((id, t) => rows[row]![t] === id) ? 1 : 0;
+    score.count++;
   });
 }

@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { selectEngine } from '../../src/engine/engine.js';
-import { Tokenizer } from '../../src/text/tokenizer.js';
 import { PRETRAIN_STAGES, Pretraining, type PretrainStage } from '../../src/pretraining/pretrain.js';
+import { Tokenizer } from '../../src/text/tokenizer.js';
+import type { Blip2Config } from '../../src/weights/config.js';
 
 const folder = new URL('../../weights/shapes', import.meta.url).pathname;
 let tokenizer: Tokenizer;
@@ -28,8 +29,8 @@ function small(name: string): PretrainStage {
   };
 }
 
-function valuesOf({ model }: Pretraining): Map<string, Float32Array> {
-  return new Map([...model.parameters()].map((p) => [p.name, p.value.dataSync() as Float32Array]));
+function valuesOf({ student }: Pretraining): Map<string, Float32Array> {
+  return new Map([...student.module.parameters()].map((p) => [p.name, p.value.dataSync() as Float32Array]));
 }
 
 async function run(pretraining: Pretraining, stage: PretrainStage): Promise<number[]> {
@@ -50,7 +51,7 @@ describe('pre-training', () => {
     ['questions', true, false],
     ['reasons', true, false],
   ])('stage %s moves the language model: %s, the eye: %s', async (name, language, eye) => {
-    const pretraining = new Pretraining(tokenizer, 7);
+    const pretraining = await Pretraining.open(tokenizer, 7);
     try {
       const before = valuesOf(pretraining);
       await run(pretraining, small(name));
@@ -66,13 +67,13 @@ describe('pre-training', () => {
   });
 
   it('grows deeper without a change in what it says, and trains the new layers', async () => {
-    const pretraining = new Pretraining(tokenizer, 7);
+    const pretraining = await Pretraining.open(tokenizer, 7);
     try {
       const { depth, ...shallow } = small('questions');
       pretraining.begin(shallow);
       const { scores } = await pretraining.evaluate(1);
       pretraining.begin({ ...shallow, depth });
-      const text = pretraining.model.config.text_config;
+      const text = (pretraining.student.config as Blip2Config).text_config;
       expect(text).toMatchObject({ num_layers: 4, num_decoder_layers: 6 });
       for (const [task, score] of Object.entries((await pretraining.evaluate(1)).scores))
         expect(score.loss).toBeCloseTo(scores[task]!.loss, 5);
@@ -96,7 +97,7 @@ describe('pre-training', () => {
 
   it('gives the same losses for the same seed, and others for another', async () => {
     const losses = async (seed: number) => {
-      const pretraining = new Pretraining(tokenizer, seed);
+      const pretraining = await Pretraining.open(tokenizer, seed);
       try {
         return await run(pretraining, small('both'));
       } finally {
@@ -110,9 +111,9 @@ describe('pre-training', () => {
 
   it('goes on from a model an earlier stage left, scores without changing it, and frees everything', async () => {
     const before = tf.memory().numTensors;
-    const first = new Pretraining(tokenizer, 1);
+    const first = await Pretraining.open(tokenizer, 1);
     await run(first, small('words'));
-    const second = new Pretraining(tokenizer, 1, first.model);
+    const second = await Pretraining.open(tokenizer, 1, first.student);
     second.begin(small('both'));
     const values = valuesOf(second);
     const { scores, places } = await second.evaluate(2);

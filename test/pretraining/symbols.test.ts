@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { selectEngine } from '../../src/engine/engine.js';
+import { SceneSymbols, SLOTS } from '../../src/pretraining/symbols.js';
 import { Rng } from '../../src/random.js';
 import { simulateClip } from '../../src/shapes/simulate.js';
-import { SceneSymbols, SLOTS } from '../../src/pretraining/symbols.js';
 
 const clips = Array.from({ length: 12 }, (_, i) => simulateClip(`symbols-test/${i}`));
 const WIDTH = 128;

@@ -24,6 +24,7 @@ export const blip2: StudentKind = {
     return new Blip2Student(config as Blip2Config, precision, like as Blip2Student | undefined);
   },
   canonical: canonicalSource,
+  pretraining: async () => (await import('./startingPoint.js')).support,
   openReference: async (student, reference) =>
     (await import('./reference.js')).openReference(student, reference),
 };

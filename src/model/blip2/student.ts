@@ -36,6 +36,7 @@ export class Blip2Student implements Student {
   readonly preprocessing: Preprocessing;
   readonly vocabulary: number;
   readonly featureShape: readonly [number, number];
+  readonly visualShape: readonly [number, number];
   readonly visionSettings: unknown;
   readonly languageModelPath = 'language_model.';
 
@@ -51,6 +52,7 @@ export class Blip2Student implements Student {
     this.preprocessing = { imageSize: vision.image_size, mean: CLIP_MEAN, std: CLIP_STD };
     this.vocabulary = text.vocab_size;
     this.featureShape = [patchesPerSide(vision) ** 2 + 1, vision.hidden_size];
+    this.visualShape = [config.num_query_tokens, text.d_model];
     this.visionSettings = vision;
   }
 
@@ -70,11 +72,17 @@ export class Blip2Student implements Student {
     return lmHead === undefined ? weights : [...weights, lmHead];
   }
 
+  look(visual: Visual, context: Context): tf.Tensor3D {
+    if (visual.tokens) return visual.tokens;
+    const features = visual.features ?? this.module.visionFeatures(visual.pixels, context);
+    return this.module.project(features, context);
+  }
+
   encode(input: StudentInput): Encoded {
     const context = inferenceContext(this.precision);
     return withHalfProducts(context.mixed, () => {
       const encoded = tf.tidy(() => {
-        const projected = this.project(input.visual, context);
+        const projected = this.look(input.visual, context);
         return { ...this.module.encode(projected, this.encoderBatch(input, input.prompts), context) };
       });
       return new EncodedInput(encoded);
@@ -87,7 +95,7 @@ export class Blip2Student implements Student {
       .filter(({ target }) => hasTokens(target));
     if (learned.length === 0) throw new Error('losses: no target has a token');
     return withHalfProducts(context.mixed, () => {
-      const projected = this.project(input.visual, context);
+      const projected = this.look(input.visual, context);
       const groups = promptGroups(learned, input.prompts).map(({ prompts, members }) => ({
         members,
         encoded: this.module.encode(projected, this.encoderBatch(input, prompts), context),
@@ -107,7 +115,12 @@ export class Blip2Student implements Student {
       packed,
       members.map(({ index }) => index),
     );
-    return { values: module.tokenLosses(module.decode(encoded, packed, context), packed), ...places };
+    const hidden = module.decode(encoded, packed, context);
+    return {
+      values: module.tokenLosses(hidden, packed),
+      ...places,
+      likeliest: () => tf.tidy(() => tf.argMax(module.logits(hidden), 2).dataSync() as Int32Array),
+    };
   }
 
   tokenScores(
@@ -139,11 +152,6 @@ export class Blip2Student implements Student {
 
   dispose(): void {
     this.module.dispose();
-  }
-
-  private project(visual: Visual, context: Context): tf.Tensor3D {
-    const features = visual.features ?? this.module.visionFeatures(visual.pixels, context);
-    return this.module.project(features, context);
   }
 
   private encoderBatch({ frames, framePrefixes }: StudentInput, prompts: TokenRows): EncoderBatch {
@@ -203,7 +211,7 @@ function promptGroups(members: Member[], shared: TokenRows): { prompts: TokenRow
 const hasTokens = ({ rows }: Target) => rows.some((row) => row.length > 0);
 
 /** Which target and row each packed column belongs to. */
-function placesOf(packed: PackedTargets, targets: readonly number[]): Omit<TokenLosses, 'values'> {
+function placesOf(packed: PackedTargets, targets: readonly number[]): Pick<TokenLosses, 'target' | 'row'> {
   const target = new Int16Array(packed.labels.length).fill(-1);
   const row = new Int32Array(packed.labels.length);
   let at = 0;
@@ -224,5 +232,6 @@ function joined(parts: TokenLosses[]): TokenLosses {
     values: tf.concat(parts.map(({ values }) => values)),
     target: Int16Array.from(parts.flatMap(({ target }) => [...target])),
     row: Int32Array.from(parts.flatMap(({ row }) => [...row])),
+    likeliest: () => Int32Array.from(parts.flatMap(({ likeliest }) => [...likeliest()])),
   };
 }

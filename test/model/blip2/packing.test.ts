@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { MASKED, packTargets } from '../../../src/model/blip2/packing.js';
+import { padLabels } from '../../../src/model/tokens.js';
 import { IGNORED } from '../../../src/ops/labels.js';
-import { countTokens, MASKED, packTargets, segmentMeans, tokenWeights } from '../../../src/model/blip2/packing.js';
 import { Rng } from '../../../src/random.js';
-import { randomLabels } from '../support.js';
+import { randomRows } from '../support.js';
 
 const ROUNDS = 60;
 
@@ -11,7 +12,7 @@ function randomTargets(rng: Rng) {
   const rows = 1 + rng.int(4);
   const segments = Array.from({ length: 1 + rng.int(3) }, (_, s) => {
     const empty = s === 0 ? [] : [...Array(rows).keys()].filter(() => rng.float() < 0.3);
-    return randomLabels(rng, rows, 1 + rng.int(8), 30, empty);
+    return padLabels(randomRows(rng, rows, 1 + rng.int(8), 30, empty));
   });
   const startIds = segments.map(() => rng.int(5));
   return { rows, segments, startIds, packed: packTargets(segments, startIds, 99) };
@@ -51,52 +52,5 @@ describe('packing several targets into one sequence', () => {
     const three = { data: Int32Array.of(1, 1, 1), columns: 1 };
     expect(() => packTargets([two, three], [0, 0], 0)).toThrow(/target 1 has 3 labels, expected 2 rows/);
     expect(() => packTargets([], [], 0)).toThrow(/no target/);
-  });
-});
-
-describe('token weights', () => {
-  it('sum to each segment weight and make the weighted sum of losses the weighted sum of means', () => {
-    const rng = new Rng('weights');
-    for (let round = 0; round < ROUNDS; round++) {
-      const { packed } = randomTargets(rng);
-      const segmentWeights = packed.lengths.map(() => rng.float());
-      const weights = tokenWeights(packed, segmentWeights);
-      const losses = Float64Array.from(weights, () => rng.float() * 9);
-      const means = segmentMeans(packed, losses);
-      const counts = countTokens(packed);
-      let total = 0;
-      weights.forEach((weight, i) => {
-        if (packed.labels[i] === IGNORED) expect(weight).toBe(0);
-        else expect(weight).toBeGreaterThan(0);
-        total += weight * losses[i]!;
-      });
-      const expected = means.reduce((sum, mean, s) => sum + (counts[s] ? segmentWeights[s]! * mean : 0), 0);
-      expect(total).toBeCloseTo(expected, 5);
-      const sum = weights.reduce((a, b) => a + b, 0);
-      expect(sum).toBeCloseTo(
-        segmentWeights.reduce((a, weight, s) => a + (counts[s] ? weight : 0), 0),
-        5,
-      );
-    }
-  });
-
-  it('count tokens over the whole batch, so that long answers weigh more than short ones', () => {
-    const packed = packTargets([{ data: Int32Array.of(5, 1, 1, IGNORED), columns: 2 }], [0], 0);
-    expect(countTokens(packed)).toEqual([3]);
-    expect(segmentMeans(packed, [3, 6, 9, 1000])).toEqual([6]);
-    expect([...tokenWeights(packed, [0.5])]).toEqual([1, 1, 1, 0].map((one) => Math.fround(one / 6)));
-  });
-
-  it('give NaN as the mean of a segment without tokens, and weight 0', () => {
-    const packed = packTargets(
-      [
-        { data: Int32Array.of(1), columns: 1 },
-        { data: Int32Array.of(IGNORED, IGNORED), columns: 2 },
-      ],
-      [0, 0],
-      0,
-    );
-    expect(segmentMeans(packed, [2, 5, 5])).toEqual([2, Number.NaN]);
-    expect([...tokenWeights(packed, [1, 1])]).toEqual([1, 0, 0]);
   });
 });

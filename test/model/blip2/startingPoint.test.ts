@@ -1,24 +1,28 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { selectEngine } from '../../src/engine/engine.js';
-import { initialiseMissing } from '../../src/model/layers/module.js';
-import { Blip2 } from '../../src/model/blip2/blip2.js';
-import { relativeBuckets } from '../../src/model/blip2/relativeBias.js';
-import { Rng } from '../../src/random.js';
-import { Tokenizer } from '../../src/text/tokenizer.js';
-import { shapesConfig } from '../../src/pretraining/pretrain.js';
-import { startLanguageModel } from '../../src/pretraining/startingPoint.js';
-import { SceneSymbols } from '../../src/pretraining/symbols.js';
+import { selectEngine } from '../../../src/engine/engine.js';
+import type { Blip2 } from '../../../src/model/blip2/blip2.js';
+import { relativeBuckets } from '../../../src/model/blip2/relativeBias.js';
+import { support } from '../../../src/model/blip2/startingPoint.js';
+import { Blip2Student } from '../../../src/model/blip2/student.js';
+import { initialiseMissing } from '../../../src/model/layers/module.js';
+import { SceneSymbols, SLOTS } from '../../../src/pretraining/symbols.js';
+import { Rng } from '../../../src/random.js';
+import { Tokenizer } from '../../../src/text/tokenizer.js';
+import { parseBlip2Config } from '../../../src/weights/config.js';
 
-const folder = new URL('../../weights/shapes', import.meta.url).pathname;
+const folder = new URL('../../../weights/shapes', import.meta.url).pathname;
 let tokenizer: Tokenizer;
 let model: Blip2;
 
 beforeAll(async () => {
   await selectEngine('auto');
   tokenizer = await Tokenizer.load(folder);
-  model = new Blip2(shapesConfig(tokenizer.vocabSize));
+  const student = new Blip2Student(parseBlip2Config(support.smallConfig(tokenizer.vocabSize, SLOTS)));
+  model = student.module;
   initialiseMissing(model, new Rng('starting-point'));
-  startLanguageModel(model, tokenizer);
+  const words = [...new SceneSymbols(student.visualShape[1]).words()];
+  const idOf = (word: string) => tokenizer.encode(word, { addEos: false })[0]!;
+  support.startLanguageModel(student, new Map(words.map(([word, vector]) => [idOf(word), vector])));
 });
 afterAll(() => model.dispose());
 

@@ -1,0 +1,29 @@
+/** What training a small model from nothing needs to know of its architecture (src/pretraining). */
+import type { Student } from './student.js';
+
+/** Layers of an encoder and a decoder, as config.json counts them. */
+export interface Depth {
+  num_layers: number;
+  num_decoder_layers: number;
+}
+
+export interface PretrainingSupport {
+  /**
+   * A config.json of a few million parameters.
+   *
+   * @param visualTokens what the language model reads of one frame
+   */
+  smallConfig(vocabularySize: number, visualTokens: number): object;
+  /**
+   * Sets what the language model starts from, beside its random weights.
+   *
+   * @param words embeddings, by token id, of words that symbols in place of frames stand for
+   */
+  startLanguageModel(student: Student, words: ReadonlyMap<number, Float32Array>): void;
+  /**
+   * A deeper student that computes what the given one does, which is disposed.
+   *
+   * @throws RangeError when a stack would have to more than double, or to shrink
+   */
+  deepened(student: Student, depth: Depth): Student;
+}
