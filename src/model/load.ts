@@ -4,20 +4,20 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { DataError } from '../errors.js';
 import { bf16OfBits, takesBf16Bits } from '../ops/bf16.js';
 import { canonicalSource } from '../weights/canonical.js';
 import {
   type Comparison,
   compareCheckpoint,
   type ExpectedTensors,
+  faultsOf,
   requireComplete,
 } from '../weights/comparison.js';
 import { type Blip2Config, loadBlip2Config } from '../weights/config.js';
-import { formatShape, quote } from '../weights/header.js';
+import { HEAD_TABLE, type OwnTable, ownTables } from '../weights/ownTables.js';
 import { type WritableTensor, writeSafetensors } from '../weights/safetensors.js';
-import { openCheckpoint } from '../weights/sharded.js';
-import type { TensorSource } from '../weights/source.js';
+import { type Checkpoint, openCheckpoint } from '../weights/sharded.js';
+import { readReal, type TensorSource } from '../weights/source.js';
 import type { Parameter } from './module.js';
 import { ReasVqa } from './reasvqa.js';
 
@@ -46,10 +46,13 @@ export async function loadModel(
   const model = new ReasVqa(config);
   try {
     const source = canonicalSource(files);
-    const comparison = compareCheckpoint(layoutOf(model), source);
+    const comparison = await compare(model, source, files);
     requireComplete(comparison, folder);
     await readParameters([...model.parameters()], source, onProgress, bf16?.(model));
-    await readDecoderEmbedding(model, files);
+    await readParameters(
+      comparison.own.map((name) => addTable(model, name)),
+      source,
+    );
     return { model, config, comparison };
   } catch (error) {
     model.dispose();
@@ -60,52 +63,24 @@ export async function loadModel(
 }
 
 /**
- * What a checkpoint folder holds beside what its config.json asks for; reads headers only.
+ * What an open checkpoint holds beside what a config.json asks for. Reads headers, and T5's tables where there are
+ * several.
  *
- * @throws DataError when it has no checkpoint, or two of its tensors mean the same one.
+ * @throws DataError when two of its tensors mean the same one.
  */
-export async function compareWithConfig(folder: string, config: Blip2Config): Promise<Comparison> {
-  const model = new ReasVqa(config);
-  const files = await openCheckpoint(folder);
-  try {
-    return compareCheckpoint(layoutOf(model), canonicalSource(files));
-  } finally {
-    await files.close();
-  }
+export function compareWithConfig(files: Checkpoint, config: Blip2Config): Promise<Comparison> {
+  return compare(new ReasVqa(config), canonicalSource(files), files);
 }
 
-function layoutOf(model: ReasVqa): ExpectedTensors {
-  return new Map([...model.parameters()].map(({ name, shape }) => [name, shape]));
+async function compare(model: ReasVqa, source: TensorSource, { unread }: Checkpoint): Promise<Comparison> {
+  const layout: ExpectedTensors = new Map([...model.parameters()].map(({ name, shape }) => [name, shape]));
+  const comparison = compareCheckpoint(layout, source);
+  const own = faultsOf(comparison) === undefined ? await ownTables(source, layout) : [];
+  return { ...comparison, own, unread };
 }
 
-/**
- * T5 shares one table, and files may hold copies of it. Where the decoder's copy differs it is a table of its own,
- * which transformers keeps too (5.17: "we will NOT tie them").
- */
-async function readDecoderEmbedding(model: ReasVqa, files: TensorSource): Promise<void> {
-  const name = ['language_model', 't5_model']
-    .map((prefix) => `${prefix}.decoder.embed_tokens.weight`)
-    .find((candidate) => files.has(candidate));
-  if (name === undefined) return;
-  const { shared } = model.languageModel;
-  const { shape } = files.info(name);
-  if (shape.join() !== shared.shape.join())
-    throw new DataError(
-      `${files.fileOf(name)}: tensor ${name} has shape ${formatShape(shape)}, expected ${formatShape(shared.shape)} as ${shared.name}`,
-    );
-  const data = await readReal(name, files);
-  const own = await shared.value.data();
-  if (data.some((value, i) => value !== own[i]))
-    model.languageModel.addDecoderEmbedding().set(tf.tensor(data, shared.shape, 'float32'));
-}
-
-/** @throws DataError for other types: whole numbers are quantised weights, which mean nothing without their scales. */
-async function readReal(name: string, source: TensorSource): Promise<Float32Array> {
-  const { data, dtype } = await source.read(name, { finite: true });
-  if (data instanceof Float32Array) return data;
-  throw new DataError(
-    `${source.fileOf(name)}: tensor ${quote(name)} is ${dtype}, expected F32, F16 or BF16; save the model in one of these`,
-  );
+function addTable({ languageModel }: ReasVqa, name: OwnTable): Parameter {
+  return name === HEAD_TABLE ? languageModel.addHead() : languageModel.addDecoderEmbedding();
 }
 
 /** Reads the given parameters from a source that has them all. @throws DataError for a value that is not finite. */

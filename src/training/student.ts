@@ -18,6 +18,7 @@ import { selectTrainable, trainsVision } from '../model/trainable.js';
 import { Rng } from '../random.js';
 import { Tokenizer } from '../text/tokenizer.js';
 import { noticesOf } from '../weights/comparison.js';
+import { loadBlip2Config } from '../weights/config.js';
 import { BatchBuilder } from './batches.js';
 import type { Dataset } from './dataset.js';
 import { VisualInputs } from './visual.js';
@@ -52,6 +53,8 @@ export async function openStudent(
   const { precision, train } = config.model;
   usePrecision(precision, 'model.precision');
   await requireFolder(config.model.base);
+  // Another model is named as such, before its tokenizer is found to be another.
+  await loadBlip2Config(config.model.base);
   const tokenizer = await Tokenizer.load(config.model.tokenizer);
   const bf16 = precision === 'bf16' ? (model: ReasVqa) => bf16Parameters(model, train) : undefined;
   const { model, comparison } = await loadModel(config.model.base, onProgress, bf16);
