@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { DataError, UsageError } from '../errors.js';
 import type { Comparison } from '../weights/comparison.js';
+import type { Checkpoint } from '../weights/sharded.js';
+import type { WeightsSummary } from '../weights/show.js';
 import {
   type EngineChoice,
   fromCwd,
@@ -27,7 +29,7 @@ export function addWeights(program: Command, io: Io): void {
     .command('show')
     .summary('list the tensors of a checkpoint')
     .description(
-      'Lists the tensors of a safetensors file, an index of shards, or a folder; reads headers only. A folder with the config.json of a BLIP-2 is compared with it: exit code 3 when tensors are missing or have other shapes.',
+      'Lists the tensors of a safetensors file, an index of shards, or a folder, from their headers. A folder is compared with its config.json: exit code 3 when that is of another model, or when tensors are missing or have other shapes or types. In a folder model.safetensors comes before model.safetensors.index.json, and that before shards without an index, which must all be there.',
     )
     .argument('<path>', 'file, model.safetensors.index.json, or folder')
     .option('--json', 'print everything as JSON (default: off)')
@@ -55,44 +57,67 @@ export function addWeights(program: Command, io: Io): void {
 }
 
 async function show(io: Io, path: string, options: { json?: boolean }): Promise<void> {
-  const { formatBytes, weightsShow } = await import('../weights/show.js');
-  const summary = await weightsShow(path);
-  const comparison = await comparisonOf(io, path);
-  if (options.json) printJson(io, { ...summary, comparison: comparison ?? null });
-  else {
-    const rows = summary.rows.map(({ name, dtype, shape, bytes }) => [
-      name,
-      dtype,
-      `(${shape.join(', ')})`,
-      formatBytes(bytes),
-    ]);
-    print(io, table(rows, [3]));
-    const { tensors, parameters, bytes } = summary.totals;
-    print(io, `${tensors} tensors, ${parameters.toLocaleString('en')} values, ${formatBytes(bytes)}`);
+  const { summaryOf } = await import('../weights/show.js');
+  const { openCheckpoint } = await import('../weights/sharded.js');
+  const checkpoint = await openCheckpoint(path);
+  try {
+    const summary = summaryOf(checkpoint);
+    for (const name of checkpoint.unread) note(io, `${name}: not read, model.safetensors comes first`);
+    const { comparison, fault } = await comparisonOf(io, path, checkpoint);
+    if (options.json) printJson(io, { ...summary, comparison: comparison ?? null });
+    else await printSummary(io, summary, comparison);
+    if (fault !== undefined) throw new DataError(fault);
+    if (comparison && !options.json) print(io, 'has every tensor that config.json asks for');
+  } finally {
+    await checkpoint.close();
   }
-  if (comparison === undefined) return;
-  const { formatComparison } = await import('../weights/comparison.js');
-  if (!options.json) for (const line of formatComparison(comparison)) print(io, line);
-  const { missing, misshaped } = comparison;
-  if (missing.length + misshaped.length > 0)
-    throw new DataError(
-      `${path}: tensors that its config.json asks for: ${missing.length} missing, ${misshaped.length} of another shape`,
-    );
-  if (!options.json) print(io, 'has every tensor that config.json asks for');
 }
 
-/** What a folder holds beside its config.json; undefined for a file, and where there is none or one of other models. */
-async function comparisonOf(io: Io, path: string): Promise<Comparison | undefined> {
+async function printSummary(io: Io, summary: WeightsSummary, comparison?: Comparison): Promise<void> {
+  const { formatBytes } = await import('../weights/show.js');
+  const { formatComparison } = await import('../weights/comparison.js');
+  const rows = summary.rows.map(({ name, dtype, shape, bytes }) => [
+    name,
+    dtype,
+    `(${shape.join(', ')})`,
+    formatBytes(bytes),
+  ]);
+  print(io, table(rows, [3]));
+  const { tensors, parameters, bytes } = summary.totals;
+  print(io, `${tensors} tensors, ${parameters.toLocaleString('en')} values, ${formatBytes(bytes)}`);
+  if (comparison) for (const line of formatComparison(comparison)) print(io, line);
+}
+
+/**
+ * A folder's checkpoint beside its config.json, and why it cannot be loaded, if so. A file is not compared, nor a folder
+ * without config.json, which is said.
+ */
+async function comparisonOf(
+  io: Io,
+  path: string,
+  checkpoint: Checkpoint,
+): Promise<{ comparison?: Comparison; fault?: string }> {
+  if (!(await stat(path)).isDirectory()) return {};
   const file = join(path, 'config.json');
-  if (!(await stat(file).catch(() => undefined))?.isFile()) return undefined;
+  if (!(await stat(file).catch(() => undefined))?.isFile()) {
+    note(
+      io,
+      `${path}: no config.json in this folder, so the tensors are not compared with what a model needs`,
+    );
+    return {};
+  }
   const { readStudentConfig } = await import('../model/registry.js');
+  const { faultsOf } = await import('../weights/comparison.js');
   const found = await readStudentConfig(file).catch((error) => {
     if (!(error instanceof DataError)) throw error;
-    note(io, `not compared: ${error.message}`);
+    return error;
   });
-  if (!found) return undefined;
+  if (found instanceof DataError) return { fault: found.message };
   const { compareWithConfig } = await import('../model/load.js');
-  return compareWithConfig(path, found.kind, found.config);
+  const comparison = await compareWithConfig(checkpoint, found.kind, found.config);
+  const faults = faultsOf(comparison);
+  if (faults === undefined) return { comparison };
+  return { comparison, fault: `${path}: tensors that its config.json asks for: ${faults}` };
 }
 
 interface CheckOptions extends EngineChoice {

@@ -4,23 +4,22 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { DataError } from '../errors.js';
 import { bf16OfBits, takesBf16Bits } from '../ops/bf16.js';
 import {
   type Comparison,
   compareCheckpoint,
   type ExpectedTensors,
+  faultsOf,
   requireComplete,
 } from '../weights/comparison.js';
-import { quote } from '../weights/header.js';
 import { type WritableTensor, writeSafetensors } from '../weights/safetensors.js';
-import { openCheckpoint } from '../weights/sharded.js';
-import type { TensorSource } from '../weights/source.js';
+import { type Checkpoint, openCheckpoint } from '../weights/sharded.js';
+import { readReal, type TensorSource } from '../weights/source.js';
 import type { Parameter } from './layers/module.js';
 import { bf16Parameters, type Precision, requirePrecision } from './precision.js';
 import { readStudentConfig } from './registry.js';
 import type { Student, StudentConfig, StudentKind } from './student.js';
-import { isTrained, selectTrainable } from './trainable.js';
+import { isTrained } from './trainable.js';
 
 /** What to make of a checkpoint folder. */
 export interface LoadOptions {
@@ -68,13 +67,11 @@ export async function openBase(
   const files = await openCheckpoint(folder);
   const student = await kind.create(config, precision);
   try {
-    const source = kind.canonical(files);
-    const comparison = compareCheckpoint(layoutOf(student), source);
+    const comparison = await compare(student, files);
     requireComplete(comparison, folder);
-    selectTrainable(student, []);
+    student.addOptional(comparison.own);
     const shared = [...student.module.parameters()].filter(({ name }) => !isTrained(kind, name, trained));
-    await readParameters(shared, source, onProgress, storedInBf16(student, groups));
-    await student.readOptional(files);
+    await readParameters(shared, kind.canonical(files), onProgress, storedInBf16(student, groups));
     return { folder, student, comparison };
   } catch (error) {
     student.dispose();
@@ -90,21 +87,21 @@ export async function openBase(
  * @param groups that this student trains. Bits are those of a student loaded alone with the same groups.
  */
 export async function attach(base: Base, groups: readonly string[]): Promise<Student> {
-  const { folder } = base;
+  const { folder, comparison } = base;
   const { kind, config, precision } = base.student;
-  const student = await kind.create(config, precision, base.student);
+  const student = await kind.create(config, precision);
   try {
+    student.addOptional(comparison.own);
     const known = new Map([...base.student.module.parameters()].map((p) => [p.name, p]));
     const own: Parameter[] = [];
     for (const parameter of student.module.parameters()) {
-      const other = known.get(parameter.name);
-      if (other?.loaded) parameter.share(other);
+      const other = known.get(parameter.name)!;
+      if (other.loaded) parameter.share(other);
       else own.push(parameter);
     }
     const files = await openCheckpoint(folder);
     try {
       await readParameters(own, kind.canonical(files), undefined, storedInBf16(student, groups));
-      await student.readOptional(files);
     } finally {
       await files.close();
     }
@@ -120,35 +117,25 @@ function storedInBf16(student: Student, groups: readonly string[]): ReadonlySet<
 }
 
 /**
- * What a checkpoint folder holds beside what its config.json asks for; reads headers only.
+ * What an open checkpoint holds beside what a config.json asks for. Reads headers, and tables of embeddings where there are
+ * several.
  *
- * @throws DataError when it has no checkpoint, or two of its tensors mean the same one.
+ * @throws DataError when two of its tensors mean the same one.
  */
 export async function compareWithConfig(
-  folder: string,
+  files: Checkpoint,
   kind: StudentKind,
   config: StudentConfig,
 ): Promise<Comparison> {
-  const student = await kind.create(config, 'f32');
-  const files = await openCheckpoint(folder);
-  try {
-    return compareCheckpoint(layoutOf(student), kind.canonical(files));
-  } finally {
-    await files.close();
-  }
+  return compare(await kind.create(config, 'f32'), files);
 }
 
-function layoutOf({ module }: Student): ExpectedTensors {
-  return new Map([...module.parameters()].map(({ name, shape }) => [name, shape]));
-}
-
-/** @throws DataError for other types: whole numbers are quantised weights, which mean nothing without their scales. */
-export async function readReal(name: string, source: TensorSource): Promise<Float32Array> {
-  const { data, dtype } = await source.read(name, { finite: true });
-  if (data instanceof Float32Array) return data;
-  throw new DataError(
-    `${source.fileOf(name)}: tensor ${quote(name)} is ${dtype}, expected F32, F16 or BF16; save the model in one of these`,
-  );
+async function compare({ kind, module }: Student, files: Checkpoint): Promise<Comparison> {
+  const layout: ExpectedTensors = new Map([...module.parameters()].map(({ name, shape }) => [name, shape]));
+  const source = kind.canonical(files);
+  const comparison = compareCheckpoint(layout, source);
+  const own = faultsOf(comparison) === undefined ? await kind.optional(source, layout) : [];
+  return { ...comparison, own, unread: files.unread };
 }
 
 /** Reads the given parameters from a source that has them all. @throws DataError for a value that is not finite. */

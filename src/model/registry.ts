@@ -2,6 +2,8 @@
 import { join } from 'node:path';
 import { DataError } from '../errors.js';
 import { readJson } from '../weights/config.js';
+import { quote } from '../weights/header.js';
+import { describeOther } from '../weights/otherModels.js';
 import { blip2 } from './blip2/kind.js';
 import type { StudentConfig, StudentKind } from './student.js';
 
@@ -35,9 +37,10 @@ export function kindOf(json: unknown, origin: string): StudentKind {
   // Older files of BLIP-2 do not say what they are.
   const kind = kinds.get(typeof type === 'string' ? type : blip2.modelType);
   if (kind) return kind;
-  const known = studentKinds().map(({ modelType, title }) => `${modelType} (${title})`);
   throw new DataError(
-    `${origin}: model_type ${JSON.stringify(type)} is not supported; expected ${known.join(' or ')}`,
+    `${origin}: model_type is ${quote(type)}${describeOther(type)}, which is not supported; expected ${studentKinds()
+      .map(({ title }) => title)
+      .join(' or ')}`,
   );
 }
 

@@ -8,6 +8,8 @@
  */
 import type * as tf from '@tensorflow/tfjs-core';
 import type { CanonicalSource } from '../weights/canonical.js';
+import type { ExpectedTensors } from '../weights/comparison.js';
+import type { OwnTable } from '../weights/ownTables.js';
 import type { TensorSource } from '../weights/source.js';
 import type { Context } from './context.js';
 import type { Module, Parameter } from './layers/module.js';
@@ -166,8 +168,8 @@ export interface Student {
   /** Writes text with a key/value cache; evaluation only. */
   generate(encoded: Encoded, options: GenerateOptions): Generated;
 
-  /** Optional weights of a checkpoint whose presence shows in the files alone; called when the others are loaded. */
-  readOptional(files: TensorSource): Promise<void>;
+  /** Makes room for weights that {@link StudentKind.optional} found. */
+  addOptional(names: readonly string[]): void;
   dispose(): void;
 }
 
@@ -192,11 +194,16 @@ export interface StudentKind {
   /**
    * Lays a model out; it has no memory until its parameters are given values.
    *
-   * @param like a model whose optional parts (see {@link Student.readOptional}) this one has too
    */
-  create(config: StudentConfig, precision: Precision, like?: Student): Promise<Student>;
+  create(config: StudentConfig, precision: Precision): Promise<Student>;
   /** A checkpoint under this architecture's canonical tensor names, whatever layout it was published in. */
   canonical(source: TensorSource): CanonicalSource;
+  /**
+   * Weights that a checkpoint may have beside those that its config.json asks for.
+   *
+   * @param source under canonical names, complete. @param layout names and shapes that config.json asks for
+   */
+  optional(source: TensorSource, layout: ExpectedTensors): Promise<OwnTable[]>;
   /** Reads PyTorch's recorded truth for `weights check`; absent where there is none. */
   openReference?: OpenReference;
   /** For training a small one from nothing; absent where nobody does. */

@@ -1,7 +1,9 @@
-import { readFile, stat } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { DataError, messageOf } from '../errors.js';
+import { readJson } from '../weights/config.js';
 
 export interface TokenizerLoadOptions {
   /** Never touch the network: a Hugging Face id must be in the cache. Also set by HF_HUB_OFFLINE=1. */
@@ -54,14 +56,15 @@ async function readLocal(path: string): Promise<TokenizerFiles> {
   if (spm) {
     throw new DataError(`${path}: a SentencePiece model; give the tokenizer.json made from it instead`);
   }
-  const tokenizer = await readJsonFile(path);
-  if (tokenizer === undefined) {
+  if (!existsSync(path)) {
     throw new DataError(
       `${path}: no such file; save it with tokenizer.save_pretrained() or take it from the model's repository`,
     );
   }
-  const config = await readJsonFile(join(dirname(path), 'tokenizer_config.json'));
-  return { origin: path, tokenizer: checkTokenizer(path, tokenizer), config: asObject(config) };
+  const tokenizer = checkTokenizer(path, await readJson(path));
+  const configPath = join(dirname(path), 'tokenizer_config.json');
+  const config = existsSync(configPath) ? await readJson(configPath) : undefined;
+  return { origin: path, tokenizer, config: asObject(config) };
 }
 
 async function readHub(id: string, options: TokenizerLoadOptions): Promise<TokenizerFiles> {
@@ -92,21 +95,6 @@ async function readHub(id: string, options: TokenizerLoadOptions): Promise<Token
 
 function defaultCacheFolder(): string {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'reasvqa', 'tokenizers');
-}
-
-async function readJsonFile(path: string): Promise<unknown> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new DataError(`${path}: cannot be read (${messageOf(error)})`, { cause: error });
-  }
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new DataError(`${path}: not JSON (${messageOf(error).split('\n')[0]})`, { cause: error });
-  }
 }
 
 function checkTokenizer(origin: string, json: unknown): TokenizerJson {

@@ -15,6 +15,7 @@ import { FeatureStore } from '../features/store.js';
 import { type AttachedAdapter, addAdapter, loadAdapter } from '../model/adapter.js';
 import { initialiseMissing, type Parameter } from '../model/layers/module.js';
 import { attach, openBase as openWeights, type Base as Weights } from '../model/load.js';
+import { readStudentConfig } from '../model/registry.js';
 import type { Student } from '../model/student.js';
 import { selectTrainable, trainsVision } from '../model/trainable.js';
 import { Rng } from '../random.js';
@@ -64,6 +65,8 @@ export async function openBase(
 ): Promise<Base> {
   const { base, tokenizer: tokenizerAt, precision } = sharedModel(configs);
   await requireFolder(base);
+  // Another model is named as such, before its tokenizer is found to be another.
+  await readStudentConfig(base);
   const tokenizer = await Tokenizer.load(tokenizerAt);
   const trained = [...new Set(configs.flatMap(({ model }) => model.train))];
   const weights = await openWeights(base, { precision, trained, onProgress });

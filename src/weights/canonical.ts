@@ -2,6 +2,7 @@ import { DataError } from '../errors.js';
 import type { TensorData } from './dtypes.js';
 import { formatShape, quote } from './header.js';
 import { meaningOf, type NameOptions } from './names.js';
+import { DECODER_TABLE } from './ownTables.js';
 import type { LoadedTensor, ReadOptions, TensorInfo } from './safetensors.js';
 import type { TensorSource } from './source.js';
 
@@ -65,7 +66,7 @@ function planNames(source: TensorSource, options: NameOptions): NamePlan {
   const origins = new Map<string, Origin>();
   const report: CanonicalSource['report'] = { ignored: [], unknown: [], renamed: new Map() };
   const halves = new Map<string, { q?: string; v?: string }>();
-  const copies: { name: string; canonical: string }[] = [];
+  const copies: { name: string; canonical: string; own: string }[] = [];
   const add = (canonical: string, origin: Origin, from: string) => {
     const other = origins.get(canonical);
     if (other) {
@@ -79,7 +80,8 @@ function planNames(source: TensorSource, options: NameOptions): NamePlan {
     const meaning = meaningOf(name, options);
     if (meaning.kind === 'tensor') add(meaning.name, { tensor: name }, name);
     else if (meaning.kind === 'ignored') report.ignored.push({ name, reason: meaning.reason });
-    else if (meaning.kind === 'embedding-copy') copies.push({ name, canonical: meaning.name });
+    else if (meaning.kind === 'embedding-copy')
+      copies.push({ name, canonical: meaning.name, own: meaning.own });
     else if (meaning.kind === 'qkv-bias') {
       halves.set(meaning.name, { ...halves.get(meaning.name), [meaning.part]: name });
     } else {
@@ -94,9 +96,11 @@ function planNames(source: TensorSource, options: NameOptions): NamePlan {
     add(canonical, { q, v }, q);
     report.renamed.set(v, canonical);
   }
-  for (const { name, canonical } of copies) {
-    if (origins.has(canonical)) report.ignored.push({ name, reason: `a copy of ${canonical}` });
-    else add(canonical, { tensor: name }, name);
+  for (const { name, canonical, own } of copies) {
+    if (!origins.has(canonical)) add(canonical, { tensor: name }, name);
+    // The encoder's text is embedded by BLIP-2, through the shared table.
+    else if (own === DECODER_TABLE) add(own, { tensor: name }, name);
+    else report.ignored.push({ name, reason: `a copy of ${canonical}` });
   }
   return { origins, report };
 }

@@ -1,34 +1,49 @@
+/** A checkpoint beside what its config.json asks for. */
 import { DataError } from '../errors.js';
+import { type Dtype, isReal, REAL_TYPES } from './dtypes.js';
 import { formatShape } from './header.js';
-import type { TensorSource } from './source.js';
+import { describeOwnTable, type OwnTable, SHARED_TABLE, TABLES } from './ownTables.js';
+import { refusedType, type TensorSource } from './source.js';
 
 /** Canonical tensor names and shapes; Linear weights are (out, in), as PyTorch stores them. */
 export type ExpectedTensors = Map<string, number[]>;
 
-export interface Comparison {
+/** What the headers of a checkpoint tell. */
+export interface HeaderComparison {
   /** Expected and absent. */
   missing: string[];
   /** Present and not expected; harmless, but worth a look. */
   unexpected: string[];
   misshaped: { name: string; expected: number[]; found: number[] }[];
+  /** Expected and of a type that is not read as a weight. */
+  unreadable: { name: string; dtype: Dtype; file: string }[];
+}
+
+export interface Comparison extends HeaderComparison {
+  /** Tables in place of the shared one; found only in checkpoints that can be loaded. */
+  own: OwnTable[];
+  /** Names of weight files that are passed over for model.safetensors. */
+  unread: string[];
 }
 
 /** Compares the tensors of a source under canonical names with what a config asks for. Reads no data. */
-export function compareCheckpoint(expected: ExpectedTensors, source: TensorSource): Comparison {
-  const comparison: Comparison = { missing: [], unexpected: [], misshaped: [] };
-  for (const [name, shape] of expected) {
-    if (!source.has(name)) comparison.missing.push(name);
-    else {
-      const found = source.info(name).shape;
-      if (found.length !== shape.length || found.some((size, i) => size !== shape[i])) {
-        comparison.misshaped.push({ name, expected: shape, found });
-      }
+export function compareCheckpoint(expected: ExpectedTensors, source: TensorSource): HeaderComparison {
+  const comparison: HeaderComparison = { missing: [], unexpected: [], misshaped: [], unreadable: [] };
+  const wanted = new Map(expected);
+  const table = expected.get(SHARED_TABLE);
+  for (const name of TABLES) if (table && source.has(name)) wanted.set(name, table);
+  for (const [name, shape] of wanted) {
+    if (!source.has(name)) {
+      comparison.missing.push(name);
+      continue;
     }
+    const { shape: found, dtype } = source.info(name);
+    if (found.length !== shape.length || found.some((size, i) => size !== shape[i])) {
+      comparison.misshaped.push({ name, expected: shape, found });
+    }
+    if (!isReal(dtype)) comparison.unreadable.push({ name, dtype, file: source.fileOf(name) });
   }
-  for (const name of source.names()) {
-    // A tied model has no head of its own; files may still hold the copy.
-    if (!expected.has(name) && name !== 'language_model.lm_head.weight') comparison.unexpected.push(name);
-  }
+  comparison.unexpected = source.names().filter((name) => !wanted.has(name));
   return comparison;
 }
 
@@ -36,29 +51,51 @@ export function compareCheckpoint(expected: ExpectedTensors, source: TensorSourc
 export function formatComparison(comparison: Comparison): string[] {
   return [
     ...comparison.missing.map((name) => `missing     ${name}`),
+    ...comparison.unreadable.map(
+      ({ name, dtype }) => `wrong type  ${name}: ${dtype}, expected ${REAL_TYPES}`,
+    ),
     ...comparison.misshaped.map(
       ({ name, expected, found }) =>
         `wrong shape ${name}: ${formatShape(found)}, expected ${formatShape(expected)}`,
     ),
     ...comparison.unexpected.map((name) => `unexpected  ${name}`),
+    ...comparison.own.map((name) => `own table   ${describeOwnTable(name)}`),
   ];
 }
 
-/** What is said when a checkpoint that can be loaded has more than the model: at most one line. */
-export function noticesOf({ unexpected }: Comparison, path: string): string[] {
+/** What is said when a checkpoint that can be loaded has more than the model. */
+export function noticesOf({ unexpected, own, unread }: Comparison, path: string): string[] {
+  const notices = own.map((name) => `${path}: ${describeOwnTable(name)}`);
   const count = unexpected.length;
-  if (count === 0) return [];
   const which = count === 1 ? 'a tensor that has' : `${count} tensors that have`;
-  return [`${path}: ${which} no place in the model: ${firstThree(unexpected)}; not used`];
+  if (count > 0) notices.push(`${path}: ${which} no place in the model: ${firstThree(unexpected)}; not used`);
+  if (unread.length > 0) notices.push(`${path}: model.safetensors is read, not ${firstThree(unread)}`);
+  return notices;
+}
+
+/** What keeps a checkpoint from being loaded, counted, for one line; undefined when nothing does. */
+export function faultsOf({ missing, misshaped, unreadable }: HeaderComparison): string | undefined {
+  const faults = [
+    [missing.length, 'missing'],
+    [misshaped.length, 'of another shape'],
+    [unreadable.length, 'of a type that is not read'],
+  ] as const;
+  const found = faults.filter(([count]) => count > 0);
+  return found.length === 0 ? undefined : found.map(([count, what]) => `${count} ${what}`).join(', ');
 }
 
 /**
- * Refuses a checkpoint that lacks a tensor or has one of another shape; unexpected ones pass.
+ * Refuses a checkpoint that lacks a tensor or has one of another type or shape; unexpected ones pass. The type comes
+ * first: quantised weights have shapes of their own.
  *
  * @throws DataError naming the first tensors, and how many more there are.
  */
-export function requireComplete(comparison: Comparison, path: string): void {
-  const { missing, misshaped } = comparison;
+export function requireComplete({ missing, misshaped, unreadable }: HeaderComparison, path: string): void {
+  if (unreadable.length > 0) {
+    const { name, dtype, file } = unreadable[0]!;
+    const others = unreadable.length > 1 ? ` (so are ${unreadable.length - 1} more)` : '';
+    throw new DataError(`${refusedType(file, name, dtype)}${others}`);
+  }
   if (misshaped.length > 0) {
     const { name, expected, found } = misshaped[0]!;
     throw new DataError(

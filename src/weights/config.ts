@@ -2,6 +2,8 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { DataError, messageOf } from '../errors.js';
+import { refuseLfsPointer } from './notWeights.js';
+import { refuseOtherModel } from './otherModels.js';
 
 /**
  * The config.json of a Hugging Face BLIP-2 with a T5 language model. Files omit values that equal their class's
@@ -86,10 +88,6 @@ const textSchema = z
     eos_token_id: setting(z.number().int().min(0), 1),
     decoder_start_token_id: setting(z.number().int().min(0), 0),
   })
-  .refine((c) => c.model_type === 't5', {
-    path: ['model_type'],
-    message: 'must be t5: only BLIP-2 with FlanT5 is supported, not OPT',
-  })
   .refine((c) => /^(gated-)?[a-z_]+$/.test(c.feed_forward_proj), {
     path: ['feed_forward_proj'],
     message: 'must be an activation such as relu, optionally after "gated-"',
@@ -150,6 +148,7 @@ export type Blip2Config = z.output<typeof blip2Schema>;
  * @throws DataError naming file, key and what was expected.
  */
 export function parseBlip2Config(json: unknown, origin = 'config.json'): Blip2Config {
+  refuseOtherModel(json, origin);
   const result = blip2Schema.safeParse(json);
   if (result.success) return result.data;
   const issue = result.error.issues[0]!;
@@ -164,7 +163,7 @@ export async function loadBlip2Config(path: string): Promise<Blip2Config> {
   return parseBlip2Config(await readJson(file), file);
 }
 
-/** Reads a JSON file; a missing or malformed one is a one-line DataError. */
+/** Reads a JSON file; a missing or malformed one, or the Git LFS pointer to one, is a one-line DataError. */
 export async function readJson(path: string): Promise<unknown> {
   let text: string;
   try {
@@ -175,6 +174,7 @@ export async function readJson(path: string): Promise<unknown> {
       cause: error,
     });
   }
+  refuseLfsPointer(path, Buffer.from(text));
   try {
     return JSON.parse(text);
   } catch (error) {

@@ -22,6 +22,13 @@ export const DTYPE_BYTES = {
 
 export type Dtype = keyof typeof DTYPE_BYTES;
 
+/** The types that weights can have; whole numbers are quantised weights, which mean nothing without their scales. */
+export const REAL_TYPES = 'F32, F16 or BF16';
+
+export function isReal(dtype: Dtype): boolean {
+  return dtype === 'F32' || dtype === 'F16' || dtype === 'BF16';
+}
+
 export type TensorData = Float32Array | Float64Array | Int32Array | Uint16Array | Uint8Array | Int8Array;
 
 export function isDtype(value: unknown): value is Dtype {

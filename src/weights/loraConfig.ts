@@ -1,5 +1,12 @@
+/**
+ * What PEFT's adapter_config.json says, with the keys that PEFT 0.21 has. In a saved adapter the tensors say it all but their
+ * scale. So keys are of four kinds: those that give rank and scale are computed with; those that chose modules or first
+ * values when it was made are read over; those that change what is computed must be off; and so must keys of versions
+ * to come, since nothing tells which kind they are of.
+ */
 import { z } from 'zod';
 import { DataError, UsageError } from '../errors.js';
+import { isRecord } from '../values.js';
 import { quote } from './header.js';
 
 /** What PEFT's adapter_config.json says about a LoRA adapter, in the terms of the LoRA paper. */
@@ -16,12 +23,13 @@ export interface LoraConfig {
   useRslora: boolean;
   /** What the adapter was trained on, for provenance. */
   baseModel?: string;
+  /** The keys that chose modules beside target_modules, kept for the file that is written after further training. */
+  selection?: Record<string, unknown>;
 }
 
 const rank = z.number().int().positive();
 
 const schema = z.looseObject({
-  peft_type: z.literal('LORA'),
   r: rank.default(8),
   lora_alpha: z.number().positive().default(8),
   lora_dropout: z.number().min(0).max(1).default(0),
@@ -32,18 +40,25 @@ const schema = z.looseObject({
   base_model_name_or_path: z.string().nullish(),
 });
 
-/** Keys that do not change what a saved adapter computes. Any other key must be off: null, false, empty. */
+/** Beside target_modules these chose the modules that an adapter has. */
+const SELECTION = ['exclude_modules', 'layers_to_transform', 'layers_pattern'];
+
+/** Keys that do not change what a saved adapter computes. */
 const HARMLESS = new Set([
   ...Object.keys(schema.shape),
+  ...SELECTION,
   'auto_mapping',
   'corda_config',
   'ensure_weight_tying',
   'eva_config',
+  // PEFT turns it off for Linear layers.
+  'fan_in_fan_out',
   'inference_mode',
   'init_lora_weights',
   'loftq_config',
   'lora_ga_config',
   'megatron_core',
+  'peft_type',
   'peft_version',
   'qalora_group_size',
   'revision',
@@ -51,37 +66,49 @@ const HARMLESS = new Set([
   'task_type',
 ]);
 
-/** Initialisations that also change the base weights, so that the saved adapter fits those alone. */
-const BASE_CHANGING_INITS = /^(pissa|olora|corda|loftq|lora_ga)/;
+/** Keys that change what an adapter computes, or say that it holds more than LoRA's two matrices a module. */
+const REFUSED = new Set([
+  'alora_invocation_tokens',
+  'arrow_config',
+  'bias',
+  'kasa_config',
+  'layer_replication',
+  'lora_bias',
+  'megatron_config',
+  'modules_to_save',
+  'monteclora_config',
+  'target_parameters',
+  'trainable_token_indices',
+  'use_bdlora',
+  'use_dora',
+  'use_qalora',
+  'velora_config',
+]);
+
+/** Initialisations that leave the base weights as they are; others take from them what they put into the adapter. */
+const HARMLESS_INITS = ['gaussian', 'eva', 'orthogonal'];
 
 /**
  * Checks a parsed adapter_config.json.
  *
- * @throws DataError naming the key; options we do not implement (DoRA, layer selection, ...) are refused by name.
+ * @throws DataError naming the key; options we do not implement (DoRA, trained biases, ...) are refused by name.
  */
 export function parseLoraConfig(json: unknown, origin: string): LoraConfig {
+  const type = isRecord(json) ? json.peft_type : undefined;
+  if (isRecord(json) && type !== 'LORA')
+    throw new DataError(`${origin}: peft_type is ${quote(type)}; only "LORA" is supported`);
   const result = schema.safeParse(json);
   if (!result.success) {
     const issue = result.error.issues[0]!;
     throw new DataError(`${origin}: ${issue.path.join('.') || 'the file'}: ${issue.message}`);
   }
   const config = result.data;
-  for (const [key, value] of Object.entries(config)) {
-    if (HARMLESS.has(key) || isOff(value) || (key === 'bias' && value === 'none')) continue;
-    throw new DataError(
-      `${origin}: ${key} is ${quote(value)}, which is not supported; expected it to be off`,
-    );
-  }
-  if (typeof config.init_lora_weights === 'string' && BASE_CHANGING_INITS.test(config.init_lora_weights)) {
-    throw new DataError(
-      `${origin}: init_lora_weights ${quote(config.init_lora_weights)} changes the base weights; convert the adapter to plain LoRA with PEFT first`,
-    );
-  }
-  const patterns = [...Object.keys(config.rank_pattern ?? {}), ...Object.keys(config.alpha_pattern ?? {})];
-  if (typeof config.target_modules === 'string') patterns.push(config.target_modules);
-  for (const pattern of patterns) {
+  for (const [key, value] of Object.entries(config)) refuseOption(key, value, origin);
+  refuseInit(config.init_lora_weights, origin);
+  for (const pattern of Object.keys({ ...config.rank_pattern, ...config.alpha_pattern })) {
     if (!isRegExp(pattern)) throw new DataError(`${origin}: ${quote(pattern)} is not a regular expression`);
   }
+  const selection = Object.entries(config).filter(([key, value]) => SELECTION.includes(key) && !isOff(value));
   return {
     r: config.r,
     alpha: config.lora_alpha,
@@ -91,11 +118,27 @@ export function parseLoraConfig(json: unknown, origin: string): LoraConfig {
     alphaPattern: config.alpha_pattern ?? {},
     useRslora: config.use_rslora ?? false,
     ...(config.base_model_name_or_path ? { baseModel: config.base_model_name_or_path } : {}),
+    ...(selection.length > 0 ? { selection: Object.fromEntries(selection) } : {}),
   };
 }
 
+function refuseOption(key: string, value: unknown, origin: string): void {
+  if (HARMLESS.has(key) || isOff(value) || (key === 'bias' && value === 'none')) return;
+  const why = REFUSED.has(key)
+    ? 'which is not supported; expected it to be off'
+    : 'a key that is not known here; set it to null if a saved adapter computes the same without it';
+  throw new DataError(`${origin}: ${key} is ${quote(value)}, ${why}`);
+}
+
+function refuseInit(init: unknown, origin: string): void {
+  if (typeof init !== 'string' || HARMLESS_INITS.includes(init.toLowerCase())) return;
+  throw new DataError(
+    `${origin}: init_lora_weights ${quote(init)} is not known to leave the base weights as they were; convert the adapter to plain LoRA with PEFT first`,
+  );
+}
+
 function isOff(value: unknown): boolean {
-  if (value === null || value === undefined || value === false) return true;
+  if (value === null || value === undefined || value === false || value === '') return true;
   return typeof value === 'object' && Object.keys(value).length === 0;
 }
 
@@ -119,6 +162,7 @@ export function loraConfigJson(config: LoraConfig, wrapsT5: boolean): Record<str
     init_lora_weights: true,
     layers_pattern: null,
     layers_to_transform: null,
+    ...config.selection,
     lora_alpha: config.alpha,
     lora_dropout: config.dropout,
     modules_to_save: null,
@@ -143,7 +187,7 @@ export function loraScaling(config: LoraConfig, path: string): { r: number; alph
 /** PEFT's get_pattern_key: the first pattern that matches the path's end, from the start of a component. */
 function patternValue(patterns: Record<string, number>, path: string): number | undefined {
   for (const [pattern, value] of Object.entries(patterns)) {
-    if (compile(`^(?:.*\\.)?(?:${pattern})$`, pattern).test(path)) return value;
+    if (compile('^(?:.*\\.)?(?:', pattern, ')$').test(path)) return value;
   }
   return undefined;
 }
@@ -154,8 +198,16 @@ function patternValue(patterns: Record<string, number>, path: string): number | 
  */
 export function isTarget(path: string, targetModules: string[] | string): boolean {
   if (targetModules === 'all-linear') return !/(^|\.)lm_head$/.test(path);
-  if (typeof targetModules === 'string') return compile(`^(?:${targetModules})$`, targetModules).test(path);
+  if (typeof targetModules === 'string') return compile('^(?:', targetModules, ')$').test(path);
   return targetModules.some((target) => path === target || path.endsWith(`.${target}`));
+}
+
+/**
+ * Whether the configuration says that an adapter has no such module. A text never does: it is a pattern of Python, which
+ * may be none of JavaScript, and a saved adapter has its modules whatever chose them.
+ */
+export function contradicts({ targetModules }: LoraConfig, path: string): boolean {
+  return Array.isArray(targetModules) && !isTarget(path, targetModules);
 }
 
 /**
@@ -175,14 +227,23 @@ export function selectTargets(paths: Iterable<string>, targetModules: string[] |
   return selected;
 }
 
-function compile(source: string, shown: string): RegExp {
-  if (!isRegExp(shown)) throw new UsageError(`LoRA pattern ${quote(shown)} is not a regular expression`);
-  return new RegExp(source);
+/** A pattern of Python's `re` between an anchored prefix and suffix. */
+function compile(prefix: string, pattern: string, suffix: string): RegExp {
+  if (!isRegExp(pattern)) throw new UsageError(`LoRA pattern ${quote(pattern)} is not a regular expression`);
+  return new RegExp(prefix + fromPython(pattern) + suffix);
 }
 
-function isRegExp(source: string): boolean {
+/** What Python writes another way: \A and \Z for the ends, (?P<name>...) and (?P=name) for named groups. */
+function fromPython(pattern: string): string {
+  return pattern.replace(/\\(.)|\(\?P(?:<|=(\w+)\))/gs, (text, escaped, name) => {
+    if (escaped !== undefined) return escaped === 'A' ? '^' : escaped === 'Z' ? '$' : text;
+    return name === undefined ? '(?<' : `\\k<${name}>`;
+  });
+}
+
+function isRegExp(pattern: string): boolean {
   try {
-    new RegExp(`(?:${source})`);
+    new RegExp(`(?:${fromPython(pattern)})`);
     return true;
   } catch {
     return false;

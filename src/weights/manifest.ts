@@ -1,8 +1,8 @@
-import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { DataError, UsageError } from '../errors.js';
+import { namesIn } from './checkpointFiles.js';
 import { type Blip2Config, readJson } from './config.js';
 import { type FetchOptions, fetchFile, hubUrl } from './fetch.js';
 import { quote } from './header.js';
@@ -52,7 +52,7 @@ export const MANIFEST_FOLDER = fileURLToPath(new URL('../../weights', import.met
 
 /** Every manifest in a folder, by name. */
 export async function listManifests(folder = MANIFEST_FOLDER): Promise<Manifest[]> {
-  const files = (await readdir(folder)).filter((name) => name.endsWith('.json')).sort();
+  const files = (await namesIn(folder)).filter((name) => name.endsWith('.json'));
   return Promise.all(files.map((name) => readManifest(join(folder, name))));
 }
 

@@ -11,8 +11,8 @@ export type Meaning =
   | { kind: 'tensor'; name: string }
   /** Half of a fused qkv bias that older files keep apart; `name` is the fused tensor. */
   | { kind: 'qkv-bias'; name: string; part: 'q' | 'v' }
-  /** A copy of the shared T5 embedding, needed only when that is absent. */
-  | { kind: 'embedding-copy'; name: string }
+  /** A copy of the shared T5 embedding, `name`: needed when that is absent, or when it is a table of its own. */
+  | { kind: 'embedding-copy'; name: string; own: string }
   /** Known, and not part of this model. */
   | { kind: 'ignored'; reason: string }
   | { kind: 'unknown' };
@@ -76,7 +76,7 @@ export function meaningOf(sourceName: string, options: NameOptions = {}): Meanin
   const block = VISION_BLOCK.exec(name);
   if (block) return visionMeaning(block[1]!, Number(block[2]), block[3]!, options.visionLayers);
   if (/^language_model\.(encoder|decoder)\.embed_tokens\.weight$/.test(name)) {
-    return { kind: 'embedding-copy', name: 'language_model.shared.weight' };
+    return { kind: 'embedding-copy', name: 'language_model.shared.weight', own: name };
   }
   return { kind: 'tensor', name };
 }

@@ -1,12 +1,15 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError, messageOf } from '../errors.js';
 import { writeFileAtomic } from '../files.js';
+import { namesIn } from './checkpointFiles.js';
 import { readJson } from './config.js';
 import { formatShape, quote } from './header.js';
-import { isTarget, type LoraConfig, loraConfigJson, loraScaling, parseLoraConfig } from './loraConfig.js';
+import { contradicts, type LoraConfig, loraConfigJson, loraScaling, parseLoraConfig } from './loraConfig.js';
+import { refusePickle, refusePickles } from './notWeights.js';
 import { SafetensorsFile, writeSafetensors } from './safetensors.js';
 import type { WritableTensor } from './safetensorsWriter.js';
+import { fileSource, readReal } from './source.js';
 
 export {
   isTarget,
@@ -55,6 +58,7 @@ const KEY = /^base_model\.model\.(.+)\.lora_(A|B)(?:\.[^.]+)?\.weight$/;
  *   modules that target_modules does not name, NaN.
  */
 export async function readAdapter(folder: string): Promise<Adapter> {
+  await requireReadable(folder);
   const configPath = join(folder, CONFIG_FILE);
   const config = parseLoraConfig(await readJson(configPath), configPath);
   const file = await SafetensorsFile.open(join(folder, WEIGHTS_FILE));
@@ -63,7 +67,7 @@ export async function readAdapter(folder: string): Promise<Adapter> {
     const base = baseOf(file.path, pairs.keys());
     const modules = new Map<string, LoraModule>();
     for (const [path, pair] of pairs) {
-      if (!isTarget(path, config.targetModules)) {
+      if (contradicts(config, path)) {
         throw new DataError(
           `${file.path}: adapts ${quote(path)}, which target_modules ${quote(config.targetModules)} of ${CONFIG_FILE} does not name`,
         );
@@ -74,6 +78,19 @@ export async function readAdapter(folder: string): Promise<Adapter> {
   } finally {
     await file.close();
   }
+}
+
+/** PEFT before 0.7 wrote adapter_model.bin. @throws DataError for a path that is no folder, or that holds a pickle only. */
+async function requireReadable(folder: string): Promise<void> {
+  const otherwise = 'save the adapter again with PEFT 0.7 or newer';
+  const found = await stat(folder).catch(() => undefined);
+  if (!found?.isDirectory()) {
+    refusePickle(folder, otherwise);
+    const fault = found ? 'not a folder' : 'no such folder';
+    throw new DataError(`${folder}: ${fault}; expected one with ${CONFIG_FILE} and ${WEIGHTS_FILE}`);
+  }
+  const names = await namesIn(folder);
+  if (!names.includes(WEIGHTS_FILE)) refusePickles(folder, names, otherwise);
 }
 
 /** Tensor names of both halves, by module path as the file has it. */
@@ -131,8 +148,8 @@ async function readModule(
       `${file.path}: ${quote(path)} has lora_A (${rankA}, ${inFeatures}) and lora_B (${outFeatures}, ${rankB}), but ${CONFIG_FILE} gives it rank ${r}`,
     );
   }
-  const a = await readFloats(file, pair.A);
-  const b = await readFloats(file, pair.B);
+  const a = await readReal(pair.A, fileSource(file));
+  const b = await readReal(pair.B, fileSource(file));
   return { a, b, r, inFeatures, outFeatures, scaling };
 }
 
@@ -144,14 +161,6 @@ function matrixShape(file: SafetensorsFile, name: string): [number, number] {
     );
   }
   return [shape[0]!, shape[1]!];
-}
-
-async function readFloats(file: SafetensorsFile, name: string): Promise<Float32Array> {
-  const { data, dtype } = await file.read(name, { finite: true });
-  if (!(data instanceof Float32Array)) {
-    throw new DataError(`${file.path}: tensor ${quote(name)} is ${dtype}, expected F32, F16 or BF16`);
-  }
-  return data;
 }
 
 /**
@@ -187,7 +196,7 @@ function relativePath(canonical: string, base: AdapterBase): string {
 function checkModule(place: string, module: LoraModule, path: string, config: LoraConfig): void {
   const { r } = loraScaling(config, path);
   if (r !== module.r) throw new DataError(`${place}: rank ${module.r}, but the configuration gives ${r}`);
-  if (!isTarget(path, config.targetModules)) {
+  if (contradicts(config, path)) {
     throw new DataError(`${place}: not among target_modules ${quote(config.targetModules)}`);
   }
 }

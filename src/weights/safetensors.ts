@@ -12,6 +12,7 @@ import {
 } from './dtypes.js';
 import { requireFinite } from './finite.js';
 import { headerLength, parseHeader, quote, type SafetensorsHeader, type TensorEntry } from './header.js';
+import { refuseLfsPointer } from './notWeights.js';
 
 export { type WritableTensor, type WriteOptions, writeSafetensors } from './safetensorsWriter.js';
 
@@ -55,15 +56,16 @@ export class SafetensorsFile {
     private readonly header: SafetensorsHeader,
   ) {}
 
-  /** @throws DataError when the file is missing, truncated or not safetensors. */
+  /** @throws DataError when the file is missing, truncated, not safetensors or a Git LFS pointer. */
   static async open(path: string): Promise<SafetensorsFile> {
     requireLittleEndian();
     const file = await openForReading(path);
     try {
       const stat = await file.stat();
       if (!stat.isFile()) throw new DataError(`${path}: not a file; expected a .safetensors file`);
-      const prefix = new Uint8Array(8);
-      if (stat.size >= 8) await readRange(path, file, prefix, 0);
+      const prefix = new Uint8Array(Math.min(128, stat.size));
+      await readRange(path, file, prefix, 0);
+      refuseLfsPointer(path, prefix);
       const json = new Uint8Array(headerLength(path, prefix, stat.size));
       await readRange(path, file, json, 8);
       return new SafetensorsFile(path, file, parseHeader(path, json, stat.size));

@@ -1,99 +1,81 @@
+/** Opens a checkpoint, whether it is one file or shards. */
 import { existsSync } from 'node:fs';
-import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
-import { DataError, messageOf } from '../errors.js';
+import { DataError } from '../errors.js';
+import { findCheckpoint } from './checkpointFiles.js';
+import { readJson } from './config.js';
 import { quote } from './header.js';
 import { SafetensorsFile } from './safetensors.js';
 import { fileSource, mergeSources, type TensorSource } from './source.js';
 
-const INDEX_SUFFIX = '.safetensors.index.json';
-
 const indexSchema = z.looseObject({ weight_map: z.record(z.string(), z.string()) });
+
+/** An open checkpoint. */
+export interface Checkpoint extends TensorSource {
+  /** Names of weight files in its folder that are not read, because a whole model.safetensors is. */
+  readonly unread: string[];
+}
 
 /**
  * Opens a checkpoint: a .safetensors file, an index of shards (`*.safetensors.index.json`), or a folder that holds
- * either. Only headers are read. Close it when done.
+ * either, or shards alone (see {@link findCheckpoint}). Only headers are read. Close it when done.
  *
  * @throws DataError: nothing there, several candidates, a missing shard, shards that disagree with their index.
  */
-export async function openCheckpoint(path: string): Promise<TensorSource> {
-  const file = await resolveCheckpoint(path);
-  if (file.endsWith(INDEX_SUFFIX)) return openShards(file);
-  return fileSource(await SafetensorsFile.open(file));
+export async function openCheckpoint(path: string): Promise<Checkpoint> {
+  const { path: name, files, unread } = await findCheckpoint(path);
+  if (files === undefined) {
+    const weightMap = await readIndex(name);
+    const shards = shardPaths(name, [...new Set(Object.values(weightMap))]);
+    return { ...(await openShards(name, shards, weightMap)), unread };
+  }
+  return { ...(await openShards(name, files, {})), unread };
 }
 
-/** The .safetensors file or index that a path given by the user means. */
-export async function resolveCheckpoint(path: string): Promise<string> {
-  const found = await stat(path).catch(() => undefined);
-  if (!found) throw new DataError(`${path}: no such file or folder; expected a checkpoint`);
-  if (!found.isDirectory()) {
-    refusePickle(path);
-    return path;
-  }
-  const entries = (await readdir(path)).sort();
-  for (const name of ['model.safetensors', `model${INDEX_SUFFIX}`]) {
-    if (entries.includes(name)) return join(path, name);
-  }
-  const candidates = entries.filter((name) => name.endsWith(INDEX_SUFFIX));
-  if (candidates.length === 0) candidates.push(...entries.filter((name) => name.endsWith('.safetensors')));
-  if (candidates.length === 1) return join(path, candidates[0]!);
-  if (candidates.length > 1) {
-    throw new DataError(`${path}: holds ${candidates.join(', ')}; name the one to load`);
-  }
-  for (const name of entries) refusePickle(join(path, name));
-  throw new DataError(`${path}: no model.safetensors or model${INDEX_SUFFIX} in this folder`);
-}
-
-function refusePickle(path: string): void {
-  if (!/\.(bin|pth|pt|ckpt)$/.test(path)) return;
-  throw new DataError(
-    `${path}: a Python pickle, which is not read; convert it with safetensors.torch.save_file or take the repository's .safetensors files`,
-  );
-}
-
-async function openShards(indexPath: string): Promise<TensorSource> {
-  const weightMap = await readIndex(indexPath);
+/** @param weightMap tensor -> name of the shard that must have it. */
+async function openShards(
+  path: string,
+  files: readonly string[],
+  weightMap: Record<string, string>,
+): Promise<TensorSource> {
   const shards = new Map<string, SafetensorsFile>();
   try {
-    for (const shard of new Set(Object.values(weightMap))) {
-      const path = shardPath(indexPath, shard);
-      shards.set(shard, await SafetensorsFile.open(path));
-    }
-    checkShards(indexPath, weightMap, shards);
+    for (const file of files) shards.set(basename(file), await SafetensorsFile.open(file));
+    checkShards(path, weightMap, shards);
   } catch (error) {
     for (const shard of shards.values()) await shard.close();
     throw error;
   }
-  return { ...mergeSources([...shards.values()].map(fileSource)), path: indexPath };
+  return { ...mergeSources([...shards.values()].map(fileSource)), path };
 }
 
 async function readIndex(path: string): Promise<Record<string, string>> {
-  let json: unknown;
-  try {
-    json = JSON.parse(await readFile(path, 'utf8'));
-  } catch (error) {
-    throw new DataError(`${path}: cannot be read as JSON (${messageOf(error).split('\n')[0]})`);
-  }
-  const index = indexSchema.safeParse(json);
+  const index = indexSchema.safeParse(await readJson(path));
   if (!index.success) throw new DataError(`${path}: expected {"weight_map": {"tensor": "file.safetensors"}}`);
   return index.data.weight_map;
 }
 
 /** Shards lie beside their index: a name with a folder in it could point anywhere. */
-function shardPath(indexPath: string, shard: string): string {
-  if (shard !== basename(shard) || shard.includes('\\') || shard === '' || shard.startsWith('..')) {
-    throw new DataError(`${indexPath}: shard ${quote(shard)} must be a file name without a folder`);
+function shardPaths(indexPath: string, shards: readonly string[]): string[] {
+  for (const shard of shards) {
+    if (shard !== basename(shard) || shard.includes('\\') || shard === '' || shard.startsWith('..')) {
+      throw new DataError(`${indexPath}: shard ${quote(shard)} must be a file name without a folder`);
+    }
   }
-  const path = join(dirname(indexPath), shard);
-  if (!existsSync(path)) {
-    throw new DataError(`${path}: missing shard named by ${basename(indexPath)}; download it again`);
+  const paths = shards.map((shard) => join(dirname(indexPath), shard));
+  const [missing, ...others] = paths.filter((path) => !existsSync(path));
+  if (missing !== undefined) {
+    const more = others.length > 0 ? `, and so are ${others.map((path) => basename(path)).join(', ')}` : '';
+    throw new DataError(
+      `${missing}: missing shard named by ${basename(indexPath)}${more}; download what is missing again`,
+    );
   }
-  return path;
+  return paths;
 }
 
 function checkShards(
-  indexPath: string,
+  path: string,
   weightMap: Record<string, string>,
   shards: Map<string, SafetensorsFile>,
 ): void {
@@ -102,7 +84,7 @@ function checkShards(
     for (const name of file.names) {
       const other = owner.get(name);
       if (other !== undefined) {
-        throw new DataError(`${indexPath}: tensor ${quote(name)} is in two shards, ${other} and ${shard}`);
+        throw new DataError(`${path}: tensor ${quote(name)} is in two shards, ${other} and ${shard}`);
       }
       owner.set(name, shard);
     }
@@ -111,6 +93,6 @@ function checkShards(
     const actual = owner.get(name);
     if (actual === shard) continue;
     const where = actual === undefined ? 'no shard has it' : `it is in ${actual}`;
-    throw new DataError(`${indexPath}: tensor ${quote(name)} should be in ${shard}, but ${where}`);
+    throw new DataError(`${path}: tensor ${quote(name)} should be in ${shard}, but ${where}`);
   }
 }

@@ -1,5 +1,6 @@
+/** What `weights show` lists. */
 import { DTYPE_BYTES, type Dtype } from './dtypes.js';
-import { openCheckpoint } from './sharded.js';
+import type { TensorSource } from './source.js';
 
 export interface TensorRow {
   name: string;
@@ -23,24 +24,15 @@ export interface WeightsSummary {
   metadata: Record<string, string>;
 }
 
-/**
- * What a checkpoint (file, index or folder) holds. Reads headers only.
- *
- * @throws DataError as openCheckpoint does.
- */
-export async function weightsShow(path: string): Promise<WeightsSummary> {
-  const source = await openCheckpoint(path);
-  try {
-    const rows = source.names().map((name): TensorRow => {
-      const { dtype, shape } = source.info(name);
-      return { name, dtype, shape, bytes: elements(shape) * DTYPE_BYTES[dtype], file: source.fileOf(name) };
-    });
-    const { compare } = new Intl.Collator('en', { numeric: true });
-    rows.sort((a, b) => compare(a.name, b.name));
-    return { path: source.path, rows, totals: totalsOf(rows), metadata: source.metadata };
-  } finally {
-    await source.close();
-  }
+/** What an open checkpoint holds, from its headers. */
+export function summaryOf(source: TensorSource): WeightsSummary {
+  const rows = source.names().map((name): TensorRow => {
+    const { dtype, shape } = source.info(name);
+    return { name, dtype, shape, bytes: elements(shape) * DTYPE_BYTES[dtype], file: source.fileOf(name) };
+  });
+  const { compare } = new Intl.Collator('en', { numeric: true });
+  rows.sort((a, b) => compare(a.name, b.name));
+  return { path: source.path, rows, totals: totalsOf(rows), metadata: source.metadata };
 }
 
 function totalsOf(rows: TensorRow[]): WeightsSummary['totals'] {

@@ -1,4 +1,5 @@
 import { DataError } from '../errors.js';
+import { type Dtype, isReal, REAL_TYPES } from './dtypes.js';
 import { quote } from './header.js';
 import type { LoadedTensor, ReadOptions, SafetensorsFile, TensorInfo } from './safetensors.js';
 
@@ -16,6 +17,18 @@ export interface TensorSource {
   /** @throws DataError with path and tensor. */
   read(name: string, options?: ReadOptions): Promise<LoadedTensor>;
   close(): Promise<void>;
+}
+
+/** Reads a weight, widened to float32. @throws DataError for other types than F32, F16 and BF16, NaN and infinity. */
+export async function readReal(name: string, source: TensorSource): Promise<Float32Array> {
+  const { dtype } = source.info(name);
+  if (!isReal(dtype)) throw new DataError(refusedType(source.fileOf(name), name, dtype));
+  return (await source.read(name, { finite: true })).data as Float32Array;
+}
+
+/** What is said of a weight of a type that is not read as one. */
+export function refusedType(file: string, name: string, dtype: Dtype): string {
+  return `${file}: tensor ${quote(name)} is ${dtype}, expected ${REAL_TYPES}; save the model in one of these`;
 }
 
 /** One open file as a source. */

@@ -43,7 +43,14 @@ describe('a saved model', () => {
     await saveModel(model, folder, { purpose: 'test' }, dtype);
     const seen: number[] = [];
     const loaded = await loadModel(folder, (bytes, total) => seen.push(bytes / total));
-    expect(loaded.comparison).toEqual({ missing: [], unexpected: [], misshaped: [] });
+    expect(loaded.comparison).toEqual({
+      missing: [],
+      unexpected: [],
+      misshaped: [],
+      unreadable: [],
+      own: [],
+      unread: [],
+    });
     expect(loaded.config).toEqual(model.config);
     expect(seen.at(-1)).toBe(1);
     expect(seen).toEqual([...seen].sort((a, b) => a - b));
@@ -174,6 +181,71 @@ describe('a damaged checkpoint', () => {
   it('names the weights when the folder has none', async () => {
     await rm(join(folder, 'model.safetensors'));
     await refusal();
+  });
+});
+
+describe('a checkpoint whose configuration ties the tables of T5', () => {
+  const TABLES = ['language_model.lm_head.weight', 'language_model.decoder.embed_tokens.weight'];
+
+  /** A tied model on disk with these tables beside the shared one, each as far from it as said. */
+  async function tied(offsets: Record<string, number>, prefix = 'language_model.'): Promise<string> {
+    const folder = await mkdtemp(join(scratch, 'tied-'));
+    const model = tinyModel({ text_config: { tie_word_embeddings: true } }, { lora: null });
+    await saveModel(model, folder);
+    const path = join(folder, 'model.safetensors');
+    const tensors = await withFile(path, async (file) => {
+      const found = new Map<string, { dtype: 'F32'; shape: number[]; data: Float32Array }>();
+      for (const name of file.names) {
+        const { shape, data } = await file.read(name);
+        found.set(name, { dtype: 'F32', shape, data: data as Float32Array });
+      }
+      return found;
+    });
+    const shared = tensors.get('language_model.shared.weight')!;
+    for (const [name, offset] of Object.entries(offsets))
+      tensors.set(name.replace('language_model.', prefix), {
+        ...shared,
+        data: shared.data.map((value) => value + offset),
+      });
+    await writeSafetensors(path, tensors);
+    model.dispose();
+    return folder;
+  }
+
+  it.each(['language_model.', 't5_model.'])(
+    'uses those that %s... names and that are no copies',
+    async (prefix) => {
+      for (const [name, other] of [TABLES, [...TABLES].reverse()] as [string, string][]) {
+        const folder = await tied({ [name]: 0.25, [other]: 0 }, prefix);
+        const { model, comparison } = await loadModel(folder);
+        expect(comparison.own).toEqual([name]);
+        const { languageModel: t5 } = model;
+        const shared = t5.shared.value.dataSync();
+        const moved = shared.map((value) => value + 0.25);
+        const embedded = tf.tidy(() =>
+          t5.embedTarget(tf.range(0, t5.shared.shape[0]!, 1, 'int32')).dataSync(),
+        );
+        const isHead = name.endsWith('lm_head.weight');
+        expect(t5.head.dataSync()).toEqual(isHead ? moved : shared);
+        expect(embedded).toEqual(isHead ? shared : moved);
+        expect(t5.config.scale_decoder_outputs).toBe(true);
+        const again = await mkdtemp(join(scratch, 'again-'));
+        await saveModel(model, again);
+        const reloaded = await loadModel(again);
+        expect(reloaded.comparison.own).toEqual([name]);
+        expect(reloaded.model.languageModel.head.dataSync()).toEqual(t5.head.dataSync());
+        model.dispose();
+        reloaded.model.dispose();
+      }
+    },
+  );
+
+  it('has one table where all are copies', async () => {
+    const folder = await tied(Object.fromEntries(TABLES.map((name) => [name, 0])));
+    const { model, comparison } = await loadModel(folder);
+    expect(comparison.own).toEqual([]);
+    expect(model.languageModel.lmHead).toBeUndefined();
+    model.dispose();
   });
 });
 

@@ -93,6 +93,7 @@ async function expectSame(source: ReturnType<typeof canonicalSource>, truth: Ten
     missing: [],
     unexpected: [],
     misshaped: [],
+    unreadable: [],
   });
   for (const [name, tensor] of Object.entries(truth)) {
     expect(source.info(name)).toEqual({ dtype: 'F32', shape: tensor.shape });
@@ -189,15 +190,23 @@ describe('layouts', () => {
     expect([...source.names()].sort()).toEqual(Object.keys(text).sort());
   });
 
-  it('ignores copies of the shared embedding, and uses one when it is all there is', () => {
+  it('keeps the decoder’s copy of the shared embedding, ignores others, and uses one when it is all there is', () => {
     const truth = checkpoint('copies');
     const table = truth['language_model.shared.weight']!;
     const copy = 'language_model.encoder.embed_tokens.weight';
-    const withCopy = canonicalSource(
-      memorySource({ ...truth, [copy]: table, 'language_model.decoder.embed_tokens.weight': table }),
-    );
-    expect([...withCopy.names()].sort()).toEqual(Object.keys(truth).sort());
-    expect(withCopy.report.ignored).toHaveLength(2);
+    const decoder = 'language_model.decoder.embed_tokens.weight';
+    const both = canonicalSource(memorySource({ ...truth, [copy]: table, [decoder]: table }));
+    expect([...both.names()].sort()).toEqual([...Object.keys(truth), decoder].sort());
+    expect(both.report.ignored).toEqual([{ name: copy, reason: 'a copy of language_model.shared.weight' }]);
+    for (const prefix of ['t5_model.', ''])
+      expect(
+        canonicalSource(
+          memorySource({
+            [`${prefix}shared.weight`]: table,
+            [`${prefix}decoder.embed_tokens.weight`]: table,
+          }),
+        ).names(),
+      ).toEqual(['language_model.shared.weight', decoder]);
     const { 'language_model.shared.weight': dropped, ...rest } = truth;
     expect(dropped).toBe(table);
     const only = canonicalSource(memorySource({ [copy]: table, ...rest }));

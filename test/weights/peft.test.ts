@@ -220,22 +220,38 @@ describe('bad adapters', () => {
   });
 
   const minimal = { peft_type: 'LORA', target_modules: ['q'] };
-  it.each([
+  it.each<[object, RegExp]>([
     [{ ...minimal, use_dora: true }, /x: use_dora is true, which is not supported/],
     [{ ...minimal, bias: 'all' }, /x: bias is "all"/],
     [{ ...minimal, modules_to_save: ['lm_head'] }, /x: modules_to_save is \["lm_head"\]/],
-    [{ ...minimal, layers_to_transform: [0] }, /x: layers_to_transform/],
-    [{ ...minimal, layers_to_transform: 0 }, /x: layers_to_transform is 0/],
-    [{ ...minimal, fan_in_fan_out: true }, /x: fan_in_fan_out/],
-    [{ ...minimal, exclude_modules: 'x' }, /x: exclude_modules/],
-    [{ ...minimal, some_future_option: 3 }, /x: some_future_option is 3/],
+    [{ ...minimal, bias: 'lora_only' }, /x: bias is "lora_only"/],
+    [{ ...minimal, lora_bias: true }, /x: lora_bias is true/],
     [
-      { ...minimal, init_lora_weights: 'pissa_niter_16' },
-      /x: init_lora_weights "pissa_niter_16" changes the base weights/,
+      { ...minimal, layer_replication: [[0, 2]] },
+      /x: layer_replication is \[\[0,2\]\], which is not supported/,
     ],
-    [{ ...minimal, peft_type: 'LOHA' }, /x: peft_type: /],
+    [{ ...minimal, megatron_config: { a: 1 } }, /x: megatron_config/],
+    [{ ...minimal, trainable_token_indices: [3] }, /x: trainable_token_indices is \[3\]/],
+    [{ ...minimal, target_parameters: ['experts.w'] }, /x: target_parameters/],
+    [{ ...minimal, use_qalora: true }, /x: use_qalora is true/],
+    [{ ...minimal, arrow_config: { top_k: 2 } }, /x: arrow_config/],
+    [
+      { ...minimal, some_future_option: 3 },
+      /x: some_future_option is 3, a key that is not known here; set it to/,
+    ],
+    [{ ...minimal, some_future_option: 'on' }, /x: some_future_option is "on", a key that is not known/],
+    [{ ...minimal, some_future_option: [0] }, /x: some_future_option is \[0\], a key that is not known/],
+    ...['pissa_niter_16', 'olora', 'corda', 'loftq', 'lora_ga', 'some_future_init'].map(
+      (init) =>
+        [
+          { ...minimal, init_lora_weights: init },
+          new RegExp(`x: init_lora_weights "${init}" is not known to leave the base weights as they were`),
+        ] as [object, RegExp],
+    ),
+    [{ ...minimal, rank_pattern: { '(': 2 } }, /x: "\(" is not a regular expression/],
+    [{ target_modules: ['q'] }, /x: peft_type is undefined; only "LORA" is supported/],
+    [{ ...minimal, peft_type: 'LOHA' }, /x: peft_type is "LOHA"; only "LORA" is supported/],
     [{ ...minimal, r: 0 }, /x: r: /],
-    [{ ...minimal, target_modules: '(' }, /x: "\(" is not a regular expression/],
     [{ ...minimal, target_modules: [] }, /x: target_modules: /],
     [{ peft_type: 'LORA', target_modules: null }, /x: target_modules: /],
   ])('refuses %j', (json, message) => {
@@ -250,6 +266,10 @@ describe('bad adapters', () => {
       modules_to_save: null,
       loftq_config: {},
       megatron_core: 'megatron.core',
+      some_future_option: null,
+      some_future_switch: false,
+      some_future_list: [],
+      some_future_text: '',
     };
     expect(parseLoraConfig({ ...minimal, ...off }, 'x')).toEqual({
       ...config,
@@ -258,6 +278,92 @@ describe('bad adapters', () => {
       dropout: 0,
       targetModules: ['q'],
     });
+  });
+});
+
+describe('keys that chose modules or first values', () => {
+  it.each<[string, unknown]>([
+    ['exclude_modules', '.*decoder.*'],
+    ['exclude_modules', ['k', 'o']],
+    ['layers_to_transform', [0, 11]],
+    ['layers_to_transform', 0],
+    ['layers_pattern', 'block'],
+    ['fan_in_fan_out', true],
+    ['init_lora_weights', false],
+    ['init_lora_weights', 'gaussian'],
+    ['init_lora_weights', 'eva'],
+    ['eva_config', { rho: 2 }],
+    ['loftq_config', { loftq_bits: 4 }],
+    ['corda_config', { cache_file: 'x' }],
+    ['ensure_weight_tying', true],
+    ['task_type', 'SEQ_2_SEQ_LM'],
+  ])('%s %j changes nothing of what is read', async (key, value) => {
+    const folder = join(root, 'chosen');
+    const written = adapter('t5');
+    await writeAdapter(folder, written);
+    const path = join(folder, 'adapter_config.json');
+    const json = JSON.parse(await readFile(path, 'utf8'));
+    await writeFile(path, JSON.stringify({ ...json, [key]: value }));
+    expect((await readAdapter(folder)).modules).toEqual(written.modules);
+  });
+
+  it('are written again, so that PEFT gives further training the same modules', async () => {
+    const chosen = { exclude_modules: '.*decoder.*', layers_to_transform: [0, 11], layers_pattern: 'block' };
+    const folder = join(root, 'again');
+    const json = { peft_type: 'LORA', r: 4, lora_alpha: 16, target_modules: ['q', 'v'], ...chosen };
+    await writeAdapter(folder, adapter('t5', parseLoraConfig(json, 'x')));
+    expect(JSON.parse(await readFile(join(folder, 'adapter_config.json'), 'utf8'))).toMatchObject(chosen);
+    expect((await readAdapter(folder)).config.selection).toEqual(chosen);
+  });
+
+  it.each(['.*\\.(q|v)', '(?i).*Q', '(?P<stack>encoder)\\..*', '(', 'all-linear', '.*(?>q)'])(
+    'target_modules %j, a pattern of Python, is read over and written again',
+    async (targetModules) => {
+      const folder = join(root, 'pattern');
+      const written = adapter('t5', { ...config, targetModules });
+      await writeAdapter(folder, written);
+      expect(await readAdapter(folder)).toEqual(written);
+    },
+  );
+});
+
+describe('a folder without adapter_model.safetensors', () => {
+  async function holding(...names: string[]): Promise<string> {
+    const folder = await mkdtemp(join(root, 'holding-'));
+    for (const name of names) await writeFile(join(folder, name), '{}');
+    return folder;
+  }
+
+  it.each(['adapter_model.bin', 'adapter_model.pt', 'adapter.ckpt', 'lora.pth'])(
+    'that holds %s is told that this is a pickle, and how to convert it',
+    async (name) => {
+      const folder = await holding('adapter_config.json', '._adapter_model.safetensors', name);
+      for (const path of [folder, join(folder, name)]) {
+        const error = await readAdapter(path).catch((e) => e);
+        expect(error).toBeInstanceOf(DataError);
+        expect(error.message).toBe(
+          `${join(folder, name)}: a Python pickle, which is not read; convert it with safetensors.torch.save_file or save the adapter again with PEFT 0.7 or newer`,
+        );
+      }
+    },
+  );
+
+  it('is told what it lacks', async () => {
+    const folder = await holding('training_args.bin', 'optimizer.pt', 'notes.txt');
+    await expect(readAdapter(folder)).rejects.toThrow(/adapter_config\.json: no such file/);
+    await expect(readAdapter(join(folder, 'notes.txt'))).rejects.toThrow(
+      /notes\.txt: not a folder; expected/,
+    );
+    await expect(readAdapter(join(folder, 'none'))).rejects.toThrow(
+      /none: no such folder; expected one with/,
+    );
+  });
+
+  it('but with both reads the safetensors', async () => {
+    const folder = await holding('adapter_model.bin');
+    const written = adapter('t5');
+    await writeAdapter(folder, written);
+    expect(await readAdapter(folder)).toEqual(written);
   });
 });
 
@@ -303,6 +409,18 @@ describe('targets and scaling', () => {
     expect(loraScaling(patterns, 'a.b.q')).toEqual({ r: 2, alpha: 32, scaling: 16 });
     expect(loraScaling(patterns, 'ab.q')).toEqual({ r: 4, alpha: 32, scaling: 8 });
     expect(loraScaling(patterns, 'x.block.1.v')).toEqual({ r: 8, alpha: 16, scaling: 2 });
+  });
+
+  it.each([
+    ['(?P<stack>encoder|decoder)\\..*\\.q', 32],
+    ['\\Aencoder\\..*q\\Z', 32],
+    ['(?P<a>q)(?P=a)?', 32],
+    ['\\Adecoder\\..*', 16],
+    ['\\\\A.*', 16],
+  ])('reads %s as Python does', (pattern, alpha) => {
+    expect(loraScaling({ ...config, alphaPattern: { [pattern]: 32 } }, 'encoder.block.0.q').alpha).toBe(
+      alpha,
+    );
   });
 });
 

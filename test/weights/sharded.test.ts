@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DataError } from '../../src/errors.js';
 import { writeSafetensors } from '../../src/weights/safetensors.js';
 import { openCheckpoint } from '../../src/weights/sharded.js';
-import { formatBytes, weightsShow } from '../../src/weights/show.js';
+import { formatBytes, summaryOf } from '../../src/weights/show.js';
 import { mergeSources } from '../../src/weights/source.js';
 import { memorySource } from './fixtures.js';
 
@@ -55,16 +55,25 @@ describe('openCheckpoint', () => {
     }
   });
 
-  it('prefers model.safetensors in a folder, and takes the only file otherwise', async () => {
+  it('reads shards without an index as one checkpoint, and refuses a tensor that two of them have', async () => {
     const folder = await newFolder();
-    await writeSafetensors(join(folder, 'other.safetensors'), new Map([['x', one(1)]]));
-    const only = await openCheckpoint(folder);
-    expect(only.names()).toEqual(['x']);
-    await only.close();
-    await writeSafetensors(join(folder, 'model.safetensors'), new Map([['y', one(1)]]));
-    const preferred = await openCheckpoint(folder);
-    expect(preferred.names()).toEqual(['y']);
-    await preferred.close();
+    const write = (part: number, ...names: string[]) =>
+      writeSafetensors(
+        join(folder, `model-0000${part}-of-00002.safetensors`),
+        new Map(names.map((name) => [name, one(name.charCodeAt(0))])),
+      );
+    await write(1, 'a', 'b');
+    await write(2, 'c');
+    const source = await openCheckpoint(folder);
+    expect([...source.names()].sort()).toEqual(['a', 'b', 'c']);
+    expect((await source.read('c')).data).toEqual(Float32Array.of(99, -99));
+    expect(source.fileOf('c')).toBe(join(folder, 'model-00002-of-00002.safetensors'));
+    expect(source.path).toBe(join(folder, 'model-*-of-00002.safetensors'));
+    await source.close();
+    await write(2, 'b');
+    await expect(openCheckpoint(folder)).rejects.toThrow(
+      /model-\*-of-00002\.safetensors: tensor "b" is in two shards, model-00001-of.* and model-00002-of/,
+    );
   });
 
   it.each<[string, () => Promise<string>, RegExp]>([
@@ -101,25 +110,13 @@ describe('openCheckpoint', () => {
       () => shards({}, { a: '../1/m-1.safetensors' }),
       /shard "\.\.\/1\/m-1\.safetensors" must be a file name without a folder/,
     ],
-    ['an index that is not JSON', () => index('{'), /index\.json: cannot be read as JSON/],
+    [
+      'several missing shards',
+      () => shards({}, { a: 'm-1.safetensors', b: 'm-2.safetensors', c: 'm-3.safetensors' }),
+      /m-1\.safetensors: missing shard named by .*, and so are m-2\.safetensors, m-3\.safetensors;/,
+    ],
+    ['an index that is not JSON', () => index('{'), /index\.json: not JSON/],
     ['an index without weight_map', () => index('{"a":1}'), /index\.json: expected \{"weight_map"/],
-    ['an empty folder', newFolder, /no model\.safetensors or model\.safetensors\.index\.json in this folder/],
-    [
-      'a folder of pickles',
-      () => holding(['pytorch_model.bin']),
-      /pytorch_model\.bin: a Python pickle, which is not read/,
-    ],
-    [
-      'a .pth file',
-      async () => join(await holding(['eva_vit_g.pth']), 'eva_vit_g.pth'),
-      /eva_vit_g\.pth: a Python pickle/,
-    ],
-    [
-      'several files',
-      () => holding(['a.safetensors', 'b.safetensors']),
-      /holds a\.safetensors, b\.safetensors; name the one/,
-    ],
-    ['nothing', async () => join(root, 'absent'), /absent: no such file or folder/],
   ])('refuses %s', async (_, make, message) => {
     const error = await openCheckpoint(await make()).catch((e) => e);
     expect(error).toBeInstanceOf(DataError);
@@ -130,12 +127,6 @@ describe('openCheckpoint', () => {
   async function index(text: string): Promise<string> {
     const folder = await newFolder();
     await writeFile(join(folder, 'model.safetensors.index.json'), text);
-    return folder;
-  }
-
-  async function holding(names: string[]): Promise<string> {
-    const folder = await newFolder();
-    for (const name of names) await writeFile(join(folder, name), '');
     return folder;
   }
 });
@@ -155,7 +146,7 @@ describe('mergeSources', () => {
   });
 });
 
-describe('weightsShow', () => {
+describe('summaryOf', () => {
   it('lists tensors in numeric order with sizes, files and totals', async () => {
     const folder = await newFolder();
     const path = join(folder, 'model.safetensors');
@@ -168,7 +159,9 @@ describe('weightsShow', () => {
       ]),
       { format: 'pt' },
     );
-    const shown = await weightsShow(folder);
+    const source = await openCheckpoint(folder);
+    const shown = summaryOf(source);
+    await source.close();
     expect(shown.path).toBe(path);
     expect(shown.metadata).toEqual({ format: 'pt' });
     expect(shown.rows).toEqual([

@@ -4,7 +4,7 @@ import { withHalfProducts } from '../../ops/bf16.js';
 import { IGNORED } from '../../ops/labels.js';
 import { CLIP_MEAN, CLIP_STD } from '../../video/preprocess.js';
 import { type Blip2Config, patchesPerSide } from '../../weights/config.js';
-import type { TensorSource } from '../../weights/source.js';
+import { DECODER_TABLE, HEAD_TABLE } from '../../weights/ownTables.js';
 import { type Context, inferenceContext } from '../context.js';
 import { linearsOf } from '../layers/linear.js';
 import type { Parameter } from '../layers/module.js';
@@ -23,7 +23,6 @@ import type {
 } from '../student.js';
 import { padLabels, padTokens } from '../tokens.js';
 import { Blip2, type Encoded as Blip2Encoded, type EncoderBatch } from './blip2.js';
-import { readDecoderEmbedding } from './decoderEmbedding.js';
 import { generate, lastLogits } from './generate.js';
 import { blip2 } from './kind.js';
 import type { PackedTargets } from './packing.js';
@@ -40,15 +39,12 @@ export class Blip2Student implements Student {
   readonly visionSettings: unknown;
   readonly languageModelPath = 'language_model.';
 
-  /** @param like has the decoder's own embedding when this one is to have one. */
   constructor(
     readonly config: Blip2Config,
     readonly precision: Precision = 'f32',
-    like?: Blip2Student,
   ) {
     const { vision_config: vision, text_config: text } = config;
     this.module = new Blip2(config);
-    if (like?.module.languageModel.hasDecoderEmbedding) this.module.languageModel.addDecoderEmbedding();
     this.preprocessing = { imageSize: vision.image_size, mean: CLIP_MEAN, std: CLIP_STD };
     this.vocabulary = text.vocab_size;
     this.featureShape = [patchesPerSide(vision) ** 2 + 1, vision.hidden_size];
@@ -146,8 +142,10 @@ export class Blip2Student implements Student {
     return withHalfProducts(context.mixed, () => generate(this.module, own(encoded), options, context));
   }
 
-  readOptional(files: TensorSource): Promise<void> {
-    return readDecoderEmbedding(this.module.languageModel, files);
+  addOptional(names: readonly string[]): void {
+    const { languageModel } = this.module;
+    if (names.includes(HEAD_TABLE)) languageModel.addHead();
+    if (names.includes(DECODER_TABLE)) languageModel.addDecoderEmbedding();
   }
 
   dispose(): void {

@@ -291,8 +291,8 @@ export class T5 extends Module {
   readonly shared: Parameter;
   readonly encoder: T5Stack;
   readonly decoder: T5Stack;
-  /** Absent when the configuration ties the head to the embedding. */
-  readonly lmHead: Parameter | undefined;
+  /** Absent when the head is tied to the embedding. */
+  lmHead: Parameter | undefined;
   private decoderEmbedding: Parameter | undefined;
 
   constructor(
@@ -300,22 +300,24 @@ export class T5 extends Module {
     readonly config: TextConfig,
   ) {
     super(path);
-    const table = [config.vocab_size, config.d_model];
-    this.shared = this.parameter('shared.weight', table, { normal: 1 });
+    this.shared = this.parameter('shared.weight', [config.vocab_size, config.d_model], { normal: 1 });
     this.encoder = this.child(new T5Stack(`${path}.encoder`, config, false));
     this.decoder = this.child(new T5Stack(`${path}.decoder`, config, true));
-    if (!config.tie_word_embeddings)
-      this.lmHead = this.parameter('lm_head.weight', table, { normal: config.d_model ** -0.5 });
+    if (!config.tie_word_embeddings) this.addHead();
+  }
+
+  /** Gives the output a table of its own, for checkpoints that hold one whatever their configuration says. */
+  addHead(): Parameter {
+    this.lmHead = this.parameter('lm_head.weight', this.shared.shape, {
+      normal: this.config.d_model ** -0.5,
+    });
+    return this.lmHead;
   }
 
   /** Gives the decoder a table of its own, for checkpoints whose `decoder.embed_tokens` is not the shared one. */
   addDecoderEmbedding(): Parameter {
     this.decoderEmbedding = this.parameter('decoder.embed_tokens.weight', this.shared.shape, { normal: 1 });
     return this.decoderEmbedding;
-  }
-
-  get hasDecoderEmbedding(): boolean {
-    return this.decoderEmbedding !== undefined;
   }
 
   /** @param ids int32 of any shape, of the encoder's text. @returns (..., d_model). */

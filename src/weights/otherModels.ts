@@ -1,0 +1,61 @@
+/** Models that are taken for BLIP-2 with FlanT5: their config.json looks alike, and what they compute differs. */
+import { DataError } from '../errors.js';
+import { isRecord } from '../values.js';
+import { quote } from './header.js';
+
+/** What a `model_type` of the family is. */
+const FAMILY: Readonly<Record<string, string>> = {
+  instructblip: 'InstructBLIP, whose Q-Former reads the question',
+  instructblipvideo: 'InstructBLIP for video, whose Q-Former reads the question',
+  blip: 'BLIP, without a Q-Former',
+  t5: 'a T5 alone, without BLIP-2 around it',
+  blip_2_qformer: 'the Q-Former of a BLIP-2 alone',
+  blip_2_vision_model: 'the vision model of a BLIP-2 alone',
+};
+
+/** Classes of transformers that write `model_type` blip-2 and have no language model. */
+const RETRIEVAL = /^Blip2(ForImageTextRetrieval|TextModelWithProjection|VisionModelWithProjection)$/;
+
+/** Language models of BLIP-2 and InstructBLIP other than T5. */
+const LANGUAGE_MODELS: Readonly<Record<string, string>> = { opt: 'OPT', llama: 'Vicuna' };
+
+/**
+ * Refuses a config.json of another model than BLIP-2 with FlanT5. Files that do not say what they are pass.
+ *
+ * @param json its content, not yet checked.
+ * @param origin the file, for the message.
+ * @throws DataError naming the key, and what the model is where that is known.
+ */
+export function refuseOtherModel(json: unknown, origin: string): void {
+  if (!isRecord(json)) return;
+  const refuse = (key: string, value: unknown, what: string | undefined) => {
+    throw new DataError(
+      `${origin}: ${key} is ${quote(value)}${what ? `: this is ${what}` : ''}, which is not supported; expected BLIP-2 with FlanT5`,
+    );
+  };
+  const { model_type: type, architectures, qformer_config: qformer, text_config: text } = json;
+  if (typeof type === 'string' && type !== 'blip-2') refuse('model_type', type, own(FAMILY, type));
+  if (isRecord(qformer) && qformer.model_type === 'instructblip_qformer')
+    refuse('qformer_config.model_type', qformer.model_type, FAMILY.instructblip);
+  const retrieval = 'a BLIP-2 for retrieval, without a language model';
+  const named = [architectures].flat().find((name) => typeof name === 'string' && RETRIEVAL.test(name));
+  if (named !== undefined) refuse('architectures', named, retrieval);
+  if (isRecord(qformer) && qformer.use_qformer_text_input === true)
+    refuse('qformer_config.use_qformer_text_input', true, retrieval);
+  const language = isRecord(text) ? text.model_type : undefined;
+  if (typeof language === 'string' && language !== 't5') {
+    refuse('text_config.model_type', language, `a BLIP-2 with ${own(LANGUAGE_MODELS, language) ?? language}`);
+  }
+  if (json.use_decoder_only_language_model === true)
+    refuse('use_decoder_only_language_model', true, 'a BLIP-2 with a language model that has no encoder');
+}
+
+function own(table: Readonly<Record<string, string>>, key: string): string | undefined {
+  return Object.hasOwn(table, key) ? table[key] : undefined;
+}
+
+/** What a `model_type` that is not supported is, to be put behind it in a message; nothing for unknown ones. */
+export function describeOther(modelType: unknown): string {
+  const what = typeof modelType === 'string' ? own(FAMILY, modelType) : undefined;
+  return what ? `: this is ${what}` : '';
+}

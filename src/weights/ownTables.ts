@@ -1,0 +1,43 @@
+/**
+ * T5 shares one table of embeddings: the encoder and the decoder read their tokens from it, and a tied head writes with
+ * it. Files may hold it again under each of these names, and what stands there may be another table. transformers 5 then
+ * keeps both ("with different values, so we will NOT tie them"), whatever `tie_word_embeddings` says, and itself writes
+ * `tie_word_embeddings: true` beside a FlanT5's own head; transformers 4 took the one for the other.
+ */
+import { readReal, type TensorSource } from './source.js';
+
+export const SHARED_TABLE = 'language_model.shared.weight';
+export const DECODER_TABLE = 'language_model.decoder.embed_tokens.weight';
+export const HEAD_TABLE = 'language_model.lm_head.weight';
+
+/** Names that a file may give to the shared table, or to a table in its place. */
+export const TABLES = [DECODER_TABLE, HEAD_TABLE] as const;
+
+export type OwnTable = (typeof TABLES)[number];
+
+/**
+ * Which of the names hold other values than the shared table.
+ *
+ * @param source under canonical names, with tables of the shape that config.json gives them.
+ * @param expected what the model has a parameter for anyway: an untied head, say.
+ */
+export async function ownTables(
+  source: TensorSource,
+  expected: { has(name: string): boolean },
+): Promise<OwnTable[]> {
+  const present = TABLES.filter((name) => source.has(name) && !expected.has(name));
+  if (present.length === 0) return [];
+  const shared = await readReal(SHARED_TABLE, source);
+  const found: OwnTable[] = [];
+  for (const name of present) {
+    const table = await readReal(name, source);
+    if (table.some((value, i) => value !== shared[i])) found.push(name);
+  }
+  return found;
+}
+
+/** What is said of a table of its own: which one is used, here and by transformers. */
+export function describeOwnTable(name: OwnTable): string {
+  const though = name === HEAD_TABLE ? 'text_config.tie_word_embeddings is true' : 'T5 shares that table';
+  return `${name} holds other values than ${SHARED_TABLE}, though ${though}; it is used as it is, as by transformers 5 (transformers 4 uses the shared table)`;
+}
