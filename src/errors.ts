@@ -66,3 +66,14 @@ export class Interrupted extends ReasVqaError {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** An error and what caused it, outermost first; `fetch` hides the reason three levels down. */
+export function causesOf(error: unknown): Error[] {
+  const list: Error[] = [];
+  let cause: unknown = error;
+  while (cause instanceof Error && list.length < 8) {
+    list.push(cause);
+    cause = cause instanceof AggregateError ? cause.errors[0] : cause.cause;
+  }
+  return list;
+}

@@ -36,9 +36,9 @@ export function addGenerate(program: Command, io: Io): void {
   withBadVideo(withRecipe(program.command('generate')))
     .summary('let a large model write reasoning for every question')
     .description(
-      "Asks an OpenAI-compatible server about every sample with the paper's prompt and writes one JSON line each. The same command continues where it stopped. The key comes from OPENAI_API_KEY.",
+      "Asks an OpenAI-compatible server about every sample with the paper's prompt and writes one JSON line each. The same command continues where it stopped. The key comes from OPENAI_API_KEY, a proxy from https_proxy, http_proxy, all_proxy and no_proxy.",
     )
-    .requiredOption('--teacher <url>', 'base URL of the server, up to and with /v1 (required)')
+    .requiredOption('--teacher <url>', 'base URL of the server, as a rule ending in /v1 (required)')
     .requiredOption('--model <name>', 'model to ask (required)')
     .requiredOption('--out <file>', 'JSON-lines file to write or continue (required)')
     .option('--split <name>', 'train, val or test', 'train')

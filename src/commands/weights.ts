@@ -39,7 +39,7 @@ export function addWeights(program: Command, io: Io): void {
     .command('fetch')
     .summary('download a public checkpoint')
     .description(
-      'Downloads a checkpoint named in weights/*.json; without a name lists them. An interrupted download continues. HF_ENDPOINT names a mirror, HF_TOKEN a key.',
+      'Downloads a checkpoint named in weights/*.json; without a name lists them. An interrupted download continues. HF_ENDPOINT names a mirror, HF_TOKEN a key, https_proxy a proxy.',
     )
     .argument('[name]', 'name in the list')
     .option('--out <folder>', 'folder to write (default: weights/<name> in the current folder)')

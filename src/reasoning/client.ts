@@ -1,13 +1,17 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type OpenAI from 'openai';
-import { messageOf, UsageError } from '../errors.js';
+import { causesOf, messageOf, UsageError } from '../errors.js';
+import { ProxyError, proxyFor, routeOf, throughProxy, unreachableCode } from '../network.js';
 import { isRecord } from '../values.js';
+import { type TeacherAddress, teacherAddress } from './address.js';
+import { endingOf } from './finish.js';
+import { ReplyReader, type Written, withSteps } from './reply.js';
 import { type Backoff, backoffMs, DEFAULT_BACKOFF, retryAfterMs } from './retry.js';
-import { boundedFetch } from './transport.js';
+import { boundedFetch, oneLine, WebPage } from './transport.js';
 
 /** Where the teacher is and how it is asked. The key is not here: it comes from OPENAI_API_KEY alone. */
 export interface TeacherSettings {
-  /** Base URL of an OpenAI-compatible server, up to and with `/v1`. */
+  /** Base URL of an OpenAI-compatible server, up to and with `/v1`; see {@link teacherAddress}. */
   baseUrl: string;
   model: string;
   /** 0 (default) asks for the most likely answer. */
@@ -23,9 +27,10 @@ export interface TeacherSettings {
 }
 
 export interface TeacherAnswer {
+  /** The answer; thinking that the server sent apart stands before it, see {@link withSteps}. */
   text: string;
-  /** `stop`, or `length` when max_tokens cut the answer. */
-  finishReason: string;
+  /** `stop`, or `length` when max_tokens cut the answer, whatever the server calls it. */
+  finishReason: 'stop' | 'length';
   /** Requests it took, 1 when the first succeeded. */
   attempts: number;
 }
@@ -33,6 +38,7 @@ export interface TeacherAnswer {
 /** Anything that writes reasoning from images and a prompt. */
 export interface Teacher {
   readonly model: string;
+  /** Base URL for messages, without its query. */
   readonly url: string;
   readonly temperature: number;
   readonly maxTokens: number;
@@ -66,18 +72,18 @@ interface Failure {
   retryAfterMs: number;
 }
 
-/** Servers that nobody answers at: trying the next sample would only repeat the wait. */
-const UNREACHABLE = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
 /** Wrong key, no permission, no such model or path: the same for every sample. */
-const FATAL_STATUS = new Set([401, 403, 404]);
+const FATAL_STATUS = new Set([401, 403, 404, 405]);
+/** What a server says that has no such path. */
+const PATH_STATUS = new Set([404, 405]);
 const RETRY_STATUS = new Set([408, 409, 425, 429]);
 
 /**
  * Opens an OpenAI-compatible teacher (vLLM, LMDeploy, SGLang, llama.cpp, a hosted service). Nothing is sent until
- * {@link Teacher.complete} is called.
+ * {@link Teacher.complete} is called. Requests go through the proxy that the environment names, see {@link proxyFor}.
  *
  * @param key sent as a bearer token; by default OPENAI_API_KEY, or a placeholder, which local servers ignore.
- * @throws UsageError for a URL or number that cannot work.
+ * @throws UsageError for a URL, number or proxy that cannot work.
  */
 export async function openTeacher(
   settings: TeacherSettings,
@@ -87,42 +93,36 @@ export async function openTeacher(
   const { default: Client } = await import('openai');
   const client = new Client({
     apiKey: key,
-    baseURL: options.baseUrl,
+    baseURL: options.address.base,
+    defaultQuery: options.address.query,
     maxRetries: 0,
     timeout: options.totalMs,
     logLevel: 'off',
-    fetch: boundedFetch(Math.max(1 << 20, options.maxTokens * 4096)),
+    // The library asks for addresses, never with a Request.
+    fetch: boundedFetch(Math.max(1 << 20, options.maxTokens * 4096)) as typeof fetch,
   });
-  const { model, temperature, maxTokens, backoff } = options;
+  const { model, temperature, maxTokens, backoff, address } = options;
+  const secrets = [key, ...address.secrets];
 
   async function complete(request: { images: string[]; prompt: string }, signal?: AbortSignal) {
     for (let attempt = 0; ; attempt++) {
       signal?.throwIfAborted();
       const result = await attemptOnce(client, options, request, signal);
       if ('text' in result) return { ...result, attempts: attempt + 1 };
-      const message = redact(result.message, key);
+      const message = redact(result.message, secrets);
       if (!result.retry || attempt >= backoff.retries) {
         throw new TeacherError(message, result.scope, attempt + 1);
       }
       await sleep(backoffMs(backoff, attempt, result.retryAfterMs), signal);
     }
   }
-  return { model, url: options.baseUrl, temperature, maxTokens, complete };
+  return { model, url: address.base, temperature, maxTokens, complete };
 }
 
 function checked(settings: TeacherSettings) {
   const { baseUrl, model, temperature = 0, maxTokens = 1024, idleMs = 120_000, totalMs = 900_000 } = settings;
-  if (!URL.canParse(baseUrl) || !/^https?:\/\//i.test(baseUrl)) {
-    throw new UsageError(
-      `teacher URL "${baseUrl}" is not an http(s) URL; expected e.g. http://localhost:8000/v1`,
-    );
-  }
-  const url = new URL(baseUrl);
-  if (url.username || url.password) {
-    throw new UsageError(
-      `teacher URL for ${url.host} carries a user or password; put the key in OPENAI_API_KEY instead`,
-    );
-  }
+  const address = teacherAddress(baseUrl);
+  proxyFor(address.base);
   if (!model) throw new UsageError('the teacher needs a model name, as its server lists it under /models');
   if (!(temperature >= 0 && temperature <= 2)) {
     throw new UsageError(`teacher temperature ${temperature} is not between 0 and 2`);
@@ -131,7 +131,7 @@ function checked(settings: TeacherSettings) {
     throw new UsageError(`teacher max tokens ${maxTokens} is not a positive whole number`);
   }
   const backoff: Backoff = { ...DEFAULT_BACKOFF, ...settings.backoff };
-  return { baseUrl, model, temperature, maxTokens, idleMs, totalMs, backoff };
+  return { address, model, temperature, maxTokens, idleMs, totalMs, backoff };
 }
 
 type Checked = ReturnType<typeof checked>;
@@ -158,21 +158,18 @@ async function attemptOnce(
       },
       { signal: watch.signal },
     );
-    let text = '';
-    let finishReason: string | undefined;
-    for await (const chunk of stream) {
+    const reply = new ReplyReader();
+    for await (const event of stream) {
       watch.heard();
-      const choice = firstChoice(chunk);
-      if (typeof choice?.delta?.content === 'string') text += choice.delta.content;
-      finishReason = choice?.finish_reason ?? finishReason;
+      reply.add(event);
     }
     // The library ends an aborted stream without an error.
     watch.signal.throwIfAborted();
-    return answerOf(text, finishReason);
+    return answerOf(reply.first(), options.maxTokens);
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
     if (watch.expired) return failed(watch.expired);
-    return failureOf(error);
+    return failureOf(error, options.address);
   } finally {
     watch.end();
   }
@@ -226,66 +223,97 @@ function contentOf(request: { images: string[]; prompt: string }) {
   return [...images, { type: 'text' as const, text: request.prompt }];
 }
 
-/** The first choice of a streamed chunk, whatever the server sent in its place; errors in the stream are thrown. */
-function firstChoice(chunk: unknown) {
-  if (!isRecord(chunk)) return undefined;
-  if (!Array.isArray(chunk.choices)) {
-    if (typeof chunk.message === 'string') throw new Error(`error in the stream: ${chunk.message}`);
-    return undefined;
+/** What a server wrote, judged: an answer counts when the server says that it ended well. */
+function answerOf(
+  written: Written | undefined,
+  maxTokens: number,
+): Omit<TeacherAnswer, 'attempts'> | Failure {
+  if (!written) return failed('the response was no answer');
+  const { content, steps, refusal, finish, nativeFinish } = written;
+  const ending = endingOf(finish);
+  const native = nativeFinish && nativeFinish !== finish ? `, natively ${JSON.stringify(nativeFinish)}` : '';
+  const reason = `finish_reason ${JSON.stringify(finish)}${native}`;
+  switch (ending) {
+    case 'open':
+      return failed(
+        content || steps
+          ? "the answer broke off (no finish_reason): the connection or the server ended early, see the server's log"
+          : 'the response was no answer',
+      );
+    case 'refused':
+      return refused(`a content filter (${reason})`, refusal);
+    case 'tools':
+      return failed(
+        `the server took the answer for the call of a tool (${reason}); turn its tool parser off`,
+      );
+    case 'broken':
+      return failed(
+        `the server ended the answer with ${reason}, which is no known good end; see the server's log` +
+          (content.trim() ? `. It wrote: ${oneLine(content)}` : ''),
+      );
   }
-  return chunk.choices[0] as
-    | { delta?: { content?: unknown } | null; finish_reason?: string | null }
-    | undefined;
-}
-
-function answerOf(text: string, finishReason: string | undefined): Omit<TeacherAnswer, 'attempts'> | Failure {
-  if (finishReason === undefined) {
-    return failed(text ? 'the answer broke off (no finish_reason)' : 'the response was no answer');
-  }
-  if (finishReason === 'content_filter') {
-    return { ...failed('refused by a content filter'), retry: false };
-  }
-  if (!/\p{L}/u.test(text)) return failed('the answer was empty');
-  return { text, finishReason };
+  if (/\p{L}/u.test(content)) return { text: withSteps(written), finishReason: ending };
+  if (refusal) return refused('the model', refusal);
+  if (!steps.trim()) return failed('the answer was empty');
+  const spent =
+    ending === 'length'
+      ? `max_tokens (${maxTokens}) were spent on it`
+      : `max_tokens was ${maxTokens}, ${reason}`;
+  return {
+    ...failed(
+      `the answer was empty: only thinking came (${steps.length} characters), ${spent}; raise --max-tokens, ` +
+        "or turn the model's thinking off on the server",
+    ),
+    retry: ending !== 'length',
+  };
 }
 
 function failed(message: string): Failure {
   return { message, retry: true, scope: 'sample', retryAfterMs: 0 };
 }
 
+/** A refusal is a decision about this sample; asking again brings the same one. */
+function refused(by: string, words: string): Failure {
+  return { ...failed(`refused by ${by}${words && `: ${oneLine(words)}`}`), retry: false };
+}
+
 /** What an error of the client library means. */
-function failureOf(error: unknown): Failure {
+function failureOf(error: unknown, { base, versioned }: TeacherAddress): Failure {
+  const hint = versioned ? ` (the base URL has no /v1, which most servers want: try ${versioned})` : '';
   const status = isRecord(error) && typeof error.status === 'number' ? error.status : undefined;
   if (status !== undefined) {
     return {
-      message: `HTTP ${messageOf(error)}`,
+      message: `HTTP ${messageOf(error)}${PATH_STATUS.has(status) ? hint : ''}${throughProxy(base)}`,
       retry: status >= 500 || RETRY_STATUS.has(status),
       scope: FATAL_STATUS.has(status) ? 'run' : 'sample',
       retryAfterMs: retryAfterMs(isRecord(error) ? (error.headers as Headers) : undefined),
     };
   }
-  const codes = causes(error).map((cause) => cause.code);
-  const unreachable = codes.find((code) => typeof code === 'string' && UNREACHABLE.has(code));
+  const chain = causesOf(error);
+  const page = chain.find((cause) => cause instanceof WebPage);
+  if (page) {
+    const message = `${page.message}${hint}${throughProxy(base)}`;
+    return versioned ? { ...failed(message), retry: false, scope: 'run' } : failed(message);
+  }
+  const proxy = chain.find((cause) => cause instanceof ProxyError);
+  if (proxy) {
+    const { message, retry, lasting } = proxy;
+    return { message, retry, scope: lasting ? 'run' : 'sample', retryAfterMs: 0 };
+  }
+  const unreachable = unreachableCode(chain);
   if (unreachable !== undefined) {
-    return { message: `cannot be reached (${unreachable})`, retry: true, scope: 'run', retryAfterMs: 0 };
+    const message = `cannot be reached (${unreachable})${routeOf(base)}`;
+    return { message, retry: true, scope: 'run', retryAfterMs: 0 };
   }
-  return failed(causes(error).at(-1)?.message ?? messageOf(error));
-}
-
-/** The error and what caused it, outermost first; fetch hides the reason three levels down. */
-function causes(error: unknown): { message: string; code?: unknown }[] {
-  const list: { message: string; code?: unknown }[] = [];
-  let cause: unknown = error;
-  while (cause instanceof Error && list.length < 8) {
-    list.push({ message: cause.message, code: (cause as NodeJS.ErrnoException).code });
-    cause = cause instanceof AggregateError ? cause.errors[0] : cause.cause;
-  }
-  return list;
+  return failed(oneLine(chain.at(-1)?.message ?? messageOf(error)));
 }
 
 /** Some servers repeat the key they reject; it must not reach a terminal, log or file. */
-function redact(message: string, key: string): string {
-  return key.length < 6 ? message : message.replaceAll(key, '(key)');
+function redact(message: string, secrets: string[]): string {
+  return secrets.reduce(
+    (text, secret) => (secret.length < 6 ? text : text.replaceAll(secret, '(key)')),
+    message,
+  );
 }
 
 async function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {

@@ -16,7 +16,7 @@ export interface ReasoningRow {
   id: string;
   question: string;
   options: string[];
-  /** The teacher's text as it came. */
+  /** The teacher's text as it came; thinking that the server sent apart stands before it in `<think>` tags. */
   reasoning: string;
   /** 0-based option read from the text, or null. */
   predicted: number | null;

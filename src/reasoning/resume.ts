@@ -3,6 +3,7 @@ import type { Sample } from '../data/sample.js';
 import { DataError } from '../errors.js';
 import { writeAtomic } from '../files.js';
 import { isRecord } from '../values.js';
+import { endingOf } from './finish.js';
 import type { ReasoningRow, ReasoningSettings } from './generate.js';
 import { readJsonLines } from './jsonl.js';
 
@@ -25,7 +26,8 @@ export interface Origin {
 
 /**
  * Reads the finished rows of `out`, which may be missing. A last line without its newline is left out of `size`,
- * with a notice: its writer was killed, and its sample is asked again.
+ * with a notice: its writer was killed, and its sample is asked again. A notice also counts rows whose `finish_reason` is
+ * that of a broken answer, as earlier versions wrote them; they are kept.
  *
  * @throws DataError naming `file:line` when a row was made by another model, prompt or setting, when its sample has
  *   another question or other options now, or when it is malformed.
@@ -51,6 +53,7 @@ export async function readFinished(
     }
     onNotice?.(`${out}:${line}: the last line was cut off by a kill; dropped, its sample is asked again`);
   };
+  const broken: string[] = [];
   for await (const { value, line, end } of readJsonLines(out, { onTorn })) {
     const where = `${out}:${line}`;
     const row = checkedRow(value, where, origin);
@@ -59,10 +62,21 @@ export async function readFinished(
     if (sample && !seen.has(row.id)) {
       checkSample(row, sample, where);
       finished.rows.push(row);
+      if (!isWhole(row)) broken.push(`${where} with finish_reason ${JSON.stringify(row.finish_reason)}`);
     }
     seen.add(row.id);
   }
+  if (broken.length > 0) {
+    onNotice?.(
+      `${out}: ${broken.length} of ${finished.rows.length} answers were not finished (first: ${broken[0]}) and are kept; ` +
+        'remove their lines to ask again',
+    );
+  }
   return finished;
+}
+
+function isWhole({ finish_reason }: ReasoningRow): boolean {
+  return ['stop', 'length'].includes(endingOf(finish_reason));
 }
 
 function checkedRow(value: Record<string, unknown>, where: string, origin: Origin): ReasoningRow {

@@ -2,9 +2,13 @@
  * `fetch` for servers that are nearly OpenAI-compatible. Every response that leaves here is either an event stream
  * of bounded length or an error whose body is `{"error": {"message": ...}}`, the only form the client library reads.
  */
+import { networkFetch } from '../network.js';
 import { isRecord, shortened } from '../values.js';
 
-type Fetch = typeof fetch;
+type Fetch = typeof networkFetch;
+
+/** A page for people in the place of an answer: another address than the server's, a login, a firewall. */
+export class WebPage extends Error {}
 
 /** A body longer than this is no answer; the reader gets this error. */
 export class EndlessResponse extends Error {
@@ -22,38 +26,42 @@ const ERROR_BODY_LIMIT = 64 * 1024;
  *
  * @param limit most bytes of one response body; an {@link EndlessResponse} after that, with the connection closed.
  */
-export function boundedFetch(limit: number, inner: Fetch = fetch): Fetch {
+export function boundedFetch(limit: number, inner: Fetch = networkFetch): Fetch {
   return async (input, init) => {
     const response = await inner(input, init);
     if (!response.ok) return flattenError(response);
     const type = response.headers.get('content-type') ?? '';
-    if (type.includes('application/json')) return streamOfOne(await readText(response, limit), response);
+    if (/\bjson\b/.test(type)) return streamOfOne(await readText(response, limit), response);
     if (!response.body) return response;
-    return new Response(bounded(response.body, limit), {
+    return new Response(bounded(noPage(response.body), limit), {
       status: response.status,
       headers: response.headers,
     });
   };
 }
 
-/**
- * The message of an error body: OpenAI's `error.message`, the flat `message` of vLLM, FastAPI's `detail`, a string
- * under `error`, or the text itself, cut to one readable line.
- */
+/** The message of an error body, or the text itself, cut to one readable line. */
 export function errorMessageOf(body: string): string {
-  let value: unknown;
   try {
-    value = JSON.parse(body);
+    return messageIn(JSON.parse(body)) ?? oneLine(body);
   } catch {
     return oneLine(body);
   }
-  const fields = isRecord(value) ? value : {};
-  const error = isRecord(fields.error) ? fields.error.message : fields.error;
-  for (const candidate of [error, fields.message, fields.detail]) {
-    if (typeof candidate === 'string' && candidate.trim() !== '') return oneLine(candidate);
-    if (Array.isArray(candidate)) return oneLine(JSON.stringify(candidate));
+}
+
+/**
+ * The words of an error in one line: OpenAI's `error.message`, the flat `message` of vLLM, FastAPI's `detail`, `msg` and
+ * `error_msg` of others, a string under `error`; Gemini sends a list of one. Undefined where there are none.
+ */
+export function messageIn(value: unknown): string | undefined {
+  const fields = Array.isArray(value) ? value[0] : value;
+  if (!isRecord(fields)) return undefined;
+  const inner = isRecord(fields.error) ? fields.error.message : undefined;
+  for (const words of [inner, fields.message, fields.detail, fields.msg, fields.error_msg, fields.error]) {
+    if (typeof words === 'string' && words.trim() !== '') return oneLine(words);
+    if (Array.isArray(words)) return oneLine(JSON.stringify(words));
   }
-  return oneLine(body);
+  return undefined;
 }
 
 async function flattenError(response: Response): Promise<Response> {
@@ -83,11 +91,14 @@ function streamOfOne(body: string, response: Response): Response {
   } catch {
     throw new Error(`the response is not JSON: ${oneLine(body)}`);
   }
-  const choice = isRecord(value) && Array.isArray(value.choices) ? value.choices[0] : undefined;
-  if (!isRecord(choice) || !isRecord(choice.message)) {
+  const choices = isRecord(value) && Array.isArray(value.choices) ? value.choices.filter(isRecord) : [];
+  if (!choices.some(({ message, error }) => isRecord(message) || error)) {
     throw new Error(`the response holds no answer: ${errorMessageOf(body)}`);
   }
-  const event = { ...(value as object), choices: [{ ...choice, delta: choice.message }] };
+  const event = {
+    ...(value as object),
+    choices: choices.map((choice) => ({ ...choice, delta: choice.message })),
+  };
   const headers = new Headers(response.headers);
   headers.set('content-type', 'text/event-stream');
   headers.delete('content-length');
@@ -96,6 +107,26 @@ function streamOfOne(body: string, response: Response): Response {
     status: response.status,
     headers,
   });
+}
+
+/** No event begins with `<`; the type is not asked, since gateways send events as text/html too. */
+function noPage(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  let begun = false;
+  return body.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        const text = begun ? '' : new TextDecoder().decode(chunk).trimStart();
+        begun ||= text !== '';
+        if (text.startsWith('<')) controller.error(webPage(text));
+        else controller.enqueue(chunk);
+      },
+    }),
+  );
+}
+
+function webPage(beginning: string): WebPage {
+  const title = oneLine(/<title[^>]*>([^<]*)/i.exec(beginning)?.[1] ?? '');
+  return new WebPage(`the response was a web page${title && ` ("${title}")`}, no answer`);
 }
 
 function bounded(body: ReadableStream<Uint8Array>, limit: number): ReadableStream<Uint8Array> {
@@ -119,7 +150,8 @@ async function readText(response: Response, limit: number): Promise<string> {
   return text + decoder.decode();
 }
 
-function oneLine(text: string): string {
+/** Cut to one line of at most 300 characters. */
+export function oneLine(text: string): string {
   const line = text.replace(/\s+/g, ' ').trim();
   return shortened(line, 300);
 }

@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { DataError, messageOf } from '../errors.js';
+import { DataError } from '../errors.js';
 import { readJson } from '../weights/config.js';
+import { fetchFile, hubUrl, NotOnServer } from '../weights/fetch.js';
 
 export interface TokenizerLoadOptions {
   /** Never touch the network: a Hugging Face id must be in the cache. Also set by HF_HUB_OFFLINE=1. */
@@ -67,29 +68,35 @@ async function readLocal(path: string): Promise<TokenizerFiles> {
   return { origin: path, tokenizer, config: asObject(config) };
 }
 
+/** Reads a tokenizer from the cache, downloading it first where it is not there. */
 async function readHub(id: string, options: TokenizerLoadOptions): Promise<TokenizerFiles> {
-  const { getModelJSON } = await import('@xenova/transformers/src/utils/hub.js');
-  const { env } = await import('@xenova/transformers/src/env.js');
-  env.remoteHost = `${(process.env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/, '')}/`;
-  const offline = options.offline ?? /^(1|true|yes|on)$/i.test(process.env.HF_HUB_OFFLINE ?? '');
-  const settings = {
-    cache_dir: options.cacheFolder ?? defaultCacheFolder(),
-    local_files_only: offline,
-    revision: options.revision ?? 'main',
-  };
+  const cache = options.cacheFolder ?? defaultCacheFolder();
+  const revision = options.revision ?? 'main';
+  const folder = join(cache, id, ...(revision === 'main' ? [] : [revision]));
+  const path = join(folder, 'tokenizer.json');
+  if (!(await stat(path).catch(() => undefined))) {
+    if (options.offline ?? /^(1|true|yes|on)$/i.test(process.env.HF_HUB_OFFLINE ?? '')) {
+      throw new DataError(
+        `${id}: its tokenizer is not in ${cache} and downloading is off; download it once, or give a local tokenizer.json`,
+      );
+    }
+    await download(id, revision, folder);
+  }
+  return { ...(await readLocal(path)), origin: id };
+}
+
+/** tokenizer.json comes last: where it is, the optional tokenizer_config.json has been asked for. */
+async function download(id: string, revision: string, folder: string): Promise<void> {
+  const get = (file: string) =>
+    fetchFile(hubUrl(id, revision, file), join(folder, file), { attempts: 3, backoffMs: 500 });
   try {
-    const tokenizer = await getModelJSON(id, 'tokenizer.json', true, settings);
-    const config = await getModelJSON(id, 'tokenizer_config.json', false, settings);
-    return { origin: id, tokenizer: checkTokenizer(id, tokenizer), config: asObject(config) };
+    await get('tokenizer_config.json').catch((error) => {
+      if (!(error instanceof NotOnServer)) throw error;
+    });
+    await get('tokenizer.json');
   } catch (error) {
-    if (error instanceof DataError) throw error;
-    const reason = messageOf(error).split('\n')[0];
-    throw new DataError(
-      offline
-        ? `${id}: its tokenizer is not in ${settings.cache_dir} and downloading is off; download it once, or give a local tokenizer.json`
-        : `${id}: its tokenizer could not be downloaded (${reason}); check the connection (HF_ENDPOINT names a mirror), or give a local tokenizer.json`,
-      { cause: error },
-    );
+    if (!(error instanceof DataError)) throw error;
+    throw new DataError(`${id}: its tokenizer could not be downloaded; ${error.message}`, { cause: error });
   }
 }
 

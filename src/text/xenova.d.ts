@@ -21,21 +21,3 @@ declare module '@xenova/transformers/src/tokenizers.js' {
     ): string;
   }
 }
-
-declare module '@xenova/transformers/src/utils/hub.js' {
-  export function getModelJSON(
-    model: string,
-    file: string,
-    fatal: boolean,
-    options: { cache_dir: string; local_files_only: boolean; revision: string },
-  ): Promise<unknown>;
-}
-
-declare module '@xenova/transformers/src/env.js' {
-  export const env: {
-    remoteHost: string;
-    localModelPath: string;
-    allowLocalModels: boolean;
-    allowRemoteModels: boolean;
-  };
-}

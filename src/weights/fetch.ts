@@ -1,8 +1,9 @@
 import { type FileHandle, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DataError, Interrupted, messageOf } from '../errors.js';
+import { DataError, Interrupted, messageOf, ReasVqaError, UsageError } from '../errors.js';
 import { syncFolder } from '../files.js';
+import { networkFetch, ProxyError, routeOf, throughProxy } from '../network.js';
 import { hashFile } from './safetensors.js';
 
 export interface FetchOptions {
@@ -22,6 +23,9 @@ export interface FetchOptions {
   stallMs?: number;
   signal?: AbortSignal;
 }
+
+/** The server has no such file (404). */
+export class NotOnServer extends DataError {}
 
 /** A failure that another attempt may cure. */
 class Transient extends Error {
@@ -47,14 +51,19 @@ export function hubEndpoint(): string {
  * Downloads a file so that `path` holds either all of it or is untouched. Bytes go to `<path>.part`; an interrupted
  * download continues there by a range request, guarded by the ETag in `<path>.part.etag` against a file that changed.
  * A complete file that agrees with `expectedSize` and `sha256` is not fetched again. HF_TOKEN from the environment is
- * sent to the hub (fetch drops it when redirected to another host) and never stored.
+ * sent to the hub (fetch drops it when redirected to another host) and never stored. Requests go through the proxy that
+ * the environment names, see {@link networkFetch}.
  *
  * @returns whether anything was downloaded.
- * @throws DataError: not found, access denied, wrong size or hash, disk full, no answer after all attempts.
+ * @throws UsageError for an address that is no http(s) URL, or a proxy that cannot be used.
+ * @throws NotOnServer, or another DataError: access denied, wrong size or hash, disk full, no answer after all attempts.
  * @throws Interrupted when `signal` aborts; the part is kept.
  */
 export async function fetchFile(url: string, path: string, options: FetchOptions = {}): Promise<boolean> {
   if (await isComplete(path, options)) return false;
+  if (!URL.canParse(url) || !/^https?:/i.test(url)) {
+    throw new UsageError(`${url}: not an http(s) URL; check HF_ENDPOINT, e.g. https://huggingface.co`);
+  }
   await mkdir(dirname(path), { recursive: true }).catch((error) => {
     throw new DataError(`${dirname(path)}: cannot be created (${messageOf(error)})`, { cause: error });
   });
@@ -139,10 +148,16 @@ async function downloadOnce(url: string, part: string, size: number, options: Fe
 
 async function request(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
   try {
-    return await fetch(url, { headers, signal });
+    return await networkFetch(url, { headers, signal });
   } catch (error) {
+    if (error instanceof ReasVqaError) throw error;
+    if (signal.aborted) throw new Transient(`no answer${throughProxy(url)}`);
+    if (error instanceof ProxyError) {
+      if (!error.retry) throw new DataError(`${url}: ${error.message}`, { cause: error });
+      throw new Transient(error.message);
+    }
     const cause = error instanceof Error && error.cause ? messageOf(error.cause) : messageOf(error);
-    throw new Transient(signal.aborted ? 'no answer' : `no connection (${cause})`);
+    throw new Transient(`no connection (${cause})${routeOf(url)}`);
   }
 }
 
@@ -167,6 +182,7 @@ async function startOf(
     throw new Transient('the server answered with another range than asked');
   }
   await response.body?.cancel();
+  const via = throughProxy(url);
   if (status === 416) {
     const total = /^bytes \*\/(\d+)$/.exec(response.headers.get('content-range') ?? '')?.[1];
     if (total !== undefined && Number(total) === have) return undefined;
@@ -174,19 +190,19 @@ async function startOf(
     throw new Transient('the partial file did not fit the one on the server');
   }
   if (status === 404) {
-    throw new DataError(`${url}: not found (404); check the repository, revision and file name`);
+    throw new NotOnServer(`${url}: not found (404)${via}; check the repository, revision and file name`);
   }
   if (status === 401 || status === 403) {
     throw new DataError(
-      `${url}: access denied (${status}); accept the licence on the repository's page and set HF_TOKEN to your access token`,
+      `${url}: access denied (${status})${via}; accept the licence on the repository's page and set HF_TOKEN to your access token`,
     );
   }
   if (status === 408 || status === 429 || status >= 500) {
     const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
     const retryAfter = Number.isFinite(seconds) ? Math.min(seconds, 300) * 1000 : undefined;
-    throw new Transient(`the server answered ${status}`, retryAfter);
+    throw new Transient(`the server answered ${status}${via}`, retryAfter);
   }
-  throw new DataError(`${url}: the server answered ${status} ${response.statusText}`);
+  throw new DataError(`${url}: the server answered ${status} ${response.statusText}${via}`);
 }
 
 /** Writes a response's body into the part from `start`. */

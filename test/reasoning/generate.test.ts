@@ -274,6 +274,64 @@ describe('samples that fail', () => {
   });
 });
 
+it('lists answers that the server did not finish, whole or streamed, and asks again', async () => {
+  const ends: Record<string, string | null> = { v1: 'abort', v2: null, v3: '', v4: 'error' };
+  const { run, server } = await setup((item, response) => {
+    const video = `v${/in (\d+)\?/.exec(item.prompt)?.[1]}`;
+    const end = video in ends ? ends[video]! : 'eos_token';
+    if (video !== 'v4') return stream(response, 'He runs. ###Answer: B', end);
+    const message = { content: 'internal error happened' };
+    json(response, 200, { choices: [{ index: 0, message, finish_reason: end }] });
+  });
+  const error = await caught(run());
+  expect(error).toBeInstanceOf(DataError);
+  expect(error.message).toMatch(/^4 of 12 samples failed/);
+  expect(rows().map((row) => row.finish_reason)).toEqual(Array(8).fill('stop'));
+  const failed = failedRows().sort((a, b) => a.id.localeCompare(b.id));
+  expect(failed.map(({ id, attempts }) => `${id} ${attempts}`)).toEqual([
+    'v1_0 2',
+    'v2_0 2',
+    'v3_0 2',
+    'v4_0 2',
+  ]);
+  expect(failed[0].error).toMatch(/finish_reason "abort"/);
+  expect(failed[1].error).toMatch(/no finish_reason/);
+  expect(failed[2].error).toMatch(/no finish_reason/);
+  expect(failed[3].error).toMatch(/finish_reason "error".*internal error happened/);
+  const before = server.received.length;
+  await caught(run());
+  expect(server.received.length - before).toBe(8);
+});
+
+it('reads the answer beside thinking that came apart, and keeps both', async () => {
+  const { run } = await setup((_, response) => {
+    const message = { reasoning_content: 'The answer is A at first sight.', content: '###Answer: B' };
+    json(response, 200, { choices: [{ index: 0, message, finish_reason: 'stop' }] });
+  });
+  await run();
+  expect(rows()[0]).toMatchObject({
+    reasoning: '<think>\nThe answer is A at first sight.\n</think>\n###Answer: B',
+    predicted: 1,
+  });
+});
+
+it('points at rows of earlier versions that were not finished', async () => {
+  await (await setup(good)).run();
+  const older = rows().map((row, i) => ({
+    ...row,
+    finish_reason: ['eos_token', 'abort', '', 'length'][i] ?? 'stop',
+  }));
+  writeFileSync(out, older.map((row) => `${JSON.stringify(row)}\n`).join(''));
+  const notices: string[] = [];
+  expect(await (await setup(good, { onNotice: (line) => notices.push(line) })).run()).toMatchObject({
+    skipped: 12,
+  });
+  expect(notices).toEqual([
+    `${out}: 2 of 12 answers were not finished (first: ${out}:2 with finish_reason "abort") and are kept; ` +
+      'remove their lines to ask again',
+  ]);
+});
+
 it('stops with one line when the server is down or refuses everything, keeping what is done', async () => {
   const { run, server } = await setup((item, response) =>
     item.number > 5 ? json(response, 401, { error: { message: 'bad key' } }) : good(item, response),

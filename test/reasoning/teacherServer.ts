@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net';
 export interface Received {
   /** 1-based, over all requests. */
   number: number;
+  /** Path and query. */
+  path: string;
   body: { model: string; stream: boolean; messages: { content: { type: string; text?: string }[] }[] };
   headers: IncomingMessage['headers'];
   /** The prompt text. */
@@ -23,6 +25,7 @@ export async function teacherServer(reply: Reply) {
     const content = body.messages[0].content as { type: string; text?: string }[];
     const item: Received = {
       number: received.length + 1,
+      path: request.url!,
       body,
       headers: request.headers,
       prompt: content.find((part) => part.type === 'text')?.text ?? '',

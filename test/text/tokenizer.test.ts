@@ -1,12 +1,13 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DataError } from '../../src/errors.js';
 import { Rng } from '../../src/random.js';
 import { Tokenizer, withPrefixSpace } from '../../src/text/tokenizer.js';
+import { webProxy, withoutProxies } from '../support/proxy.js';
 import { sharedPath } from '../support/shared.js';
 import { tinyTokenizerJson, writeTinyTokenizer } from './tinyTokenizer.js';
 
@@ -18,6 +19,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'reasvqa-tokenizer-'));
 });
 afterAll(() => rm(folder, { recursive: true }));
+beforeEach(() => withoutProxies(vi.stubEnv));
 afterEach(() => {
   vi.unstubAllEnvs();
 });
@@ -224,6 +226,35 @@ describe('tokenizer by Hugging Face id', () => {
     expect(again.encode('red square', { addEos: true })).toEqual(
       first.encode('red square', { addEos: true }),
     );
+  });
+
+  it('goes through the proxy of the environment, and asks nothing for what is in the cache', async () => {
+    const proxy = await webProxy({ port: (server.address() as AddressInfo).port });
+    vi.stubEnv('HF_ENDPOINT', 'http://hub.invalid');
+    vi.stubEnv('http_proxy', proxy.host);
+    const cacheFolder = join(folder, 'proxied');
+    await Tokenizer.load('someone/tiny', { cacheFolder });
+    const files = ['tokenizer_config.json', 'tokenizer.json'];
+    const asked = files.map((file) => `GET http://hub.invalid/someone/tiny/resolve/main/${file}`);
+    expect(proxy.asked).toEqual(asked);
+    await Tokenizer.load('someone/tiny', { cacheFolder });
+    expect(proxy.asked).toEqual(asked);
+    await proxy.close();
+    await expect(Tokenizer.load('someone/fourth', { cacheFolder })).rejects.toThrow(
+      /someone\/fourth: its tokenizer could not be downloaded; .* the proxy http:\S+ \(http_proxy\) cannot be reached/,
+    );
+  });
+
+  it('keeps nothing half downloaded, and names what the hub lacks', async () => {
+    vi.stubEnv('HF_ENDPOINT', `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    const cacheFolder = join(folder, 'cache');
+    await expect(Tokenizer.load('someone/fifth', { cacheFolder })).rejects.toThrow(
+      /someone\/fifth: its tokenizer could not be downloaded; .*tokenizer\.json: not found \(404\)/,
+    );
+    await expect(Tokenizer.load('someone/tiny', { cacheFolder, revision: 'v2' })).rejects.toThrow(
+      /resolve\/v2\/tokenizer\.json: not found/,
+    );
+    expect(await readdir(join(cacheFolder, 'someone', 'fifth'))).toEqual([]);
   });
 
   it('says what to do when a tokenizer is not in the cache and downloading is off', async () => {

@@ -6,11 +6,12 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { DataError, Interrupted } from '../../src/errors.js';
+import { DataError, Interrupted, UsageError } from '../../src/errors.js';
 import { Rng } from '../../src/random.js';
 import { parseBlip2Config } from '../../src/weights/config.js';
 import { fetchFile, hubUrl } from '../../src/weights/fetch.js';
 import { checkConfig, fetchManifest, listManifests, loadManifest } from '../../src/weights/manifest.js';
+import { webProxy, withoutProxies } from '../support/proxy.js';
 
 const rng = new Rng('fetch');
 const body = Buffer.from(Uint8Array.from({ length: 300_000 }, () => rng.int(256)));
@@ -26,6 +27,7 @@ let handler: Handler;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'reasvqa-fetch-'));
+  withoutProxies(vi.stubEnv);
   requests = [];
   handler = serve(body);
   server = createServer((request, response) => {
@@ -275,6 +277,69 @@ describe('fetchFile', () => {
     await fetchFile(`${base}/hubris/y`, join(folder, 'y'), quick);
     expect(requests.map((request) => request.headers.authorization)).toEqual(['Bearer secret', undefined]);
   });
+});
+
+describe('fetchFile through a proxy', () => {
+  const hub = 'http://hub.invalid/model.bin';
+  const fetchThrough = async (answers: { status?: number; drops?: boolean } = {}) => {
+    const proxy = await webProxy({ port: Number(new URL(base).port), ...answers });
+    vi.stubEnv('http_proxy', `http://me:secret@${proxy.host}`);
+    const error = await fetchFile(hub, target(), { sha256, attempts: 3, ...quick }).then(
+      () => undefined,
+      (caught) => caught,
+    );
+    await proxy.close();
+    return { error, ...proxy };
+  };
+
+  it('downloads and resumes', async () => {
+    handler = (request, response, count) =>
+      serve(body, { cutAfter: count === 1 ? 50_000 : undefined })(request, response, count);
+    const { error, asked } = await fetchThrough();
+    expect(error).toBeUndefined();
+    await expectComplete();
+    expect(asked).toEqual([`GET ${hub}`, `GET ${hub}`]);
+  });
+
+  it.each([
+    [{ status: 407 }, 1, /does not accept the user and password in http_proxy \(407\)$/],
+    [{ status: 404 }, 1, /not found \(404\), through the proxy http:\S+ \(http_proxy\);/],
+    [{ status: 403 }, 1, /access denied \(403\), through the proxy http:\S+ \(http_proxy\);/],
+    [{ status: 503 }, 3, /the server answered 503, through the proxy http:\S+ \(http_proxy\), 3 times/],
+    [{ drops: true }, 3, /, through the proxy http:\S+ \(http_proxy\), 3 times/],
+  ])('names a proxy that answers %j', async (answers, times, message) => {
+    const { error, asked } = await fetchThrough(answers);
+    expect(error).toBeInstanceOf(DataError);
+    expect(error.message).toMatch(message);
+    expect(error.message).not.toContain('secret');
+    expect(asked).toHaveLength(times);
+  });
+
+  it('names one that is not there', async () => {
+    vi.stubEnv('ALL_PROXY', 'http://127.0.0.1:9');
+    await expect(fetchFile(hub, target(), { ...quick, attempts: 2 })).rejects.toThrow(
+      `${hub}: the proxy http://127.0.0.1:9 (ALL_PROXY) cannot be reached (ECONNREFUSED), 2 times`,
+    );
+  });
+
+  it('refuses one of another kind at once', async () => {
+    vi.stubEnv('http_proxy', 'socks5://127.0.0.1:9');
+    await expect(fetchFile(hub, target(), quick)).rejects.toThrow(UsageError);
+    await expect(fetchFile(hub, target(), quick)).rejects.toThrow(/http_proxy names a socks5 proxy/);
+  });
+
+  it('says why a host that nobody knows was asked without it', async () => {
+    vi.stubEnv('https_proxy', 'http://127.0.0.1:9');
+    await expect(fetchFile(hub, target(), { ...quick, attempts: 1 })).rejects.toThrow(
+      /no connection \(.+\), without a proxy \(http_proxy is not set\), 1 times/,
+    );
+  });
+});
+
+it.each(['hub.example/x', 'ftp://hub.example/x', '/x'])('refuses the address %s', async (address) => {
+  await expect(fetchFile(address, target(), quick)).rejects.toThrow(
+    /not an http\(s\) URL; check HF_ENDPOINT/,
+  );
 });
 
 describe('hubUrl', () => {
