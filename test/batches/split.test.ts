@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { selectReasoning } from '../../src/batches/split.js';
 import type { Config } from '../../src/config/schema.js';
 import type { Sample } from '../../src/data/sample.js';
-import { selectReasoning } from '../../src/batches/split.js';
 
 /** 40 samples: every fourth without reasoning, of the others every third from a teacher that was wrong. */
 const SAMPLES: Sample[] = Array.from({ length: 40 }, (_, i) => ({

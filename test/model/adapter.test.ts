@@ -5,17 +5,20 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { DataError, UsageError } from '../../src/errors.js';
 import { addAdapter, loadAdapter, mergeAdapters, saveAdapter } from '../../src/model/adapter.js';
+import type { Blip2Student } from '../../src/model/blip2/student.js';
 import { inferenceContext } from '../../src/model/context.js';
-import type { Blip2 } from '../../src/model/blip2/blip2.js';
+import { linearsOf } from '../../src/model/layers/linear.js';
 import { Rng } from '../../src/random.js';
-import type { TrainBatch } from '../../src/training/objective.js';
 import type { LoraConfig } from '../../src/weights/peft.js';
 import {
+  encoderBatch,
+  labelsOf,
   onEngines,
   randomBatch,
   randomise,
   relativeDifference,
-  tinyModel,
+  type TestBatch,
+  tinyStudent,
   useFastEngine,
 } from './support.js';
 
@@ -35,28 +38,29 @@ beforeAll(async () => {
 });
 afterAll(() => rm(scratch, { recursive: true }));
 
-let model: Blip2;
-let batch: TrainBatch & { pixels: tf.Tensor4D };
+let student: Blip2Student;
+let batch: TestBatch;
 function start(config: LoraConfig = CONFIG) {
-  model = tinyModel({}, { lora: null });
-  const adapter = addAdapter(model, config);
+  student = tinyStudent({}, { lora: null });
+  const adapter = addAdapter(student, config);
   randomise(
-    [...model.parameters()].filter((p) => /lora/.test(p.name)),
+    [...student.module.parameters()].filter((p) => /lora/.test(p.name)),
     new Rng('adapter'),
   );
-  batch = randomBatch(new Rng('adapter'), model.config);
+  batch = randomBatch(new Rng('adapter'), student.config);
   return adapter;
 }
 afterEach(() => {
-  model.dispose();
+  student.dispose();
   batch?.pixels.dispose();
 });
 
-function outputs(of: Blip2): Float32Array {
+function outputs({ module: of }: Blip2Student): Float32Array {
   return tf.tidy(() => {
     const context = inferenceContext();
-    const encoded = of.encode(of.project(of.visionFeatures(batch.pixels), context), batch.encoder, context);
-    const packed = of.pack([batch.answer, batch.reasoning!]);
+    const projected = of.project(of.visionFeatures(batch.pixels), context);
+    const encoded = of.encode(projected, encoderBatch(batch.input), context);
+    const packed = of.pack(labelsOf(batch.targets));
     return of.logits(of.decode(encoded, packed, context)).dataSync() as unknown as tf.TensorContainer;
   }) as unknown as Float32Array;
 }
@@ -65,33 +69,33 @@ onEngines('merging adapters', ['native-cpu', 'native-cuda', 'cpu', 'wasm', 'tens
   beforeEach(() => void start());
 
   it('changes no output beyond rounding, and merging twice is merging once', () => {
-    const apart = outputs(model);
-    mergeAdapters(model, true);
-    const merged = outputs(model);
+    const apart = outputs(student);
+    mergeAdapters(student, true);
+    const merged = outputs(student);
     expect(relativeDifference(merged, apart)).toBeLessThan(1e-5);
-    mergeAdapters(model, true);
-    expect(outputs(model)).toEqual(merged);
+    mergeAdapters(student, true);
+    expect(outputs(student)).toEqual(merged);
   });
 
   it('restores every weight to float32 rounding when unmerged', () => {
     const weights = () =>
-      new Map([...model.parameters()].map((p) => [p.name, Float32Array.from(p.value.dataSync())]));
+      new Map([...student.module.parameters()].map((p) => [p.name, Float32Array.from(p.value.dataSync())]));
     const before = weights();
-    mergeAdapters(model, true);
+    mergeAdapters(student, true);
     const merged = weights();
     const changed = [...before].filter(
       ([name, values]) => relativeDifference(merged.get(name)!, values) > 1e-3,
     );
     expect(changed.map(([name]) => name).every((name) => /\.(q|v)\.weight$/.test(name))).toBe(true);
     expect(changed).toHaveLength(12);
-    mergeAdapters(model, false);
+    mergeAdapters(student, false);
     for (const [name, values] of weights()) {
       // One rounding of w + d and one of (w + d) - d, each half a unit in the last place of the larger number.
       const largest = Math.max(...merged.get(name)!.map(Math.abs), ...values.map(Math.abs));
       const worst = values.reduce((w, value, i) => Math.max(w, Math.abs(value - before.get(name)![i]!)), 0);
       expect(worst, name).toBeLessThanOrEqual(2 ** -23 * largest);
     }
-    mergeAdapters(model, false);
+    mergeAdapters(student, false);
   });
 });
 
@@ -100,16 +104,17 @@ describe('adapters', () => {
 
   it('begin as no change: A by torch, B zero', () => {
     start();
-    const names = [...model.parameters()].filter((p) => p.name.includes('lora'));
+    const names = [...student.module.parameters()].filter((p) => p.name.includes('lora'));
     // q and v of two encoder self-attentions, two decoder self-attentions and two cross-attentions.
     expect(names).toHaveLength(2 * 2 * 6);
-    model.dispose();
-    model = tinyModel({}, { lora: null });
-    const before = outputs(model);
-    addAdapter(model, CONFIG);
-    for (const parameter of model.parameters()) if (!parameter.loaded) parameter.initialise(new Rng(3));
-    expect(outputs(model)).toEqual(before);
-    for (const { lora, inFeatures } of model.linears().values()) {
+    student.dispose();
+    student = tinyStudent({}, { lora: null });
+    const before = outputs(student);
+    addAdapter(student, CONFIG);
+    for (const parameter of student.module.parameters())
+      if (!parameter.loaded) parameter.initialise(new Rng(3));
+    expect(outputs(student)).toEqual(before);
+    for (const { lora, inFeatures } of linearsOf(student.module).values()) {
       if (!lora) continue;
       const bound = 1 / Math.sqrt(inFeatures);
       const values = lora.A.value.dataSync();
@@ -125,10 +130,10 @@ describe('adapters', () => {
     ['rank 1 on k', { ...CONFIG, r: 1, alpha: 1, targetModules: ['k'] }],
   ])('saved and loaded again give the same outputs: %s', async (_, config) => {
     const adapter = start(config);
-    const before = outputs(model);
+    const before = outputs(student);
     const folder = await mkdtemp(join(scratch, 'saved-'));
-    await saveAdapter(model, adapter, folder);
-    const other = tinyModel({}, { lora: null });
+    await saveAdapter(student, adapter, folder);
+    const other = tinyStudent({}, { lora: null });
     const loaded = await loadAdapter(other, folder);
     expect(loaded.config).toMatchObject({ r: config.r, alpha: config.alpha, dropout: 0.1 });
     expect(outputs(other)).toEqual(before);
@@ -138,8 +143,8 @@ describe('adapters', () => {
   it('are the same file after a second round', async () => {
     const adapter = start();
     const [first, second] = [await mkdtemp(join(scratch, 'a-')), await mkdtemp(join(scratch, 'b-'))];
-    await saveAdapter(model, adapter, first);
-    const other = tinyModel({}, { lora: null });
+    await saveAdapter(student, adapter, first);
+    const other = tinyStudent({}, { lora: null });
     await saveAdapter(other, await loadAdapter(other, first), second);
     for (const name of ['adapter_model.safetensors', 'adapter_config.json'])
       expect(await readFile(join(second, name))).toEqual(await readFile(join(first, name)));
@@ -149,15 +154,15 @@ describe('adapters', () => {
   it('of another model are refused by module and shape, in one line', async () => {
     const adapter = start();
     const folder = await mkdtemp(join(scratch, 'other-'));
-    await saveAdapter(model, adapter, folder);
-    const smaller = tinyModel({ text_config: { num_layers: 1 } }, { lora: null });
+    await saveAdapter(student, adapter, folder);
+    const smaller = tinyStudent({ text_config: { num_layers: 1 } }, { lora: null });
     const missing = await loadAdapter(smaller, folder).catch((e) => e);
     expect(missing).toBeInstanceOf(DataError);
     expect(missing.message).toMatch(
       /changes language_model\.(en|de)coder\.block\.1\.layer\.0\.SelfAttention\.q, which is no/,
     );
     smaller.dispose();
-    const wider = tinyModel({ text_config: { d_kv: 7 } }, { lora: null });
+    const wider = tinyStudent({ text_config: { d_kv: 7 } }, { lora: null });
     const shape = await loadAdapter(wider, folder).catch((e) => e);
     expect(shape).toBeInstanceOf(DataError);
     expect(shape.message).toMatch(/SelfAttention\.q is for \(18, 20\), the model has \(21, 20\)/);
@@ -167,18 +172,18 @@ describe('adapters', () => {
   it('with a truncated file are refused', async () => {
     const adapter = start();
     const folder = await mkdtemp(join(scratch, 'cut-'));
-    await saveAdapter(model, adapter, folder);
+    await saveAdapter(student, adapter, folder);
     const path = join(folder, 'adapter_model.safetensors');
     const bytes = await readFile(path);
     await writeFile(path, bytes.subarray(0, bytes.length - 8));
-    const other = tinyModel({}, { lora: null });
+    const other = tinyStudent({}, { lora: null });
     await expect(loadAdapter(other, folder)).rejects.toThrow(/adapter_model\.safetensors/);
     other.dispose();
   });
 
   it('need targets that exist', () => {
     start();
-    const other = tinyModel({}, { lora: null });
+    const other = tinyStudent({}, { lora: null });
     expect(() => addAdapter(other, { ...CONFIG, targetModules: ['q_proj'] })).toThrow(UsageError);
     other.dispose();
   });

@@ -1,24 +1,29 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { inferenceContext } from '../../src/model/context.js';
+import type { Blip2, Encoded } from '../../src/model/blip2/blip2.js';
 import { generate, lastLogits } from '../../src/model/blip2/generate.js';
-import type { Encoded, Blip2 } from '../../src/model/blip2/blip2.js';
+import { inferenceContext } from '../../src/model/context.js';
+import type { GenerateOptions } from '../../src/model/student.js';
 import { Rng } from '../../src/random.js';
-import { onEngines, randomBatch, relativeDifference, tinyModel } from './support.js';
+import { encoderBatch, onEngines, randomBatch, relativeDifference, tinyModel } from './support.js';
 
 const NEW_TOKENS = 11;
 
 onEngines('greedy decoding', ['native-cpu', 'native-cuda', 'cpu', 'wasm', 'tensorflow'], () => {
   let model: Blip2;
   let encoded: Encoded;
+  const context = inferenceContext();
+
+  const written = (options: GenerateOptions) => generate(model, encoded, options, context).ids;
+  const logitsAfter = (of: Encoded, ids: readonly number[]) => lastLogits(model, of, ids, context);
 
   beforeEach(() => {
     model = tinyModel({ text_config: { num_layers: 2, num_decoder_layers: 3 } });
     const batch = randomBatch(new Rng('greedy'), model.config, { videos: 3 });
-    const context = inferenceContext();
     encoded = tf.tidy(() => {
       const projected = model.project(model.visionFeatures(batch.pixels), context);
-      return model.encode(projected, batch.encoder, context) as Encoded & tf.TensorContainerObject;
+      return model.encode(projected, encoderBatch(batch.input), context) as Encoded &
+        tf.TensorContainerObject;
     });
     batch.pixels.dispose();
   });
@@ -40,35 +45,35 @@ onEngines('greedy decoding', ['native-cpu', 'native-cuda', 'cpu', 'wasm', 'tenso
       const one = rowOf(row);
       const ids = [start];
       while (ids.length <= NEW_TOKENS)
-        ids.push(forced[ids.length - 1] ?? tf.argMax(lastLogits(model, one, ids), 1).dataSync()[0]!);
+        ids.push(forced[ids.length - 1] ?? tf.argMax(logitsAfter(one, ids), 1).dataSync()[0]!);
       return ids.slice(1) as unknown as tf.TensorContainer;
     }) as unknown as number[];
   }
 
   it('with the cache equals decoding everything anew for each token', () => {
-    const ids = generate(model, encoded, { maxNewTokens: NEW_TOKENS });
+    const ids = written({ maxNewTokens: NEW_TOKENS });
     expect(ids).toEqual([0, 1, 2].map((row) => decodedAnew(row, 0)));
     expect(new Set(ids.flat()).size).toBeGreaterThan(3);
-    const cued = generate(model, encoded, { maxNewTokens: NEW_TOKENS, startId: 9 });
+    const cued = written({ maxNewTokens: NEW_TOKENS, start: 9 });
     expect(cued).toEqual([0, 1, 2].map((row) => decodedAnew(row, 9)));
     expect(cued).not.toEqual(ids);
   });
 
   it('begins with the forced tokens and goes on from them', () => {
     const forced = [17, 4, 33];
-    const ids = generate(model, encoded, { maxNewTokens: NEW_TOKENS, forced });
+    const ids = written({ maxNewTokens: NEW_TOKENS, forced });
     expect(ids.map((row) => row.slice(0, 3))).toEqual([forced, forced, forced]);
     expect(ids).toEqual([0, 1, 2].map((row) => decodedAnew(row, 0, forced)));
   });
 
   it('takes the next best first token when the best is not allowed, and only then', () => {
-    const free = generate(model, encoded, { maxNewTokens: NEW_TOKENS });
+    const free = written({ maxNewTokens: NEW_TOKENS });
     const banned = free[0]![0]!;
-    const ids = generate(model, encoded, { maxNewTokens: NEW_TOKENS, notFirst: banned });
+    const ids = written({ maxNewTokens: NEW_TOKENS, notFirst: banned });
     ids.forEach((row, i) => {
       const first = Array.from(
         tf.tidy(
-          () => lastLogits(model, rowOf(i), [0]).dataSync() as unknown as tf.TensorContainer,
+          () => logitsAfter(rowOf(i), [0]).dataSync() as unknown as tf.TensorContainer,
         ) as unknown as Float32Array,
       );
       first[banned] = Number.NEGATIVE_INFINITY;
@@ -79,41 +84,35 @@ onEngines('greedy decoding', ['native-cpu', 'native-cuda', 'cpu', 'wasm', 'tenso
   });
 
   it('ends each row before its first end token and all of them when every row has ended', () => {
-    const free = generate(model, encoded, { maxNewTokens: NEW_TOKENS });
+    const free = written({ maxNewTokens: NEW_TOKENS });
     for (const eosId of new Set(free.flat())) {
       const cut = free.map((row) => (row.includes(eosId) ? row.slice(0, row.indexOf(eosId)) : row));
-      expect(generate(model, encoded, { maxNewTokens: NEW_TOKENS, eosId })).toEqual(cut);
+      expect(written({ maxNewTokens: NEW_TOKENS, eosId })).toEqual(cut);
     }
     const first = free[0]![0]!;
-    expect(generate(model, encoded, { maxNewTokens: NEW_TOKENS, eosId: first, forced: [first] })).toEqual([
-      [],
-      [],
-      [],
-    ]);
+    expect(written({ maxNewTokens: NEW_TOKENS, eosId: first, forced: [first] })).toEqual([[], [], []]);
   });
 
   it('writes nothing when no token is asked for', () => {
-    expect(generate(model, encoded, { maxNewTokens: 0 })).toEqual([[], [], []]);
+    expect(written({ maxNewTokens: 0 })).toEqual([[], [], []]);
   });
 
   it('keeps no tensor', () => {
     const before = tf.memory().numTensors;
-    generate(model, encoded, { maxNewTokens: NEW_TOKENS, eosId: 1 });
+    written({ maxNewTokens: NEW_TOKENS, eosId: 1 });
     expect(tf.memory().numTensors).toBe(before);
-    expect(() =>
-      generate(model, encoded, { maxNewTokens: 3, startId: model.config.text_config.vocab_size + 5 }),
-    ).toThrow();
+    expect(() => written({ maxNewTokens: 3, start: model.config.text_config.vocab_size + 5 })).toThrow();
     expect(tf.memory().numTensors).toBe(before);
   });
 
   it('lastLogits are the last column of a teacher-forced pass', () => {
     const input = [0, 12, 5];
-    const actual = lastLogits(model, encoded, input);
+    const actual = logitsAfter(encoded, input);
     expect(actual.shape).toEqual([3, model.config.text_config.vocab_size]);
     const expected = tf.tidy(() => {
       const labels = Int32Array.from([12, 5, 8, 12, 5, 8, 12, 5, 8]);
       const packed = model.pack([{ data: labels, columns: 3 }]);
-      const logits = model.logits(model.decode(encoded, packed, inferenceContext()));
+      const logits = model.logits(model.decode(encoded, packed, context));
       return tf.slice(logits, [0, 2, 0], [3, 1, -1]).dataSync() as unknown as tf.TensorContainer;
     }) as unknown as Float32Array;
     expect(relativeDifference(actual.dataSync(), expected)).toBeLessThan(1e-6);

@@ -1,15 +1,16 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { layers } from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { inferenceContext } from '../../src/model/context.js';
-import { Linear } from '../../src/model/layers/linear.js';
-import { initialiseMissing } from '../../src/model/layers/module.js';
 import { Blip2 } from '../../src/model/blip2/blip2.js';
-import { selectTrainable, TRAINABLE_GROUPS, trainsVision } from '../../src/model/trainable.js';
+import { blip2 } from '../../src/model/blip2/kind.js';
+import { inferenceContext } from '../../src/model/context.js';
+import { Linear, linearsOf } from '../../src/model/layers/linear.js';
+import { initialiseMissing } from '../../src/model/layers/module.js';
+import { selectTrainable, trainsVision } from '../../src/model/trainable.js';
 import { Rng } from '../../src/random.js';
-import { evaluateLosses } from '../../src/training/objective.js';
+import { evaluateLosses } from '../../src/training/gradients.js';
 import { expectedTensors } from '../weights/layout.js';
-import { OBJECTIVE, randomBatch, tinyConfig, tinyModel, useFastEngine } from './support.js';
+import { OBJECTIVE, randomBatch, tinyConfig, tinyModel, tinyStudent, useFastEngine } from './support.js';
 
 beforeAll(useFastEngine);
 
@@ -77,7 +78,7 @@ describe('the student as tfjs layers', () => {
     expect(count('query_tokens')).toBe(24_576);
     expect(count('language_projection.')).toBe(1_574_912);
     expect(count('language_model.')).toBe(2_849_757_184);
-    for (const [path, linear] of model.linears())
+    for (const [path, linear] of linearsOf(model))
       if (/\.(q|v)$/.test(path)) linear.addLora({ r: 8, scaling: 4, dropout: 0.1 });
     const lora = [...model.parameters()].filter((p) => p.name.includes('.lora_'));
     expect(lora).toHaveLength(72 * 2 * 2);
@@ -87,9 +88,10 @@ describe('the student as tfjs layers', () => {
 
   it('gives back everything it holds', () => {
     const before = tf.memory();
-    const model = tinyModel();
+    const student = tinyStudent();
+    const { module: model } = student;
     const batch = randomBatch(new Rng('memory'), model.config);
-    evaluateLosses(model, batch, OBJECTIVE, inferenceContext());
+    evaluateLosses(student, batch.input, batch.targets, OBJECTIVE, inferenceContext());
     expect(tf.memory().numTensors).toBe(before.numTensors + model.weights.length + 1);
     batch.pixels.dispose();
     expect(model.dispose().numDisposedVariables).toBe(model.weights.length);
@@ -156,7 +158,7 @@ describe('a parameter', () => {
 });
 
 describe('what learns', () => {
-  const EXPECTED: Record<(typeof TRAINABLE_GROUPS)[number], RegExp> = {
+  const EXPECTED: Record<string, RegExp> = {
     qformer: /^qformer\./,
     query_tokens: /^query_tokens$/,
     language_projection: /^language_projection\.(weight|bias)$/,
@@ -165,11 +167,12 @@ describe('what learns', () => {
     all: /./,
   };
 
-  it.each(TRAINABLE_GROUPS)('%s is exactly its parameters', (group) => {
-    const model = tinyModel();
-    const chosen = selectTrainable(model, [group]).map((p) => p.name);
+  it.each([...blip2.groups, 'lora', 'all'])('%s is exactly its parameters', (group) => {
+    const student = tinyStudent();
+    const { module: model } = student;
+    const chosen = selectTrainable(student, [group]).map((p) => p.name);
     const names = [...model.parameters()].map((p) => p.name);
-    expect(chosen).toEqual(names.filter((name) => EXPECTED[group].test(name)));
+    expect(chosen).toEqual(names.filter((name) => EXPECTED[group]!.test(name)));
     expect(chosen.length).toBeGreaterThan(0);
     expect(model.trainableWeights.map((w) => w.originalName).sort()).toEqual([...chosen].sort());
     expect(model.nonTrainableWeights).toHaveLength(names.length - chosen.length);
@@ -177,19 +180,23 @@ describe('what learns', () => {
   });
 
   it('follows the last selection', () => {
-    const model = tinyModel();
-    selectTrainable(model, ['all']);
-    const chosen = selectTrainable(model, ['lora', 'query_tokens']);
+    const student = tinyStudent();
+    const { module: model } = student;
+    selectTrainable(student, ['all']);
+    const chosen = selectTrainable(student, ['lora', 'query_tokens']);
     expect(chosen).toHaveLength(25);
     expect(model.trainableWeights).toHaveLength(25);
-    expect(selectTrainable(model, [])).toEqual([]);
+    expect(selectTrainable(student, [])).toEqual([]);
     model.dispose();
   });
 
   it('needs pixels only when the vision model before post_layernorm learns', () => {
-    const model = tinyModel();
-    expect(trainsVision(selectTrainable(model, ['post_layernorm', 'qformer', 'lora']))).toBe(false);
-    expect(trainsVision(selectTrainable(model, ['all']))).toBe(true);
+    const student = tinyStudent();
+    const { module: model } = student;
+    expect(trainsVision(student, selectTrainable(student, ['post_layernorm', 'qformer', 'lora']))).toBe(
+      false,
+    );
+    expect(trainsVision(student, selectTrainable(student, ['all']))).toBe(true);
     model.dispose();
   });
 });

@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { DataError } from '../../src/errors.js';
-import { loadModel, saveModel } from '../../src/model/load.js';
+import { loadStudent, saveStudent } from '../../src/model/load.js';
 import { bf16Parameters } from '../../src/model/precision.js';
 import { isBf16 } from '../../src/ops/bf16.js';
 import type { Dtype, TensorData } from '../../src/weights/dtypes.js';
 import { writeSafetensors } from '../../src/weights/safetensors.js';
 import { nearestBf16 } from '../support/bf16.js';
 import { withFile } from '../weights/fixtures.js';
-import { onEngines, tinyModel, useFastEngine } from './support.js';
+import { onEngines, tinyStudent, useFastEngine } from './support.js';
 
 beforeAll(useFastEngine);
 
@@ -39,10 +39,12 @@ describe('a saved model', () => {
     ['F16', toF16],
   ] as const)('is loaded back as %s rounds it', async (dtype, rounded) => {
     const folder = await mkdtemp(join(scratch, 'round-'));
-    const model = tinyModel({}, { lora: null });
-    await saveModel(model, folder, { purpose: 'test' }, dtype);
+    const student = tinyStudent({}, { lora: null });
+    await saveStudent(student, folder, { purpose: 'test' }, dtype);
     const seen: number[] = [];
-    const loaded = await loadModel(folder, (bytes, total) => seen.push(bytes / total));
+    const loaded = await loadStudent(folder, {
+      onProgress: (bytes, total) => seen.push(bytes / total),
+    });
     expect(loaded.comparison).toEqual({
       missing: [],
       unexpected: [],
@@ -51,11 +53,11 @@ describe('a saved model', () => {
       own: [],
       unread: [],
     });
-    expect(loaded.config).toEqual(model.config);
+    expect(loaded.student.config).toEqual(student.config);
     expect(seen.at(-1)).toBe(1);
     expect(seen).toEqual([...seen].sort((a, b) => a - b));
-    const again = [...loaded.model.parameters()];
-    for (const [i, parameter] of [...model.parameters()].entries())
+    const again = [...loaded.student.module.parameters()];
+    for (const [i, parameter] of [...student.module.parameters()].entries())
       expect(again[i]!.value.dataSync(), parameter.name).toEqual(
         parameter.value.dataSync().map((v) => rounded(v)),
       );
@@ -63,31 +65,31 @@ describe('a saved model', () => {
       expect(file.metadata).toMatchObject({ format: 'pt', purpose: 'test' });
       expect(file.info('query_tokens').dtype).toBe(dtype);
     });
-    model.dispose();
-    loaded.model.dispose();
+    student.dispose();
+    loaded.student.dispose();
   });
 });
 
 it('is saved with real numbers that read as such in Python, which tells 1.0 from 1', async () => {
   const folder = await mkdtemp(join(scratch, 'config-'));
-  const model = tinyModel({ text_config: { initializer_factor: 1 } }, { lora: null });
-  await saveModel(model, folder);
+  const student = tinyStudent({ text_config: { initializer_factor: 1 } }, { lora: null });
+  await saveStudent(student, folder);
   const text = await readFile(join(folder, 'config.json'), 'utf8');
   for (const line of ['"initializer_factor": 1.0', '"dropout_rate": 0.0', '"attention_dropout": 0.0'])
     expect(text).toContain(line);
   expect(text).toContain('"num_heads": 3,');
   expect(text).toContain('"layer_norm_eps": 0.000001,');
-  expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(model.config)));
-  model.dispose();
+  expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(student.config)));
+  student.dispose();
 });
 
 describe('a damaged checkpoint', () => {
   let folder: string;
   beforeEach(async () => {
     folder = await mkdtemp(join(scratch, 'bad-'));
-    const model = tinyModel({}, { lora: null });
-    await saveModel(model, folder);
-    model.dispose();
+    const student = tinyStudent({}, { lora: null });
+    await saveStudent(student, folder);
+    student.dispose();
   });
 
   type Tensor = { dtype: Dtype; shape: number[]; data: TensorData };
@@ -109,7 +111,7 @@ describe('a damaged checkpoint', () => {
   /** The one-line error of loading it; nothing may stay in memory. */
   async function refusal(): Promise<string> {
     const before = tf.memory().numTensors;
-    const error = await loadModel(folder).catch((e) => e);
+    const error = await loadStudent(folder).catch((e) => e);
     expect(error).toBeInstanceOf(DataError);
     expect(error.message).not.toContain('\n');
     expect(error.message).toContain(folder);
@@ -254,35 +256,31 @@ onEngines('weights kept as bf16', ['native-cpu', 'native-cuda', 'tensorflow'], (
     'have the values that a file in %s gives, rounded once',
     async (dtype) => {
       const folder = await mkdtemp(join(scratch, 'kept-'));
-      const model = tinyModel({}, { lora: null });
-      await saveModel(model, folder, {}, dtype);
-      let kept = new Set<string>();
-      const loaded = await loadModel(folder, undefined, (fresh) => {
-        const chosen = bf16Parameters(fresh, ['qformer']);
-        kept = new Set([...chosen].map(({ name }) => name));
-        return chosen;
-      });
+      const student = tinyStudent({}, { lora: null });
+      await saveStudent(student, folder, {}, dtype);
+      const loaded = await loadStudent(folder, { precision: 'bf16', groups: ['qformer'] });
+      const kept = new Set([...bf16Parameters(loaded.student, ['qformer'])].map(({ name }) => name));
       expect(kept.size).toBeGreaterThan(10);
-      const again = [...loaded.model.parameters()];
-      for (const [i, { name, value }] of [...model.parameters()].entries()) {
+      const again = [...loaded.student.module.parameters()];
+      for (const [i, { name, value }] of [...student.module.parameters()].entries()) {
         const inFile = value.dataSync().map((v) => (dtype === 'BF16' || kept.has(name) ? nearestBf16(v) : v));
         expect(again[i]!.value.dataSync(), name).toEqual(inFile);
         if (engine !== 'native-cuda') expect(isBf16(again[i]!.value), name).toBe(kept.has(name));
       }
-      model.dispose();
-      loaded.model.dispose();
+      student.dispose();
+      loaded.student.dispose();
     },
   );
 
   it('are refused when the file has NaN, naming file and tensor', async () => {
     const folder = await mkdtemp(join(scratch, 'kept-nan-'));
-    const model = tinyModel({}, { lora: null });
-    const [parameter] = bf16Parameters(model, []);
+    const student = tinyStudent({}, { lora: null });
+    const [parameter] = bf16Parameters(student, []);
     const values = parameter!.value.dataSync().map((value, i) => (i === 1 ? Number.NaN : value));
     parameter!.set(tf.tensor(values, parameter!.shape));
-    await saveModel(model, folder, {}, 'BF16');
-    model.dispose();
-    const failure = await loadModel(folder, undefined, (fresh) => bf16Parameters(fresh, [])).catch((e) => e);
+    await saveStudent(student, folder, {}, 'BF16');
+    student.dispose();
+    const failure = await loadStudent(folder, { precision: 'bf16' }).catch((e) => e);
     expect(failure).toBeInstanceOf(DataError);
     expect(failure.message).toMatch(/model\.safetensors: tensor "\S+" has NaN( or infinity)? at \[0, 1\]/);
   });

@@ -3,24 +3,24 @@ import { beforeAll, expect, it } from 'vitest';
 import { selectEngine } from '../../src/engine/engine.js';
 import { EngineError } from '../../src/errors.js';
 import { inferenceContext } from '../../src/model/context.js';
-import { bf16Parameters, usePrecision } from '../../src/model/precision.js';
-import { isMixed } from '../../src/ops/bf16.js';
+import { bf16Parameters, type Precision, requirePrecision } from '../../src/model/precision.js';
+import { withHalfProducts } from '../../src/ops/bf16.js';
 import { Rng } from '../../src/random.js';
 import { onGpu } from '../support/cuda.js';
-import { onEngines, tinyModel } from './support.js';
+import { onEngines, randomBatch, tinyStudent } from './support.js';
 
 beforeAll(() => selectEngine('cpu'));
 
 it('an engine without bf16 refuses it, naming the setting and the engine', () => {
-  const refuse = () => usePrecision('bf16', 'model.precision');
+  const refuse = () => requirePrecision('bf16', 'model.precision');
   expect(refuse).toThrow(EngineError);
   expect(refuse).toThrow(/^model\.precision bf16: the engine cpu computes in f32 alone; use f32/);
+  expect(() => requirePrecision('f32', 'model.precision')).not.toThrow();
 });
 
 it('takes linear weights and the head, and of those none that is trained', () => {
-  const model = tinyModel();
-  const names = (groups: Parameters<typeof bf16Parameters>[1]) =>
-    [...bf16Parameters(model, groups)].map(({ name }) => name);
+  const student = tinyStudent();
+  const names = (groups: readonly string[]) => [...bf16Parameters(student, groups)].map(({ name }) => name);
   const frozen = names(['lora']);
   expect(frozen).toContain('language_model.lm_head.weight');
   expect(frozen).toContain('vision_model.encoder.layers.0.self_attn.qkv.weight');
@@ -28,34 +28,62 @@ it('takes linear weights and the head, and of those none that is trained', () =>
   expect(frozen.every((name) => name.endsWith('.weight') && !/lora|norm|shared/i.test(name))).toBe(true);
   expect(names(['qformer']).some((name) => name.startsWith('qformer.'))).toBe(false);
   expect(names(['all'])).toEqual([]);
-  model.dispose();
+  student.dispose();
 });
 
 onEngines('precision bf16', ['native-cpu', 'native-cuda'], (engine) => {
-  it('computes what stays float32 on 16-bit units where there are some, until f32 is chosen again', () => {
-    const model = tinyModel();
-    const { hidden_size: width } = model.config.vision_config;
+  it('computes what stays float32 on 16-bit units where there are some, and only there', () => {
+    const student = tinyStudent();
+    const { hidden_size: width } = student.config.vision_config;
     const rng = new Rng('features');
     const features = tf.tensor3d(
       Float32Array.from({ length: 2 * 5 * width }, () => rng.normal()),
       [2, 5, width],
     );
-    const queries = () => tf.tidy(() => model.queryOutput(features, inferenceContext()).dataSync());
-    const exact = queries();
-    usePrecision('bf16', 'model.precision');
-    expect(isMixed()).toBe(true);
-    const mixed = queries();
-    usePrecision('f32', 'model.precision');
-    expect(isMixed()).toBe(false);
-    expect(queries()).toEqual(exact);
+    const queries = (precision: Precision) => {
+      const context = inferenceContext(precision);
+      return withHalfProducts(context.mixed, () =>
+        tf.tidy(() => student.module.queryOutput(features, context).dataSync()),
+      );
+    };
+    const exact = queries('f32');
+    expect(inferenceContext('bf16').mixed).toBe(true);
+    const mixed = queries('bf16');
+    expect(inferenceContext('f32').mixed).toBe(false);
+    expect(queries('f32')).toEqual(exact);
     if (engine === 'native-cpu') expect(mixed).toEqual(exact);
     else expect(mixed).not.toEqual(exact);
     for (let i = 0; i < exact.length; i++) expect(Math.abs(mixed[i]! - exact[i]!)).toBeLessThan(5e-3);
     tf.dispose(features);
-    model.dispose();
+    student.dispose();
   });
 
-  it('rounds large products of float32 where that is faster, until f32 is chosen again', () => {
+  it("is each student's own: what one computes is the same whatever the other did before", () => {
+    const students = (['f32', 'bf16'] as const).map((precision) => tinyStudent({}, { precision }));
+    const { input, targets, pixels } = randomBatch(new Rng('own'), students[0]!.config);
+    const outputs = (student: (typeof students)[number]) => {
+      const features = student.features(pixels);
+      const encoded = student.encode({ ...input, visual: { features } });
+      const { ids } = student.generate(encoded, { maxNewTokens: 4 });
+      const scores = student.tokenScores(encoded, [5], [1, 2, 3]);
+      const losses = tf.tidy(() =>
+        student.losses(input, targets, inferenceContext(student.precision)).values.arraySync(),
+      );
+      const seen = { features: features.dataSync(), ids, scores, losses };
+      features.dispose();
+      encoded.dispose();
+      return seen;
+    };
+    const [exact, mixed] = students.map(outputs);
+    expect(students.map(outputs)).toEqual([exact, mixed]);
+    expect(students.reverse().map(outputs)).toEqual([mixed, exact]);
+    if (engine === 'native-cpu') expect(mixed).toEqual(exact);
+    else expect(mixed!.losses).not.toEqual(exact!.losses);
+    pixels.dispose();
+    for (const student of students) student.dispose();
+  });
+
+  it('rounds large products of float32 where that is faster, and only where asked; the innermost decides', () => {
     const rng = new Rng('large');
     const [a, b] = [0, 1].map(() =>
       tf.tensor2d(
@@ -65,9 +93,17 @@ onEngines('precision bf16', ['native-cpu', 'native-cuda'], (engine) => {
     );
     const product = () => tf.tidy(() => tf.matMul(a!, b!).dataSync());
     const exact = product();
-    usePrecision('bf16', 'model.precision');
-    const rounded = product();
-    usePrecision('f32', 'model.precision');
+    const rounded = withHalfProducts(true, () => {
+      const first = product();
+      expect(withHalfProducts(false, product)).toEqual(exact);
+      expect(() =>
+        withHalfProducts(false, () => {
+          throw new Error('inside');
+        }),
+      ).toThrow('inside');
+      expect(product()).toEqual(first);
+      return first;
+    });
     expect(product()).toEqual(exact);
     if (engine === 'native-cpu') expect(rounded).toEqual(exact);
     // A GPU may gain nothing by it; the shim's is one that does.

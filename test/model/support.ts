@@ -4,15 +4,18 @@ import { selectEngine } from '../../src/engine/engine.js';
 import { nativeDevice } from '../../src/engine/native/addon.js';
 import { findPackage } from '../../src/engine/tensorflow/package.js';
 import { messageOf } from '../../src/errors.js';
-import { IGNORED } from '../../src/ops/labels.js';
+import type { Blip2, EncoderBatch } from '../../src/model/blip2/blip2.js';
+import { Blip2Student } from '../../src/model/blip2/student.js';
 import type { Context, Recompute } from '../../src/model/context.js';
 import { inferenceContext } from '../../src/model/context.js';
+import { linearsOf } from '../../src/model/layers/linear.js';
 import type { Parameter } from '../../src/model/layers/module.js';
-import type { Labels } from '../../src/model/blip2/packing.js';
-import { Blip2 } from '../../src/model/blip2/blip2.js';
+import type { Precision } from '../../src/model/precision.js';
+import type { StudentInput, Target, TokenRows } from '../../src/model/student.js';
+import { type Labels, padLabels, padTokens } from '../../src/model/tokens.js';
 import { DropoutStream } from '../../src/ops/dropout.js';
 import { Rng } from '../../src/random.js';
-import type { Objective, TrainBatch } from '../../src/training/objective.js';
+import type { NamedLoss } from '../../src/training/objectives/objective.js';
 import { type Blip2Config, parseBlip2Config } from '../../src/weights/config.js';
 import { cudaMissing } from '../support/cuda.js';
 
@@ -137,37 +140,43 @@ export function randomise(parameters: Iterable<Parameter>, rng: Rng): void {
   }
 }
 
-/** A random model with an adapter on every q and v of the language model; the caller disposes it. */
-export function tinyModel(
-  sections: Sections = {},
-  {
-    seed = 1,
-    lora = { r: 2, scaling: 2, dropout: 0 } as { r: number; scaling: number; dropout: number } | null,
-  } = {},
-): Blip2 {
-  const model = new Blip2(tinyConfig(sections));
-  if (lora) for (const [path, linear] of model.linears()) if (/\.(q|v)$/.test(path)) linear.addLora(lora);
-  randomise(model.parameters(), new Rng(seed));
-  return model;
+interface TinyOptions {
+  seed?: number;
+  lora?: { r: number; scaling: number; dropout: number } | null;
+  precision?: Precision;
 }
 
-/** Random labels whose rows end at random lengths (then -100); `empty` rows have none at all. */
-export function randomLabels(
+/** A random student with an adapter on every q and v of the language model; the caller disposes it. */
+export function tinyStudent(
+  sections: Sections = {},
+  { seed = 1, lora = { r: 2, scaling: 2, dropout: 0 }, precision = 'f32' }: TinyOptions = {},
+): Blip2Student {
+  const student = new Blip2Student(tinyConfig(sections), precision);
+  const linears = linearsOf(student.module);
+  if (lora) for (const [path, linear] of linears) if (/\.(q|v)$/.test(path)) linear.addLora(lora);
+  randomise(student.module.parameters(), new Rng(seed));
+  return student;
+}
+
+/** The layers of {@link tinyStudent} alone. */
+export function tinyModel(sections: Sections = {}, options: TinyOptions = {}): Blip2 {
+  return tinyStudent(sections, options).module;
+}
+
+/** Random token ids that end with 1 at random lengths, the first row at `columns`; `empty` rows have none at all. */
+export function randomRows(
   rng: Rng,
   rows: number,
   columns: number,
   vocabulary: number,
   empty: readonly number[] = [],
-): Labels {
-  const data = new Int32Array(rows * columns).fill(IGNORED);
-  for (let row = 0; row < rows; row++) {
-    if (empty.includes(row)) continue;
+): number[][] {
+  return Array.from({ length: rows }, (_, row) => {
+    if (empty.includes(row)) return [];
     // One row is always full, so that the column count is the longest length, as padding makes it.
     const length = row === 0 ? columns : 1 + rng.int(columns);
-    for (let t = 0; t < length; t++)
-      data[row * columns + t] = t === length - 1 ? 1 : 2 + rng.int(vocabulary - 2);
-  }
-  return { data, columns };
+    return Array.from({ length }, (_, t) => (t === length - 1 ? 1 : 2 + rng.int(vocabulary - 2)));
+  });
 }
 
 export interface BatchSizes {
@@ -182,52 +191,100 @@ export interface BatchSizes {
   secondPrompt?: number;
 }
 
-/** A random batch with padded prompts, as pixels; the caller disposes `pixels`. */
-export function randomBatch(
-  rng: Rng,
-  config: Blip2Config,
-  sizes: BatchSizes = {},
-): TrainBatch & { pixels: tf.Tensor4D } {
+/** What a student is asked, with what it should write. */
+export interface TestBatch {
+  input: StudentInput & { visual: { pixels: tf.Tensor4D } };
+  answer: Target;
+  /** Without rows where the batch has none. */
+  reasoning: Target;
+  targets: Target[];
+  /** The input's own. */
+  pixels: tf.Tensor4D;
+}
+
+/** A random batch with prompts of several lengths, as pixels; the caller disposes `pixels`. */
+export function randomBatch(rng: Rng, config: Blip2Config, sizes: BatchSizes = {}): TestBatch {
   const { videos = 3, frames = 2, prefix = 2, prompt = 6, answer = 3, reasoning = 7, empty = [] } = sizes;
   const { vocab_size: vocabulary } = config.text_config;
   const image = config.vision_config.image_size;
-  const ids = (count: number) => Int32Array.from({ length: count }, () => 2 + rng.int(vocabulary - 2));
-  const padded = (columns: number) => {
-    const mask = new Int32Array(videos * columns).fill(1);
-    for (let row = 1; row < videos; row++)
-      mask.fill(0, row * columns + 1 + rng.int(columns), (row + 1) * columns);
-    return { ids: ids(videos * columns).map((id, i) => id * mask[i]!), mask, columns };
+  const ids = (count: number) => Array.from({ length: count }, () => 2 + rng.int(vocabulary - 2));
+  const ragged = (columns: number): number[][] => {
+    const lengths = Array.from({ length: videos }, (_, row) => (row === 0 ? columns : 1 + rng.int(columns)));
+    return lengths.map((length) => ids(columns).slice(0, length));
   };
-  const pixels = Float32Array.from({ length: videos * frames * 3 * image * image }, () => rng.normal());
+  const values = Float32Array.from({ length: videos * frames * 3 * image * image }, () => rng.normal());
+  const pixels = tf.tensor4d(values, [videos * frames, 3, image, image]);
+  const framePrefixes = Array.from({ length: frames }, () => ids(prefix));
+  const input = {
+    visual: { pixels },
+    frames,
+    ...(prefix > 0 ? { framePrefixes } : {}),
+    prompts: ragged(prompt),
+  };
+  const first = { name: 'qa', rows: randomRows(rng, videos, answer, vocabulary) };
+  const second = {
+    name: 'reasoning',
+    rows: reasoning > 0 ? randomRows(rng, videos, reasoning, vocabulary, empty) : [],
+    ...(sizes.secondPrompt ? { prompts: ragged(sizes.secondPrompt) } : {}),
+  };
   return {
-    encoder: {
-      videos,
-      frames,
-      ...(prefix > 0
-        ? {
-            prefix: {
-              ids: ids(frames * prefix),
-              mask: new Int32Array(frames * prefix).fill(1),
-              columns: prefix,
-            },
-          }
-        : {}),
-      prompt: padded(prompt),
-    },
-    pixels: tf.tensor4d(pixels, [videos * frames, 3, image, image]),
-    answer: randomLabels(rng, videos, answer, vocabulary),
-    ...(reasoning > 0 ? { reasoning: randomLabels(rng, videos, reasoning, vocabulary, empty) } : {}),
-    ...(sizes.secondPrompt ? { reasoningPrompt: padded(sizes.secondPrompt) } : {}),
+    input,
+    answer: first,
+    reasoning: second,
+    targets: reasoning > 0 ? [first, second] : [first],
+    pixels,
   };
 }
 
-export const OBJECTIVE: Objective = { alpha: 0.2, beta: 0.8, answerStartId: 0, reasoningStartId: 0 };
+/** Row `row` of a batch alone. Its pixels are a slice of its own. */
+export function rowOf({ input, answer, reasoning }: TestBatch, row: number): TestBatch {
+  const { frames } = input;
+  const pixels = tf.slice(input.visual.pixels, row * frames, frames);
+  const pick = (rows: TokenRows) => rows.slice(row, row + 1);
+  const own = (target: Target): Target => ({ ...target, rows: pick(target.rows) });
+  const targets = [own(answer), own(reasoning)] as const;
+  return {
+    input: { ...input, visual: { pixels }, prompts: pick(input.prompts) },
+    ...{ answer: targets[0], reasoning: targets[1], targets: [...targets], pixels },
+  };
+}
+
+/** The same input as the layers of BLIP-2 take it, padded with `padId`. */
+export function encoderBatch({ frames, framePrefixes, prompts }: StudentInput, padId = 0): EncoderBatch {
+  return {
+    videos: prompts.length,
+    frames,
+    ...(framePrefixes ? { prefix: padTokens(framePrefixes, padId) } : {}),
+    prompt: padTokens(prompts, padId),
+  };
+}
+
+/** Labels of targets as the layers of BLIP-2 take them. */
+export function labelsOf(targets: readonly Target[]): Labels[] {
+  return targets.map(({ rows }) => padLabels(rows));
+}
+
+/** The losses of {@link randomBatch}'s targets: alpha * qa + beta * reasoning. */
+export function weighted(alpha: number, beta: number): { losses: NamedLoss[] } {
+  return {
+    losses: [
+      { name: 'qa', weight: alpha },
+      { name: 'reasoning', weight: beta },
+    ],
+  };
+}
+
+export const OBJECTIVE = weighted(0.2, 0.8);
 
 /** Training with dropout drawn from `seed`; the rates are the model's. */
-export function trainingContext(recompute: Recompute = false, seed = 5): Context {
+export function trainingContext(
+  recompute: Recompute = false,
+  seed = 5,
+  precision: Precision = 'f32',
+): Context {
   const dropout = new DropoutStream(seed);
   dropout.startStep(3);
-  return { ...inferenceContext(), training: true, dropout, recompute };
+  return { ...inferenceContext(precision), training: true, dropout, recompute };
 }
 
 /** max |a - b| / max |b|; 0 for two empty or all-zero arrays, infinite where one is NaN. */

@@ -6,9 +6,9 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { DataError } from '../../src/errors.js';
 import { type CheckResult, weightsCheck } from '../../src/parity/check.js';
 import { SafetensorsFile, writeSafetensors } from '../../src/weights/safetensors.js';
+import { onEngines, useFastEngine } from '../model/support.js';
 import { sharedPath } from '../support/shared.js';
 import { withFile } from '../weights/fixtures.js';
-import { onEngines, useFastEngine } from '../model/support.js';
 
 /** Made by tools/reference/make_reference.py: what PyTorch computes from a small random student. */
 const REFERENCE = fileURLToPath(new URL('../fixtures/reference', import.meta.url));

@@ -7,11 +7,11 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readSplit } from '../../src/batches/split.js';
 import { resolveConfig } from '../../src/config/load.js';
 import { readAnnotations } from '../../src/data/readers/index.js';
 import { selectEngine } from '../../src/engine/engine.js';
 import type { Prediction } from '../../src/evaluation/evaluate.js';
-import { readSplit } from '../../src/batches/split.js';
 import { runPaths } from '../../src/training/run/folder.js';
 import { train } from '../../src/training/train.js';
 import { readFrames } from '../../src/video/frames.js';

@@ -5,8 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { resolveConfig } from '../../src/config/load.js';
 import type { Config } from '../../src/config/schema.js';
 import { readAnnotations } from '../../src/data/readers/index.js';
-import { saveModel } from '../../src/model/load.js';
-import { Blip2 } from '../../src/model/blip2/blip2.js';
+import type { Blip2 } from '../../src/model/blip2/blip2.js';
+import { Blip2Student } from '../../src/model/blip2/student.js';
+import { saveStudent } from '../../src/model/load.js';
 import { Rng } from '../../src/random.js';
 import { makeShapes } from '../../src/shapes/dataset.js';
 import { Tokenizer } from '../../src/text/tokenizer.js';
@@ -48,17 +49,17 @@ export async function makeBase(
   for (const name of ['tokenizer.json', 'tokenizer_config.json'])
     await copyFile(join(TOKENIZER, name), join(folder, name));
   const { vocabSize } = await Tokenizer.load(folder);
-  const model = new Blip2(
+  const student = new Blip2Student(
     tinyConfig({
       vision_config: { image_size: 16, patch_size: 8 },
       qformer_config: { hidden_dropout_prob: dropout, attention_probs_dropout_prob: dropout },
       text_config: { vocab_size: vocabSize, dropout_rate: dropout },
     }),
   );
-  randomise(model.parameters(), new Rng('base'));
-  change?.(model);
-  await saveModel(model, folder);
-  model.dispose();
+  randomise(student.module.parameters(), new Rng('base'));
+  change?.(student.module);
+  await saveStudent(student, folder);
+  student.dispose();
 }
 
 /** A recipe for a world: two epochs of batches of four over everything, logged at every step. */

@@ -5,8 +5,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { readAnnotations } from '../../src/data/readers/index.js';
 import { DataError, Interrupted, ReasVqaError, UsageError } from '../../src/errors.js';
-import { readMetrics } from '../../src/training/run/metrics.js';
 import { readResult, runPaths } from '../../src/training/run/folder.js';
+import { readMetrics } from '../../src/training/run/metrics.js';
 import { train } from '../../src/training/train.js';
 import { openTrained } from '../../src/training/trained.js';
 import { relativeDifference, useFastEngine } from '../model/support.js';
@@ -117,9 +117,10 @@ describe('a run', () => {
     expect(info.sha256[join(world.base, 'model.safetensors')]).toMatch(/^[0-9a-f]{64}$/);
     expect(tf.memory().numTensors).toBe(before);
 
-    const { student, step } = await openTrained(paths, config);
+    const { trial, step } = await openTrained(paths, config);
     expect(step).toBe(result.bestStep);
-    student.model.dispose();
+    trial.dispose();
+    expect(tf.memory().numTensors).toBe(before);
   });
 
   it('that is finished returns its result at once and changes nothing', async () => {

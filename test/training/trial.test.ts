@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { UsageError } from '../../src/errors.js';
-import { openStudent } from '../../src/training/trial.js';
 import { train } from '../../src/training/train.js';
+import { openTrial } from '../../src/training/trial.js';
 import { writeAdapter } from '../../src/weights/peft.js';
 import { useFastEngine } from '../model/support.js';
 import { withFile } from '../weights/fixtures.js';
@@ -27,9 +27,9 @@ it('keeps features under another hash when config.json changes what the same vis
     const json = JSON.parse(written);
     Object.assign(json.vision_config, change);
     await writeFile(path, JSON.stringify(json));
-    const student = await openStudent(config);
-    student.model.dispose();
-    return student.visionHash;
+    const trial = await openTrial(config);
+    trial.dispose();
+    return trial.visionHash;
   };
   const first = await hashWith({});
   expect(await hashWith({})).toBe(first);
@@ -53,8 +53,8 @@ it('trains an adapter of the vision model, as PEFT may have put one on BLIP-2, a
 
   const recipe = (cache: boolean) =>
     worldConfig(world, 'train.epochs=1', `model.adapter=${adapter}`, `features.cache=${cache}`);
-  await expect(openStudent(await recipe(true))).rejects.toThrow(UsageError);
-  await expect(openStudent(await recipe(true))).rejects.toThrow(/^features\.cache: .*adapter makes it learn/);
+  await expect(openTrial(await recipe(true))).rejects.toThrow(UsageError);
+  await expect(openTrial(await recipe(true))).rejects.toThrow(/^features\.cache: .*adapter makes it learn/);
   const folder = join(scratch, 'run');
   await train({ config: await recipe(false), folder, engine: {} });
   const { last } = await learned(folder);

@@ -3,12 +3,13 @@ import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { loadAdapter } from '../../../src/model/adapter.js';
-import { weightsCheck } from '../../../src/parity/check.js';
-import { loadModel } from '../../../src/model/load.js';
+import { linearsOf } from '../../../src/model/layers/linear.js';
+import { loadStudent } from '../../../src/model/load.js';
 import { bf16Parameters } from '../../../src/model/precision.js';
 import { selectTrainable } from '../../../src/model/trainable.js';
 import { hasBf16, isBf16, linearCrossEntropy, toBf16 } from '../../../src/ops/index.js';
 import { linear } from '../../../src/ops/linear.js';
+import { weightsCheck } from '../../../src/parity/check.js';
 import { Rng } from '../../../src/random.js';
 import { onEngines } from '../../model/support.js';
 import { nearestBf16 } from '../../support/bf16.js';
@@ -182,11 +183,11 @@ onEngines('bf16', ['tensorflow'], () => {
 
   it('holds the frozen linear weights of a model loaded in bf16, and nothing that is trained', async () => {
     const groups = ['qformer', 'lora'] as const;
-    const { model } = await loadModel(REFERENCE, undefined, (loaded) => bf16Parameters(loaded, groups));
-    await loadAdapter(model, REFERENCE);
-    const trained = new Set(selectTrainable(model, groups));
-    const narrow = bf16Parameters(model, groups);
-    for (const parameter of model.parameters()) {
+    const { student } = await loadStudent(REFERENCE, { precision: 'bf16', groups });
+    await loadAdapter(student, REFERENCE);
+    const trained = new Set(selectTrainable(student, groups));
+    const narrow = bf16Parameters(student, groups);
+    for (const parameter of student.module.parameters()) {
       expect(isBf16(parameter.value), parameter.name).toBe(narrow.has(parameter));
       if (narrow.has(parameter)) expect(trained.has(parameter), parameter.name).toBe(false);
     }
@@ -195,9 +196,9 @@ onEngines('bf16', ['tensorflow'], () => {
     expect(names).toContain('language_projection.weight');
     expect(names.some((name) => name.startsWith('qformer.'))).toBe(false);
     expect(() =>
-      model.linears().get('language_model.encoder.block.0.layer.0.SelfAttention.q')!.mergeLora(),
+      linearsOf(student.module).get('language_model.encoder.block.0.layer.0.SelfAttention.q')!.mergeLora(),
     ).toThrow('not merged into bf16');
-    model.dispose();
+    student.dispose();
   });
 
   // Rounding the weights alone moves gradients of this random model by up to 0.096 of their largest magnitude.

@@ -5,7 +5,7 @@ import { type EngineName, selectEngine } from '../../../src/engine/engine.js';
 import { selectTrainable } from '../../../src/model/trainable.js';
 import { setFused } from '../../../src/ops/fused.js';
 import { Rng } from '../../../src/random.js';
-import { gradients, type TrainBatch } from '../../../src/training/objective.js';
+import { gradients } from '../../../src/training/gradients.js';
 import { AdamW } from '../../../src/training/optimizer.js';
 import {
   DROPOUT,
@@ -13,7 +13,7 @@ import {
   OBJECTIVE,
   randomBatch,
   tensorflowMissing,
-  tinyModel,
+  tinyStudent,
   trainingContext,
 } from '../../model/support.js';
 import { handles } from './support.js';
@@ -27,8 +27,8 @@ const LEARNING_RATE = 3e-4;
 
 /** Losses of AdamW steps with dropout, each on a batch of its own; `onStep` sees the end of each. */
 function train(steps: number, recompute: boolean, onStep: () => void = () => undefined): number[] {
-  const model = tinyModel(DROPOUT, { lora: { r: 2, scaling: 2, dropout: 0.1 } });
-  const trained = selectTrainable(model, [
+  const student = tinyStudent(DROPOUT, { lora: { r: 2, scaling: 2, dropout: 0.1 } });
+  const trained = selectTrainable(student, [
     'qformer',
     'query_tokens',
     'language_projection',
@@ -39,18 +39,19 @@ function train(steps: number, recompute: boolean, onStep: () => void = () => und
   const optimizer = new AdamW(trained, settings);
   const context = trainingContext(recompute);
   const losses = Array.from({ length: steps }, (_, step) => {
-    const { pixels, ...rest } = randomBatch(new Rng(`batch/${step % 4}`), model.config);
-    const batch: TrainBatch = { ...rest, features: tf.tidy(() => model.visionFeatures(pixels)) };
+    const { pixels, input, targets } = randomBatch(new Rng(`batch/${step % 4}`), student.config);
+    const features = student.features(pixels);
+    const seen = { ...input, visual: { features } };
     context.dropout.startStep(step);
-    const { losses, grads } = gradients(model, batch, OBJECTIVE, trained, context);
+    const { losses, grads } = gradients(student, seen, targets, OBJECTIVE, trained, context);
     optimizer.update(grads, () => LEARNING_RATE);
-    tf.dispose([pixels, batch.features!, ...grads]);
+    tf.dispose([pixels, features, ...grads]);
     const { loss } = losses.read();
     onStep();
     return loss;
   });
   optimizer.dispose();
-  model.dispose();
+  student.dispose();
   return losses;
 }
 

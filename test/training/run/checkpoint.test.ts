@@ -14,9 +14,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DataError, ReasVqaError } from '../../../src/errors.js';
 import { type AttachedAdapter, addAdapter, loadAdapter } from '../../../src/model/adapter.js';
-import type { Blip2 } from '../../../src/model/blip2/blip2.js';
+import type { Blip2Student } from '../../../src/model/blip2/student.js';
 import { selectTrainable } from '../../../src/model/trainable.js';
 import { Rng } from '../../../src/random.js';
+import { AdamW } from '../../../src/training/optimizer.js';
 import {
   keepCheckpoints,
   listCheckpoints,
@@ -26,8 +27,7 @@ import {
   readState,
   saveCheckpoint,
 } from '../../../src/training/run/checkpoint.js';
-import { AdamW } from '../../../src/training/optimizer.js';
-import { randomise, tinyModel, useFastEngine } from '../../model/support.js';
+import { randomise, tinyStudent, useFastEngine } from '../../model/support.js';
 import { fileHandlePrototype } from '../../weights/fixtures.js';
 
 const SETTINGS = { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.05, clipNorm: 0 };
@@ -38,7 +38,7 @@ const LORA = {
 
 let scratch: string;
 let folder: string;
-let model: Blip2;
+let student: Blip2Student;
 let adapter: AttachedAdapter;
 let optimizer: AdamW;
 
@@ -50,19 +50,19 @@ afterAll(() => rm(scratch, { recursive: true }));
 
 beforeEach(async () => {
   folder = await mkdtemp(join(scratch, 'run-'));
-  [model, adapter, optimizer] = fresh(1);
+  [student, adapter, optimizer] = fresh(1);
 });
 afterEach(() => {
   vi.restoreAllMocks();
   optimizer.dispose();
-  model.dispose();
+  student.dispose();
 });
 
-function fresh(seed: number): [Blip2, AttachedAdapter, AdamW] {
-  const student = tinyModel({}, { seed, lora: null });
+function fresh(seed: number): [Blip2Student, AttachedAdapter, AdamW] {
+  const student = tinyStudent({}, { seed, lora: null });
   const attached = addAdapter(student, LORA);
   randomise(
-    [...student.parameters()].filter((p) => !p.loaded),
+    [...student.module.parameters()].filter((p) => !p.loaded),
     new Rng(seed),
   );
   const trainable = selectTrainable(student, ['lora', 'language_projection', 'query_tokens']);
@@ -92,7 +92,7 @@ const snapshot = (of: AdamW) => [
 describe('a checkpoint', () => {
   it('brings back every trainable and moment, so that the next steps are the same bits', async () => {
     takeSteps(3, optimizer);
-    await saveCheckpoint(folder, { model, adapter, optimizer }, stateAt(3));
+    await saveCheckpoint(folder, { student, adapter }, optimizer, stateAt(3));
     const [other, , resumed] = fresh(2);
     expect(snapshot(resumed)).not.toEqual(snapshot(optimizer));
     expect(await listCheckpoints(folder)).toEqual([3]);
@@ -108,19 +108,21 @@ describe('a checkpoint', () => {
   });
 
   it('holds the adapter in a form that loads by itself', async () => {
-    const final = await saveCheckpoint(folder, { model, adapter, optimizer }, stateAt(1));
-    const other = tinyModel({}, { seed: 1, lora: null });
+    const final = await saveCheckpoint(folder, { student, adapter }, optimizer, stateAt(1));
+    const other = tinyStudent({}, { seed: 1, lora: null });
     await loadAdapter(other, final);
-    const values = (of: Blip2) =>
-      [...of.parameters()].filter((p) => p.name.includes('lora')).map((p) => [p.name, p.value.dataSync()]);
-    expect(new Map(values(other) as never)).toEqual(new Map(values(model) as never));
+    const values = ({ module }: Blip2Student) =>
+      [...module.parameters()]
+        .filter((p) => p.name.includes('lora'))
+        .map((p) => [p.name, p.value.dataSync()]);
+    expect(new Map(values(other) as never)).toEqual(new Map(values(student) as never));
     other.dispose();
   });
 
   it('replaces one of the same step, and only asked-for steps are kept', async () => {
     for (const step of [2, 10, 9, 10]) {
       takeSteps(1, optimizer);
-      await saveCheckpoint(folder, { model, adapter, optimizer }, stateAt(step));
+      await saveCheckpoint(folder, { student, adapter }, optimizer, stateAt(step));
     }
     expect(await listCheckpoints(folder)).toEqual([2, 9, 10]);
     const [other, , resumed] = fresh(2);
@@ -133,7 +135,7 @@ describe('a checkpoint', () => {
   });
 
   it('that a kill left half written is swept away', async () => {
-    await saveCheckpoint(folder, { model, adapter, optimizer }, stateAt(5));
+    await saveCheckpoint(folder, { student, adapter }, optimizer, stateAt(5));
     await mkdir(join(folder, '.partial-step-00000006'));
     await writeFile(join(folder, '.partial-step-00000006', 'trainable.safetensors'), 'half');
     expect(await listCheckpoints(folder)).toEqual([5]);
@@ -145,7 +147,7 @@ describe('a checkpoint', () => {
 describe('a full disk', () => {
   it('at any write leaves the earlier checkpoint and nothing half done', async () => {
     takeSteps(1, optimizer);
-    const first = await saveCheckpoint(folder, { model, adapter, optimizer }, stateAt(1));
+    const first = await saveCheckpoint(folder, { student, adapter }, optimizer, stateAt(1));
     const contents = async () =>
       Promise.all(
         (await readdir(first)).sort().map(async (name) => [name, await readFile(join(first, name))]),
@@ -157,7 +159,7 @@ describe('a full disk', () => {
     let failures = 0;
     for (let allowed = 0; ; allowed += 1 + (allowed >> 2)) {
       const stopped = await writesFailAfter(prototype, allowed, full, () =>
-        saveCheckpoint(folder, { model, adapter, optimizer }, stateAt(2)),
+        saveCheckpoint(folder, { student, adapter }, optimizer, stateAt(2)),
       );
       if (stopped === undefined) break;
       failures++;
@@ -202,7 +204,7 @@ describe('values that are no longer finite', () => {
     ['a parameter', 'query_tokens', Number.NaN],
     ['a moment', 'query_tokens.v', Number.POSITIVE_INFINITY],
   ])('are not saved over good ones: %s', async (_, name, value) => {
-    await saveCheckpoint(folder, { model, adapter, optimizer }, stateAt(1));
+    await saveCheckpoint(folder, { student, adapter }, optimizer, stateAt(1));
     const variables = new Map([
       ...optimizer.parameters.map((p) => [p.name, p.value] as const),
       ...optimizer.state(),
@@ -213,7 +215,7 @@ describe('values that are no longer finite', () => {
     const damaged = tf.tensor(values, victim.shape);
     victim.assign(damaged);
     damaged.dispose();
-    const error = await saveCheckpoint(folder, { model, adapter, optimizer }, stateAt(2)).catch((e) => e);
+    const error = await saveCheckpoint(folder, { student, adapter }, optimizer, stateAt(2)).catch((e) => e);
     expect(error).toBeInstanceOf(ReasVqaError);
     expect(error.message).toContain(`${name} is no longer finite after step 2`);
     expect(await readdir(folder)).toEqual(['step-00000001']);
@@ -222,7 +224,7 @@ describe('values that are no longer finite', () => {
 
 describe('a damaged checkpoint', () => {
   const FINAL = 'step-00000004';
-  beforeEach(() => saveCheckpoint(folder, { model, adapter, optimizer }, stateAt(4)));
+  beforeEach(() => saveCheckpoint(folder, { student, adapter }, optimizer, stateAt(4)));
 
   it.each([
     ['{"step": 4}', /state\.json: not the state of a checkpoint/],
@@ -253,7 +255,7 @@ describe('a damaged checkpoint', () => {
         expect(error.message).toContain(name);
         expect(error.message).not.toContain('\n');
         await rm(join(folder, FINAL), { recursive: true });
-        await saveCheckpoint(folder, { model, adapter, optimizer }, stateAt(4));
+        await saveCheckpoint(folder, { student, adapter }, optimizer, stateAt(4));
       }
     },
   );
@@ -266,7 +268,7 @@ describe('a damaged checkpoint', () => {
   });
 
   it('of another set of parameters is refused by tensor', async () => {
-    const all = selectTrainable(model, ['lora', 'language_projection', 'query_tokens', 'qformer']);
+    const all = selectTrainable(student, ['lora', 'language_projection', 'query_tokens', 'qformer']);
     await expect(loadTrainables(folder, 4, all)).rejects.toThrow(
       /trainable\.safetensors: tensor qformer\.layernorm\.weight is missing, expected \(16\)/,
     );

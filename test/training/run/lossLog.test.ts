@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { ReasVqaError } from '../../../src/errors.js';
+import type { PendingLosses } from '../../../src/training/gradients.js';
+import type { LossValues } from '../../../src/training/objectives/objective.js';
 import { LossLog, MOST_UNREAD } from '../../../src/training/run/lossLog.js';
-import type { LossValues, PendingLosses } from '../../../src/training/objective.js';
 
 /** Losses that note in `events` what happens to them. */
 function pending(values: LossValues, events: string[]): PendingLosses {
@@ -15,7 +16,10 @@ function pending(values: LossValues, events: string[]): PendingLosses {
 }
 
 const place = (step: number) => ({ step, epoch: 1, samples: [`clip_${step}`, 'other'] });
-const of = (loss: number, reasoning = Number.NaN): LossValues => ({ loss, qa: loss / 2, reasoning });
+const of = (loss: number, reasoning?: number): LossValues => ({
+  loss,
+  parts: { qa: loss / 2, ...(reasoning === undefined ? {} : { reasoning }) },
+});
 
 describe('the log of losses', () => {
   it('reads nothing before somebody asks, and everything once', () => {
@@ -28,9 +32,9 @@ describe('the log of losses', () => {
     log.settle();
     log.add(pending(of(6), events), place(3));
     expect(events).toEqual(['read 2', 'read 4']);
-    expect(log.take()).toEqual({ loss: 4, qa: 2, reasoning: 5 });
+    expect(log.take()).toEqual({ loss: 4, parts: { qa: 2, reasoning: 5 } });
     expect(events).toEqual(['read 2', 'read 4', 'read 6']);
-    expect(log.last).toEqual({ loss: 4, qa: 2, reasoning: 5 });
+    expect(log.last).toEqual({ loss: 4, parts: { qa: 2, reasoning: 5 } });
   });
 
   it('reads by itself when many wait', () => {
@@ -49,7 +53,7 @@ describe('the log of losses', () => {
     log.add(pending(of(2, 5), []), place(1));
     log.take();
     log.add(pending(of(8), []), place(2));
-    expect(log.take()).toEqual({ loss: 8, qa: 4 });
+    expect(log.take()).toEqual({ loss: 8, parts: { qa: 4 } });
   });
 
   it.each([Number.NaN, Number.POSITIVE_INFINITY])(

@@ -1,0 +1,157 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { resolveConfig } from '../../../src/config/load.js';
+import { DataError, UsageError } from '../../../src/errors.js';
+import { Rng } from '../../../src/random.js';
+import { encodeText } from '../../../src/text/encode.js';
+import { stlTarget } from '../../../src/text/prompts.js';
+import { Tokenizer } from '../../../src/text/tokenizer.js';
+import {
+  mtl,
+  OBJECTIVES,
+  type SupervisedSettings,
+  stl,
+} from '../../../src/training/objectives/supervised.js';
+import { randomSample, randomText } from '../../text/support.js';
+import { writeTinyTokenizer } from '../../text/tinyTokenizer.js';
+
+let folder: string;
+let tokenizer: Tokenizer;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'reasvqa-supervised-'));
+  tokenizer = await Tokenizer.load(await writeTinyTokenizer(folder));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const CUES = { answer: 11, reasoning: 12 };
+
+async function settings(...overrides: string[]): Promise<SupervisedSettings> {
+  const given = ['data.dataset=shapes', 'data.videos=videos', ...overrides];
+  const { config } = await resolveConfig({ overrides: given });
+  return { config, tokenizer };
+}
+
+/** Texts cut, without those of which none is. */
+const cuts = (truncated: ReadonlyMap<string, number>) =>
+  Object.fromEntries([...truncated].filter(([, count]) => count > 0));
+
+const withEos = (text: string) => tokenizer.encode(text, { addEos: true });
+
+describe('answer and reasoning at once', () => {
+  it('encode answer and reasoning apart', async () => {
+    const sample = randomSample(new Rng('apart'));
+    const { targets, truncated } = mtl(await settings()).encode([sample]);
+    expect(targets).toEqual([
+      {
+        name: 'qa',
+        rows: [[tokenizer.optionId, tokenizer.letterIds(5)[sample.answer!], tokenizer.eosId]],
+        start: undefined,
+        prompts: undefined,
+      },
+      { name: 'reasoning', rows: [withEos(sample.reasoning!)], start: undefined, prompts: undefined },
+    ]);
+    expect(cuts(truncated)).toEqual({});
+  });
+
+  it('leave the reasoning of a sample without any empty, and need an answer', async () => {
+    const { reasoning: absent, ...without } = randomSample(new Rng('without'));
+    expect(absent).toBeDefined();
+    const objective = mtl(await settings());
+    const spaces = { ...without, reasoning: '  ' };
+    expect(objective.encode([without, spaces]).targets[1]!.rows).toEqual([[], []]);
+    const { answer: hidden, ...blind } = without;
+    expect(hidden).toBeDefined();
+    expect(() => objective.encode([blind])).toThrow(/has no answer/);
+    expect(() => objective.encode([blind])).toThrow(DataError);
+  });
+
+  it('weigh them by alpha and beta, and have no second target when beta is 0', async () => {
+    const samples = [randomSample(new Rng('beta'))];
+    const both = mtl(await settings('train.beta=0.3'));
+    expect(both.losses).toEqual([
+      { name: 'qa', weight: 0.7 },
+      { name: 'reasoning', weight: 0.3 },
+    ]);
+    const answers = mtl(await settings('train.beta=0'));
+    expect(answers.losses).toEqual([{ name: 'qa', weight: 1 }]);
+    expect(answers.encode(samples).targets).toEqual(both.encode(samples).targets.slice(0, 1));
+  });
+
+  it('count what they cut', async () => {
+    const red = (n: number) => Array.from({ length: n }, () => 'red').join(' ');
+    const base = { question: red(5), options: ['red', 'blue'], answer: 0, reasoning: red(9) };
+    const samples = [base, { ...base, reasoning: red(80) }, { ...base, reasoning: red(10) }].map(
+      (overrides) => randomSample(new Rng('cut'), overrides),
+    );
+    const { targets, truncated } = mtl(await settings('text.maxReasoning=10')).encode(samples);
+    expect(cuts(truncated)).toEqual({ 'reasoning texts (text.maxReasoning 10)': 2 });
+    expect(targets[1]!.rows.map((row) => row.length)).toEqual([10, 10, 10]);
+    for (const row of targets[1]!.rows) expect(row.at(-1)).toBe(tokenizer.eosId);
+  });
+
+  it('give the reasoning a prompt of its own, cut to the limit of prompts, when the recipe has one', async () => {
+    const samples = ['a', 'b'].map((seed) => randomSample(new Rng(seed)));
+    const template = 'Considering {question}';
+    const limits = [`text.reasoningPrompt=${template}`, 'text.maxPrompt=6'];
+    const [answer, reasoning] = mtl(await settings(...limits)).encode(samples).targets;
+    expect(answer).not.toHaveProperty('prompts');
+    expect(reasoning!.prompts).toEqual(
+      samples.map((sample) => encodeText(tokenizer, `Considering ${sample.question}`, 6).ids),
+    );
+    expect(cuts(mtl(await settings(...limits)).encode(samples).truncated)).toEqual({
+      'reasoning prompts (text.maxPrompt 6)': 2,
+    });
+  });
+
+  it('start each task with its cue', async () => {
+    const objective = mtl({ ...(await settings()), cues: CUES });
+    const { targets } = objective.encode([randomSample(new Rng('cues'))]);
+    expect(targets.map(({ start }) => start)).toEqual([11, 12]);
+  });
+});
+
+describe('one target', () => {
+  const joint = (...overrides: string[]) =>
+    settings(
+      ...['train.mode=stl', 'train.stlTarget=reasoning-answer', 'eval.scorer=generate'],
+      ...['eval.maxNewTokens=300', ...overrides],
+    );
+
+  it('joins reasoning and answer as one text', async () => {
+    const objective = stl(await joint());
+    const rng = new Rng('joint');
+    for (let i = 0; i < 50; i++) {
+      const sample = randomSample(rng, { reasoning: randomText(rng, 1 + rng.int(30)) });
+      const { targets } = objective.encode([sample]);
+      expect(targets).toEqual([{ name: 'qa', rows: [withEos(stlTarget(sample))], start: undefined }]);
+    }
+  });
+
+  it('cuts the reasoning of a joint target, never its answer', async () => {
+    const sample = randomSample(new Rng('cut'), { reasoning: randomText(new Rng('long'), 100) });
+    const whole = withEos(stlTarget(sample));
+    const { targets, truncated } = stl(await joint('text.maxReasoning=40')).encode([sample]);
+    const [row] = targets[0]!.rows;
+    expect(row).toHaveLength(40);
+    expect(row!.slice(-3)).toEqual(whole.slice(-3));
+    expect(row!.slice(0, 37)).toEqual(whole.slice(0, 37));
+    expect(cuts(truncated)).toEqual({ 'reasoning texts (text.maxReasoning 40)': 1 });
+    const tight = stl(await joint('text.maxReasoning=2'));
+    expect(() => tight.encode([sample])).toThrow(UsageError);
+  });
+
+  it('is the answer alone unless the recipe asks for the reasoning, and never weighed', async () => {
+    const sample = randomSample(new Rng('alone'));
+    const objective = stl({ ...(await settings('train.mode=stl')), cues: CUES });
+    const answer = mtl(await settings()).encode([sample]).targets[0]!.rows;
+    expect(objective.encode([sample]).targets).toEqual([{ name: 'qa', rows: answer, start: 11 }]);
+    for (const given of [await settings('train.mode=stl'), await joint()])
+      expect(stl(given).losses).toEqual([{ name: 'qa', weight: 1 }]);
+  });
+});
+
+it('a recipe chooses them by train.mode', () => {
+  expect(OBJECTIVES).toEqual({ mtl, stl });
+});
