@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { DataError } from '../../src/errors.js';
+import type { Blip2Student } from '../../src/model/blip2/student.js';
 import { loadStudent, saveStudent } from '../../src/model/load.js';
 import { bf16Parameters } from '../../src/model/precision.js';
+import type { Student } from '../../src/model/student.js';
 import { isBf16 } from '../../src/ops/bf16.js';
 import type { Dtype, TensorData } from '../../src/weights/dtypes.js';
 import { writeSafetensors } from '../../src/weights/safetensors.js';
@@ -186,14 +188,16 @@ describe('a damaged checkpoint', () => {
   });
 });
 
+const moduleOf = (student: Student) => (student as Blip2Student).module;
+
 describe('a checkpoint whose configuration ties the tables of T5', () => {
   const TABLES = ['language_model.lm_head.weight', 'language_model.decoder.embed_tokens.weight'];
 
   /** A tied model on disk with these tables beside the shared one, each as far from it as said. */
   async function tied(offsets: Record<string, number>, prefix = 'language_model.'): Promise<string> {
     const folder = await mkdtemp(join(scratch, 'tied-'));
-    const model = tinyModel({ text_config: { tie_word_embeddings: true } }, { lora: null });
-    await saveModel(model, folder);
+    const student = tinyStudent({ text_config: { tie_word_embeddings: true } }, { lora: null });
+    await saveStudent(student, folder);
     const path = join(folder, 'model.safetensors');
     const tensors = await withFile(path, async (file) => {
       const found = new Map<string, { dtype: 'F32'; shape: number[]; data: Float32Array }>();
@@ -210,7 +214,7 @@ describe('a checkpoint whose configuration ties the tables of T5', () => {
         data: shared.data.map((value) => value + offset),
       });
     await writeSafetensors(path, tensors);
-    model.dispose();
+    student.dispose();
     return folder;
   }
 
@@ -219,9 +223,9 @@ describe('a checkpoint whose configuration ties the tables of T5', () => {
     async (prefix) => {
       for (const [name, other] of [TABLES, [...TABLES].reverse()] as [string, string][]) {
         const folder = await tied({ [name]: 0.25, [other]: 0 }, prefix);
-        const { model, comparison } = await loadModel(folder);
+        const { student, comparison } = await loadStudent(folder);
         expect(comparison.own).toEqual([name]);
-        const { languageModel: t5 } = model;
+        const { languageModel: t5 } = moduleOf(student);
         const shared = t5.shared.value.dataSync();
         const moved = shared.map((value) => value + 0.25);
         const embedded = tf.tidy(() =>
@@ -232,22 +236,22 @@ describe('a checkpoint whose configuration ties the tables of T5', () => {
         expect(embedded).toEqual(isHead ? shared : moved);
         expect(t5.config.scale_decoder_outputs).toBe(true);
         const again = await mkdtemp(join(scratch, 'again-'));
-        await saveModel(model, again);
-        const reloaded = await loadModel(again);
+        await saveStudent(student, again);
+        const reloaded = await loadStudent(again);
         expect(reloaded.comparison.own).toEqual([name]);
-        expect(reloaded.model.languageModel.head.dataSync()).toEqual(t5.head.dataSync());
-        model.dispose();
-        reloaded.model.dispose();
+        expect(moduleOf(reloaded.student).languageModel.head.dataSync()).toEqual(t5.head.dataSync());
+        student.dispose();
+        reloaded.student.dispose();
       }
     },
   );
 
   it('has one table where all are copies', async () => {
     const folder = await tied(Object.fromEntries(TABLES.map((name) => [name, 0])));
-    const { model, comparison } = await loadModel(folder);
+    const { student, comparison } = await loadStudent(folder);
     expect(comparison.own).toEqual([]);
-    expect(model.languageModel.lmHead).toBeUndefined();
-    model.dispose();
+    expect(moduleOf(student).languageModel.lmHead).toBeUndefined();
+    student.dispose();
   });
 });
 
