@@ -16,7 +16,6 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { DataError } from '../../src/errors.js';
 import { Rng } from '../../src/random.js';
 import { readFrames } from '../../src/video/frames.js';
-import { sortFrameNames } from '../../src/video/images.js';
 import { sampleFrames } from '../../src/video/sample.js';
 import { sharedPath } from '../support/shared.js';
 import { decodeAll, ffmpeg, hasFfmpeg } from './support/ffmpeg.js';
@@ -109,7 +108,6 @@ describe('image folders and animations need no ffmpeg', () => {
     pictures.forEach((data, i) => {
       expect(frameOf(all, i).equals(data), `frame ${i + 1}`).toBe(true);
     });
-    expect(sortFrameNames(['10.jpg', '9.JPG', '1.png', 'x.md'])).toEqual(['1.png', '9.JPG', '10.jpg']);
 
     const odd = join(folder, 'odd');
     await mkdir(odd);
