@@ -6,6 +6,7 @@ import { DataError, messageOf, UsageError } from '../errors.js';
 import {
   configOf,
   type Io,
+  note,
   print,
   printJson,
   progressOf,
@@ -96,7 +97,8 @@ async function checkSplit(
   try {
     const locator = await VideoLocator.open(videos, map ? { mapFile: map } : {});
     const located = await locator.locate(samples, unreadable);
-    for (const id of located.missing) problems.push(`${id}: no video in ${videos}`);
+    for (const { id, reason } of located.missing) problems.push(`${id}: ${reason}`);
+    for (const line of located.notices) note(io, line);
     paths = located.paths;
   } catch (error) {
     unreadable(error);
