@@ -198,6 +198,22 @@ describe('image folders and animations need no ffmpeg', () => {
     expect(error.message).toContain(`u: ${join(frames, '1.png')}: `);
   });
 
+  test.each(['jpg', 'png', 'webp'])(
+    'a frame that is empty or a Git LFS pointer is named: %s',
+    async (kind) => {
+      const frames = join(folder, `fetched-${kind}`);
+      await mkdir(frames);
+      const file = join(frames, `1.${kind}`);
+      const request = { path: frames, id: 'u', count: 1, mode: 'uniform' } as const;
+      await writeFile(file, '');
+      await expect(readFrames(request)).rejects.toThrow(`u: ${file}: the file is empty; fetch it again`);
+      await writeFile(file, 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n');
+      await expect(readFrames(request)).rejects.toThrow(
+        `u: ${file}: a Git LFS pointer, not the picture; fetch it with git lfs pull`,
+      );
+    },
+  );
+
   test('an empty folder, a missing path, a missing generator, no frames asked', async () => {
     const empty = join(folder, 'empty');
     await mkdir(empty);
