@@ -59,10 +59,11 @@ export class VideoLocator {
 
   /**
    * The file (or folder of images) of a video, or undefined when there is none. In order: the path as it stands, the
-   * path with a known extension, then both for the path the map gives.
+   * path with a known extension, a path that differs in Unicode form at most (listing.ts), then the same for the path
+   * the map gives.
    *
    * @param video as the annotation names it.
-   * @throws DataError when the path leaves the root.
+   * @throws DataError when the path leaves the root, or fits several files.
    */
   async find(video: string): Promise<string | undefined> {
     const mapped = this.map.get(video);
