@@ -177,6 +177,37 @@ describe('what is wrong is named with its place', () => {
     expect(problems[0]).not.toMatch(/[\r\n\t]/);
   });
 
+  test.each([
+    ['answers as texts', Array.from({ length: 30 }, (_, i) => ROW.replace(',0,6,', `,roll,${i},`))],
+    ['other types', Array.from({ length: 30 }, (_, i) => ROW.replace(',6,CH,', `,${i},Why,`))],
+  ])('a file without a sound sample: the first problem and how many more, %s', async (_, rows) => {
+    const problems = await problemsOf([HEADER, ...rows].join('\n'));
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatch(
+      /^2: .*, 29 more problems and no sound sample; is it a file of another dataset\?$/,
+    );
+    // Beside one sound row each is listed.
+    expect(await problemsOf([HEADER, ROW, ...rows.slice(7)].join('\n'))).toHaveLength(23);
+  });
+
+  test("STAR's JSON for NExT-QA is one line", async () => {
+    const star = {
+      video: 'v',
+      a0: 'a',
+      a1: 'b',
+      a2: 'c',
+      a3: 'd',
+      question: 'q',
+      answer: 0,
+      start: 1,
+      end: 2,
+    };
+    const items = Array.from({ length: 30 }, (_, i) => ({ ...star, qid: `Interaction_T1_${i}` }));
+    const problems = await problemsOf(JSON.stringify(items));
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain('got "Interaction_T1_0", 59 more problems and no sound sample');
+  });
+
   test("NExT-QA's header for IntentQA", async () => {
     const file = await write(`${HEADER}\n${ROW}\n`);
     await expect(readAnnotations({ dataset: 'intentqa', file })).rejects.toThrow(
