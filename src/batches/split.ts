@@ -5,7 +5,7 @@ import { joinReasoning } from '../data/reasoning.js';
 import type { Sample } from '../data/sample.js';
 import { DataError } from '../errors.js';
 import { Rng } from '../random.js';
-import { missingVideosError, VideoLocator } from '../video/locate.js';
+import { missingVideosError, otherReason, VideoLocator } from '../video/locate.js';
 
 /** Samples of one split, ready to be loaded. */
 export interface Split {
@@ -37,11 +37,8 @@ export async function readSplit(config: Config, file: string, training: boolean)
     if (samples.length === 0) throw nothingToTrain(config);
   }
   const located = await locateSamples(config, samples);
-  if (located.skipped.length > 0)
-    notices.push(
-      `${file}: ${located.skipped.length} samples are left out, their videos are missing: ${located.skipped.join(' ')}`,
-    );
-  return { samples: located.samples, paths: located.paths, notices };
+  notices.push(...located.notices.map((line) => `${file}: ${line}`));
+  return { ...located, notices };
 }
 
 function nothingToTrain({ data, train }: Config): DataError {
@@ -53,18 +50,21 @@ function nothingToTrain({ data, train }: Config): DataError {
 /**
  * Finds the videos of samples.
  *
- * @returns the samples that have one, the paths, and the ids of the others (data.onBadVideo: skip).
+ * @returns the samples that have one, the paths, and lines worth telling: which samples are left out
+ *   (data.onBadVideo: skip).
  * @throws DataError for missing videos unless data.onBadVideo is skip and some are there.
  */
-export async function locateSamples(
-  { data }: Config,
-  samples: readonly Sample[],
-): Promise<{ samples: Sample[]; paths: Map<string, string>; skipped: string[] }> {
+export async function locateSamples({ data }: Config, samples: readonly Sample[]): Promise<Dataset> {
   const locator = await VideoLocator.open(data.videos, data.map ? { mapFile: data.map } : {});
-  const { paths, missing } = await locator.locate(samples);
-  if (missing.length > 0 && (data.onBadVideo === 'error' || missing.length === samples.length))
-    throw missingVideosError(data.videos, missing, samples.length);
-  return { samples: samples.filter(({ video }) => paths.has(video)), paths, skipped: missing };
+  const { paths, missing, notices } = await locator.locate(samples);
+  if (missing.length > 0) {
+    const error = missingVideosError(data.videos, missing, samples.length);
+    if (data.onBadVideo === 'error' || missing.length === samples.length) throw error;
+    const ids = missing.map(({ id }) => id).join(' ');
+    const reason = otherReason(data.videos, missing);
+    notices.push(`${missing.length} samples are left out, their videos are missing: ${ids}${reason}`);
+  }
+  return { samples: samples.filter(({ video }) => paths.has(video)), paths, notices };
 }
 
 /**

@@ -6,6 +6,7 @@ import { DataError, messageOf, UsageError } from '../errors.js';
 import {
   configOf,
   type Io,
+  note,
   print,
   printJson,
   progressOf,
@@ -52,8 +53,10 @@ async function check(io: Io, recipe: string | undefined, options: Options): Prom
       'data.train, data.val, data.test: all missing; the recipe has no annotations to check',
     );
   const reports: SplitReport[] = [];
+  const notices = new Set<string>();
   for (const split of SPLITS)
-    if (config.data[split]) reports.push(await checkSplit(io, config, split, options));
+    if (config.data[split]) reports.push(await checkSplit(io, config, split, options, notices));
+  for (const line of notices) note(io, line);
   if (options.json) printJson(io, reports);
   else
     for (const { split, file, samples, videos, problems } of reports) {
@@ -64,11 +67,13 @@ async function check(io: Io, recipe: string | undefined, options: Options): Prom
   if (count > 0) throw new DataError(`${count} problems in the data`);
 }
 
+/** @param notices lines worth telling are added, those of several splits once. */
 async function checkSplit(
   io: Io,
   config: Config,
   split: 'train' | 'val' | 'test',
   options: Options,
+  notices: Set<string>,
 ): Promise<SplitReport> {
   const { readAnnotations } = await import('../data/readers/index.js');
   const { describeProblem } = await import('../data/problems.js');
@@ -96,7 +101,8 @@ async function checkSplit(
   try {
     const locator = await VideoLocator.open(videos, map ? { mapFile: map } : {});
     const located = await locator.locate(samples, unreadable);
-    for (const id of located.missing) problems.push(`${id}: no video in ${videos}`);
+    for (const { id, reason } of located.missing) problems.push(`${id}: ${reason}`);
+    for (const line of located.notices) notices.add(line);
     paths = located.paths;
   } catch (error) {
     unreadable(error);

@@ -55,8 +55,8 @@ export function addGenerate(program: Command, io: Io): void {
 async function generate(io: Io, recipe: string | undefined, options: GenerateOptions): Promise<void> {
   const { config } = await configOf(io, recipe, options);
   const { locatedSamples } = await import('./samples.js');
-  const { samples, paths, skipped } = await locatedSamples(config, options.split);
-  if (skipped.length > 0) note(io, `left out, no video: ${skipped.join(' ')}`);
+  const { samples, paths, notices } = await locatedSamples(config, options.split);
+  for (const line of notices) note(io, line);
   const { openTeacher } = await import('../reasoning/client.js');
   const { generateReasoning } = await import('../reasoning/generate.js');
   const { clipOf, readFrames } = await import('../video/frames.js');

@@ -1,6 +1,7 @@
+import { readJsonLines } from './jsonLines.js';
 import { type Problem, ProblemLog, shown } from './problems.js';
 import type { Sample } from './sample.js';
-import { JsonSyntaxError, numberedLines, parseJson, readTextFile } from './textFile.js';
+import { readTextFile } from './textFile.js';
 
 export interface ReasoningJoin {
   /** The samples in their order, those with reasoning as copies that carry it. */
@@ -31,10 +32,8 @@ export async function joinReasoning(
   const lineOfId = new Map<string, number>();
   const found = new Map<string, Reasoning>();
   let empty = 0;
-  let lines = 0;
-  for (const { line, text } of numberedLines(await readTextFile(reasoningFile))) {
-    lines++;
-    const entry = readEntry(text, line, log);
+  for (const { line, record } of readJsonLines(await readTextFile(reasoningFile), 'line of reasoning', log)) {
+    const entry = readEntry(record, line, log);
     if (!entry) continue;
     const earlier = lineOfId.get(entry.id);
     if (!known.has(entry.id)) log.add(line, 'id', 'the id of a sample in the annotations', shown(entry.id));
@@ -46,7 +45,6 @@ export async function joinReasoning(
       else found.set(entry.id, entry);
     }
   }
-  if (lines === 0) log.add(1, 'rows', 'at least one line of reasoning', 'an empty file');
   if (!onProblem) log.throwIfAny();
   const result = samples.map((sample) => {
     const entry = found.get(sample.id);
@@ -65,25 +63,15 @@ interface Reasoning {
   correct: boolean | null;
 }
 
-function readEntry(text: string, line: number, log: ProblemLog): Reasoning | undefined {
-  let value: unknown;
-  try {
-    value = parseJson(text);
-  } catch (error) {
-    if (!(error instanceof JsonSyntaxError)) throw error;
-    log.add(line, 'json', 'one JSON object', error.message);
-    return undefined;
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    log.add(line, 'json', 'one JSON object', shown(value));
-    return undefined;
-  }
-  const { id, reasoning, correct } = value as Record<string, unknown>;
+/** Reasoning that is null is empty. */
+function readEntry(record: Record<string, unknown>, line: number, log: ProblemLog): Reasoning | undefined {
+  const { id, correct } = record;
+  const reasoning = record.reasoning === null ? '' : record.reasoning;
   const before = log.problems.length;
   if (typeof id !== 'string' || id === '') log.add(line, 'id', 'a text', shown(id));
   if (typeof reasoning !== 'string') log.add(line, 'reasoning', 'a text', shown(reasoning));
   if (typeof correct !== 'boolean' && correct !== null) {
     log.add(line, 'correct', 'true, false or null', shown(correct));
   }
-  return log.problems.length > before ? undefined : (value as Reasoning);
+  return log.problems.length > before ? undefined : ({ id, reasoning, correct } as Reasoning);
 }

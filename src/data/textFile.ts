@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { DataError, messageOf } from '../errors.js';
+import { otherKind } from './fileKind.js';
 
 /**
  * Reads a UTF-8 file, without its byte order mark.
  *
- * @throws DataError when the file cannot be read or is not UTF-8 (with the line of the first bad byte).
+ * @throws DataError when the file cannot be read, is of another kind (an archive, a web page, a Git LFS pointer) or is
+ *   not UTF-8 (with the line of the first bad byte).
  */
 export async function readTextFile(path: string): Promise<string> {
   let bytes: Buffer;
@@ -16,6 +18,8 @@ export async function readTextFile(path: string): Promise<string> {
       cause: error,
     });
   }
+  const other = otherKind(bytes);
+  if (other) throw new DataError(`${path}:1: text: expected UTF-8, got ${other.is} (${other.todo})`);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
@@ -51,12 +55,11 @@ export function lineAt(text: string, offset: number): number {
   return line;
 }
 
-/** The non-blank lines of a text with their 1-based numbers; LF or CRLF. */
+/** The non-blank lines of a text with their 1-based numbers; they end in LF, CRLF or CR. */
 export function* numberedLines(text: string): Generator<{ line: number; text: string }> {
   let line = 0;
-  for (const raw of text.split('\n')) {
+  for (const content of text.split(/\r\n|\n|\r/)) {
     line++;
-    const content = raw.endsWith('\r') ? raw.slice(0, -1) : raw;
     if (content.trim() !== '') yield { line, text: content };
   }
 }
@@ -72,15 +75,28 @@ export function parseJson(text: string): unknown {
   } catch (error) {
     const message = messageOf(error);
     // V8 gives no place when the text ends too early: then it is the end.
-    const line = lineAt(text, errorOffset(message, text) ?? text.trimEnd().length);
-    throw new JsonSyntaxError(
-      message
-        .replaceAll(/\s+/g, ' ')
-        .replace(/ in JSON at position.*| \(line.*|, (?:\.\.\.)?".*/, '')
-        .slice(0, 120),
-      line,
-    );
+    const offset = errorOffset(message, text) ?? text.trimEnd().length;
+    const short = message
+      .replaceAll(/\s+/g, ' ')
+      .replace(/ in JSON at position.*| \(line.*|, (?:\.\.\.)?".*/, '')
+      .slice(0, 120);
+    throw new JsonSyntaxError(short + noJson(text, offset), lineAt(text, offset));
   }
+}
+
+/** The word at a syntax error, when it is one that Python writes and JSON does not have. */
+function noJson(text: string, offset: number): string {
+  const [before] = /\w*$/.exec(text.slice(Math.max(0, offset - 9), offset)) as RegExpExecArray;
+  const [behind] = /^\w*/.exec(text.slice(offset, offset + 9)) as RegExpExecArray;
+  const word = before + behind;
+  if (!['NaN', 'Infinity', 'None', 'True', 'False'].includes(word)) return '';
+  const instead = word === 'True' || word === 'False' ? word.toLowerCase() : 'null';
+  return ` (${word} is no JSON: write ${instead})`;
+}
+
+/** Whether a JSON value is given: pandas and Hugging Face's datasets write what a row does not have as null. */
+export function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null;
 }
 
 /**

@@ -2,7 +2,7 @@ import { shown } from '../data/problems.js';
 import type { DatasetName } from '../data/readers/index.js';
 import { readAnnotations } from '../data/readers/index.js';
 import type { Sample } from '../data/sample.js';
-import { JsonSyntaxError, parseJson, readTextFile, repeatedKey } from '../data/textFile.js';
+import { isGiven, JsonSyntaxError, parseJson, readTextFile, repeatedKey } from '../data/textFile.js';
 import { DataError } from '../errors.js';
 import { isRecord, shortened } from '../values.js';
 
@@ -188,6 +188,7 @@ async function readPredictions(file: string): Promise<Map<string, Prediction>> {
   if (again) {
     throw new DataError(`${file}:${again.line}: expected each key once, got ${shown(again.key)} again`);
   }
+  const predictions = new Map<string, Prediction>();
   for (const [id, entry] of Object.entries(value)) {
     if (!isRecord(entry)) {
       throw new DataError(`${file}: ${shown(id)}: expected {"prediction": i}, got ${shown(entry)}`);
@@ -196,11 +197,15 @@ async function readPredictions(file: string): Promise<Map<string, Prediction>> {
     if (!Number.isInteger(prediction)) {
       throw new DataError(`${file}: ${shown(id)}.prediction: expected an integer, got ${shown(prediction)}`);
     }
-    if (answer !== undefined && !Number.isInteger(answer)) {
+    if (isGiven(answer) && !Number.isInteger(answer)) {
       throw new DataError(`${file}: ${shown(id)}.answer: expected an integer, got ${shown(answer)}`);
     }
+    predictions.set(id, {
+      prediction: prediction as number,
+      ...(isGiven(answer) ? { answer: answer as number } : {}),
+    });
   }
-  return new Map(Object.entries(value as unknown as Record<string, Prediction>));
+  return predictions;
 }
 
 function checkAgainst(

@@ -3,7 +3,7 @@ import { mkdir, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { DataError, messageOf } from '../errors.js';
-import { isImageName } from '../video/images.js';
+import { sortFrameNames } from '../video/frameNames.js';
 import { SafetensorsFile, writeSafetensors } from '../weights/safetensors.js';
 
 /** Everything that frozen features depend on; change any of it and the key changes. */
@@ -39,14 +39,15 @@ export function featureKey(parts: FeatureKeyParts): string {
 
 /**
  * What tells one version of a video file from another without reading it: name below the data root, size and time
- * of last change. For a folder of images, those of every file in it: the folder's own stay when one is overwritten.
+ * of last change. For a folder of images, those of every file in it, in the order of the frames: the folder's own
+ * stay when one is overwritten.
  *
  * @param name path below the data root, so that a moved data root keeps its features.
  */
 export async function videoIdentity(name: string, path: string): Promise<string> {
   const info = await stat(path);
   if (!info.isDirectory()) return `${name}:${version(info)}`;
-  const images = (await readdir(path)).filter(isImageName).sort();
+  const images = sortFrameNames(await readdir(path));
   const parts = images.map(async (image) => `${image}:${version(await stat(join(path, image)))}`);
   return `${name}:${(await Promise.all(parts)).join()}`;
 }

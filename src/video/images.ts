@@ -1,27 +1,20 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { extname, join } from 'node:path';
-import sharp, { type Metadata } from 'sharp';
+import { join } from 'node:path';
+import sharp, { type Metadata, type SharpOptions } from 'sharp';
 import { DataError, messageOf } from '../errors.js';
+import { isLfsPointer } from '../lfsPointer.js';
+import { sortFrameNames } from './frameNames.js';
+import { readJpeg } from './jpeg.js';
 import { type RawFrame, type VideoSource, videoName } from './source.js';
 
-const IMAGE_EXTENSIONS = new Set(['.png', '.jpg', '.jpeg', '.webp', '.bmp', '.tif', '.tiff', '.avif']);
+/** The pages of an animation to decode; a still image needs none. */
+type Pages = Pick<SharpOptions, 'page' | 'pages'>;
 
 /** Pixels of an animation decoded at once; longer ones are read in pieces. */
 const MAX_PIXELS_AT_ONCE = 2 ** 26;
 
-/** Whether a file name looks like one frame of an image folder. */
-export function isImageName(name: string): boolean {
-  return IMAGE_EXTENSIONS.has(extname(name).toLowerCase());
-}
-
-/** The image files of a folder in natural order: frame2 before frame10. */
-export function sortFrameNames(names: readonly string[]): string[] {
-  const collator = new Intl.Collator('en', { numeric: true });
-  return names.filter(isImageName).sort((a, b) => collator.compare(a, b) || (a < b ? -1 : 1));
-}
-
 /**
- * A folder of images as a video, one image a frame, in natural order of the names.
+ * A folder of images as a video, one image a frame, in the order their names tell (frameNames.ts).
  *
  * @param fps frames a second at which the images were taken, when known; clips in seconds need it.
  * @throws DataError when the folder holds no image.
@@ -91,10 +84,14 @@ export async function openAnimation(path: string, id: string): Promise<VideoSour
   };
 }
 
-function readBytes(path: string, name: string): Promise<Buffer> {
-  return readFile(path).catch((error) => {
+async function readBytes(path: string, name: string): Promise<Buffer> {
+  const bytes = await readFile(path).catch((error) => {
     throw new DataError(`${name}: cannot be read (${oneLine(error)})`, { cause: error });
   });
+  if (bytes.length === 0) throw new DataError(`${name}: the file is empty; fetch it again`);
+  if (isLfsPointer(bytes))
+    throw new DataError(`${name}: a Git LFS pointer, not the picture; fetch it with git lfs pull`);
+  return bytes;
 }
 
 async function describe(bytes: Buffer, name: string) {
@@ -126,33 +123,49 @@ function isCutGif(bytes: Buffer): boolean {
 }
 
 /** Decodes an image, or a run of an animation's pages, to 8-bit RGB; transparency becomes black. */
-async function decodeImage(
-  bytes: Buffer,
-  name: string,
-  pages: { page?: number; pages?: number },
-): Promise<RawFrame[]> {
+async function decodeImage(bytes: Buffer, name: string, pages: Pages): Promise<RawFrame[]> {
+  const jpeg = readJpeg(bytes);
+  if (jpeg && !jpeg.whole)
+    throw new DataError(`${name}: truncated JPEG: its end marker is missing; fetch the file again`);
   try {
-    const image = sharp(bytes, { ...pages, failOn: 'warning' });
-    const { data, info } = await image
-      .autoOrient()
-      .toColourspace('srgb')
-      .flatten({ background: '#000' })
-      .raw({ depth: 'uchar' })
-      .toBuffer({ resolveWithObject: true });
-    const height = info.pageHeight ?? info.height;
-    const rgb = info.channels === 3 ? data : expandGrey(data, info.channels);
-    const count = info.height / height;
-    const size = info.width * height * 3;
-    return Array.from({ length: count }, (_, i) => ({
-      width: info.width,
-      height,
-      data: rgb.subarray(i * size, (i + 1) * size),
-    }));
+    return await decode(bytes, pages).catch((error) => {
+      if (!jpeg) throw error;
+      return decodeMended(jpeg.mended(), pages);
+    });
   } catch (error) {
     throw new DataError(`${name}: image cannot be decoded, it may be truncated (${oneLine(error)})`, {
       cause: error,
     });
   }
+}
+
+/** A mended JPEG may still hold stray bytes behind the data of a scan, which is whole then, and nothing else amiss. */
+async function decodeMended(jpeg: Buffer, pages: Pages): Promise<RawFrame[]> {
+  try {
+    return await decode(jpeg, pages);
+  } catch (error) {
+    if (!/extraneous bytes before marker/.test(oneLine(error))) throw error;
+    return decode(jpeg, { ...pages, failOn: 'truncated' });
+  }
+}
+
+async function decode(bytes: Buffer, options: Pages & Pick<SharpOptions, 'failOn'>): Promise<RawFrame[]> {
+  const image = sharp(bytes, { failOn: 'warning', ...options });
+  const { data, info } = await image
+    .autoOrient()
+    .toColourspace('srgb')
+    .flatten({ background: '#000' })
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true });
+  const height = info.pageHeight ?? info.height;
+  const rgb = info.channels === 3 ? data : expandGrey(data, info.channels);
+  const count = info.height / height;
+  const size = info.width * height * 3;
+  return Array.from({ length: count }, (_, i) => ({
+    width: info.width,
+    height,
+    data: rgb.subarray(i * size, (i + 1) * size),
+  }));
 }
 
 function expandGrey(data: Buffer, channels: number): Buffer {

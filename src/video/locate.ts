@@ -1,20 +1,31 @@
-import type { Dirent } from 'node:fs';
-import { readdir, realpath } from 'node:fs/promises';
-import { basename, dirname, extname, isAbsolute, join, normalize, relative, sep } from 'node:path';
+import { open, readdir, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, isAbsolute, join, normalize, relative, sep } from 'node:path';
 import { JsonSyntaxError, parseJson, readTextFile } from '../data/textFile.js';
 import { DataError, messageOf } from '../errors.js';
-
-/** Tried in this order when an annotation names a video without an extension; then a folder of images. */
-const EXTENSIONS = ['.mp4', '.webm', '.mkv', '.avi', '.mov', '.gif', '.webp', '.apng', '.m4v', '.mpg', '.ts'];
+import { isLfsPointer } from '../lfsPointer.js';
+import { orderFrames } from './frameNames.js';
+import { chooseFolder, chooseVideo, type Listing, readListing } from './listing.js';
 
 /** The published map of NExT-QA; read without asking when it lies in the data root. */
 const MAP_NAME = 'map_vid_vidorID.json';
 
-/** What a folder holds: the entry names, and for each stem (name without extension) the names that have it. */
-interface Listing {
-  names: Set<string>;
-  folders: Set<string>;
-  byStem: Map<string, string[]>;
+/** Git LFS pointers are smaller than this, in bytes (the format's specification). */
+const MAX_POINTER = 1024;
+
+/** Folders of images whose names are looked at: those of one data set are named by one program. */
+const LOOKED_AT = 64;
+
+/** Where a video lies, or why it counts as missing. */
+type Place = { path: string; folder: boolean } | { reason: string };
+
+/** Where the videos of samples lie. */
+export interface Located {
+  /** File or folder of images, by video. */
+  paths: Map<string, string>;
+  /** The samples whose video is not there, in their order, each with the reason. */
+  missing: { id: string; reason: string }[];
+  /** Lines worth telling: an order of frames that had to be guessed. */
+  notices: string[];
 }
 
 /**
@@ -48,10 +59,11 @@ export class VideoLocator {
 
   /**
    * The file (or folder of images) of a video, or undefined when there is none. In order: the path as it stands, the
-   * path with a known extension, then both for the path the map gives.
+   * path with a known extension, a path that differs in Unicode form at most (listing.ts), then the same for the path
+   * the map gives.
    *
    * @param video as the annotation names it.
-   * @throws DataError when the path leaves the root.
+   * @throws DataError when the path leaves the root, or fits several files.
    */
   async find(video: string): Promise<string | undefined> {
     const mapped = this.map.get(video);
@@ -61,8 +73,8 @@ export class VideoLocator {
   /**
    * Finds the videos of many samples.
    *
-   * @param onError is given what is wrong with a sample's path, one that leaves the root; without it that is thrown.
-   * @returns `paths` by video, and the ids of samples whose video is missing, in their order.
+   * @param onError is given what is wrong with a sample's path, one that leaves the root or fits several files; without
+   *   it that is thrown.
    * @throws DataError naming the sample, see `onError`.
    */
   async locate(
@@ -70,23 +82,35 @@ export class VideoLocator {
     onError: (error: DataError) => void = (error) => {
       throw error;
     },
-  ): Promise<{ paths: Map<string, string>; missing: string[] }> {
-    const paths = new Map<string, string>();
-    const absent = new Set<string>();
-    const missing: string[] = [];
+  ): Promise<Located> {
+    const looked = new Map<string, Place>();
+    const missing: Located['missing'] = [];
     for (const { id, video } of samples) {
-      if (!paths.has(video) && !absent.has(video)) {
-        try {
-          const path = await this.find(video);
-          if (path === undefined) absent.add(video);
-          else paths.set(video, path);
-        } catch (error) {
-          onError(new DataError(`${id}: ${messageOf(error)}`, { cause: error }));
-        }
+      try {
+        const place = looked.get(video) ?? (await this.look(video));
+        looked.set(video, place);
+        if ('reason' in place) missing.push({ id, reason: place.reason });
+      } catch (error) {
+        onError(new DataError(`${id}: ${messageOf(error)}`, { cause: error }));
       }
-      if (absent.has(video)) missing.push(id);
     }
-    return { paths, missing };
+    const there = [...looked].flatMap(([video, place]) => ('path' in place ? [{ video, ...place }] : []));
+    const folders = there.filter(({ folder }) => folder).map(({ path }) => path);
+    const guess = await guessedOrder(folders.slice(0, LOOKED_AT));
+    return {
+      paths: new Map(there.map(({ video, path }) => [video, path])),
+      missing,
+      notices: guess === undefined ? [] : [`${this.root}: ${guess}`],
+    };
+  }
+
+  private async look(video: string): Promise<Place> {
+    const path = await this.find(video);
+    if (path === undefined) return { reason: noVideo(this.root) };
+    const info = await stat(path);
+    if (info.isFile() && info.size < MAX_POINTER && (await isPointerAt(path)))
+      return { reason: `${path}: a Git LFS pointer, not the video; fetch it with git lfs pull` };
+    return { path, folder: info.isDirectory() };
   }
 
   private async findPath(video: string): Promise<string | undefined> {
@@ -94,11 +118,10 @@ export class VideoLocator {
     if (isAbsolute(video) || clean === '..' || clean.startsWith(`..${sep}`) || video.includes('\0')) {
       throw new DataError(`video ${JSON.stringify(video)}: the path leaves the data root ${this.root}`);
     }
-    const folder = dirname(clean);
-    const listing = await this.list(folder);
-    const name = basename(clean);
-    const found = listing && chooseEntry(listing, name);
-    if (found === undefined) return undefined;
+    const folder = await this.findFolder(dirname(clean));
+    const listing = folder === undefined ? undefined : await this.list(folder);
+    const found = listing && chooseVideo(listing, basename(clean));
+    if (folder === undefined || found === undefined) return undefined;
     const path = join(this.root, folder, found);
     const inside = relative(this.realRoot, await realpath(path).catch(() => this.realRoot));
     if (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside)) {
@@ -108,6 +131,15 @@ export class VideoLocator {
     }
     // A dangling link resolves to the root itself, which is no video.
     return inside === '' ? undefined : path;
+  }
+
+  /** The folder of this path below the root; its names may differ in Unicode normal form. */
+  private async findFolder(folder: string): Promise<string | undefined> {
+    if (folder === '.' || (await this.list(folder))) return folder;
+    const parent = await this.findFolder(dirname(folder));
+    const listing = parent === undefined ? undefined : await this.list(parent);
+    const found = listing && chooseFolder(listing, basename(folder));
+    return parent === undefined || found === undefined ? undefined : join(parent, found);
   }
 
   private list(folder: string): Promise<Listing | undefined> {
@@ -125,49 +157,54 @@ export class VideoLocator {
  *
  * @returns a one-line message that lists the first ids and their number.
  */
-export function missingVideosError(root: string, ids: readonly string[], total: number): DataError {
-  const shown = ids.slice(0, 5).join(', ');
-  const more = ids.length > 5 ? `, and ${ids.length - 5} more` : '';
+export function missingVideosError(root: string, missing: Located['missing'], total: number): DataError {
+  const shown = missing.slice(0, 5).map(({ id }) => id);
+  const more = missing.length > 5 ? `, and ${missing.length - 5} more` : '';
   const otherwise =
-    ids.length < total
+    missing.length < total
       ? 'leave these samples out with --on-bad-video skip'
       : 'name their folder with --set data.videos=FOLDER';
   return new DataError(
-    `${root}: no video for ${ids.length} of ${total} samples: ${shown}${more}; add the files, or ${otherwise}`,
+    `${root}: no video for ${missing.length} of ${total} samples: ${shown.join(', ')}${more}${otherReason(root, missing)}; add the files, or ${otherwise}`,
   );
 }
 
-async function readListing(path: string): Promise<Listing | undefined> {
-  let entries: Dirent[];
-  try {
-    entries = await readdir(path, { withFileTypes: true });
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw new DataError(`${path}: cannot be listed (${messageOf(error)})`, { cause: error });
-  }
-  const byStem = new Map<string, string[]>();
-  for (const { name } of entries) {
-    const stem = name.slice(0, name.length - extname(name).length);
-    const same = byStem.get(stem);
-    if (same) same.push(name);
-    else byStem.set(stem, [name]);
-  }
-  return {
-    names: new Set(entries.map((entry) => entry.name)),
-    folders: new Set(entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)),
-    byStem,
-  };
+/** The first reason other than that there is no file, in brackets to go behind a list of ids; may be empty. */
+export function otherReason(root: string, missing: Located['missing']): string {
+  const other = missing.find(({ reason }) => reason !== noVideo(root));
+  return other ? ` (${other.id}: ${other.reason})` : '';
 }
 
-function chooseEntry({ names, folders, byStem }: Listing, name: string): string | undefined {
-  if (names.has(name) && !folders.has(name)) return name;
-  const candidates = byStem.get(name) ?? [];
-  for (const extension of EXTENSIONS) {
-    const found = candidates.find((other) => extname(other).toLowerCase() === extension);
-    if (found !== undefined) return found;
+function noVideo(root: string): string {
+  return `no video in ${root}`;
+}
+
+/** @returns false for a file that cannot be read: it is named when its frames are. */
+async function isPointerAt(path: string): Promise<boolean> {
+  const file = await open(path).catch(() => undefined);
+  if (!file) return false;
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(128), 0, 128, 0);
+    return isLfsPointer(buffer.subarray(0, bytesRead));
+  } finally {
+    await file.close();
   }
-  return names.has(name) ? name : undefined;
+}
+
+/**
+ * What is to be said of the order of frames: which reading was taken where the names of images can be read in two
+ * ways. The first such folder stands for all.
+ */
+async function guessedOrder(folders: readonly string[]): Promise<string | undefined> {
+  for (const folder of folders) {
+    // A folder that cannot be listed is named when its frames are read.
+    const { guess } = orderFrames(await readdir(folder).catch(() => []));
+    if (!guess) continue;
+    const { reading, first, second } = guess;
+    const other = reading === 'decimals' ? 'versions' : 'decimals';
+    return `frames named by numbers with a point are read as ${reading}, not ${other}: in ${basename(folder)} ${first} comes before ${second}`;
+  }
+  return undefined;
 }
 
 async function readMap(path: string): Promise<Map<string, string>> {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
@@ -86,6 +86,30 @@ describe('data check', () => {
     expect(stdout).toContain('/b_2: video "/b": the path leaves the data root');
     expect(stdout).toContain('gone_1: no video in');
     expect(stdout).toContain(', 3 problems\n');
+  });
+
+  it('says that a video is a Git LFS pointer, and once which order of frames was taken', async () => {
+    const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'0'.repeat(64)}\nsize 9\n`;
+    await writeFile(join(folder, 'videos', 'pointer.mp4'), pointer);
+    for (const video of ['t1', 't2']) {
+      await writeVideo(video);
+      for (const [from, to] of ['0.25', '0.5', '0.75', '1'].entries())
+        await rename(
+          join(folder, 'videos', video, `${from}.png`),
+          join(folder, 'videos', video, `${to}.png`),
+        );
+    }
+    const rows = [row('pointer', 0, 1), row('t1', 1, 2), row('t2', 2, 3), row('pointer', 3, 4), ''];
+    await writeFile(join(folder, 'pointers.csv'), [HEADER, ...rows].join('\n'));
+    const set = ['--set', 'data.train=pointers.csv', '--decode'];
+    const { code, stdout, stderr } = await run('data', 'check', 'recipe.yaml', ...set);
+    expect(code).toBe(3);
+    for (const id of ['pointer_0', 'pointer_3'])
+      expect(stdout).toMatch(new RegExp(`^${id}: .*pointer\\.mp4: a Git LFS pointer, .* git lfs pull$`, 'm'));
+    expect(stdout).toContain(', 2 problems\n');
+    expect(
+      stderr.match(/read as decimals, not versions: in t1 0\.25\.png comes before 0\.5\.png\n/g),
+    ).toHaveLength(1);
   });
 
   it('lists every line of reasoning that is wrong', async () => {

@@ -52,6 +52,28 @@ describe('joinReasoning', () => {
     });
   });
 
+  test('reasoning that is null is empty', async () => {
+    const lines = ['a', 'b', 'c'].map((id) => ({
+      id,
+      reasoning: id === 'b' ? 'Steps.' : null,
+      correct: null,
+    }));
+    await writeFile(file, lines.map((line) => JSON.stringify(line)).join('\n'));
+    const joined = await joinReasoning(SAMPLES, file);
+    expect(joined).toMatchObject({ joined: 1, without: 3, empty: 2 });
+    expect(joined.samples.map((row) => row.reasoning)).toEqual([undefined, 'Steps.', undefined, undefined]);
+  });
+
+  test('a JSON list, or a Git LFS pointer, is one problem', async () => {
+    const value = [{ id: 'a', reasoning: 'x', correct: true }];
+    await writeFile(file, JSON.stringify(value, null, 2));
+    const problems: string[] = [];
+    await joinReasoning(SAMPLES, file, (problem) => problems.push(problem.got));
+    expect(problems).toEqual(['a JSON list; write its elements one a line, without brackets and commas']);
+    await writeFile(file, 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n');
+    await expect(joinReasoning(SAMPLES, file)).rejects.toThrow(/Git LFS pointer .*git lfs pull/);
+  });
+
   test.each<[string, string, string]>([
     [
       'unknown id',

@@ -1,5 +1,86 @@
-import { describe, expect, test } from 'vitest';
-import { JsonSyntaxError, parseJson, repeatedKey } from '../../src/data/textFile.js';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  JsonSyntaxError,
+  numberedLines,
+  parseJson,
+  readTextFile,
+  repeatedKey,
+} from '../../src/data/textFile.js';
+import { DataError } from '../../src/errors.js';
+
+describe('a file of another kind', () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'reasvqa-text-'));
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  const csv = 'video,question\n1,why\n';
+  const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'a'.repeat(64)}\nsize 7\n`;
+  const bigEndian = Buffer.from(`\ufeff${csv}`, 'utf16le').swap16();
+  test.each<[string, Uint8Array | string, string]>([
+    ['a Git LFS pointer', pointer, 'a Git LFS pointer (fetch the file with git lfs pull)'],
+    ['gzip', gzipSync(csv), 'a gzip archive (unpack it'],
+    [
+      'zip',
+      Buffer.from('PK\x03\x04\x14\0\0\0', 'latin1'),
+      'a zip archive or a spreadsheet (unpack it, or save',
+    ],
+    ['bzip2', Buffer.from('BZh91AY&SY\x9d', 'latin1'), 'a bzip2 archive'],
+    ['Parquet', Buffer.from('PAR1\x15\x04', 'latin1'), 'a Parquet file (write it as a text file'],
+    [
+      "macOS's notes",
+      Buffer.from('\0\x05\x16\x07\0\x02\0\0Mac OS X', 'latin1'),
+      "macOS's notes on a file (name the file without",
+    ],
+    ['UTF-16 with its mark', Buffer.from(`\ufeff${csv}`, 'utf16le'), 'UTF-16 (save the file as UTF-8)'],
+    ['UTF-16, big-endian', bigEndian, 'UTF-16 (save the file as UTF-8)'],
+    ['UTF-16 without a mark', Buffer.from(csv, 'utf16le'), 'UTF-16 or no text (save the file as UTF-8)'],
+    ['a web page', '<!DOCTYPE html>\n<html lang="en">', 'a web page (download the file itself'],
+    ['a web page after blank lines', '\ufeff\n\n  <html><head>', 'a web page (download the file itself'],
+    ["a store's refusal", '<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', 'a web page'],
+  ])('%s is named in one line that says what to do', async (_, content, got) => {
+    const file = join(folder, 'val.csv');
+    await writeFile(file, content);
+    const error = await readTextFile(file).catch((thrown) => thrown);
+    expect(error).toBeInstanceOf(DataError);
+    expect(error.message).toContain(`${file}:1: text: expected UTF-8, got ${got.split(' (')[0]}`);
+    expect(error.message).toContain(got);
+    expect(error.message).not.toContain('\n');
+  });
+
+  test.each([csv, `\ufeff${csv}`, '', '[]', '<b> is a tag,question\n', 'version,https\n', 'PKU,BZ\n'])(
+    'a text is none: %j',
+    async (text) => {
+      const file = join(folder, 'text.csv');
+      await writeFile(file, text);
+      expect(await readTextFile(file)).toBe(text.replace('\ufeff', ''));
+    },
+  );
+});
+
+test('lines end in LF, CRLF or CR', () => {
+  expect([...numberedLines('a\nb\r\n\r\nc\rd\r\re')]).toEqual([
+    { line: 1, text: 'a' },
+    { line: 2, text: 'b' },
+    { line: 4, text: 'c' },
+    { line: 5, text: 'd' },
+    { line: 7, text: 'e' },
+  ]);
+});
+
+test.each([
+  ['{"a": NaN}', "Unexpected token 'N' (NaN is no JSON: write null)"],
+  ['{"a": 1, "b": -Infinity, "c": 3}', '(Infinity is no JSON: write null)'],
+  ['{"a": "x",\n"b": None,\n"c": 1, "d": "a long text"}', '(None is no JSON: write null)'],
+  ['{"a": "a long text before", "b": True}', '(True is no JSON: write true)'],
+])('what Python writes and JSON does not have is named: %j', (text, message) => {
+  expect(syntaxError(text).message).toContain(message);
+});
 
 describe('the line of a JSON syntax error', () => {
   const before = '{"a": 1,\n"b": 2,\n';

@@ -90,6 +90,18 @@ describe('scorePredictions', () => {
     );
   });
 
+  test('an answer that is null is not given', async () => {
+    const score = async (predictions: unknown) => scorePredictions(await files(predictions));
+    const without = await score(predict([0, 1, 4]));
+    const nulls = Object.fromEntries(
+      Object.entries(predict([0, 1, 4])).map(([id, { prediction }]) => [id, { prediction, answer: null }]),
+    );
+    expect(await score(nulls)).toEqual(without);
+    await expect(score({ ...nulls, v_2: { prediction: null } })).rejects.toThrow(
+      '"v_2".prediction: expected an integer, got null',
+    );
+  });
+
   test('predictions need no answer of their own', async () => {
     const result = await scorePredictions(await files(predict([0], false)));
     expect(result.total).toEqual({ correct: 1, count: 8, accuracy: 12.5 });

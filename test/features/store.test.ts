@@ -96,6 +96,15 @@ describe('featureKey', () => {
     expect((await stat(path)).mtimeMs).toBe(mtimeMs);
     expect(await videoIdentity('v', path)).not.toBe(first);
   });
+
+  test('a folder of images is told by its frames in their order', async () => {
+    const path = join(folder, 'times');
+    await mkdir(path);
+    for (const name of ['10.png', '0.5.png', '0.25.png', '0.png', '._0.png'])
+      await writeFile(join(path, name), 'x');
+    const identity = await videoIdentity('v', path);
+    expect(identity.match(/[\d.]+png/g)).toEqual(['0.png', '0.25.png', '0.5.png', '10.png']);
+  });
 });
 
 describe('FeatureStore', () => {

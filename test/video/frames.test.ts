@@ -16,7 +16,6 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { DataError } from '../../src/errors.js';
 import { Rng } from '../../src/random.js';
 import { readFrames } from '../../src/video/frames.js';
-import { sortFrameNames } from '../../src/video/images.js';
 import { sampleFrames } from '../../src/video/sample.js';
 import { sharedPath } from '../support/shared.js';
 import { decodeAll, ffmpeg, hasFfmpeg } from './support/ffmpeg.js';
@@ -109,7 +108,6 @@ describe('image folders and animations need no ffmpeg', () => {
     pictures.forEach((data, i) => {
       expect(frameOf(all, i).equals(data), `frame ${i + 1}`).toBe(true);
     });
-    expect(sortFrameNames(['10.jpg', '9.JPG', '1.png', 'x.md'])).toEqual(['1.png', '9.JPG', '10.jpg']);
 
     const odd = join(folder, 'odd');
     await mkdir(odd);
@@ -199,6 +197,22 @@ describe('image folders and animations need no ffmpeg', () => {
     expect(error).toBeInstanceOf(DataError);
     expect(error.message).toContain(`u: ${join(frames, '1.png')}: `);
   });
+
+  test.each(['jpg', 'png', 'webp'])(
+    'a frame that is empty or a Git LFS pointer is named: %s',
+    async (kind) => {
+      const frames = join(folder, `fetched-${kind}`);
+      await mkdir(frames);
+      const file = join(frames, `1.${kind}`);
+      const request = { path: frames, id: 'u', count: 1, mode: 'uniform' } as const;
+      await writeFile(file, '');
+      await expect(readFrames(request)).rejects.toThrow(`u: ${file}: the file is empty; fetch it again`);
+      await writeFile(file, 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n');
+      await expect(readFrames(request)).rejects.toThrow(
+        `u: ${file}: a Git LFS pointer, not the picture; fetch it with git lfs pull`,
+      );
+    },
+  );
 
   test('an empty folder, a missing path, a missing generator, no frames asked', async () => {
     const empty = join(folder, 'empty');

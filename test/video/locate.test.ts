@@ -53,6 +53,121 @@ describe('VideoLocator', () => {
     expect(await locate()).toBe(join(root, 'v.mp4'));
   });
 
+  test('a video named without extension has one of the rarer extensions', async () => {
+    const rarer = ['flv', 'wmv', 'mpeg', '3gp', 'm2ts', 'ogv', 'vob', 'rmvb', 'h264', 'HEVC'];
+    await put(...rarer.map((extension) => `${extension}-clip.${extension}`), 'text.csv', 'sound.mp3');
+    const locator = await VideoLocator.open(root);
+    for (const extension of rarer)
+      expect(await locator.find(`${extension}-clip`)).toBe(join(root, `${extension}-clip.${extension}`));
+    expect(await locator.find('text')).toBeUndefined();
+    expect(await locator.find('sound')).toBeUndefined();
+  });
+
+  test.each([
+    ['two rarer extensions', ['v.wmv', 'v.flv'], 'v', '"v.flv" and "v.wmv"'],
+    ['three of them', ['v.wmv', 'v.flv', 'v.3gp'], 'v', '"v.3gp", "v.flv" and "v.wmv"'],
+    ['one extension in two cases', ['v.mp4', 'v.MP4', 'v.avi'], 'v', '"v.MP4" and "v.mp4"'],
+    ['two other cases than the one named', ['v.Mp4', 'v.MP4'], 'v.mp4', '"v.MP4" and "v.Mp4"'],
+    [
+      'two Unicode forms other than the one named',
+      ['e\u0323\u0302.mp4', '\u1eb9\u0302.mp4'],
+      '\u1ec7.mp4',
+      '"e\\u0323\\u0302.mp4" and "\\u1eb9\\u0302.mp4"',
+    ],
+  ])('%s is an error that names them', async (_, files, video, names) => {
+    await put(...files);
+    const locator = await VideoLocator.open(root);
+    await expect(locator.find(video)).rejects.toThrow(`${names} fit equally well; name one in full`);
+    for (const file of files) expect(await locator.find(file)).toBe(join(root, file));
+  });
+
+  test('a common extension goes before a rarer one, and so does a folder', async () => {
+    await put('a.flv', 'a.mp4', 'b.wmv');
+    await mkdir(join(root, 'b'));
+    const locator = await VideoLocator.open(root);
+    expect(await locator.find('a')).toBe(join(root, 'a.mp4'));
+    expect(await locator.find('b')).toBe(join(root, 'b'));
+  });
+
+  test('names that differ in Unicode form, or in the case of the extension, are the same video', async () => {
+    const forms = (text: string) => [text.normalize('NFC'), text.normalize('NFD')];
+    for (const text of ['café.mp4', 'Müller.webm', 'Việt Nam.avi', '한국어.mkv', 'ガ.mp4'])
+      for (const [video, file] of [forms(text), forms(text).reverse()] as [string, string][]) {
+        await put(file);
+        const find = async (name: string) => (await VideoLocator.open(root)).find(name);
+        expect(await find(video)).toBe(join(root, file));
+        expect(await find(video.replace(/\.\w+$/, ''))).toBe(join(root, file));
+        expect(await find(video.replace(/\.\w+$/, (extension) => extension.toUpperCase()))).toBe(
+          join(root, file),
+        );
+        // Beside it the very name wins.
+        await put(video);
+        expect(await find(video)).toBe(join(root, video));
+        expect(await find(file)).toBe(join(root, file));
+        await Promise.all([video, file].map((name) => rm(join(root, name))));
+      }
+    await put('a.MP4');
+    const locator = await VideoLocator.open(root);
+    expect(await locator.find('a.mp4')).toBe(join(root, 'a.MP4'));
+    // The case of the rest of a name tells videos apart.
+    expect(await locator.find('A.mp4')).toBeUndefined();
+  });
+
+  test('folders on the way, and folders of frames, may differ in Unicode form', async () => {
+    const [nfc, nfd] = ['é', 'é'.normalize('NFD')] as [string, string];
+    await mkdir(join(root, nfd, nfd), { recursive: true });
+    await put(`${nfd}/a.mp4`, `${nfd}/${nfd}/b.mp4`);
+    const locator = await VideoLocator.open(root);
+    expect(await locator.find(`${nfc}/a`)).toBe(join(root, nfd, 'a.mp4'));
+    expect(await locator.find(`${nfc}/${nfc}/b.mp4`)).toBe(join(root, nfd, nfd, 'b.mp4'));
+    expect(await locator.find(`${nfc}/${nfc}`)).toBe(join(root, nfd, nfd));
+    expect(await locator.find(`${nfc}/c`)).toBeUndefined();
+    expect(await locator.find(`${nfc}x/a`)).toBeUndefined();
+  });
+
+  test('hidden files and those of the system are no videos', async () => {
+    await put('._clip.mp4', 'clip.mp4', '._lone.mp4', '.hidden.mp4', '._dot.MP4', 'dot.mp4', 'Thumbs.db');
+    await mkdir(join(root, '@eaDir'));
+    const locator = await VideoLocator.open(root);
+    expect(await locator.find('clip')).toBe(join(root, 'clip.mp4'));
+    expect(await locator.find('dot')).toBe(join(root, 'dot.mp4'));
+    for (const video of ['lone', '._lone', '._lone.mp4', '.hidden', '.hidden.mp4', '@eaDir', 'Thumbs.db'])
+      expect(await locator.find(video), video).toBeUndefined();
+  });
+
+  test('a Git LFS pointer counts as missing, and says what to do', async () => {
+    const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'0'.repeat(64)}\nsize 12345\n`;
+    await put('whole.mp4', 'gone.mp4');
+    for (const name of ['a.mp4', 'b.mkv', 'c.gif']) await writeFile(join(root, name), pointer);
+    await writeFile(join(root, 'large.mp4'), pointer + 'x'.repeat(2000));
+    const videos = ['a', 'b', 'c', 'whole', 'none', 'large'];
+    const samples = videos.map((video) => ({ id: `${video}_1`, video }));
+    const { paths, missing } = await (await VideoLocator.open(root)).locate(samples);
+    expect([...paths.keys()]).toEqual(['whole', 'large']);
+    expect(missing.map(({ id }) => id)).toEqual(['a_1', 'b_1', 'c_1', 'none_1']);
+    const reason = `${join(root, 'b.mkv')}: a Git LFS pointer, not the video; fetch it with git lfs pull`;
+    expect(missing[1]?.reason).toBe(reason);
+    expect(missingVideosError(root, missing.slice(1), 6).message).toContain(`none_1 (b_1: ${reason}); add`);
+  });
+
+  test('an order of frames that is a guess is said once', async () => {
+    const folders = { a: ['0.5.png', '1.png'], b: ['0.25.png', '0.5.png'], c: ['1.9.jpg', '1.10.jpg'] };
+    for (const [name, files] of Object.entries(folders)) {
+      await mkdir(join(root, name));
+      await put(...files.map((file) => `${name}/${file}`));
+    }
+    const noticesOf = async (...videos: string[]) =>
+      (await (await VideoLocator.open(root)).locate(videos.map((video) => ({ id: video, video })))).notices;
+    const begin = `${root}: frames named by numbers with a point are read as`;
+    expect(await noticesOf('a')).toEqual([]);
+    expect(await noticesOf('a', 'b', 'c', 'b')).toEqual([
+      `${begin} decimals, not versions: in b 0.25.png comes before 0.5.png`,
+    ]);
+    expect(await noticesOf('c')).toEqual([
+      `${begin} versions, not decimals: in c 1.9.jpg comes before 1.10.jpg`,
+    ]);
+  });
+
   test('the map gives the path of an id; it is found in the root or named', async () => {
     await put('0101/2909445186.mp4');
     await writeFile(
@@ -107,11 +222,13 @@ describe('VideoLocator', () => {
     expect(vi.mocked(fs.readdir).mock.calls.length).toBe(1);
     expect(paths.size).toBe(2000);
     expect(missing).toHaveLength(2000);
-    expect(missing.slice(0, 3)).toEqual(['v0_0', 'v0_1', 'v3_0']);
-    expect(missingVideosError('data', missing, samples.length).message).toBe(
-      'data: no video for 2000 of 6000 samples: v0_0, v0_1, v3_0, v3_1, v6_0, and 1995 more; add the files, or leave these samples out with --on-bad-video skip',
+    expect(missing.slice(0, 3)).toEqual(
+      ['v0_0', 'v0_1', 'v3_0'].map((id) => ({ id, reason: `no video in ${root}` })),
     );
-    expect(missingVideosError('data', ['v0_0'], 1).message).toMatch(
+    expect(missingVideosError(root, missing, samples.length).message).toBe(
+      `${root}: no video for 2000 of 6000 samples: v0_0, v0_1, v3_0, v3_1, v6_0, and 1995 more; add the files, or leave these samples out with --on-bad-video skip`,
+    );
+    expect(missingVideosError(root, missing.slice(0, 1), 1).message).toMatch(
       /name their folder with --set data\.videos/,
     );
   });

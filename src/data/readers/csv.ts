@@ -104,24 +104,51 @@ function lineBreaks(record: string[]): number {
   return record.reduce((breaks, field) => breaks + field.split('\n').length - 1, 0);
 }
 
+/** Where the columns are; undefined after a problem, of which a file of another kind gives one. */
 function findColumns(header: CsvRow, layout: CsvLayout, log: ProblemLog): Map<string, number> | undefined {
   const options = Array.from({ length: layout.optionCount }, (_, i) => `a${i}`);
   const needed = [layout.videoColumn, 'question', 'qid', 'type', ...options];
   const names = header.fields.map((name) => name.trim());
   const before = log.problems.length;
+  const missing = needed.filter((name) => !names.includes(name));
+  const otherwise = otherLayout(header.fields, needed, missing);
+  const got = `columns ${shown(header.fields.join(','), 200)}${otherwise ? `: ${otherwise}` : ''}`;
+  if (missing.length === 1)
+    log.add(header.line, missing[0]!, `a column of this name (${layout.dataset})`, got);
+  else if (missing.length > 1 || otherwise)
+    log.add(header.line, 'header', `columns ${needed.join(', ')} (${layout.dataset})`, got);
+  if (log.problems.length > before) return undefined;
   const columns = new Map<string, number>();
   for (const name of [...needed, 'answer']) {
     const at = names.indexOf(name);
     if (at >= 0) columns.set(name, at);
-    else if (name !== 'answer') {
-      const got = `columns ${shown(names.join(','), 200)}`;
-      log.add(header.line, name, `a column of this name (${layout.dataset})`, got);
-    }
-    if (at >= 0 && names.indexOf(name, at + 1) >= 0) {
+    if (at >= 0 && names.indexOf(name, at + 1) >= 0)
       log.add(header.line, name, 'one column of this name', 'several');
-    }
   }
   return log.problems.length === before ? columns : undefined;
+}
+
+const SEPARATORS = { ';': 'semicolons', '\t': 'tabs', '|': 'bars' };
+
+/** What keeps the needed columns from being found, and what to do about it; undefined when it is nothing known. */
+function otherLayout(
+  fields: readonly string[],
+  needed: readonly string[],
+  missing: readonly string[],
+): string | undefined {
+  if (fields.some((field) => field.includes('\r')))
+    return 'its lines end in CR alone; save the file with line ends of LF';
+  const header = fields.join(',');
+  for (const [separator, name] of Object.entries(SEPARATORS)) {
+    const parts = header.split(separator).map((part) => part.replace(/^[\s"]+|[\s"]+$/g, ''));
+    if (needed.filter((column) => parts.includes(column)).length > needed.length - missing.length)
+      return `its fields are separated by ${name}; save the file with commas`;
+  }
+  if (missing.includes('video') && fields.includes('video_id'))
+    return 'it has video_id, as files of IntentQA; is the dataset intentqa?';
+  if (missing.includes('video_id') && fields.includes('video'))
+    return 'it has video, as files of NExT-QA; is the dataset nextqa?';
+  return missing.length > 1 ? 'is it a file of another dataset?' : undefined;
 }
 
 function readRow(
@@ -141,7 +168,12 @@ function readRow(
     if (missing > 0 && missing < optionCount && optionsLast) {
       const got = `${optionCount - missing} (the row has ${fields.length} fields, the header ${header.fields.length})`;
       log.add(line, 'options', `${optionCount} answer options`, got);
-    } else log.add(line, 'row', `${header.fields.length} fields`, String(fields.length));
+    } else {
+      const mixed = fields.some((field) => field.includes('\r'))
+        ? ', and a line end of CR alone; save the file with line ends of LF'
+        : '';
+      log.add(line, 'row', `${header.fields.length} fields`, `${fields.length}${mixed}`);
+    }
     return undefined;
   }
   const field = (name: string) => fields[columns.get(name) as number] as string;

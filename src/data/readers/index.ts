@@ -18,6 +18,9 @@ const READERS = {
   jsonl: readJsonl,
 } satisfies Record<string, Reader>;
 
+/** Problems of a file without a sound sample that are listed one by one. */
+const MAX_LISTED = 20;
+
 export type DatasetName = keyof typeof READERS;
 
 /** The datasets that have a reader. */
@@ -43,8 +46,21 @@ export async function readAnnotations(
   if (!Object.hasOwn(READERS, dataset)) {
     throw new UsageError(`unknown dataset "${dataset}": expected one of ${DATASETS.join(', ')}`);
   }
+  const found = new ProblemLog(file);
+  const samples = READERS[dataset](await readTextFile(file), found);
   const log = new ProblemLog(file, onProblem);
-  const samples = READERS[dataset](await readTextFile(file), log);
+  for (const problem of samples.length > 0 ? found.problems : summary(found.problems)) {
+    const { line, field, expected, got } = problem;
+    log.add(line, field, expected, got);
+  }
   if (!onProblem) log.throwIfAny();
   return { samples, problems: log.problems };
+}
+
+/** The problems of a file without a sound sample: of very many the first, since one thing is wrong with all. */
+function summary(problems: readonly Problem[]): readonly Problem[] {
+  const [first] = problems;
+  if (!first || problems.length <= MAX_LISTED) return problems;
+  const all = `${problems.length - 1} more problems and no sound sample; is it a file of another dataset?`;
+  return [{ ...first, got: `${first.got}, ${all}` }];
 }

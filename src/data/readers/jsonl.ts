@@ -1,7 +1,8 @@
+import { readJsonLines } from '../jsonLines.js';
 import type { ProblemLog } from '../problems.js';
 import { shown } from '../problems.js';
 import type { Sample } from '../sample.js';
-import { JsonSyntaxError, numberedLines, parseJson } from '../textFile.js';
+import { isGiven } from '../textFile.js';
 
 const MAX_OPTIONS = 26;
 
@@ -22,23 +23,21 @@ const CHECKS: Record<keyof Sample, { expected: string; ok: (value: unknown) => b
 
 /**
  * Users' own data: one {@link Sample} a line. `dataset` defaults to `jsonl`, `type` to `all`. Blank lines are
- * skipped. Unknown keys are problems, since a misspelt optional key would otherwise be lost silently.
+ * skipped, and a key that is null counts as not given. Unknown keys are problems, since a misspelt optional key would
+ * otherwise be lost silently.
  */
 export function readJsonl(text: string, log: ProblemLog): Sample[] {
   const rows: { line: number; sample: Sample }[] = [];
   const lineOfId = new Map<string, number>();
-  let lines = 0;
-  for (const { line, text: content } of numberedLines(text)) {
-    lines++;
+  for (const { line, record } of readJsonLines(text, 'sample', log)) {
     const before = log.problems.length;
-    const sample = readLine(content, line, log);
+    const sample = readRecord(record, line, log);
     if (!sample) continue;
     const earlier = lineOfId.get(sample.id);
     if (earlier === undefined) lineOfId.set(sample.id, line);
     else log.add(line, 'id', 'an id used once', `${shown(sample.id)} again (first on line ${earlier})`);
     if (log.problems.length === before) rows.push({ line, sample });
   }
-  if (lines === 0) log.add(1, 'rows', 'at least one sample', 'an empty file');
   const blind = rows.every(({ sample }) => sample.answer === undefined);
   return rows
     .filter(({ line, sample }) => {
@@ -49,29 +48,16 @@ export function readJsonl(text: string, log: ProblemLog): Sample[] {
     .map(({ sample }) => sample);
 }
 
-function readLine(content: string, line: number, log: ProblemLog): Sample | undefined {
-  let value: unknown;
-  try {
-    value = parseJson(content);
-  } catch (error) {
-    if (!(error instanceof JsonSyntaxError)) throw error;
-    log.add(line, 'json', 'one JSON object', error.message);
-    return undefined;
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    log.add(line, 'json', 'one JSON object', shown(value));
-    return undefined;
-  }
-  const record = value as Record<string, unknown>;
+function readRecord(values: Record<string, unknown>, line: number, log: ProblemLog): Sample | undefined {
+  const record = Object.fromEntries(Object.entries(values).filter(([, value]) => isGiven(value)));
   const before = log.problems.length;
   for (const key of Object.keys(record)) {
     if (!Object.hasOwn(CHECKS, key))
       log.add(line, key, `one of ${Object.keys(CHECKS).join(', ')}`, 'an unknown key');
   }
   for (const [key, check] of Object.entries(CHECKS)) {
-    const present = Object.hasOwn(record, key);
-    if (present ? !check.ok(record[key]) : check.required)
-      log.add(line, key, check.expected, shown(record[key]));
+    if (Object.hasOwn(record, key) ? !check.ok(record[key]) : check.required)
+      log.add(line, key, check.expected, shown(values[key]));
   }
   if (log.problems.length > before) return undefined;
   const sample = { dataset: 'jsonl', type: 'all', ...record } as Sample;

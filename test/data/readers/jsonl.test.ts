@@ -48,6 +48,61 @@ describe('JSON lines', () => {
     expect(samples).toEqual([{ id, video, question, options, dataset: 'jsonl', type: 'all' }]);
   });
 
+  test('null is not given', async () => {
+    const { id, video, question, options } = FULL;
+    const plain = { id, video, question, options, dataset: 'jsonl', type: 'all' };
+    const absent = ['dataset', 'start', 'end', 'answer', 'type', 'reasoning', 'reasoningCorrect', 'note'];
+    const nulls = Object.fromEntries(absent.map((key) => [key, null]));
+    const lines = ['q1', 'q2'].map((name) => JSON.stringify({ ...FULL, ...nulls, id: name }));
+    expect(await read(lines.join('\n'))).toEqual({ samples: [plain, { ...plain, id: 'q2' }], problems: [] });
+    for (const key of ['start', 'end', 'type', 'reasoning', 'reasoningCorrect'] as const) {
+      const { [key]: _, ...others } = FULL;
+      const { samples, problems } = await read(JSON.stringify({ ...FULL, [key]: null }));
+      expect(problems).toEqual([]);
+      expect(samples).toEqual([key === 'type' ? { ...others, type: 'all' } : others]);
+    }
+  });
+
+  test.each(['id', 'video', 'question', 'options'])('a required key that is null: %s', async (key) => {
+    const { samples, problems } = await read(JSON.stringify({ ...FULL, [key]: null }));
+    expect(samples).toEqual([]);
+    expect(problems).toEqual([expect.stringMatching(`^1: ${key}: expected .*, got null$`)]);
+  });
+
+  test.each<[string, string, string]>([
+    [
+      'a JSON list',
+      JSON.stringify([FULL, OTHER], null, 2),
+      '1: json: expected one JSON object a line, got a JSON list; write its elements one a line, without brackets and commas',
+    ],
+    [
+      'objects over several lines',
+      [FULL, OTHER].map((value) => JSON.stringify(value, null, 2)).join('\n'),
+      /^1: json: expected one JSON object a line, got no object on any of \d+ lines; write each object on one line$/
+        .source,
+    ],
+    [
+      'a csv',
+      'video,question,a0\n1,why,x\n2,how,y\n',
+      '1: json: expected one JSON object a line, got "video,question,a0", and no object on any of 3 lines; is it a file of another dataset?',
+    ],
+  ])('%s: one line', async (_, text, expected) => {
+    const { samples, problems } = await read(text);
+    expect(samples).toEqual([]);
+    expect(problems).toHaveLength(1);
+    expect(problems[0] === expected || new RegExp(expected).test(problems[0] as string)).toBe(true);
+  });
+
+  test('an option that is null is named', async () => {
+    const { problems } = await read(JSON.stringify({ ...FULL, options: ['bread', null, 'rope'] }));
+    expect(problems).toEqual(['1: options: expected 2 to 26 texts, none empty, got ["bread",null,"rope"]']);
+  });
+
+  test('lines that end in CR alone', async () => {
+    const text = `${JSON.stringify(FULL)}\r${JSON.stringify(OTHER)}\r`;
+    expect(await read(text)).toEqual({ samples: [FULL, OTHER], problems: [] });
+  });
+
   test.each<[string, object, string]>([
     [
       'a misspelt key',
@@ -71,7 +126,11 @@ describe('JSON lines', () => {
     ],
     ['answer past the options', { ...OTHER, answer: 3 }, 'answer: expected an integer from 0 to 2, got 3'],
     ['answer a letter', { ...OTHER, answer: 'C' }, 'answer: expected an integer from 0, got "C"'],
-    ['answer null', { ...OTHER, answer: null }, 'answer: expected an integer from 0, got null'],
+    [
+      'answer null in some only',
+      { ...OTHER, answer: null },
+      'answer: expected an answer, as other lines have',
+    ],
     [
       'answer in some only',
       { ...BLIND, id: 'q2' },

@@ -115,6 +115,106 @@ describe('what is wrong is named with its place', () => {
     for (const { got } of problems) expect(got.length).toBeLessThan(250);
   });
 
+  const asNextQa = (header: string) =>
+    `1: header: expected columns video, question, qid, type, a0, a1, a2, a3, a4 (nextqa), got columns ${header}: `;
+  const shownHeader = (text: string) => JSON.stringify(text);
+  test.each<[string, string, string]>([
+    [
+      'semicolons',
+      `${HEADER}\n${ROW}\n`.replaceAll(',', ';'),
+      `${asNextQa(shownHeader(HEADER.replaceAll(',', ';')))}its fields are separated by semicolons; save the file with commas`,
+    ],
+    [
+      'quoted fields and semicolons',
+      `"${HEADER.replaceAll(',', '";"')}"\n`,
+      'its fields are separated by semicolons; save the file with commas',
+    ],
+    [
+      'tabs',
+      `${HEADER}\n${ROW}\n`.replaceAll(',', '\t'),
+      `${asNextQa(shownHeader(HEADER.replaceAll(',', '\t')))}its fields are separated by tabs; save the file with commas`,
+    ],
+    [
+      'bars',
+      `${HEADER}\n${ROW}\n`.replaceAll(',', '|'),
+      `${asNextQa(shownHeader(HEADER.replaceAll(',', '|')))}its fields are separated by bars; save the file with commas`,
+    ],
+    [
+      'CR alone',
+      `${HEADER}\r${ROW}\r${ROW}\r`,
+      'its lines end in CR alone; save the file with line ends of LF',
+    ],
+    [
+      'CR alone, and a last column that is not needed',
+      `${HEADER},note\r${ROW},x\r${ROW},y\r`,
+      'its lines end in CR alone; save the file with line ends of LF',
+    ],
+    [
+      'CR alone after the first line',
+      `${HEADER}\n${ROW}\r${ROW}\r${ROW}\n`,
+      '2: row: expected 13 fields, got 37, and a line end of CR alone; save the file with line ends of LF',
+    ],
+    [
+      "IntentQA's header",
+      `${HEADER.replace('video', 'video_id')}\n${ROW}\n`,
+      'it has video_id, as files of IntentQA; is the dataset intentqa?',
+    ],
+    [
+      'open-ended questions',
+      'video,frame_count,width,height,question,answer,qid,type\n401,369,640,480,who,a man,6,DO\n',
+      `${asNextQa('"video,frame_count,width,height,question,answer,qid,type"')}is it a file of another dataset?`,
+    ],
+    ['no header', `${ROW}\n${ROW}\n`, `${asNextQa(shownHeader(ROW))}is it a file of another dataset?`],
+    [
+      'a refusal saved as a file',
+      '404: Not Found',
+      `${asNextQa('"404: Not Found"')}is it a file of another dataset?`,
+    ],
+  ])('%s: one line', async (_, text, expected) => {
+    const problems = await problemsOf(text);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain(expected);
+    expect(problems[0]).not.toMatch(/[\r\n\t]/);
+  });
+
+  test.each([
+    ['answers as texts', Array.from({ length: 30 }, (_, i) => ROW.replace(',0,6,', `,roll,${i},`))],
+    ['other types', Array.from({ length: 30 }, (_, i) => ROW.replace(',6,CH,', `,${i},Why,`))],
+  ])('a file without a sound sample: the first problem and how many more, %s', async (_, rows) => {
+    const problems = await problemsOf([HEADER, ...rows].join('\n'));
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatch(
+      /^2: .*, 29 more problems and no sound sample; is it a file of another dataset\?$/,
+    );
+    // Beside one sound row each is listed.
+    expect(await problemsOf([HEADER, ROW, ...rows.slice(7)].join('\n'))).toHaveLength(23);
+  });
+
+  test("STAR's JSON for NExT-QA is one line", async () => {
+    const star = {
+      video: 'v',
+      a0: 'a',
+      a1: 'b',
+      a2: 'c',
+      a3: 'd',
+      question: 'q',
+      answer: 0,
+      start: 1,
+      end: 2,
+    };
+    const items = Array.from({ length: 30 }, (_, i) => ({ ...star, qid: `Interaction_T1_${i}` }));
+    const problems = await problemsOf(JSON.stringify(items));
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain('got "Interaction_T1_0", 59 more problems and no sound sample');
+  });
+
+  test("NExT-QA's header for IntentQA", async () => {
+    const file = await write(`${HEADER}\n${ROW}\n`);
+    await expect(readAnnotations({ dataset: 'intentqa', file })).rejects.toThrow(
+      'it has video, as files of NExT-QA; is the dataset nextqa?',
+    );
+  });
+
   test('line ends of CR alone, which are shown', async () => {
     const file = await write(`${HEADER}\r${ROW}\r`);
     const error = await readAnnotations({ dataset: 'nextqa', file }).catch((thrown) => thrown);

@@ -68,6 +68,38 @@ describe('STAR', () => {
     }
   });
 
+  test("SeViLA's answer and number of options may be texts", async () => {
+    for (const change of [
+      { answer: '1' },
+      { answer: ' 1 ' },
+      { num_option: '4' },
+      { num_option: null },
+      { a4: null },
+    ])
+      expect((await read(JSON.stringify([{ ...SEVILA, ...change }]))).samples).toEqual([SAMPLE]);
+  });
+
+  test.each([
+    ['4', 'got "4"'],
+    ['-1', 'got "-1"'],
+    ['1.0', 'got "1.0"'],
+    ['', 'got ""'],
+    ['B', 'got "B"'],
+  ])('an answer that is no index: %j', async (answer, got) => {
+    const { samples, problems } = await read(JSON.stringify([{ ...SEVILA, answer }]));
+    expect(samples).toEqual([]);
+    expect(problems).toEqual([`1: [0].answer: expected an integer from 0 to 3, ${got}`]);
+  });
+
+  test('a blind split may have answers that are null', async () => {
+    const { answer: _, ...blind } = SAMPLE;
+    for (const question of [ORIGINAL, SEVILA])
+      expect(await read(JSON.stringify([{ ...question, answer: null }]))).toEqual({
+        samples: [blind],
+        problems: [],
+      });
+  });
+
   test('a blind split has no answers', async () => {
     const { answer: _a, ...original } = ORIGINAL;
     const { answer: _b, ...sevila } = SEVILA;
@@ -88,6 +120,7 @@ describe('STAR', () => {
   test.each<[string, object[], string]>([
     ['end before start', second({ end: 3 }), '[1].end: expected a time after start (8.9 s), got 3'],
     ['end equal to start', second({ end: 8.9 }), '[1].end: expected a time after start (8.9 s), got 8.9'],
+    ['start null', second({ start: null }), '[1].start: expected a time in seconds, got null'],
     ['start missing', second({ start: undefined }), '[1].start: expected a time in seconds, got nothing'],
     ['start a text', second({ start: '8.9' }), '[1].start: expected a time in seconds, got "8.9"'],
     ['answer out of range', second({ answer: 4 }), '[1].answer: expected an integer from 0 to 3, got 4'],
@@ -114,7 +147,7 @@ describe('STAR', () => {
     [
       'duplicate id',
       second({ qid: SEVILA.qid }),
-      '[1].question_id: expected an id used once, got "Interaction_T1_3" again (first at [0])',
+      '[1].qid: expected an id used once, got "Interaction_T1_3" again (first at [0])',
     ],
     [
       'answer that is no choice',
@@ -134,7 +167,7 @@ describe('STAR', () => {
     ['no object', [SEVILA, 7 as unknown as object], '[1].question: expected an object, got 7'],
   ])('%s', async (_, value, expected) => {
     const text = `[\n${value.map((item) => JSON.stringify(item)).join(',\n')}\n]`;
-    const { samples, problems } = await read(text.replaceAll('"start":null', '"start":1e999'));
+    const { samples, problems } = await read(text);
     expect(problems).toEqual([`3: ${expected}`]);
     expect(samples).toHaveLength(1);
   });

@@ -1,0 +1,47 @@
+/** JSON lines: one object a line, the frame of annotation and reasoning files. */
+
+import { isRecord } from '../values.js';
+import { type ProblemLog, shown } from './problems.js';
+import { JsonSyntaxError, numberedLines, parseJson } from './textFile.js';
+
+/**
+ * Reads the objects of a text; what is no object goes to the log, in one problem when no line is one. Blank lines are
+ * skipped.
+ *
+ * @param what a line stands for, in the message about an empty file.
+ */
+export function* readJsonLines(
+  text: string,
+  what: string,
+  log: ProblemLog,
+): Generator<{ line: number; record: Record<string, unknown> }> {
+  const lines = [...numberedLines(text)].map(({ line, text: content }) => ({ line, ...recordOf(content) }));
+  const first = lines[0];
+  if (!first) return log.add(1, 'rows', `at least one ${what}`, 'an empty file');
+  const other = lines.some(({ record }) => record) ? undefined : otherForm(text, lines.length);
+  if (other !== undefined) return log.add(first.line, 'json', 'one JSON object a line', other);
+  for (const { line, record, got } of lines) {
+    if (record) yield { line, record };
+    else log.add(line, 'json', 'one JSON object', got);
+  }
+}
+
+/** The JSON object of a line, or what stands there instead. */
+function recordOf(content: string): { record?: Record<string, unknown>; got: string } {
+  try {
+    const value = parseJson(content);
+    return isRecord(value) ? { record: value, got: '' } : { got: shown(value) };
+  } catch (error) {
+    if (!(error instanceof JsonSyntaxError)) throw error;
+    return { got: error.message };
+  }
+}
+
+/** What a text is of which no line is an object, when it seems to be of another form. */
+function otherForm(text: string, lines: number): string | undefined {
+  if (/^\s*\[/.test(text)) return 'a JSON list; write its elements one a line, without brackets and commas';
+  if (lines < 2) return undefined;
+  if (/^\s*\{/.test(text)) return `no object on any of ${lines} lines; write each object on one line`;
+  const begin = shown(text.trimStart().split(/[\r\n]/, 1)[0]);
+  return `${begin}, and no object on any of ${lines} lines; is it a file of another dataset?`;
+}

@@ -1,0 +1,113 @@
+/** A JSON list of questions, the frame that the readers of JSON annotations share. */
+
+import { isRecord } from '../../values.js';
+import type { ProblemLog } from '../problems.js';
+import { shown } from '../problems.js';
+import type { Sample } from '../sample.js';
+import { isGiven, JsonSyntaxError, parseJson } from '../textFile.js';
+import { elementLines } from './jsonArray.js';
+
+/** Where in the file one question stands; adds problems under `[index].field`. */
+export interface Place {
+  line: number;
+  path: (field: string) => string;
+  log: ProblemLog;
+}
+
+/** What is read of a question; without an answer when `blind`. */
+export type QuestionReader = (
+  item: Record<string, unknown>,
+  place: Place,
+  blind: boolean,
+) => Sample | undefined;
+
+/**
+ * Reads the questions of a JSON list, or one that stands alone. Null counts as not given, and when no question has an
+ * answer the split is blind.
+ *
+ * @param idField names the id of a question in messages.
+ */
+export function readQuestions(
+  text: string,
+  idField: (item: Record<string, unknown>) => string,
+  log: ProblemLog,
+  read: QuestionReader,
+): Sample[] {
+  let root: unknown;
+  try {
+    root = parseJson(text);
+  } catch (error) {
+    if (!(error instanceof JsonSyntaxError)) throw error;
+    log.add(error.line, 'json', 'a JSON list of questions', error.message);
+    return [];
+  }
+  const isList = Array.isArray(root);
+  const items: unknown[] = Array.isArray(root) ? root : [root];
+  if (items.length === 0) log.add(1, 'json', 'at least one question', 'an empty list');
+  const lines = elementLines(text);
+  const blind = items.every((item) => !isRecord(item) || !isGiven(item.answer));
+  const firstIndex = new Map<string, number>();
+  const samples: Sample[] = [];
+  items.forEach((item, index) => {
+    const path = (field: string) => (isList ? `[${index}].${field}` : field);
+    const place: Place = { line: lines[index] ?? 1, path, log };
+    const before = log.problems.length;
+    if (!isRecord(item)) problem(place, 'question', 'an object', shown(item));
+    const sample = isRecord(item) ? read(item, place, blind) : undefined;
+    if (!sample) return;
+    const earlier = firstIndex.get(sample.id);
+    if (earlier === undefined) firstIndex.set(sample.id, index);
+    else
+      problem(
+        place,
+        idField(item as Record<string, unknown>),
+        'an id used once',
+        `${shown(sample.id)} again (first at [${earlier}])`,
+      );
+    if (log.problems.length === before) samples.push(sample);
+  });
+  return samples;
+}
+
+export function problem(place: Place, field: string, expected: string, got: string): void {
+  place.log.add(place.line, place.path(field), expected, got);
+}
+
+/** A text; '' after a problem. */
+export function textAt(item: Record<string, unknown>, field: string, place: Place): string {
+  const value = item[field];
+  if (typeof value === 'string' && value.trim() !== '') return value;
+  problem(place, field, 'a text', shown(value));
+  return '';
+}
+
+/** An option's text; '' after a problem. */
+export function optionText(value: unknown, field: string, place: Place): string {
+  if (typeof value === 'string' && value.trim() !== '') return value;
+  problem(place, field, 'an option text', shown(value));
+  return '';
+}
+
+/** `start` and `end` in seconds; `required`: both are problems when they are not given. */
+export function clipAt(
+  item: Record<string, unknown>,
+  required: boolean,
+  place: Place,
+): Pick<Sample, 'start' | 'end'> {
+  const [start, end] = ['start', 'end'].map((field) => secondsAt(item, field, required, place));
+  if (end !== undefined && end <= (start ?? 0))
+    problem(place, 'end', `a time after start (${start ?? 0} s)`, `${end}`);
+  return { ...(start === undefined ? {} : { start }), ...(end === undefined ? {} : { end }) };
+}
+
+function secondsAt(
+  item: Record<string, unknown>,
+  field: string,
+  required: boolean,
+  place: Place,
+): number | undefined {
+  const value = item[field];
+  if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return value;
+  if (required || isGiven(value)) problem(place, field, 'a time in seconds', shown(value));
+  return undefined;
+}
