@@ -54,7 +54,7 @@ function nothingToTrain({ data, train }: Config): DataError {
  *   (data.onBadVideo: skip).
  * @throws DataError for missing videos unless data.onBadVideo is skip and some are there.
  */
-export async function locateSamples({ data }: Config, samples: readonly Sample[]): Promise<Dataset> {
+export async function locateSamples({ data }: Config, samples: readonly Sample[]): Promise<Split> {
   const locator = await VideoLocator.open(data.videos, data.map ? { mapFile: data.map } : {});
   const { paths, missing, notices } = await locator.locate(samples);
   if (missing.length > 0) {
