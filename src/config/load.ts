@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, isAbsolute, resolve } from 'node:path';
+import { isAbsolute, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { stringify } from 'yaml';
 import type { z } from 'zod';
@@ -49,8 +49,9 @@ export async function resolveConfig(request: ConfigRequest): Promise<ResolvedCon
   if (!parsed.success)
     throw usageError(parsed.error.issues.flatMap((issue) => describeIssue(issue, merged, places)));
 
-  const recipeFolder = recipe ? dirname(resolve(cwd, request.recipe!)) : cwd;
-  const config = complete(withPaths(parsed.data, (name) => (overrides.has(name) ? cwd : recipeFolder)));
+  const folderOf = (name: string) =>
+    overrides.has(name) || !recipe ? cwd : recipe.folderOf(name.split('.'));
+  const config = complete(withPaths(parsed.data, folderOf));
   const line = ({ key, message }: { key: string; message: string }) => places.name(key.split('.'), message);
   const wrong = contradictions(config).map(line);
   if (wrong.length > 0) throw usageError(wrong);

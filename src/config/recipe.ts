@@ -1,4 +1,6 @@
+/** Recipe files and `--set` overrides as text. */
 import { readFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import {
   type Document,
   isAlias,
@@ -11,14 +13,16 @@ import {
   parseDocument,
 } from 'yaml';
 import { messageOf, UsageError } from '../errors.js';
-import { shortened } from '../values.js';
+import { isRecord, shortened } from '../values.js';
 import { configKey, sectionKeys, suggestKey } from './keys.js';
 
-/** A recipe as written: its values, and where each key stands. */
+/** A recipe as written, on top of the one it extends: its values, and where each key stands. */
 export interface Recipe {
   /** The path as the user gave it, for messages. */
   file: string;
   values: Record<string, unknown>;
+  /** Folder of the file that sets a key, which relative paths start from. */
+  folderOf(path: readonly (string | number)[]): string;
   /**
    * `recipe.yaml:5:3` of a key, or of the nearest section above it that is written. For an element of a list the
    * element's own place.
@@ -26,13 +30,77 @@ export interface Recipe {
   locate(path: readonly (string | number)[]): string;
 }
 
+/** The key that names another recipe, whose values hold unless this one sets them. */
+const EXTENDS = 'extends';
+
 /**
- * Reads a recipe.
+ * Reads a recipe and those it extends. Sections are merged key by key, lists are replaced; null takes a key's default
+ * again, as `--set key=null` does.
  *
  * @param file what to call it in messages; @param path where it is.
- * @throws UsageError when it cannot be read, is not YAML, or is not a map.
+ * @throws UsageError when one cannot be read, is not YAML or not a map, or when they extend each other in a circle.
  */
 export async function readRecipe(path: string, file = path): Promise<Recipe> {
+  return readChain(path, file, []);
+}
+
+async function readChain(path: string, file: string, above: readonly string[]): Promise<Recipe> {
+  const written = parseRecipe(await readText(path, file), file, dirname(path));
+  const { [EXTENDS]: parent, ...values } = written.values;
+  if (parent === undefined) return written;
+  const place = written.locate([EXTENDS]);
+  if (typeof parent !== 'string' || parent === '')
+    throw new UsageError(`${place} extends: expected the path of a recipe, got ${shown(parent)}`);
+  const parentPath = resolve(dirname(path), parent);
+  const chain = [...above, path];
+  if (chain.includes(parentPath))
+    throw new UsageError(`${place} extends: ${parent} extends this recipe itself`);
+  const inherited = await readChain(parentPath, join(dirname(file), parent), chain).catch((error) => {
+    if (!(error instanceof UsageError) || !error.message.endsWith(': no such recipe')) throw error;
+    throw new UsageError(`${place} extends: ${error.message}`, { cause: error });
+  });
+  return overlay({ ...written, values }, inherited);
+}
+
+/** The values of `over`, and below them those of `under`. */
+function overlay(over: Recipe, under: Recipe): Recipe {
+  const ownerOf = (path: readonly (string | number)[]) => (isWritten(over.values, path) ? over : under);
+  return {
+    file: over.file,
+    values: mergeValues(under.values, over.values),
+    folderOf: (path) => ownerOf(path).folderOf(path),
+    locate: (path) => ownerOf(path).locate(path),
+  };
+}
+
+function mergeValues(
+  under: Record<string, unknown>,
+  over: Record<string, unknown>,
+  section = '',
+): Record<string, unknown> {
+  const merged = { ...under };
+  for (const [key, value] of Object.entries(over)) {
+    const name = section ? `${section}.${key}` : key;
+    const below = merged[key];
+    if (value === null && !sectionKeys(name)) delete merged[key];
+    else if (isRecord(value) && isRecord(below)) merged[key] = mergeValues(below, value, name);
+    else if (value !== null) merged[key] = value;
+  }
+  return merged;
+}
+
+/** Whether a path is written down to its last name; elements of a list belong to the list. */
+function isWritten(values: unknown, path: readonly (string | number)[]): boolean {
+  let value = values;
+  for (const step of path) {
+    if (typeof step === 'number') return true;
+    if (!isRecord(value) || !Object.hasOwn(value, step)) return false;
+    value = value[step];
+  }
+  return value !== null;
+}
+
+async function readText(path: string, file: string): Promise<string> {
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path));
@@ -42,11 +110,11 @@ export async function readRecipe(path: string, file = path): Promise<Recipe> {
       cause: error,
     });
   }
-  return parseRecipe(text, file);
+  return text;
 }
 
-/** As {@link readRecipe}, from text. */
-export function parseRecipe(text: string, file: string): Recipe {
+/** One recipe as its text has it, without those it extends. */
+function parseRecipe(text: string, file: string, folder: string): Recipe {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const place = (offset: number) => {
@@ -56,7 +124,8 @@ export function parseRecipe(text: string, file: string): Recipe {
   const problem = document.errors[0];
   if (problem) throw new UsageError(`${place(problem.pos[0])}: ${oneLine(problem.message)}`);
   const values = toValues(document, file);
-  if (values === null || values === undefined) return { file, values: {}, locate: () => file };
+  if (values === null || values === undefined)
+    return { file, values: {}, folderOf: () => folder, locate: () => file };
   if (typeof values !== 'object' || Array.isArray(values))
     throw new UsageError(
       `${place(document.contents?.range?.[0] ?? 0)}: expected sections such as data: and train:, got ${shown(values)}`,
@@ -64,6 +133,7 @@ export function parseRecipe(text: string, file: string): Recipe {
   return {
     file,
     values: values as Record<string, unknown>,
+    folderOf: () => folder,
     locate: (path) => {
       const offset = offsetOf(document, path);
       return offset === undefined ? file : place(offset);
