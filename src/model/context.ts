@@ -1,6 +1,5 @@
 import { DropoutStream } from '../ops/dropout.js';
 import type { DropoutKey } from '../ops/philox.js';
-import type { Precision } from './precision.js';
 
 /**
  * Which activations the backward pass computes again instead of keeping them: none, all inside transformer blocks (true), or
@@ -8,6 +7,9 @@ import type { Precision } from './precision.js';
  * native-cuda, steps of 316, 415 and 371 ms for workloads/small.json on native-cpu.
  */
 export type Recompute = boolean | 'light';
+
+/** How frozen matrices are stored, and whether float32 may be rounded for 16-bit units (src/model/precision.ts). */
+export type Precision = 'f32' | 'bf16';
 
 /** What a forward pass is for: whether dropout is on and where its bits come from. */
 export interface Context {

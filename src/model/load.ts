@@ -15,10 +15,12 @@ import {
 import { type WritableTensor, writeSafetensors } from '../weights/safetensors.js';
 import { type Checkpoint, openCheckpoint } from '../weights/sharded.js';
 import { readReal, type TensorSource } from '../weights/source.js';
+import type { Precision } from './context.js';
+import type { StudentKind } from './kind.js';
 import type { Parameter } from './layers/module.js';
-import { bf16Parameters, type Precision, requirePrecision } from './precision.js';
+import { bf16Parameters, requirePrecision } from './precision.js';
 import { readStudentConfig } from './registry.js';
-import type { Student, StudentConfig, StudentKind } from './student.js';
+import type { Student, StudentConfig } from './student.js';
 import { isTrained } from './trainable.js';
 
 /** What to make of a checkpoint folder. */
@@ -51,6 +53,7 @@ export async function loadStudent(folder: string, options: LoadOptions = {}): Pr
 /** The frozen weights of a checkpoint, which any number of students share. */
 export interface Base {
   readonly folder: string;
+  readonly kind: StudentKind;
   /** Has values where no student that is attached trains; the others are read by {@link attach}. */
   readonly student: Student;
   readonly comparison: Comparison;
@@ -67,12 +70,12 @@ export async function openBase(
   const files = await openCheckpoint(folder);
   const student = await kind.create(config, precision);
   try {
-    const comparison = await compare(student, files);
+    const comparison = await compare(kind, student, files);
     requireComplete(comparison, folder);
     student.addOptional(comparison.own);
     const shared = [...student.module.parameters()].filter(({ name }) => !isTrained(kind, name, trained));
     await readParameters(shared, kind.canonical(files), onProgress, storedInBf16(student, groups));
-    return { folder, student, comparison };
+    return { folder, kind, student, comparison };
   } catch (error) {
     student.dispose();
     throw error;
@@ -87,8 +90,8 @@ export async function openBase(
  * @param groups that this student trains. Bits are those of a student loaded alone with the same groups.
  */
 export async function attach(base: Base, groups: readonly string[]): Promise<Student> {
-  const { folder, comparison } = base;
-  const { kind, config, precision } = base.student;
+  const { folder, kind, comparison } = base;
+  const { config, precision } = base.student;
   const student = await kind.create(config, precision);
   try {
     student.addOptional(comparison.own);
@@ -127,10 +130,10 @@ export async function compareWithConfig(
   kind: StudentKind,
   config: StudentConfig,
 ): Promise<Comparison> {
-  return compare(await kind.create(config, 'f32'), files);
+  return compare(kind, await kind.create(config, 'f32'), files);
 }
 
-async function compare({ kind, module }: Student, files: Checkpoint): Promise<Comparison> {
+async function compare(kind: StudentKind, { module }: Student, files: Checkpoint): Promise<Comparison> {
   const layout: ExpectedTensors = new Map([...module.parameters()].map(({ name, shape }) => [name, shape]));
   const source = kind.canonical(files);
   const comparison = compareCheckpoint(layout, source);

@@ -6,11 +6,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { EngineError } from '../errors.js';
 import { hasBf16 } from '../ops/bf16.js';
+import type { Precision } from './context.js';
 import type { Parameter } from './layers/module.js';
 import type { Student } from './student.js';
 import { isTrained } from './trainable.js';
-
-export type Precision = 'f32' | 'bf16';
 
 /**
  * Refuses a precision that the engine in use lacks.

@@ -5,7 +5,8 @@ import { readJson } from '../weights/config.js';
 import { quote } from '../weights/header.js';
 import { describeOther } from '../weights/otherModels.js';
 import { blip2 } from './blip2/kind.js';
-import type { StudentConfig, StudentKind } from './student.js';
+import type { StudentKind } from './kind.js';
+import type { StudentConfig } from './student.js';
 
 const kinds = new Map<string, StudentKind>();
 
@@ -15,6 +16,13 @@ export function registerStudent(kind: StudentKind): void {
 }
 
 registerStudent(blip2);
+
+/** The architecture of a `model_type` that is known. */
+export function studentKind(modelType: string): StudentKind {
+  const kind = kinds.get(modelType);
+  if (!kind) throw new Error(`${modelType}: no such student`);
+  return kind;
+}
 
 export function studentKinds(): StudentKind[] {
   return [...kinds.values()];

@@ -7,15 +7,8 @@
  * Token ids are ragged rows here, one a sample: an architecture pads, packs and masks them as it needs.
  */
 import type * as tf from '@tensorflow/tfjs-core';
-import type { CanonicalSource } from '../weights/canonical.js';
-import type { ExpectedTensors } from '../weights/comparison.js';
-import type { OwnTable } from '../weights/ownTables.js';
-import type { TensorSource } from '../weights/source.js';
-import type { Context } from './context.js';
+import type { Context, Precision } from './context.js';
 import type { Module, Parameter } from './layers/module.js';
-import type { Precision } from './precision.js';
-import type { PretrainingSupport } from './pretraining.js';
-import type { OpenReference } from './reference.js';
 
 /** Token ids, one row a sample (or a frame); rows may differ in length. */
 export type TokenRows = readonly (readonly number[])[];
@@ -119,7 +112,7 @@ export interface Preprocessing {
 
 /** A model with its weights. */
 export interface Student {
-  readonly kind: StudentKind;
+  readonly kind: Architecture;
   readonly config: StudentConfig;
   /** How frozen matrices are stored and large products computed. */
   readonly precision: Precision;
@@ -168,13 +161,13 @@ export interface Student {
   /** Writes text with a key/value cache; evaluation only. */
   generate(encoded: Encoded, options: GenerateOptions): Generated;
 
-  /** Makes room for weights that {@link StudentKind.optional} found. */
+  /** Makes room for weights that `StudentKind.optional` found. */
   addOptional(names: readonly string[]): void;
   dispose(): void;
 }
 
-/** What is known of an architecture before a model of it is made; light to import. */
-export interface StudentKind {
+/** What a student says of its architecture. */
+export interface Architecture {
   /** `model_type` of its config.json. */
   readonly modelType: string;
   /** What users call it. */
@@ -185,29 +178,6 @@ export interface StudentKind {
   readonly defaultGroups: readonly string[];
   /** The group of a parameter; undefined for what stays frozen unless everything is trained. */
   groupOf(parameterName: string): string | undefined;
-  /**
-   * Checks a parsed config.json and fills in defaults.
-   *
-   * @param origin the file, for messages. @throws DataError naming file, key and what was expected
-   */
-  parseConfig(json: unknown, origin: string): StudentConfig;
-  /**
-   * Lays a model out; it has no memory until its parameters are given values.
-   *
-   */
-  create(config: StudentConfig, precision: Precision): Promise<Student>;
-  /** A checkpoint under this architecture's canonical tensor names, whatever layout it was published in. */
-  canonical(source: TensorSource): CanonicalSource;
-  /**
-   * Weights that a checkpoint may have beside those that its config.json asks for.
-   *
-   * @param source under canonical names, complete. @param layout names and shapes that config.json asks for
-   */
-  optional(source: TensorSource, layout: ExpectedTensors): Promise<OwnTable[]>;
-  /** Reads PyTorch's recorded truth for `weights check`; absent where there is none. */
-  openReference?: OpenReference;
-  /** For training a small one from nothing; absent where nobody does. */
-  pretraining?(): Promise<PretrainingSupport>;
 }
 
 /** A checked config.json: only its own architecture looks inside. */

@@ -1,6 +1,6 @@
 /** Which parameters of a student learn. */
 import type { Parameter } from './layers/module.js';
-import type { Student, StudentKind } from './student.js';
+import type { Architecture, Student } from './student.js';
 
 const LORA = /\.lora_[AB]\.weight$/;
 
@@ -8,7 +8,7 @@ const LORA = /\.lora_[AB]\.weight$/;
 export const isLora = (name: string): boolean => LORA.test(name);
 
 /** Whether the parameter of this name learns when the given groups do. */
-export function isTrained(kind: StudentKind, name: string, groups: readonly string[]): boolean {
+export function isTrained(kind: Architecture, name: string, groups: readonly string[]): boolean {
   const group = isLora(name) ? 'lora' : kind.groupOf(name);
   return groups.includes('all') || (group !== undefined && groups.includes(group));
 }

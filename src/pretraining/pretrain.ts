@@ -6,10 +6,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { UsageError } from '../errors.js';
 import { type Context, inferenceContext } from '../model/context.js';
+import type { StudentKind } from '../model/kind.js';
 import { initialiseMissing } from '../model/layers/module.js';
 import type { Depth, PretrainingSupport } from '../model/pretraining.js';
-import { studentKinds } from '../model/registry.js';
-import type { Student, StudentKind, TokenLosses } from '../model/student.js';
+import { studentKind, studentKinds } from '../model/registry.js';
+import type { Student, TokenLosses } from '../model/student.js';
 import { selectTrainable } from '../model/trainable.js';
 import { valueAndGradients } from '../ops/backward.js';
 import { Rng } from '../random.js';
@@ -175,7 +176,7 @@ export class Pretraining {
    * @param student as an earlier stage left it; without it, fresh weights. It is taken over.
    */
   static async open(tokenizer: Tokenizer, seed: number, student?: Student): Promise<Pretraining> {
-    const kind = student?.kind ?? studentKinds()[0]!;
+    const kind = student ? studentKind(student.kind.modelType) : studentKinds()[0]!;
     const begun = student ?? (await freshStudent(kind, tokenizer, seed));
     return new Pretraining(tokenizer, seed, begun, await supportOf(kind));
   }

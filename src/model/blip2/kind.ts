@@ -2,22 +2,11 @@
 import { canonicalSource } from '../../weights/canonical.js';
 import { type Blip2Config, parseBlip2Config } from '../../weights/config.js';
 import { ownTables } from '../../weights/ownTables.js';
-import type { StudentKind } from '../student.js';
-
-/** Prefixes of parameter names, by trainable group ("modality projection layers and LoRA", reference-models). */
-const GROUPS = {
-  qformer: 'qformer.',
-  query_tokens: 'query_tokens',
-  language_projection: 'language_projection.',
-  post_layernorm: 'vision_model.post_layernorm.',
-} as const;
+import type { StudentKind } from '../kind.js';
+import { architecture } from './architecture.js';
 
 export const blip2: StudentKind = {
-  modelType: 'blip-2',
-  title: 'BLIP-2 with FlanT5',
-  groups: Object.keys(GROUPS),
-  defaultGroups: [...Object.keys(GROUPS), 'lora'],
-  groupOf: (name) => Object.entries(GROUPS).find(([, prefix]) => name.startsWith(prefix))?.[0],
+  ...architecture,
   parseConfig: parseBlip2Config,
   create: async (config, precision) => {
     const { Blip2Student } = await import('./student.js');

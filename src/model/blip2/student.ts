@@ -5,10 +5,9 @@ import { IGNORED } from '../../ops/labels.js';
 import { CLIP_MEAN, CLIP_STD } from '../../video/preprocess.js';
 import { type Blip2Config, patchesPerSide } from '../../weights/config.js';
 import { DECODER_TABLE, HEAD_TABLE } from '../../weights/ownTables.js';
-import { type Context, inferenceContext } from '../context.js';
+import { type Context, inferenceContext, type Precision } from '../context.js';
 import { linearsOf } from '../layers/linear.js';
 import type { Parameter } from '../layers/module.js';
-import type { Precision } from '../precision.js';
 import type {
   Encoded,
   Generated,
@@ -22,15 +21,15 @@ import type {
   Visual,
 } from '../student.js';
 import { padLabels, padTokens } from '../tokens.js';
+import { architecture } from './architecture.js';
 import { Blip2, type Encoded as Blip2Encoded, type EncoderBatch } from './blip2.js';
 import { generate, lastLogits } from './generate.js';
-import { blip2 } from './kind.js';
 import type { PackedTargets } from './packing.js';
 
 const VISION = 'vision_model.';
 
 export class Blip2Student implements Student {
-  readonly kind = blip2;
+  readonly kind = architecture;
   readonly module: Blip2;
   readonly preprocessing: Preprocessing;
   readonly vocabulary: number;
@@ -58,7 +57,7 @@ export class Blip2Student implements Student {
 
   featureParameters(): Parameter[] {
     return [...this.module.vision.parameters()].filter(
-      ({ name }) => name.startsWith(VISION) && blip2.groupOf(name) === undefined,
+      ({ name }) => name.startsWith(VISION) && architecture.groupOf(name) === undefined,
     );
   }
 

@@ -1,0 +1,35 @@
+/** What is known of an architecture before a model of it is made; light to import. */
+import type { CanonicalSource } from '../weights/canonical.js';
+import type { ExpectedTensors } from '../weights/comparison.js';
+import type { OwnTable } from '../weights/ownTables.js';
+import type { TensorSource } from '../weights/source.js';
+import type { Precision } from './context.js';
+import type { PretrainingSupport } from './pretraining.js';
+import type { OpenReference } from './reference.js';
+import type { Architecture, Student, StudentConfig } from './student.js';
+
+export interface StudentKind extends Architecture {
+  /**
+   * Checks a parsed config.json and fills in defaults.
+   *
+   * @param origin the file, for messages. @throws DataError naming file, key and what was expected
+   */
+  parseConfig(json: unknown, origin: string): StudentConfig;
+  /**
+   * Lays a model out; it has no memory until its parameters are given values.
+   *
+   */
+  create(config: StudentConfig, precision: Precision): Promise<Student>;
+  /** A checkpoint under this architecture's canonical tensor names, whatever layout it was published in. */
+  canonical(source: TensorSource): CanonicalSource;
+  /**
+   * Weights that a checkpoint may have beside those that its config.json asks for.
+   *
+   * @param source under canonical names, complete. @param layout names and shapes that config.json asks for
+   */
+  optional(source: TensorSource, layout: ExpectedTensors): Promise<OwnTable[]>;
+  /** Reads PyTorch's recorded truth for `weights check`; absent where there is none. */
+  openReference?: OpenReference;
+  /** For training a small one from nothing; absent where nobody does. */
+  pretraining?(): Promise<PretrainingSupport>;
+}
