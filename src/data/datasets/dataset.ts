@@ -9,7 +9,7 @@ export interface DatasetRecord {
   readonly name: string;
   /** What its authors call it. */
   readonly title: string;
-  /** Names of its published annotation files, for messages and documentation. */
+  /** Usual names of its annotation files, for messages and documentation. */
   readonly splits: { readonly train?: string; readonly val?: string; readonly test?: string };
   /**
    * Reads the text of an annotation file. What is wrong goes to the log, with its line; only sound samples come back,

@@ -40,7 +40,7 @@ describe('the datasets', () => {
   it.each(['Nextqa', '', 'constructor'])('are not %j', (name) => {
     expect(() => datasetOf(name)).toThrow(UsageError);
     expect(() => datasetOf(name)).toThrow(
-      `unknown dataset "${name}": expected one of nextqa, star, intentqa, shapes, jsonl`,
+      `unknown dataset "${name}": expected one of ${datasetNames().join(', ')}`,
     );
   });
 
