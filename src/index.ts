@@ -7,7 +7,11 @@ export {
   resolveConfig,
 } from './config/load.js';
 export type { Config } from './config/schema.js';
-export { type AnnotationRequest, DATASETS, type DatasetName, readAnnotations } from './data/readers/index.js';
+export { type AnnotationRequest, readAnnotations } from './data/annotations.js';
+export { type DatasetRecord, datasetNames, registerDataset } from './data/datasets/index.js';
+export { type Problem, ProblemLog } from './data/problems.js';
 export { optionLetter, type Sample } from './data/sample.js';
 export { DataError, EngineError, EXIT, Interrupted, ReasVqaError, UsageError } from './errors.js';
 export { type Accuracy, type ScoreRequest, type ScoreResult, scorePredictions } from './evaluation/score.js';
+export { registerStudent } from './model/registry.js';
+export type { StudentKind } from './model/student.js';

@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.js';
+import { readAnnotations } from '../data/annotations.js';
 import { prepareText } from '../data/prepare.js';
-import { readAnnotations } from '../data/readers/index.js';
 import { joinReasoning } from '../data/reasoning.js';
 import type { Sample } from '../data/sample.js';
 import { DataError } from '../errors.js';

@@ -75,7 +75,7 @@ async function checkSplit(
   options: Options,
   notices: Set<string>,
 ): Promise<SplitReport> {
-  const { readAnnotations } = await import('../data/readers/index.js');
+  const { readAnnotations } = await import('../data/annotations.js');
   const { describeProblem } = await import('../data/problems.js');
   const { VideoLocator } = await import('../video/locate.js');
   const { dataset, videos, map, reasoning } = config.data;

@@ -1,6 +1,6 @@
 import { locateSamples } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
-import { readAnnotations } from '../data/readers/index.js';
+import { readAnnotations } from '../data/annotations.js';
 import { UsageError } from '../errors.js';
 
 export const SPLITS = ['train', 'val', 'test'] as const;

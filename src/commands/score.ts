@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
+import { datasetNames } from '../data/datasets/index.js';
 import { fromCwd, type Io, print, printJson } from './io.js';
 
 interface Options {
-  dataset: 'nextqa' | 'star' | 'intentqa' | 'shapes' | 'jsonl';
+  dataset: string;
   annotations: string;
   predictions: string;
   subset?: string;
@@ -16,7 +17,7 @@ export function addScore(program: Command, io: Io): void {
     .description(
       'Scores an official prediction file, {"<sample id>": {"prediction": i, "answer": i}}: accuracy in percent per question type, per group and in total (every question counts once).',
     )
-    .requiredOption('--dataset <name>', 'nextqa, star, intentqa, shapes or jsonl (required)')
+    .requiredOption('--dataset <name>', `one of ${datasetNames().join(', ')} (required)`)
     .requiredOption('--annotations <file>', 'annotation file of the split (required)')
     .requiredOption('--predictions <file>', 'prediction file (required)')
     .option('--subset <file>', 'score only these 0-based rows of the annotations (default: all)')

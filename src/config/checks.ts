@@ -1,3 +1,4 @@
+import { datasetOf } from '../data/datasets/index.js';
 import { UsageError } from '../errors.js';
 import type { Config } from './schema.js';
 
@@ -52,7 +53,7 @@ export function contradictions(config: Config): Contradiction[] {
     blame('text.reasoningPrompt', message);
   if (text.reasoningPrompt !== undefined && train.mode === 'stl')
     blame('text.reasoningPrompt', 'is for train.mode mtl; stl has one task and one prompt');
-  if (data.map !== undefined && (data.dataset === 'star' || data.dataset === 'jsonl'))
+  if (data.map !== undefined && !datasetOf(data.dataset).videoMap)
     blame('data.map', `is for NExT-QA's video ids, not for data.dataset ${data.dataset}`);
 
   if (writesReasoningFirst(config)) {
@@ -124,11 +125,12 @@ const writesReasoningFirst = ({ train }: Config) =>
  * @throws UsageError naming the key.
  */
 export function checkForTraining(config: Config): void {
+  const { splits, ownReasoning } = datasetOf(config.data.dataset);
   if (!config.data.train)
     throw new UsageError(
-      'data.train: missing; training needs annotations, for example --set data.train=train.csv',
+      `data.train: missing; training needs annotations, for example --set data.train=${splits.train ?? 'FILE'}`,
     );
-  if (trainsReasoning(config) && !config.data.reasoning && config.data.dataset !== 'jsonl')
+  if (trainsReasoning(config) && !config.data.reasoning && !ownReasoning)
     throw new UsageError(
       'data.reasoning: missing; write it with reasvqa generate and reasvqa refine, or train on answers alone with --set train.beta=0',
     );

@@ -105,15 +105,25 @@ function* leaves(schema: Leaf, path: string[]): Generator<ConfigKey> {
     for (const [name, child] of Object.entries(inner.shape)) yield* leaves(child as Leaf, [...path, name]);
     return;
   }
-  const meta = (inner instanceof z.ZodType ? inner.meta() : undefined) ?? {};
+  const { kind, values, details } = metaOf(inner);
+  const description = metaOf(schema).description ?? '';
   yield {
     name: path.join('.'),
-    type: typeName(inner, meta.kind),
-    kind: inner instanceof z.ZodString ? ((meta.kind as ConfigKey['kind']) ?? 'text') : 'other',
+    // Names of datasets and of trainable groups may be registered after this.
+    get type() {
+      return typeName(inner);
+    },
+    kind: inner instanceof z.ZodString && !values ? (kind ?? 'text') : 'other',
     required: fallback === undefined && !optional,
     default: fallback,
-    description: (schema instanceof z.ZodType ? schema.description : undefined) ?? '',
+    get description() {
+      return details ? `${description} ${details()}` : description;
+    },
   };
+}
+
+function metaOf(schema: Leaf): z.GlobalMeta {
+  return (schema instanceof z.ZodType ? schema.meta() : undefined) ?? {};
 }
 
 /** Takes off `default`, `prefault` and `optional`. */
@@ -132,13 +142,14 @@ function unwrap(schema: Leaf): { inner: Leaf; fallback: unknown; optional: boole
   }
 }
 
-function typeName(schema: Leaf, kind: unknown): string {
+function typeName(schema: Leaf): string {
+  const { kind, values } = metaOf(schema);
+  if (values) return values().join(' | ');
   if (schema instanceof z.ZodEnum) return schema.options.join(' | ');
-  if (schema instanceof z.ZodArray) return `list of ${typeName(schema.def.element, undefined)}`;
+  if (schema instanceof z.ZodArray) return `list of ${typeName(schema.def.element)}`;
   if (schema instanceof z.ZodBoolean) return 'true | false';
   if (schema instanceof z.ZodLiteral) return [...schema.values].join(' | ');
-  if (schema instanceof z.ZodUnion)
-    return schema.options.map((each) => typeName(each, undefined)).join(' | ');
+  if (schema instanceof z.ZodUnion) return schema.options.map((each) => typeName(each)).join(' | ');
   if (schema instanceof z.ZodNumber) return `${schema.isInt ? 'integer' : 'number'}${range(schema)}`;
   if (kind === 'path') return 'path';
   if (kind === 'pathOrId') return 'path or Hugging Face id';

@@ -5,6 +5,7 @@ import { isAbsolute, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { stringify } from 'yaml';
 import type { z } from 'zod';
+import { datasetOf } from '../data/datasets/index.js';
 import { UsageError } from '../errors.js';
 import { isRecord } from '../values.js';
 import { contradictions, ineffective } from './checks.js';
@@ -163,12 +164,12 @@ function usageError(lines: string[]): UsageError {
 /** Values that follow from others. */
 function complete(parsed: z.output<typeof configSchema>): Config {
   const { data, model, train } = parsed;
-  const punctuated = data.dataset !== 'star' && data.dataset !== 'jsonl';
+  const { addPunctuation } = datasetOf(data.dataset);
   // 1 - 0.8 is 0.19999999999999996 in binary; the weight meant is the nearest 12-digit decimal.
   const alpha = train.alpha ?? Number((1 - train.beta).toFixed(12));
   return {
     ...parsed,
-    data: { ...data, addPunctuation: data.addPunctuation ?? punctuated },
+    data: { ...data, addPunctuation: data.addPunctuation ?? addPunctuation },
     model: { ...model, tokenizer: model.tokenizer ?? model.base },
     train: { ...train, alpha, loraLearningRate: train.loraLearningRate ?? train.learningRate },
   };

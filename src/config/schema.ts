@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { datasetNames, datasetRecords } from '../data/datasets/index.js';
 import { studentKinds, trainableGroups } from '../model/registry.js';
 import { DEFAULT_QA_TEMPLATE } from '../text/prompts.js';
 
@@ -7,7 +8,16 @@ import { DEFAULT_QA_TEMPLATE } from '../text/prompts.js';
  * (the paper, arXiv 2501.13536; SeViLA and LAVIS where the paper is silent). `reasvqa config --keys` prints them.
  */
 
-const DATASETS = ['nextqa', 'star', 'intentqa', 'shapes', 'jsonl'] as const;
+declare module 'zod' {
+  interface GlobalMeta {
+    kind?: 'path' | 'pathOrId';
+    /** Values that are known when they are asked for. */
+    values?: () => readonly string[];
+    /** What is added to the description when it is asked for. */
+    details?: () => string;
+  }
+}
+
 const text = () => z.string().min(1);
 const count = () => z.int().min(1);
 const positive = () => z.number().gt(0);
@@ -15,13 +25,25 @@ const probability = () => z.number().min(0).lt(1);
 
 /** A file or folder; relative ones are resolved against the recipe's folder (or the current one for --set). */
 const path = () => text().meta({ kind: 'path' });
+/** One of the names that a registry holds when a recipe is read: programs and tests register more. */
+const oneOf = (values: () => readonly string[]) =>
+  z
+    .string()
+    .refine((value) => values().includes(value))
+    .meta({ values });
 /** A file or folder as {@link path}, or the name of a Hugging Face repository such as `org/name`. */
 const pathOrId = () => text().meta({ kind: 'pathOrId' });
 
+/** `nextqa, intentqa and shapes` */
+function punctuated(): string {
+  const names = datasetRecords().flatMap(({ name, addPunctuation }) => (addPunctuation ? [name] : []));
+  return names.join(', ').replace(/, (?=[^,]*$)/, ' and ');
+}
+
 const data = z.strictObject({
-  dataset: z
-    .enum(DATASETS)
-    .describe('Annotation format; `shapes` is the built-in world, `jsonl` your own samples.'),
+  dataset: oneOf(datasetNames).describe(
+    'Annotation format; `shapes` is the built-in world, `jsonl` your own samples.',
+  ),
   videos: path().describe('Folder that holds the video files or folders of frames.'),
   train: path().optional().describe('Annotations to train on.'),
   val: path()
@@ -43,10 +65,9 @@ const data = z.strictObject({
     .describe('A missing or broken video stops the run, or its samples are listed and left out.'),
   addPunctuation: z
     .boolean()
+    .meta({ details: () => `Default: true for ${punctuated()}, else false.` })
     .optional()
-    .describe(
-      'Add `?` to questions and `.` to options, as SeViLA does. Default: true for nextqa, intentqa and shapes, else false.',
-    ),
+    .describe('Add `?` to questions and `.` to options, as SeViLA does.'),
 });
 
 const video = z.strictObject({
@@ -114,7 +135,7 @@ const model = z.strictObject({
     .default('f32')
     .describe('Storage of frozen weights and activations; what is trained stays f32.'),
   train: z
-    .array(z.enum(trainableGroups()))
+    .array(oneOf(trainableGroups))
     .min(1)
     .default([...studentKinds()[0]!.defaultGroups])
     .describe("What learns (SeViLA's set and LoRA); `all` is every parameter."),

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { readSplit, type Split } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
-import { readAnnotations } from '../data/readers/index.js';
+import { readAnnotations } from '../data/annotations.js';
 import type { Sample } from '../data/sample.js';
 import type { EngineInfo } from '../engine/engine.js';
 import { type Prediction, writeReasoning } from '../evaluation/evaluate.js';

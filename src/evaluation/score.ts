@@ -1,6 +1,6 @@
+import { readAnnotations } from '../data/annotations.js';
+import { datasetOf } from '../data/datasets/index.js';
 import { shown } from '../data/problems.js';
-import type { DatasetName } from '../data/readers/index.js';
-import { readAnnotations } from '../data/readers/index.js';
 import type { Sample } from '../data/sample.js';
 import { isGiven, JsonSyntaxError, parseJson, readTextFile, repeatedKey } from '../data/textFile.js';
 import { DataError } from '../errors.js';
@@ -15,8 +15,8 @@ export interface Accuracy {
 }
 
 export interface ScoreResult {
-  dataset: DatasetName;
-  /** By question type, in the order of the dataset's table. */
+  dataset: string;
+  /** By reported question type, in the order of the dataset's record. */
   types: Record<string, Accuracy>;
   /** By the groups a paper's table has; empty when the dataset has none beyond its types. */
   groups: Record<string, Accuracy>;
@@ -25,44 +25,14 @@ export interface ScoreResult {
 }
 
 export interface ScoreRequest {
-  dataset: DatasetName;
+  dataset: string;
   /** Annotation file. */
   annotations: string;
-  /** Official prediction file: `{"<sample id>": {"prediction": i, "answer": i}}`, `answer` optional. */
+  /** Official prediction file: `{"<sample id>": {"prediction": i, "answer": i}}`, `answer` optional (another key where the record has one). */
   predictions: string;
   /** File of 0-based row numbers of the annotation file, separated by white space or commas (ATP-hard). */
   subset?: string;
 }
-
-/** How question types are reported: the type each counts as, and the group each belongs to. */
-interface Table {
-  rows: Record<string, string>;
-  groups: Record<string, string[]>;
-}
-
-/** NExT-QA's eval_mc.py: TP counts as TN; causal, temporal, descriptive. */
-const NEXTQA: Table = {
-  rows: { CW: 'CW', CH: 'CH', TN: 'TN', TP: 'TN', TC: 'TC', DC: 'DC', DL: 'DL', DO: 'DO' },
-  groups: { Cau: ['CW', 'CH'], Tem: ['TN', 'TC'], Des: ['DC', 'DL', 'DO'] },
-};
-
-const TABLES: Partial<Record<DatasetName, Table>> = {
-  nextqa: NEXTQA,
-  shapes: NEXTQA,
-  intentqa: {
-    rows: { CW: 'CW', CH: 'CH', TN: 'TN', TP: 'TP' },
-    groups: { Why: ['CW'], How: ['CH'], Tem: ['TN', 'TP'] },
-  },
-  star: {
-    rows: {
-      Interaction: 'Interaction',
-      Sequence: 'Sequence',
-      Prediction: 'Prediction',
-      Feasibility: 'Feasibility',
-    },
-    groups: {},
-  },
-};
 
 /**
  * Scores an official prediction file against an annotation file.
@@ -73,14 +43,15 @@ const TABLES: Partial<Record<DatasetName, Table>> = {
 export async function scorePredictions(request: ScoreRequest): Promise<ScoreResult> {
   const { dataset, annotations, predictions, subset } = request;
   const { samples } = await readAnnotations({ dataset, file: annotations });
+  const byKey = samplesByKey(samples, datasetOf(dataset).predictionKey);
   const given = await readPredictions(predictions);
-  checkAgainst(samples, given, predictions, annotations);
+  checkAgainst(byKey, given, predictions, annotations);
   const rows = subset === undefined ? undefined : await readSubset(subset, samples.length, annotations);
   const scored = rows ? rows.map((row) => samples[row] as Sample) : samples;
   return scoreAnswers(
     dataset,
     scored,
-    new Map([...given].map(([id, entry]) => [id, entry.prediction])),
+    new Map([...given].map(([key, { prediction }]) => [byKey.get(key)!.id, prediction])),
     predictions,
   );
 }
@@ -93,7 +64,7 @@ export async function scorePredictions(request: ScoreRequest): Promise<ScoreResu
  * @throws DataError when a sample has no prediction or no answer.
  */
 export function scoreAnswers(
-  dataset: DatasetName,
+  dataset: string,
   samples: readonly Sample[],
   predictions: ReadonlyMap<string, number>,
   name = 'predictions',
@@ -104,14 +75,15 @@ export function scoreAnswers(
       `${name}: no prediction for ${missing.length} of ${samples.length} samples: ${some(missing)}`,
     );
   }
-  const table = TABLES[dataset];
+  const { types, countsAs = {}, groups } = datasetOf(dataset);
+  const reported = (type: string) => (Object.hasOwn(countsAs, type) ? countsAs[type]! : type);
   const tally = new Map<string, { correct: number; count: number }>();
-  for (const type of new Set(Object.values(table?.rows ?? {}))) tally.set(type, { correct: 0, count: 0 });
+  for (const type of new Set(types.map(reported))) tally.set(type, { correct: 0, count: 0 });
   for (const sample of samples) {
     if (sample.answer === undefined) {
       throw new DataError(`sample ${sample.id} has no answer: a blind split cannot be scored here`);
     }
-    const type = table?.rows[sample.type] ?? sample.type;
+    const type = reported(sample.type);
     const cell = tally.get(type) ?? { correct: 0, count: 0 };
     cell.count++;
     if (predictions.get(sample.id) === sample.answer) cell.correct++;
@@ -129,7 +101,7 @@ export function scoreAnswers(
   return {
     dataset,
     types: filled([...tally.keys()].map((type) => [type, sum([type])])),
-    groups: filled(Object.entries(table?.groups ?? {}).map(([group, types]) => [group, sum(types)])),
+    groups: filled(Object.entries(groups).map(([group, members]) => [group, sum(members)])),
     total: sum(tally.keys()),
   };
 }
@@ -154,16 +126,38 @@ export function formatScore(result: ScoreResult): string {
 /**
  * The prediction file of a model: `{"<sample id>": {"prediction": i, "answer": i}}`, which the datasets' own scripts
  * read too. Samples without an answer are written without one.
+ *
+ * @param keyOf the `predictionKey` of the dataset's record
+ * @throws DataError when two samples have one key
  */
 export function officialPredictions(
   samples: readonly Sample[],
   predictions: ReadonlyMap<string, number>,
+  keyOf?: (sample: Sample) => string,
 ): string {
-  const entries = samples.map(({ id, answer }) => {
+  const entries = [...samplesByKey(samples, keyOf)].map(([key, { id, answer }]) => {
     const prediction = predictions.get(id);
-    return [id, answer === undefined ? { prediction } : { prediction, answer }];
+    return [key, answer === undefined ? { prediction } : { prediction, answer }];
   });
   return `${JSON.stringify(Object.fromEntries(entries))}\n`;
+}
+
+/** @throws DataError when two samples have one key, since one would be lost */
+function samplesByKey(
+  samples: readonly Sample[],
+  keyOf: (sample: Sample) => string = ({ id }) => id,
+): Map<string, Sample> {
+  const byKey = new Map<string, Sample>();
+  for (const sample of samples) {
+    const key = keyOf(sample);
+    const other = byKey.get(key);
+    if (other)
+      throw new DataError(
+        `samples ${other.id} and ${sample.id} have the same key of predictions, ${shown(key)}`,
+      );
+    byKey.set(key, sample);
+  }
+  return byKey;
 }
 
 interface Prediction {
@@ -209,18 +203,17 @@ async function readPredictions(file: string): Promise<Map<string, Prediction>> {
 }
 
 function checkAgainst(
-  samples: readonly Sample[],
-  given: Map<string, Prediction>,
+  byKey: ReadonlyMap<string, Sample>,
+  given: ReadonlyMap<string, Prediction>,
   file: string,
   annotations: string,
 ): void {
-  const byId = new Map(samples.map((sample) => [sample.id, sample]));
-  const extra = [...given.keys()].filter((id) => !byId.has(id));
+  const extra = [...given.keys()].filter((id) => !byKey.has(id));
   if (extra.length > 0) {
     throw new DataError(`${file}: ${extra.length} ids that ${annotations} does not have: ${some(extra)}`);
   }
   for (const [id, { prediction, answer }] of given) {
-    const sample = byId.get(id) as Sample;
+    const sample = byKey.get(id)!;
     const last = sample.options.length - 1;
     if (prediction < 0 || prediction > last) {
       throw new DataError(`${file}: "${id}".prediction: expected 0 to ${last}, got ${prediction}`);

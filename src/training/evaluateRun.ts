@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { readSplit } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
+import { datasetOf } from '../data/datasets/index.js';
 import { officialPredictions, type ScoreResult } from '../evaluation/score.js';
 import { evaluateSplit } from '../evaluation/split.js';
 import { writeFileAtomic } from '../files.js';
@@ -41,7 +42,10 @@ export async function evaluateRun(
       blind: true,
     });
     await mkdir(dirname(out), { recursive: true });
-    await writeFileAtomic(out, officialPredictions(answered, byId));
+    await writeFileAtomic(
+      out,
+      officialPredictions(answered, byId, datasetOf(config.data.dataset).predictionKey),
+    );
     return { answered: answered.length, score };
   } finally {
     trial.dispose();

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CONFIG_KEYS } from '../../src/config/keys.js';
 import { configHash, dumpConfig, resolveConfig } from '../../src/config/load.js';
+import { datasetNames } from '../../src/data/datasets/index.js';
 import { UsageError } from '../../src/errors.js';
 import { Rng } from '../../src/random.js';
 
@@ -117,7 +118,7 @@ describe('errors name the place', () => {
     ['data:\n  dataset: nextqa\n', 'recipe.yaml:1:1 data.videos: missing; expected path'],
     [
       '',
-      'recipe.yaml data.dataset: missing; expected nextqa | star | intentqa | shapes | jsonl; recipe.yaml data.videos: missing; expected path',
+      `recipe.yaml data.dataset: missing; expected ${datasetNames().join(' | ')}; recipe.yaml data.videos: missing; expected path`,
     ],
     ['- a\n- b\n', 'recipe.yaml:1:1: expected sections such as data: and train:, got ["a","b"]'],
     [`${MINIMAL}train:\n  beta: 0.5\n  beta: 0.6\n`, 'recipe.yaml:6:3: Map keys must be unique'],

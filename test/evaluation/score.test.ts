@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type DatasetName, readAnnotations } from '../../src/data/readers/index.js';
+import { readAnnotations } from '../../src/data/annotations.js';
 import type { Sample } from '../../src/data/sample.js';
 import { EXIT, ReasVqaError } from '../../src/errors.js';
 import {
@@ -260,9 +260,7 @@ describe("the paper's totals are micro averages of its columns", () => {
   const atpHard = { CW: 954, CH: 380, TN: 543, TC: 363, TP: 29 };
   const byFirst = (type: string) => ({ C: 'Cau', T: 'Tem', D: 'Des' })[type[0] as 'C' | 'T' | 'D'];
   const byIntent = (type: string) => ({ CW: 'Why', CH: 'How' })[type as 'CW' | 'CH'] ?? 'Tem';
-  test.each<
-    [string, DatasetName, Record<string, number>, Record<string, number>, (t: string) => string, string]
-  >([
+  test.each<[string, string, Record<string, number>, Record<string, number>, (t: string) => string, string]>([
     ['NExT-QA val', 'nextqa', nextqa, { Tem: 73.0, Cau: 77.7, Des: 82.8 }, byFirst, '77.0'],
     [
       'STAR val',

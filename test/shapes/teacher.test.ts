@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readAnnotations } from '../../src/data/readers/index.js';
+import { readAnnotations } from '../../src/data/annotations.js';
 import { optionLetter, type Sample } from '../../src/data/sample.js';
 import { DataError } from '../../src/errors.js';
 import { Rng } from '../../src/random.js';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { readAnnotations } from '../../src/data/readers/index.js';
+import { readAnnotations } from '../../src/data/annotations.js';
 import type { Sample } from '../../src/data/sample.js';
 import { openTeacher } from '../../src/reasoning/client.js';
 import { framesToPng, pngDataUrl } from '../../src/reasoning/images.js';

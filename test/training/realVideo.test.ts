@@ -9,7 +9,7 @@ import { extname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readSplit } from '../../src/batches/split.js';
 import { resolveConfig } from '../../src/config/load.js';
-import { readAnnotations } from '../../src/data/readers/index.js';
+import { readAnnotations } from '../../src/data/annotations.js';
 import { selectEngine } from '../../src/engine/engine.js';
 import type { Prediction } from '../../src/evaluation/evaluate.js';
 import { runPaths } from '../../src/training/run/folder.js';

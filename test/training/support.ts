@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { resolveConfig } from '../../src/config/load.js';
 import type { Config } from '../../src/config/schema.js';
-import { readAnnotations } from '../../src/data/readers/index.js';
+import { readAnnotations } from '../../src/data/annotations.js';
 import type { Blip2 } from '../../src/model/blip2/blip2.js';
 import { Blip2Student } from '../../src/model/blip2/student.js';
 import { saveStudent } from '../../src/model/load.js';

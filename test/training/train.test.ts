@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { readAnnotations } from '../../src/data/readers/index.js';
+import { readAnnotations } from '../../src/data/annotations.js';
 import { DataError, Interrupted, ReasVqaError, UsageError } from '../../src/errors.js';
 import { readResult, runPaths } from '../../src/training/run/folder.js';
 import { readMetrics } from '../../src/training/run/metrics.js';

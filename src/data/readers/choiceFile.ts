@@ -2,7 +2,7 @@
 
 import type { ProblemLog } from '../problems.js';
 import type { Sample } from '../sample.js';
-import { type CsvLayout, readCsvSamples } from './csv.js';
+import type { CsvLayout } from './csv.js';
 import { readQuestions } from './jsonQuestions.js';
 import { readSevilaQuestion } from './sevila.js';
 
@@ -10,8 +10,12 @@ import { readSevilaQuestion } from './sevila.js';
  * Reads the questions of either form. In JSON the `qid` is `<type>_<video>_<number>`, and `video` may stand in a folder;
  * both forms give a question the id of the official prediction files, `<video>_<number>`.
  */
-export function readChoiceFile(text: string, layout: CsvLayout, log: ProblemLog): Sample[] {
-  if (!/^\s*[[{]/.test(text)) return readCsvSamples(text, layout, log);
+export async function readChoiceFile(text: string, layout: CsvLayout, log: ProblemLog): Promise<Sample[]> {
+  if (!/^\s*[[{]/.test(text)) {
+    // Imported here: every command loads the records, few read csv, and its parser takes 25 ms to load.
+    const { readCsvSamples } = await import('./csv.js');
+    return readCsvSamples(text, layout, log);
+  }
   const sevila = { ...layout, clips: false, id: sampleId };
   return readQuestions(
     text,

@@ -1,4 +1,5 @@
 import { CsvError, parse } from 'csv-parse/sync';
+import { datasetRecords } from '../datasets/dataset.js';
 import type { ProblemLog } from '../problems.js';
 import { shown } from '../problems.js';
 import type { Sample } from '../sample.js';
@@ -111,7 +112,7 @@ function findColumns(header: CsvRow, layout: CsvLayout, log: ProblemLog): Map<st
   const names = header.fields.map((name) => name.trim());
   const before = log.problems.length;
   const missing = needed.filter((name) => !names.includes(name));
-  const otherwise = otherLayout(header.fields, needed, missing);
+  const otherwise = otherLayout(header.fields, needed, missing, layout.videoColumn);
   const got = `columns ${shown(header.fields.join(','), 200)}${otherwise ? `: ${otherwise}` : ''}`;
   if (missing.length === 1)
     log.add(header.line, missing[0]!, `a column of this name (${layout.dataset})`, got);
@@ -135,6 +136,7 @@ function otherLayout(
   fields: readonly string[],
   needed: readonly string[],
   missing: readonly string[],
+  videoColumn: string,
 ): string | undefined {
   if (fields.some((field) => field.includes('\r')))
     return 'its lines end in CR alone; save the file with line ends of LF';
@@ -144,10 +146,10 @@ function otherLayout(
     if (needed.filter((column) => parts.includes(column)).length > needed.length - missing.length)
       return `its fields are separated by ${name}; save the file with commas`;
   }
-  if (missing.includes('video') && fields.includes('video_id'))
-    return 'it has video_id, as files of IntentQA; is the dataset intentqa?';
-  if (missing.includes('video_id') && fields.includes('video'))
-    return 'it has video, as files of NExT-QA; is the dataset nextqa?';
+  if (missing.includes(videoColumn))
+    for (const { name, title, videoColumn: column } of datasetRecords())
+      if (column !== undefined && fields.includes(column))
+        return `it has ${column}, as files of ${title}; is the dataset ${name}?`;
   return missing.length > 1 ? 'is it a file of another dataset?' : undefined;
 }
 

@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readAnnotations } from '../../../src/data/annotations.js';
 import { describeProblem } from '../../../src/data/problems.js';
-import { type DatasetName, readAnnotations } from '../../../src/data/readers/index.js';
 
 const HEADER = 'video,frame_count,width,height,question,answer,qid,type,a0,a1,a2,a3,a4';
 const ROW = '401,369,640,480,how do they play,2,6,CH,roll,tap,strum,hit,pat';
@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-async function read(dataset: DatasetName, text: string) {
+async function read(dataset: string, text: string) {
   const file = join(folder, 'questions');
   await writeFile(file, text);
   const { samples, problems } = await readAnnotations({ dataset, file, onProblem: () => undefined });

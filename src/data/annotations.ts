@@ -1,33 +1,15 @@
-import { UsageError } from '../../errors.js';
-import { type Problem, ProblemLog } from '../problems.js';
-import type { Sample } from '../sample.js';
-import { readTextFile } from '../textFile.js';
-import { readIntentQa } from './intentqa.js';
-import { readJsonl } from './jsonl.js';
-import { readNextQa } from './nextqa.js';
-import { readStar } from './star.js';
-
-/** Reads the text of an annotation file; what is wrong goes to the log, and only sound samples come back. */
-type Reader = (text: string, log: ProblemLog) => Sample[];
-
-const READERS = {
-  nextqa: (text, log) => readNextQa(text, 'nextqa', log),
-  star: readStar,
-  intentqa: readIntentQa,
-  shapes: (text, log) => readNextQa(text, 'shapes', log),
-  jsonl: readJsonl,
-} satisfies Record<string, Reader>;
+/** Reads an annotation file into samples, by the record of its dataset. */
+import { datasetOf } from './datasets/index.js';
+import { type Problem, ProblemLog } from './problems.js';
+import type { Sample } from './sample.js';
+import { readTextFile } from './textFile.js';
 
 /** Problems of a file without a sound sample that are listed one by one. */
 const MAX_LISTED = 20;
 
-export type DatasetName = keyof typeof READERS;
-
-/** The datasets that have a reader. */
-export const DATASETS = Object.keys(READERS) as DatasetName[];
-
 export interface AnnotationRequest {
-  dataset: DatasetName;
+  /** A name of datasets/index.ts. */
+  dataset: string;
   file: string;
   /** When given, problems are passed here and the sound samples are returned; otherwise the first one throws. */
   onProblem?: (problem: Problem) => void;
@@ -43,11 +25,11 @@ export async function readAnnotations(
   request: AnnotationRequest,
 ): Promise<{ samples: Sample[]; problems: Problem[] }> {
   const { dataset, file, onProblem } = request;
-  if (!Object.hasOwn(READERS, dataset)) {
-    throw new UsageError(`unknown dataset "${dataset}": expected one of ${DATASETS.join(', ')}`);
-  }
+  const record = datasetOf(dataset);
   const found = new ProblemLog(file);
-  const samples = READERS[dataset](await readTextFile(file), found);
+  const samples = await record.read(await readTextFile(file), found);
+  if (samples.length === 0 && found.problems.length === 0)
+    found.add(1, 'rows', 'at least one question', 'nothing that the reader takes for one');
   const log = new ProblemLog(file, onProblem);
   for (const problem of samples.length > 0 ? found.problems : summary(found.problems)) {
     const { line, field, expected, got } = problem;

@@ -1,26 +1,40 @@
+/** STAR (Wu et al. 2021, bobbywu.com/STAR): situated reasoning about clips of Charades. */
 import { isRecord } from '../../values.js';
 import type { ProblemLog } from '../problems.js';
 import { shown } from '../problems.js';
+import { clipAt, optionText, type Place, problem, readQuestions, textAt } from '../readers/jsonQuestions.js';
+import { readSevilaQuestion, type SevilaLayout } from '../readers/sevila.js';
 import type { Sample } from '../sample.js';
 import { isGiven } from '../textFile.js';
-import { clipAt, optionText, type Place, problem, readQuestions, textAt } from './jsonQuestions.js';
-import { readSevilaQuestion, type SevilaLayout } from './sevila.js';
+import type { DatasetRecord } from './dataset.js';
 
 /** The four question types, the first part of every question id. */
-export const STAR_TYPES = ['Interaction', 'Sequence', 'Prediction', 'Feasibility'] as const;
+const TYPES = ['Interaction', 'Sequence', 'Prediction', 'Feasibility'];
 
 const OPTION_COUNT = 4;
 
 const SEVILA: SevilaLayout = {
   dataset: 'star',
-  types: STAR_TYPES,
+  types: TYPES,
   optionCount: OPTION_COUNT,
   clips: true,
   id: ({ qid }) => qid,
 };
 
+export const star: DatasetRecord = {
+  name: 'star',
+  title: 'STAR',
+  splits: { train: 'STAR_train.json', val: 'STAR_val.json', test: 'STAR_test.json' },
+  read: readStar,
+  types: TYPES,
+  groups: {},
+  addPunctuation: false,
+  videoMap: false,
+  ownReasoning: false,
+};
+
 /**
- * STAR in either published form, told apart question by question:
+ * Reads either published form, told apart question by question:
  *
  * - the original: `question_id`, `video_id`, `start`, `end`, `question`, `choices` (list of `{choice}`), and `answer`
  *   as the text of the right choice;
@@ -28,7 +42,7 @@ const SEVILA: SevilaLayout = {
  *
  * `start` and `end` are seconds. The test split has no answers.
  */
-export function readStar(text: string, log: ProblemLog): Sample[] {
+function readStar(text: string, log: ProblemLog): Sample[] {
   const idField = (item: Record<string, unknown>) => (isOriginal(item) ? 'question_id' : 'qid');
   return readQuestions(text, idField, log, (item, place, blind) =>
     isOriginal(item) ? readOriginal(item, place, blind) : readSevilaQuestion(item, SEVILA, place, blind),
@@ -45,8 +59,8 @@ function readOriginal(item: Record<string, unknown>, place: Place, blind: boolea
   const video = textAt(item, 'video_id', place);
   const question = textAt(item, 'question', place);
   const type = id.split('_')[0] as string;
-  if (id && !(STAR_TYPES as readonly string[]).includes(type))
-    problem(place, 'question_id', `an id that starts with ${STAR_TYPES.join(', ')}`, shown(id));
+  if (id && !TYPES.includes(type))
+    problem(place, 'question_id', `an id that starts with ${TYPES.join(', ')}`, shown(id));
   const options = optionsOf(item.choices, place);
   const clip = clipAt(item, true, place);
   const answer = blind || !options ? undefined : answerByText(item.answer, options, place);

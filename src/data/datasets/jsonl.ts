@@ -1,8 +1,10 @@
+/** Users' own data: JSON lines, each a sample as it is. */
 import { readJsonLines } from '../jsonLines.js';
 import type { ProblemLog } from '../problems.js';
 import { shown } from '../problems.js';
 import type { Sample } from '../sample.js';
 import { isGiven } from '../textFile.js';
+import type { DatasetRecord } from './dataset.js';
 
 const MAX_OPTIONS = 26;
 
@@ -21,12 +23,24 @@ const CHECKS: Record<keyof Sample, { expected: string; ok: (value: unknown) => b
   reasoningCorrect: { expected: 'true or false', ok: (value) => typeof value === 'boolean' },
 };
 
+export const jsonl: DatasetRecord = {
+  name: 'jsonl',
+  title: 'your own samples',
+  splits: { train: 'train.jsonl', val: 'val.jsonl', test: 'test.jsonl' },
+  read: readJsonl,
+  types: [],
+  groups: {},
+  addPunctuation: false,
+  videoMap: false,
+  ownReasoning: true,
+};
+
 /**
- * Users' own data: one {@link Sample} a line. `dataset` defaults to `jsonl`, `type` to `all`. Blank lines are
+ * Reads one {@link Sample} a line. `dataset` defaults to `jsonl`, `type` to `all`. Blank lines are
  * skipped, and a key that is null counts as not given. Unknown keys are problems, since a misspelt optional key would
  * otherwise be lost silently.
  */
-export function readJsonl(text: string, log: ProblemLog): Sample[] {
+function readJsonl(text: string, log: ProblemLog): Sample[] {
   const rows: { line: number; sample: Sample }[] = [];
   const lineOfId = new Map<string, number>();
   for (const { line, record } of readJsonLines(text, 'sample', log)) {

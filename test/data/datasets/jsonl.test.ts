@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readAnnotations } from '../../../src/data/annotations.js';
 import { describeProblem } from '../../../src/data/problems.js';
-import { readAnnotations } from '../../../src/data/readers/index.js';
 
 const FULL = {
   id: 'q1',

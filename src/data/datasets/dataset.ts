@@ -1,0 +1,66 @@
+/** What a dataset is to the rest of the program, and the datasets that are known. index.ts makes the built-in ones known. */
+import { UsageError } from '../../errors.js';
+import type { ProblemLog } from '../problems.js';
+import type { Sample } from '../sample.js';
+
+/** Everything the program knows about a dataset. Light to import: what reads files of a form may be imported by `read`. */
+export interface DatasetRecord {
+  /** Its name in recipes (`data.dataset`) and for `score --dataset`: one lower-case word. */
+  readonly name: string;
+  /** What its authors call it. */
+  readonly title: string;
+  /** Usual names of its annotation files, for messages and documentation. */
+  readonly splits: { readonly train?: string; readonly val?: string; readonly test?: string };
+  /**
+   * Reads the text of an annotation file. What is wrong goes to the log, with its line; only sound samples come back,
+   * in file order, each with an id of its own. When no question has an answer the split is blind.
+   */
+  read(text: string, log: ProblemLog): Sample[] | Promise<Sample[]>;
+  /** Known question types, in the order in which accuracies are reported; empty when any type may occur. */
+  readonly types: readonly string[];
+  /** Types that are reported as another one. */
+  readonly countsAs?: Readonly<Record<string, string>>;
+  /** Groups of reported types that the papers' tables have, each with its types; empty when there are none. */
+  readonly groups: Readonly<Record<string, readonly string[]>>;
+  /** Whether questions lack a `?` and options a `.` that prompts want; `data.addPunctuation` overrides it. */
+  readonly addPunctuation: boolean;
+  /** Whether a map (`data.map`) may say where the annotated video ids lie. */
+  readonly videoMap: boolean;
+  /** Whether samples carry their own reasoning, so that training on reasoning needs no `data.reasoning`. */
+  readonly ownReasoning: boolean;
+  /** Column that names the video in its CSV, by which a file that was given to another dataset is recognised. */
+  readonly videoColumn?: string;
+  /** Key of a sample in the official prediction file; the sample's id unless given. */
+  predictionKey?(sample: Sample): string;
+}
+
+const records = new Map<string, DatasetRecord>();
+
+/**
+ * Makes a dataset known: its name becomes a value of `data.dataset` and of `score --dataset`.
+ *
+ * @throws UsageError when another one has the name
+ */
+export function registerDataset(record: DatasetRecord): void {
+  const { name, title } = record;
+  const known = records.get(name);
+  if (known && known !== record)
+    throw new UsageError(`dataset ${name} (${title}): the name is taken by ${known.title}`);
+  records.set(name, record);
+}
+
+/** In the order of their registration. */
+export function datasetRecords(): DatasetRecord[] {
+  return [...records.values()];
+}
+
+export function datasetNames(): string[] {
+  return [...records.keys()];
+}
+
+/** @throws UsageError for a name that is not known */
+export function datasetOf(name: string): DatasetRecord {
+  const record = records.get(name);
+  if (record) return record;
+  throw new UsageError(`unknown dataset "${name}": expected one of ${datasetNames().join(', ')}`);
+}

@@ -1,0 +1,13 @@
+/** The built-in world of coloured shapes (src/shapes): written in NExT-QA's form, reported in its groups. */
+import { readChoiceFile } from '../readers/choiceFile.js';
+import type { DatasetRecord } from './dataset.js';
+import { NEXTQA_LAYOUT, nextqa } from './nextqa.js';
+
+const LAYOUT = { ...NEXTQA_LAYOUT, dataset: 'shapes' };
+
+export const shapes: DatasetRecord = {
+  ...nextqa,
+  name: LAYOUT.dataset,
+  title: 'the shapes world',
+  read: (text, log) => readChoiceFile(text, LAYOUT, log),
+};
