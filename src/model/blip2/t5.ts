@@ -28,6 +28,12 @@ export interface BlockInputs extends SelfInputs {
   memoryMask?: tf.Tensor2D;
 }
 
+/** What all blocks read in a step of decoding: see {@link DecoderState}. */
+interface StepInputs {
+  bias: tf.Tensor3D;
+  memoryMask: tf.Tensor2D;
+}
+
 /** What one block of the decoder knows while it decodes: the steps so far and the encoder's output. */
 interface BlockCache {
   steps: KeyValueCache;
@@ -77,12 +83,12 @@ export class T5Block extends Module implements Block<BlockInputs> {
   }
 
   /** {@link forward} of one step of decoding, (B, 1, d_model); see {@link T5Attention.toCache}. */
-  step(x: tf.Tensor3D, cache: BlockCache, { bias, memoryMask }: BlockInputs, context: Context): tf.Tensor3D {
+  step(x: tf.Tensor3D, { steps, memory }: BlockCache, inputs: StepInputs, context: Context): tf.Tensor3D {
     const { selfAttention, crossAttention, feedForward, norms } = this;
-    const attended = preNorm(x, norms[0]!, selfAttention.toCache(cache.steps, bias!), context);
-    const known = { ...cache.memory, keyMask: memoryMask };
-    const crossed = preNorm(attended, norms[1]!, crossAttention!.toKnown(known), context);
-    return preNorm(crossed, norms[2]!, feedForward, context);
+    const known = { ...memory, keyMask: inputs.memoryMask };
+    let y = preNorm(x, norms[0]!, selfAttention.toCache(steps, inputs.bias), context);
+    y = preNorm(y, norms[1]!, crossAttention!.toKnown(known), context);
+    return preNorm(y, norms[2]!, feedForward, context);
   }
 }
 
