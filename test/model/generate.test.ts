@@ -2,10 +2,18 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Blip2, Encoded } from '../../src/model/blip2/blip2.js';
 import { generate, lastLogits } from '../../src/model/blip2/generate.js';
+import type { Blip2Student } from '../../src/model/blip2/student.js';
 import { inferenceContext } from '../../src/model/context.js';
-import type { GenerateOptions } from '../../src/model/student.js';
+import type { GenerateOptions, Encoded as StudentEncoded, StudentInput } from '../../src/model/student.js';
 import { Rng } from '../../src/random.js';
-import { encoderBatch, onEngines, randomBatch, relativeDifference, tinyModel } from './support.js';
+import {
+  encoderBatch,
+  onEngines,
+  randomBatch,
+  relativeDifference,
+  tinyModel,
+  tinyStudent,
+} from './support.js';
 
 const NEW_TOKENS = 11;
 
@@ -117,6 +125,89 @@ onEngines('greedy decoding', ['native-cpu', 'native-cuda', 'cpu', 'wasm', 'tenso
     }) as unknown as Float32Array;
     expect(relativeDifference(actual.dataSync(), expected)).toBeLessThan(1e-6);
     actual.dispose();
+  });
+});
+
+onEngines('written text', ['native-cpu', 'native-cuda', 'cpu', 'wasm', 'tensorflow'], (engine) => {
+  let student: Blip2Student;
+  let input: StudentInput;
+  let encoded: StudentEncoded;
+  // The shim of native-cuda takes half a second for a step.
+  const maxNewTokens = engine === 'native-cuda' ? 4 : NEW_TOKENS;
+
+  beforeEach(() => {
+    student = tinyStudent({ text_config: { num_layers: 2, num_decoder_layers: 3 } });
+    const batch = randomBatch(new Rng('log-probabilities'), student.config, { videos: 3 });
+    input = { ...batch.input, visual: { features: student.features(batch.pixels) } };
+    batch.pixels.dispose();
+    encoded = student.encode(input);
+  });
+  afterEach(() => {
+    encoded.dispose();
+    input.visual.features!.dispose();
+    student.dispose();
+  });
+
+  it.each([
+    ['likeliest tokens', {}],
+    ['likeliest tokens from another start', { start: 9 }],
+    ['tokens that are forced or banned', { forced: [17, 4], notFirst: 3 }],
+    ['drawn tokens', { sampling: { temperature: 1.5, topP: 0.9, seeds: ['a', 'b', 'c'] } }],
+  ] as [string, Partial<GenerateOptions>][])(
+    'has the log-probabilities that teacher forcing gives the same tokens, its end included: %s',
+    (_, options) => {
+      const free = student.generate(encoded, { maxNewTokens, ...options });
+      // A token in the middle of the first row ends it and leaves the others at their own lengths.
+      const eosId = free.ids[0]![maxNewTokens >> 1]!;
+      const { ids, logProbs } = student.generate(encoded, {
+        maxNewTokens,
+        eosId,
+        logProbs: true,
+        ...options,
+      });
+      const ended = ids.map((row, i) => logProbs[i]!.length === row.length + 1);
+      expect(ended[0]).toBe(true);
+      ids.forEach((row, i) => {
+        expect(ended[i]).toBe(row.length < maxNewTokens);
+      });
+      const rows = ids.map((row, i) => (ended[i] ? [...row, eosId] : row));
+      const target = { name: 'own', rows, ...(options.start === undefined ? {} : { start: options.start }) };
+      const seen: number[][] = rows.map(() => []);
+      tf.tidy(() => {
+        const losses = student.losses(input, [target], inferenceContext());
+        const values = losses.values.dataSync();
+        losses.target.forEach((index, at) => {
+          if (index === 0) seen[losses.row[at]!]!.push(-values[at]!);
+        });
+      });
+      logProbs.forEach((row, i) => {
+        expect(row).toHaveLength(seen[i]!.length);
+        row.forEach((value, t) => {
+          expect(Math.abs(value - seen[i]![t]!), `row ${i}, token ${t}`).toBeLessThan(1e-5);
+        });
+      });
+    },
+  );
+
+  it('is the same with log-probabilities and without, which are then none', () => {
+    const plain = student.generate(encoded, { maxNewTokens });
+    const counted = student.generate(encoded, { maxNewTokens, logProbs: true });
+    expect(counted.ids).toEqual(plain.ids);
+    expect(plain.logProbs).toEqual([[], [], []]);
+    expect(counted.logProbs.map((row) => row.length)).toEqual(counted.ids.map((row) => row.length));
+  });
+
+  it('that is drawn follows the seed of each row, whatever else is in the batch', () => {
+    const draw = (of: StudentEncoded, seeds: string[]) =>
+      student.generate(of, { maxNewTokens, sampling: { temperature: 1.5, seeds } }).ids;
+    const together = draw(encoded, ['a', 'b', 'c']);
+    expect(draw(encoded, ['a', 'b', 'c'])).toEqual(together);
+    expect(draw(encoded, ['d', 'e', 'f'])).not.toEqual(together);
+    const alone = encoded.pick(1);
+    expect(alone.rows).toBe(1);
+    expect(draw(alone, ['b'])).toEqual([together[1]]);
+    alone.dispose();
+    expect(() => draw(encoded, ['a'])).toThrow(RangeError);
   });
 });
 

@@ -40,15 +40,20 @@ async function writeReasoning(data: string): Promise<void> {
   await writeFile(join(data, 'refined.jsonl'), `${lines.join('\n')}\n`);
 }
 
+/** Makes a folder with the tokenizer of the shapes world; returns the size of its vocabulary. */
+export async function copyTokenizer(folder: string): Promise<number> {
+  await mkdir(folder, { recursive: true });
+  for (const name of ['tokenizer.json', 'tokenizer_config.json'])
+    await copyFile(join(TOKENIZER, name), join(folder, name));
+  return (await Tokenizer.load(folder)).vocabSize;
+}
+
 export async function makeBase(
   folder: string,
   dropout: number,
   change?: (model: Blip2) => void,
 ): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  for (const name of ['tokenizer.json', 'tokenizer_config.json'])
-    await copyFile(join(TOKENIZER, name), join(folder, name));
-  const { vocabSize } = await Tokenizer.load(folder);
+  const vocabSize = await copyTokenizer(folder);
   const student = new Blip2Student(
     tinyConfig({
       vision_config: { image_size: 16, patch_size: 8 },

@@ -6,7 +6,7 @@ import { resolveConfig } from '../../../src/config/load.js';
 import { DataError, UsageError } from '../../../src/errors.js';
 import { Rng } from '../../../src/random.js';
 import { encodeText } from '../../../src/text/encode.js';
-import { stlTarget } from '../../../src/text/prompts.js';
+import { qaPrompt, stlTarget } from '../../../src/text/prompts.js';
 import { Tokenizer } from '../../../src/text/tokenizer.js';
 import {
   mtl,
@@ -93,16 +93,23 @@ describe('answer and reasoning at once', () => {
 
   it('give the reasoning a prompt of its own, cut to the limit of prompts, when the recipe has one', async () => {
     const samples = ['a', 'b'].map((seed) => randomSample(new Rng(seed)));
-    const template = 'Considering {question}';
-    const limits = [`text.reasoningPrompt=${template}`, 'text.maxPrompt=6'];
+    const limits = ['text.reasoningPrompt=Considering {question} {options}', 'text.maxPrompt=6'];
     const [answer, reasoning] = mtl(await settings(...limits)).encode(samples).targets;
     expect(answer).not.toHaveProperty('prompts');
     expect(reasoning!.prompts).toEqual(
-      samples.map((sample) => encodeText(tokenizer, `Considering ${sample.question}`, 6).ids),
+      samples.map(
+        (sample) => encodeText(tokenizer, qaPrompt(sample, 'Considering {question} {options}'), 6).ids,
+      ),
     );
     expect(cuts(mtl(await settings(...limits)).encode(samples).truncated)).toEqual({
       'reasoning prompts (text.maxPrompt 6)': 2,
     });
+  });
+
+  it('may ask for the reasoning without the options', async () => {
+    const sample = randomSample(new Rng('question'));
+    const { targets } = mtl(await settings('text.reasoningPrompt=Considering {question}')).encode([sample]);
+    expect(targets[1]!.prompts).toEqual([withEos(`Considering ${sample.question}`)]);
   });
 
   it('start each task with its cue', async () => {
