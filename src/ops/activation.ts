@@ -17,11 +17,17 @@ export interface Bf16Storage {
   gradientBf16?: boolean;
 }
 
-/** GELU of every element; float32 or stored in bf16, any shape. */
-export function gelu<T extends tf.Tensor>(x: T, form: GeluForm, storage: Bf16Storage = {}): T {
-  const { bf16 = false, gradientBf16 = false } = storage;
+/** How an activation stores what it gives, and the dropout of it (see {@link dropout}); none by default. */
+export interface ActivationOptions extends Bf16Storage {
+  dropout?: DropoutKey | undefined;
+}
+
+/** dropout(gelu(x)) of every element; float32 or stored in bf16, any shape. */
+export function gelu<T extends tf.Tensor>(x: T, form: GeluForm, options: ActivationOptions = {}): T {
+  const { bf16 = false, gradientBf16 = false, dropout: key } = options;
   checkFloat('gelu', { x });
   checkForm(form);
+  if (key) return tf.tidy(() => dropout(gelu(x, form, { gradientBf16 }), key, bf16));
   if (!hasFused('ReasGelu')) return tf.tidy(() => composedGelu(x, form) as T);
   return taped(
     'gelu',
@@ -36,16 +42,12 @@ export function gelu<T extends tf.Tensor>(x: T, form: GeluForm, storage: Bf16Sto
   ) as T;
 }
 
-/**
- * dropout(gelu(gate) * up), T5's gated feed-forward; both of one shape, and stored alike.
- *
- * @param options.dropout as in {@link dropout}; none by default
- */
+/** dropout(gelu(gate) * up), T5's gated feed-forward; both of one shape, and stored alike. */
 export function gatedGelu<T extends tf.Tensor>(
   gate: T,
   up: T,
   form: GeluForm,
-  options: Bf16Storage & { dropout?: DropoutKey | undefined } = {},
+  options: ActivationOptions = {},
 ): T {
   const { bf16 = false, gradientBf16 = false, dropout: key } = options;
   checkFloat('gatedGelu', { gate, up });

@@ -112,7 +112,7 @@ function stepBack(node: TapeNode, dys: (tf.Tensor | null)[], fromX: Set<number>,
   for (const name in node.inputs) {
     const x = node.inputs[name]!;
     if (!fromX.has(x.id)) continue;
-    thunks ??= gradientsOf(node, dys);
+    thunks ??= gradientsOf(node, dys, fromX);
     const thunk = thunks[name];
     if (thunk === undefined) throw new Error(`${node.kernelName} has no gradient for its input ${name}`);
     const before = gradients.get(x.id);
@@ -139,8 +139,9 @@ function stepBack(node: TapeNode, dys: (tf.Tensor | null)[], fromX: Set<number>,
 /** As tf.add, which would open a scope and look at the types. */
 const sumOf = (a: tf.Tensor, b: tf.Tensor): tf.Tensor => tf.engine().runKernel(tf.Add, { a, b }) as tf.Tensor;
 
-function gradientsOf(node: TapeNode, dys: (tf.Tensor | null)[]): Thunks {
+function gradientsOf(node: TapeNode, dys: (tf.Tensor | null)[], fromX: Set<number>): Thunks {
   if (node.gradient === undefined) throw new Error(`no gradient is registered for ${node.kernelName}`);
+  node.wanted = fromX;
   return node.gradient(dys);
 }
 

@@ -63,16 +63,8 @@ function composedCrossEntropy(
   for (let start = 0; start < counted.length; start += chunkRows) {
     const indices = counted.subarray(start, start + chunkRows);
     const ids = indices.map((i) => labels[i]!);
-    const frozen = isFrozen(weight);
-    chunks.push(
-      recompute(
-        (h, w) => chunkLoss(h as tf.Tensor2D, w as tf.Tensor2D, ids),
-        frozen ? [selectRows(hidden, indices)] : [selectRows(hidden, indices), weight],
-        [],
-        undefined,
-        frozen ? [weight] : [],
-      ),
-    );
+    const tensors = { hidden: selectRows(hidden, indices) as tf.Tensor2D, weight };
+    chunks.push(recompute(({ hidden, weight }) => chunkLoss(hidden, weight, ids), tensors));
   }
   if (chunks.length === 0) return tf.zeros([rows]);
   return spreadRows(tf.concat(chunks, 0), counted, rows) as tf.Tensor1D;

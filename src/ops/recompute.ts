@@ -1,57 +1,62 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { valueAndGradients } from './backward.js';
 import type { DropoutStream } from './dropout.js';
-import { isTapeOn, jointly, type Thunks, taped } from './tape.js';
+import { isFrozen, isTapeOn, jointly, taped } from './tape.js';
+
+/** Tensors by the names that a function reads them by. */
+export type Tensors<T> = { [Name in keyof T]: tf.Tensor | undefined };
 
 /**
  * Gradient checkpointing (Chen et al. 2016): runs `fn` without keeping what its backward pass needs, and runs it
  * again when that pass comes. Memory falls to one block's activations plus the inputs; time grows by one forward.
  *
- * @param fn called as fn(...inputs, ...constants); pure but for `stream`
- * @param inputs tensors that gradients flow to
+ * @param fn pure but for `stream`
+ * @param tensors what `fn` reads besides variables. A tensor made inside the differentiated function must be named here, not
+ *   captured: tfjs frees captured ones when the forward pass ends. The backward pass computes the gradients to those of them
+ *   that lead to what it differentiates by
  * @param parameters variables that `fn` uses and that get gradients
  * @param stream the dropout stream that `fn` draws from: rewound, so that both runs drop the same elements
- * @param constants tensors that `fn` reads and that need no gradient. A tensor made inside the differentiated
- *   function must be passed here, not captured: tfjs frees captured ones when the forward pass ends.
  */
-export function recompute(
-  fn: (...tensors: tf.Tensor[]) => tf.Tensor,
-  inputs: tf.Tensor[],
-  parameters: tf.Variable[],
+export function recompute<T extends Tensors<T>, Result extends tf.Tensor>(
+  fn: (tensors: T) => Result,
+  tensors: T,
+  parameters: tf.Variable[] = [],
   stream?: DropoutStream,
-  constants: tf.Tensor[] = [],
-): tf.Tensor {
-  if (!isTapeOn()) return tf.tidy(() => fn(...inputs, ...constants));
+): Result {
+  if (!isTapeOn()) return tf.tidy(() => fn(tensors));
   const start = stream?.mark() ?? 0;
-  const trainable = parameters.filter((parameter) => parameter.trainable);
-  const named: Record<string, tf.Tensor> = {};
-  [...inputs, ...trainable].forEach((tensor, i) => {
-    named[`x${i}`] = tensor;
-  });
-
+  const given = Object.entries<tf.Tensor | undefined>(tensors).filter(isThere);
+  const variables = parameters
+    .filter((parameter) => parameter.trainable)
+    .map((parameter, i): [string, tf.Tensor] => [`parameter ${i}`, parameter]);
   return taped(
     'recompute',
-    named,
+    Object.fromEntries([...given.filter(([, tensor]) => !isFrozen(tensor)), ...variables]),
     (save) => {
-      save([...inputs, ...constants]);
-      return tf.tidy(() => fn(...inputs, ...constants));
+      save(given.map(([, tensor]) => tensor));
+      return tf.tidy(() => fn(tensors));
     },
-    (dy, saved) => {
-      const savedInputs = saved.slice(0, inputs.length);
-      const xs = [...savedInputs, ...trainable];
+    (dy, saved, asks) => {
+      const again = given.map(([name], i): [string, tf.Tensor] => [name, saved[i]!]);
+      const xs = [...again.filter(([, tensor]) => !isFrozen(tensor)), ...variables].filter(([name]) =>
+        asks(name),
+      );
       const gradient = jointly(() => {
         const now = stream?.mark() ?? 0;
         stream?.rewind(start);
-        const { value, grads } = valueAndGradients(() => fn(...saved), xs, dy);
+        const { value, grads } = valueAndGradients(
+          () => fn(Object.fromEntries(again) as T),
+          xs.map(([, x]) => x),
+          dy,
+        );
         value.dispose();
         stream?.rewind(now);
-        return grads.map((grad, i) => grad ?? tf.zerosLike(xs[i]!));
+        return grads.map((grad, i) => grad ?? tf.zerosLike(xs[i]![1]));
       });
-      const thunks: Thunks = {};
-      xs.forEach((_, i) => {
-        thunks[`x${i}`] = () => gradient(i);
-      });
-      return thunks;
+      return Object.fromEntries(xs.map(([name], i) => [name, () => gradient(i)]));
     },
   );
 }
+
+const isThere = (entry: [string, tf.Tensor | undefined]): entry is [string, tf.Tensor] =>
+  entry[1] !== undefined;

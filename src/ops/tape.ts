@@ -36,6 +36,8 @@ export interface TapeNode {
   saved: tf.Tensor[];
   /** Absent for a kernel without a gradient. Makes zeros of an output's missing dy. */
   gradient?: (dys: (tf.Tensor | null)[]) => Thunks;
+  /** Ids of the tensors that lead to a wanted gradient. backward.ts sets it before it calls `gradient`; tfjs does not. */
+  wanted?: ReadonlySet<number>;
 }
 
 export const internals = (): EngineInternals => tf.engine() as unknown as EngineInternals;
@@ -50,6 +52,9 @@ export interface Thunk {
 /** One gradient function for each input that may need one. */
 export type Thunks = Record<string, Thunk>;
 
+/** Whether the backward pass asks for the gradient to the input of this name. */
+export type Asks = (input: string) => boolean;
+
 /** Marks a gradient function that adds to what is there as it writes its result. */
 export const adding = (thunk: (addend?: tf.Tensor) => tf.Tensor): Thunk =>
   Object.assign(thunk, { adds: true as const });
@@ -61,14 +66,14 @@ export const adding = (thunk: (addend?: tf.Tensor) => tf.Tensor): Thunk =>
  * @param inputs the tensors that gradients may flow to; leave out what never needs one
  * @param forward computes the result with the tape off, and leaves nothing else behind; `save` keeps tensors for the
  *   backward pass, where they come in the same order (a frozen weight is there anyway and comes itself)
- * @param backward returns one thunk per input; only the thunks of inputs that lead to a wanted gradient are called.
- *   dy has the form of the result: an operation of several results gets as many gradients
+ * @param backward returns one thunk per input; only the thunks of inputs that lead to a wanted gradient are called, which
+ *   `asks` tells beforehand. dy has the form of the result: an operation of several results gets as many gradients
  */
 export function taped<Result extends tf.Tensor | tf.Tensor[]>(
   name: string,
   inputs: Record<string, tf.Tensor>,
   forward: (save: (tensors: tf.Tensor[]) => void) => Result,
-  backward: (dy: Result, saved: tf.Tensor[]) => Thunks,
+  backward: (dy: Result, saved: tf.Tensor[], asks: Asks) => Thunks,
 ): Result {
   // Decoding and evaluation record nothing: half of what an operation costs besides computing.
   if (!isTapeOn()) return forward(keepNothing);
@@ -97,8 +102,10 @@ export function taped<Result extends tf.Tensor | tf.Tensor[]>(
   const outputs = several ? (result as tf.Tensor[]) : [result as tf.Tensor];
   // tfjs unpacks an array of one.
   const gradient = (dys: tf.Tensor | tf.Tensor[]): Thunks =>
-    backward((several && !Array.isArray(dys) ? [dys] : dys) as Result, held);
+    backward((several && !Array.isArray(dys) ? [dys] : dys) as Result, held, asks);
   engine.addTapeNode(name, inputs, outputs, gradient, saved, {});
+  const node = engine.state.activeTape!.at(-1)!;
+  const asks: Asks = (input) => node.wanted?.has(inputs[input]!.id) ?? true;
   return result;
 }
 

@@ -3,6 +3,7 @@ import { layers } from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Blip2 } from '../../src/model/blip2/blip2.js';
 import { blip2 } from '../../src/model/blip2/kind.js';
+import { T5Block } from '../../src/model/blip2/t5.js';
 import { inferenceContext } from '../../src/model/context.js';
 import { Linear, linearsOf } from '../../src/model/layers/linear.js';
 import { initialiseMissing } from '../../src/model/layers/module.js';
@@ -125,6 +126,8 @@ describe('the student as tfjs layers', () => {
       const encoded = model.languageModel.encoder.apply(projected) as tf.Tensor3D;
       expect(encoded.shape).toEqual(projected.shape);
     });
+    const part = [...model.modules()].find((module) => module instanceof T5Block)!;
+    expect(() => part.apply(batch.pixels)).toThrow(`${part.path}: use its own methods`);
     batch.pixels.dispose();
     model.dispose();
   });

@@ -1,6 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
-import { DropoutStream, dropout, gelu, linear, recompute, rmsNorm } from '../../src/ops/index.js';
+import {
+  DropoutStream,
+  dropout,
+  gelu,
+  linear,
+  recompute,
+  rmsNorm,
+  valueAndGradients,
+} from '../../src/ops/index.js';
+import { taped } from '../../src/ops/tape.js';
 import { Rng } from '../../src/random.js';
 import { largestError, normal, onEveryForm, toTensor } from './support.js';
 
@@ -42,12 +51,22 @@ const plain: Chain = (blocks, x, shift, stream) =>
 const oneByOne: Chain = (blocks, x, shift, stream) =>
   blocks.reduce(
     (h, block) =>
-      recompute((a, s) => runBlock(block, a!, s!, stream), [h], variablesOf(block), stream, [shift]),
+      recompute(
+        ({ h, shift }) => runBlock(block, h, shift, stream),
+        { h, shift },
+        variablesOf(block),
+        stream,
+      ),
     x,
   );
 
 const nested: Chain = (blocks, x, shift, stream) =>
-  recompute((a, s) => oneByOne(blocks, a!, s!, stream), [x], blocks.flatMap(variablesOf), stream, [shift]);
+  recompute(
+    ({ x, shift }) => oneByOne(blocks, x, shift, stream),
+    { x, shift },
+    blocks.flatMap(variablesOf),
+    stream,
+  );
 
 interface Outcome {
   loss: number;
@@ -123,10 +142,41 @@ onEveryForm('recompute', () => {
     const [a, b] = [toTensor(normal(rng, [5])), toTensor(normal(rng, [5]))];
     const product = (x: tf.Tensor, y: tf.Tensor): tf.Tensor => tf.mul(tf.square(x), y);
     const expected = tf.grads(product)([a, b]);
-    const actual = tf.grads((x, y) => recompute((p, q) => product(p!, q!), [x!, y!], []))([a, b]);
+    const actual = tf.grads((x, y) => recompute(({ x, y }) => product(x, y), { x: x!, y: y! }))([a, b]);
     actual.forEach((gradient, i) => {
       expect(largestError(gradient.dataSync(), expected[i]!.dataSync())).toBeLessThan(1e-6);
     });
+  });
+
+  it('computes the gradients that the pass leads on to, and no other', () => {
+    const asked: string[] = [];
+    const gradient = (name: string, dy: tf.Tensor, other: tf.Tensor) => () => {
+      asked.push(name);
+      return tf.mul(dy, other);
+    };
+    const product = (x: tf.Tensor, y: tf.Tensor): tf.Tensor =>
+      taped(
+        'product',
+        { x, y },
+        (save) => {
+          save([x, y]);
+          return tf.mul(x, y);
+        },
+        (dy, [x, y]) => ({ x: gradient('x', dy, y!), y: gradient('y', dy, x!) }),
+      );
+    const weight = tf.variable(tf.tensor1d([2, 3]));
+    const [given, absent] = [tf.tensor1d([5, 7]), undefined];
+    const inner = () =>
+      recompute(({ x, y }) => product(x, y), { x: tf.mul(weight, 1), y: tf.mul(given, 1), absent });
+    // Nested, the outer one says what the inner one is asked for.
+    for (const f of [inner, () => recompute(inner, {}, [weight])]) {
+      asked.length = 0;
+      const { value, grads } = valueAndGradients(() => tf.sum(f()), [weight]);
+      expect([...grads[0]!.dataSync()]).toEqual([5, 7]);
+      expect(asked).toEqual(['x']);
+      tf.dispose([value, grads[0]!]);
+    }
+    tf.dispose([weight, given]);
   });
 
   it('runs the function once, and frees what it made, outside a gradient', () => {
@@ -134,12 +184,11 @@ onEveryForm('recompute', () => {
     const before = tf.memory().numTensors;
     let calls = 0;
     const y = recompute(
-      (t) => {
+      ({ x }) => {
         calls++;
-        return tf.add(tf.mul(t!, 2), 1);
+        return tf.add(tf.mul(x, 2), 1);
       },
-      [x],
-      [],
+      { x },
     );
     expect([...y.dataSync()]).toEqual([3, 3, 3]);
     expect(calls).toBe(1);

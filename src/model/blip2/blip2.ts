@@ -80,8 +80,8 @@ export class Blip2 extends Module {
 
   /** Features of every frame -> what the language model reads, (B * N, queries, d_model). */
   project(features: tf.Tensor3D, context: Context): tf.Tensor3D {
-    const image = this.vision.postLayernorm.forward(features) as tf.Tensor3D;
-    return this.languageProjection.forward(this.queryOutput(image, context), context) as tf.Tensor3D;
+    const image = this.vision.postLayernorm.forward(features);
+    return this.languageProjection.forward(this.queryOutput(image, context), context);
   }
 
   /**
@@ -110,7 +110,7 @@ export class Blip2 extends Module {
     const length = input.shape[1];
     const positions = Int32Array.from({ length }, (_, i) => i);
     const bias = encoder.positionBias(positions, positions);
-    return { hidden: encoder.forward(input, { self: { bias, keyMask } }, context), keyMask };
+    return { hidden: encoder.forward(input, { bias, keyMask }, context), keyMask };
   }
 
   private embedIds({ ids, columns }: Tokens, rows: number): tf.Tensor3D {
@@ -144,7 +144,7 @@ export class Blip2 extends Module {
     const bias = decoder.positionBias(packed.positions, packed.positions, packed.mask);
     const hidden = decoder.forward(
       this.languageModel.embedTarget(ids) as tf.Tensor3D,
-      { self: { bias }, memory: encoded },
+      { bias, memory: encoded.hidden, memoryMask: encoded.keyMask },
       context,
     );
     return this.languageModel.headInput(hidden);
@@ -165,9 +165,5 @@ export class Blip2 extends Module {
   pack(segments: Labels[], startIds?: number[]): PackedTargets {
     const { decoder_start_token_id: start, pad_token_id: pad } = this.config.text_config;
     return packTargets(segments, startIds ?? segments.map(() => start), pad);
-  }
-
-  override call(): tf.Tensor {
-    throw new Error('Blip2: use project, encode, decode (see the head of reasvqa.ts)');
   }
 }

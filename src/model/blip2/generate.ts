@@ -4,7 +4,7 @@ import { HostChooser } from '../sampling.js';
 import type { Generated, GenerateOptions } from '../student.js';
 import type { Blip2, Encoded } from './blip2.js';
 import { MASKED } from './packing.js';
-import { type KeyValue, KeyValueCache } from './t5Attention.js';
+import { DecoderState } from './t5.js';
 
 /**
  * Decoding with a key/value cache, greedy or sampled: each step computes one column; cross-attention keys and values
@@ -22,25 +22,26 @@ export function generate(
   const written = new Written(rows, options);
   if (options.maxNewTokens < 1) return written;
   const chooser = options.sampling || options.logProbs ? new HostChooser(rows, options.sampling) : undefined;
-  const decoder = new CachedDecoder(model, encoded, options.maxNewTokens, context);
+  const { languageModel } = model;
+  const { hidden, keyMask } = encoded;
+  const state = new DecoderState(languageModel.decoder, hidden, keyMask, options.maxNewTokens, context);
   try {
     let next = new Int32Array(rows).fill(options.start ?? model.config.text_config.decoder_start_token_id);
     for (let step = 0; step < options.maxNewTokens && !written.isDone; step++) {
       const forced = options.forced?.[step];
       const banned = step === 0 ? options.notFirst : undefined;
       let logProbs: number[] | undefined;
-      next = decoder.step(next, (logits) => {
-        if (!chooser)
-          return forced === undefined ? argMaxRows(logits, banned) : new Int32Array(rows).fill(forced);
-        const chosen = chooser.choose(logits, banned, forced);
-        logProbs = chosen.logProbs;
-        return chosen.ids;
+      tf.tidy(() => {
+        const read = languageModel.step(tf.tensor2d(next, [rows, 1], 'int32'), state, context);
+        const logits = tf.reshape(model.logits(read), [rows, -1]) as tf.Tensor2D;
+        if (chooser) ({ ids: next, logProbs } = chooser.choose(logits, banned, forced));
+        else next = forced === undefined ? argMaxRows(logits, banned) : new Int32Array(rows).fill(forced);
       });
       written.add(next, logProbs);
     }
     return written;
   } finally {
-    decoder.dispose();
+    state.dispose();
   }
 }
 
@@ -106,58 +107,4 @@ export function lastLogits(
     const last = tf.slice(hidden, [0, columns - 1, 0], [rows, 1, hidden.shape[2]]);
     return tf.reshape(model.logits(last), [rows, -1]) as tf.Tensor2D;
   });
-}
-
-/** The decoder with everything it has seen so far. */
-class CachedDecoder {
-  private readonly cross: KeyValue[];
-  private readonly caches: KeyValueCache[];
-  /** (B * heads, 1, steps): the last step's bias to every step. It depends on distance alone: earlier ones end it. */
-  private readonly bias: tf.Tensor3D;
-  private position = 0;
-
-  constructor(
-    private readonly model: Blip2,
-    private readonly encoded: Encoded,
-    private readonly steps: number,
-    private readonly context: Context,
-  ) {
-    const { decoder } = model.languageModel;
-    const blocks = decoder.block;
-    const positions = Int32Array.from({ length: steps }, (_, i) => i);
-    this.bias = tf.tidy(() =>
-      tf.tile(decoder.positionBias([steps - 1], positions), [encoded.hidden.shape[0], 1, 1]),
-    );
-    this.cross = blocks.map((block) =>
-      tf.tidy(
-        () => block.crossAttention!.keyValue(encoded.hidden, context) as KeyValue & tf.TensorContainerObject,
-      ),
-    );
-    this.caches = blocks.map(() => new KeyValueCache());
-  }
-
-  /** Feeds one token per row; `choose` reads the next ones off the logits (B, vocab). */
-  step(ids: Int32Array, choose: (logits: tf.Tensor2D) => Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
-    const { context } = this;
-    const { languageModel } = this.model;
-    let chosen: Int32Array<ArrayBuffer> | undefined;
-    tf.tidy(() => {
-      const bias = tf.slice(this.bias, [0, 0, this.steps - 1 - this.position]);
-      let x = languageModel.embedTarget(tf.tensor2d(ids, [ids.length, 1], 'int32')) as tf.Tensor3D;
-      languageModel.decoder.block.forEach((block, i) => {
-        const cross = { keyValue: this.cross[i]!, keyMask: this.encoded.keyMask };
-        x = block.decode(x, this.caches[i]!, bias, cross, context);
-      });
-      const hidden = languageModel.headInput(languageModel.decoder.finish(x, context));
-      chosen = choose(tf.reshape(this.model.logits(hidden), [ids.length, -1]) as tf.Tensor2D);
-    });
-    this.position++;
-    return chosen!;
-  }
-
-  dispose(): void {
-    for (const { key, value } of this.cross) tf.dispose([key, value]);
-    for (const cache of this.caches) cache.dispose();
-    this.bias.dispose();
-  }
 }

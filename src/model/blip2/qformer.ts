@@ -1,17 +1,17 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import { gelu } from '../../ops/activation.js';
 import { attention } from '../../ops/attention.js';
-import { dropout, residual } from '../../ops/dropout.js';
+import { dropout } from '../../ops/dropout.js';
 import type { Blip2Config } from '../../weights/config.js';
 import { type Context, inferenceContext, nextDropout } from '../context.js';
-import { forwardAll, Linear } from '../layers/linear.js';
+import { FeedForward } from '../layers/feedForward.js';
+import { forwardAll, Linear, readBy } from '../layers/linear.js';
 import { Module } from '../layers/module.js';
 import { LayerNorm } from '../layers/norm.js';
-import { runBlock, runBlocks } from '../layers/runBlock.js';
+import { type Block, postNorm, runBlocks, type Sublayer } from '../layers/sublayer.js';
 
 type QFormerConfig = Blip2Config['qformer_config'];
 
-/** BERT attention with post-norm: queries attend to themselves, or to image tokens when `memorySize` differs. */
+/** BERT attention with post-norm: queries attend to themselves, or to `image`, of `memorySize` features. */
 class QFormerAttention extends Module {
   static className = 'Blip2QFormerAttention';
   private readonly query: Linear;
@@ -34,77 +34,69 @@ class QFormerAttention extends Module {
     this.norm = this.child(new LayerNorm(`${path}.output.LayerNorm`, width, config.layer_norm_eps));
   }
 
-  forward(x: tf.Tensor3D, memory: tf.Tensor3D, context: Context): tf.Tensor3D {
-    const { num_attention_heads: heads, hidden_size: width } = this.config;
-    const mixed = attention(...this.queryKeyValue(x, memory, context), {
-      heads,
-      scale: (width / heads) ** -0.5,
-      half: context.mixed,
-      bf16: this.dense.inBf16,
-      dropout: nextDropout(context, this.config.attention_probs_dropout_prob),
-    });
-    const update = this.dense.forward(mixed, context) as tf.Tensor3D;
-    const summed = residual(x, update, nextDropout(context, this.config.hidden_dropout_prob));
-    return this.norm.forward(summed) as tf.Tensor3D;
+  /** norm(x + attention(x)). */
+  forward(x: tf.Tensor3D, image: tf.Tensor3D | undefined, context: Context): tf.Tensor3D {
+    return postNorm(x, this.norm, this.over(image), context);
   }
 
-  private queryKeyValue(
-    x: tf.Tensor3D,
-    memory: tf.Tensor3D,
-    context: Context,
-  ): [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D] {
-    const { query, key, value } = this;
-    const all =
-      x === memory
-        ? forwardAll([query, key, value], x, context)
-        : [query.forward(x, context), ...forwardAll([key, value], memory, context)];
-    return all as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D];
-  }
-
-  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
-    const [x, memory] = Array.isArray(inputs) ? inputs : [inputs, inputs];
-    return this.forward(x as tf.Tensor3D, (memory ?? x) as tf.Tensor3D, inferenceContext());
+  private over(image: tf.Tensor3D | undefined): Sublayer<{ image: tf.Tensor3D | undefined }> {
+    const { query, key, value, dense: last, config } = this;
+    const { num_attention_heads: heads, hidden_size: width } = config;
+    return {
+      first: [query, key, value],
+      last,
+      rate: config.hidden_dropout_prob,
+      tensors: { image },
+      inner: (x, { image }, context) => {
+        const [q, k, v] = image
+          ? [query.forward(x, context), ...forwardAll([key, value], image, context)]
+          : forwardAll([query, key, value], x, context);
+        return attention(q!, k!, v!, {
+          heads,
+          scale: (width / heads) ** -0.5,
+          dropout: nextDropout(context, config.attention_probs_dropout_prob),
+          ...readBy(last, context),
+        });
+      },
+    };
   }
 }
 
 /** Self-attention, cross-attention in every `cross_attention_frequency`-th layer, the query branch's FFN; post-norm. */
-class QFormerLayer extends Module {
+class QFormerLayer extends Module implements Block<{ image: tf.Tensor3D }> {
   static className = 'Blip2QFormerLayer';
   private readonly attention: QFormerAttention;
   private readonly crossattention: QFormerAttention | undefined;
-  private readonly intermediate: Linear;
-  private readonly outputDense: Linear;
+  private readonly feedForward: FeedForward;
   private readonly norm: LayerNorm;
 
-  constructor(
-    path: string,
-    readonly config: QFormerConfig,
-    index: number,
-  ) {
+  constructor(path: string, config: QFormerConfig, index: number) {
     super(path);
-    const { hidden_size: width, intermediate_size: inner } = config;
+    const { hidden_size: width, intermediate_size: inner, hidden_dropout_prob: rate } = config;
     this.attention = this.child(new QFormerAttention(`${path}.attention`, config, width));
     if (index % config.cross_attention_frequency === 0)
       this.crossattention = this.child(
         new QFormerAttention(`${path}.crossattention`, config, config.encoder_hidden_size),
       );
-    this.intermediate = this.child(new Linear(`${path}.intermediate_query.dense`, width, inner, true));
-    this.outputDense = this.child(new Linear(`${path}.output_query.dense`, inner, width, true));
+    this.feedForward = this.child(
+      new FeedForward(path, {
+        width,
+        inner,
+        first: ['intermediate_query.dense'],
+        last: 'output_query.dense',
+        bias: true,
+        activation: 'erf',
+        dropout: { inner: 0, result: rate },
+      }),
+    );
     this.norm = this.child(new LayerNorm(`${path}.output_query.LayerNorm`, width, config.layer_norm_eps));
   }
 
-  forward(x: tf.Tensor3D, image: tf.Tensor3D, context: Context): tf.Tensor3D {
-    let attended = this.attention.forward(x, x, context);
-    if (this.crossattention) attended = this.crossattention.forward(attended, image, context);
-    const inner = gelu(this.intermediate.forward(attended, context), 'erf');
-    const update = this.outputDense.forward(inner, context) as tf.Tensor3D;
-    const summed = residual(attended, update, nextDropout(context, this.config.hidden_dropout_prob));
-    return this.norm.forward(summed) as tf.Tensor3D;
-  }
-
-  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
-    const [x, image] = Array.isArray(inputs) ? inputs : [inputs];
-    return this.forward(x as tf.Tensor3D, image as tf.Tensor3D, inferenceContext());
+  /** norm(x + layer(x)) for one layer after another; (n, queries, hidden) in and out. */
+  forward(x: tf.Tensor3D, { image }: { image: tf.Tensor3D }, context: Context): tf.Tensor3D {
+    let y = this.attention.forward(x, undefined, context);
+    if (this.crossattention) y = this.crossattention.forward(y, image, context);
+    return postNorm(y, this.norm, this.feedForward, context);
   }
 }
 
@@ -137,12 +129,8 @@ export class QFormer extends Module {
    */
   forward(queries: tf.Tensor3D, image: tf.Tensor3D, context: Context): tf.Tensor3D {
     const rate = this.config.hidden_dropout_prob;
-    const normed = dropout(this.layernorm.forward(queries), nextDropout(context, rate)) as tf.Tensor3D;
-    return runBlocks(this.layer, normed, (layer, x) =>
-      runBlock(context, [layer], { x, image }, {}, (tensors) =>
-        layer.forward(tensors.x as tf.Tensor3D, tensors.image as tf.Tensor3D, context),
-      ),
-    );
+    const normed = dropout(this.layernorm.forward(queries), nextDropout(context, rate));
+    return runBlocks(this.layer, normed, { image }, context);
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {

@@ -1,23 +1,35 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { attention } from '../../ops/attention.js';
+import type { Tensors } from '../../ops/recompute.js';
 import { RowCache } from '../../ops/rowCache.js';
 import type { Blip2Config } from '../../weights/config.js';
-import { type Context, inferenceContext, nextDropout } from '../context.js';
-import { forwardAll, Linear } from '../layers/linear.js';
-import { Module, type Parameter, single } from '../layers/module.js';
+import { type Context, nextDropout } from '../context.js';
+import { forwardAll, Linear, readBy } from '../layers/linear.js';
+import { Module, type Parameter } from '../layers/module.js';
+import type { Sublayer } from '../layers/sublayer.js';
 
 export type TextConfig = Blip2Config['text_config'];
-
-/** What restricts and biases one attention: see ops/attention.ts. */
-export interface AttentionInputs {
-  bias?: tf.Tensor3D | undefined;
-  keyMask?: tf.Tensor2D | undefined;
-}
 
 /** Keys and values of a sequence, (B, length, heads * d_kv) each. */
 export interface KeyValue {
   key: tf.Tensor3D;
   value: tf.Tensor3D;
+}
+
+/** What self-attention reads besides x; shapes and meaning as in ops/attention.ts. */
+export interface SelfInputs {
+  bias?: tf.Tensor3D | undefined;
+  keyMask?: tf.Tensor2D | undefined;
+}
+
+/** The sequence that cross-attention reads, (B, length, d_model). */
+export interface MemoryInputs {
+  memory: tf.Tensor3D;
+  keyMask?: tf.Tensor2D | undefined;
+}
+
+interface KnownInputs extends KeyValue {
+  keyMask?: tf.Tensor2D | undefined;
 }
 
 /** Keys and values of the steps that decoding has done. */
@@ -62,86 +74,77 @@ export class T5Attention extends Module {
       );
   }
 
-  /** Whether queries, keys and values are computed in bf16. */
-  get inBf16(): boolean {
-    return this.q.inBf16 && this.k.inBf16 && this.v.inBf16;
-  }
-
-  /** Whether the last product is computed in bf16. */
-  get outputInBf16(): boolean {
-    return this.o.inBf16;
-  }
-
-  keyValue(memory: tf.Tensor3D, context: Context): KeyValue {
-    const [key, value] = forwardAll([this.k, this.v], memory, context) as [tf.Tensor3D, tf.Tensor3D];
-    return { key, value };
-  }
-
-  /** @param x (B, L, d_model) queries, keys and values. @returns (B, L, heads * d_kv), for {@link project}. */
-  attendSelf(x: tf.Tensor3D, inputs: AttentionInputs, context: Context): tf.Tensor3D {
-    const { q, own } = this.queryKeyValue(x, context);
-    return this.mix(q, own, inputs, context);
-  }
-
-  /** @param x (B, Lq, d_model) queries. @returns (B, Lq, heads * d_kv), for {@link project}. */
-  attend(x: tf.Tensor3D, memory: KeyValue, inputs: AttentionInputs, context: Context): tf.Tensor3D {
-    return this.mix(this.q.forward(x, context) as tf.Tensor3D, memory, inputs, context);
-  }
-
-  /** The last product and what is added to it: (B, L, heads * d_kv) to (B, L, d_model). */
-  project(mixed: tf.Tensor, context: Context, addend?: tf.Tensor3D): tf.Tensor3D {
-    return this.o.forward(mixed, context, addend) as tf.Tensor3D;
-  }
-
-  /** What {@link attendSelf} and {@link attend} read. */
-  get beforeProjection(): Module[] {
-    return [this.q, this.k, this.v];
-  }
-
-  private queryKeyValue(x: tf.Tensor3D, context: Context): { q: tf.Tensor3D; own: KeyValue } {
-    const [key, value, q] = forwardAll([this.k, this.v, this.q], x, context) as tf.Tensor3D[];
-    return { q: q!, own: { key: key!, value: value! } };
-  }
-
-  private mix(
-    q: tf.Tensor3D,
-    { key, value }: KeyValue,
-    inputs: AttentionInputs,
-    context: Context,
-  ): tf.Tensor3D {
-    return attention(q, key, value, {
-      heads: this.config.num_heads,
-      scale: 1,
-      half: context.mixed,
-      bf16: this.o.inBf16,
-      ...inputs,
-      dropout: nextDropout(context, this.config.dropout_rate),
+  /** Attention of x to itself. */
+  toSelf(inputs: SelfInputs): Sublayer<SelfInputs> {
+    return this.sublayer(inputs, (x, { bias, keyMask }, context) => {
+      const { query, ...own } = this.queryKeyValue(x, context);
+      return this.mix(query, { ...own, bias, keyMask }, context);
     });
+  }
+
+  /** Attention of x to another sequence. */
+  toMemory(inputs: MemoryInputs): Sublayer<MemoryInputs> {
+    return this.sublayer(inputs, (x, { memory, keyMask }, context) => {
+      const known = this.keyValue(memory, context);
+      return this.mix(this.q.forward(x, context), { ...known, keyMask }, context);
+    });
+  }
+
+  /** {@link toMemory} with its {@link keyValue}, which all steps of decoding share. */
+  toKnown(inputs: KnownInputs): Sublayer<KnownInputs> {
+    return this.sublayer(inputs, (x, known, context) => this.mix(this.q.forward(x, context), known, context));
   }
 
   /**
-   * One step of decoding. Positions are the cache's rows, so that a step adds to its end: the items of the batch then lie
-   * side by side as further heads of one item.
+   * One step of decoding: attention of x, (B, 1, d_model), to the steps so far and itself, whose key and value are added to
+   * the cache. Positions are the cache's rows, so that a step adds to its end: the items of the batch then lie side by side
+   * as further heads of one item.
    *
-   * @param x (B, 1, d_model). @param bias (B * heads, 1, steps so far and this one). @returns (B, 1, heads * d_kv), for
-   * {@link project}.
+   * @param bias (B * heads, 1, steps so far and this one)
    */
-  attendCached(x: tf.Tensor3D, cache: KeyValueCache, bias: tf.Tensor3D, context: Context): tf.Tensor3D {
-    const { q, own } = this.queryKeyValue(x, context);
-    cache.key.append(own.key);
-    cache.value.append(own.value);
-    const mixed = attention(tf.reshape(q, [1, 1, q.size]), cache.key.rows, cache.value.rows, {
-      heads: x.shape[0] * this.config.num_heads,
-      scale: 1,
-      bias,
-      keys: cache.key.length,
+  toCache(cache: KeyValueCache, bias: tf.Tensor3D): Sublayer {
+    return this.sublayer({}, (x, _, context) => {
+      const { query, key, value } = this.queryKeyValue(x, context);
+      cache.key.append(key);
+      cache.value.append(value);
+      const mixed = attention(tf.reshape(query, [1, 1, query.size]), cache.key.rows, cache.value.rows, {
+        heads: x.shape[0] * this.config.num_heads,
+        scale: 1,
+        bias,
+        keys: cache.key.length,
+      });
+      return tf.reshape(mixed, query.shape);
     });
-    return tf.reshape(mixed, q.shape);
   }
 
-  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
-    const x = single(inputs) as tf.Tensor3D;
-    const context = inferenceContext();
-    return this.project(this.attendSelf(x, {}, context), context);
+  keyValue(memory: tf.Tensor3D, context: Context): KeyValue {
+    const [key, value] = forwardAll([this.k, this.v], memory, context);
+    return { key: key!, value: value! };
+  }
+
+  private queryKeyValue(x: tf.Tensor3D, context: Context): KeyValue & { query: tf.Tensor3D } {
+    const [key, value, query] = forwardAll([this.k, this.v, this.q], x, context);
+    return { key: key!, value: value!, query: query! };
+  }
+
+  /** @returns (B, queries, heads * d_kv), what the last product reads. */
+  private mix(
+    query: tf.Tensor3D,
+    { key, value, bias, keyMask }: KnownInputs & SelfInputs,
+    context: Context,
+  ): tf.Tensor3D {
+    return attention(query, key, value, {
+      heads: this.config.num_heads,
+      scale: 1,
+      bias,
+      keyMask,
+      dropout: nextDropout(context, this.config.dropout_rate),
+      ...readBy(this.o, context),
+    });
+  }
+
+  private sublayer<T extends Tensors<T>>(tensors: T, inner: Sublayer<T>['inner']): Sublayer<T> {
+    const { q, k, v, o: last } = this;
+    return { first: [q, k, v], last, rate: this.config.dropout_rate, tensors, inner };
   }
 }

@@ -1,12 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { gelu } from '../../ops/activation.js';
 import { selfAttention } from '../../ops/attention.js';
 import type { Blip2Config } from '../../weights/config.js';
 import { type Context, inferenceContext, nextDropout } from '../context.js';
-import { Linear } from '../layers/linear.js';
+import { FeedForward } from '../layers/feedForward.js';
+import { Linear, readBy } from '../layers/linear.js';
 import { Module, type Parameter, single } from '../layers/module.js';
 import { LayerNorm } from '../layers/norm.js';
-import { runBlock, runBlocks } from '../layers/runBlock.js';
+import { type Block, preNorm, runBlocks, type Sublayer } from '../layers/sublayer.js';
 
 type VisionConfig = Blip2Config['vision_config'];
 
@@ -63,14 +63,6 @@ export class VisionEmbeddings extends Module {
     const cls = tf.tile(this.classEmbedding.value as tf.Tensor3D, [n, 1, 1]);
     return tf.add(tf.concat([cls, embedded as tf.Tensor3D], 1), this.positionEmbedding.value);
   }
-
-  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
-    return this.forward(single(inputs) as tf.Tensor4D);
-  }
-
-  override computeOutputShape(inputShape: number[]): number[] {
-    return [inputShape[0] as number, this.grid ** 2 + 1, this.config.hidden_size];
-  }
 }
 
 function matMulRows(x: tf.Tensor, weight: tf.Tensor): tf.Tensor2D {
@@ -78,49 +70,68 @@ function matMulRows(x: tf.Tensor, weight: tf.Tensor): tf.Tensor2D {
   return tf.matMul(tf.reshape(x, [-1, width]) as tf.Tensor2D, weight as tf.Tensor2D, false, true);
 }
 
-/** One pre-norm block of EVA ViT-g: fused qkv with heads major inside each of q, k, v; exact GELU. */
-export class VisionBlock extends Module {
-  static className = 'Blip2EncoderLayer';
-  private readonly norm1: LayerNorm;
+/** Attention of EVA ViT-g: queries, keys and values from one product, heads major inside each of the three. */
+class VisionAttention extends Module implements Sublayer {
+  static className = 'Blip2Attention';
+  readonly first: readonly Linear[];
+  readonly last: Linear;
+  readonly rate = 0;
+  readonly tensors = {};
   private readonly qkv: Linear;
-  private readonly projection: Linear;
-  private readonly norm2: LayerNorm;
-  private readonly fc1: Linear;
-  private readonly fc2: Linear;
 
   constructor(
     path: string,
     readonly config: VisionConfig,
   ) {
     super(path);
-    const { hidden_size: width, intermediate_size: inner, layer_norm_eps: eps } = config;
-    this.norm1 = this.child(new LayerNorm(`${path}.layer_norm1`, width, eps));
-    this.qkv = this.child(new Linear(`${path}.self_attn.qkv`, width, 3 * width, config.qkv_bias));
-    this.projection = this.child(new Linear(`${path}.self_attn.projection`, width, width, true));
-    this.norm2 = this.child(new LayerNorm(`${path}.layer_norm2`, width, eps));
-    this.fc1 = this.child(new Linear(`${path}.mlp.fc1`, width, inner, true));
-    this.fc2 = this.child(new Linear(`${path}.mlp.fc2`, inner, width, true));
+    const { hidden_size: width, qkv_bias: bias } = config;
+    this.qkv = this.child(new Linear(`${path}.qkv`, width, 3 * width, bias));
+    this.first = [this.qkv];
+    this.last = this.child(new Linear(`${path}.projection`, width, width, true));
   }
 
-  /** (n, tokens, hidden) float32 in and out. */
-  forward(x: tf.Tensor3D, context: Context): tf.Tensor3D {
+  inner(x: tf.Tensor3D, _tensors: object, context: Context): tf.Tensor3D {
     const { num_attention_heads: heads, hidden_size: width } = this.config;
-    const qkv = this.qkv.forward(this.norm1.forward(x, this.qkv.inBf16), context);
-    const mixed = selfAttention(qkv as tf.Tensor3D, {
+    return selfAttention(this.qkv.forward(x, context), {
       heads,
       scale: (width / heads) ** -0.5,
-      half: context.mixed,
-      bf16: this.projection.inBf16,
       dropout: nextDropout(context, this.config.attention_dropout),
+      ...readBy(this.last, context),
     });
-    const attended = this.projection.forward(mixed, context, x);
-    const normed = this.norm2.forward(attended, this.fc1.inBf16);
-    const inner = gelu(this.fc1.forward(normed, context), 'erf', { bf16: this.fc2.inBf16 });
-    return this.fc2.forward(inner, context, attended) as tf.Tensor3D;
+  }
+}
+
+/** One pre-norm block of EVA ViT-g; exact GELU. */
+export class VisionBlock extends Module implements Block<object> {
+  static className = 'Blip2EncoderLayer';
+  private readonly norm1: LayerNorm;
+  private readonly attention: VisionAttention;
+  private readonly norm2: LayerNorm;
+  private readonly mlp: FeedForward;
+
+  constructor(path: string, config: VisionConfig) {
+    super(path);
+    const { hidden_size: width, intermediate_size: inner, layer_norm_eps: eps } = config;
+    this.norm1 = this.child(new LayerNorm(`${path}.layer_norm1`, width, eps));
+    this.attention = this.child(new VisionAttention(`${path}.self_attn`, config));
+    this.norm2 = this.child(new LayerNorm(`${path}.layer_norm2`, width, eps));
+    this.mlp = this.child(
+      new FeedForward(`${path}.mlp`, {
+        width,
+        inner,
+        first: ['fc1'],
+        last: 'fc2',
+        bias: true,
+        activation: 'erf',
+        dropout: { inner: 0, result: 0 },
+      }),
+    );
   }
 
-  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
-    return this.forward(single(inputs) as tf.Tensor3D, inferenceContext());
+  /** x + layer(norm(x)) of both layers; (n, tokens, hidden) float32 in and out. */
+  forward(x: tf.Tensor3D, _tensors: object, context: Context): tf.Tensor3D {
+    const attended = preNorm(x, this.norm1, this.attention, context);
+    return preNorm(attended, this.norm2, this.mlp, context);
   }
 }
 
@@ -152,9 +163,7 @@ export class VisionModel extends Module {
    */
   features(pixels: tf.Tensor4D, context: Context): tf.Tensor3D {
     const embedded = tf.tidy(() => this.embeddings.forward(pixels));
-    const features = runBlocks(this.blocks, embedded, (block, x) =>
-      runBlock(context, [block], { x }, {}, (tensors) => block.forward(tensors.x as tf.Tensor3D, context)),
-    );
+    const features = runBlocks(this.blocks, embedded, {}, context);
     if (features !== embedded) embedded.dispose();
     return features;
   }
@@ -165,6 +174,6 @@ export class VisionModel extends Module {
   }
 
   override computeOutputShape(inputShape: number[]): number[] {
-    return this.embeddings.computeOutputShape(inputShape);
+    return [inputShape[0] as number, this.embeddings.grid ** 2 + 1, this.config.hidden_size];
   }
 }

@@ -63,8 +63,8 @@ export class Linear extends Module {
     this.addDelta(-1);
   }
 
-  /** Whether the weight is kept, and multiplied, in bf16. */
-  get inBf16(): boolean {
+  /** Whether the weight is kept in bf16, and x rounded so: then x may be stored so before. */
+  get readsBf16(): boolean {
     return isBf16(this.weight.value);
   }
 
@@ -72,7 +72,7 @@ export class Linear extends Module {
     const merge = sign === 1;
     if (!this.lora || this.mergedLora === merge) return;
     const { A, B, scaling } = this.lora;
-    if (this.inBf16) throw new Error(`${this.path}: an adapter is not merged into bf16 weights`);
+    if (this.readsBf16) throw new Error(`${this.path}: an adapter is not merged into bf16 weights`);
     tf.tidy(() => {
       const delta = tf.mul(tf.matMul(B.value as tf.Tensor2D, A.value as tf.Tensor2D), sign * scaling);
       this.weight.value.assign(tf.add(this.weight.value, delta));
@@ -81,8 +81,8 @@ export class Linear extends Module {
   }
 
   /** @param addend (..., out), added to the result. */
-  forward(x: tf.Tensor, context: Context, addend?: tf.Tensor): tf.Tensor {
-    return linears(x, [{ ...this.operands(context), addend }])[0]!;
+  forward<T extends tf.Tensor>(x: T, context: Context, addend?: T): T {
+    return linears(x, [{ ...this.operands(context), addend }])[0] as T;
   }
 
   /** The weights as they are now; draws the next dropout of an adapter that is not merged. */
@@ -119,13 +119,24 @@ export class Linear extends Module {
  *
  * @param bf16 whether the results may be stored in bf16 (src/ops/bf16.ts): their reader takes them so
  */
-export function forwardAll(layers: Linear[], x: tf.Tensor, context: Context, bf16 = false): tf.Tensor[] {
+export function forwardAll<T extends tf.Tensor>(
+  layers: readonly Linear[],
+  x: T,
+  context: Context,
+  bf16 = false,
+): T[] {
   return linears(
     x,
     layers.map((layer) => layer.operands(context)),
     bf16,
-  );
+  ) as T[];
 }
+
+/** Whether all layers round what they read to bf16. */
+export const readInBf16 = (layers: readonly Linear[]): boolean => layers.every((layer) => layer.readsBf16);
+
+/** How attention may round its operands, and store what `reader` alone reads: see ops/attention.ts. */
+export const readBy = (reader: Linear, context: Context) => ({ half: context.mixed, bf16: reader.readsBf16 });
 
 /** Linear layers of a module by checkpoint path, for adapters. */
 export function linearsOf(module: Module): Map<string, Linear> {

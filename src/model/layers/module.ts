@@ -87,7 +87,7 @@ function initialValues(initial: Initial, size: number, rng: Rng): Float32Array {
  * A tfjs layer that knows its children and names its parameters as the checkpoint does. tfjs-layers does not track
  * layers held as fields, so the tree is kept here; `weights`, `trainableWeights` and `countParams` see all of it.
  *
- * Subclasses have a typed `forward`; `call` serves those who use them as plain tfjs layers.
+ * Subclasses have a typed `forward`; those that override `call` can be applied as plain tfjs layers.
  */
 export abstract class Module extends layers.Layer {
   private readonly ownParameters: Parameter[] = [];
@@ -98,6 +98,12 @@ export abstract class Module extends layers.Layer {
   constructor(readonly path: string) {
     super({ name: path });
     this.built = true;
+  }
+
+  override call(_inputs: tf.Tensor | tf.Tensor[]): tf.Tensor | tf.Tensor[] {
+    throw new Error(
+      `${this.path || this.getClassName()}: use its own methods; it is not applied as a plain layer`,
+    );
   }
 
   /** Declares a parameter `<path>.<name>`. */
@@ -167,6 +173,10 @@ export abstract class Module extends layers.Layer {
     return { refCountAfterDispose: 0, numDisposedVariables: variables.length };
   }
 }
+
+/** The variables of modules and of those below them. */
+export const variablesOf = (modules: readonly Module[]): tf.Variable[] =>
+  modules.flatMap((module) => [...module.parameters()].map((parameter) => parameter.value));
 
 /** The one tensor that tfjs hands to `call` alone or in a list. */
 export function single(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {

@@ -3,7 +3,7 @@ import { layerNorm, rmsNorm } from '../../ops/norm.js';
 import { Module, type Parameter, single } from './module.js';
 
 /** What both norms share: one scale per channel, applied over the last axis; (..., d) float32 in and out. */
-abstract class Norm extends Module {
+export abstract class Norm extends Module {
   readonly weight: Parameter;
 
   constructor(
@@ -16,7 +16,7 @@ abstract class Norm extends Module {
   }
 
   /** @param bf16 whether the result may be stored in bf16 (src/ops/bf16.ts): its readers are layers in bf16 alone. */
-  abstract forward(x: tf.Tensor, bf16?: boolean): tf.Tensor;
+  abstract forward<T extends tf.Tensor>(x: T, bf16?: boolean): T;
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     return this.forward(single(inputs));
@@ -37,7 +37,7 @@ export class LayerNorm extends Norm {
     this.bias = this.parameter('bias', [size], 'zeros');
   }
 
-  forward(x: tf.Tensor, bf16 = false): tf.Tensor {
+  forward<T extends tf.Tensor>(x: T, bf16 = false): T {
     return layerNorm(x, this.weight.value as tf.Tensor1D, this.bias.value as tf.Tensor1D, this.eps, bf16);
   }
 }
@@ -46,7 +46,7 @@ export class LayerNorm extends Norm {
 export class RmsNorm extends Norm {
   static className = 'ReasVqaRmsNorm';
 
-  forward(x: tf.Tensor, bf16 = false): tf.Tensor {
+  forward<T extends tf.Tensor>(x: T, bf16 = false): T {
     return rmsNorm(x, this.weight.value as tf.Tensor1D, this.eps, bf16);
   }
 }
