@@ -13,5 +13,5 @@ export { type Problem, ProblemLog } from './data/problems.js';
 export { optionLetter, type Sample } from './data/sample.js';
 export { DataError, EngineError, EXIT, Interrupted, ReasVqaError, UsageError } from './errors.js';
 export { type Accuracy, type ScoreRequest, type ScoreResult, scorePredictions } from './evaluation/score.js';
+export type { StudentKind } from './model/kind.js';
 export { registerStudent } from './model/registry.js';
-export type { StudentKind } from './model/student.js';

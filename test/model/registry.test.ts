@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readAnnotations } from '../../src/data/readers/index.js';
+import { readAnnotations } from '../../src/data/annotations.js';
 import { DataError, UsageError } from '../../src/errors.js';
 import { blip2 } from '../../src/model/blip2/kind.js';
 import { inferenceContext } from '../../src/model/context.js';

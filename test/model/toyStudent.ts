@@ -5,10 +5,10 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { DataError } from '../../src/errors.js';
-import { type Context, inferenceContext } from '../../src/model/context.js';
+import { type Context, inferenceContext, type Precision } from '../../src/model/context.js';
+import type { StudentKind } from '../../src/model/kind.js';
 import { Linear } from '../../src/model/layers/linear.js';
 import { Module, type Parameter } from '../../src/model/layers/module.js';
-import type { Precision } from '../../src/model/precision.js';
 import { registerStudent } from '../../src/model/registry.js';
 import { HostChooser } from '../../src/model/sampling.js';
 import type {
@@ -18,7 +18,6 @@ import type {
   Preprocessing,
   Student,
   StudentInput,
-  StudentKind,
   Target,
   TokenLosses,
   TokenRows,
@@ -198,7 +197,7 @@ export class ToyStudent implements Student {
     return { ids: written, logProbs };
   }
 
-  async readOptional(): Promise<void> {}
+  addOptional(): void {}
 
   dispose(): void {
     this.module.dispose();
@@ -250,6 +249,7 @@ export const toy: StudentKind = {
   },
   create: async (config, precision) => new ToyStudent(config as ToyConfig, precision),
   canonical: (source) => ({ ...source, report: { ignored: [], unknown: [], renamed: new Map() } }),
+  optional: async () => [],
 };
 
 registerStudent(toy);

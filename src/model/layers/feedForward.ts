@@ -26,6 +26,7 @@ export class FeedForward extends Module implements Sublayer {
   readonly last: Linear;
   readonly rate: number;
   readonly tensors = {};
+  readonly recomputedWhenLight = true;
 
   constructor(
     path: string,

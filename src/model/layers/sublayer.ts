@@ -7,7 +7,6 @@ import { storesActivationsInBf16 } from '../../ops/bf16.js';
 import { residual } from '../../ops/dropout.js';
 import { recompute, type Tensors } from '../../ops/recompute.js';
 import { type Context, nextDropout } from '../context.js';
-import { FeedForward } from './feedForward.js';
 import { type Linear, readInBf16 } from './linear.js';
 import { type Module, variablesOf } from './module.js';
 import type { Norm } from './norm.js';
@@ -19,6 +18,8 @@ export interface Sublayer<T extends Tensors<T> = object> {
   readonly last: Linear;
   /** The dropout rate of what is added to x. */
   readonly rate: number;
+  /** Whether light recomputation (context.ts) computes `inner` again. */
+  readonly recomputedWhenLight?: boolean;
   /** What `inner` reads besides x and parameters: see ops/recompute.ts. */
   readonly tensors: T;
   inner(x: tf.Tensor3D, tensors: T, context: Context): tf.Tensor3D;
@@ -65,8 +66,8 @@ export function postNorm<T extends Tensors<T>>(
   return norm.forward(residual(x, update, nextDropout(context, layer.rate), layer.last.readsBf16));
 }
 
-const recomputes = (layer: object, { recompute }: Context): boolean =>
-  recompute === true || (recompute === 'light' && layer instanceof FeedForward);
+const recomputes = ({ recomputedWhenLight }: Sublayer, { recompute }: Context): boolean =>
+  recompute === true || (recompute === 'light' && recomputedWhenLight === true);
 
 /** One of a model's equal blocks: (B, L, d) in and out. */
 export interface Block<T extends Tensors<T>> extends Module {
