@@ -19,6 +19,8 @@ type AdapterHost = Pick<Student, 'module' | 'languageModelPath'>;
 export interface AttachedAdapter {
   config: LoraConfig;
   base: AdapterBase;
+  /** Path of the language model, with a dot. */
+  prefix: string;
 }
 
 /**
@@ -37,7 +39,7 @@ export function addAdapter(student: AdapterHost, config: LoraConfig): AttachedAd
     const { r, scaling } = loraScaling(config, path);
     linears.get(prefix + path)!.addLora({ r, scaling, dropout: config.dropout });
   }
-  return { config, base: 't5' };
+  return { config, base: 't5', prefix };
 }
 
 /**
@@ -46,8 +48,13 @@ export function addAdapter(student: AdapterHost, config: LoraConfig): AttachedAd
  * @throws DataError naming the module that the model lacks or whose shape differs.
  */
 export async function loadAdapter(student: AdapterHost, folder: string): Promise<AttachedAdapter> {
-  const { config, base, modules } = await readAdapter(folder);
+  const { languageModelPath: prefix } = student;
   const linears = linearsOf(student.module);
+  const { config, base, modules } = await readAdapter(folder, {
+    prefix,
+    startsAt: (path) =>
+      linears.has(prefix + path) || (!linears.has(path) && /^(encoder|decoder|lm_head)\./.test(path)),
+  });
   for (const [path, module] of modules) {
     const linear = linears.get(path);
     if (!linear)
@@ -57,7 +64,7 @@ export async function loadAdapter(student: AdapterHost, folder: string): Promise
     linear.lora!.A.set(tf.tensor2d(module.a, [module.r, module.inFeatures]));
     linear.lora!.B.set(tf.tensor2d(module.b, [module.outFeatures, module.r]));
   }
-  return { config, base };
+  return { config, base, prefix };
 }
 
 function requireFit(folder: string, path: string, module: LoraModule, linear: Linear): void {

@@ -10,31 +10,11 @@ export const DEFAULT_QA_TEMPLATE =
 
 const PLACEHOLDER = /\{(\w*)\}/g;
 
-/**
- * Checks a template once, before a run.
- *
- * @throws UsageError when it lacks {question} or {options}, or has another placeholder.
- */
-export function checkTemplate(template: string): void {
-  const names = [...template.matchAll(PLACEHOLDER)].map((match) => match[1]);
-  for (const name of names) {
-    if (name !== 'question' && name !== 'options') {
-      throw new UsageError(
-        `prompt template: unknown placeholder {${name}}; known are {question} and {options}`,
-      );
-    }
-  }
-  for (const name of ['question', 'options']) {
-    if (!names.includes(name)) throw new UsageError(`prompt template: {${name}} is missing`);
-  }
-}
-
 /** The encoder's text for a multiple-choice question; question and options as the sample has them. */
 export function qaPrompt(
   sample: Pick<Sample, 'question' | 'options'>,
   template: string = DEFAULT_QA_TEMPLATE,
 ): string {
-  checkTemplate(template);
   const options = sample.options.map((text, i) => `Option ${optionLetter(i)}: ${text}`).join(' ');
   const values: Record<string, string> = { question: sample.question, options };
   // One pass with a function: a question may itself contain "{options}" or "$&".

@@ -192,9 +192,15 @@ function cueTokens({ text }: Config, tokenizer: Tokenizer): Trial['cues'] {
   return { answer: answer!, reasoning: reasoning! };
 }
 
-/** Of the base where that has the vision weights; of the trial where another trial trains them. */
+/** Of the base where the trial sees with its weights alone; else of the trial, whose adapter may reach the vision model. */
 function visionHashOf(base: Base, student: Student): Promise<string> {
-  const isShared = base.weights.student.featureParameters().every(({ loaded }) => loaded);
+  const shared = new Set(
+    base.weights.student
+      .featureParameters()
+      .filter(({ loaded }) => loaded)
+      .map(({ name }) => name),
+  );
+  const isShared = student.featureParameters().every(({ name }) => shared.has(name));
   return isShared ? base.visionHash() : hashOfVision(student);
 }
 

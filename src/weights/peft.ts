@@ -32,19 +32,32 @@ export interface LoraModule {
   scaling: number;
 }
 
-/** The model that the adapter's paths start from: T5 alone, or the whole BLIP-2. */
+/** The model that the adapter's paths start from: the language model (BLIP-2's T5) alone, or the whole. */
 export type AdapterBase = 't5' | 'blip2';
+
+/** Where a model has its language model, and which paths of an adapter start there. */
+export interface LanguageModelPaths {
+  /** With a dot at its end. */
+  prefix: string;
+  startsAt(path: string): boolean;
+}
+
+const T5_PATHS: LanguageModelPaths = {
+  prefix: 'language_model.',
+  startsAt: (path) => /^(encoder|decoder|lm_head)(\.|$)/.test(path),
+};
 
 export interface Adapter {
   config: LoraConfig;
   base: AdapterBase;
+  /** Path of the language model, with a dot; `language_model.` unless given. */
+  prefix?: string;
   /** By canonical module path, `language_model.encoder.block.0.layer.0.SelfAttention.q`. */
   modules: Map<string, LoraModule>;
 }
 
 const CONFIG_FILE = 'adapter_config.json';
 const WEIGHTS_FILE = 'adapter_model.safetensors';
-const T5_PREFIX = 'language_model.';
 const KEY_PREFIX = 'base_model.model.';
 
 /** `<path>.lora_A.weight`, or with the adapter's name before `weight`, as older files have it. */
@@ -57,14 +70,14 @@ const KEY = /^base_model\.model\.(.+)\.lora_(A|B)(?:\.[^.]+)?\.weight$/;
  * @throws DataError with file and tensor: unsupported options, half a pair, shapes that disagree with the rank,
  *   modules that target_modules does not name, NaN.
  */
-export async function readAdapter(folder: string): Promise<Adapter> {
+export async function readAdapter(folder: string, language = T5_PATHS): Promise<Adapter> {
   await requireReadable(folder);
   const configPath = join(folder, CONFIG_FILE);
   const config = parseLoraConfig(await readJson(configPath), configPath);
   const file = await SafetensorsFile.open(join(folder, WEIGHTS_FILE));
   try {
     const pairs = pairTensors(file);
-    const base = baseOf(file.path, pairs.keys());
+    const base = baseOf(file.path, pairs.keys(), language);
     const modules = new Map<string, LoraModule>();
     for (const [path, pair] of pairs) {
       if (contradicts(config, path)) {
@@ -72,7 +85,7 @@ export async function readAdapter(folder: string): Promise<Adapter> {
           `${file.path}: adapts ${quote(path)}, which target_modules ${quote(config.targetModules)} of ${CONFIG_FILE} does not name`,
         );
       }
-      modules.set(canonicalPath(path, base), await readModule(file, path, pair, config));
+      modules.set(base === 't5' ? language.prefix + path : path, await readModule(file, path, pair, config));
     }
     return { config, base, modules };
   } finally {
@@ -123,15 +136,11 @@ function pairTensors(file: SafetensorsFile): Map<string, { A: string; B: string 
   return pairs;
 }
 
-function baseOf(path: string, modulePaths: Iterable<string>): AdapterBase {
+function baseOf(path: string, modulePaths: Iterable<string>, language: LanguageModelPaths): AdapterBase {
   const bases = new Set<AdapterBase>();
-  for (const name of modulePaths) bases.add(/^(encoder|decoder|lm_head)(\.|$)/.test(name) ? 't5' : 'blip2');
+  for (const name of modulePaths) bases.add(language.startsAt(name) ? 't5' : 'blip2');
   if (bases.size > 1) throw new DataError(`${path}: some paths start at T5 and some at BLIP-2`);
   return bases.has('t5') ? 't5' : 'blip2';
-}
-
-function canonicalPath(path: string, base: AdapterBase): string {
-  return base === 't5' ? T5_PREFIX + path : path;
 }
 
 async function readModule(
@@ -175,20 +184,23 @@ export async function writeAdapter(folder: string, adapter: Adapter): Promise<vo
   });
   const tensors = new Map<string, WritableTensor>();
   for (const [canonical, module] of adapter.modules) {
-    const path = relativePath(canonical, adapter.base);
+    const path = relativePath(canonical, adapter);
     checkModule(`${folder}: adapter of ${quote(canonical)}`, module, path, adapter.config);
     const { a, b, r, inFeatures, outFeatures } = module;
     tensors.set(`${KEY_PREFIX}${path}.lora_A.weight`, { dtype: 'F32', shape: [r, inFeatures], data: a });
     tensors.set(`${KEY_PREFIX}${path}.lora_B.weight`, { dtype: 'F32', shape: [outFeatures, r], data: b });
   }
   await writeSafetensors(join(folder, WEIGHTS_FILE), tensors, { format: 'pt' });
-  const json = loraConfigJson(adapter.config, adapter.base === 't5');
+  const json = loraConfigJson(adapter.config, adapter.base === 't5' && isT5(adapter));
   await writeFileAtomic(join(folder, CONFIG_FILE), `${JSON.stringify(json, null, 2)}\n`);
 }
 
-function relativePath(canonical: string, base: AdapterBase): string {
+/** Other language models are no sequence-to-sequence models. */
+const isT5 = ({ prefix = T5_PATHS.prefix }: Adapter) => prefix === T5_PATHS.prefix;
+
+function relativePath(canonical: string, { base, prefix = T5_PATHS.prefix }: Adapter): string {
   if (base === 'blip2') return canonical;
-  if (canonical.startsWith(T5_PREFIX)) return canonical.slice(T5_PREFIX.length);
+  if (canonical.startsWith(prefix)) return canonical.slice(prefix.length);
   throw new DataError(`${quote(canonical)} is not part of T5: write the adapter with base 'blip2'`);
 }
 
