@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { datasetNames, datasetRecords } from '../data/datasets/index.js';
 import { studentKinds, trainableGroups } from '../model/registry.js';
 import { DEFAULT_QA_TEMPLATE } from '../text/prompts.js';
+import { trainingModes } from './modes.js';
 
 /**
  * The keys of a recipe. Each `describe` is the key's documentation: meaning, unit, and where its default comes from
@@ -144,8 +145,7 @@ const model = z.strictObject({
 });
 
 const train = z.strictObject({
-  mode: z
-    .enum(['mtl', 'stl'])
+  mode: oneOf(trainingModes)
     .default('mtl')
     .describe('Two tasks (answer and reasoning), or one (paper, section 3.3).'),
   stlTarget: z

@@ -21,8 +21,8 @@ import { selectTrainable, trainsVision } from '../model/trainable.js';
 import { Rng } from '../random.js';
 import { Tokenizer } from '../text/tokenizer.js';
 import { noticesOf } from '../weights/comparison.js';
+import { objectiveOf } from './objectives/index.js';
 import type { Objective } from './objectives/objective.js';
-import { OBJECTIVES } from './objectives/supervised.js';
 
 /** What trials share. */
 export interface Base {
@@ -124,7 +124,7 @@ export async function attachTrial(base: Base, config: Config): Promise<Trial> {
       trainable,
       learnsVision,
       visionHash: config.features.cache ? await visionHashOf(base, student) : undefined,
-      objective: OBJECTIVES[config.train.mode]({ config, tokenizer, cues }),
+      objective: objectiveOf({ config, tokenizer, cues }),
       cues,
       dispose: () => student.dispose(),
     };

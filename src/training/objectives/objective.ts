@@ -4,8 +4,10 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Lesson } from '../../batches/batch.js';
+import type { Config } from '../../config/schema.js';
 import type { Sample } from '../../data/sample.js';
 import type { Student, StudentInput, Target, TokenLosses } from '../../model/student.js';
+import type { Tokenizer } from '../../text/tokenizer.js';
 
 /** One of an objective's losses: its key in metrics (`train/loss_<name>`), logs and reports. */
 export interface NamedLoss {
@@ -22,6 +24,14 @@ export interface StepInput {
   lesson: Lesson;
   /** 0-based forward pass of the run: randomness follows from it and the seed, so that a resumed run repeats it. */
   pass: number;
+}
+
+/** What an objective is made from. */
+export interface ObjectiveSettings {
+  config: Pick<Config, 'text' | 'train'>;
+  tokenizer: Tokenizer;
+  /** Tokens that start the decoder on either task; the student's own unless given. */
+  cues?: { answer: number; reasoning: number } | undefined;
 }
 
 export interface Objective {

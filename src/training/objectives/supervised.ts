@@ -2,23 +2,14 @@
  * The paper's two ways to learn from reasoning (section 3.3): two tasks at once (MTL), or one target (STL) that is the
  * answer, or the reasoning followed by the answer.
  */
-import type { Config } from '../../config/schema.js';
 import type { Sample } from '../../data/sample.js';
 import { type EncodedText, encodeBefore, encodeText } from '../../text/encode.js';
 import { qaPrompt, qaTarget, reasoningTarget } from '../../text/prompts.js';
 import type { Tokenizer } from '../../text/tokenizer.js';
-import type { Objective } from './objective.js';
-
-/** What supervised targets are encoded with. */
-export interface SupervisedSettings {
-  config: Pick<Config, 'text' | 'train'>;
-  tokenizer: Tokenizer;
-  /** Tokens that start the decoder on either task; the student's own unless given. */
-  cues?: { answer: number; reasoning: number } | undefined;
-}
+import type { Objective, ObjectiveSettings } from './objective.js';
 
 /** Answer and reasoning at once: alpha * CE(answer) + beta * CE(reasoning). Samples without reasoning learn to answer. */
-export function mtl({ config: { text, train }, tokenizer, cues }: SupervisedSettings): Objective {
+export function mtl({ config: { text, train }, tokenizer, cues }: ObjectiveSettings): Objective {
   return {
     losses: [
       { name: 'qa', weight: train.alpha },
@@ -54,7 +45,7 @@ export function mtl({ config: { text, train }, tokenizer, cues }: SupervisedSett
 }
 
 /** One target, whatever beta says. */
-export function stl({ config: { text, train }, tokenizer, cues }: SupervisedSettings): Objective {
+export function stl({ config: { text, train }, tokenizer, cues }: ObjectiveSettings): Objective {
   return {
     losses: [{ name: 'qa', weight: 1 }],
     encode: (samples) => {
@@ -70,12 +61,6 @@ export function stl({ config: { text, train }, tokenizer, cues }: SupervisedSett
     },
   };
 }
-
-/** By `train.mode`. */
-export const OBJECTIVES: Record<Config['train']['mode'], (settings: SupervisedSettings) => Objective> = {
-  mtl,
-  stl,
-};
 
 const ids = (texts: readonly EncodedText[]) => texts.map((text) => text.ids);
 const cutOf = (texts: readonly EncodedText[]) => texts.filter(({ truncated }) => truncated).length;

@@ -10,14 +10,15 @@ import type { Target, TokenLosses } from '../../../src/model/student.js';
 import { selectTrainable } from '../../../src/model/trainable.js';
 import { Rng } from '../../../src/random.js';
 import { evaluateLosses, gradients } from '../../../src/training/gradients.js';
+import { registerObjective } from '../../../src/training/objectives/index.js';
 import {
   meansByTarget,
   type Objective,
+  type ObjectiveSettings,
   type StepInput,
   tokenWeights,
   weightedMeans,
 } from '../../../src/training/objectives/objective.js';
-import { OBJECTIVES, type SupervisedSettings } from '../../../src/training/objectives/supervised.js';
 import { readMetrics } from '../../../src/training/run/metrics.js';
 import { train } from '../../../src/training/train.js';
 import {
@@ -213,7 +214,7 @@ describe('an objective that answers with the student itself', () => {
    * it learns the more from a row the better that is: policy gradients (Williams 1992), whose loss goes to `expected`.
    */
   function ownWords(
-    { tokenizer }: SupervisedSettings,
+    { tokenizer }: ObjectiveSettings,
     steps: StepInput[],
     reward?: (ids: readonly number[]) => number,
     expected: number[] = [],
@@ -262,8 +263,8 @@ describe('an objective that answers with the student itself', () => {
     signal = undefined as AbortSignal | undefined,
   } = {}) {
     const steps: StepInput[] = [];
-    vi.spyOn(OBJECTIVES, 'stl').mockImplementation((settings) => ownWords(settings, steps, reward, expected));
-    const config = await worldConfig(world, 'train.mode=stl', 'train.reasoningSet=all', ...overrides);
+    registerObjective('own-words', (settings) => ownWords(settings, steps, reward, expected));
+    const config = await worldConfig(world, 'train.mode=own-words', ...overrides);
     const request = { config, folder, engine: {} };
     const result = await train(signal ? { ...request, signal } : request);
     return { folder, result, steps };

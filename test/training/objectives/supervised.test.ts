@@ -8,12 +8,9 @@ import { Rng } from '../../../src/random.js';
 import { encodeText } from '../../../src/text/encode.js';
 import { qaPrompt, stlTarget } from '../../../src/text/prompts.js';
 import { Tokenizer } from '../../../src/text/tokenizer.js';
-import {
-  mtl,
-  OBJECTIVES,
-  type SupervisedSettings,
-  stl,
-} from '../../../src/training/objectives/supervised.js';
+import { objectiveOf } from '../../../src/training/objectives/index.js';
+import type { ObjectiveSettings } from '../../../src/training/objectives/objective.js';
+import { mtl, stl } from '../../../src/training/objectives/supervised.js';
 import { randomSample, randomText } from '../../text/support.js';
 import { writeTinyTokenizer } from '../../text/tinyTokenizer.js';
 
@@ -27,7 +24,7 @@ afterAll(() => rm(folder, { recursive: true }));
 
 const CUES = { answer: 11, reasoning: 12 };
 
-async function settings(...overrides: string[]): Promise<SupervisedSettings> {
+async function settings(...overrides: string[]): Promise<ObjectiveSettings> {
   const given = ['data.dataset=shapes', 'data.videos=videos', ...overrides];
   const { config } = await resolveConfig({ overrides: given });
   return { config, tokenizer };
@@ -159,6 +156,15 @@ describe('one target', () => {
   });
 });
 
-it('a recipe chooses them by train.mode', () => {
-  expect(OBJECTIVES).toEqual({ mtl, stl });
+it('a recipe chooses them by train.mode', async () => {
+  for (const [mode, make] of [
+    ['mtl', mtl],
+    ['stl', stl],
+  ] as const) {
+    const given = await settings(`train.mode=${mode}`);
+    expect(objectiveOf(given).losses).toEqual(make(given).losses);
+  }
+  const other = await settings();
+  other.config.train.mode = 'none such';
+  expect(() => objectiveOf(other)).toThrow('train.mode none such: no such objective');
 });
