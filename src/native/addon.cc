@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "binding.h"
-#include "cpu/isa.h"
-#include "cpu/parallel.h"
-#include "cpu/storage.h"
+#include "cpu/runtime/isa.h"
+#include "cpu/runtime/parallel.h"
+#include "cpu/runtime/storage.h"
 
 namespace reasvqa {
 namespace {

@@ -132,7 +132,7 @@ onShim('a kernel that fails', () => {
         console.log(error.message);
       }`;
     const { stdout } = inChild(script, { CUDA_SHIM_FAIL_KERNEL: 'attentionForward2' });
-    expect(stdout).toContain('attentionForward2 of fused_attention.cu, grid (1, 1, 1), block (256, 1, 1)');
+    expect(stdout).toContain('attentionForward2 of attention.cu, grid (1, 1, 1), block (256, 1, 1)');
   });
 
   it('is an error at the launch itself with REASVQA_CUDA_SYNC=1', () => {

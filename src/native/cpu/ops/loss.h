@@ -1,0 +1,25 @@
+/**
+ * Row passes of the chunked cross-entropy (loss.cc): logits of some rows become exponentials, losses and
+ * inverse sums; then gradients to hidden are finished.
+ */
+#pragma once
+
+#include "cpu/runtime/dispatch.h"
+
+namespace reasvqa {
+
+struct LossKernels {
+  /**
+   * Row i of logits (rows, V) becomes exp(logit - max); loss[i] = log(sum) + max - logit of labels[i];
+   * inverse[i] = 1 / sum. `loss` may be nullptr.
+   */
+  void (*softmaxRows)(float* logits, int64_t rows, int64_t V, const int32_t* labels, float* loss, float* inverse);
+  /** y = a x - b over d numbers: the gradient softmax W - W[label] from the sum of exponentials times W. */
+  void (*scaleMinus)(const float* x, float a, const float* b, float* y, int64_t d);
+  /** y += a x */
+  void (*addScaled)(const float* x, float a, float* y, int64_t d);
+};
+
+REASVQA_KERNELS(LossKernels, loss)
+
+}  // namespace reasvqa
