@@ -2,7 +2,7 @@
 #include "cpu/ops/binary.h"
 
 #include "binding.h"
-#include "cpu/runtime/layout_args.h"
+#include "cpu/runtime/layout.h"
 
 namespace reasvqa {
 namespace {
@@ -37,7 +37,10 @@ void binaryCall(Args& args) {
   check(known, "binary: no such operation on this dtype");
 }
 
-void registerBinary(Napi::Env, Napi::Object exports) { bind<binaryCall>(exports, "binary"); }
+void registerBinary(Napi::Env, Napi::Object exports) {
+  bind<binaryCall>(exports, "binary");
+  nameEnum<BinaryOp>(exports, "binary");
+}
 REASVQA_REGISTER(registerBinary)
 
 }  // namespace

@@ -3,33 +3,18 @@
  */
 #pragma once
 
+#include "call.h"
 #include "cpu/runtime/dispatch.h"
 #include "cpu/runtime/strided.h"
 
 namespace reasvqa {
 
-/** The numbers are part of the seam (src/engine/native/addon.ts, BinaryOp). From `equal` on, the result is bool. */
-enum class BinaryOp : int32_t {
-  add = 0,
-  sub,
-  mul,
-  div,
-  maximum,
-  minimum,
-  squaredDifference,
-  pow,
-  mod,       // the sign of b, as in tfjs
-  floorDiv,  // int32 only
-  equal,
-  notEqual,
-  greater,
-  greaterEqual,
-  less,
-  lessEqual,
-  logicalAnd,  // bool only
-  logicalOr,   // bool only
-  count,
-};
+/** From `equal` on, the result is bool. */
+REASVQA_ENUM(BinaryOp, add, sub, mul, div, maximum, minimum, squaredDifference, pow,
+             mod,       // the sign of b, as in tfjs
+             floorDiv,  // int32 only
+             equal, notEqual, greater, greaterEqual, less, lessEqual,
+             logicalAnd, logicalOr)  // bool only
 
 /** Operands of the layout: 0 = a, 1 = b; out is dense in row-major order. False for an unknown combination. */
 struct BinaryKernels {

@@ -5,17 +5,14 @@
  */
 #include "cpu/ops/conv.h"
 
-#include "cpu/ops/conv_args.h"
+#include "cpu/ops/conv_call.h"
 #include "cpu/ops/gemm.h"
 
 namespace reasvqa {
 namespace {
 
 void conv2d(Args& args) {
-  const Conv c = readConv(args);
-  const float* x = args.in<float>(0, c.batch * inputSize(c));
-  const float* filter = args.in<float>(1, c.patch() * c.outChannels);
-  float* y = args.out<float>(2, c.batch * outputSize(c));
+  const auto [c, x, filter, y] = convOperands(args, inputsOf, filterOf, outputsOf);
   const Scratch scratch(static_cast<size_t>(c.pixels() * c.patch()) * sizeof(float));
   for (int64_t item = 0; item < c.batch; ++item) {
     convKernels().patches(c, x, item, scratch.as<float>());
@@ -34,10 +31,7 @@ void conv2d(Args& args) {
 }
 
 void conv2dFilterGrad(Args& args) {
-  const Conv c = readConv(args);
-  const float* x = args.in<float>(0, c.batch * inputSize(c));
-  const float* dy = args.in<float>(1, c.batch * outputSize(c));
-  float* dfilter = args.out<float>(2, c.patch() * c.outChannels);
+  const auto [c, x, dy, dfilter] = convOperands(args, inputsOf, outputsOf, filterOf);
   const Scratch scratch(static_cast<size_t>(c.pixels() * c.patch()) * sizeof(float));
   for (int64_t item = 0; item < c.batch; ++item) {
     convKernels().patches(c, x, item, scratch.as<float>());
@@ -58,10 +52,7 @@ void conv2dFilterGrad(Args& args) {
 }
 
 void conv2dInputGrad(Args& args) {
-  const Conv c = readConv(args);
-  const float* dy = args.in<float>(0, c.batch * outputSize(c));
-  const float* filter = args.in<float>(1, c.patch() * c.outChannels);
-  float* dx = args.out<float>(2, c.batch * inputSize(c));
+  const auto [c, dy, filter, dx] = convOperands(args, outputsOf, filterOf, inputsOf);
   const Scratch scratch(static_cast<size_t>(c.pixels() * c.patch()) * sizeof(float));
   for (int64_t item = 0; item < c.batch; ++item) {
     Gemm g;

@@ -5,16 +5,11 @@
 
 #include "cpu/runtime/dispatch.h"
 
+#include "cpu/ops/conv_args.h"
+
 namespace reasvqa {
 
-struct Conv {
-  int64_t batch, inHeight, inWidth, inChannels;
-  int64_t outHeight, outWidth, outChannels;
-  int64_t filterHeight, filterWidth;
-  int64_t strideHeight, strideWidth;
-  int64_t dilationHeight, dilationWidth;
-  int64_t padTop, padLeft;
-
+struct Conv : ConvSizes {
   int64_t patch() const { return filterHeight * filterWidth * inChannels; }
   int64_t pixels() const { return outHeight * outWidth; }
 };

@@ -1,30 +1,20 @@
 /**
- * copyStrided(element bytes, from, from offset, to, to offset, rank): layout {dims, strides from, strides to}.
- * fill(dtype, out, n, value), range(dtype, out, n, start, step), cast(from dtype, to dtype, x, y, n),
+ * copyStrided of copy_call.h, fill(dtype, out, n, value), range(dtype, out, n, start, step), cast(from dtype, to dtype, x, y, n),
  * select(element bytes, condition, a, b, out, n, inner). See copy.h.
  */
 #include "cpu/ops/copy.h"
 
 #include "binding.h"
-#include "cpu/runtime/layout_args.h"
+#include "cpu/ops/copy_call.h"
 
 namespace reasvqa {
 namespace {
 
 void copyStrided(Args& args) {
-  const int32_t elementBytes = args.i32(0);
-  check(elementBytes == 1 || elementBytes == 4, "copyStrided: elements of 1 or 4 bytes are expected");
-  const int64_t fromOffset = args.size(2);
-  const int64_t toOffset = args.size(4);
-  const Layout<2> layout = readLayout<2>(args, args.size(5));
-  const Reach from = reachOf(layout, 0);
-  const Reach to = reachOf(layout, 1);
-  if (from.highest < from.lowest) return;
-  check(fromOffset + from.lowest >= 0 && toOffset + to.lowest >= 0, "copyStrided: reaches before the buffer");
-  const auto* source = args.in<std::byte>(1, (fromOffset + from.highest + 1) * elementBytes);
-  auto* target = args.out<std::byte>(3, (toOffset + to.highest + 1) * elementBytes);
-  check(source != target, "copyStrided: two buffers are expected");
-  copyKernels().strided(layout, elementBytes, source + fromOffset * elementBytes, target + toOffset * elementBytes);
+  const StridedCopy c = stridedCopy(args);
+  if (c.from == nullptr) return;
+  copyKernels().strided(c.layout, c.elementBytes, c.from + c.fromOffset * c.elementBytes,
+                        c.to + c.toOffset * c.elementBytes);
 }
 
 void fill(Args& args) {

@@ -1,22 +1,37 @@
-/**
- * fusedDropout(x, addend, y, rows, columns, ...dropout): y = addend + x * (0 or 1 / (1 - rate)); addend may be -1 (0), y may
- * be x or addend. Why fused: a residual connection reads and writes its tensors once.
- */
 #include "cpu/ops/dropout.h"
 
-#include "cpu/ops/args.h"
+#include "binding.h"
 #include "cpu/runtime/parallel.h"
 
 namespace reasvqa {
+
+Dropout dropoutOf(const DropoutKey& key) {
+  Dropout d;
+  d.on = key.rate > 0;
+  d.scale = dropoutScale(key);
+  d.threshold = key.threshold;
+  d.step = key.step;
+  d.call = key.call;
+  uint32_t key0 = key.seed;
+  uint32_t key1 = 0x5ea5;
+  for (int round = 0; round < 10; ++round) {
+    d.key0[round] = key0;
+    d.key1[round] = key1;
+    key0 += 0x9e3779b9u;
+    key1 += 0xbb67ae85u;
+  }
+  return d;
+}
+
 namespace {
 
-void dropoutCall(Args& args) {
-  const int64_t rows = args.size(3);
-  const int64_t columns = args.size(4);
-  const float* x = args.in<float>(0, rows * columns);
-  const float* addend = args.inOrNull<float>(1, rows * columns);
-  float* y = args.out<float>(2, rows * columns);
-  const Dropout dropout = dropoutArgs(args, 5);
+void dropoutRows(const DropoutCall& call) {
+  const int64_t rows = call.x.rows();
+  const int64_t columns = call.x.columns();
+  const float* x = call.x.in<float>(rows * columns);
+  const float* addend = call.addend.in<float>(rows * columns);
+  float* y = call.y.out<float>(rows * columns);
+  const Dropout dropout = dropoutOf(call.dropout);
   const int64_t grain = columns == 0 ? rows : 8192 / columns + 1;
   parallelFor(rows, grain, [&](int64_t begin, int64_t end) {
     const int64_t from = begin * columns;
@@ -25,8 +40,8 @@ void dropoutCall(Args& args) {
   });
 }
 
-void registerFusedDropout(Napi::Env, Napi::Object exports) { bind<dropoutCall>(exports, "fusedDropout"); }
-REASVQA_REGISTER(registerFusedDropout)
+void registerDropout(Napi::Env, Napi::Object exports) { bindCall<dropoutRows>(exports); }
+REASVQA_REGISTER(registerDropout)
 
 }  // namespace
 }  // namespace reasvqa

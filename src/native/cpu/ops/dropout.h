@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "call.h"
 #include "cpu/runtime/dispatch.h"
 
 namespace reasvqa {
@@ -17,6 +18,21 @@ struct Dropout {
   float scale = 1.0f;  // 1 / (1 - rate)
   uint64_t key0[10] = {};  // 64 bits wide, as the vectors read them
   uint64_t key1[10] = {};
+};
+
+/** The same of a call. */
+Dropout dropoutOf(const DropoutKey& key);
+
+/**
+ * y = addend + x * (0 or 1 / (1 - rate)); without an addend 0. y may be x or addend. Why fused: a residual connection reads
+ * and writes its tensors once.
+ */
+struct DropoutCall {
+  Operand x;
+  OptionalOperand addend;
+  Operand y;
+  DropoutKey dropout;
+  REASVQA_CALL("dropout", x, addend, y, dropout)
 };
 
 struct DropoutKernels {

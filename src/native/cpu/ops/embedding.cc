@@ -1,4 +1,3 @@
-/** fusedEmbedding(table, ids, y, n, rows, d); fusedEmbeddingGrad(dy, ids, dtable, n, rows, d). */
 #include "cpu/ops/embedding.h"
 
 #include "binding.h"
@@ -14,29 +13,25 @@ void checkIds(const int32_t* ids, int64_t n, int64_t rows) {
   }
 }
 
-void embedding(Args& args) {
-  const int64_t n = args.size(3);
-  const int64_t rows = args.size(4);
-  const int64_t d = args.size(5);
-  const int32_t* ids = args.in<int32_t>(1, n);
-  checkIds(ids, n, rows);
-  embeddingKernels().gather(args.in<float>(0, rows * d), ids, args.out<float>(2, n * d), n, d);
+void embedding(const EmbeddingCall& call) {
+  const EmbeddingSizes s = sizesOf(call.table, call.ids);
+  const int32_t* ids = call.ids.in<int32_t>(s.n);
+  checkIds(ids, s.n, s.rows);
+  embeddingKernels().gather(call.table.in<float>(s.rows * s.d), ids, call.y.out<float>(s.n * s.d), s.n, s.d);
 }
 
-void embeddingGrad(Args& args) {
-  const int64_t n = args.size(3);
-  const int64_t rows = args.size(4);
-  const int64_t d = args.size(5);
-  const int32_t* ids = args.in<int32_t>(1, n);
-  checkIds(ids, n, rows);
-  embeddingKernels().scatterAdd(args.in<float>(0, n * d), ids, args.out<float>(2, rows * d), n, rows, d);
+void embeddingGrad(const EmbeddingGradCall& call) {
+  const EmbeddingSizes s = sizesOf(call.dtable, call.ids);
+  const int32_t* ids = call.ids.in<int32_t>(s.n);
+  checkIds(ids, s.n, s.rows);
+  embeddingKernels().scatterAdd(call.dy.in<float>(s.n * s.d), ids, call.dtable.out<float>(s.rows * s.d), s.n, s.rows, s.d);
 }
 
-void registerFusedEmbedding(Napi::Env, Napi::Object exports) {
-  bind<embedding>(exports, "fusedEmbedding");
-  bind<embeddingGrad>(exports, "fusedEmbeddingGrad");
+void registerEmbedding(Napi::Env, Napi::Object exports) {
+  bindCall<embedding>(exports);
+  bindCall<embeddingGrad>(exports);
 }
-REASVQA_REGISTER(registerFusedEmbedding)
+REASVQA_REGISTER(registerEmbedding)
 
 }  // namespace
 }  // namespace reasvqa

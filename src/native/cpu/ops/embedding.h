@@ -1,9 +1,28 @@
 /** Rows of a table by id, and the table's gradient: a zeroed table to which only the rows that were read are added. */
 #pragma once
 
+#include "call.h"
 #include "cpu/runtime/dispatch.h"
 
 namespace reasvqa {
+
+/** table (rows, d), ids (...), y (..., d). */
+struct EmbeddingCall {
+  Operand table, ids, y;
+  REASVQA_CALL("embedding", table, ids, y)
+};
+struct EmbeddingGradCall {
+  Operand dy, ids, dtable;
+  REASVQA_CALL("embeddingGrad", dy, ids, dtable)
+};
+
+/** n ids of a table of `rows` rows, d wide. */
+struct EmbeddingSizes {
+  int64_t n, rows, d;
+};
+inline EmbeddingSizes sizesOf(const Operand& table, const Operand& ids) {
+  return {ids.elements(), table.axis(0, 2), table.axis(1, 2)};
+}
 
 struct EmbeddingKernels {
   /** y[i] = table[ids[i]], rows of d floats; ids are checked by the caller. */

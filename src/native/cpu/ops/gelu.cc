@@ -1,51 +1,37 @@
-/**
- * fusedGelu(form, x, y, n); fusedGeluGrad(form, dy, x, dx, n); fusedGatedGelu(form, gate, up, y, rows, columns, ...dropout);
- * fusedGatedGeluGrad(form, dy, gate, up, dgate, dup, rows, columns, ...dropout). form: 0 erf, 1 tanh. Why with dropout: T5
- * drops from what the unit gives, and each is one pass over the widest tensors of the model.
- */
 #include "cpu/ops/gelu.h"
 
-#include "cpu/ops/args.h"
+#include "binding.h"
 
 namespace reasvqa {
 namespace {
 
-GeluForm formArg(const Args& args) {
-  const int32_t form = args.i32(0);
-  check(form == 0 || form == 1, "gelu: unknown form");
-  return static_cast<GeluForm>(form);
+void gelu(const GeluCall& call) {
+  const int64_t n = call.x.elements();
+  geluKernels().forward(call.form, call.x.in<float>(n), call.y.out<float>(n), n);
+}
+void geluGrad(const GeluGradCall& call) {
+  const int64_t n = call.x.elements();
+  geluKernels().backward(call.form, call.dy.in<float>(n), call.x.in<float>(n), call.dx.out<float>(n), n);
+}
+void gatedGelu(const GatedGeluCall& call) {
+  const Gated unit = {call.form, call.gate.rows(), call.gate.columns(), dropoutOf(call.dropout)};
+  const int64_t n = unit.rows * unit.columns;
+  geluKernels().gated(unit, call.gate.in<float>(n), call.up.in<float>(n), call.y.out<float>(n));
+}
+void gatedGeluGrad(const GatedGeluGradCall& call) {
+  const Gated unit = {call.form, call.gate.rows(), call.gate.columns(), dropoutOf(call.dropout)};
+  const int64_t n = unit.rows * unit.columns;
+  geluKernels().gatedBackward(unit, call.dy.in<float>(n), call.gate.in<float>(n), call.up.in<float>(n),
+                              call.dgate.out<float>(n), call.dup.out<float>(n));
 }
 
-void gelu(Args& args) {
-  const int64_t n = args.size(3);
-  geluKernels().forward(formArg(args), args.in<float>(1, n), args.out<float>(2, n), n);
+void registerGelu(Napi::Env, Napi::Object exports) {
+  bindCall<gelu>(exports);
+  bindCall<geluGrad>(exports);
+  bindCall<gatedGelu>(exports);
+  bindCall<gatedGeluGrad>(exports);
 }
-void geluGrad(Args& args) {
-  const int64_t n = args.size(4);
-  geluKernels().backward(formArg(args), args.in<float>(1, n), args.in<float>(2, n), args.out<float>(3, n), n);
-}
-Gated gatedArgs(const Args& args, size_t index) {
-  return {formArg(args), args.size(index), args.size(index + 1), dropoutArgs(args, index + 2)};
-}
-void gatedGelu(Args& args) {
-  const Gated unit = gatedArgs(args, 4);
-  const int64_t n = unit.rows * unit.columns;
-  geluKernels().gated(unit, args.in<float>(1, n), args.in<float>(2, n), args.out<float>(3, n));
-}
-void gatedGeluGrad(Args& args) {
-  const Gated unit = gatedArgs(args, 6);
-  const int64_t n = unit.rows * unit.columns;
-  geluKernels().gatedBackward(unit, args.in<float>(1, n), args.in<float>(2, n), args.in<float>(3, n),
-                                   args.out<float>(4, n), args.out<float>(5, n));
-}
-
-void registerFusedGelu(Napi::Env, Napi::Object exports) {
-  bind<gelu>(exports, "fusedGelu");
-  bind<geluGrad>(exports, "fusedGeluGrad");
-  bind<gatedGelu>(exports, "fusedGatedGelu");
-  bind<gatedGeluGrad>(exports, "fusedGatedGeluGrad");
-}
-REASVQA_REGISTER(registerFusedGelu)
+REASVQA_REGISTER(registerGelu)
 
 }  // namespace
 }  // namespace reasvqa

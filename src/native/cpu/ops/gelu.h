@@ -8,12 +8,38 @@
  */
 #pragma once
 
-#include "cpu/runtime/dispatch.h"
 #include "cpu/ops/dropout.h"
+#include "cpu/runtime/dispatch.h"
 
 namespace reasvqa {
 
-enum class GeluForm : int32_t { erf = 0, tanh = 1 };
+REASVQA_ENUM(GeluForm, erf, tanh)
+
+/** y = gelu(x) */
+struct GeluCall {
+  Operand x, y;
+  GeluForm form = GeluForm::erf;
+  REASVQA_CALL("gelu", x, y, form)
+};
+/** dx = dy gelu'(x) */
+struct GeluGradCall {
+  Operand dy, x, dx;
+  GeluForm form = GeluForm::erf;
+  REASVQA_CALL("geluGrad", dy, x, dx, form)
+};
+/** y = dropout(gelu(gate) up): T5 drops from what the unit gives, and each is one pass over the widest tensors of the model. */
+struct GatedGeluCall {
+  Operand gate, up, y;
+  GeluForm form = GeluForm::erf;
+  DropoutKey dropout;
+  REASVQA_CALL("gatedGelu", gate, up, y, form, dropout)
+};
+struct GatedGeluGradCall {
+  Operand dy, gate, up, dgate, dup;
+  GeluForm form = GeluForm::erf;
+  DropoutKey dropout;
+  REASVQA_CALL("gatedGeluGrad", dy, gate, up, dgate, dup, form, dropout)
+};
 
 /** A gated unit's tensors are (rows, columns); dropout is on its result. */
 struct Gated {

@@ -5,12 +5,9 @@
 
 #include "cpu/runtime/dispatch.h"
 
-namespace reasvqa {
+#include "cpu/ops/index_args.h"
 
-/** x is (batch, outer, dim, slice), indices (batch, count), out (batch, outer, count, slice). */
-struct Gather {
-  int64_t batch, outer, dim, slice, count;
-};
+namespace reasvqa {
 
 struct IndexKernels {
   /** Position of the first index outside [0, dim), or -1. */

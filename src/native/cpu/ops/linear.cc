@@ -1,19 +1,14 @@
 /**
- * Linear layer with bias, low-rank update and what is added to its result in one call: y = x W^T + bias + scale (dropout(x)
- * A^T) B^T + addend; weights in PyTorch's layout, W (out, in) as f32 or bf16, A (r, in), B (out, r).
+ * Linear layers as linear.h says.
  *
  * Why fused: as separate operations dropout(x) and its mask are two tensors as large as x, and the two thin products
  * and the sums pass over y three times more. Here blocks of kRows rows of dropout(x) live in scratch memory, y starts as
  * bias + update, and the large product adds to it; without an update it adds the bias as it writes y.
- *
- * fusedLinear(x, weight, bias, A, B, y, rows, in, out, r, scale, ...dropout, addend)
- * fusedLinearGradInput(dy, weight, A, B, dx, rows, in, out, r, scale, ...dropout, addend): addend may be dx
- * fusedLinearGradLora(dy, x, A, B, dA, dB, rows, in, out, r, scale, ...dropout)
- * bias, A, B and addend may be -1 (r = 0 without A and B).
  */
+#include "cpu/ops/linear.h"
+
 #include <optional>
 
-#include "cpu/ops/args.h"
 #include "cpu/ops/dropout.h"
 #include "cpu/ops/gemm.h"
 #include "cpu/runtime/parallel.h"
@@ -25,15 +20,9 @@ namespace {
 
 constexpr int64_t kRows = 64;  // of a block; fixed, so results do not depend on the thread count
 
-struct Sizes {
-  int64_t rows, in, out, r;
-  float scale;
+struct Sizes : LinearSizes {
   Dropout dropout;
 };
-
-Sizes sizesArgs(const Args& args) {
-  return {args.size(6), args.size(7), args.size(8), args.size(9), args.f32(10), dropoutArgs(args, 11)};
-}
 
 /** C (m, n) = alpha A op(B) (+ C or the bias), dense. */
 void product(int64_t m, int64_t n, int64_t k, const float* a, const Weight& b, bool transB, float* c, float alpha,
@@ -98,17 +87,16 @@ void add(int64_t rows, int64_t columns, const float* addend, float* y) {
   });
 }
 
-void linear(Args& args) {
-  const Sizes s = sizesArgs(args);
-  const float* x = args.in<float>(0, s.rows * s.in);
-  const Weight weight = weightArg(args, 1, s.out * s.in);
-  const float* bias = args.inOrNull<float>(2, s.out);
-  const float* A = args.inOrNull<float>(3, s.r * s.in);
-  const float* B = args.inOrNull<float>(4, s.out * s.r);
-  float* y = args.out<float>(5, s.rows * s.out);
-  const float* addend = args.inOrNull<float>(16, s.rows * s.out);
+void linear(const LinearCall& call) {
+  const Sizes s = {linearSizes(call, call.x.rows()), dropoutOf(call.dropout)};
+  const float* x = call.x.in<float>(s.rows * s.in);
+  const Weight weight = weightOf(call.weight, s.out * s.in);
+  const float* bias = call.bias.in<float>(s.out);
+  const float* A = call.loraA.in<float>(s.r * s.in);
+  const float* B = call.loraB.in<float>(s.out * s.r);
+  float* y = call.y.out<float>(s.rows * s.out);
+  const float* addend = call.addend.in<float>(s.rows * s.out);
   const bool lora = A != nullptr;
-  check(lora == (B != nullptr) && lora == (s.r > 0), "linear: A, B and r disagree");
   if (lora) {
     parallelChunks(s.rows, kRows, [&](int64_t begin, int64_t end) {
       const int64_t rows = end - begin;
@@ -122,18 +110,17 @@ void linear(Args& args) {
   if (addend != nullptr) add(s.rows, s.out, addend, y);
 }
 
-void linearGradInput(Args& args) {
-  const Sizes s = {args.size(5), args.size(6), args.size(7), args.size(8), args.f32(9), dropoutArgs(args, 10)};
-  const float* dy = args.in<float>(0, s.rows * s.out);
-  const Weight weight = weightArg(args, 1, s.out * s.in);
-  const float* A = args.inOrNull<float>(2, s.r * s.in);
-  const float* B = args.inOrNull<float>(3, s.out * s.r);
-  float* dx = args.out<float>(4, s.rows * s.in);
-  const float* addend = args.inOrNull<float>(15, s.rows * s.in);
+void linearGradInput(const LinearGradInputCall& call) {
+  const Sizes s = {linearSizes(call, call.dy.rows()), dropoutOf(call.dropout)};
+  const float* dy = call.dy.in<float>(s.rows * s.out);
+  const Weight weight = weightOf(call.weight, s.out * s.in);
+  const float* A = call.loraA.in<float>(s.r * s.in);
+  const float* B = call.loraB.in<float>(s.out * s.r);
+  float* dx = call.dx.out<float>(s.rows * s.in);
+  const float* addend = call.addend.in<float>(s.rows * s.in);
   product(s.rows, s.in, s.out, dy, weight, false, dx, 1.0f, addend == dx);
   if (addend != nullptr && addend != dx) add(s.rows, s.in, addend, dx);
   if (!A) return;
-  check(B != nullptr && s.r > 0, "linear: A, B and r disagree");
   parallelChunks(s.rows, kRows, [&](int64_t begin, int64_t end) {
     const int64_t rows = end - begin;
     float* to = dx + begin * s.in;
@@ -145,16 +132,14 @@ void linearGradInput(Args& args) {
   });
 }
 
-/** dA = (scale dy B)^T dropout(x); dB = scale dy^T (dropout(x) A^T). */
-void linearGradLora(Args& args) {
-  const Sizes s = sizesArgs(args);
-  const float* dy = args.in<float>(0, s.rows * s.out);
-  const float* x = args.in<float>(1, s.rows * s.in);
-  const float* A = args.in<float>(2, s.r * s.in);
-  const float* B = args.in<float>(3, s.out * s.r);
-  float* dA = args.out<float>(4, s.r * s.in);
-  float* dB = args.out<float>(5, s.out * s.r);
-  check(A != nullptr && B != nullptr && s.r > 0, "linear: no A or B");
+void linearGradLora(const LinearGradLoraCall& call) {
+  const Sizes s = {linearSizes(call), dropoutOf(call.dropout)};
+  const float* dy = call.dy.in<float>(s.rows * s.out);
+  const float* x = call.x.in<float>(s.rows * s.in);
+  const float* A = call.loraA.in<float>(s.r * s.in);
+  const float* B = call.loraB.in<float>(s.out * s.r);
+  float* dA = call.dA.out<float>(s.r * s.in);
+  float* dB = call.dB.out<float>(s.out * s.r);
   const Scratch lowScratch(static_cast<size_t>(s.rows * s.r) * sizeof(float));
   const Scratch dlowScratch(static_cast<size_t>(s.rows * s.r) * sizeof(float));
   std::optional<Scratch> dropScratch;
@@ -172,12 +157,12 @@ void linearGradLora(Args& args) {
   productTransA(s.out, s.r, s.rows, dy, low, dB, s.scale);
 }
 
-void registerFusedLinear(Napi::Env, Napi::Object exports) {
-  bind<linear>(exports, "fusedLinear");
-  bind<linearGradInput>(exports, "fusedLinearGradInput");
-  bind<linearGradLora>(exports, "fusedLinearGradLora");
+void registerLinear(Napi::Env, Napi::Object exports) {
+  bindCall<linear>(exports);
+  bindCall<linearGradInput>(exports);
+  bindCall<linearGradLora>(exports);
 }
-REASVQA_REGISTER(registerFusedLinear)
+REASVQA_REGISTER(registerLinear)
 
 }  // namespace
 }  // namespace reasvqa

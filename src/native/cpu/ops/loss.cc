@@ -7,9 +7,6 @@
  * they do: its row i is (softmax_i - onehot_i) W, which the backward pass only scales by dy_i, so it costs 4 N V d
  * operations in all where computing the logits again would cost 6. A weight gradient mixes rows with different dy_i;
  * it computes the logits again.
- *
- * fusedCrossEntropy(hidden, weight, labels, loss, gradient, N, V, d, chunkRows); gradient -1: loss alone.
- * fusedCrossEntropyGradWeight(dy, hidden, weight, labels, dweight, N, V, d, chunkRows)
  */
 #include "cpu/ops/loss.h"
 
@@ -25,8 +22,6 @@
 
 namespace reasvqa {
 namespace {
-
-constexpr int32_t kIgnored = -100;
 
 size_t floats(int64_t n) { return static_cast<size_t>(n) * sizeof(float); }
 
@@ -109,16 +104,13 @@ void hiddenGradient(const Chunk& chunk, const int64_t* rows, int64_t count, cons
   }
 }
 
-void crossEntropy(Args& args) {
-  const int64_t N = args.size(5);
-  const int64_t V = args.size(6);
-  const int64_t d = args.size(7);
-  const int64_t chunkRows = args.size(8);
-  const float* hidden = args.in<float>(0, N * d);
-  const Weight weight = weightArg(args, 1, V * d);
-  const int32_t* labels = args.in<int32_t>(2, N);
-  float* loss = args.out<float>(3, N);
-  float* gradient = args.outOrNull<float>(4, N * d);
+void crossEntropy(const LinearCrossEntropyCall& call) {
+  const auto [N, V, d, chunkRows] = lossSizes(call);
+  const float* hidden = call.hidden.in<float>(N * d);
+  const Weight weight = weightOf(call.weight, V * d);
+  const int32_t* labels = call.labels.in<int32_t>(N);
+  float* loss = call.loss.out<float>(N);
+  float* gradient = call.gradient.out<float>(N * d);
   check(chunkRows > 0, "cross-entropy: no rows in a chunk");
   const std::vector<int64_t> rows = countedRows(labels, N, V);
   std::memset(loss, 0, floats(N));
@@ -136,16 +128,13 @@ void crossEntropy(Args& args) {
 }
 
 /** dweight = sum over rows of dy_i (softmax_i - onehot_i)^T hidden_i; dy_i / sum_i is put into the hidden rows. */
-void crossEntropyGradWeight(Args& args) {
-  const int64_t N = args.size(5);
-  const int64_t V = args.size(6);
-  const int64_t d = args.size(7);
-  const int64_t chunkRows = args.size(8);
-  const float* dy = args.in<float>(0, N);
-  const float* hidden = args.in<float>(1, N * d);
-  const float* weight = args.in<float>(2, V * d);
-  const int32_t* labels = args.in<int32_t>(3, N);
-  float* dweight = args.out<float>(4, V * d);
+void crossEntropyGradWeight(const LinearCrossEntropyGradWeightCall& call) {
+  const auto [N, V, d, chunkRows] = lossSizes(call);
+  const float* dy = call.dy.in<float>(N);
+  const float* hidden = call.hidden.in<float>(N * d);
+  const float* weight = call.weight.in<float>(V * d);
+  const int32_t* labels = call.labels.in<int32_t>(N);
+  float* dweight = call.dweight.out<float>(V * d);
   check(chunkRows > 0, "cross-entropy: no rows in a chunk");
   const std::vector<int64_t> rows = countedRows(labels, N, V);
   const auto total = static_cast<int64_t>(rows.size());
@@ -182,11 +171,11 @@ void crossEntropyGradWeight(Args& args) {
   }
 }
 
-void registerFusedLoss(Napi::Env, Napi::Object exports) {
-  bind<crossEntropy>(exports, "fusedCrossEntropy");
-  bind<crossEntropyGradWeight>(exports, "fusedCrossEntropyGradWeight");
+void registerLoss(Napi::Env, Napi::Object exports) {
+  bindCall<crossEntropy>(exports);
+  bindCall<crossEntropyGradWeight>(exports);
 }
-REASVQA_REGISTER(registerFusedLoss)
+REASVQA_REGISTER(registerLoss)
 
 }  // namespace
 }  // namespace reasvqa

@@ -4,9 +4,32 @@
  */
 #pragma once
 
+#include "call.h"
+#include "cpu/ops/loss_args.h"
 #include "cpu/runtime/dispatch.h"
 
 namespace reasvqa {
+
+/** hidden (N, d), weight (V, d), labels and loss (N); gradient to hidden (N, d), for dy = 1. */
+struct LinearCrossEntropyCall {
+  Operand hidden, weight, labels, loss;
+  OptionalOperand gradient;
+  int64_t chunkRows = 0;
+  REASVQA_CALL("linearCrossEntropy", hidden, weight, labels, loss, gradient, chunkRows)
+};
+struct LinearCrossEntropyGradWeightCall {
+  Operand dy, hidden, weight, labels, dweight;
+  int64_t chunkRows = 0;
+  REASVQA_CALL("linearCrossEntropyGradWeight", dy, hidden, weight, labels, dweight, chunkRows)
+};
+
+struct LossSizes {
+  int64_t N, V, d, chunkRows;
+};
+template <class Call>
+LossSizes lossSizes(const Call& call) {
+  return {call.hidden.axis(0, 2), call.weight.axis(0, 2), call.weight.axis(1, 2), call.chunkRows};
+}
 
 struct LossKernels {
   /**

@@ -1,10 +1,3 @@
-/**
- * fusedLayerNorm(x, weight, bias, y, rows, d, eps); fusedLayerNormGradInput(dy, x, weight, addend, dx, rows, d, eps);
- * fusedLayerNormGradParameters(dy, x, dweight, dbias, rows, d, eps); fusedRmsNorm(x, weight, y, -1, rows, d, eps);
- * fusedRmsNormGradInput(dy, x, weight, addend, dx, rows, d, eps); fusedRmsNormGradWeight(dy, x, dweight, rows, d, eps).
- *
- * The fourth argument of fusedRmsNorm is for results in bf16 (cuda/ops/norm.cc).
- */
 #include "cpu/ops/norm.h"
 
 #include "binding.h"
@@ -12,56 +5,49 @@
 namespace reasvqa {
 namespace {
 
-Norm normArgs(const Args& args, size_t index) { return {args.size(index), args.size(index + 1), args.f32(index + 2)}; }
-
 size_t partialBytes(const Norm& n, int64_t sums) {
   return static_cast<size_t>((n.rows + kNormChunk - 1) / kNormChunk * sums * n.d) * sizeof(float);
 }
 
-void layerNorm(Args& args) {
-  const Norm n = normArgs(args, 4);
-  normKernels().layerNorm(n, args.in<float>(0, n.rows * n.d), args.in<float>(1, n.d), args.in<float>(2, n.d),
-                               args.out<float>(3, n.rows * n.d));
+void layerNorm(const LayerNormCall& call) {
+  const Norm n = {call.x.rows(), call.x.columns(), call.eps};
+  normKernels().layerNorm(n, call.x.in<float>(n.rows * n.d), call.weight.in<float>(n.d), call.bias.in<float>(n.d),
+                          call.y.out<float>(n.rows * n.d));
 }
-void gradInput(Args& args, NormGradInput kernel) {
-  const Norm n = normArgs(args, 5);
-  kernel(n, args.in<float>(0, n.rows * n.d), args.in<float>(1, n.rows * n.d), args.in<float>(2, n.d),
-         args.inOrNull<float>(3, n.rows * n.d), args.out<float>(4, n.rows * n.d));
+void gradInput(const NormGradInputCall& call, NormGradInput kernel) {
+  const Norm n = {call.x.rows(), call.x.columns(), call.eps};
+  kernel(n, call.dy.in<float>(n.rows * n.d), call.x.in<float>(n.rows * n.d), call.weight.in<float>(n.d),
+         call.addend.in<float>(n.rows * n.d), call.dx.out<float>(n.rows * n.d));
 }
-void layerNormGradInput(Args& args) {
-  gradInput(args, normKernels().layerNormInput);
-}
-void layerNormGradParameters(Args& args) {
-  const Norm n = normArgs(args, 4);
+void layerNormGradInput(const LayerNormGradInputCall& call) { gradInput(call, normKernels().layerNormInput); }
+void layerNormGradParameters(const LayerNormGradParametersCall& call) {
+  const Norm n = {call.x.rows(), call.x.columns(), call.eps};
   const Scratch partial(partialBytes(n, 2));
-  normKernels().layerNormParameters(n, args.in<float>(0, n.rows * n.d), args.in<float>(1, n.rows * n.d),
-                                         partial.as<float>(), args.out<float>(2, n.d), args.out<float>(3, n.d));
+  normKernels().layerNormParameters(n, call.dy.in<float>(n.rows * n.d), call.x.in<float>(n.rows * n.d),
+                                    partial.as<float>(), call.dweight.out<float>(n.d), call.dbias.out<float>(n.d));
 }
-void rmsNorm(Args& args) {
-  const Norm n = normArgs(args, 4);
-  check(args.i32(3) == -1, "rmsNorm: the inverses are for a result in bf16");
-  normKernels().rmsNorm(n, args.in<float>(0, n.rows * n.d), args.in<float>(1, n.d),
-                             args.out<float>(2, n.rows * n.d));
+void rmsNorm(const RmsNormCall& call) {
+  const Norm n = {call.x.rows(), call.x.columns(), call.eps};
+  check(!call.inverses, "rmsNorm: the inverses are for a result in bf16");
+  normKernels().rmsNorm(n, call.x.in<float>(n.rows * n.d), call.weight.in<float>(n.d), call.y.out<float>(n.rows * n.d));
 }
-void rmsNormGradInput(Args& args) {
-  gradInput(args, normKernels().rmsNormInput);
-}
-void rmsNormGradWeight(Args& args) {
-  const Norm n = normArgs(args, 3);
+void rmsNormGradInput(const RmsNormGradInputCall& call) { gradInput(call, normKernels().rmsNormInput); }
+void rmsNormGradWeight(const RmsNormGradWeightCall& call) {
+  const Norm n = {call.x.rows(), call.x.columns(), call.eps};
   const Scratch partial(partialBytes(n, 1));
-  normKernels().rmsNormWeight(n, args.in<float>(0, n.rows * n.d), args.in<float>(1, n.rows * n.d),
-                                   partial.as<float>(), args.out<float>(2, n.d));
+  normKernels().rmsNormWeight(n, call.dy.in<float>(n.rows * n.d), call.x.in<float>(n.rows * n.d), partial.as<float>(),
+                              call.dweight.out<float>(n.d));
 }
 
-void registerFusedNorm(Napi::Env, Napi::Object exports) {
-  bind<layerNorm>(exports, "fusedLayerNorm");
-  bind<layerNormGradInput>(exports, "fusedLayerNormGradInput");
-  bind<layerNormGradParameters>(exports, "fusedLayerNormGradParameters");
-  bind<rmsNorm>(exports, "fusedRmsNorm");
-  bind<rmsNormGradInput>(exports, "fusedRmsNormGradInput");
-  bind<rmsNormGradWeight>(exports, "fusedRmsNormGradWeight");
+void registerNorm(Napi::Env, Napi::Object exports) {
+  bindCall<layerNorm>(exports);
+  bindCall<layerNormGradInput>(exports);
+  bindCall<layerNormGradParameters>(exports);
+  bindCall<rmsNorm>(exports);
+  bindCall<rmsNormGradInput>(exports);
+  bindCall<rmsNormGradWeight>(exports);
 }
-REASVQA_REGISTER(registerFusedNorm)
+REASVQA_REGISTER(registerNorm)
 
 }  // namespace
 }  // namespace reasvqa

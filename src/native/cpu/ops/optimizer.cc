@@ -1,23 +1,16 @@
-/**
- * fusedAdamW(buffers, sizes, rates, beta1, beta2, eps, step, gradScale): `buffers` Int32Array of 4 ids a tensor (p, m,
- * v, g; the first three are updated in place), `sizes` Float64Array of element counts, `rates` Float64Array of 2
- * numbers a tensor (learning rate, weight decay).
- *
- * fusedGlobalNorm(buffers, sizes, result): sqrt of the sum of all squares, written to the one float of `result`.
- */
-#include "cpu/ops/optimizer_args.h"
+#include "cpu/ops/optimizer_pieces.h"
 
 namespace reasvqa {
 namespace {
 
-void adamw(Args& args) {
-  const AdamW hyper = adamwArgs(args);
-  const std::vector<AdamWPiece> pieces = adamwPieces(args);
-  optimizerKernels().adamw(hyper, pieces.data(), static_cast<int64_t>(pieces.size()));
+void adamw(const AdamWCall& call, Args& args) {
+  const AdamW step = adamwOf(call);
+  const std::vector<AdamWPiece> pieces = adamwPieces(call, args);
+  optimizerKernels().adamw(step, pieces.data(), static_cast<int64_t>(pieces.size()));
 }
 
-void globalNorm(Args& args) {
-  float* result = args.out<float>(2, 1);
+void globalNorm(const GlobalNormCall& call, Args& args) {
+  float* result = call.norm.out<float>(1);
   const std::vector<NormPiece> pieces = normPieces(args);
   std::vector<double> sums(pieces.size());
   optimizerKernels().squares(pieces.data(), static_cast<int64_t>(pieces.size()), sums.data());
@@ -26,11 +19,11 @@ void globalNorm(Args& args) {
   *result = static_cast<float>(std::sqrt(total));
 }
 
-void registerFusedOptimizer(Napi::Env, Napi::Object exports) {
-  bind<adamw>(exports, "fusedAdamW");
-  bind<globalNorm>(exports, "fusedGlobalNorm");
+void registerOptimizer(Napi::Env, Napi::Object exports) {
+  bindCall<adamw>(exports);
+  bindCall<globalNorm>(exports);
 }
-REASVQA_REGISTER(registerFusedOptimizer)
+REASVQA_REGISTER(registerOptimizer)
 
 }  // namespace
 }  // namespace reasvqa

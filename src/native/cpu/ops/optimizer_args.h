@@ -1,86 +1,34 @@
-/**
- * The arguments of fusedAdamW and fusedGlobalNorm as tables of pieces, for every device: tensors are cut into pieces of
- * at most kPiece elements, whose pointers are those of the device that `args` belongs to.
- */
+/** Pieces of tensors that AdamW and the global norm work on, for both devices and the kernels' texts. */
 #pragma once
-
-#include <algorithm>
-#include <cmath>
-#include <vector>
-
-#include "binding.h"
-#include "cpu/ops/optimizer.h"
 
 namespace reasvqa {
 
-template <class T>
-const T* arrayArg(const Args& args, size_t index, size_t count) {
-  size_t bytes = 0;
-  const void* data = args.typedArray(index, bytes);
-  check(bytes == count * sizeof(T), "optimizer: an argument array has the wrong length");
-  return static_cast<const T*>(data);
-}
+constexpr int64_t kPiece = 16384;
 
-inline size_t countOf(const Args& args, size_t index, size_t elementBytes) {
-  size_t bytes = 0;
-  args.typedArray(index, bytes);
-  check(bytes % elementBytes == 0, "optimizer: an argument array has the wrong length");
-  return bytes / elementBytes;
-}
+/** One piece of one tensor. */
+struct AdamWPiece {
+  float* p;
+  float* m;
+  float* v;
+  const float* g;
+  int64_t n;
+  float decay;  // 1 - lr wd
+  float rate;   // lr / (1 - beta1^t)
+};
 
-inline int64_t sizeOf(double value) {
-  check(value >= 0 && value <= 9007199254740992.0 && value == std::floor(value), "optimizer: bad tensor size");
-  return static_cast<int64_t>(value);
-}
+struct AdamW {
+  float beta1;
+  float beta2;
+  float oneMinusBeta1;
+  float oneMinusBeta2;
+  float eps;
+  float rootCorrection;  // 1 / sqrt(1 - beta2^t)
+  float gradScale;
+};
 
-inline AdamW adamwArgs(const Args& args) {
-  const double beta1 = args.number(3);
-  const double beta2 = args.number(4);
-  const double step = args.number(6);
-  check(step >= 1, "adamw: the step counts from 1");
-  return {static_cast<float>(beta1),
-          static_cast<float>(beta2),
-          static_cast<float>(1 - beta1),
-          static_cast<float>(1 - beta2),
-          args.f32(5),
-          static_cast<float>(1 / std::sqrt(1 - std::pow(beta2, step))),
-          args.f32(7)};
-}
-
-inline std::vector<AdamWPiece> adamwPieces(const Args& args) {
-  const size_t tensors = countOf(args, 1, sizeof(double));
-  const auto* buffers = arrayArg<int32_t>(args, 0, 4 * tensors);
-  const auto* sizes = arrayArg<double>(args, 1, tensors);
-  const auto* rates = arrayArg<double>(args, 2, 2 * tensors);
-  const double correction = 1 - std::pow(args.number(3), args.number(6));
-  std::vector<AdamWPiece> pieces;
-  for (size_t t = 0; t < tensors; ++t) {
-    const int64_t n = sizeOf(sizes[t]);
-    float* p = args.at<float>(buffers[4 * t], n);
-    float* m = args.at<float>(buffers[4 * t + 1], n);
-    float* v = args.at<float>(buffers[4 * t + 2], n);
-    const float* g = args.at<float>(buffers[4 * t + 3], n);
-    const double lr = rates[2 * t];
-    const auto decay = static_cast<float>(1 - lr * rates[2 * t + 1]);
-    const auto rate = static_cast<float>(lr / correction);
-    for (int64_t at = 0; at < n; at += kPiece) {
-      pieces.push_back({p + at, m + at, v + at, g + at, std::min(kPiece, n - at), decay, rate});
-    }
-  }
-  return pieces;
-}
-
-inline std::vector<NormPiece> normPieces(const Args& args) {
-  const size_t tensors = countOf(args, 1, sizeof(double));
-  const auto* buffers = arrayArg<int32_t>(args, 0, tensors);
-  const auto* sizes = arrayArg<double>(args, 1, tensors);
-  std::vector<NormPiece> pieces;
-  for (size_t t = 0; t < tensors; ++t) {
-    const int64_t n = sizeOf(sizes[t]);
-    const float* g = args.at<float>(buffers[t], n);
-    for (int64_t at = 0; at < n; at += kPiece) pieces.push_back({g + at, std::min(kPiece, n - at)});
-  }
-  return pieces;
-}
+struct NormPiece {
+  const float* g;
+  int64_t n;
+};
 
 }  // namespace reasvqa

@@ -71,6 +71,7 @@ void topK(Args& args) {
 
 void registerReduce(Napi::Env, Napi::Object exports) {
   bind<reduceCall>(exports, "reduce");
+  nameEnum<ReduceOp>(exports, "reduce");
   bind<softmax>(exports, "softmax");
   bind<cumsum>(exports, "cumsum");
   bind<topK>(exports, "topK");

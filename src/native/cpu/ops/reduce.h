@@ -3,12 +3,12 @@
  */
 #pragma once
 
+#include "call.h"
 #include "cpu/runtime/dispatch.h"
 
 namespace reasvqa {
 
-/** The numbers are part of the seam (src/engine/native/addon.ts, ReduceOp). */
-enum class ReduceOp : int32_t { sum = 0, max, min, prod, any, all, argMax, argMin, count };
+REASVQA_ENUM(ReduceOp, sum, max, min, prod, any, all, argMax, argMin)
 
 /** x is (outer, reduced, inner), y is (outer, inner). */
 struct Reduction {

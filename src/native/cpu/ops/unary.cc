@@ -26,7 +26,10 @@ void unaryCall(Args& args) {
   }
 }
 
-void registerUnary(Napi::Env, Napi::Object exports) { bind<unaryCall>(exports, "unary"); }
+void registerUnary(Napi::Env, Napi::Object exports) {
+  bind<unaryCall>(exports, "unary");
+  nameEnum<UnaryOp>(exports, "unary");
+}
 REASVQA_REGISTER(registerUnary)
 
 }  // namespace

@@ -3,35 +3,15 @@
  */
 #pragma once
 
+#include "call.h"
 #include "cpu/runtime/dispatch.h"
 
 namespace reasvqa {
 
-/** The numbers are part of the seam (src/engine/native/addon.ts, UnaryOp). */
-enum class UnaryOp : int32_t {
-  abs = 0,
-  neg,
-  exp,
-  log,
-  sqrt,
-  rsqrt,
-  square,
-  reciprocal,
-  relu,
-  sigmoid,
-  tanh,
-  erf,
-  floor,
-  ceil,
-  sign,
-  step,  // x > 0 ? 1 : (x is NaN ? NaN : p)
-  clip,  // min(max(x, p), q)
-  isFinite,
-  isNan,
-  isInf,
-  logicalNot,
-  count,
-};
+REASVQA_ENUM(UnaryOp, abs, neg, exp, log, sqrt, rsqrt, square, reciprocal, relu, sigmoid, tanh, erf, floor, ceil, sign,
+             step,  // x > 0 ? 1 : (x is NaN ? NaN : p)
+             clip,  // min(max(x, p), q)
+             isFinite, isNan, isInf, logicalNot)
 
 struct UnaryKernels {
   /** f32 to f32, all operations before isFinite. */

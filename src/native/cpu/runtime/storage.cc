@@ -14,6 +14,11 @@ Weight weightArg(const Args& args, size_t index, int64_t elements) {
   return {args.in<float>(index, elements), nullptr};
 }
 
+Weight weightOf(const Operand& operand, int64_t elements) {
+  if (Pool::instance().isBf16(operand.id)) return {nullptr, operand.in<Bf16>(elements)};
+  return {operand.in<float>(elements), nullptr};
+}
+
 namespace {
 
 BufferId newBf16(int64_t elements) {

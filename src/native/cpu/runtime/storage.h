@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "call.h"
 #include "cpu/runtime/bf16.h"
 #include "cpu/runtime/dispatch.h"
 
@@ -22,5 +23,6 @@ REASVQA_KERNELS(StorageKernels, storage)
 
 /** A weight's buffer of either storage; throws when it is not live or too small. */
 Weight weightArg(const Args& args, size_t index, int64_t elements);
+Weight weightOf(const Operand& operand, int64_t elements);
 
 }  // namespace reasvqa

@@ -2,65 +2,34 @@
  * Multi-head attention, forward and backward, without an (Lq, Lk) matrix kept in between or in memory at all: tiles of
  * scores live in registers and shared memory. q (B, Lq, H D), k (B, Lk, H D), v (B, Lk, H Dv) as the projections leave them.
  *
- * Arguments are those of attention_args.h. With bf16 the products are the tensor cores', in f16 (attention_f16.cuh; an
+ * Calls are those of cpu/ops/attention_call.h. With half the products are the tensor cores', in f16 (attention_f16.cuh; an
  * H100's data sheet: 989 TFLOP/s, 67 in f32); but in f32 for heads wider than 96 and for a trained bias, whose gradient has
  * no kernel there. out may be stored in bf16.
  *
  * kept: q, k and v as those products read them, in f16, each beginning at a multiple of 16 bytes; half the bytes of the
  * tensors that the backward pass would read, of which a step of FlanT5-XL keeps 2.9 GB (workloads/xl.json).
  */
+#include "cpu/ops/attention_call.h"
+
+#include <algorithm>
 #include <string>
 
-#include "cpu/ops/attention_args.h"
-#include "cuda/runtime/transfer.h"
-#include "cuda/ops/dropout_args.h"
-#include "cuda/runtime/stored.h"
+#include "cuda/ops/attention_args.h"
+#include "cuda/ops/dropout.h"
+#include "cuda/runtime/launch.h"
 #include "cuda/runtime/scratch.h"
+#include "cuda/runtime/stored.h"
+#include "cuda/runtime/transfer.h"
 
 namespace reasvqa::cuda {
 namespace {
 
-constexpr int64_t kTile = 64;           // TILE in attention.cuh
-constexpr int64_t kWidestHalf = 6 * 16;
-constexpr int64_t kKeptStep = 8;        // f16 in 16 bytes
+constexpr int64_t kKeptStep = 8;  // f16 in 16 bytes
 
-// The same structs as in the kernels.
-struct Attention {
-  const float* q;
-  const float* k;
-  const float* v;
-  const float* bias;
-  const float* keyMask;
-  int64_t batch;
-  int64_t heads;
-  int64_t Lq;
-  int64_t Lk;
-  int64_t D;
-  int64_t Dv;
-  int64_t biasHeads;
-  int64_t rowHeads;
-  float scale;
-  Dropout dropout;
-};
-static_assert(sizeof(Attention) == 128, "the kernels read this layout");
-
-/** f16; nullptr: nothing is kept. */
-struct Kept {
-  uint16_t* q;
-  uint16_t* k;
-  uint16_t* v;
-};
-
-struct RowTerms {
-  const float* dy;
-  const float* statistics;
-  const float* delta;
-  const uint32_t* largest;
-};
-
-Attention attentionOf(const CudaArgs& args) {
-  Attention a = attentionArgs<Attention>(args);
-  a.dropout = dropoutArgs(args, kAttentionDropout);
+template <class Call>
+Attention operandsOf(const Call& call) {
+  Attention a = attentionOf<Attention>(call);
+  a.dropout = kernelDropout(call.dropout);
   check(a.batch * a.heads <= kMostBlocksYZ, "attention: batch times heads is above 65535; take smaller batches");
   return a;
 }
@@ -69,12 +38,25 @@ int64_t sizeOfQ(const Attention& a) { return a.batch * a.Lq * a.heads * a.D; }
 int64_t sizeOfK(const Attention& a) { return a.batch * a.Lk * a.heads * a.D; }
 int64_t sizeOfV(const Attention& a) { return a.batch * a.Lk * a.heads * a.Dv; }
 
-Kept keptOf(const CudaArgs& args, const Attention& a) {
-  if (args.i32(kAttentionKept) == -1) return {};
-  const int64_t atK = ceilDiv(sizeOfQ(a), kKeptStep) * kKeptStep;
-  const int64_t atV = atK + ceilDiv(sizeOfK(a), kKeptStep) * kKeptStep;
-  auto* q = args.out<uint16_t>(kAttentionKept, atV + sizeOfV(a));
-  return {q, q + atK, q + atV};
+/** Where k and v begin in what is kept, and where it ends; in f16. */
+struct KeptLayout {
+  explicit KeptLayout(const Attention& a)
+      : k(ceilDiv(sizeOfQ(a), kKeptStep) * kKeptStep),
+        v(k + ceilDiv(sizeOfK(a), kKeptStep) * kKeptStep),
+        end(v + ceilDiv(sizeOfV(a), kKeptStep) * kKeptStep) {}
+  int64_t k;
+  int64_t v;
+  int64_t end;
+
+  /** In words of 32 bits, as TypeScript counts it. */
+  int64_t words() const { return end / 2; }
+};
+
+Kept keptOf(const OptionalOperand& kept, const Attention& a) {
+  if (!kept) return {};
+  const KeptLayout at(a);
+  auto* q = reinterpret_cast<Half*>(kept.out<uint32_t>(at.words()));
+  return {q, q + at.k, q + at.v};
 }
 
 /** The kernels of one arithmetic for results `width` columns wide. */
@@ -118,23 +100,25 @@ void forward(const Attention& a, bool half, const StoredResult& out, float* stat
 
 bool fitsHalf(const Attention& a) { return std::max(a.D, a.Dv) <= kWidestHalf; }
 
-void attention(CudaArgs& args) {
-  const Attention a = attentionOf(args);
-  const bool half = args.flag(kAttentionBf16) && fitsHalf(a);
-  const Kept kept = keptOf(args, a);
-  check(kept.q == nullptr || (half && a.rowHeads == a.heads), "attention: only unpacked operands in f16 are kept");
-  forward(a, half, storedResult(args, kAfterAttention, a.batch * a.Lq * a.heads * a.Dv), nullptr, kept);
+/** Whether the operands are multiplied in f16, and then can be kept so. */
+bool isHalf(const AttentionCall& call, const Attention& a) { return call.half && fitsHalf(a); }
+bool canKeep(const AttentionCall& call, const Attention& a) { return isHalf(call, a) && a.rowHeads == a.heads; }
+
+/** Words of 32 bits that the forward pass of this call would keep for the backward pass; 0: it keeps nothing. */
+double attentionKept(const AttentionCall& call) {
+  const Attention a = operandsOf(call);
+  return canKeep(call, a) ? static_cast<double>(KeptLayout(a).words()) : 0;
 }
 
-struct Gradients {
-  float* dq;
-  float* dk;
-  float* dv;
-  float* dbias;
-};
+void attention(const AttentionCall& call) {
+  const Attention a = operandsOf(call);
+  check(!call.kept || canKeep(call, a), "attention: only unpacked operands in f16 are kept");
+  const Kept kept = keptOf(call.kept, a);
+  forward(a, isHalf(call, a), storedOut(call.out, a.batch * a.Lq * a.heads * a.Dv), nullptr, kept);
+}
 
 /** Outputs and row terms once more, then the gradients. kept: whether a's q, k and v are f16 that were kept. */
-void backward(const Attention& a, bool half, bool kept, const float* dy, const Gradients& g) {
+void backward(const Attention& a, bool half, bool kept, const float* dy, const AttentionGradients& g) {
   const char* source = half ? "attention_f16_grad" : "attention_grad";
   const int64_t rows = a.batch * a.heads * a.Lq;
   const Scratch out(floats(rows * a.Dv));
@@ -165,11 +149,11 @@ void backward(const Attention& a, bool half, bool kept, const float* dy, const G
 }
 
 /** The bias's gradient is computed in f32: from f32 again, where f16 was kept. */
-void backwardWidened(Attention a, const Kept& kept, const float* dy, const Gradients& g) {
+void backwardWidened(Attention a, const Kept& kept, const float* dy, const AttentionGradients& g) {
   const Scratch q(floats(sizeOfQ(a)));
   const Scratch k(floats(sizeOfK(a)));
   const Scratch v(floats(sizeOfV(a)));
-  const auto widen = [](const uint16_t* from, const Scratch& to, int64_t n) {
+  const auto widen = [](const Half* from, const Scratch& to, int64_t n) {
     launch("storage", "f16ToF32", gridFor(n), {256}, 0, from, to.as<float>(), n);
     return static_cast<const float*>(to.as<float>());
   };
@@ -179,25 +163,19 @@ void backwardWidened(Attention a, const Kept& kept, const float* dy, const Gradi
   backward(a, false, false, dy, g);
 }
 
-void attentionGrad(CudaArgs& args) {
-  Attention a = attentionOf(args);
-  check(a.rowHeads == a.heads, "attention: no gradient of packed operands");
-  const float* dy = args.in<float>(kAfterAttention, a.batch * a.Lq * a.heads * a.Dv);
-  const Gradients g = {args.outOrNull<float>(kAfterAttention + 1, sizeOfQ(a)),
-                       args.outOrNull<float>(kAfterAttention + 2, sizeOfK(a)),
-                       args.outOrNull<float>(kAfterAttention + 3, sizeOfV(a)),
-                       args.outOrNull<float>(kAfterAttention + 4, a.biasHeads * a.Lq * a.Lk)};
-  check((g.dq != nullptr) == (g.dk != nullptr) && (g.dq != nullptr) == (g.dv != nullptr),
-        "attention: dq, dk, dv go together");
-  const Kept kept = keptOf(args, a);
+void attentionGrad(const AttentionGradCall& call) {
+  Attention a = operandsOf(call);
+  const float* dy = call.dy.in<float>(a.batch * a.Lq * a.heads * a.Dv);
+  const AttentionGradients g = gradientsOf(call, a);
+  const Kept kept = keptOf(call.kept, a);
   if (a.Lq == 0 || a.batch == 0) {
     if (g.dk) fillZero(g.dk, floats(sizeOfK(a)));
     if (g.dv) fillZero(g.dv, floats(sizeOfV(a)));
     if (g.dbias) fillZero(g.dbias, floats(a.biasHeads * a.Lq * a.Lk));
     return;
   }
-  if (kept.q == nullptr) return backward(a, args.flag(kAttentionBf16) && fitsHalf(a) && !g.dbias, false, dy, g);
-  check(takesKept(args) && fitsHalf(a), "attention: kept operands stand for q, k and v, in heads of up to 96");
+  if (!call.kept) return backward(a, call.half && fitsHalf(a) && !g.dbias, false, dy, g);
+  check(fitsHalf(a), "attention: operands were kept of heads of up to 96");
   if (g.dbias) return backwardWidened(a, kept, dy, g);
   a.q = reinterpret_cast<const float*>(kept.q);
   a.k = reinterpret_cast<const float*>(kept.k);
@@ -205,11 +183,12 @@ void attentionGrad(CudaArgs& args) {
   backward(a, true, true, dy, g);
 }
 
-void registerFusedAttention(Napi::Env, Napi::Object cuda) {
-  bindCuda<attention>(cuda, "fusedAttention");
-  bindCuda<attentionGrad>(cuda, "fusedAttentionGrad");
+void registerAttention(Napi::Env, Napi::Object cuda) {
+  bindCudaCall<attention>(cuda);
+  bindCudaCall<attentionKept>(cuda, "attentionKept");
+  bindCudaCall<attentionGrad>(cuda);
 }
-REASVQA_CUDA_REGISTER(registerFusedAttention)
+REASVQA_CUDA_REGISTER(registerAttention)
 
 }  // namespace
 }  // namespace reasvqa::cuda

@@ -25,7 +25,7 @@ __device__ void forward(const Attention& a, float* out, float* statistics) {
   const int tx = threadIdx.x & 15;
   const int64_t b = blockIdx.y / a.heads;
   const int64_t h = blockIdx.y % a.heads;
-  const int64_t firstQuery = TILE * (int64_t)blockIdx.x;
+  const int64_t firstQuery = kTile * (int64_t)blockIdx.x;
   const int64_t firstColumn = 32 * J * (int64_t)blockIdx.z;
   const Rows queries = rowsOf(a.q, b, h, a.Lq, a.rowHeads, a.D, firstQuery);
   float sum[4][2 * J] = {};
@@ -33,7 +33,7 @@ __device__ void forward(const Attention& a, float* out, float* statistics) {
   float total[4] = {};
   for (int i = 0; i < 4; ++i) largest[i] = -INFINITY;
 
-  for (int64_t firstKey = 0; firstKey < a.Lk; firstKey += TILE) {
+  for (int64_t firstKey = 0; firstKey < a.Lk; firstKey += kTile) {
     float p[4][4];
     scoreTile(queries, rowsOf(a.k, b, h, a.Lk, a.rowHeads, a.D, firstKey), a.D, memory, p);
     const int64_t key = firstKey + 4 * tx;

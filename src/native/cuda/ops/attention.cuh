@@ -3,30 +3,11 @@
  * made of attention_f32.cuh, those for the tensor cores of attention_f16.cuh.
  */
 #pragma once
+#include "cuda/ops/attention_args.h"
 #include "cuda/ops/philox.cuh"
 #include "cuda/runtime/vector4.cuh"
 
-#define TILE 64       // rows of scores that a block works on
 #define MASKED 1e30f  // as in the composed form: exp(score - 1e30) is 0 beside any kept key
-
-/** One call; the launcher's Attention (attention.cc) is the same bytes. */
-struct Attention {
-  const float* q;        // (B, Lq, H D)
-  const float* k;        // (B, Lk, H D)
-  const float* v;        // (B, Lk, H Dv)
-  const float* bias;     // (biasHeads, Lq, Lk) or nullptr
-  const float* keyMask;  // (B, Lk), 1 keep, 0 masked, or nullptr
-  int64_t batch;
-  int64_t heads;
-  int64_t Lq;
-  int64_t Lk;
-  int64_t D;
-  int64_t Dv;
-  int64_t biasHeads;
-  int64_t rowHeads;  // heads in a row of q, k and v: heads, or 3 heads in the thirds of one tensor (forward)
-  float scale;
-  Dropout dropout;  // row (b H + h) Lq + i, column j
-};
 
 /** Rows of one head: row i is at data + i stride; rows from `count` on are read as zeros. */
 struct Rows {
@@ -59,14 +40,6 @@ __device__ inline float scoreOf(const Attention& a, float product, int64_t h, in
 __device__ inline uint32_t dropoutRow(const Attention& a, int64_t b, int64_t h, int64_t query) {
   return (uint32_t)((b * a.heads + h) * a.Lq + query);
 }
-
-/** What the backward pass knows of the rows (B H Lq). */
-struct RowTerms {
-  const float* dy;          // (B, Lq, H Dv)
-  const float* statistics;  // maximum and inverse sum of the scores, two a row
-  const float* delta;       // sum of p m g over a row (attention_grad.cu)
-  const uint32_t* largest;  // bits of the greatest |dy|
-};
 
 /** Those of one row; a query beyond the last has probabilities of 0. */
 struct RowTerm {

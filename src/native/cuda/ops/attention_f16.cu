@@ -76,7 +76,7 @@ __device__ void forward(const Attention& a, Out* out, float* statistics, const K
   const Place at = placeOf();
   const int64_t b = blockIdx.y / a.heads;
   const int64_t h = blockIdx.y % a.heads;
-  const int64_t firstQuery = TILE * (int64_t)blockIdx.x;
+  const int64_t firstQuery = kTile * (int64_t)blockIdx.x;
   const auto queries = rowsOf(operand<T>(a.q), b, h, a.Lq, a.rowHeads, a.D, firstQuery);
   uint32_t left[J][4];
   loadRows<J>(queries, a.D, 1.0f, left);

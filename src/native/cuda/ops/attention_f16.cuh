@@ -30,10 +30,6 @@ struct Turned {
   alignas(16) uint32_t words[16 * J * TURNED_PITCH];
 };
 
-/** A number in f16. */
-struct Half {
-  unsigned short bits;
-};
 /**
  * Rows of one head as the forward pass keeps them for the backward pass: see Rows. Heads lie side by side, so that a width
  * that is a multiple of 2 or 4 makes the addresses of all pairs or fours one.
@@ -133,13 +129,6 @@ __device__ inline Place placeOf() {
   const int lane = threadIdx.x & 31;
   return {(int)(threadIdx.x >> 5) * 16 + (lane >> 2), (lane & 3) * 2};
 }
-
-/** What the forward pass keeps of q, k and v for the backward pass, dense and in their order; nullptr: nothing. */
-struct Kept {
-  Half* q;
-  Half* k;
-  Half* v;
-};
 
 /** q, k or v as kernels of T read them: f32, or, where they were kept, Half. */
 template <class T>

@@ -15,7 +15,7 @@ __device__ void gradQuery(const Attention& a, const RowTerms& terms, float* dq) 
   const Place at = placeOf();
   const int64_t b = blockIdx.y / a.heads;
   const int64_t h = blockIdx.y % a.heads;
-  const int64_t firstQuery = TILE * (int64_t)blockIdx.x;
+  const int64_t firstQuery = kTile * (int64_t)blockIdx.x;
   const auto queries = rowsOf(operand<T>(a.q), b, h, a.Lq, a.heads, a.D, firstQuery);
   uint32_t left[J][4];
   uint32_t gradient[J][4];
@@ -69,7 +69,7 @@ __device__ void gradKey(const Attention& a, const RowTerms& terms, float* dk, fl
   const Place at = placeOf();
   const int64_t b = blockIdx.y / a.heads;
   const int64_t h = blockIdx.y % a.heads;
-  const int64_t firstKey = TILE * (int64_t)blockIdx.x;
+  const int64_t firstKey = kTile * (int64_t)blockIdx.x;
   const auto keys = rowsOf(operand<T>(a.k), b, h, a.Lk, a.heads, a.D, firstKey);
   uint32_t left[J][4];
   uint32_t value[J][4];

@@ -13,8 +13,8 @@
 
 /** Shared memory of a block. */
 struct Memory {
-  alignas(16) float stage[2 * TILE * PITCH];     // two operands of a score product, or STEP rows of up to 128 columns
-  alignas(16) float scores[TILE * SCORE_PITCH];  // a tile on its way to the second product
+  alignas(16) float stage[2 * kTile * PITCH];     // two operands of a score product, or STEP rows of up to 128 columns
+  alignas(16) float scores[kTile * SCORE_PITCH];  // a tile on its way to the second product
 };
 
 /** STEP columns from `begin` on of 64 rows into shared memory, zeros outside; row r goes to slot(r). */
@@ -43,7 +43,7 @@ __device__ inline void scoreTile(const Rows& rows, const Rows& columns, int64_t 
   const int ty = threadIdx.x >> 4;
   const int tx = threadIdx.x & 15;
   float* left = memory.stage;
-  float* right = memory.stage + TILE * PITCH;
+  float* right = memory.stage + kTile * PITCH;
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
 #pragma unroll
@@ -102,7 +102,7 @@ __device__ inline void expandTile(int64_t rows, const Rows& values, int64_t firs
   const int ty = threadIdx.x >> 4;
   const int tx = threadIdx.x & 15;
   const bool aligned = values.stride % 4 == 0 && width % 4 == 0;
-  const int count = values.count < TILE ? (int)values.count : TILE;
+  const int count = values.count < kTile ? (int)values.count : kTile;
   for (int begin = 0; begin < count; begin += STEP) {
     __syncthreads();
     for (int unit = threadIdx.x; unit < STEP * 8 * J; unit += 256) {

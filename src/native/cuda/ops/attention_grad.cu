@@ -62,11 +62,11 @@ __device__ void gradQuery(const Attention& a, const RowTerms& terms, float* dq) 
   __shared__ Memory memory;
   const int64_t b = blockIdx.y / a.heads;
   const int64_t h = blockIdx.y % a.heads;
-  const int64_t firstQuery = TILE * (int64_t)blockIdx.x;
+  const int64_t firstQuery = kTile * (int64_t)blockIdx.x;
   const int64_t firstColumn = 32 * J * (int64_t)blockIdx.z;
   const int64_t count = a.Lq - firstQuery;
   float sum[4][2 * J] = {};
-  for (int64_t firstKey = 0; firstKey < a.Lk; firstKey += TILE) {
+  for (int64_t firstKey = 0; firstKey < a.Lk; firstKey += kTile) {
     float ds[4][4];
     scoreGradientTile(a, terms, b, h, firstQuery, firstKey, memory, ds);
     storeTile(ds, memory);
@@ -85,7 +85,7 @@ __device__ void gradKey(const Attention& a, const RowTerms& terms, float* dk, fl
   __shared__ Memory memory;
   const int64_t b = blockIdx.y / a.heads;
   const int64_t h = blockIdx.y % a.heads;
-  const int64_t firstKey = TILE * (int64_t)blockIdx.x;
+  const int64_t firstKey = kTile * (int64_t)blockIdx.x;
   const int64_t firstColumn = 32 * J * (int64_t)blockIdx.z;
   const int64_t key = firstKey + 4 * (threadIdx.x >> 4);
   const Rows keys = rowsOf(a.k, b, h, a.Lk, a.heads, a.D, firstKey);
@@ -95,7 +95,7 @@ __device__ void gradKey(const Attention& a, const RowTerms& terms, float* dk, fl
   for (int i = 0; i < 4; ++i) keep[i] = keepOf(a, b, key + i);
   float keySum[4][2 * J] = {};
   float valueSum[4][2 * J] = {};
-  for (int64_t firstQuery = 0; firstQuery < a.Lq; firstQuery += TILE) {
+  for (int64_t firstQuery = 0; firstQuery < a.Lq; firstQuery += kTile) {
     const Rows queries = rowsOf(a.q, b, h, a.Lq, a.heads, a.D, firstQuery);
     const Rows gradients = rowsOf(terms.dy, b, h, a.Lq, a.heads, a.Dv, firstQuery);
     float p[4][4];
@@ -133,8 +133,8 @@ __device__ void gradKey(const Attention& a, const RowTerms& terms, float* dk, fl
  */
 extern "C" __global__ void __launch_bounds__(256) attentionGradBias(Attention a, RowTerms terms, float* dbias) {
   __shared__ Memory memory;
-  const int64_t firstKey = TILE * (int64_t)blockIdx.x;
-  const int64_t firstQuery = TILE * (int64_t)blockIdx.y;
+  const int64_t firstKey = kTile * (int64_t)blockIdx.x;
+  const int64_t firstQuery = kTile * (int64_t)blockIdx.y;
   const int64_t firstHead = a.biasHeads == 1 ? 0 : blockIdx.z;
   const int64_t endHead = a.biasHeads == 1 ? a.heads : firstHead + 1;
   float sum[4][4] = {};

@@ -6,18 +6,13 @@
 
 #include <string>
 
-#include "cpu/runtime/layout_args.h"
+#include "cpu/runtime/layout.h"
 #include "cuda/runtime/args.h"
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/layout.h"
 
 namespace reasvqa::cuda {
 namespace {
-
-/** In the order of BinaryOp. */
-constexpr const char* kNames[] = {"add",   "sub",          "mul",     "div",          "maximum", "minimum",
-                                  "squaredDifference",     "pow",     "mod",          "floorDiv", "equal", "notEqual",
-                                  "greater", "greaterEqual", "less",  "lessEqual",    "logicalAnd", "logicalOr"};
 
 bool isKnown(BinaryOp op, Dtype dtype) {
   if (op >= BinaryOp::logicalAnd) return dtype == Dtype::u8;
@@ -50,7 +45,8 @@ void binary(CudaArgs& args) {
   const Dtype dtype = args.dtype(1);
   check(isKnown(op, dtype), "binary: no such operation on this dtype");
   const Layout<2> layout = readLayout<2>(args, args.size(5));
-  const std::string name = kNames[code];
+  static const std::vector<std::string> names = splitNames(namesOf(BinaryOp{}));
+  const std::string& name = names[static_cast<size_t>(code)];
   const bool compares = op >= BinaryOp::equal;
   switch (dtype) {
     case Dtype::f32:

@@ -4,7 +4,7 @@
  */
 #include <algorithm>
 
-#include "cpu/ops/conv_args.h"
+#include "cpu/ops/conv_call.h"
 #include "cuda/runtime/args.h"
 #include "cuda/runtime/blas.h"
 #include "cuda/runtime/transfer.h"
@@ -36,10 +36,7 @@ void readPatches(const Conv& c, const float* x, int64_t first, int64_t images, f
 }
 
 void conv2d(CudaArgs& args) {
-  const Conv c = readConv(args);
-  const float* x = args.in<float>(0, c.batch * inputSize(c));
-  const float* filter = args.in<float>(1, c.patch() * c.outChannels);
-  float* y = args.out<float>(2, c.batch * outputSize(c));
+  const auto [c, x, filter, y] = convOperands(args, inputsOf, filterOf, outputsOf);
   forImages(c, [&](int64_t first, int64_t images, float* patches) {
     readPatches(c, x, first, images, patches);
     Gemm g;
@@ -57,10 +54,7 @@ void conv2d(CudaArgs& args) {
 }
 
 void conv2dFilterGrad(CudaArgs& args) {
-  const Conv c = readConv(args);
-  const float* x = args.in<float>(0, c.batch * inputSize(c));
-  const float* dy = args.in<float>(1, c.batch * outputSize(c));
-  float* dfilter = args.out<float>(2, c.patch() * c.outChannels);
+  const auto [c, x, dy, dfilter] = convOperands(args, inputsOf, outputsOf, filterOf);
   if (c.batch == 0) fillZero(dfilter, static_cast<size_t>(c.patch() * c.outChannels) * sizeof(float));
   forImages(c, [&](int64_t first, int64_t images, float* patches) {
     readPatches(c, x, first, images, patches);
@@ -81,10 +75,7 @@ void conv2dFilterGrad(CudaArgs& args) {
 }
 
 void conv2dInputGrad(CudaArgs& args) {
-  const Conv c = readConv(args);
-  const float* dy = args.in<float>(0, c.batch * outputSize(c));
-  const float* filter = args.in<float>(1, c.patch() * c.outChannels);
-  float* dx = args.out<float>(2, c.batch * inputSize(c));
+  const auto [c, dy, filter, dx] = convOperands(args, outputsOf, filterOf, inputsOf);
   forImages(c, [&](int64_t first, int64_t images, float* patches) {
     Gemm g;
     g.transB = true;

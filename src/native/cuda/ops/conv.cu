@@ -1,20 +1,12 @@
 /** Patches in and out of NHWC images (cpu/ops/conv.h); the arithmetic of a convolution is in the matrix product. */
+#include "cpu/ops/conv_args.h"
 #include "cuda/runtime/rows.cuh"
-
-struct Conv {
-  int64_t batch, inHeight, inWidth, inChannels;
-  int64_t outHeight, outWidth, outChannels;
-  int64_t filterHeight, filterWidth;
-  int64_t strideHeight, strideWidth;
-  int64_t dilationHeight, dilationWidth;
-  int64_t padTop, padLeft;
-};
 
 /**
  * out (items, outHeight, outWidth, filterHeight, filterWidth * inChannels) from x (items, inHeight, inWidth, inChannels), zero
  * where a patch leaves the image. Threads share the rows of patches.
  */
-extern "C" __global__ void patches(Conv c, int64_t items, int32_t width, const float* x, float* out) {
+extern "C" __global__ void patches(ConvSizes c, int64_t items, int32_t width, const float* x, float* out) {
   const int length = (int)(c.filterWidth * c.inChannels);
   forRows(items * c.outHeight * c.outWidth * c.filterHeight, width, [=](int64_t row, int lane) {
     const int64_t pixel = row / c.filterHeight;
@@ -38,7 +30,7 @@ __device__ inline int64_t outputOf(int64_t at, int64_t tap, int64_t pad, int64_t
 }
 
 /** x (items, inHeight, inWidth, inChannels) = sum of the elements of `patches` that were read from each place. */
-extern "C" __global__ void unpatch(Conv c, int64_t items, int32_t width, const float* patches, float* x) {
+extern "C" __global__ void unpatch(ConvSizes c, int64_t items, int32_t width, const float* patches, float* x) {
   forRows(items * c.inHeight * c.inWidth, width, [=](int64_t place, int lane) {
     const int64_t row = place / c.inWidth % c.inHeight;
     const int64_t column = place % c.inWidth;

@@ -1,8 +1,9 @@
 /** Rows of a table by id, and the table's gradient. */
+#include "cuda/runtime/fault_args.h"
 #include "cuda/runtime/vector4.cuh"
 
 /**
- * One block: finds the first id outside [0, rows) and writes it down for the host: record = {1, position, id, rows}
+ * One block: finds the first id outside [0, rows) and writes it down for the host: record = {embeddingId, position, id, rows}
  * unless an earlier one is already there. The host reads the record when it next waits for the device (fault.h).
  */
 extern "C" __global__ void checkIds(const int32_t* ids, int64_t n, int64_t rows, int64_t* record) {
@@ -15,7 +16,7 @@ extern "C" __global__ void checkIds(const int32_t* ids, int64_t n, int64_t rows,
   record[1] = first;
   record[2] = ids[first];
   record[3] = rows;
-  record[0] = 1;
+  record[0] = (int64_t)Fault::embeddingId;
 }
 
 /** y[i] = table[ids[i]], four columns a thread; NaN for an id outside the table (checkIds has reported it). */

@@ -1,18 +1,15 @@
 /** Rows by index: gather, its gradient (segment sum), one-hot rows, and draws from rows of probabilities. */
+#include "cpu/ops/index_args.h"
+#include "cuda/runtime/fault_args.h"
 #include "cuda/runtime/rows.cuh"
 #include "cuda/runtime/strided.cuh"
-
-/** x (batch, outer, dim, slice), indices (batch, count), out (batch, outer, count, slice). */
-struct Gather {
-  int64_t batch, outer, dim, slice, count;
-};
 
 /** Tells the host of an index outside its range: Fault::gatherIndex of fault.h. Any of several will do. */
 __device__ inline void reportIndex(int64_t* fault, int32_t index, int64_t dim) {
   if (fault[0] != 0) return;
   fault[2] = index;
   fault[3] = dim;
-  fault[0] = 2;
+  fault[0] = (int64_t)Fault::gatherIndex;
 }
 
 /** An index outside [0, dim) gives zeros and is reported. */

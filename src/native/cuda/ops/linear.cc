@@ -1,39 +1,30 @@
 /**
- * Linear layer with bias, low-rank update and what is added to its result in one call: y = x W^T + bias + scale (dropout(x)
- * A^T) B^T + addend; weights in PyTorch's layout, W (out, in) as f32 or bf16, A (r, in) and B (out, r) as f32.
+ * Linear layers on the CUDA device (cpu/ops/linear.h).
  *
- * Why fused: dropout(x) and its mask are never stored; y starts as addend + bias + update (linear.cu), and the large
- * product adds to it; without an update it adds bias and addend as it writes y. With a bf16 weight, activations in f32 are
- * rounded to bf16 in scratch memory and the product is summed in f32.
- *
- * fusedLinear(x, weight, bias, A, B, y, rows, in, out, r, scale, ...dropout, addend)
- * fusedLinearGradInput(dy, weight, A, B, dx, rows, in, out, r, scale, ...dropout, addend): addend may be dx
- * fusedLinearGradLora(dy, x, A, B, dA, dB, rows, in, out, r, scale, ...dropout)
- * bias, A, B and addend may be -1 (r = 0 without A and B). Where the weight is stored in bf16, x, dy and a y without bias,
- * update or addend may be too.
+ * Why fused: dropout(x) and its mask are never stored; y starts as addend + bias + update (linear.cu), and the large product
+ * adds to it; without an update it adds bias and addend as it writes y. With a bf16 weight, activations in f32 are rounded to
+ * bf16 in scratch memory and the product is summed in f32; x, dy and a y without bias, update or addend may be stored in bf16
+ * there too.
  */
-#include "cuda/ops/dropout_args.h"
-#include "cuda/runtime/stored.h"
+#include "cpu/ops/linear.h"
+
+#include <algorithm>
+
+#include "cuda/ops/dropout.h"
+#include "cuda/ops/linear_args.h"
+#include "cuda/runtime/launch.h"
 #include "cuda/runtime/scratch.h"
+#include "cuda/runtime/stored.h"
 
 namespace reasvqa::cuda {
 namespace {
 
 constexpr const char* kSource = "linear";
-constexpr int64_t kRank = 8;      // RANK in linear.cu
-constexpr int64_t kWarpRows = 4;  // ROWS there
 constexpr int64_t kUpRows = 16;   // rows that a thread of thinUp goes through
 
-struct Sizes {
-  int64_t rows, in, out, r;
-  float scale;
+struct Sizes : LinearSizes {
   Dropout dropout;
 };
-
-Sizes sizesArgs(const CudaArgs& args, size_t index) {
-  return {args.size(index),     args.size(index + 1), args.size(index + 2), args.size(index + 3),
-          args.f32(index + 4), dropoutArgs(args, index + 5)};
-}
 
 /** A thin matrix: element (j, c) of r by width lies at c strideC + j strideJ. */
 struct Thin {
@@ -61,7 +52,7 @@ void up(const float* low, const Thin& w, const float* addend, const float* bias,
          chunk, dropout);
 }
 
-/** low^T dropout(x), r by width, as sums over chunks of rows: struct Partial of linear.cu, which thinSum sums up. */
+/** low^T dropout(x), r by width, as sums over chunks of rows: which thinSum sums up. */
 class Outer {
  public:
   Outer(const float* low, const Stored& x, int64_t width, const Sizes& s, const Dropout& dropout)
@@ -74,12 +65,6 @@ class Outer {
            s.r, chunkOf(s), dropout);
   }
 
-  struct Partial {
-    const float* partial;
-    float* out;
-    int64_t chunks, width, strideC, strideJ;
-    float alpha;
-  };
   /** out at c strideC + j strideJ is to be alpha times the sum. */
   Partial into(float* out, int64_t strideC, int64_t strideJ, float alpha) const {
     return {partial_.as<float>(), out, chunks_, width_, strideC, strideJ, alpha};
@@ -93,17 +78,16 @@ class Outer {
   Scratch partial_;
 };
 
-void linear(CudaArgs& args) {
-  const Sizes s = sizesArgs(args, 6);
-  const Stored x = storedArg(args, 0, s.rows * s.in);
-  const Stored weight = storedArg(args, 1, s.out * s.in);
-  const float* bias = args.inOrNull<float>(2, s.out);
-  const float* A = args.inOrNull<float>(3, s.r * s.in);
-  const float* B = args.inOrNull<float>(4, s.out * s.r);
-  const StoredResult y = storedResult(args, 5, s.rows * s.out);
-  const float* addend = args.inOrNull<float>(16, s.rows * s.out);
+void linear(const LinearCall& call) {
+  const Sizes s = {linearSizes(call, call.x.rows()), kernelDropout(call.dropout)};
+  const Stored x = storedIn(call.x, s.rows * s.in);
+  const Stored weight = storedIn(call.weight, s.out * s.in);
+  const float* bias = call.bias.in<float>(s.out);
+  const float* A = call.loraA.in<float>(s.r * s.in);
+  const float* B = call.loraB.in<float>(s.out * s.r);
+  const StoredResult y = storedOut(call.y, s.rows * s.out);
+  const float* addend = call.addend.in<float>(s.rows * s.out);
   const bool lora = A != nullptr;
-  check(lora == (B != nullptr) && lora == (s.r > 0), "linear: A, B and r disagree");
   check(y.type == Type::f32 || (!lora && bias == nullptr && addend == nullptr),
         "linear: with a bias, an update or an addend the result is f32");
   if (lora) {
@@ -126,16 +110,15 @@ void linear(CudaArgs& args) {
   storedProduct(g, x, weight);
 }
 
-void linearGradInput(CudaArgs& args) {
-  const Sizes s = sizesArgs(args, 5);
-  const Stored dy = storedArg(args, 0, s.rows * s.out);
-  const Stored weight = storedArg(args, 1, s.out * s.in);
-  const float* A = args.inOrNull<float>(2, s.r * s.in);
-  const float* B = args.inOrNull<float>(3, s.out * s.r);
-  float* dx = args.out<float>(4, s.rows * s.in);
+void linearGradInput(const LinearGradInputCall& call) {
+  const Sizes s = {linearSizes(call, call.dy.rows()), kernelDropout(call.dropout)};
+  const Stored dy = storedIn(call.dy, s.rows * s.out);
+  const Stored weight = storedIn(call.weight, s.out * s.in);
+  const float* A = call.loraA.in<float>(s.r * s.in);
+  const float* B = call.loraB.in<float>(s.out * s.r);
+  float* dx = call.dx.out<float>(s.rows * s.in);
+  const float* addend = call.addend.in<float>(s.rows * s.in);
   const bool lora = A != nullptr;
-  const float* addend = args.inOrNull<float>(15, s.rows * s.in);
-  check(lora == (B != nullptr) && lora == (s.r > 0), "linear: A, B and r disagree");
   if (lora) {
     const Scratch low(floats(s.rows * s.r));
     down(dy, s.out, thinB(B, s), low.as<float>(), s, s.scale, Dropout{});
@@ -151,16 +134,14 @@ void linearGradInput(CudaArgs& args) {
   storedProduct(g, dy, weight);
 }
 
-/** dA = (scale dy B)^T dropout(x); dB = scale dy^T (dropout(x) A^T). */
-void linearGradLora(CudaArgs& args) {
-  const Sizes s = sizesArgs(args, 6);
-  const Stored dy = storedArg(args, 0, s.rows * s.out);
-  const Stored x = storedArg(args, 1, s.rows * s.in);
-  const float* A = args.in<float>(2, s.r * s.in);
-  const float* B = args.in<float>(3, s.out * s.r);
-  float* dA = args.out<float>(4, s.r * s.in);
-  float* dB = args.out<float>(5, s.out * s.r);
-  check(s.r > 0, "linear: no A or B");
+void linearGradLora(const LinearGradLoraCall& call) {
+  const Sizes s = {linearSizes(call), kernelDropout(call.dropout)};
+  const Stored dy = storedIn(call.dy, s.rows * s.out);
+  const Stored x = storedIn(call.x, s.rows * s.in);
+  const float* A = call.loraA.in<float>(s.r * s.in);
+  const float* B = call.loraB.in<float>(s.out * s.r);
+  float* dA = call.dA.out<float>(s.r * s.in);
+  float* dB = call.dB.out<float>(s.out * s.r);
   const Scratch low(floats(s.rows * s.r));
   down(dy, s.out, thinB(B, s), low.as<float>(), s, s.scale, Dropout{});
   const Outer forA(low.as<float>(), x, s.in, s, s.dropout);
@@ -171,12 +152,12 @@ void linearGradLora(CudaArgs& args) {
   launch(kSource, "thinSum", grid, {256}, 0, forA.into(dA, 1, s.in, 1.0f), forB.into(dB, s.r, 1, s.scale), s.r);
 }
 
-void registerFusedLinear(Napi::Env, Napi::Object cuda) {
-  bindCuda<linear>(cuda, "fusedLinear");
-  bindCuda<linearGradInput>(cuda, "fusedLinearGradInput");
-  bindCuda<linearGradLora>(cuda, "fusedLinearGradLora");
+void registerLinear(Napi::Env, Napi::Object cuda) {
+  bindCudaCall<linear>(cuda);
+  bindCudaCall<linearGradInput>(cuda);
+  bindCudaCall<linearGradLora>(cuda);
 }
-REASVQA_CUDA_REGISTER(registerFusedLinear)
+REASVQA_CUDA_REGISTER(registerLinear)
 
 }  // namespace
 }  // namespace reasvqa::cuda

@@ -7,16 +7,16 @@
  * all where computing the logits again would cost 6. A weight gradient mixes rows with different dy_i; it computes the
  * logits again. Rows to ignore (label -100) go through the products as zeros: which they are is known on the device alone,
  * and asking would stall the step. With a bf16 weight softmax - onehot is rounded to bf16 for the product with W.
- *
- * fusedCrossEntropy(hidden, weight, labels, loss, gradient, N, V, d, chunkRows); gradient -1: loss alone.
- * fusedCrossEntropyGradWeight(dy, hidden, weight, labels, dweight, N, V, d, chunkRows)
  */
+#include "cpu/ops/loss.h"
+
+#include <algorithm>
 #include <optional>
 
-#include "cuda/runtime/transfer.h"
-#include "cuda/ops/dropout_args.h"
-#include "cuda/runtime/stored.h"
+#include "cuda/runtime/launch.h"
 #include "cuda/runtime/scratch.h"
+#include "cuda/runtime/stored.h"
+#include "cuda/runtime/transfer.h"
 
 namespace reasvqa::cuda {
 namespace {
@@ -24,12 +24,9 @@ namespace {
 constexpr const char* kSource = "loss";
 constexpr uint32_t kThreads = 512;
 
-struct Sizes {
-  int64_t N, V, d, chunkRows;
-};
-
-Sizes sizesArgs(const CudaArgs& args) {
-  const Sizes s = {args.size(5), args.size(6), args.size(7), args.size(8)};
+template <class Call>
+LossSizes sizesOf(const Call& call) {
+  const LossSizes s = lossSizes(call);
   check(s.chunkRows > 0, "cross-entropy: no rows in a chunk");
   return s;
 }
@@ -37,7 +34,7 @@ Sizes sizesArgs(const CudaArgs& args) {
 /** Scratch for a chunk: hidden rows ready for products with the weight, logits, and softmax - onehot. */
 class Chunk {
  public:
-  Chunk(const Sizes& s, const Stored& weight, bool wantGradient)
+  Chunk(const LossSizes& s, const Stored& weight, bool wantGradient)
       : s_(s), weight_(weight), rows_(std::min(s.chunkRows, s.N)), logits_(floats(rows_ * s.V)),
         hidden_(static_cast<size_t>(rows_ * s.d * elementBytes(weight.type))) {
     if (wantGradient && weight.type == Type::bf16) {
@@ -95,7 +92,7 @@ class Chunk {
   const void* hidden() const { return hidden_.as<void>(); }
 
  private:
-  Sizes s_;
+  LossSizes s_;
   Stored weight_;
   int64_t rows_;
   Scratch logits_;
@@ -103,13 +100,13 @@ class Chunk {
   std::optional<Scratch> rounded_;
 };
 
-void crossEntropy(CudaArgs& args) {
-  const Sizes s = sizesArgs(args);
-  const float* hidden = args.in<float>(0, s.N * s.d);
-  const Stored weight = storedArg(args, 1, s.V * s.d);
-  const int32_t* labels = args.in<int32_t>(2, s.N);
-  float* loss = args.out<float>(3, s.N);
-  float* gradient = args.outOrNull<float>(4, s.N * s.d);
+void crossEntropy(const LinearCrossEntropyCall& call) {
+  const LossSizes s = sizesOf(call);
+  const float* hidden = call.hidden.in<float>(s.N * s.d);
+  const Stored weight = storedIn(call.weight, s.V * s.d);
+  const int32_t* labels = call.labels.in<int32_t>(s.N);
+  float* loss = call.loss.out<float>(s.N);
+  float* gradient = call.gradient.out<float>(s.N * s.d);
   const Chunk chunk(s, weight, gradient != nullptr);
   for (int64_t begin = 0; begin < s.N; begin += s.chunkRows) {
     const int64_t count = std::min(s.chunkRows, s.N - begin);
@@ -127,13 +124,13 @@ void crossEntropy(CudaArgs& args) {
 }
 
 /** dweight = sum over rows of dy_i (softmax_i - onehot_i)^T hidden_i */
-void crossEntropyGradWeight(CudaArgs& args) {
-  const Sizes s = sizesArgs(args);
-  const float* dy = args.in<float>(0, s.N);
-  const float* hidden = args.in<float>(1, s.N * s.d);
-  const Stored weight = storedArg(args, 2, s.V * s.d);
-  const int32_t* labels = args.in<int32_t>(3, s.N);
-  float* dweight = args.out<float>(4, s.V * s.d);
+void crossEntropyGradWeight(const LinearCrossEntropyGradWeightCall& call) {
+  const LossSizes s = sizesOf(call);
+  const float* dy = call.dy.in<float>(s.N);
+  const float* hidden = call.hidden.in<float>(s.N * s.d);
+  const Stored weight = storedIn(call.weight, s.V * s.d);
+  const int32_t* labels = call.labels.in<int32_t>(s.N);
+  float* dweight = call.dweight.out<float>(s.V * s.d);
   if (s.N == 0) return fillZero(dweight, floats(s.V * s.d));
   const Chunk chunk(s, weight, true);
   for (int64_t begin = 0; begin < s.N; begin += s.chunkRows) {
@@ -152,11 +149,11 @@ void crossEntropyGradWeight(CudaArgs& args) {
   }
 }
 
-void registerFusedLoss(Napi::Env, Napi::Object cuda) {
-  bindCuda<crossEntropy>(cuda, "fusedCrossEntropy");
-  bindCuda<crossEntropyGradWeight>(cuda, "fusedCrossEntropyGradWeight");
+void registerLoss(Napi::Env, Napi::Object cuda) {
+  bindCudaCall<crossEntropy>(cuda);
+  bindCudaCall<crossEntropyGradWeight>(cuda);
 }
-REASVQA_CUDA_REGISTER(registerFusedLoss)
+REASVQA_CUDA_REGISTER(registerLoss)
 
 }  // namespace
 }  // namespace reasvqa::cuda

@@ -1,14 +1,12 @@
 /** Row passes of the chunked cross-entropy (loss.cc); one block a row of logits. */
+#include "cpu/ops/loss_args.h"
 #include "cuda/runtime/vector4.cuh"
-
-#define IGNORED (-100)
 
 /** Largest logit and sum of exp(logit - largest), gathered in one reading. */
 struct Exponentials {
   float largest;
   float sum;
 };
-
 
 /** A row's Exponentials, for all threads of its block. */
 __device__ Exponentials exponentialsOf(const float* row, int64_t V) {
@@ -44,7 +42,7 @@ __device__ void crossEntropy(const float* logits, const int32_t* labels, const f
   const int64_t i = blockIdx.x;
   const float* row = logits + i * V;
   const int32_t label = labels[i];
-  if (label == IGNORED) {
+  if (label == kIgnored) {
     if (loss && threadIdx.x == 0) loss[i] = 0.0f;
     if (gradient) {
       for (int64_t at = threadIdx.x; at < V; at += blockDim.x) storeFloat(gradient, i * V + at, 0.0f);
@@ -77,7 +75,7 @@ extern "C" __global__ void crossEntropyBf16(const float* logits, const int32_t* 
 template <class Element>
 __device__ void countedRows(const float* x, const int32_t* labels, Element* y, int64_t rows, int64_t d) {
   for (int64_t at = globalThread(); at < rows * d; at += globalThreads()) {
-    storeFloat(y, at, labels[at / d] == IGNORED ? 0.0f : x[at]);
+    storeFloat(y, at, labels[at / d] == kIgnored ? 0.0f : x[at]);
   }
 }
 

@@ -1,22 +1,20 @@
 /**
- * fusedLayerNorm(x, weight, bias, y, rows, d, eps); fusedLayerNormGradInput(dy, x, weight, addend, dx, rows, d, eps);
- * fusedLayerNormGradParameters(dy, x, dweight, dbias, rows, d, eps); fusedRmsNorm(x, weight, y, inverses, rows, d, eps);
- * fusedRmsNormGradInput(dy, x, weight, addend, dx, rows, d, eps); fusedRmsNormGradWeight(dy, x, dweight, rows, d, eps);
- * fusedRmsNormGradFromResult(dy, y, weight, inverses, addend, dx, rows, d).
- *
- * y may be stored in bf16. inverses (rows): 1 / sqrt(mean(x^2) + eps), or -1. With them an RMSNorm's gradient to its input
- * needs y alone, in bf16, which the product that reads y may keep anyway; no weight may be 0 then. Parameter gradients are
- * column sums in two stages (chunks of rows, then the chunks in order): the same bits in every run.
+ * Norms on the CUDA device (cpu/ops/norm.h); y may be stored in bf16. Parameter gradients are column sums in two stages (chunks
+ * of rows, then the chunks in order): the same bits in every run.
  */
+#include "cpu/ops/norm.h"
+
+#include <algorithm>
 #include <optional>
 
-#include "cuda/ops/dropout_args.h"
-#include "cuda/runtime/stored.h"
+#include "cuda/runtime/launch.h"
 #include "cuda/runtime/scratch.h"
+#include "cuda/runtime/stored.h"
 
 namespace reasvqa::cuda {
 namespace {
 
+/** As the launches take it. */
 struct Norm {
   int64_t rows;
   int64_t d;
@@ -29,38 +27,38 @@ struct Norm {
   }
 };
 
-Norm normArgs(const CudaArgs& args, size_t index) {
-  return {args.size(index), args.size(index + 1), args.f32(index + 2)};
+template <class Call>
+Norm normOf(const Call& call) {
+  return {call.x.rows(), call.x.columns(), call.eps};
 }
 
-void layerNorm(CudaArgs& args) {
-  const Norm n = normArgs(args, 4);
-  const StoredResult y = storedResult(args, 3, n.rows * n.d);
-  launch("norm", variant("layerNorm", y.type).c_str(), {n.grid()}, {n.threads()}, 0,
-         args.in<float>(0, n.rows * n.d), args.in<float>(1, n.d), args.in<float>(2, n.d), y.data, n.d, n.eps);
+void layerNorm(const LayerNormCall& call) {
+  const Norm n = normOf(call);
+  const StoredResult y = storedOut(call.y, n.rows * n.d);
+  launch("norm", variant("layerNorm", y.type).c_str(), {n.grid()}, {n.threads()}, 0, call.x.in<float>(n.rows * n.d),
+         call.weight.in<float>(n.d), call.bias.in<float>(n.d), y.data, n.d, n.eps);
 }
 
-void rmsNorm(CudaArgs& args) {
-  const Norm n = normArgs(args, 4);
-  const StoredResult y = storedResult(args, 2, n.rows * n.d);
-  launch("norm", variant("rmsNorm", y.type).c_str(), {n.grid()}, {n.threads()}, 0,
-         args.in<float>(0, n.rows * n.d), args.in<float>(1, n.d), y.data, args.outOrNull<float>(3, n.rows), n.d, n.eps);
+void rmsNorm(const RmsNormCall& call) {
+  const Norm n = normOf(call);
+  const StoredResult y = storedOut(call.y, n.rows * n.d);
+  launch("norm", variant("rmsNorm", y.type).c_str(), {n.grid()}, {n.threads()}, 0, call.x.in<float>(n.rows * n.d),
+         call.weight.in<float>(n.d), y.data, call.inverses.out<float>(n.rows), n.d, n.eps);
 }
 
-void gradInput(CudaArgs& args, const char* kernel) {
-  const Norm n = normArgs(args, 5);
-  launch("norm", kernel, {n.grid()}, {n.threads()}, 0, args.in<float>(0, n.rows * n.d),
-         args.in<float>(1, n.rows * n.d), args.in<float>(2, n.d), args.inOrNull<float>(3, n.rows * n.d),
-         args.out<float>(4, n.rows * n.d), n.d, n.eps);
+void gradInput(const NormGradInputCall& call, const char* kernel) {
+  const Norm n = normOf(call);
+  launch("norm", kernel, {n.grid()}, {n.threads()}, 0, call.dy.in<float>(n.rows * n.d), call.x.in<float>(n.rows * n.d),
+         call.weight.in<float>(n.d), call.addend.in<float>(n.rows * n.d), call.dx.out<float>(n.rows * n.d), n.d, n.eps);
 }
-void layerNormGradInput(CudaArgs& args) { gradInput(args, "layerNormInput"); }
-void rmsNormGradInput(CudaArgs& args) { gradInput(args, "rmsNormInput"); }
+void layerNormGradInput(const LayerNormGradInputCall& call) { gradInput(call, "layerNormInput"); }
+void rmsNormGradInput(const RmsNormGradInputCall& call) { gradInput(call, "rmsNormInput"); }
 
-void rmsNormGradFromResult(CudaArgs& args) {
-  const Norm n = {args.size(6), args.size(7), 0.0f};
-  launch("norm", "rmsNormFromResult", {n.grid()}, {n.threads()}, 0, args.in<float>(0, n.rows * n.d),
-         args.in<uint16_t>(1, n.rows * n.d), args.in<float>(2, n.d), args.in<float>(3, n.rows),
-         args.inOrNull<float>(4, n.rows * n.d), args.out<float>(5, n.rows * n.d), n.d);
+void rmsNormGradFromResult(const RmsNormGradFromResultCall& call) {
+  const Norm n = {call.y.rows(), call.y.columns(), 0.0f};
+  launch("norm", "rmsNormFromResult", {n.grid()}, {n.threads()}, 0, call.dy.in<float>(n.rows * n.d),
+         call.y.in<uint16_t>(n.rows * n.d), call.weight.in<float>(n.d), call.inverses.in<float>(n.rows),
+         call.addend.in<float>(n.rows * n.d), call.dx.out<float>(n.rows * n.d), n.d);
 }
 
 /** dbias is nullptr for RMSNorm. */
@@ -84,27 +82,27 @@ void parameterGradients(const Norm& n, const float* dy, const float* x, float* d
   if (dbias) sum(*biasPartial, dbias);
 }
 
-void layerNormGradParameters(CudaArgs& args) {
-  const Norm n = normArgs(args, 4);
-  parameterGradients(n, args.in<float>(0, n.rows * n.d), args.in<float>(1, n.rows * n.d), args.out<float>(2, n.d),
-                     args.out<float>(3, n.d));
+void layerNormGradParameters(const LayerNormGradParametersCall& call) {
+  const Norm n = normOf(call);
+  parameterGradients(n, call.dy.in<float>(n.rows * n.d), call.x.in<float>(n.rows * n.d), call.dweight.out<float>(n.d),
+                     call.dbias.out<float>(n.d));
 }
-void rmsNormGradWeight(CudaArgs& args) {
-  const Norm n = normArgs(args, 3);
-  parameterGradients(n, args.in<float>(0, n.rows * n.d), args.in<float>(1, n.rows * n.d), args.out<float>(2, n.d),
+void rmsNormGradWeight(const RmsNormGradWeightCall& call) {
+  const Norm n = normOf(call);
+  parameterGradients(n, call.dy.in<float>(n.rows * n.d), call.x.in<float>(n.rows * n.d), call.dweight.out<float>(n.d),
                      nullptr);
 }
 
-void registerFusedNorm(Napi::Env, Napi::Object cuda) {
-  bindCuda<layerNorm>(cuda, "fusedLayerNorm");
-  bindCuda<layerNormGradInput>(cuda, "fusedLayerNormGradInput");
-  bindCuda<layerNormGradParameters>(cuda, "fusedLayerNormGradParameters");
-  bindCuda<rmsNorm>(cuda, "fusedRmsNorm");
-  bindCuda<rmsNormGradInput>(cuda, "fusedRmsNormGradInput");
-  bindCuda<rmsNormGradWeight>(cuda, "fusedRmsNormGradWeight");
-  bindCuda<rmsNormGradFromResult>(cuda, "fusedRmsNormGradFromResult");
+void registerNorm(Napi::Env, Napi::Object cuda) {
+  bindCudaCall<layerNorm>(cuda);
+  bindCudaCall<rmsNorm>(cuda);
+  bindCudaCall<layerNormGradInput>(cuda);
+  bindCudaCall<rmsNormGradInput>(cuda);
+  bindCudaCall<layerNormGradParameters>(cuda);
+  bindCudaCall<rmsNormGradWeight>(cuda);
+  bindCudaCall<rmsNormGradFromResult>(cuda);
 }
-REASVQA_CUDA_REGISTER(registerFusedNorm)
+REASVQA_CUDA_REGISTER(registerNorm)
 
 }  // namespace
 }  // namespace reasvqa::cuda

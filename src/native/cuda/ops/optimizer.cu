@@ -1,33 +1,8 @@
 /**
- * AdamW and sums of squares over many tensors in one launch: block i works on piece i of a table. The structs are those
- * of optimizer.cc.
+ * AdamW and sums of squares over many tensors in one launch: block i works on piece i of a table.
  */
+#include "cpu/ops/optimizer_args.h"
 #include "cuda/runtime/vector4.cuh"
-
-struct AdamWPiece {
-  float* p;
-  float* m;
-  float* v;
-  const float* g;
-  int64_t n;
-  float decay;  // 1 - lr wd
-  float rate;   // lr / (1 - beta1^t)
-};
-
-struct AdamW {
-  float beta1;
-  float beta2;
-  float oneMinusBeta1;
-  float oneMinusBeta2;
-  float eps;
-  float rootCorrection;  // 1 / sqrt(1 - beta2^t)
-  float gradScale;
-};
-
-struct NormPiece {
-  const float* g;
-  int64_t n;
-};
 
 extern "C" __global__ void adamw(const AdamWPiece* pieces, AdamW s) {
   const AdamWPiece piece = pieces[blockIdx.x];

@@ -10,7 +10,7 @@ template <class T, class U, class F>
 __device__ void pairs(const Strided<2>& layout, uint32_t n, const T* a, const T* b, U* out, F f) {
   for (uint32_t i = globalThread(); i < n; i += globalThreads()) {
     int64_t at[2] = {0, 0};
-    layout.locate(i, at);
+    locate(layout, i, at);
     out[i] = f(a[at[0]], b[at[1]]);
   }
 }
@@ -23,7 +23,7 @@ __device__ void pairsOfFour(const Strided<2>& layout, uint32_t n, const T* a, co
   const uint32_t groups = (n + 3) / 4;
   for (uint32_t group = globalThread(); group < groups; group += globalThreads()) {
     int64_t at[2] = {0, 0};
-    layout.locate(group, at);
+    locate(layout, group, at);
     const uint32_t i = group * 4;
     if (i + 4 <= n) {
       const Four<T> x = loadFour(a + at[0], repeatedA);

@@ -3,15 +3,8 @@
  * (column >> 2, row, call, step), word column & 3. The same bits as philoxKeepMask in src/ops/philox.ts, which is the
  * truth for every engine. One block of Philox covers four columns of a row, so a thread should own four.
  */
-
-/** One use of dropout; the launchers' Dropout (args.h) is the same bytes. scale = 1 / (1 - rate); 0: no dropout. */
-struct Dropout {
-  float scale;
-  uint32_t threshold;
-  uint32_t seed;
-  uint32_t step;
-  uint32_t call;
-};
+#pragma once
+#include "cuda/ops/dropout_args.h"
 
 /** Which of the columns 4 block to 4 block + 3 of a row are kept: bit i for column i. */
 __device__ inline uint32_t dropoutKept(const Dropout& dropout, uint32_t row, uint32_t block) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string>
 
+#include "cuda/ops/reduce_args.h"
 #include "cuda/runtime/args.h"
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/rows.h"
@@ -20,11 +21,6 @@ constexpr int64_t kLeastChunk = 4096;
 /** Blocks that fill the largest of GPUs. */
 constexpr int64_t kBlocks = 1024;
 constexpr int64_t kMaxGrid = INT32_MAX;
-
-/** Reduction of reduce.cu. */
-struct Chunked {
-  int64_t outer, reduced, inner, chunk, chunks;
-};
 
 /** Cuts the reduced dimension when the other two give too few blocks. */
 Chunked chunked(const Reduction& s) {
@@ -90,8 +86,8 @@ void reduce(CudaArgs& args) {
     if (dtype == Dtype::f32) return reducePositions<float>(args, largest ? "argMaxF32" : "argMinF32", shape);
     return reducePositions<int32_t>(args, largest ? "argMaxI32" : "argMinI32", shape);
   }
-  constexpr const char* kNames[] = {"sum", "max", "min", "prod"};
-  const std::string name = kNames[code];
+  static const std::vector<std::string> names = splitNames(namesOf(ReduceOp{}));
+  const std::string& name = names[static_cast<size_t>(code)];
   if (dtype == Dtype::f32) {
     return reduceValues<float>(args, name + "F32", shape, op == ReduceOp::sum ? args.f32(7) : 1.0f);
   }

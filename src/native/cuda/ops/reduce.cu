@@ -4,6 +4,7 @@
  * The reduced dimension is cut into `chunks` of `chunk` elements, so that a few long reductions fill the device too: y is
  * (outer, chunks, inner), and a second launch reduces the chunks. Every order is fixed: the same bits in every run.
  */
+#include "cuda/ops/reduce_args.h"
 
 struct ProdOf {
   template <class T>
@@ -18,26 +19,22 @@ struct AllOf {
   __device__ int operator()(int a, int b) const { return a != 0 && b != 0; }
 };
 
-struct Reduction {
-  int64_t outer, reduced, inner, chunk, chunks;
-
-  __device__ int64_t chunkBegin(int64_t which) const { return which * chunk; }
-  __device__ int64_t chunkEnd(int64_t which) const {
-    const int64_t end = (which + 1) * chunk;
-    return end < reduced ? end : reduced;
-  }
-};
+__device__ inline int64_t chunkBegin(const Chunked& s, int64_t which) { return which * s.chunk; }
+__device__ inline int64_t chunkEnd(const Chunked& s, int64_t which) {
+  const int64_t end = (which + 1) * s.chunk;
+  return end < s.reduced ? end : s.reduced;
+}
 
 /** inner = 1, short rows: a warp a row. State is what T is combined as. */
 template <class State, class T, class Combine>
-__device__ void reduceByWarps(const Reduction& s, const T* x, T* y, T scale, State identity, Combine combine) {
+__device__ void reduceByWarps(const Chunked& s, const T* x, T* y, T scale, State identity, Combine combine) {
   const int lane = threadIdx.x & 31;
   for (int64_t item = globalThread() / 32; item < s.outer * s.chunks; item += globalThreads() / 32) {
     const T* row = x + item / s.chunks * s.reduced;
-    const int64_t end = s.chunkEnd(item % s.chunks);
+    const int64_t end = chunkEnd(s, item % s.chunks);
     State state = identity;
 #pragma unroll 4
-    for (int64_t i = s.chunkBegin(item % s.chunks) + lane; i < end; i += 32) state = combine(state, (State)row[i]);
+    for (int64_t i = chunkBegin(s, item % s.chunks) + lane; i < end; i += 32) state = combine(state, (State)row[i]);
     state = warpReduce(state, combine);
     if (lane == 0) y[item] = (T)(scale * state);
   }
@@ -45,13 +42,13 @@ __device__ void reduceByWarps(const Reduction& s, const T* x, T* y, T scale, Sta
 
 /** inner = 1, long rows: a block a chunk. */
 template <class State, class T, class Combine>
-__device__ void reduceByBlocks(const Reduction& s, const T* x, T* y, T scale, State identity, Combine combine) {
+__device__ void reduceByBlocks(const Chunked& s, const T* x, T* y, T scale, State identity, Combine combine) {
   for (int64_t item = blockIdx.x; item < s.outer * s.chunks; item += gridDim.x) {
     const T* row = x + item / s.chunks * s.reduced;
-    const int64_t end = s.chunkEnd(item % s.chunks);
+    const int64_t end = chunkEnd(s, item % s.chunks);
     State state = identity;
 #pragma unroll 4
-    for (int64_t i = s.chunkBegin(item % s.chunks) + threadIdx.x; i < end; i += blockDim.x) {
+    for (int64_t i = chunkBegin(s, item % s.chunks) + threadIdx.x; i < end; i += blockDim.x) {
       state = combine(state, (State)row[i]);
     }
     state = blockReduce(state, identity, combine);
@@ -61,7 +58,7 @@ __device__ void reduceByBlocks(const Reduction& s, const T* x, T* y, T scale, St
 
 /** inner > 1: a block takes `width` columns (a power of 2), its 256 / width rows of threads share the reduced dimension. */
 template <class State, class T, class Combine>
-__device__ void reduceColumns(const Reduction& s, int32_t width, const T* x, T* y, T scale, State identity, Combine combine) {
+__device__ void reduceColumns(const Chunked& s, int32_t width, const T* x, T* y, T scale, State identity, Combine combine) {
   __shared__ State states[256];
   const int column = threadIdx.x % width;
   const int row = threadIdx.x / width;
@@ -70,12 +67,12 @@ __device__ void reduceColumns(const Reduction& s, int32_t width, const T* x, T* 
   for (int64_t item = blockIdx.x; item < s.outer * s.chunks * strips; item += gridDim.x) {
     const int64_t at = item % strips * width + column;
     const int64_t part = item / strips;  // (outer, chunk)
-    const int64_t end = s.chunkEnd(part % s.chunks);
+    const int64_t end = chunkEnd(s, part % s.chunks);
     State state = identity;
     if (at < s.inner) {
       const T* from = x + part / s.chunks * s.reduced * s.inner + at;
 #pragma unroll 4
-      for (int64_t r = s.chunkBegin(part % s.chunks) + row; r < end; r += rows) state = combine(state, (State)from[r * s.inner]);
+      for (int64_t r = chunkBegin(s, part % s.chunks) + row; r < end; r += rows) state = combine(state, (State)from[r * s.inner]);
     }
     states[threadIdx.x] = state;
     __syncthreads();
@@ -89,13 +86,13 @@ __device__ void reduceColumns(const Reduction& s, int32_t width, const T* x, T* 
 }
 
 #define REDUCTION(name, T, State, identity, Combine)                                                  \
-  extern "C" __global__ void name##ByWarps(Reduction s, const T* x, T* y, T scale) {                  \
+  extern "C" __global__ void name##ByWarps(Chunked s, const T* x, T* y, T scale) {                  \
     reduceByWarps(s, x, y, scale, (State)(identity), Combine());                                      \
   }                                                                                                   \
-  extern "C" __global__ void name##ByBlocks(Reduction s, const T* x, T* y, T scale) {                 \
+  extern "C" __global__ void name##ByBlocks(Chunked s, const T* x, T* y, T scale) {                 \
     reduceByBlocks(s, x, y, scale, (State)(identity), Combine());                                     \
   }                                                                                                   \
-  extern "C" __global__ void name##Columns(Reduction s, int32_t width, const T* x, T* y, T scale) {   \
+  extern "C" __global__ void name##Columns(Chunked s, int32_t width, const T* x, T* y, T scale) {   \
     reduceColumns(s, width, x, y, scale, (State)(identity), Combine());                               \
   }
 

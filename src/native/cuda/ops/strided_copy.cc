@@ -1,10 +1,10 @@
 /**
- * copyStrided(element bytes, from, from offset, to, to offset, rank) on the CUDA device: layout {dims, strides from,
- * strides to}. A dense copy is one of the driver's; a permutation that exchanges the dense dimension goes by tiles.
+ * copyStrided of cpu/ops/copy_call.h on the CUDA device. A dense copy is one of the driver's; a permutation that exchanges the dense dimension goes by tiles.
  */
 #include <string>
 
-#include "cpu/runtime/layout_args.h"
+#include "cpu/ops/copy_call.h"
+#include "cuda/ops/strided_copy_args.h"
 #include "cuda/runtime/args.h"
 #include "cuda/runtime/transfer.h"
 #include "cuda/runtime/launch.h"
@@ -15,12 +15,6 @@ namespace {
 
 /** Below this a tile would be mostly empty. */
 constexpr int64_t kLeastTile = 8;
-
-/** Transposed of strided_copy.cu. */
-struct Transposed {
-  int64_t rows, columns, fromRow, toColumn;
-  uint32_t tilesOfRows, tilesOfColumns;
-};
 
 /** The dimension that is dense in the source while the inner one is dense in the target, or -1. */
 int exchangedDimension(const Layout<2>& layout) {
@@ -77,22 +71,14 @@ void copy(const Layout<2>& layout, const std::string& suffix, const T* from, int
 }
 
 void copyStrided(CudaArgs& args) {
-  const int32_t elementBytes = args.i32(0);
-  check(elementBytes == 1 || elementBytes == 4, "copyStrided: elements of 1 or 4 bytes are expected");
-  const int64_t fromOffset = args.size(2);
-  const int64_t toOffset = args.size(4);
-  const Layout<2> layout = readLayout<2>(args, args.size(5));
-  const Reach from = reachOf(layout, 0);
-  const Reach to = reachOf(layout, 1);
-  if (from.highest < from.lowest) return;
-  check(fromOffset + from.lowest >= 0 && toOffset + to.lowest >= 0, "copyStrided: reaches before the buffer");
-  check(args.i32(1) != args.i32(3), "copyStrided: two buffers are expected");
-  const int64_t fromEnd = fromOffset + from.highest + 1;
-  const int64_t toEnd = toOffset + to.highest + 1;
-  if (elementBytes == 4) {
-    return copy(layout, "U32", args.in<uint32_t>(1, fromEnd), fromOffset, args.out<uint32_t>(3, toEnd), toOffset);
-  }
-  copy(layout, "U8", args.in<uint8_t>(1, fromEnd), fromOffset, args.out<uint8_t>(3, toEnd), toOffset);
+  const StridedCopy c = stridedCopy(args);
+  if (c.from == nullptr) return;
+  const auto as = [&](auto element, const char* suffix) {
+    using T = decltype(element);
+    copy(c.layout, suffix, reinterpret_cast<const T*>(c.from), c.fromOffset, reinterpret_cast<T*>(c.to), c.toOffset);
+  };
+  if (c.elementBytes == 4) return as(uint32_t{}, "U32");
+  as(uint8_t{}, "U8");
 }
 
 void registerCopyStrided(Napi::Env, Napi::Object cuda) { bindCuda<copyStrided>(cuda, "copyStrided"); }

@@ -2,13 +2,14 @@
  * to = from with a stride for each dimension: every permutation, slice, padding, tiling, joining and broadcast. Operand 0 of
  * a layout is the source, 1 the target; they do not overlap.
  */
+#include "cuda/ops/strided_copy_args.h"
 #include "cuda/runtime/strided.cuh"
 
 template <class T>
 __device__ void copyElements(const Strided<2>& layout, uint32_t n, const T* from, T* to) {
   for (uint32_t i = globalThread(); i < n; i += globalThreads()) {
     int64_t at[2] = {0, 0};
-    layout.locate(i, at);
+    locate(layout, i, at);
     to[at[1]] = from[at[0]];
   }
 }
@@ -20,7 +21,7 @@ __device__ void copyFours(const Strided<2>& layout, uint32_t n, const T* from, T
   const uint32_t groups = (n + 3) / 4;
   for (uint32_t group = globalThread(); group < groups; group += globalThreads()) {
     int64_t at[2] = {0, 0};
-    layout.locate(group, at);
+    locate(layout, group, at);
     const uint32_t i = group * 4;
     if (i + 4 <= n) {
       storeFour(to + at[1], loadFour(from + at[0], repeated));
@@ -29,12 +30,6 @@ __device__ void copyFours(const Strided<2>& layout, uint32_t n, const T* from, T
     }
   }
 }
-
-/** A plane of a permutation: element (i, j) is at i * fromRow + j in the source and at i + j * toColumn in the target. */
-struct Transposed {
-  int64_t rows, columns, fromRow, toColumn;
-  uint32_t tilesOfRows, tilesOfColumns;
-};
 
 /**
  * Tiles of 32 x 32 through shared memory, so that reads and writes are of whole lines. One block of 256 threads a tile;
@@ -48,7 +43,7 @@ __device__ void transposeTiles(const Strided<2>& planes, const Transposed& plane
   const int64_t left = (int64_t)(blockIdx.x % plane.tilesOfColumns) * 32;
   const int64_t top = (int64_t)(blockIdx.x / plane.tilesOfColumns % plane.tilesOfRows) * 32;
   int64_t at[2] = {0, 0};
-  planes.locate(blockIdx.x / plane.tilesOfColumns / plane.tilesOfRows, at);
+  locate(planes, blockIdx.x / plane.tilesOfColumns / plane.tilesOfRows, at);
   for (int i = row; i < 32; i += 8) {
     if (top + i < plane.rows && left + lane < plane.columns) {
       tile[i][lane] = from[at[0] + (top + i) * plane.fromRow + left + lane];

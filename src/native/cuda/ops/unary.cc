@@ -7,11 +7,6 @@
 namespace reasvqa::cuda {
 namespace {
 
-/** Kernels of unary.cu in the order of UnaryOp; nullptr where the type has no such operation. */
-constexpr const char* kF32[] = {"absF32",   "negF32",        "expF32",  "logF32",     "sqrtF32",  "rsqrtF32", "squareF32",
-                                "reciprocalF32", "reluF32",  "sigmoidF32", "tanhF32", "erfF32",   "floorF32", "ceilF32",
-                                "signF32",  "stepF32",       "clipF32", "isFiniteF32", "isNanF32", "isInfF32", nullptr};
-
 const char* i32Kernel(UnaryOp op) {
   switch (op) {
     case UnaryOp::abs: return "absI32";
@@ -44,10 +39,11 @@ void unary(CudaArgs& args) {
     check(op == UnaryOp::logicalNot, "unary: no such operation on bool");
     return run<uint8_t, uint8_t>(args, "logicalNotU8", 0, 0);
   }
-  const char* kernel = kF32[code];
-  check(kernel != nullptr, "unary: no such operation on float32");
-  if (op >= UnaryOp::isFinite) return run<float, uint8_t>(args, kernel, 0.0f, 0.0f);
-  run<float, float>(args, kernel, args.f32(5), args.f32(6));
+  check(op != UnaryOp::logicalNot, "unary: no such operation on float32");
+  static const std::vector<std::string> names = splitNames(namesOf(UnaryOp{}));
+  const std::string kernel = names[static_cast<size_t>(code)] + "F32";
+  if (op >= UnaryOp::isFinite) return run<float, uint8_t>(args, kernel.c_str(), 0.0f, 0.0f);
+  run<float, float>(args, kernel.c_str(), args.f32(5), args.f32(6));
 }
 
 void registerUnary(Napi::Env, Napi::Object cuda) { bindCuda<unary>(cuda, "unary"); }

@@ -108,7 +108,7 @@ void read(CudaArgs& args) {
   size_t bytes = 0;
   void* to = args.typedArray(1, bytes);
   const int64_t offset = args.count() > 2 ? args.size(2) : 0;
-  if (args.storage(0) == Type::f32) {
+  if (storageOf(args.i32(0)) == Type::f32) {
     download(to, args.in<std::byte>(0, offset + static_cast<int64_t>(bytes)) + offset, bytes);
     return;
   }
@@ -156,6 +156,7 @@ void wait(CudaArgs&) { synchronize(); }
 
 void registerCuda(Napi::Env env, Napi::Object exports) {
   Napi::Object cuda = Napi::Object::New(env);
+  cuda.Set("bf16Activations", true);
   bind<open>(cuda, "open");
   bind<gpuName>(cuda, "gpuName");
   bind<sources>(cuda, "sources");

@@ -21,6 +21,10 @@ typedef unsigned long long uint64_t;
 #endif
 #endif
 
+namespace reasvqa::cuda {}
+using namespace reasvqa;
+using namespace reasvqa::cuda;
+
 #define FULL_WARP 0xffffffffu
 
 /** This thread's number in a one-dimensional grid, and the number of threads in it. */

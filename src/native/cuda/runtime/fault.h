@@ -6,15 +6,11 @@
 
 #include <cstdint>
 
+#include "cuda/runtime/fault_args.h"
+
 namespace reasvqa::cuda {
 
-/** What kernels report; the first number of the record. */
-enum class Fault : int64_t { none = 0, embeddingId = 1, gatherIndex = 2 };
-
-/**
- * The record, readable and writable by kernels: fault, then up to three numbers about it (embeddingId: position, id, rows
- * of the table; gatherIndex: unused, index, size of the dimension). A kernel leaves a record alone that is taken.
- */
+/** The record, readable and writable by kernels, which leave one alone that is taken: a Fault and three numbers. */
 int64_t* faultRecord();
 
 /** Throws std::invalid_argument with what was reported since the last call; for use after a wait for the device. */

@@ -21,6 +21,7 @@
 
 #include "cuda/runtime/args.h"
 #include "cuda/runtime/device.h"
+#include "cuda/runtime/half_product_args.h"
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/scratch.h"
 
@@ -39,16 +40,7 @@ bool on = false;
 /** Whether this GPU's tensor cores are that much faster: the first of each generation is the one for data centres. */
 bool gains(int capability) { return capability % 10 == 0 && capability < 120; }
 
-/** A matrix as the kernels see it: struct Rows there. */
-struct Rows {
-  const float* x;
-  uint16_t* y;
-  int64_t rows;
-  int64_t columns;
-  int64_t leading;
-};
-
-Rows rowsOf(const void* x, const Scratch& y, int64_t rows, int64_t columns, int64_t leading) {
+HalfOperand operandOf(const void* x, const Scratch& y, int64_t rows, int64_t columns, int64_t leading) {
   const auto* from = static_cast<const float*>(x);
   if (leading == columns) return {from, y.as<uint16_t>(), 1, rows * columns, rows * columns};
   return {from, y.as<uint16_t>(), rows, columns, leading};
@@ -73,8 +65,8 @@ void halfProduct(Gemm g) {
   const Scratch halfB(bytesOf(g.n, g.k));
   const Scratch partials(2 * kBlocks * sizeof(float));
   const Scratch factors(3 * sizeof(float));
-  const Rows a = rowsOf(g.a, halfA, g.transA ? g.k : g.m, g.transA ? g.m : g.k, g.lda);
-  const Rows b = rowsOf(g.b, halfB, g.transB ? g.n : g.k, g.transB ? g.k : g.n, g.ldb);
+  const HalfOperand a = operandOf(g.a, halfA, g.transA ? g.k : g.m, g.transA ? g.m : g.k, g.lda);
+  const HalfOperand b = operandOf(g.b, halfB, g.transB ? g.n : g.k, g.transB ? g.k : g.n, g.ldb);
   const int64_t groups = ceilDiv(std::max(g.m, g.n) * g.k, 4);
   const Grid grid = {static_cast<uint32_t>(std::min(kBlocks, ceilDiv(groups, kThreads))), 2};
   launch("half_product", "greatest", grid, {kThreads}, 0, a, b, partials.as<float>());

@@ -1,22 +1,14 @@
 /** Rounds both operands of a product to f16, scaled by powers of two: see half_product.cc. */
+#include "cuda/runtime/half_product_args.h"
 #include "cuda/runtime/mma.cuh"
 #include "cuda/runtime/vector4.cuh"
-
-/** x (rows, columns), rows `leading` apart; y dense. */
-struct Rows {
-  const float* x;
-  unsigned short* y;
-  int64_t rows;
-  int64_t columns;
-  int64_t leading;
-};
 
 /**
  * Calls f(four neighbours in a row, where they belong in y, how many to the row's end) for those that are this thread's. x
  * may start anywhere in a buffer.
  */
 template <class F>
-__device__ inline void eachFour(const Rows& m, F f) {
+__device__ inline void eachFour(const HalfOperand& m, F f) {
   const int64_t groups = (m.columns + 3) / 4;
   for (int64_t i = globalThread(); i < m.rows * groups; i += globalThreads()) {
     const int64_t row = i / groups;
@@ -29,8 +21,8 @@ __device__ inline void eachFour(const Rows& m, F f) {
 }
 
 /** partials[blockIdx.y gridDim.x + blockIdx.x]: the greatest finite magnitude in this block's share of a (y = 0) or b. */
-extern "C" __global__ void greatest(Rows a, Rows b, float* partials) {
-  const Rows m = blockIdx.y == 0 ? a : b;
+extern "C" __global__ void greatest(HalfOperand a, HalfOperand b, float* partials) {
+  const HalfOperand m = blockIdx.y == 0 ? a : b;
   float most = 0.0f;
   eachFour(m, [&](const float(&value)[4], unsigned short*, int64_t) {
 #pragma unroll
@@ -56,8 +48,8 @@ __device__ inline float powerOfTwo(int power) { return __uint_as_float((unsigned
  * y = x times its operand's power, in f16. factors: alpha over both powers, 0 and 1.
  * @param partials of `greatest`, `count` for each operand: at most as many as a block has threads
  */
-extern "C" __global__ void toHalf(Rows a, Rows b, const float* partials, int32_t count, float alpha, float* factors) {
-  const Rows m = blockIdx.y == 0 ? a : b;
+extern "C" __global__ void toHalf(HalfOperand a, HalfOperand b, const float* partials, int32_t count, float alpha, float* factors) {
+  const HalfOperand m = blockIdx.y == 0 ? a : b;
   const int thread = threadIdx.x;
   const float* own = partials + blockIdx.y * count;
   const int power = powerFor(blockMax(thread < count ? own[thread] : 0.0f));

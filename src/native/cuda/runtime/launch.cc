@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <stdexcept>
 
 #include "cuda/runtime/device.h"
 #include "cuda/runtime/fault.h"
@@ -95,6 +96,11 @@ void launchKernel(const char* source, const char* name, Grid grid, Grid block, u
   } else {
     gpu.remember(launch);
   }
+}
+
+uint32_t blocks(int64_t count, int64_t most) {
+  if (count < 0 || count > most) throw std::invalid_argument("a tensor has too many rows for one kernel launch");
+  return static_cast<uint32_t>(count);
 }
 
 Grid gridFor(int64_t n, uint32_t block) {

@@ -59,6 +59,12 @@ void launch(const char* source, const char* kernel, Grid grid, Grid block, uint3
   launchKernel(source, kernel, grid, block, sharedBytes, pointers, sizes, sizeof...(Arguments));
 }
 
+/** The largest y and z of a grid. */
+constexpr int64_t kMostBlocksYZ = 65535;
+
+/** A count as one axis of a grid; std::invalid_argument when it is more than a grid has. */
+uint32_t blocks(int64_t count, int64_t most = INT32_MAX);
+
 /** Blocks of `block` threads for n items; enough to fill the device, so kernels stride by the grid. 0 for n = 0. */
 Grid gridFor(int64_t n, uint32_t block = 256);
 

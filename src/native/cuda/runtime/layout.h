@@ -8,28 +8,17 @@
 #include <cstdint>
 
 #include "cpu/runtime/strided.h"
+#include "cuda/runtime/strided_args.h"
 
 namespace reasvqa::cuda {
 
-/** Divisor of strided.cuh. */
-struct Divisor {
-  uint32_t divisor = 1, multiplier = 1, shift = 0;
-
-  Divisor() = default;
-  /** For a divisor from 1 to 2^31 - 1. */
-  explicit Divisor(int64_t by) : divisor(static_cast<uint32_t>(by)) {
-    while ((uint64_t{1} << shift) < divisor) ++shift;
-    multiplier = static_cast<uint32_t>((((uint64_t{1} << shift) - divisor) << 32) / divisor + 1);
-  }
-};
-
-/** Strided of strided.cuh. */
-template <int Operands>
-struct Strided {
-  int32_t rank = 1;
-  Divisor dims[kMaxRank];
-  int64_t strides[Operands][kMaxRank] = {};
-};
+/** For a divisor from 1 to 2^31 - 1. */
+inline Divisor divisorOf(int64_t by) {
+  Divisor d = {static_cast<uint32_t>(by), 1, 0};
+  while ((uint64_t{1} << d.shift) < d.divisor) ++d.shift;
+  d.multiplier = static_cast<uint32_t>((((uint64_t{1} << d.shift) - d.divisor) << 32) / d.divisor + 1);
+  return d;
+}
 
 /** Part of a layout with fewer than 2^31 elements; the offsets say where it begins in each operand and in row order. */
 template <int Operands>
@@ -81,12 +70,13 @@ bool movesInFours(const Piece<Operands>& piece) {
 /** The layout as a kernel takes it; with `group` 4 the inner dimension counts groups of four elements. */
 template <int Operands>
 Strided<Operands> stridedOf(const Layout<Operands>& layout, int64_t group = 1) {
-  Strided<Operands> result;
+  static_assert(Strided<Operands>::kMost == kMaxRank, "kernels take every rank");
+  Strided<Operands> result = {};
   result.rank = layout.rank;
   for (int i = 0; i < layout.rank; ++i) {
     const int from = layout.rank - 1 - i;
     const int64_t scale = i == 0 ? group : 1;
-    result.dims[i] = Divisor((layout.dims[from] + scale - 1) / scale);
+    result.dims[i] = divisorOf((layout.dims[from] + scale - 1) / scale);
     for (int o = 0; o < Operands; ++o) result.strides[o][i] = layout.strides[o][from] * scale;
   }
   return result;

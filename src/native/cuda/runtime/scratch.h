@@ -5,8 +5,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace reasvqa::cuda {
+
+/** Bytes of n floats. */
+inline size_t floats(int64_t n) { return static_cast<size_t>(n) * sizeof(float); }
 
 class Scratch {
  public:

@@ -1,21 +1,21 @@
 #include "cuda/runtime/stored.h"
 
 #include "cuda/runtime/driver.h"
-#include "cuda/ops/dropout_args.h"
+#include "cuda/runtime/launch.h"
 #include "cuda/runtime/scratch.h"
 
 namespace reasvqa::cuda {
 
-Stored storedArg(const CudaArgs& args, size_t index, int64_t elements) {
-  const Type type = args.storage(index);
-  if (type == Type::f32) return {args.in<float>(index, elements), type};
-  return {args.in<uint16_t>(index, elements), type};
+Stored storedIn(const Operand& operand, int64_t elements) {
+  const Type type = storageOf(operand.id);
+  if (type == Type::f32) return {operand.in<float>(elements), type};
+  return {operand.in<uint16_t>(elements), type};
 }
 
-StoredResult storedResult(const CudaArgs& args, size_t index, int64_t elements) {
-  const Type type = args.storage(index);
-  if (type == Type::f32) return {args.out<float>(index, elements), type};
-  return {args.out<uint16_t>(index, elements), type};
+StoredResult storedOut(const Operand& operand, int64_t elements) {
+  const Type type = storageOf(operand.id);
+  if (type == Type::f32) return {operand.out<float>(elements), type};
+  return {operand.out<uint16_t>(elements), type};
 }
 
 std::string variant(const char* kernel, Type type) { return std::string(kernel) + (type == Type::bf16 ? "Bf16" : ""); }

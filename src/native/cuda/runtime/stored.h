@@ -23,9 +23,9 @@ struct StoredResult {
   Type type;
 };
 
-/** A buffer argument of either storage. */
-Stored storedArg(const CudaArgs& args, size_t index, int64_t elements);
-StoredResult storedResult(const CudaArgs& args, size_t index, int64_t elements);
+/** An operand or result of a call, of either storage. */
+Stored storedIn(const Operand& operand, int64_t elements);
+StoredResult storedOut(const Operand& operand, int64_t elements);
 
 /** Name of the variant of a kernel for what is stored so. */
 std::string variant(const char* kernel, Type type);

@@ -6,37 +6,26 @@
  */
 #pragma once
 
-#define MAX_RANK 8
+#include "cuda/runtime/strided_args.h"
 
-/** n / divisor for n < 2^31 (Granlund and Montgomery 1994; the numbers are made in layout.h). */
-struct Divisor {
-  uint32_t divisor, multiplier, shift;
+/** n / divisor for n < 2^31. */
+__device__ inline uint32_t divide(uint32_t n, const Divisor& by) {
+  return ((uint32_t)(((uint64_t)n * by.multiplier) >> 32) + n) >> by.shift;
+}
 
-  __device__ uint32_t divide(uint32_t n) const {
-    return ((uint32_t)(((uint64_t)n * multiplier) >> 32) + n) >> shift;
-  }
-};
-
-/** Dimensions and strides (in elements), the innermost first; the outermost dimension is not needed. */
+/** Adds to `offsets` where element i (row-major) lies in each operand. */
 template <int Operands>
-struct Strided {
-  int32_t rank;
-  Divisor dims[MAX_RANK];
-  int64_t strides[Operands][MAX_RANK];
-
-  /** Adds to `offsets` where element i (row-major) lies in each operand. */
-  __device__ void locate(uint32_t i, int64_t (&offsets)[Operands]) const {
+__device__ inline void locate(const Strided<Operands>& layout, uint32_t i, int64_t (&offsets)[Operands]) {
 #pragma unroll
-    for (int d = 0; d < MAX_RANK; ++d) {
-      const bool outermost = d == rank - 1;
-      const uint32_t rest = outermost ? 0 : dims[d].divide(i);
-      const uint32_t at = outermost ? i : i - rest * dims[d].divisor;
-      for (int o = 0; o < Operands; ++o) offsets[o] += at * strides[o][d];
-      if (outermost) return;
-      i = rest;
-    }
+  for (int d = 0; d < Strided<Operands>::kMost; ++d) {
+    const bool outermost = d == layout.rank - 1;
+    const uint32_t rest = outermost ? 0 : divide(i, layout.dims[d]);
+    const uint32_t at = outermost ? i : i - rest * layout.dims[d].divisor;
+    for (int o = 0; o < Operands; ++o) offsets[o] += at * layout.strides[o][d];
+    if (outermost) return;
+    i = rest;
   }
-};
+}
 
 /** Four neighbours, moved by one instruction. */
 template <class T>
