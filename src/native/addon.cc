@@ -86,8 +86,8 @@ void* Operand::data(int64_t expected, size_t elementBytes) const {
   if (id == kNone) return nullptr;
   const auto where = [this] { return std::string(call) + ": " + field; };
   if (elements() != expected) {
-    throw std::invalid_argument(where() + " has " + std::to_string(elements()) + " elements, " + std::to_string(expected) +
-                                " expected");
+    throw std::invalid_argument(where() + " has " + std::to_string(elements()) + " elements, " +
+                                std::to_string(expected) + " expected");
   }
   try {
     return table->data(id, static_cast<size_t>(expected) * elementBytes);

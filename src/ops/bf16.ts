@@ -30,7 +30,7 @@ let mixed = false;
 /**
  * Whether what is float32, such as layers that are trained, may be computed on 16-bit units from now on; off by default.
  * native-cuda rounds the operands of large products, tf.matMul's too, to 11 bits of mantissa
- * (src/native/cuda/half_product.cc). Layers ask {@link isMixed} for what they may round themselves.
+ * (src/native/cuda/runtime/half_product.cc). Layers ask {@link isMixed} for what they may round themselves.
  */
 export function setMixed(on: boolean): void {
   mixed = on;

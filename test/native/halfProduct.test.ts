@@ -1,4 +1,4 @@
-/** Large products of f32 as products of f16 (src/native/cuda/half_product.cc) against float64. */
+/** Large products of f32 as products of f16 (src/native/cuda/runtime/half_product.cc) against float64. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Rng } from '../../src/random.js';
 import { cudaMissing, gpu, inChild, onGpu } from '../support/cuda.js';

@@ -199,7 +199,7 @@ export interface NativeDevice extends FusedFunctions {
     alpha: number,
     accumulate: number,
   ): void;
-  /** params: the fifteen sizes of Conv in src/native/cpu/conv.h. */
+  /** params: the fifteen sizes of ConvSizes in src/native/cpu/ops/conv_args.h. */
   conv2d(x: BufferId, filter: BufferId, y: BufferId): void;
   conv2dFilterGrad(x: BufferId, dy: BufferId, dfilter: BufferId): void;
   conv2dInputGrad(dy: BufferId, filter: BufferId, dx: BufferId): void;

@@ -131,7 +131,7 @@ function filler<T extends Shaped>(
   const tensors = fields
     .filter(({ kind }) => isTensor(kind))
     .map(({ name, at }) => ({ name, at, given: !results.includes(name) }));
-  const values = fields.filter(({ kind }) => !isTensor(kind)).map(valueOf);
+  const values = fields.filter(({ kind }) => !isTensor(kind)).map(valueField);
 
   const put = (at: number, tensor: T | undefined): void => {
     if (tensor === undefined) {
@@ -155,7 +155,7 @@ function filler<T extends Shaped>(
   };
 }
 
-function valueOf({ name, kind, at }: Field): Value {
+function valueField({ name, kind, at }: Field): Value {
   const [owner, inner] = name.split('.') as [string, string?];
   return {
     at,

@@ -9,8 +9,8 @@
  */
 #pragma once
 
-#include "cpu/runtime/dispatch.h"
 #include "cpu/ops/dropout.h"
+#include "cpu/runtime/dispatch.h"
 
 namespace reasvqa {
 

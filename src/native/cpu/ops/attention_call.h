@@ -1,6 +1,6 @@
 /**
- * The calls of multi-head attention, on every device: q (B, Lq, H D), k (B, Lk, H D), v (B, Lk, H Dv), bias (H or 1, Lq, Lk),
- * keyMask (B, Lk).
+ * The calls of multi-head attention, on every device: q (B, Lq, H D), k (B, Lk, H D), v (B, Lk, H Dv), bias (H or 1, Lq,
+ * Lk), keyMask (B, Lk).
  */
 #pragma once
 

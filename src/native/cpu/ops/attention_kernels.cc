@@ -1,6 +1,6 @@
 #include "cpu/ops/attention_rows.h"
-#include "cpu/ops/philox.h"
 #include "cpu/ops/gemm.h"
+#include "cpu/ops/philox.h"
 #include "cpu/runtime/parallel.h"
 #include "cpu/runtime/workspace.h"
 

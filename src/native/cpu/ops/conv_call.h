@@ -1,6 +1,6 @@
 /**
- * The operands of conv2d(x, filter, y), conv2dFilterGrad(x, dy, dfilter) and conv2dInputGrad(dy, filter, dx), on every device;
- * the fifteen sizes of ConvSizes come in the parameter block.
+ * The operands of conv2d(x, filter, y), conv2dFilterGrad(x, dy, dfilter) and conv2dInputGrad(dy, filter, dx), on every
+ * device; the fifteen sizes of ConvSizes come in the parameter block.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /**
- * copyStrided of copy_call.h, fill(dtype, out, n, value), range(dtype, out, n, start, step), cast(from dtype, to dtype, x, y, n),
- * select(element bytes, condition, a, b, out, n, inner). See copy.h.
+ * copyStrided of copy_call.h, fill(dtype, out, n, value), range(dtype, out, n, start, step), cast(from dtype, to dtype, x,
+ * y, n), select(element bytes, condition, a, b, out, n, inner). See copy.h.
  */
 #include "cpu/ops/copy.h"
 

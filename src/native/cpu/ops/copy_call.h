@@ -1,4 +1,7 @@
-/** copyStrided(element bytes, from, from offset, to, to offset, rank), on every device: layout {dims, strides from, strides to}. */
+/**
+ * copyStrided(element bytes, from, from offset, to, to offset, rank), on every device: layout {dims, strides from, strides
+ * to}.
+ */
 #pragma once
 
 #include "cpu/runtime/layout.h"

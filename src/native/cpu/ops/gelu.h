@@ -27,7 +27,7 @@ struct GeluGradCall {
   GeluForm form = GeluForm::erf;
   REASVQA_CALL("geluGrad", dy, x, dx, form)
 };
-/** y = dropout(gelu(gate) up): T5 drops from what the unit gives, and each is one pass over the widest tensors of the model. */
+/** y = dropout(gelu(gate) up): T5 drops from the unit's result, and each is one pass over the model's widest tensors. */
 struct GatedGeluCall {
   Operand gate, up, y;
   GeluForm form = GeluForm::erf;

@@ -14,9 +14,9 @@
 namespace reasvqa {
 
 /**
- * One update of every parameter in place, as torch.optim.AdamW does it (src/ops/adamw.ts). The tensors come as arguments beside
- * the call: Int32Array of 4 buffers each (p, m, v, gradient), Float64Array of their sizes, Float64Array of two numbers each
- * (learning rate, weight decay).
+ * One update of every parameter in place, as torch.optim.AdamW does it (src/ops/adamw.ts). The tensors come as arguments
+ * beside the call: Int32Array of 4 buffers each (p, m, v, gradient), Float64Array of their sizes, Float64Array of two
+ * numbers each (learning rate, weight decay).
  */
 struct AdamWCall {
   double beta1 = 0, beta2 = 0, eps = 0, step = 0, gradScale = 0;

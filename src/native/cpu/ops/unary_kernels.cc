@@ -1,9 +1,9 @@
 /**
  * Elementwise functions of one operand (see unary.h), parallel over ranges of kGrain elements.
  */
+#include "cpu/ops/unary.h"
 #include "cpu/runtime/parallel.h"
 #include "cpu/runtime/simd.h"
-#include "cpu/ops/unary.h"
 #include "cpu/runtime/vecmath.h"
 
 namespace reasvqa::REASVQA_ISA_NS {

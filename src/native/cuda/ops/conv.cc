@@ -7,10 +7,10 @@
 #include "cpu/ops/conv_call.h"
 #include "cuda/runtime/args.h"
 #include "cuda/runtime/blas.h"
-#include "cuda/runtime/transfer.h"
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/rows.h"
 #include "cuda/runtime/scratch.h"
+#include "cuda/runtime/transfer.h"
 
 namespace reasvqa::cuda {
 namespace {

@@ -1,6 +1,6 @@
 /**
- * Norms on the CUDA device (cpu/ops/norm.h); y may be stored in bf16. Parameter gradients are column sums in two stages (chunks
- * of rows, then the chunks in order): the same bits in every run.
+ * Norms on the CUDA device (cpu/ops/norm.h); y may be stored in bf16. Parameter gradients are column sums in two stages
+ * (chunks of rows, then the chunks in order): the same bits in every run.
  */
 #include "cpu/ops/norm.h"
 

@@ -1,14 +1,15 @@
 /**
- * copyStrided of cpu/ops/copy_call.h on the CUDA device. A dense copy is one of the driver's; a permutation that exchanges the dense dimension goes by tiles.
+ * copyStrided of cpu/ops/copy_call.h on the CUDA device. A dense copy is one of the driver's; a permutation that exchanges
+ * the dense dimension goes by tiles.
  */
 #include <string>
 
 #include "cpu/ops/copy_call.h"
 #include "cuda/ops/strided_copy_args.h"
 #include "cuda/runtime/args.h"
-#include "cuda/runtime/transfer.h"
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/layout.h"
+#include "cuda/runtime/transfer.h"
 
 namespace reasvqa::cuda {
 namespace {

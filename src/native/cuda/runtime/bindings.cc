@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "cuda/runtime/args.h"
-#include "cuda/runtime/transfer.h"
 #include "cuda/runtime/device.h"
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/scratch.h"
+#include "cuda/runtime/transfer.h"
 
 namespace reasvqa::cuda {
 namespace {

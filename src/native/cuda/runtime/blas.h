@@ -1,7 +1,8 @@
 /**
  * Matrix product C = alpha * op(A) op(B) [+ C, or + an addend] [+ a bias] through cuBLASLt, row-major, op(X) = X or its
- * transpose; shapes and leading dimensions as in cpu/ops/gemm.h. f32 x f32 is computed in f32 (TF32 off), or where asked for as a product of
- * f16 (half_product.h); bf16 x bf16 is summed in f32 and stored as either type. Other mixtures are an error: convert first.
+ * transpose; shapes and leading dimensions as in cpu/ops/gemm.h. f32 x f32 is computed in f32 (TF32 off), or where asked for
+ * as a product of f16 (half_product.h); bf16 x bf16 is summed in f32 and stored as either type. Other mixtures are an error:
+ * convert first.
  *
  * `batch` products of one shape lie strideA, strideB, strideC elements apart; a stride of 0 shares the operand.
  * The algorithm of a shape is asked for once (cuBLASLt's heuristics) and remembered.

@@ -1,5 +1,5 @@
-# Writes OUTPUT, the C++ source of sources.h, from the kernel texts TEXTS (paths from src/native). String literals are cut into pieces because
-# compilers limit their length (C++ promises 65536 characters).
+# Writes OUTPUT, the C++ source of sources.h, from the kernel texts TEXTS (paths from src/native). String literals are cut
+# into pieces because compilers limit their length (C++ promises 65536 characters).
 set(PIECE 8000)
 
 function(literal file result)

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
-#include "cuda/runtime/transfer.h"
 #include "cuda/runtime/device.h"
+#include "cuda/runtime/half_product.h"
 #include "cuda/runtime/launch.h"
 #include "cuda/runtime/scratch.h"
-#include "cuda/runtime/half_product.h"
+#include "cuda/runtime/transfer.h"
 
 namespace reasvqa::cuda {
 namespace {
