@@ -242,9 +242,8 @@ void* Args::typedArray(size_t index, size_t& bytes) const {
   return data;
 }
 
-void* Args::buffer(size_t index, int64_t elements, size_t elementBytes, bool optional) const {
+void* Args::buffer(size_t index, int64_t elements, size_t elementBytes) const {
   const int32_t id = i32(index);
-  if (id == -1 && optional) return nullptr;
   if (elements < 0 || static_cast<uint64_t>(elements) > SIZE_MAX / elementBytes) fail(index, "a possible size");
   return buffers_.data(id, static_cast<size_t>(elements) * elementBytes);
 }

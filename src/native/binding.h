@@ -39,7 +39,7 @@ inline void check(bool condition, const char* message) {
 /** The arguments of one call from JavaScript. Every accessor throws std::invalid_argument on a wrong argument. */
 class Args {
  public:
-  static constexpr size_t kMax = 32;
+  static constexpr size_t kMax = 16;
 
   /** Buffer ids are looked up in `buffers`: the CPU's pool, or the memory of another device. */
   Args(napi_env env, napi_callback_info info, const BufferTable& buffers = Pool::instance());
@@ -61,20 +61,11 @@ class Args {
   /** The elements of a pool buffer named by its id; throws when the buffer is not live or too small. */
   template <class T>
   const T* in(size_t index, int64_t elements) const {
-    return static_cast<const T*>(buffer(index, elements, sizeof(T), false));
+    return static_cast<const T*>(buffer(index, elements, sizeof(T)));
   }
   template <class T>
   T* out(size_t index, int64_t elements) const {
-    return static_cast<T*>(buffer(index, elements, sizeof(T), false));
-  }
-  /** The same for an operand that may be left out: the id -1 gives nullptr. */
-  template <class T>
-  const T* inOrNull(size_t index, int64_t elements) const {
-    return static_cast<const T*>(buffer(index, elements, sizeof(T), true));
-  }
-  template <class T>
-  T* outOrNull(size_t index, int64_t elements) const {
-    return static_cast<T*>(buffer(index, elements, sizeof(T), true));
+    return static_cast<T*>(buffer(index, elements, sizeof(T)));
   }
 
   /** A buffer whose id came in an array argument; checked like `in`. */
@@ -97,7 +88,7 @@ class Args {
   [[noreturn]] void fail(size_t index, const char* expected) const;
 
  private:
-  void* buffer(size_t index, int64_t elements, size_t elementBytes, bool optional) const;
+  void* buffer(size_t index, int64_t elements, size_t elementBytes) const;
 
   const BufferTable& buffers_;
   napi_env env_;

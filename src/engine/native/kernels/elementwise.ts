@@ -31,7 +31,7 @@ export function unary(
   return y;
 }
 
-/** out = f(a, b) with broadcasting, into a fresh tensor; undefined when the layout is beyond native op. */
+/** out = f(a, b) with broadcasting, into a fresh tensor; undefined when the layout is beyond native code. */
 export function binary(
   backend: NativeBackend,
   op: BinaryOp,
