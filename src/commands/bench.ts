@@ -139,7 +139,7 @@ export function addBench(program: Command, io: Io): void {
 /** The modules that the benches measure. */
 export async function loadLibrary(): Promise<BenchLibrary> {
   const { currentDevice, currentEngine, selectEngine } = await import('../engine/engine.js');
-  const { nativeDevice } = await import('../engine/native/addon.js');
+  const { nativeDevice } = await import('../engine/native/load.js');
   const { fallbackCounts, resetFallbackCounts } = await import('../engine/native/fallback.js');
   const { DataError, UsageError } = await import('../errors.js');
   const { parseBlip2Config, readJson } = await import('../weights/config.js');

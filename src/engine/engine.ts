@@ -12,8 +12,9 @@ import os from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
 import { EngineError, messageOf, UsageError } from '../errors.js';
 import { registerGradients } from './gradients.js';
-import { cudaDevice, gpuName, type NativeDevice, NoDriverError, nativeDevice } from './native/addon.js';
+import type { NativeDevice } from './native/addon.js';
 import { BACKEND_NAME, CUDA_BACKEND_NAME, NativeBackend } from './native/backend.js';
+import { cudaDevice, gpuName, NoDriverError, nativeDevice } from './native/load.js';
 import { registerCudaBackend, registerNativeBackend } from './native/register.js';
 
 export const ENGINE_NAMES = ['auto', 'native-cpu', 'native-cuda', 'tensorflow', 'wasm', 'cpu'] as const;

@@ -7,18 +7,10 @@ import os from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
 import { messageOf } from '../errors.js';
 import { currentEngine, type EngineInfo } from './engine.js';
-import {
-  addonPath,
-  type CudaInfo,
-  cudaDevice,
-  type DeviceMemory,
-  isLoaded,
-  NoDriverError,
-  nativeDevice,
-  openCuda,
-} from './native/addon.js';
+import type { CudaInfo, DeviceMemory } from './native/addon.js';
 import { fallbackCounts } from './native/fallback.js';
 import { nativeKernels } from './native/kernels/kernel.js';
+import { addonPath, cudaDevice, isLoaded, NoDriverError, nativeDevice, openCuda } from './native/load.js';
 import { listPackages, type TensorflowPackage } from './tensorflow/package.js';
 
 export interface Missing {

@@ -4,12 +4,13 @@
  */
 #include <cmath>
 #include <cstring>
+#include <sstream>
 #include <vector>
 
 #include "binding.h"
-#include "cpu/isa.h"
-#include "cpu/parallel.h"
-#include "cpu/storage.h"
+#include "cpu/runtime/isa.h"
+#include "cpu/runtime/parallel.h"
+#include "cpu/runtime/storage.h"
 
 namespace reasvqa {
 namespace {
@@ -21,13 +22,23 @@ std::vector<Registration>& registrations() {
   return list;
 }
 
-/** Shapes and strides travel through one Int32Array that both sides see: no array is created or read per call. */
-struct ParamBlock {
-  Napi::Reference<Napi::Int32Array> reference;
-  const int32_t* data = nullptr;
+/** A typed array that both sides see: no array is created or read per call. */
+template <class T>
+struct SharedBlock {
+  Napi::Reference<Napi::Value> reference;
+  const T* data = nullptr;
   size_t length = 0;
+
+  void share(const Args& args, size_t index) {
+    size_t bytes = 0;
+    data = static_cast<const T*>(args.typedArray(index, bytes));
+    length = bytes / sizeof(T);
+    reference = Napi::Persistent(Napi::Value(args.env(), args.value(index)));
+    reference.SuppressDestruct();
+  }
 };
-thread_local ParamBlock paramBlock;
+thread_local SharedBlock<int32_t> paramBlock;  // shapes and strides
+thread_local SharedBlock<double> callBlock;    // the fields of a call
 
 }  // namespace
 
@@ -47,6 +58,108 @@ void setFunction(Napi::Object exports, const char* name, napi_callback callback)
       napi_create_function(exports.Env(), name, NAPI_AUTO_LENGTH, callback, nullptr, &function);
   if (status != napi_ok) throw Napi::Error::New(exports.Env());
   exports.Set(name, function);
+}
+
+Napi::Object objectIn(Napi::Object exports, const char* name) {
+  if (!exports.Has(name)) exports.Set(name, Napi::Object::New(exports.Env()));
+  return exports.Get(name).As<Napi::Object>();
+}
+
+std::vector<std::string> splitNames(const char* list) {
+  std::vector<std::string> names;
+  std::istringstream text(list);
+  for (std::string name; text >> name; names.push_back(name)) {
+    if (name.back() == ',') name.pop_back();
+  }
+  return names;
+}
+
+int64_t Operand::axis(int index, int axes) const {
+  if (rank != axes) {
+    throw std::invalid_argument(std::string(call) + ": " + field + " has " + std::to_string(rank) + " axes, " +
+                                std::to_string(axes) + " expected");
+  }
+  return shape[index];
+}
+
+void* Operand::data(int64_t expected, size_t elementBytes) const {
+  if (id == kNone) return nullptr;
+  const auto where = [this] { return std::string(call) + ": " + field; };
+  if (elements() != expected) {
+    throw std::invalid_argument(where() + " has " + std::to_string(elements()) + " elements, " +
+                                std::to_string(expected) + " expected");
+  }
+  try {
+    return table->data(id, static_cast<size_t>(expected) * elementBytes);
+  } catch (const std::invalid_argument& error) {
+    throw std::invalid_argument(where() + ": " + error.what());
+  }
+}
+
+float dropoutScale(const DropoutKey& key) {
+  check(key.rate >= 0 && key.rate < 1, "dropout: the rate is outside [0, 1)");
+  return static_cast<float>(1.0 / (1.0 - key.rate));
+}
+
+CallReader::CallReader(const char* call, const std::vector<std::string>& fields, const BufferTable& table)
+    : call_(call), fields_(fields), table_(table), at_(callBlock.data) {
+  if (callBlock.length < kCallNumbers) throw std::invalid_argument("no room for a call's numbers; call setParams first");
+}
+
+void CallReader::fail(const char* field, const char* expected) const {
+  throw std::invalid_argument(std::string(call_) + ": " + field + " is missing or wrong: expected " + expected);
+}
+
+double CallReader::whole(const char* field, double most, const char* expected) {
+  const double value = *at_++;
+  if (!(value >= 0 && value <= most && value == std::floor(value))) fail(field, expected);
+  return value;
+}
+
+void CallReader::read(const char*, double& value) { value = *at_++; }
+void CallReader::read(const char*, float& value) { value = static_cast<float>(*at_++); }
+void CallReader::read(const char*, bool& value) { value = *at_++ != 0; }
+void CallReader::read(const char* field, int64_t& value) {
+  value = static_cast<int64_t>(whole(field, kMaxSize, "a size of at least 0"));
+}
+void CallReader::read(const char* field, uint32_t& value) {
+  value = static_cast<uint32_t>(whole(field, UINT32_MAX, "a 32-bit word"));
+}
+
+void CallReader::read(const char* field, OptionalOperand& operand) { readOperand(field, operand); }
+void CallReader::read(const char* field, Operand& operand) {
+  readOperand(field, operand);
+  if (!operand) fail(field, "a tensor");
+}
+
+void CallReader::readOperand(const char* field, Operand& operand) {
+  operand.call = call_;
+  operand.field = field;
+  operand.table = &table_;
+  const double* const at = at_;
+  const double id = *at_++;
+  if (!(id >= INT32_MIN && id <= INT32_MAX) || id != std::floor(id)) fail(field, "a buffer");
+  operand.id = static_cast<int32_t>(id);
+  if (operand) {
+    operand.rank = static_cast<int>(whole(field, kMaxAxes, "a tensor of up to six axes"));
+    double elements = 1;
+    for (int i = 0; i < operand.rank; ++i) {
+      operand.shape[i] = static_cast<int64_t>(whole(field, kMaxSize, "sizes of at least 0"));
+      elements *= static_cast<double>(operand.shape[i]);
+    }
+    if (elements > kMaxSize) fail(field, "a possible size");
+  }
+  at_ = at + 2 + kMaxAxes;
+}
+
+void LayoutWriter::add(const std::string& name, const char* kind, size_t numbers) {
+  Napi::Object field = Napi::Object::New(list_.Env());
+  field.Set("name", prefix_ + name);
+  field.Set("kind", kind);
+  field.Set("at", static_cast<double>(at_));
+  list_.Set(list_.Length(), field);
+  at_ += numbers;
+  if (at_ > kCallNumbers) throw Napi::Error::New(list_.Env(), std::string(call_) + ": a call of more than kCallNumbers numbers");
 }
 
 Args::Args(napi_env env, napi_callback_info info, const BufferTable& buffers) : buffers_(buffers), env_(env) {
@@ -129,9 +242,8 @@ void* Args::typedArray(size_t index, size_t& bytes) const {
   return data;
 }
 
-void* Args::buffer(size_t index, int64_t elements, size_t elementBytes, bool optional) const {
+void* Args::buffer(size_t index, int64_t elements, size_t elementBytes) const {
   const int32_t id = i32(index);
-  if (id == -1 && optional) return nullptr;
   if (elements < 0 || static_cast<uint64_t>(elements) > SIZE_MAX / elementBytes) fail(index, "a possible size");
   return buffers_.data(id, static_cast<size_t>(elements) * elementBytes);
 }
@@ -175,13 +287,10 @@ void read(Args& args) {
   if (bytes > 0) std::memcpy(to, from + offset, bytes);
 }
 
+/** setParams(Int32Array, Float64Array): shares the blocks of layouts (Args::params) and of calls (CallReader). */
 void setParams(Args& args) {
-  size_t bytes = 0;
-  void* data = args.typedArray(0, bytes);
-  paramBlock.reference = Napi::Persistent(Napi::Int32Array(args.env(), args.value(0)));
-  paramBlock.reference.SuppressDestruct();
-  paramBlock.data = static_cast<const int32_t*>(data);
-  paramBlock.length = bytes / sizeof(int32_t);
+  paramBlock.share(args, 0);
+  callBlock.share(args, 1);
 }
 
 napi_value memory(Args& args) {
@@ -217,6 +326,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   bind<write>(exports, "write");
   bind<read>(exports, "read");
   bind<setParams>(exports, "setParams");
+  exports.Set("callNumbers", static_cast<double>(kCallNumbers));
+  exports.Set("bf16Activations", false);
   bind<memory>(exports, "memory");
   bind<resetPeak>(exports, "resetPeak");
   bind<trim>(exports, "trim");

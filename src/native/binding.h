@@ -2,7 +2,8 @@
  * Binding C++ functions to JavaScript with few instructions per call (about 0.05 us): numbers and buffer ids in, a
  * number or nothing out. A C++ exception becomes a JavaScript Error with the same text.
  *
- * A concept file registers itself; no other file changes:
+ * Calls of many numbers are structs (call.h, bindCall); the others take arguments. A concept file registers itself; no other
+ * file changes:
  *
  *   double sumOfSquares(Args& args) {
  *     const int64_t n = args.size(1);
@@ -20,13 +21,15 @@
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <vector>
 
+#include "call.h"
 #include "pool.h"
 
 namespace reasvqa {
 
-/** What a buffer's elements are; the numbers are part of the seam (src/engine/native/addon.ts). */
-enum class Dtype : int32_t { f32 = 0, i32 = 1, u8 = 2 };
+/** What a buffer's elements are. */
+REASVQA_ENUM(Dtype, f32, i32, u8)
 
 /** Throws std::invalid_argument with the text unless the condition holds. */
 inline void check(bool condition, const char* message) {
@@ -36,12 +39,13 @@ inline void check(bool condition, const char* message) {
 /** The arguments of one call from JavaScript. Every accessor throws std::invalid_argument on a wrong argument. */
 class Args {
  public:
-  static constexpr size_t kMax = 32;
+  static constexpr size_t kMax = 16;
 
   /** Buffer ids are looked up in `buffers`: the CPU's pool, or the memory of another device. */
   Args(napi_env env, napi_callback_info info, const BufferTable& buffers = Pool::instance());
 
   size_t count() const { return count_; }
+  const BufferTable& buffers() const { return buffers_; }
   napi_env env() const { return env_; }
 
   double number(size_t index) const;
@@ -57,20 +61,11 @@ class Args {
   /** The elements of a pool buffer named by its id; throws when the buffer is not live or too small. */
   template <class T>
   const T* in(size_t index, int64_t elements) const {
-    return static_cast<const T*>(buffer(index, elements, sizeof(T), false));
+    return static_cast<const T*>(buffer(index, elements, sizeof(T)));
   }
   template <class T>
   T* out(size_t index, int64_t elements) const {
-    return static_cast<T*>(buffer(index, elements, sizeof(T), false));
-  }
-  /** The same for an operand that may be left out: the id -1 gives nullptr. */
-  template <class T>
-  const T* inOrNull(size_t index, int64_t elements) const {
-    return static_cast<const T*>(buffer(index, elements, sizeof(T), true));
-  }
-  template <class T>
-  T* outOrNull(size_t index, int64_t elements) const {
-    return static_cast<T*>(buffer(index, elements, sizeof(T), true));
+    return static_cast<T*>(buffer(index, elements, sizeof(T)));
   }
 
   /** A buffer whose id came in an array argument; checked like `in`. */
@@ -93,7 +88,7 @@ class Args {
   [[noreturn]] void fail(size_t index, const char* expected) const;
 
  private:
-  void* buffer(size_t index, int64_t elements, size_t elementBytes, bool optional) const;
+  void* buffer(size_t index, int64_t elements, size_t elementBytes) const;
 
   const BufferTable& buffers_;
   napi_env env_;
@@ -104,6 +99,8 @@ class Args {
 /** Throws a JavaScript Error with the message, and the code unless it is nullptr. */
 void throwToJs(napi_env env, const char* message, const char* code = nullptr);
 void setFunction(Napi::Object exports, const char* name, napi_callback callback);
+/** The object under a name, made at the first use. */
+Napi::Object objectIn(Napi::Object exports, const char* name);
 
 /** What Node calls: runs Function(Arguments) and turns its result or exception into JavaScript's. */
 template <auto Function, class Arguments = Args>
@@ -135,6 +132,132 @@ napi_value callback(napi_env env, napi_callback_info info) {
 template <auto Function>
 void bind(Napi::Object exports, const char* name) {
   setFunction(exports, name, callback<Function>);
+}
+
+/** Names in a list such as that of REASVQA_FIELDS or REASVQA_ENUM. */
+std::vector<std::string> splitNames(const char* list);
+
+/** Room for the numbers of one call, for setParams. */
+constexpr size_t kCallNumbers = 160;
+
+/** Fills the fields of a call's struct in from the numbers that setParams shares. */
+class CallReader {
+ public:
+  CallReader(const char* call, const std::vector<std::string>& fields, const BufferTable& table);
+
+  template <class... Fields>
+  void operator()(Fields&... fields) {
+    size_t i = 0;
+    (read(fields_[i++].c_str(), fields), ...);
+  }
+
+ private:
+  void read(const char* field, Operand& operand);
+  void read(const char* field, OptionalOperand& operand);
+  void read(const char* field, double& value);
+  void read(const char* field, float& value);
+  void read(const char* field, bool& value);
+  void read(const char* field, int64_t& value);
+  void read(const char* field, uint32_t& value);
+  template <class Field>
+  void read(const char* field, Field& value) {
+    if constexpr (std::is_enum_v<Field>) {
+      value = static_cast<Field>(whole(field, static_cast<double>(Field::count) - 1, namesOf(value)));
+    } else {
+      static const std::vector<std::string> fields = splitNames(Field::kFields);
+      CallReader nested(*this, fields);
+      value.each(nested);
+      at_ = nested.at_;
+    }
+  }
+  CallReader(const CallReader& outer, const std::vector<std::string>& fields)
+      : call_(outer.call_), fields_(fields), table_(outer.table_), at_(outer.at_) {}
+
+  void readOperand(const char* field, Operand& operand);
+  double whole(const char* field, double most, const char* expected);
+  [[noreturn]] void fail(const char* field, const char* expected) const;
+
+  const char* call_;
+  const std::vector<std::string>& fields_;
+  const BufferTable& table_;
+  const double* at_;
+};
+
+/** Notes where the fields of a call lie: objects {name, kind, at}; kind is operand, optional, number or an enum's names. */
+class LayoutWriter {
+ public:
+  LayoutWriter(Napi::Env env, const char* call, const char* fields, const std::string& prefix = "", size_t at = 0)
+      : list_(Napi::Array::New(env)), call_(call), fields_(splitNames(fields)), prefix_(prefix), at_(at) {}
+
+  template <class... Fields>
+  void operator()(Fields&... fields) {
+    size_t i = 0;
+    (note(fields_[i++], fields), ...);
+  }
+  Napi::Array list() const { return list_; }
+
+ private:
+  template <class Field>
+  void note(const std::string& name, Field& value) {
+    if constexpr (std::is_same_v<Field, OptionalOperand>) {
+      add(name, "optional", 2 + kMaxAxes);
+    } else if constexpr (std::is_same_v<Field, Operand>) {
+      add(name, "operand", 2 + kMaxAxes);
+    } else if constexpr (std::is_enum_v<Field>) {
+      add(name, namesOf(value), 1);
+    } else if constexpr (std::is_arithmetic_v<Field>) {
+      add(name, "number", 1);
+    } else {
+      LayoutWriter nested(list_.Env(), call_, Field::kFields, prefix_ + name + ".", at_);
+      value.each(nested);
+      for (uint32_t i = 0; i < nested.list_.Length(); ++i) list_.Set(list_.Length(), nested.list_.Get(i));
+      at_ = nested.at_;
+    }
+  }
+  void add(const std::string& name, const char* kind, size_t numbers);
+
+  Napi::Array list_;
+  const char* call_;
+  std::vector<std::string> fields_;
+  std::string prefix_;
+  size_t at_;
+};
+
+/** The struct that a function of one call takes. */
+template <class Result, class Call, class... More>
+Call callOf(Result (*)(const Call&, More...));
+
+/** What Node calls: reads the struct and runs Function(call), or Function(call, args) where it takes further arguments. */
+template <auto Function, class Arguments>
+auto runCall(Arguments& args) {
+  using Call = decltype(callOf(Function));
+  static const std::vector<std::string> fields = splitNames(Call::kFields);
+  CallReader reader(Call::kName, fields, args.buffers());
+  Call call;
+  call.each(reader);
+  if constexpr (std::is_invocable_v<decltype(Function), const Call&>) {
+    return Function(call);
+  } else {
+    return Function(call, args);
+  }
+}
+
+/** Adds a function of one call to the exports, by default under the call's name, and its layout to their `layouts`. */
+template <auto Function, class Arguments = Args>
+void bindCall(Napi::Object exports, const char* name = nullptr) {
+  using Call = decltype(callOf(Function));
+  LayoutWriter writer(exports.Env(), Call::kName, Call::kFields);
+  Call call;
+  call.each(writer);
+  if (name == nullptr) name = Call::kName;
+  objectIn(exports, "layouts").Set(name, writer.list());
+  setFunction(exports, name, callback<runCall<Function, Arguments>, Arguments>);
+}
+
+/** Adds the names of an enumeration to `enumerations` of the exports. */
+template <class Enum>
+void nameEnum(Napi::Object exports, const char* name) {
+  objectIn(exports, "enumerations").Set(name, Napi::String::New(exports.Env(), namesOf(Enum{})));
 }
 
 using Registration = void (*)(Napi::Env, Napi::Object);

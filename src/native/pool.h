@@ -66,7 +66,7 @@ class Pool final : public BufferTable {
   void* data(BufferId id, size_t bytes) const override;
   /** The size it was asked for. */
   size_t bytes(BufferId id) const;
-  /** Whether it holds bf16 (cpu/bf16.h). */
+  /** Whether it holds bf16 (cpu/runtime/bf16.h). */
   bool isBf16(BufferId id) const;
 
   PoolStats stats() const;

@@ -1,15 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { check, checkFloat, sameShape } from './check.js';
 import { checkKey, dropout, dropoutNumbers } from './dropout.js';
-import { hasFused } from './fused.js';
+import { type GeluForm, hasFused, runKernel } from './kernels.js';
 import type { DropoutKey } from './philox.js';
 import { jointly, taped } from './tape.js';
 
-/**
- * `erf`: x Phi(x), exact. `tanh`: the approximation 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) (Hendrycks and
- * Gimpel 2016). BLIP-2 runs FlanT5 with `erf` although FlanT5's own configuration says `tanh` ("gelu_new").
- */
-export type GeluForm = 'erf' | 'tanh';
+export type { GeluForm };
 
 /** What may be stored in bf16 (see bf16.ts): the result, and the gradients. Neither by default. */
 export interface Bf16Storage {
@@ -22,7 +18,12 @@ export interface ActivationOptions extends Bf16Storage {
   dropout?: DropoutKey | undefined;
 }
 
-/** dropout(gelu(x)) of every element; float32 or stored in bf16, any shape. */
+/**
+ * dropout(gelu(x)) of every element; float32 or stored in bf16, any shape.
+ *
+ * @param form `erf`: x Phi(x), exact. `tanh`: the approximation 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) (Hendrycks
+ *   and Gimpel 2016). BLIP-2 runs FlanT5 with `erf` although FlanT5's own configuration says `tanh` ("gelu_new").
+ */
 export function gelu<T extends tf.Tensor>(x: T, form: GeluForm, options: ActivationOptions = {}): T {
   const { bf16 = false, gradientBf16 = false, dropout: key } = options;
   checkFloat('gelu', { x });
@@ -34,10 +35,10 @@ export function gelu<T extends tf.Tensor>(x: T, form: GeluForm, options: Activat
     { x },
     (save) => {
       save([x]);
-      return tf.engine().runKernel('ReasGelu', { x }, { form, bf16 });
+      return runKernel('ReasGelu', { x }, { form, bf16 });
     },
     (dy, [savedX]) => ({
-      x: () => tf.engine().runKernel('ReasGeluGrad', { dy, x: savedX! }, { form, bf16: gradientBf16 }),
+      x: () => runKernel('ReasGeluGrad', { dy, x: savedX! }, { form, bf16: gradientBf16 }),
     }),
   ) as T;
 }
@@ -62,17 +63,12 @@ export function gatedGelu<T extends tf.Tensor>(
     { gate, up },
     (save) => {
       save([gate, up]);
-      return tf.engine().runKernel('ReasGatedGelu', { gate, up }, { ...numbers, bf16 });
+      return runKernel('ReasGatedGelu', { gate, up }, { ...numbers, bf16 });
     },
     (dy, saved) => {
       const [savedGate, savedUp] = saved as [tf.Tensor, tf.Tensor];
       const attrs = { ...numbers, bf16: gradientBf16 };
-      const both = jointly(
-        () =>
-          tf
-            .engine()
-            .runKernel('ReasGatedGeluGrad', { dy, gate: savedGate, up: savedUp }, attrs) as tf.Tensor[],
-      );
+      const both = jointly(() => runKernel('ReasGatedGeluGrad', { dy, gate: savedGate, up: savedUp }, attrs));
       return { gate: () => both(0), up: () => both(1) };
     },
   ) as T;

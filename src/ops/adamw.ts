@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { check, checkFloat, isFloat, sameShape } from './check.js';
-import { hasFused } from './fused.js';
+import { hasFused, runKernel } from './kernels.js';
 
 /** One parameter with its two moments (zeros at the start) and its own weight decay and learning rate. */
 export interface AdamWGroup {
@@ -73,7 +73,7 @@ function fusedStep(groups: AdamWGroup[], grads: tf.Tensor[], hyper: AdamWHyper):
     for (const variable of [parameter, m, v]) ownBuffer(variable);
     return [parameter, m, v, grads[i]!];
   });
-  tf.engine().runKernel('ReasAdamW', inputs as unknown as tf.NamedTensorMap, {
+  runKernel('ReasAdamW', inputs, {
     ...hyper,
     learningRates: groups.map((group) => group.learningRate),
     weightDecays: groups.map((group) => group.weightDecay),
@@ -95,7 +95,7 @@ export function globalNorm(grads: tf.Tensor[]): tf.Scalar {
     checkFloat('globalNorm', Object.fromEntries(grads.map((grad, i) => [`gradient ${i}`, grad])));
   if (grads.length === 0) return tf.scalar(0);
   if (hasFused('ReasGlobalNorm')) {
-    return tf.engine().runKernel('ReasGlobalNorm', grads as unknown as tf.NamedTensorMap) as tf.Scalar;
+    return runKernel('ReasGlobalNorm', grads, {}) as tf.Scalar;
   }
   return tf.tidy(() => tf.sqrt(tf.addN(grads.map((grad) => tf.sum(tf.square(grad))))) as tf.Scalar);
 }

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { check, checkFloat } from './check.js';
 import { checkKey, dropout, dropoutNumbers } from './dropout.js';
-import { hasFused } from './fused.js';
+import { hasFused, runKernel } from './kernels.js';
 import type { DropoutKey } from './philox.js';
 import { isFrozen, isTapeOn, jointly, type Thunks, taped } from './tape.js';
 
@@ -73,9 +73,7 @@ export function selfAttention(
   if (options.dropout) checkKey(options.dropout);
   if (!isTapeOn() && hasFused('ReasAttention')) {
     const attrs = { heads, scale, keys: qkv.shape[1], half, bf16, dropout: dropoutNumbers(options.dropout) };
-    const [out] = tf
-      .engine()
-      .runKernel('ReasAttention', { q: qkv }, { ...attrs, packed: true }) as tf.Tensor[];
+    const [out] = runKernel('ReasAttention', { q: qkv }, { ...attrs, keep: false });
     return out as tf.Tensor3D;
   }
   return tf.tidy(() => {
@@ -163,12 +161,12 @@ function fusedAttention(
 ): tf.Tensor3D {
   const { heads, scale, bias, keyMask, keys = k.shape[1], bf16 = false } = options;
   const half = bf16 || options.half === true;
-  const attrs = { heads, scale, keys, half, bf16, dropout: dropoutNumbers(options.dropout) };
+  const attrs = { heads, scale, keys, half, dropout: dropoutNumbers(options.dropout) };
   const keep = isTapeOn();
   const inputs: Record<string, tf.Tensor> = { q, k, v };
   if (bias && !isFrozen(bias)) inputs.bias = bias;
-  const optional = (tensors: tf.Tensor[]): Record<string, tf.Tensor> => {
-    const named: Record<string, tf.Tensor> = {};
+  const optional = (tensors: tf.Tensor[]): { bias?: tf.Tensor; keyMask?: tf.Tensor } => {
+    const named: { bias?: tf.Tensor; keyMask?: tf.Tensor } = {};
     if (bias) named.bias = tensors[0]!;
     if (keyMask) named.keyMask = tensors[bias ? 1 : 0]!;
     return named;
@@ -182,33 +180,25 @@ function fusedAttention(
     inputs,
     (save) => {
       const operands = { q, k, v, ...optional(extra) };
-      const results = tf.engine().runKernel('ReasAttention', operands, { ...attrs, keep }) as tf.Tensor[];
-      const [out, kept] = results;
+      const [out, kept] = runKernel('ReasAttention', operands, { ...attrs, bf16, keep });
       save([...extra, ...(kept ? [kept] : [q, k, v])]);
       return out!;
     },
     (dy, saved) => {
       const rest = saved.slice(0, extra.length);
       const [first, ...others] = saved.slice(extra.length) as [tf.Tensor, ...tf.Tensor[]];
-      const operands: Record<string, tf.Tensor> =
-        others.length > 0 ? { q: first, k: others[0]!, v: others[1]! } : { kept: first };
+      const operands = others.length > 0 ? { q: first, k: others[0]!, v: others[1]! } : { kept: first };
       const named = { dy, ...operands, ...optional(rest) };
-      const shapes = [q.shape, k.shape, v.shape];
-      const run = (want: { qkv: boolean; bias: boolean }): tf.Tensor[] =>
-        tf.engine().runKernel('ReasAttentionGrad', named, {
-          ...attrs,
-          shapes,
-          wantQkv: want.qkv,
-          wantBias: want.bias,
-        }) as tf.Tensor[];
+      const run = (wantQkv: boolean, wantBias: boolean): tf.Tensor[] =>
+        runKernel('ReasAttentionGrad', named, { ...attrs, queryWidth: q.shape[2], wantQkv, wantBias });
       const biasId = bias && rest[0]!.dataId;
       const withBias = biasId !== undefined && biasGradientWanted.has(biasId);
-      const joint = jointly(() => run({ qkv: true, bias: withBias }));
+      const joint = jointly(() => run(true, withBias));
       const thunks: Thunks = { q: () => joint(0), k: () => joint(1), v: () => joint(2) };
       if (biasId !== undefined) {
         thunks.bias = () => {
           biasGradientWanted.add(biasId);
-          return withBias ? joint(3) : run({ qkv: false, bias: true })[0]!;
+          return withBias ? joint(3) : run(false, true)[0]!;
         };
       }
       return thunks;

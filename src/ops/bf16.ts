@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { hasKernel, runKernel } from './kernels.js';
 import { taped } from './tape.js';
 
 /**
@@ -22,12 +23,12 @@ interface Bf16Backend {
 
 /** Whether the engine in use can store weights in bf16. */
 export function hasBf16(): boolean {
-  return tf.getKernel('ReasToBf16', tf.getBackend()) != null;
+  return hasKernel('ReasToBf16');
 }
 
 /**
  * Runs `fn` with products of float32, such as those of trained layers, on 16-bit units where `on`: native-cuda rounds the
- * operands of large products, tf.matMul's too, to 11 bits of mantissa (src/native/cuda/half_product.cc). Other engines
+ * operands of large products, tf.matMul's too, to 11 bits of mantissa (src/native/cuda/runtime/half_product.cc). Other engines
  * compute as ever. Calls nest; the innermost decides.
  */
 export function withHalfProducts<T>(on: boolean, fn: () => T): T {
@@ -60,12 +61,12 @@ export function isBf16(x: tf.Tensor): boolean {
  */
 export function toBf16<T extends tf.Tensor>(x: T): T {
   if (!hasBf16()) throw new Error(`bf16 storage: the engine ${tf.getBackend()} has none`);
-  return tf.engine().runKernel('ReasToBf16', { x }) as T;
+  return runKernel('ReasToBf16', { x }, {}) as T;
 }
 
 /** Whether {@link bf16OfBits} works on the engine in use. */
 export function takesBf16Bits(): boolean {
-  return tf.getKernel('ReasBf16OfBits', tf.getBackend()) != null;
+  return hasKernel('ReasBf16OfBits');
 }
 
 /**
@@ -74,8 +75,7 @@ export function takesBf16Bits(): boolean {
  * @param bits of as many bf16 numbers as `shape` has elements; copied
  */
 export function bf16OfBits(bits: Uint16Array, shape: number[]): tf.Tensor {
-  const attrs = { bits, shape } as unknown as tf.NamedAttrMap;
-  return tf.engine().runKernel('ReasBf16OfBits', {}, attrs) as tf.Tensor;
+  return runKernel('ReasBf16OfBits', {}, { bits, shape });
 }
 
 /**
@@ -88,7 +88,7 @@ export function bf16OfBits(bits: Uint16Array, shape: number[]): tf.Tensor {
 export function weightProduct(x: tf.Tensor2D, weight: tf.Tensor2D): tf.Tensor2D {
   if (!isBf16(weight)) return tf.matMul(x, weight, false, true);
   const run = (a: tf.Tensor, b: tf.Tensor, transposeB: boolean): tf.Tensor =>
-    tf.engine().runKernel('ReasBf16MatMul', { a, b }, { transposeB });
+    runKernel('ReasBf16MatMul', { a, b }, { transposeB });
   return taped(
     'bf16 product',
     { x },

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { weightProduct } from './bf16.js';
 import { check, checkFloat } from './check.js';
-import { hasFused } from './fused.js';
+import { hasFused, runKernel } from './kernels.js';
 import { IGNORED } from './labels.js';
 import { recompute } from './recompute.js';
 import { selectRows, spreadRows } from './rows.js';
@@ -98,22 +98,18 @@ function fusedCrossEntropy(
       tf.tidy(() => {
         const ids = tf.tensor1d(labels, 'int32');
         const attrs = { chunkRows, wantGradient };
-        const [loss, gradient] = tf
-          .engine()
-          .runKernel('ReasLinearCrossEntropy', { hidden, weight, labels: ids }, attrs) as tf.Tensor[];
+        const [loss, gradient] = runKernel('ReasLinearCrossEntropy', { hidden, weight, labels: ids }, attrs);
         if (wantGradient) save(frozen ? [gradient!] : [gradient!, hidden, weight, ids]);
         return loss!;
       }),
     (dy, [gradient, savedHidden, savedWeight, ids]) => ({
       hidden: () => tf.mul(gradient!, tf.expandDims(dy, 1)),
       weight: () =>
-        tf
-          .engine()
-          .runKernel(
-            'ReasLinearCrossEntropyGradWeight',
-            { dy, hidden: savedHidden!, weight: savedWeight!, labels: ids! },
-            { chunkRows },
-          ),
+        runKernel(
+          'ReasLinearCrossEntropyGradWeight',
+          { dy, hidden: savedHidden!, weight: savedWeight!, labels: ids! },
+          { chunkRows },
+        ),
     }),
   ) as tf.Tensor1D;
 }

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { check, checkFloat, rowsAndColumns, sameShape } from './check.js';
-import { hasFused } from './fused.js';
+import { type Dropout, hasFused, NO_DROPOUT, runKernel } from './kernels.js';
 import { type DropoutKey, dropoutThreshold, philoxKeepMask } from './philox.js';
 import { taped } from './tape.js';
 
@@ -38,12 +38,11 @@ export class DropoutStream {
   }
 }
 
-const NO_DROPOUT = [0, 0, 0, 0, 0];
-
-/** The key as kernels take it: rate, threshold, seed, step, call; all 0 without dropout. */
-export function dropoutNumbers(key: DropoutKey | undefined): number[] {
+/** The key as kernels take it; all 0 without dropout. */
+export function dropoutNumbers(key: DropoutKey | undefined): Dropout {
   if (key === undefined) return NO_DROPOUT;
-  return [key.rate, dropoutThreshold(key.rate), key.seed, key.step, key.call];
+  const { rate, seed, step, call } = key;
+  return { rate, threshold: dropoutThreshold(rate), seed, step, call };
 }
 
 /**
@@ -70,16 +69,16 @@ export function residual<T extends tf.Tensor>(x: T, update: T, key?: DropoutKey,
   checkFloat('residual', { x, update });
   check(sameShape(x, update), 'residual', 'x and update of one shape', { x, update });
   if (key === undefined) return tf.add(x, update);
-  if (!hasFused('ReasResidual')) return tf.tidy(() => tf.add(x, dropout(update, key)));
+  if (!hasFused('ReasDropout')) return tf.tidy(() => tf.add(x, dropout(update, key)));
   checkKey(key);
-  const attrs = { dropout: dropoutNumbers(key) };
+  const numbers = dropoutNumbers(key);
   return taped(
     'residual',
     { x, update },
-    () => tf.engine().runKernel('ReasResidual', { x: update, addend: x }, attrs),
+    () => runKernel('ReasDropout', { x: update, addend: x }, { dropout: numbers, bf16: false }),
     (dy) => ({
       x: () => tf.clone(dy),
-      update: () => tf.engine().runKernel('ReasDropout', { x: dy }, { ...attrs, bf16: gradientBf16 }),
+      update: () => runKernel('ReasDropout', { x: dy }, { dropout: numbers, bf16: gradientBf16 }),
     }),
   ) as T;
 }
@@ -98,13 +97,13 @@ export function checkKey(key: DropoutKey): void {
 }
 
 function fusedDropout<T extends tf.Tensor>(x: T, key: DropoutKey, bf16: boolean): T {
-  const attrs = { dropout: dropoutNumbers(key) };
-  const run = (t: tf.Tensor, more: tf.NamedAttrMap = {}): tf.Tensor =>
-    tf.engine().runKernel('ReasDropout', { x: t }, { ...attrs, ...more });
+  const numbers = dropoutNumbers(key);
+  const run = (of: tf.Tensor, stored: boolean): tf.Tensor =>
+    runKernel('ReasDropout', { x: of }, { dropout: numbers, bf16: stored });
   return taped(
     'dropout',
     { x },
-    () => run(x, { bf16 }),
-    (dy) => ({ x: () => run(dy) }),
+    () => run(x, bf16),
+    (dy) => ({ x: () => run(dy, false) }),
   ) as T;
 }

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { check, checkFloat } from './check.js';
-import { hasFused } from './fused.js';
+import { hasFused, runKernel } from './kernels.js';
 import { isFrozen, taped } from './tape.js';
 
 /**
@@ -45,11 +45,10 @@ function fusedEmbedding(ids: tf.Tensor, table: tf.Tensor2D): tf.Tensor {
     isFrozen(table) ? {} : { table },
     (save) => {
       save([ids]);
-      return tf.engine().runKernel('ReasEmbedding', { ids, table });
+      return runKernel('ReasEmbedding', { ids, table }, {});
     },
     (dy, [savedIds]) => ({
-      table: () =>
-        tf.engine().runKernel('ReasEmbeddingGrad', { dy, ids: savedIds! }, { rows: table.shape[0] }),
+      table: () => runKernel('ReasEmbeddingGrad', { dy, ids: savedIds! }, { rows: table.shape[0] }),
     }),
   );
 }

@@ -1,4 +1,4 @@
-export { type GeluForm, gatedGelu, gelu } from './activation.js';
+export { gatedGelu, gelu } from './activation.js';
 export { type AdamWGroup, type AdamWHyper, adamwStep, globalNorm } from './adamw.js';
 export { type AttentionOptions, attention, selfAttention } from './attention.js';
 export { valueAndGradients } from './backward.js';
@@ -6,7 +6,7 @@ export { hasBf16, isBf16, toBf16 } from './bf16.js';
 export { linearCrossEntropy } from './crossEntropy.js';
 export { DropoutStream, dropout, residual } from './dropout.js';
 export { embedding } from './embedding.js';
-export { setFused } from './fused.js';
+export { type GeluForm, setFused } from './kernels.js';
 export { type LinearLayer, type LoraWeights, linear, linears } from './linear.js';
 export { layerNorm, rmsNorm } from './norm.js';
 export { type DropoutKey, philoxKeepMask } from './philox.js';

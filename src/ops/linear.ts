@@ -1,9 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { linearOperands } from '../linearOperands.js';
 import { isBf16, weightProduct } from './bf16.js';
 import { check, checkFloat, isFloat } from './check.js';
 import { checkKey, dropout, dropoutNumbers } from './dropout.js';
-import { hasFused } from './fused.js';
+import { hasFused, type LinearGradOperands, type LinearOperands, runKernel } from './kernels.js';
 import type { DropoutKey } from './philox.js';
 import { adding, isFrozen, jointly, type Thunks, taped } from './tape.js';
 
@@ -128,36 +127,63 @@ function composedLinear(x: tf.Tensor2D, { weight, bias, lora }: LinearLayer): tf
   return y;
 }
 
-/** The layers as kernels take them: operands by name (x, weight0, bias0, loraA0, loraB0, addend0, weight1, ...) and numbers. */
+/** What a layer's operands are called on the tape. */
+interface Names {
+  weight: string;
+  bias: string;
+  loraA: string;
+  loraB: string;
+  addend: string;
+}
+const made: Names[] = [];
+
+/** Kept, since joining them anew for each call took a fifth of a tiny layer. */
+function namesOf(layer: number): Names {
+  made[layer] ??= {
+    weight: `weight${layer}`,
+    bias: `bias${layer}`,
+    loraA: `loraA${layer}`,
+    loraB: `loraB${layer}`,
+    addend: `addend${layer}`,
+  };
+  return made[layer];
+}
+
+/** The layers as kernels take them, and what the gradients need of them. */
 class LinearCall {
-  readonly operands: Record<string, tf.Tensor>;
-  readonly attrs = { scales: [] as number[], dropouts: [] as number[][], bf16: false };
-  /** The operands that gradients may flow to. */
+  readonly layers: LinearOperands[] = [];
+  /** Whether the results may be stored in bf16. */
+  readonly bf16: boolean;
+  /** The operands that gradients may flow to, by name. */
   readonly trained: Record<string, tf.Tensor>;
-  /** Names of what the gradients read. */
-  readonly read: string[] = [];
+  /** What the gradients read: weights, A and B of the layers in turn, then x if it is needed. */
+  readonly read: tf.Tensor[] = [];
 
   constructor(x: tf.Tensor, layers: LinearLayer[], bf16: boolean) {
-    this.operands = { x };
     this.trained = { x };
-    this.attrs.bf16 =
+    this.bf16 =
       bf16 && layers.every(({ weight, bias, lora, addend }) => !bias && !lora && !addend && isBf16(weight));
+    let readsX = false;
     layers.forEach(({ weight, bias, lora, addend }, i) => {
-      this.attrs.scales.push(lora?.scale ?? 0);
-      this.attrs.dropouts.push(dropoutNumbers(lora?.dropout));
-      const names = linearOperands(i);
-      if (bias) this.add(names.bias, bias);
-      if (addend) this.add(names.addend, addend);
-      this.read.push(this.add(names.weight, weight));
-      if (lora) this.read.push(this.add(names.loraA, lora.A), this.add(names.loraB, lora.B));
+      const names = namesOf(i);
+      const { A: loraA, B: loraB, scale = 0, dropout: key } = lora ?? {};
+      this.layers.push({ weight, bias, loraA, loraB, addend, scale, dropout: dropoutNumbers(key) });
+      if (bias) this.note(names.bias, bias);
+      if (addend) this.note(names.addend, addend);
+      readsX = this.note(names.weight, weight) || readsX;
+      this.read.push(weight);
+      if (!loraA || !loraB) return;
+      const [first, second] = [this.note(names.loraA, loraA), this.note(names.loraB, loraB)];
+      readsX ||= first || second;
+      this.read.push(loraA, loraB);
     });
-    if (this.read.some((name) => name in this.trained)) this.read.push('x');
+    if (readsX) this.read.push(x);
   }
 
-  private add(name: string, tensor: tf.Tensor): string {
-    this.operands[name] = tensor;
-    if (!isFrozen(tensor)) this.trained[name] = tensor;
-    return name;
+  private note(name: string, tensor: tf.Tensor): boolean {
+    const trains = !isFrozen(tensor);
+    if (trains) this.trained[name] = tensor;
+    return trains;
   }
 }
 
@@ -171,42 +197,37 @@ function fusedLinears(x: tf.Tensor, layers: LinearLayer[], bf16: boolean): tf.Te
     'linear',
     call.trained,
     (save) => {
-      save(call.read.map((name) => call.operands[name]!));
-      return tf.engine().runKernel('ReasLinear', call.operands, call.attrs) as tf.Tensor[];
+      save(call.read);
+      return runKernel('ReasLinear', { x }, { layers: call.layers, bf16: call.bf16 });
     },
-    (dys, saved) => {
-      const held: Record<string, tf.Tensor> = {};
-      call.read.forEach((name, i) => {
-        held[name] = saved[i]!;
-      });
-      return gradients(call, dys, held);
-    },
+    (dys, saved) => gradients(call, dys, saved),
   );
 }
 
-/** @param dys gradients of the results. @param held what call.read names. */
-function gradients(
-  { attrs, trained }: LinearCall,
-  dys: tf.Tensor[],
-  { x, ...inputs }: Record<string, tf.Tensor>,
-): Thunks {
+/** @param dys gradients of the results. @param saved call.read, as it was kept. */
+function gradients({ layers, trained }: LinearCall, dys: tf.Tensor[], saved: tf.Tensor[]): Thunks {
+  let at = 0;
+  const held: LinearGradOperands[] = layers.map(({ loraA, scale, dropout }, i) => ({
+    dy: dys[i]!,
+    weight: saved[at++]!,
+    loraA: loraA && saved[at++]!,
+    loraB: loraA && saved[at++]!,
+    scale,
+    dropout,
+  }));
+  const x = saved[at];
   const thunks: Thunks = {
-    x: adding((addend) =>
-      tf.engine().runKernel('ReasLinearGradInput', addend ? { ...inputs, addend } : inputs, attrs),
-    ),
+    x: adding((addend) => runKernel('ReasLinearGradInput', { addend }, { layers: held })),
   };
   dys.forEach((dy, i) => {
-    const { weight, bias, loraA, loraB, addend, dy: dyName } = linearOperands(i);
-    inputs[dyName] = dy;
+    const { weight, bias, loraA, loraB, addend } = namesOf(i);
     if (trained[weight]) thunks[weight] = () => tf.matMul(rowsOf(dy), rowsOf(x!), true, false);
     if (trained[bias]) thunks[bias] = () => tf.sum(rowsOf(dy), 0);
     if (trained[addend]) thunks[addend] = () => tf.clone(dy);
     if (trained[loraA] || trained[loraB]) {
-      const operands = { dy, x: x!, loraA: inputs[loraA]!, loraB: inputs[loraB]! };
-      const numbers = { scale: attrs.scales[i]!, dropout: attrs.dropouts[i]! };
-      const both = jointly(
-        () => tf.engine().runKernel('ReasLinearGradLora', operands, numbers) as tf.Tensor[],
-      );
+      const { loraA: A, loraB: B, scale, dropout } = held[i]! as Required<LinearGradOperands>;
+      const operands = { dy, x: x!, loraA: A as tf.Tensor, loraB: B as tf.Tensor };
+      const both = jointly(() => runKernel('ReasLinearGradLora', operands, { scale, dropout }));
       thunks[loraA] = () => both(0);
       thunks[loraB] = () => both(1);
     }

@@ -1,7 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { storesActivationsInBf16 } from './bf16.js';
 import { check, checkFloat } from './check.js';
-import { hasFused } from './fused.js';
+import { hasFused, runKernel } from './kernels.js';
 import { adding, isFrozen, isTapeOn, jointly, type Thunks, taped } from './tape.js';
 
 /**
@@ -57,7 +56,12 @@ interface NormAttrs {
   bf16: boolean;
 }
 
-/** The statistics are computed again from x in the backward pass: cheaper than two more tensors on the tape. */
+/**
+ * The statistics are computed again from x in the backward pass: cheaper than two more tensors on the tape.
+ *
+ * A norm begins a branch beside which its input goes on unchanged (pre-norm blocks), so that input has a gradient already: the
+ * kernel adds to it, which saves reading and writing both again.
+ */
 function fusedLayerNorm(
   x: tf.Tensor,
   weight: tf.Tensor1D,
@@ -72,16 +76,14 @@ function fusedLayerNorm(
     inputs,
     (save) => {
       save([x, weight]);
-      return tf.engine().runKernel('ReasLayerNorm', { x, weight, bias }, { eps, bf16 });
+      return runKernel('ReasLayerNorm', { x, weight, bias }, { eps, bf16 });
     },
     (dy, saved) => {
       const [savedX, savedWeight] = saved as [tf.Tensor, tf.Tensor];
-      const parameters = jointly(
-        () => tf.engine().runKernel('ReasLayerNormGradParameters', { dy, x: savedX }, { eps }) as tf.Tensor[],
-      );
+      const parameters = jointly(() => runKernel('ReasLayerNormGradParameters', { dy, x: savedX }, { eps }));
       return {
         x: adding((addend) =>
-          inputGradient('ReasLayerNormGradInput', { dy, x: savedX, weight: savedWeight }, eps, addend),
+          runKernel('ReasLayerNormGradInput', { dy, x: savedX, weight: savedWeight, addend }, { eps }),
         ),
         weight: () => parameters(0),
         bias: () => parameters(1),
@@ -98,25 +100,30 @@ function fusedLayerNorm(
 function fusedRmsNorm(x: tf.Tensor, weight: tf.Tensor1D, { eps, bf16 }: NormAttrs): tf.Tensor {
   // An optimizer changes it in place.
   if (!isFrozen(weight)) divisors.delete(weight.dataId);
-  const inverses = bf16 && storesActivationsInBf16() && isTapeOn() && isFrozen(weight) && divides(weight);
+  const keepInverses =
+    bf16 && hasFused('ReasRmsNormGradFromResult') && isTapeOn() && isFrozen(weight) && divides(weight);
   return taped(
     'rmsNorm',
     isFrozen(weight) ? { x } : { x, weight },
     (save) => {
-      const attrs = { eps, bf16, inverses };
-      const [y, kept] = tf.engine().runKernel('ReasRmsNorm', { x, weight }, attrs) as tf.Tensor[];
+      const [y, kept] = runKernel('ReasRmsNorm', { x, weight }, { eps, bf16, keepInverses });
       save(kept ? [y!, weight, kept] : [x, weight]);
       kept?.dispose();
       return y!;
     },
     (dy, saved): Thunks => {
       const [savedX, savedWeight, kept] = saved as [tf.Tensor, tf.Tensor, tf.Tensor?];
-      const [kernel, operands] = kept
-        ? ['ReasRmsNormGradFromResult', { dy, y: savedX, weight: savedWeight, inverses: kept }]
-        : ['ReasRmsNormGradInput', { dy, x: savedX, weight: savedWeight }];
       return {
-        x: adding((addend) => inputGradient(kernel, operands, eps, addend)),
-        weight: () => tf.engine().runKernel('ReasRmsNormGradWeight', { dy, x: savedX }, { eps }),
+        x: adding((addend) =>
+          kept
+            ? runKernel(
+                'ReasRmsNormGradFromResult',
+                { dy, y: savedX, weight: savedWeight, inverses: kept, addend },
+                {},
+              )
+            : runKernel('ReasRmsNormGradInput', { dy, x: savedX, weight: savedWeight, addend }, { eps }),
+        ),
+        weight: () => runKernel('ReasRmsNormGradWeight', { dy, x: savedX }, { eps }),
       };
     },
   );
@@ -136,16 +143,3 @@ function divides(weight: tf.Tensor1D): boolean {
 
 /** Products with it are far from where bf16 loses bits (1e-38). */
 const SMALLEST_DIVISOR = 1e-20;
-
-/**
- * A norm begins a branch beside which its input goes on unchanged (pre-norm blocks), so that input has a gradient already:
- * the kernel adds to it, which saves reading and writing both again.
- */
-function inputGradient(
-  kernel: string,
-  operands: Record<string, tf.Tensor>,
-  eps: number,
-  addend: tf.Tensor | undefined,
-): tf.Tensor {
-  return tf.engine().runKernel(kernel, addend ? { ...operands, addend } : operands, { eps });
-}

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { hasFused } from './fused.js';
+import { hasFused, runKernel } from './kernels.js';
 
 const FIRST_CAPACITY = 16;
 
@@ -39,7 +39,7 @@ export class RowCache {
     if (!this.storage) this.hold(tf.zeros([1, FIRST_CAPACITY, width]));
     if (this.used === this.rows.shape[1])
       this.hold(tf.tidy(() => tf.concat([this.rows, tf.zerosLike(this.rows)], 1)));
-    tf.engine().runKernel('ReasAppendRow', { storage: this.rows, row }, { at: this.used });
+    runKernel('ReasAppendRow', { storage: this.rows, row }, { at: this.used });
   }
 
   private join(row: tf.Tensor, width: number): void {

@@ -99,9 +99,7 @@ describe('the other benches', () => {
     const { report, text } = await run('decode', { kernels: true });
     const { functions, ms, native, javascript } = report.kernels ?? { functions: [] };
     if (lib.device()) {
-      expect(functions.find((each: { name: string }) => each.name === 'fusedAttention').calls).toBe(
-        2 + 64 * 4,
-      );
+      expect(functions.find((each: { name: string }) => each.name === 'attention').calls).toBe(2 + 64 * 4);
       expect(native + javascript).toBeCloseTo(ms, 6);
     }
     expect(report).toMatchObject({ runs: 2, rows: 2, tokens: 64, fallbacks: {}, peer: null });

@@ -52,6 +52,7 @@ std::string read(const std::string& path) {
 }
 
 void write(const std::string& path, const std::string& text) {
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path());
   std::ofstream file(path, std::ios::binary);
   file << text;
 }

@@ -289,7 +289,7 @@ static float fromF16(unsigned bits) {
 static float f16At(const unsigned* words, unsigned index) { return fromF16(words[index / 2] >> (index % 2 * 16)); }
 
 /**
- * mma.sync.m16n8k16 on f16, as src/native/cuda/mma.cuh says: the lanes put down their pieces of A and B, and each sums
+ * mma.sync.m16n8k16 on f16, as src/native/cuda/runtime/mma.cuh says: the lanes put down their pieces of A and B, and each sums
  * what is its own of C, in f32 and in order of the depth.
  */
 static void multiplyAdd(float (&sum)[4], const unsigned (&left)[4], unsigned right, unsigned rightHigh) {

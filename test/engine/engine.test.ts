@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { currentEngine, type EngineName, selectEngine } from '../../src/engine/engine.js';
-import { addonPath } from '../../src/engine/native/addon.js';
+import { addonPath } from '../../src/engine/native/load.js';
 import { engineReport } from '../../src/engine/report.js';
 import { EngineError, UsageError } from '../../src/errors.js';
 
@@ -128,7 +128,7 @@ describe('an addon that cannot be used', () => {
     copyFileSync(addonPath(), path);
     vi.stubEnv('REASVQA_ADDON', path);
     vi.resetModules();
-    const { loadAddon } = await import('../../src/engine/native/addon.js');
+    const { loadAddon } = await import('../../src/engine/native/load.js');
     const device = loadAddon(path);
     const id = device.allocate(4);
     device.write(id, Float32Array.of(7));

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { currentDevice, type EngineName, selectEngine } from '../../src/engine/engine.js';
-import { nativeDevice } from '../../src/engine/native/addon.js';
 import { fallbackCounts, resetFallbackCounts } from '../../src/engine/native/fallback.js';
+import { nativeDevice } from '../../src/engine/native/load.js';
 import { cudaMissing } from '../support/cuda.js';
 import { tinyBatch, tinyModel, trainStep } from './support.js';
 

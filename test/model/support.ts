@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { selectEngine } from '../../src/engine/engine.js';
-import { nativeDevice } from '../../src/engine/native/addon.js';
+import { nativeDevice } from '../../src/engine/native/load.js';
 import { findPackage } from '../../src/engine/tensorflow/package.js';
 import { messageOf } from '../../src/errors.js';
 import type { Blip2, EncoderBatch } from '../../src/model/blip2/blip2.js';

@@ -1,6 +1,6 @@
 /** Strided copies, fills, sequences, casts and choices against plain loops; nothing outside the target is touched. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { BINARY, DTYPE, type NativeDevice } from '../../src/engine/native/addon.js';
+import { DTYPE, type NativeDevice } from '../../src/engine/native/addon.js';
 import { Rng } from '../../src/random.js';
 import { device, MACHINES, randomFloats, useIsa, type Values, withBuffers } from './support.js';
 
@@ -222,15 +222,19 @@ describe.each(MACHINES)('copies with $title kernels', ({ title, device: on, prep
         const row = Float32Array.from({ length: columns }, (_, i) => 100 * i);
         const [id, other] = [buffers.of(x), buffers.of(row)];
         on.params.set([5, columns, columns, 1, 0, 1]);
-        on.binary(BINARY.add!, DTYPE.float32, id, other, id, 2);
+        on.binary(on.codes.binary.add, DTYPE.float32, id, other, id, 2);
         expect([...buffers.read(id, x.slice())]).toEqual([...x].map((v, i) => v + 100 * (i % columns)));
         on.params.set([5 * columns, 1, 1]);
-        on.binary(BINARY.sub!, DTYPE.float32, id, id, id, 1);
+        on.binary(on.codes.binary.sub, DTYPE.float32, id, id, id, 1);
         expect([...buffers.read(id, x.slice())].every((v) => v === 0)).toBe(true);
-        expect(() => on.binary(BINARY.floorDiv!, DTYPE.float32, id, id, id, 1)).toThrow(/no such operation/);
-        expect(() => on.binary(BINARY.pow!, DTYPE.int32, id, id, id, 1)).toThrow(/no such operation/);
-        expect(() => on.binary(BINARY.logicalAnd!, DTYPE.int32, id, id, id, 1)).toThrow(/no such operation/);
-        expect(() => on.binary(BINARY.add!, DTYPE.bool, id, id, id, 1)).toThrow(/no such operation/);
+        expect(() => on.binary(on.codes.binary.floorDiv, DTYPE.float32, id, id, id, 1)).toThrow(
+          /no such operation/,
+        );
+        expect(() => on.binary(on.codes.binary.pow, DTYPE.int32, id, id, id, 1)).toThrow(/no such operation/);
+        expect(() => on.binary(on.codes.binary.logicalAnd, DTYPE.int32, id, id, id, 1)).toThrow(
+          /no such operation/,
+        );
+        expect(() => on.binary(on.codes.binary.add, DTYPE.bool, id, id, id, 1)).toThrow(/no such operation/);
       }
     });
   });

@@ -3,12 +3,24 @@
  * wider than a tile, lengths past every tile edge, and operands that the forward pass keeps.
  */
 import { describe, expect, it } from 'vitest';
-import { type NativeDevice, nativeDevice } from '../../src/engine/native/addon.js';
+import type { NativeDevice } from '../../src/engine/native/addon.js';
+import { nativeDevice } from '../../src/engine/native/load.js';
+import { messageOf } from '../../src/errors.js';
 import { Rng } from '../../src/random.js';
 import type { AttentionCase } from '../ops/reference.js';
 import { cudaMissing, gpu } from '../support/cuda.js';
-import { type Argument, compare, dropout, NO_DROPOUT, operand, result, run } from './cudaSupport.js';
-import { mismatch, randomFloats } from './support.js';
+import {
+  callOn,
+  compare,
+  dropout,
+  type Given,
+  NO_DROPOUT,
+  operand,
+  type Results,
+  result,
+  run,
+} from './cudaSupport.js';
+import { mismatch } from './support.js';
 
 const ATTENTION: AttentionCase[] = [
   { batch: 1, heads: 2, Lq: 257, Lk: 257, D: 88, Dv: 88, biasHeads: 0, mask: false, rate: 0.1 },
@@ -23,6 +35,10 @@ const ATTENTION: AttentionCase[] = [
   { batch: 2, heads: 3, Lq: 0, Lk: 5, D: 4, Dv: 4, biasHeads: 3, mask: false, rate: 0 },
 ];
 
+/** Results shaped as tensors are. */
+const shapesOf = (named: Record<string, Given>): Results =>
+  Object.fromEntries(Object.entries(named).map(([name, { shape }]) => [name, { shape }]));
+
 describe.skipIf(cudaMissing !== undefined)(
   `attention of the CUDA device${cudaMissing ? ` (SKIPPED: ${cudaMissing})` : ''}`,
   () => {
@@ -34,44 +50,35 @@ describe.skipIf(cudaMissing !== undefined)(
     )('attention and its gradients: %j, bf16 %s', (c, bf16) => {
       const rng = new Rng(JSON.stringify(c));
       const { batch, heads, Lq, Lk, D, Dv, biasHeads } = c;
-      const queries = batch * Lq * heads;
-      const keys = batch * Lk * heads;
       // The first item of a masked batch has no key left.
       const mask = Float32Array.from({ length: batch * Lk }, (_, i) =>
         i >= Lk && rng.float() < 0.7 ? 1 : 0,
       );
-      const forward: Argument[] = [
-        operand(rng, queries * D),
-        operand(rng, keys * D),
-        operand(rng, keys * Dv),
-        biasHeads ? operand(rng, biasHeads * Lq * Lk) : null,
-        c.mask ? { values: mask } : null,
-        ...[batch, heads, Lq, Lk, D, Dv, biasHeads, D ** -0.5],
-        ...(c.rate ? dropout(c.rate) : NO_DROPOUT),
-        Number(bf16),
-        ...[0, null],
-      ];
+      const operands = {
+        q: operand(rng, batch, Lq, heads * D),
+        k: operand(rng, batch, Lk, heads * D),
+        v: operand(rng, batch, Lk, heads * Dv),
+        bias: biasHeads ? operand(rng, biasHeads, Lq, Lk) : undefined,
+        keyMask: c.mask ? { shape: [batch, Lk], values: mask } : undefined,
+      };
+      const attrs = { heads, keys: Lk, scale: D ** -0.5, half: bf16, dropout: dropout(c.rate) };
+      const out = result(batch, Lq, heads * Dv);
       // Operands are rounded to 11 bits, 2^-12 of each at most; and errors of a score are errors of its exponential.
       const tolerance = bf16 ? 1e-3 : 1e-5;
-      compare('fusedAttention', [...forward, result(queries * Dv)], tolerance);
+      compare('attention', operands, attrs, { out }, tolerance);
       if (bf16 && Lq > 0 && Math.max(D, Dv) <= 96) {
-        const [rounded] = run(gpu(), 'fusedAttention', [...forward, result(queries * Dv)]);
-        const [exact] = run(gpu(), 'fusedAttention', [
-          ...forward.slice(0, -3),
-          0,
-          0,
-          null,
-          result(queries * Dv),
-        ]);
+        const [rounded] = run(gpu(), 'attention', operands, attrs, { out });
+        const [exact] = run(gpu(), 'attention', operands, { ...attrs, half: false }, { out });
         expect(rounded, 'the tensor cores were used').not.toEqual(exact);
       }
-      const dy = operand(rng, queries * Dv);
-      const inputs = [result(queries * D), result(keys * D), result(keys * Dv)];
-      const dbias = biasHeads ? result(biasHeads * Lq * Lk) : null;
-      compare('fusedAttentionGrad', [...forward, dy, ...inputs, null], tolerance);
+      const inputs = { ...operands, dy: operand(rng, ...out.shape) };
+      const grad = { ...attrs, queryWidth: heads * D, wantQkv: true, wantBias: true };
+      const wanted = { dq: operands.q, dk: operands.k, dv: operands.v };
+      const dbias = operands.bias;
+      compare('attentionGrad', inputs, grad, shapesOf(wanted), tolerance);
       if (!dbias) return;
-      compare('fusedAttentionGrad', [...forward, dy, ...inputs, dbias]);
-      compare('fusedAttentionGrad', [...forward, dy, null, null, null, dbias]);
+      compare('attentionGrad', inputs, grad, shapesOf({ ...wanted, dbias }));
+      compare('attentionGrad', inputs, grad, shapesOf({ dbias }));
     });
 
     it.each(ATTENTION.filter(({ D, Dv }) => Math.max(D, Dv) <= 96))(
@@ -79,103 +86,129 @@ describe.skipIf(cudaMissing !== undefined)(
       (c) => {
         const rng = new Rng(JSON.stringify(c));
         const { batch, heads, Lq, Lk, D, Dv, biasHeads } = c;
-        const [queries, keys] = [batch * Lq * heads, batch * Lk * heads];
-        const operands = [operand(rng, queries * D), operand(rng, keys * D), operand(rng, keys * Dv)];
-        const rest = [
-          biasHeads ? operand(rng, biasHeads * Lq * Lk) : null,
-          c.mask
-            ? { values: Float32Array.from({ length: batch * Lk }, (_, i) => Number(i % 3 !== 0)) }
-            : null,
-          ...[batch, heads, Lq, Lk, D, Dv, biasHeads, D ** -0.5],
-          ...(c.rate ? dropout(c.rate) : NO_DROPOUT),
-          ...[1, 0],
-        ];
-        const kept = gpu().allocate(
-          [queries * D, keys * D, keys * Dv].reduce((sum, n) => sum + 16 * Math.ceil(n / 8), 0),
+        const operands = {
+          q: operand(rng, batch, Lq, heads * D),
+          k: operand(rng, batch, Lk, heads * D),
+          v: operand(rng, batch, Lk, heads * Dv),
+        };
+        const more = {
+          bias: biasHeads ? operand(rng, biasHeads, Lq, Lk) : undefined,
+          keyMask: c.mask
+            ? {
+                shape: [batch, Lk],
+                values: Float32Array.from({ length: batch * Lk }, (_, i) => Number(i % 3 !== 0)),
+              }
+            : undefined,
+        };
+        const attrs = { heads, keys: Lk, scale: D ** -0.5, half: true, dropout: dropout(c.rate) };
+        const out = result(batch, Lq, heads * Dv);
+        const words = Object.values(operands).reduce(
+          (sum, { values }) => sum + 4 * Math.ceil(values.length / 8),
+          0,
         );
-        const out = result(queries * Dv);
-        const forward = run(gpu(), 'fusedAttention', [...operands, ...rest, kept, out]);
-        expect(forward).toEqual(run(gpu(), 'fusedAttention', [...operands, ...rest, null, out]));
+        const [plain, kept] = run(gpu(), 'attention', { ...operands, ...more }, attrs, {
+          out,
+          kept: result(words),
+        });
+        expect(plain).toEqual(run(gpu(), 'attention', { ...operands, ...more }, attrs, { out })[0]);
 
-        const dy = operand(rng, queries * Dv);
-        const gradients = [result(queries * D), result(keys * D), result(keys * Dv)];
-        const from = (given: Argument[], dbias: Argument): Float32Array[] =>
-          run(gpu(), 'fusedAttentionGrad', [...given, dy, ...gradients, dbias]);
-        const fromKept = [null, null, null, ...rest, kept];
-        expect(from(fromKept, null)).toEqual(from([...operands, ...rest, null], null));
+        const dy = operand(rng, ...out.shape);
+        const grad = { ...attrs, queryWidth: heads * D, wantQkv: true, wantBias: true };
+        const from = (given: object, dbias?: Given): Float32Array[] => {
+          const wanted = { dq: operands.q, dk: operands.k, dv: operands.v, ...(dbias && { dbias }) };
+          return run(gpu(), 'attentionGrad', { dy, ...more, ...given }, grad, shapesOf(wanted));
+        };
+        const fromKept = { kept: { shape: [words], values: kept! } };
+        expect(from(fromKept)).toEqual(from(operands));
         // The bias's gradient has f32 kernels alone: they get what was rounded to 11 bits.
-        if (biasHeads > 0 && Lq > 0) {
-          const dbias = result(biasHeads * Lq * Lk);
-          const exact = from([...operands, ...rest, null], dbias);
-          from(fromKept, dbias).forEach((values, i) => {
+        if (more.bias && Lq > 0) {
+          const exact = from(operands, more.bias);
+          from(fromKept, more.bias).forEach((values, i) => {
             const largest = exact[i]!.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
             expect(mismatch(values, exact[i]!, 1e-3, 1e-3 * largest), `result ${i}`).toBeUndefined();
           });
         }
-        gpu().release(kept);
       },
     );
 
     it('refuses to keep what is not multiplied in f16', () => {
-      /** Arguments of one query and one key of one head, D wide, up to what is kept. */
-      const call = (id: number, D: number, bf16: number): number[] => [
-        ...[id, id, id, -1, -1, 1, 1, 1, 1, D, D, 0, 1],
-        ...NO_DROPOUT,
-        ...[bf16, 0],
-      ];
-      const on = (device: NativeDevice, name: string, args: number[]): void =>
-        (device.raw as Record<string, (...args: number[]) => void>)[name]!(...args);
-      const [x, kept] = [gpu().allocate(4096), gpu().allocate(1600)];
-      const attend = (D: number, bf16: number) => () =>
-        on(gpu(), 'fusedAttention', [...call(x, D, bf16), kept, x]);
-      expect(attend(8, 0)).toThrow(/f16 are kept/);
-      expect(attend(97, 1)).toThrow(/f16 are kept/);
-      expect(attend(300, 1)).toThrow(/bytes/);
-      const both = [...call(x, 8, 1), kept, x, x, x, x, -1];
-      expect(() => on(gpu(), 'fusedAttentionGrad', both)).toThrow(/stand for q, k and v/);
-      for (const id of [x, kept]) gpu().release(id);
-      const cpu = nativeDevice();
-      const buffer = cpu.allocate(4096);
-      expect(() => on(cpu, 'fusedAttention', [...call(buffer, 8, 1), buffer, buffer])).toThrow(
-        /nothing is kept/,
-      );
-      cpu.release(buffer);
+      const attrs = { heads: 1, keys: 1, scale: 1, dropout: NO_DROPOUT };
+      /** One query and one key of one head, D wide. */
+      const attend = (on: NativeDevice, D: number, half: boolean, words: number | undefined) => {
+        const id = on.allocate(4096);
+        const of = (...shape: number[]) => ({ id, shape });
+        const x = of(1, 1, D);
+        const kept = words === undefined ? undefined : of(words);
+        const keeps = { q: x, k: x, v: x };
+        return {
+          kept: () => callOn(on, 'attentionKept', keeps, { ...attrs, half }, { out: x }),
+          forward: () => callOn(on, 'attention', keeps, { ...attrs, half }, { out: x, kept }),
+          grad: (inputs: object) => () =>
+            callOn(
+              on,
+              'attentionGrad',
+              { dy: x, ...inputs },
+              { ...attrs, half, queryWidth: D, wantQkv: true, wantBias: false },
+              { dq: x, dk: x, dv: x },
+            ),
+          keeps,
+          release: () => on.release(id),
+        };
+      };
+      const refused = (on: NativeDevice, D: number, half: boolean, words: number): string => {
+        const call = attend(on, D, half, words);
+        try {
+          call.forward();
+          return 'nothing';
+        } catch (error) {
+          return messageOf(error);
+        } finally {
+          call.release();
+        }
+      };
+      expect(refused(gpu(), 8, false, 12)).toMatch(/f16 are kept/);
+      expect(refused(gpu(), 97, true, 156)).toMatch(/f16 are kept/);
+      expect(refused(gpu(), 8, true, 11)).toMatch(/kept has 11 elements, 12 expected/);
+      expect(refused(gpu(), 8, true, 12)).toBe('nothing');
+      expect(refused(nativeDevice(), 8, true, 12)).toMatch(/nothing is kept/);
+      const widths = [8, 97] as const;
+      expect(widths.map((D) => attend(gpu(), D, true, undefined).kept())).toEqual([12, 0]);
+      expect(attend(gpu(), 8, false, undefined).kept()).toBe(0);
+      const call = attend(gpu(), 8, true, undefined);
+      const kept = { id: call.keeps.q.id, shape: [12] };
+      expect(call.grad({ ...call.keeps, kept })).toThrow(/or what was kept of them/);
+      expect(call.grad({ q: call.keeps.q })).toThrow(/q, k and v/);
     });
 
-    it.each([0, 1])('attention to one tensor of queries, keys and values, bf16 %i', (bf16) => {
+    it.each([false, true])('attention to one tensor of queries, keys and values, half %s', (half) => {
       const rng = new Rng('packed');
       const [batch, heads, L, D] = [2, 3, 70, 40];
-      const qkv = randomFloats(rng, batch * L * 3 * heads * D);
-      const options = [...dropout(0.2), bf16];
-      // Calls take operands by buffer: the same one three times.
-      const id = gpu().allocate(qkv.byteLength);
-      gpu().write(id, qkv);
-      const third = (part: number): Argument => ({
-        values: qkv.filter((_, i) => Math.floor(i / (heads * D)) % 3 === part),
+      const qkv = operand(rng, batch, L, 3 * heads * D);
+      const third = (part: number): Given => ({
+        shape: [batch, L, heads * D],
+        values: qkv.values.filter((_, i) => Math.floor(i / (heads * D)) % 3 === part),
       });
-      const sizes = [batch, heads, L, L, D, D, 0, 0.3];
-      const out = result(batch * L * heads * D);
-      const apart = [third(0), third(1), third(2), null, null, ...sizes, ...options, 0, null, out];
-      const packed = [id, id, id, null, null, ...sizes, ...options, 1, null, out];
-      expect(run(gpu(), 'fusedAttention', packed)).toEqual(run(gpu(), 'fusedAttention', apart));
-      gpu().release(id);
+      const attrs = { heads, keys: L, scale: 0.3, half, dropout: dropout(0.2) };
+      const out = result(batch, L, heads * D);
+      const apart = run(gpu(), 'attention', { q: third(0), k: third(1), v: third(2) }, attrs, { out });
+      expect(run(gpu(), 'attention', { q: qkv }, attrs, { out })).toEqual(apart);
     });
 
     it('attention on the tensor cores gives gradients of every size, and none for none', () => {
       const rng = new Rng('sizes');
       const [batch, heads, Lq, Lk, D] = [2, 2, 35, 20, 24];
-      const forward: Argument[] = [
-        operand(rng, batch * Lq * heads * D),
-        operand(rng, batch * Lk * heads * D),
-        operand(rng, batch * Lk * heads * D),
-        ...[null, null, batch, heads, Lq, Lk, D, D, 0, 0.2],
-        ...dropout(0.1),
-        ...[1, 0, null],
-      ];
-      const inputs = [Lq, Lk, Lk].map((L) => result(batch * L * heads * D));
-      const dy = randomFloats(rng, batch * Lq * heads * D);
+      const operands = {
+        q: operand(rng, batch, Lq, heads * D),
+        k: operand(rng, batch, Lk, heads * D),
+        v: operand(rng, batch, Lk, heads * D),
+      };
+      const attrs = { heads, keys: Lk, scale: 0.2, half: true, dropout: dropout(0.1) };
+      const grad = { ...attrs, queryWidth: heads * D, wantQkv: true, wantBias: false };
+      const shape = operands.q.shape;
+      const dy = operand(rng, ...shape).values;
+      const wanted = shapesOf({ dq: operands.q, dk: operands.k, dv: operands.v });
       const gradients = (values: Float32Array): Float32Array[] =>
-        run(gpu(), 'fusedAttentionGrad', [...forward, { values }, ...inputs, null]);
+        run(gpu(), 'attentionGrad', { ...operands, dy: { shape, values } }, grad, wanted);
       const plain = gradients(dy);
       for (const factor of [2 ** -60, 2 ** 60]) {
         const scaled = gradients(dy.map((x) => x * factor));

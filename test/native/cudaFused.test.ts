@@ -6,16 +6,18 @@ import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/random.js';
 import { cudaMissing, gpu, onGpu } from '../support/cuda.js';
 import {
-  type Argument,
   compare,
   dropout,
+  type Given,
   NO_DROPOUT,
   operand,
   result,
+  rounded,
   roundToBf16,
   run,
+  type Wanted,
 } from './cudaSupport.js';
-import { mismatch, randomFloats } from './support.js';
+import { mismatch } from './support.js';
 
 describe.skipIf(cudaMissing !== undefined)(
   `fused functions of the CUDA device${cudaMissing ? ` (SKIPPED: ${cudaMissing})` : ''}`,
@@ -28,50 +30,45 @@ describe.skipIf(cudaMissing !== undefined)(
       [0, 5, 4, 2, 0.1],
     ])('linear with a bf16 weight: %i rows, %i to %i, r %i, dropout %d', (rows, inputs, outputs, r, rate) => {
       const rng = new Rng(rows + r);
-      const x = { values: roundToBf16(randomFloats(rng, rows * inputs)) };
-      const dy = { values: roundToBf16(randomFloats(rng, rows * outputs)) };
-      const weight = { values: roundToBf16(randomFloats(rng, outputs * inputs)), bf16: true };
-      const lora = r ? [operand(rng, r * inputs), operand(rng, outputs * r)] : [null, null];
-      const addend = rows % 2 === 0 ? operand(rng, rows * outputs) : null;
-      const sizes = [rows, inputs, outputs, r, 0.7, ...(rate ? dropout(rate) : NO_DROPOUT)];
+      const x = rounded(rng, rows, inputs);
+      const dy = rounded(rng, rows, outputs);
+      const weight = { ...rounded(rng, outputs, inputs), bf16: true };
+      const lora = r ? { loraA: operand(rng, r, inputs), loraB: operand(rng, outputs, r) } : undefined;
+      const addend = rows % 2 === 0 ? operand(rng, rows, outputs) : undefined;
+      const attrs = { scale: 0.7, dropout: dropout(rate) };
       // With activations that bf16 holds exactly, the products differ from f32 ones by the order of their sums alone.
-      compare('fusedLinear', [
-        x,
-        weight,
-        operand(rng, outputs),
-        ...lora,
-        result(rows * outputs),
-        ...sizes,
-        addend,
-      ]);
-      const before = rows % 2 === 0 ? operand(rng, rows * inputs) : null;
-      compare('fusedLinearGradInput', [dy, weight, ...lora, result(rows * inputs), ...sizes, before]);
-      if (r === 0) return;
-      const lowRank = [result(r * inputs), result(outputs * r)];
-      compare('fusedLinearGradLora', [dy, x, ...lora, ...lowRank, ...sizes]);
+      const bias = operand(rng, outputs);
+      compare('linear', { x, weight, bias, ...lora, addend }, attrs, { y: result(rows, outputs) });
+      const before = rows % 2 === 0 ? operand(rng, rows, inputs) : undefined;
+      const dx = result(rows, inputs);
+      compare('linearGradInput', { dy, weight, ...lora, addend: before }, attrs, { dx });
+      if (!lora) return;
+      const lowRank = { dA: result(r, inputs), dB: result(outputs, r) };
+      compare('linearGradLora', { dy, x, ...lora }, attrs, lowRank);
     });
 
     it('adds bias and addend itself where cuBLASLt cannot (told so on the shim)', () => {
       const rng = new Rng('no epilogue');
-      const args = (rows: number, inputs: number, outputs: number, adds = false): Argument[] => [
-        operand(rng, rows * inputs),
-        operand(rng, outputs * inputs),
-        operand(rng, outputs),
-        null,
-        null,
-        result(rows * outputs),
-        ...[rows, inputs, outputs, 0, 0],
-        ...NO_DROPOUT,
-        adds ? operand(rng, rows * outputs) : null,
-      ];
-      compare('fusedLinear', args(19, 7, 31));
-      compare('fusedLinear', args(19, 0, 31));
-      compare('fusedLinear', args(19, 0, 31, true));
+      const compared = (rows: number, inputs: number, outputs: number, adds = false): void =>
+        compare(
+          'linear',
+          {
+            x: operand(rng, rows, inputs),
+            weight: operand(rng, outputs, inputs),
+            bias: operand(rng, outputs),
+            addend: adds ? operand(rng, rows, outputs) : undefined,
+          },
+          { scale: 0, dropout: NO_DROPOUT },
+          { y: result(rows, outputs) },
+        );
+      compared(19, 7, 31);
+      compared(19, 0, 31);
+      compared(19, 0, 31, true);
       for (const cannot of ['CUDA_SHIM_LT_NO_BIAS', 'CUDA_SHIM_LT_IN_PLACE']) {
         process.env[cannot] = '1';
         try {
-          compare('fusedLinear', args(19, 8, 33));
-          compare('fusedLinear', args(19, 8, 33, true));
+          compared(19, 8, 33);
+          compared(19, 8, 33, true);
         } finally {
           delete process.env[cannot];
         }
@@ -81,35 +78,37 @@ describe.skipIf(cudaMissing !== undefined)(
     it('operations store a result in bf16 as they would have rounded it', () => {
       const rng = new Rng('stored');
       const [rows, d] = [5, 37];
-      const x = operand(rng, rows * d);
+      const [x, w, bias] = [operand(rng, rows, d), operand(rng, d), operand(rng, d)];
       const [batch, heads, Lq, Lk] = [2, 3, 4, 9];
-      const attention = (D: number, bf16: number): Argument[] => [
-        operand(rng, batch * Lq * heads * D),
-        operand(rng, batch * Lk * heads * D),
-        operand(rng, batch * Lk * heads * D),
-        ...[null, null, batch, heads, Lq, Lk, D, D, 0, 0.5],
-        ...dropout(0.2),
-        ...[bf16, 0, null],
+      const on = gpu();
+      type Case = [name: string, shape: number[], run: (into: Wanted) => Float32Array[]];
+      const attention = (D: number, half: boolean): Case => {
+        const q = operand(rng, batch, Lq, heads * D);
+        const [k, v] = [operand(rng, batch, Lk, heads * D), operand(rng, batch, Lk, heads * D)];
+        const attrs = { heads, keys: Lk, scale: 0.5, half, dropout: dropout(0.2) };
+        return ['attention', q.shape, (out) => run(on, 'attention', { q, k, v }, attrs, { out })];
+      };
+      const weight = { ...rounded(rng, 11, d), bf16: true };
+      const [gate, up] = [x, operand(rng, rows, d)];
+      const plain = { scale: 0, dropout: NO_DROPOUT };
+      const tanh = { form: 'tanh' as const, dropout: dropout(0.2) };
+      const cases: Case[] = [
+        ['layerNorm', x.shape, (y) => run(on, 'layerNorm', { x, weight: w, bias }, { eps: 1e-6 }, { y })],
+        ['rmsNorm', x.shape, (y) => run(on, 'rmsNorm', { x, weight: w }, { eps: 1e-6 }, { y })],
+        ['gelu', x.shape, (y) => run(on, 'gelu', { x }, { form: 'erf' }, { y })],
+        ['gatedGelu', x.shape, (y) => run(on, 'gatedGelu', { gate, up }, tanh, { y })],
+        ['dropout', x.shape, (y) => run(on, 'dropout', { x }, { dropout: dropout(0.3) }, { y })],
+        attention(20, true),
+        attention(7, true),
+        attention(100, true),
+        attention(20, false),
+        ['linear', [rows, 11], (y) => run(on, 'linear', { x, weight }, plain, { y })],
       ];
-      const weight = { values: roundToBf16(randomFloats(rng, 11 * d)), bf16: true };
-      const cases: [name: string, before: Argument[], size: number, after: Argument[]][] = [
-        ['fusedLayerNorm', [x, operand(rng, d), operand(rng, d)], rows * d, [rows, d, 1e-6]],
-        ['fusedRmsNorm', [x, operand(rng, d)], rows * d, [null, rows, d, 1e-6]],
-        ['fusedGelu', [0, x], rows * d, [rows * d]],
-        ['fusedGatedGelu', [1, x, operand(rng, rows * d)], rows * d, [rows, d, ...dropout(0.2)]],
-        ['fusedDropout', [x, null], rows * d, [rows, d, ...dropout(0.3)]],
-        ['fusedAttention', attention(20, 1), batch * Lq * heads * 20, []],
-        ['fusedAttention', attention(7, 1), batch * Lq * heads * 7, []],
-        ['fusedAttention', attention(100, 1), batch * Lq * heads * 100, []],
-        ['fusedAttention', attention(20, 0), batch * Lq * heads * 20, []],
-        ['fusedLinear', [x, weight, null, null, null], rows * 11, [rows, d, 11, 0, 0, ...NO_DROPOUT, null]],
-      ];
-      for (const [name, before, size, after] of cases) {
-        const [wide] = run(gpu(), name, [...before, { size }, ...after]);
-        const [stored] = run(gpu(), name, [...before, { size, bf16: true }, ...after]);
+      for (const [name, shape, into] of cases) {
+        const [wide] = into({ shape });
+        const [stored] = into({ shape, bf16: true });
         // For products of bf16 cuBLASLt may add in another order than for those of f32.
-        if (name === 'fusedLinear' && onGpu)
-          expect(mismatch(stored!, wide!, 2 ** -7, 1e-3), name).toBeUndefined();
+        if (name === 'linear' && onGpu) expect(mismatch(stored!, wide!, 2 ** -7, 1e-3), name).toBeUndefined();
         else expect(stored, name).toEqual(roundToBf16(wide!));
         expect(stored, name).not.toEqual(wide);
       }
@@ -117,35 +116,43 @@ describe.skipIf(cudaMissing !== undefined)(
 
     it('linear with a bias, an update, an addend or an f32 weight gives no result in bf16', () => {
       const rng = new Rng('f32 results');
-      const [x, w] = [operand(rng, 6), { values: randomFloats(rng, 12), bf16: true }];
-      const into = { size: 8, bf16: true };
+      const [x, w] = [operand(rng, 2, 3), { ...operand(rng, 4, 3), bf16: true }];
+      const y = { shape: [2, 4], bf16: true };
+      const attrs = { scale: 1, dropout: NO_DROPOUT };
       const linear =
-        (weight: Argument, bias: Argument, lora: Argument[], r: number, addend: Argument) => () =>
-          run(gpu(), 'fusedLinear', [x, weight, bias, ...lora, into, 2, 3, 4, r, 1, ...NO_DROPOUT, addend]);
-      const none = [null, null];
-      expect(linear(w, operand(rng, 4), none, 0, null)).toThrow(/the result is f32/);
-      expect(linear(w, null, [operand(rng, 3), operand(rng, 4)], 1, null)).toThrow(/the result is f32/);
-      expect(linear(w, null, none, 0, operand(rng, 8))).toThrow(/the result is f32/);
-      expect(linear({ values: w.values }, null, none, 0, null)).toThrow(/product of f32 stored in bf16/);
+        (weight: Given, more: Partial<Record<'bias' | 'loraA' | 'loraB' | 'addend', Given>>) => () =>
+          run(gpu(), 'linear', { x, weight, ...more }, attrs, { y });
+      expect(linear(w, { bias: operand(rng, 4) })).toThrow(/the result is f32/);
+      expect(linear(w, { loraA: operand(rng, 1, 3), loraB: operand(rng, 4, 1) })).toThrow(
+        /the result is f32/,
+      );
+      expect(linear(w, { addend: operand(rng, 2, 4) })).toThrow(/the result is f32/);
+      expect(linear({ ...w, bf16: false }, {})).toThrow(/product of f32 stored in bf16/);
     });
 
     it.each([37, 2048])("RMSNorm's gradient needs its result in bf16 alone, width %i", (d) => {
       const rng = new Rng(d);
       const [rows, eps] = [5, 1e-6];
       const n = rows * d;
-      const [x, dy, addend] = [operand(rng, n), operand(rng, n), operand(rng, n)];
-      const weight = { values: randomFloats(rng, d).map((value) => value + Math.sign(value) * 1e-3) };
-      const inBf16 = { size: n, bf16: true };
-      const [y, inverses] = run(gpu(), 'fusedRmsNorm', [x, weight, inBf16, result(rows), rows, d, eps]);
-      expect(y).toEqual(run(gpu(), 'fusedRmsNorm', [x, weight, inBf16, null, rows, d, eps])[0]);
+      const [x, dy, addend] = [operand(rng, rows, d), operand(rng, rows, d), operand(rng, rows, d)];
+      const plain = operand(rng, d);
+      const weight = { ...plain, values: plain.values.map((value) => value + Math.sign(value) * 1e-3) };
+      const inBf16 = { shape: [rows, d], bf16: true };
+      const norm = (inverses?: Wanted): Float32Array[] =>
+        run(gpu(), 'rmsNorm', { x, weight }, { eps }, { y: inBf16, inverses });
+      const [y, inverses] = norm(result(rows));
+      expect(y).toEqual(norm()[0]);
       for (let row = 0; row < rows; row++) {
         const squares = x.values.subarray(row * d, (row + 1) * d).reduce((sum, value) => sum + value ** 2, 0);
         expect(inverses![row]! * Math.sqrt(squares / d + eps)).toBeCloseTo(1, 5);
       }
-      for (const added of [addend, null]) {
-        const [exact] = run(gpu(), 'fusedRmsNormGradInput', [dy, x, weight, added, result(n), rows, d, eps]);
-        const kept = [{ values: y!, bf16: true }, weight, { values: inverses! }];
-        const [from] = run(gpu(), 'fusedRmsNormGradFromResult', [dy, ...kept, added, result(n), rows, d]);
+      const kept = { y: { ...inBf16, values: y! }, inverses: { shape: [rows], values: inverses! } };
+      const dx = result(rows, d);
+      for (const added of [addend, undefined]) {
+        const [exact] = run(gpu(), 'rmsNormGradInput', { dy, x, weight, addend: added }, { eps }, { dx });
+        const operands = { dy, ...kept, weight, addend: added };
+        const [from] = run(gpu(), 'rmsNormGradFromResult', operands, {}, { dx });
+        expect(from).toHaveLength(n);
         // A bit of bf16 in each element of the normalised operand, which are up to 3 times the gradients' mean along it.
         expect(mismatch(from!, exact!, 0, 2 ** -7)).toBeUndefined();
         expect(from).not.toEqual(exact);
@@ -154,58 +161,50 @@ describe.skipIf(cudaMissing !== undefined)(
 
     it('GELU takes operands stored in bf16, gate and up alike', () => {
       const rng = new Rng('gelu from bf16');
-      const [rows, d] = [7, 21];
-      const n = rows * d;
-      const [x, up] = [roundToBf16(randomFloats(rng, n)), roundToBf16(randomFloats(rng, n))];
-      const dy = operand(rng, n);
-      const sizes = [rows, d, ...dropout(0.2)];
-      for (const into of [{ size: n }, { size: n, bf16: true }]) {
+      const shape = [7, 21];
+      const [x, up, dy] = [rounded(rng, ...shape), rounded(rng, ...shape), operand(rng, ...shape)];
+      const attrs = (form: 'erf' | 'tanh') => ({ form, dropout: dropout(0.2) });
+      for (const y of [{ shape }, { shape, bf16: true }]) {
         const all = (bf16: boolean): Float32Array[][] => {
           const [gate, other] = [
-            { values: x, bf16 },
-            { values: up, bf16 },
+            { ...x, bf16 },
+            { ...up, bf16 },
           ];
           return [
-            run(gpu(), 'fusedGelu', [0, gate, into, n]),
-            run(gpu(), 'fusedGeluGrad', [1, dy, gate, into, n]),
-            run(gpu(), 'fusedGatedGelu', [0, gate, other, into, ...sizes]),
-            run(gpu(), 'fusedGatedGeluGrad', [1, dy, gate, other, into, into, ...sizes]),
+            run(gpu(), 'gelu', { x: gate }, { form: 'erf' }, { y }),
+            run(gpu(), 'geluGrad', { dy, x: gate }, { form: 'tanh' }, { dx: y }),
+            run(gpu(), 'gatedGelu', { gate, up: other }, attrs('erf'), { y }),
+            run(gpu(), 'gatedGeluGrad', { dy, gate, up: other }, attrs('tanh'), { dgate: y, dup: y }),
           ];
         };
         expect(all(true)).toEqual(all(false));
       }
-      const mixed = [{ values: x, bf16: true }, { values: up }, { size: n }, ...sizes];
-      expect(() => run(gpu(), 'fusedGatedGelu', [0, ...mixed])).toThrow(/stored alike/);
+      const mixed = { gate: { ...x, bf16: true }, up };
+      expect(() => run(gpu(), 'gatedGelu', mixed, attrs('erf'), { y: { shape } })).toThrow(/stored alike/);
     });
 
     it.each([0, 5])('linear takes activations stored in bf16, r %i', (r) => {
       const rng = new Rng(r);
       const [rows, inputs, outputs] = [33, 70, 41];
-      const weight = { values: roundToBf16(randomFloats(rng, outputs * inputs)), bf16: true };
-      const lora = r ? [operand(rng, r * inputs), operand(rng, outputs * r)] : [null, null];
-      const sizes = [rows, inputs, outputs, r, 0.7, ...(r ? dropout(0.2) : NO_DROPOUT)];
-      const x = roundToBf16(randomFloats(rng, rows * inputs));
-      const dy = roundToBf16(randomFloats(rng, rows * outputs));
+      const weight = { ...rounded(rng, outputs, inputs), bf16: true };
+      const lora = r ? { loraA: operand(rng, r, inputs), loraB: operand(rng, outputs, r) } : undefined;
+      const attrs = { scale: 0.7, dropout: dropout(r ? 0.2 : 0) };
+      const x = rounded(rng, rows, inputs);
+      const dy = rounded(rng, rows, outputs);
+      const [y, dx] = [result(rows, outputs), result(rows, inputs)];
       const all = (bf16: boolean): Float32Array[][] => {
-        const from = { values: x, bf16 };
-        const gradient = { values: dy, bf16 };
-        const thin = [result(r * inputs), result(outputs * r)];
+        const from = { ...x, bf16 };
+        const gradient = { ...dy, bf16 };
+        const thin = { dA: result(r, inputs), dB: result(outputs, r) };
         return [
-          run(gpu(), 'fusedLinear', [from, weight, null, ...lora, result(rows * outputs), ...sizes, null]),
-          run(gpu(), 'fusedLinearGradInput', [
-            gradient,
-            weight,
-            ...lora,
-            result(rows * inputs),
-            ...sizes,
-            null,
-          ]),
-          r ? run(gpu(), 'fusedLinearGradLora', [gradient, from, ...lora, ...thin, ...sizes]) : [],
+          run(gpu(), 'linear', { x: from, weight, ...lora }, attrs, { y }),
+          run(gpu(), 'linearGradInput', { dy: gradient, weight, ...lora }, attrs, { dx }),
+          lora ? run(gpu(), 'linearGradLora', { dy: gradient, x: from, ...lora }, attrs, thin) : [],
         ];
       };
       expect(all(true)).toEqual(all(false));
-      const f32 = [{ values: x, bf16: true }, { values: weight.values }, null, ...lora];
-      expect(() => run(gpu(), 'fusedLinear', [...f32, result(rows * outputs), ...sizes, null])).toThrow(
+      const f32 = { x: { ...x, bf16: true }, weight: { ...weight, bf16: false }, ...lora };
+      expect(() => run(gpu(), 'linear', f32, attrs, { y })).toThrow(
         /an activation stored in bf16 with a weight in f32/,
       );
     });
@@ -213,22 +212,13 @@ describe.skipIf(cudaMissing !== undefined)(
     it('linear rounds activations to bf16 for a bf16 weight, to nearest even', () => {
       const rng = new Rng('rounding');
       const [rows, inputs, outputs] = [5, 37, 11];
-      const x = randomFloats(rng, rows * inputs);
-      const weight = { values: roundToBf16(randomFloats(rng, outputs * inputs)), bf16: true };
-      const rest: Argument[] = [
-        null,
-        null,
-        null,
-        result(rows * outputs),
-        ...[rows, inputs, outputs, 0, 0],
-        ...NO_DROPOUT,
-        null,
-      ];
-      compare('fusedLinear', [{ values: x }, weight, ...rest], 1e-5, [
-        { values: roundToBf16(x) },
+      const x = operand(rng, rows, inputs);
+      const weight = { ...rounded(rng, outputs, inputs), bf16: true };
+      const attrs = { scale: 0, dropout: NO_DROPOUT };
+      compare('linear', { x, weight }, attrs, { y: result(rows, outputs) }, 1e-5, {
+        x: { ...x, values: roundToBf16(x.values) },
         weight,
-        ...rest,
-      ]);
+      });
     });
 
     it.each([
@@ -239,36 +229,33 @@ describe.skipIf(cudaMissing !== undefined)(
       'cross-entropy with a bf16 weight: %i rows, vocabulary %i, width %i, chunks of %i',
       (N, V, d, chunk) => {
         const rng = new Rng(N * V);
-        const hidden = { values: roundToBf16(randomFloats(rng, N * d)) };
-        const weight = { values: roundToBf16(randomFloats(rng, V * d)), bf16: true };
+        const hidden = rounded(rng, N, d);
+        const weight = { ...rounded(rng, V, d), bf16: true };
         const labels = {
+          shape: [N],
           values: Int32Array.from({ length: N }, (_, i) => (i % 4 === 1 ? -100 : (i * 31) % V)),
         };
-        const sizes = [N, V, d, chunk];
-        compare('fusedCrossEntropy', [hidden, weight, labels, result(N), null, ...sizes]);
+        const inputs = { hidden, weight, labels };
+        const loss = result(N);
+        const attrs = { chunkRows: chunk, wantGradient: false };
+        compare('linearCrossEntropy', inputs, attrs, { loss });
         // softmax - onehot is rounded to bf16, 2^-9 of each term.
-        compare('fusedCrossEntropy', [hidden, weight, labels, result(N), result(N * d), ...sizes], 4e-3);
+        compare('linearCrossEntropy', inputs, attrs, { loss, gradient: result(N, d) }, 4e-3);
       },
     );
 
     it('cross-entropy keeps what is in ignored rows out of loss and gradients, NaN included', () => {
       const rng = new Rng('ignored');
       const [N, V, d] = [3, 9, 4];
-      const hidden = randomFloats(rng, N * d);
-      hidden.fill(Number.NaN, d, 2 * d);
-      const labels = { values: Int32Array.of(2, -100, 8) };
-      const weight = operand(rng, V * d);
-      const sizes = [N, V, d, 2];
-      compare('fusedCrossEntropy', [{ values: hidden }, weight, labels, result(N), result(N * d), ...sizes]);
-      const gradient: Argument[] = [
-        operand(rng, N),
-        { values: hidden },
-        weight,
-        labels,
-        result(V * d),
-        ...sizes,
-      ];
-      compare('fusedCrossEntropyGradWeight', gradient);
+      const hidden = operand(rng, N, d);
+      hidden.values.fill(Number.NaN, d, 2 * d);
+      const labels = { shape: [N], values: Int32Array.of(2, -100, 8) };
+      const inputs = { hidden, weight: operand(rng, V, d), labels };
+      const attrs = { chunkRows: 2, wantGradient: true };
+      compare('linearCrossEntropy', inputs, attrs, { loss: result(N), gradient: result(N, d) });
+      const dy = operand(rng, N);
+      const dweight = result(V, d);
+      compare('linearCrossEntropyGradWeight', { dy, ...inputs }, { chunkRows: 2 }, { dweight });
     });
 
     it.each([
@@ -277,20 +264,20 @@ describe.skipIf(cudaMissing !== undefined)(
       [5, 3, 0],
     ])('embedding: table (%i, %i), %i ids, many of them repeated', (rows, d, n) => {
       const rng = new Rng(n);
-      const ids = { values: Int32Array.from({ length: n }, () => rng.int(1 + rng.int(rows))) };
-      const table = roundToBf16(randomFloats(rng, rows * d));
+      const ids = { shape: [n], values: Int32Array.from({ length: n }, () => rng.int(1 + rng.int(rows))) };
+      const table = rounded(rng, rows, d);
       for (const bf16 of [false, true]) {
-        compare('fusedEmbedding', [{ values: table, bf16 }, ids, result(n * d), n, rows, d], 0);
+        compare('embedding', { table: { ...table, bf16 }, ids }, {}, { y: result(n, d) }, 0);
       }
-      compare('fusedEmbeddingGrad', [operand(rng, n * d), ids, result(rows * d), n, rows, d]);
+      compare('embeddingGrad', { dy: operand(rng, n, d), ids }, { rows }, { dtable: result(rows, d) });
     });
 
     it('names the first id outside the table at the next read, once', () => {
-      const ids = { values: Int32Array.of(0, 3, -1, 9) };
+      const ids = { shape: [4], values: Int32Array.of(0, 3, -1, 9) };
       const call = (): Float32Array[] =>
-        run(gpu(), 'fusedEmbedding', [operand(new Rng(1), 12), ids, result(12), 4, 4, 3]);
+        run(gpu(), 'embedding', { table: operand(new Rng(1), 4, 3), ids }, {}, { y: result(4, 3) });
       expect(call).toThrow('embedding: id -1 at position 2; expected 0 to 3 (rows of the table)');
-      compare('fusedGelu', [0, operand(new Rng(2), 5), result(5), 5]);
+      compare('gelu', { x: operand(new Rng(2), 5) }, { form: 'erf' }, { y: result(5) });
     });
 
     it.each([
@@ -299,9 +286,10 @@ describe.skipIf(cudaMissing !== undefined)(
       [131, 40],
     ])('norms of %i rows of %i: parameter gradients over many rows', (rows, d) => {
       const rng = new Rng(rows);
-      const [dy, x] = [operand(rng, rows * d), operand(rng, rows * d)];
-      compare('fusedLayerNormGradParameters', [dy, x, result(d), result(d), rows, d, 1e-6], 3e-5);
-      compare('fusedRmsNormGradWeight', [dy, x, result(d), rows, d, 1e-6], 3e-5);
+      const inputs = { dy: operand(rng, rows, d), x: operand(rng, rows, d) };
+      const attrs = { eps: 1e-6 };
+      compare('layerNormGradParameters', inputs, attrs, { dweight: result(d), dbias: result(d) }, 3e-5);
+      compare('rmsNormGradWeight', inputs, attrs, { dweight: result(d) }, 3e-5);
     });
   },
 );

@@ -1,62 +1,119 @@
-/** What tests of the CUDA device's fused functions share: calling them as the seam does, on it and on native-cpu. */
+/** What tests of fused calls share: making them by name, on the CUDA device and on native-cpu. */
 import { expect } from 'vitest';
-import { type NativeDevice, nativeDevice } from '../../src/engine/native/addon.js';
+import type { NativeDevice } from '../../src/engine/native/addon.js';
+import { type Entries, type FusedName, fusedCalls, type Operand } from '../../src/engine/native/calls.js';
+import { nativeDevice } from '../../src/engine/native/load.js';
+import { type AttrsOf, type Dropout, NO_DROPOUT, type OperandsOf } from '../../src/ops/kernels.js';
 import type { Rng } from '../../src/random.js';
 import { nearestBf16 } from '../support/bf16.js';
 import { gpu } from '../support/cuda.js';
 import { mismatch, randomFloats } from './support.js';
 
-/** An argument: a number, an operand (null: left out), or the size of a result. */
-export type Argument =
-  | number
-  | null
-  | { values: Float32Array | Int32Array; bf16?: boolean }
-  | { size: number; bf16?: boolean };
+/** A tensor of a call; what is marked bf16 is stored so where the device can. */
+export interface Given {
+  shape: number[];
+  values: Float32Array | Int32Array;
+  bf16?: boolean;
+}
+/** A result of a call. */
+export interface Wanted {
+  shape: number[];
+  bf16?: boolean;
+}
+export type Inputs<Name extends FusedName> = OperandsOf<Entries[Name], Given>;
+/** Attributes that only TypeScript reads are left out. */
+export type Attrs<Name extends FusedName> = Omit<AttrsOf<Entries[Name]>, 'bf16' | 'keepInverses' | 'keep'>;
+/** Results by name; undefined is not wanted. */
+export type Results = Record<string, Wanted | undefined>;
 
-export const NO_DROPOUT = [0, 0, 0, 0, 0];
-export const dropout = (rate: number): number[] => [rate, Math.round(rate * 2 ** 32), 0xfffffff0, 123, 7];
-export const operand = (rng: Rng, n: number): { values: Float32Array } => ({ values: randomFloats(rng, n) });
+export { NO_DROPOUT };
+export const dropout = (rate: number): Dropout =>
+  rate ? { rate, threshold: Math.round(rate * 2 ** 32), seed: 0xfffffff0, step: 123, call: 7 } : NO_DROPOUT;
+const sizeOf = (shape: number[]): number => shape.reduce((product, size) => product * size, 1);
+export const operand = (rng: Rng, ...shape: number[]): Given & { values: Float32Array } => ({
+  shape,
+  values: randomFloats(rng, sizeOf(shape)),
+});
 export const roundToBf16 = (values: Float32Array): Float32Array => values.map(nearestBf16);
-export const result = (size: number): { size: number } => ({ size });
+/** Random numbers that bf16 holds. */
+export const rounded = (rng: Rng, ...shape: number[]): Given & { values: Float32Array } => {
+  const { values } = operand(rng, ...shape);
+  return { shape, values: roundToBf16(values) };
+};
+export const result = (...shape: number[]): Wanted => ({ shape });
 
-/** Calls a function of a device and returns its results; what is marked bf16 is stored so where the device can. */
-export function run(device: NativeDevice, name: string, args: Argument[]): Float32Array[] {
+/** Runs a call on operands that lie on the device already. */
+export function callOn<Name extends FusedName>(
+  device: NativeDevice,
+  name: Name,
+  inputs: OperandsOf<Entries[Name], Operand>,
+  attrs: Attrs<Name>,
+  results: Record<string, Operand | undefined>,
+): unknown {
+  const calls = fusedCalls(device, ({ id }: Operand) => id);
+  (calls[name] as (...fields: unknown[]) => void)(inputs, attrs, results);
+  return (device[name] as () => unknown)();
+}
+
+/** Runs a call and returns its results in the order they are given in. */
+export function run<Name extends FusedName>(
+  device: NativeDevice,
+  name: Name,
+  inputs: Inputs<Name>,
+  attrs: Attrs<Name>,
+  results: Results,
+): Float32Array[] {
   const ids: number[] = [];
-  const results: [id: number, size: number][] = [];
-  const place = (argument: Argument): number => {
-    if (argument === null) return -1;
-    if (typeof argument === 'number') return argument;
-    const size = 'size' in argument ? argument.size : argument.values.length;
-    const stored = argument.bf16 && device === gpu();
-    let id = stored && 'size' in argument ? gpu().allocateBf16(size) : device.allocate(4 * size);
+  const inBf16 = (bf16?: boolean): boolean => bf16 === true && device === gpu();
+  const place = ({ values, shape, bf16 }: Given): Operand => {
+    const id = device.allocate(values.byteLength);
     ids.push(id);
-    if ('size' in argument) {
-      results.push([id, size]);
-      return id;
-    }
-    if (size > 0) device.write(id, argument.values);
-    if (stored) {
-      id = gpu().castStorage(id, size);
-      ids.push(id);
-    }
-    return id;
+    if (values.length > 0) device.write(id, values);
+    if (!inBf16(bf16)) return { id, shape };
+    ids.push(device.castStorage(id, values.length));
+    return { id: ids.at(-1)!, shape };
   };
-  const placed = args.map(place);
-  (device.raw as Record<string, (...args: number[]) => void>)[name]!(...placed);
-  const values = results.map(([id, size]) => {
-    const into = new Float32Array(size);
-    if (size > 0) device.read(id, into);
-    return into;
-  });
-  for (const id of ids) device.release(id);
-  return values;
+  const room = ({ shape, bf16 }: Wanted): Operand => {
+    const size = sizeOf(shape);
+    ids.push(inBf16(bf16) ? device.allocateBf16(size) : device.allocate(4 * size));
+    return { id: ids.at(-1)!, shape };
+  };
+  try {
+    const placed = mapGiven(inputs as Record<string, Given | undefined>, place);
+    const made = mapGiven(results, room);
+    callOn(device, name, placed as OperandsOf<Entries[Name], Operand>, attrs, made);
+    return Object.values(made).flatMap((operand) => {
+      if (operand === undefined) return [];
+      const into = new Float32Array(sizeOf([...operand.shape]));
+      if (into.length > 0) device.read(operand.id, into);
+      return [into];
+    });
+  } finally {
+    for (const id of ids) device.release(id);
+  }
+}
+
+function mapGiven<T, U>(
+  named: Record<string, T | undefined>,
+  f: (each: T) => U,
+): Record<string, U | undefined> {
+  return Object.fromEntries(
+    Object.entries(named).map(([name, each]) => [name, each === undefined ? undefined : f(each)]),
+  );
 }
 
 /** Compares every result within relative error of its largest element; a second run must give the same bits. */
-export function compare(name: string, args: Argument[], tolerance = 1e-5, truth = args): void {
-  const expected = run(nativeDevice(), name, truth);
-  const actual = run(gpu(), name, args);
-  const again = run(gpu(), name, args);
+export function compare<Name extends FusedName>(
+  name: Name,
+  inputs: Inputs<Name>,
+  attrs: Attrs<Name>,
+  results: Results,
+  tolerance = 1e-5,
+  truth = inputs,
+): void {
+  const expected = run(nativeDevice(), name, truth, attrs, results);
+  const actual = run(gpu(), name, inputs, attrs, results);
+  const again = run(gpu(), name, inputs, attrs, results);
   expected.forEach((values, i) => {
     const largest = values.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
     expect(

@@ -1,7 +1,8 @@
-/** Large products of f32 as products of f16 (src/native/cuda/half_product.cc) against float64. */
+/** Large products of f32 as products of f16 (src/native/cuda/runtime/half_product.cc) against float64. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Rng } from '../../src/random.js';
 import { cudaMissing, gpu, inChild, onGpu } from '../support/cuda.js';
+import { callOn, NO_DROPOUT } from './cudaSupport.js';
 import { randomFloats, withBuffers } from './support.js';
 
 interface Shape {
@@ -189,9 +190,15 @@ describe.skipIf(reason !== undefined)(
       const run = (): Float32Array =>
         withBuffers(gpu(), (buffers) => {
           const into = buffers.of(new Float32Array(rows * outputs));
-          const ids = [buffers.of(x), buffers.of(weight), buffers.of(bias), -1, -1, into];
-          const raw = gpu().raw as Record<string, (...args: number[]) => void>;
-          raw.fusedLinear!(...ids, rows, inputs, outputs, 0, 0, 0, 0, 0, 0, 0, buffers.of(addend));
+          const of = (values: Float32Array, ...shape: number[]) => ({ id: buffers.of(values), shape });
+          const operands = {
+            x: of(x, rows, inputs),
+            weight: of(weight, outputs, inputs),
+            bias: of(bias, outputs),
+            addend: of(addend, rows, outputs),
+          };
+          const y = { id: into, shape: [rows, outputs] };
+          callOn(gpu(), 'linear', operands, { scale: 0, dropout: NO_DROPOUT }, { y });
           const values = new Float32Array(rows * outputs);
           gpu().read(into, values);
           return values;

@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { addonPath } from '../../src/engine/native/addon.js';
+import { addonPath } from '../../src/engine/native/load.js';
 import { device, ISAS, MISSING_ISAS } from './support.js';
 
 const objects = join(import.meta.dirname, '../../build/native/CMakeFiles');

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { UNARY } from '../../src/engine/native/addon.js';
+import type { UnaryOp } from '../../src/engine/native/addon.js';
 import { Rng } from '../../src/random.js';
 import { device, MACHINES, useIsa, withBuffers } from './support.js';
 
@@ -49,7 +49,7 @@ describe.each(MACHINES)('functions with $title kernels', ({ title, device: on, p
   function apply(name: string, x: Float32Array): Float32Array {
     return withBuffers(on, (buffers) => {
       const to = buffers.of(new Float32Array(x.length));
-      on.unary(UNARY[name]!, 0, buffers.of(x), to, x.length, 0, 0);
+      on.unary(on.codes.unary[name as UnaryOp], 0, buffers.of(x), to, x.length, 0, 0);
       return buffers.read(to, new Float32Array(x.length));
     });
   }

@@ -1,6 +1,6 @@
 /** Reductions, softmax, running sums and the k largest against float64, past every length at which the way changes. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DTYPE, type NativeDevice, REDUCE } from '../../src/engine/native/addon.js';
+import { DTYPE, type NativeDevice, type ReduceOp } from '../../src/engine/native/addon.js';
 import { Rng } from '../../src/random.js';
 import {
   device,
@@ -59,7 +59,7 @@ function reduce<T extends Values>(
     x instanceof Float32Array ? DTYPE.float32 : x instanceof Int32Array ? DTYPE.int32 : DTYPE.bool;
   return withBuffers(on, (buffers) => {
     const to = buffers.of(y);
-    on.reduce(REDUCE[op]!, dtype, buffers.of(x), to, outer, reduced, inner, scale);
+    on.reduce(on.codes.reduce[op as ReduceOp], dtype, buffers.of(x), to, outer, reduced, inner, scale);
     return buffers.read(to, y);
   });
 }

@@ -1,4 +1,4 @@
-/** Buffers of bf16, which hold frozen weights in half the bytes (src/native/cpu/storage.h). */
+/** Buffers of bf16, which hold frozen weights in half the bytes (src/native/cpu/runtime/storage.h). */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Rng } from '../../src/random.js';
 import { nearestBf16 } from '../support/bf16.js';
@@ -25,8 +25,7 @@ describe.each(MACHINES)('bf16 buffers with $title kernels', ({ device, prepare }
     device.read(narrow, tail, 4 * (values.length - 5));
     expect(tail).toEqual(back.subarray(-5));
     // Half the bytes, and no way to take it for float32.
-    const raw = device.raw as Record<string, (...args: number[]) => void>;
-    expect(() => raw.unary!(0, 0, narrow, id, values.length, 0, 0)).toThrow(/\(bf16\), \d+ needed/);
+    expect(() => device.unary(0, 0, narrow, id, values.length, 0, 0)).toThrow(/\(bf16\), \d+ needed/);
     device.release(id);
     device.release(narrow);
   });

@@ -1,6 +1,7 @@
 /** Running the same test on every instruction set of this CPU and on the GPU, and comparing arrays. */
 import { describe, it } from 'vitest';
-import { type NativeDevice, nativeDevice } from '../../src/engine/native/addon.js';
+import type { NativeDevice } from '../../src/engine/native/addon.js';
+import { nativeDevice } from '../../src/engine/native/load.js';
 import type { Rng } from '../../src/random.js';
 import { cudaMissing, gpu } from '../support/cuda.js';
 

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
-import { nativeDevice } from '../../src/engine/native/addon.js';
 import { BACKEND_NAME } from '../../src/engine/native/backend.js';
+import { nativeDevice } from '../../src/engine/native/load.js';
 import { dropout, gatedGelu, gelu } from '../../src/ops/index.js';
 import { Rng } from '../../src/random.js';
 import { geluReference } from './reference.js';

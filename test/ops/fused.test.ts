@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { nativeDevice } from '../../src/engine/native/addon.js';
-import { hasFused, setFused } from '../../src/ops/fused.js';
+import { fusedCalls, type Operand } from '../../src/engine/native/calls.js';
+import { nativeDevice } from '../../src/engine/native/load.js';
 import {
   adamwStep,
   attention,
@@ -16,6 +16,7 @@ import {
   linearCrossEntropy,
   rmsNorm,
 } from '../../src/ops/index.js';
+import { type Dropout, hasFused, NO_DROPOUT, setFused } from '../../src/ops/kernels.js';
 import { Rng } from '../../src/random.js';
 import { cudaMissing } from '../support/cuda.js';
 import {
@@ -314,53 +315,63 @@ describe.skipIf(nativeMissing !== undefined)(
     });
 
     it('refuses buffers that are too small, ids that are not live and dropout that makes no sense', () => {
-      const raw = device!.raw as Record<string, (...args: number[]) => void>;
-      const [small, big] = [device!.allocate(4), device!.allocate(4096)];
-      const none = [0, 0, 0, 0, 0];
-      expect(() => raw.fusedGelu!(0, small, big, 100)).toThrow();
-      expect(() => raw.fusedGelu!(0, big, small, 100)).toThrow();
-      expect(() => raw.fusedGelu!(2, big, big, 1)).toThrow(/form/);
-      expect(() => raw.fusedGelu!(0, -1, big, 1)).toThrow();
-      expect(() => raw.fusedLinear!(big, big, -1, -1, -1, small, 8, 8, 8, 0, 1, ...none, -1)).toThrow();
-      expect(() => raw.fusedLinear!(big, big, -1, -1, -1, big, 8, 8, 8, 0, 1, ...none, small)).toThrow(
-        /256 needed/,
+      const on = device!;
+      const calls = fusedCalls(on, ({ id }: Operand) => id);
+      const [small, big] = [on.allocate(4), on.allocate(4096)];
+      const of = (id: number, ...shape: number[]): Operand => ({ id, shape });
+      const gelu = (x: Operand, y: Operand | undefined, form = 'erf') => {
+        calls.gelu({ x }, { form: form as 'erf', bf16: false }, { y });
+        on.gelu!();
+      };
+      expect(() => gelu(of(small, 100), of(big, 100))).toThrow(/gelu: x: .*holds 4 bytes, 400 needed/);
+      expect(() => gelu(of(big, 100), of(small, 100))).toThrow(/gelu: y: .*400 needed/);
+      expect(() => gelu(of(big, 100), of(big, 99))).toThrow('gelu: y has 99 elements, 100 expected');
+      expect(() => gelu(of(big, 1), of(big, 1), 'relu')).toThrow(/gelu: form .*erf, tanh/);
+      expect(() => gelu(of(-1, 1), of(big, 1))).toThrow(/gelu: x is missing/);
+      expect(() => gelu(of(big, 1), undefined)).toThrow(/gelu: y is missing/);
+      expect(() => gelu(of(big, 1.5), of(big, 1))).toThrow(/gelu: x .*sizes/);
+      expect(() => gelu(of(big, 2 ** 30, 2 ** 30), of(big, 1))).toThrow(/gelu: x .*possible size/);
+      expect(() => gelu(of(big, 1, 1, 1, 1, 1, 1, 1), of(big, 1))).toThrow(/at most six/);
+      const linear = (y: Operand, more: { loraA?: Operand; loraB?: Operand; addend?: Operand }) => {
+        const [x, weight] = [of(big, 8, 8), of(big, 8, 8)];
+        calls.linear({ x, weight, ...more }, { scale: 1, dropout: NO_DROPOUT }, { y });
+        on.linear!();
+      };
+      expect(() => linear(of(small, 8, 8), {})).toThrow(/linear: y/);
+      expect(() => linear(of(big, 8, 8), { addend: of(small, 8, 8) })).toThrow(/addend: .*256 needed/);
+      expect(() => linear(of(big, 8, 8), { loraA: of(big, 2, 8) })).toThrow(/A and B/);
+      expect(() => linear(of(big, 8, 8), { loraA: of(big, 2, 8), loraB: of(big, 8, 3) })).toThrow(
+        /loraB has 24/,
       );
-      expect(() => raw.fusedLinear!(big, big, -1, big, -1, big, 8, 8, 8, 2, 1, ...none, -1)).toThrow(
-        /A, B and r/,
-      );
-      const sizes = [1, 2, 4, 4, 4, 4];
-      const attend = (v: number, biasHeads: number, packed: number): void =>
-        raw.fusedAttention!(big, big, v, -1, -1, ...sizes, biasHeads, 1, ...none, 0, packed, -1, big);
-      expect(() => attend(small, 0, 0)).toThrow(/bytes/);
-      expect(() => attend(big, 2, 0)).toThrow(/bias/);
-      const other = device!.allocate(4096);
-      expect(() => attend(other, 0, 1)).toThrow(/one buffer/);
-      expect(() =>
-        raw.fusedAttentionGrad!(
-          big,
-          big,
-          big,
-          -1,
-          -1,
-          ...sizes,
-          0,
-          1,
-          ...none,
-          0,
-          1,
-          -1,
-          big,
-          big,
-          big,
-          big,
-          -1,
-        ),
-      ).toThrow(/no gradient of packed/);
-      device!.release(other);
-      expect(() => raw.fusedDropout!(big, -1, big, 2, 2, 1.5, 1, 1, 1, 1)).toThrow(/rate/);
-      device!.release(small);
-      expect(() => raw.fusedGelu!(0, small, big, 1)).toThrow(/live/);
-      device!.release(big);
+      const attention = { heads: 2, keys: 4, scale: 1, half: false, dropout: NO_DROPOUT };
+      const attend = (v: Operand, bias?: Operand, k: Operand | undefined = of(big, 1, 4, 8)) => {
+        const attrs = { ...attention, bf16: false, keep: false };
+        calls.attention({ q: of(big, 1, 4, 8), k, v, bias }, attrs, { out: of(big, 1, 4, 8) });
+        on.attention!();
+      };
+      expect(() => attend(of(small, 1, 4, 8))).toThrow(/bytes/);
+      expect(() => attend(of(big, 1, 4, 8), of(big, 3, 4, 4))).toThrow(/bias/);
+      expect(() => attend(of(big, 1, 4, 8), of(big, 4, 4))).toThrow(/bias has 2 axes, 3 expected/);
+      expect(() => attend(of(big, 1, 4, 8), undefined, of(big, 1, 3, 8))).toThrow(/keys/);
+      expect(() => attend(of(big, 1, 4, 9))).toThrow(/multiple of the heads/);
+      const grad = (k: Operand | undefined) => {
+        const attrs = { ...attention, queryWidth: 8, wantQkv: true, wantBias: false };
+        const inputs = { dy: of(big, 1, 4, 8), q: of(big, 1, 4, 8), k, v: of(big, 1, 4, 8) };
+        calls.attentionGrad(inputs, attrs, { dq: of(big, 1, 4, 8) });
+        on.attentionGrad!();
+      };
+      expect(() => grad(undefined)).toThrow(/q, k and v/);
+      expect(() => grad(of(big, 1, 4, 8))).toThrow(/go together/);
+      const drop = (rate: unknown) => {
+        const dropout = { rate, threshold: 1, seed: 1, step: 1, call: 1 } as Dropout;
+        calls.dropout({ x: of(big, 2, 2) }, { dropout, bf16: false }, { y: of(big, 2, 2) });
+        on.dropout!();
+      };
+      expect(() => drop(1.5)).toThrow(/rate/);
+      expect(() => drop(undefined)).toThrow('dropout: rate is missing');
+      on.release(small);
+      expect(() => gelu(of(small, 1), of(big, 1))).toThrow(/live/);
+      on.release(big);
     });
 
     it('updates parameters in place: AdamW allocates nothing', () => {

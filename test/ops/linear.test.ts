@@ -1,6 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
-import { hasFused } from '../../src/ops/fused.js';
 import {
   attention,
   type DropoutKey,
@@ -17,6 +16,7 @@ import {
   rmsNorm,
   toBf16,
 } from '../../src/ops/index.js';
+import { hasFused } from '../../src/ops/kernels.js';
 import { taped } from '../../src/ops/tape.js';
 import { Rng } from '../../src/random.js';
 import { linearReference } from './reference.js';

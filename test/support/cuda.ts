@@ -3,7 +3,8 @@
  * when REASVQA_TEST_GPU=1. Import this file before the engine is started; the variables it sets are read at that moment.
  */
 import { spawnSync } from 'node:child_process';
-import { addonPath, type CudaDevice, cudaDevice } from '../../src/engine/native/addon.js';
+import type { CudaDevice } from '../../src/engine/native/addon.js';
+import { addonPath, cudaDevice } from '../../src/engine/native/load.js';
 import { registerCudaBackend } from '../../src/engine/native/register.js';
 import { messageOf } from '../../src/errors.js';
 import { buildCudaShim } from '../cudaShim/build.mjs';
@@ -39,13 +40,14 @@ export interface ChildResult {
 }
 
 /**
- * Runs a script in a process of its own, for settings that a process reads once. `cuda` is the device's raw object, opened
+ * Runs a script in a process of its own, for settings that a process reads once. `addon` are the addon's exports, `cuda` the device's, opened
  * unless the script does so itself; an error that it throws is printed to stdout as `code: message`.
  */
 export function inChild(script: string, env: Record<string, string> = {}): ChildResult {
   const text = `
     import { createRequire } from 'node:module';
-    const { cuda } = createRequire(import.meta.url)(${JSON.stringify(addonPath())});
+    const addon = createRequire(import.meta.url)(${JSON.stringify(addonPath())});
+    const { cuda } = addon;
     try {
       ${/cuda\.open\(/.test(script) ? '' : 'cuda.open(0, 0);'}
       ${script}

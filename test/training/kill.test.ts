@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { selectEngine } from '../../src/engine/engine.js';
-import { addonPath } from '../../src/engine/native/addon.js';
+import { addonPath } from '../../src/engine/native/load.js';
 import { Rng } from '../../src/random.js';
 import { readMetrics } from '../../src/training/run/metrics.js';
 import { nativeMissing } from '../model/support.js';

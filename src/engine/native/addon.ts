@@ -1,37 +1,40 @@
 /**
- * The seam between TypeScript and native code, and the only file that loads the .node: typed functions over integer
- * buffer ids.
+ * The seam between TypeScript and native code: all that the addon exports, as typed functions over integer buffer ids.
  *
- * Every device exports the same functions: the CPU's are the addon's own exports, the GPU's are in its object `cuda`.
- * Work may be asynchronous until `read`. TypeScript allocates every output and passes its id in; native code keeps no shapes.
- * Shapes and strides of a call go through `params`, one Int32Array that both sides see. Native code checks ids and
- * sizes and throws an Error; who calls checks shapes first.
+ * Every device exports the same functions: the CPU's are the addon's own exports, the GPU's are in its object `cuda`
+ * (load.ts). Work may be asynchronous until `read`. TypeScript allocates every output and passes its id in; native code keeps
+ * no shapes. Shapes and strides of a call go through `params`, the fields of a fused call through `numbers`, typed arrays that
+ * both sides see. Native code checks ids and sizes and throws an Error; who calls checks shapes first.
  */
-import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
-import { EngineError, isDeviceError, messageOf } from '../../errors.js';
+import type { FusedName } from './calls.js';
 
 export type BufferId = number;
 
-/** Element types of buffers; the numbers are those of src/native/binding.h. */
+/** Element types of buffers, by their numbers: Dtype of src/native/binding.h. */
 export const DTYPE = { float32: 0, int32: 1, bool: 2 } as const;
 export type NumericDtype = keyof typeof DTYPE;
 export const BYTES: Record<NumericDtype, 1 | 4> = { float32: 4, int32: 4, bool: 1 };
 
-/** In the order of UnaryOp in src/native/cpu/unary.h. */
-export const UNARY = enumerate(
-  'abs,neg,exp,log,sqrt,rsqrt,square,reciprocal,relu,sigmoid,tanh,erf,floor,ceil,sign,step,clip,isFinite,isNan,isInf,logicalNot',
-);
-/** In the order of BinaryOp in src/native/cpu/binary.h. */
-export const BINARY = enumerate(
-  'add,sub,mul,div,maximum,minimum,squaredDifference,pow,mod,floorDiv,equal,notEqual,greater,greaterEqual,less,lessEqual,logicalAnd,logicalOr',
-);
-/** In the order of ReduceOp in src/native/cpu/reduce.h. */
-export const REDUCE = enumerate('sum,max,min,prod,any,all,argMax,argMin');
+export type UnaryOp =
+  | ('abs' | 'neg' | 'exp' | 'log' | 'sqrt' | 'rsqrt' | 'square' | 'reciprocal' | 'relu' | 'sigmoid' | 'tanh')
+  | ('erf' | 'floor' | 'ceil' | 'sign' | 'step' | 'clip' | 'isFinite' | 'isNan' | 'isInf' | 'logicalNot');
+export type BinaryOp =
+  | ('add' | 'sub' | 'mul' | 'div' | 'maximum' | 'minimum' | 'squaredDifference' | 'pow' | 'mod' | 'floorDiv')
+  | ('equal' | 'notEqual' | 'greater' | 'greaterEqual' | 'less' | 'lessEqual' | 'logicalAnd' | 'logicalOr');
+export type ReduceOp = 'sum' | 'max' | 'min' | 'prod' | 'any' | 'all' | 'argMax' | 'argMin';
 
-function enumerate(names: string): Record<string, number> {
-  return Object.fromEntries(names.split(',').map((name, index) => [name, index]));
+/** Numbers of the operations, as the addon counts them. */
+export interface Codes {
+  readonly unary: Readonly<Record<UnaryOp, number>>;
+  readonly binary: Readonly<Record<BinaryOp, number>>;
+  readonly reduce: Readonly<Record<ReduceOp, number>>;
+}
+
+/** Where a field of a fused call lies in `numbers`, and what it is: operand, optional, number, or the names of an enumeration. */
+export interface Field {
+  readonly name: string;
+  readonly kind: string;
+  readonly at: number;
 }
 
 export interface DeviceMemory {
@@ -49,12 +52,28 @@ export interface DeviceMemory {
 
 type Values = Float32Array | Int32Array | Uint8Array | Uint16Array;
 
+/**
+ * The kernels of src/ops/kernels.ts that a device computes: each takes the fields that lie in `numbers`, where its `layouts`
+ * says (calls.ts). adamW takes arrays beside them: four buffers a tensor, sizes, two rates a tensor; globalNorm buffers and
+ * sizes. attentionKept tells how many words attention would keep.
+ */
+type FusedFunctions = {
+  readonly [Name in Exclude<FusedName, 'adamW' | 'globalNorm' | 'attentionKept'>]?: () => void;
+} & {
+  readonly adamW?: (buffers: Int32Array, sizes: Float64Array, rates: Float64Array) => void;
+  readonly globalNorm?: (buffers: Int32Array, sizes: Float64Array) => void;
+  readonly attentionKept?: () => number;
+};
+
 /** What a device exports. Sizes are element counts; offsets are elements but for `read`, whose offset is in bytes. */
-export interface NativeDevice {
-  /** The exports themselves, for functions that another part adds to the addon (src/ops). */
-  readonly raw: unknown;
+export interface NativeDevice extends FusedFunctions {
   /** Shapes and strides of the next call. */
   readonly params: Int32Array;
+  /** Fields of the next fused call. */
+  readonly numbers: Float64Array;
+  /** The fields that each fused function reads. */
+  readonly layouts: Readonly<Partial<Record<FusedName, readonly Field[]>>>;
+  readonly codes: Codes;
   /** Whether its operations also give and take activations stored in bf16, besides weights. */
   readonly bf16Activations: boolean;
 
@@ -180,7 +199,7 @@ export interface NativeDevice {
     alpha: number,
     accumulate: number,
   ): void;
-  /** params: the fifteen sizes of Conv in src/native/cpu/conv.h. */
+  /** params: the fifteen sizes of ConvSizes in src/native/cpu/ops/conv_args.h. */
   conv2d(x: BufferId, filter: BufferId, y: BufferId): void;
   conv2dFilterGrad(x: BufferId, dy: BufferId, dfilter: BufferId): void;
   conv2dInputGrad(dy: BufferId, filter: BufferId, dx: BufferId): void;
@@ -193,6 +212,7 @@ export interface CpuDevice extends NativeDevice {
   isa(): string;
   setIsa(name: string): void;
   bestIsa(): string;
+  readonly cuda: CudaExports;
 }
 
 /** What is known about the GPU in use and the libraries found for it. */
@@ -229,171 +249,19 @@ export interface CudaDevice extends NativeDevice {
   setMemoryLimit(bytes: number): void;
 }
 
+/** The GPU's exports before one is opened. */
+export interface CudaExports extends CudaDevice {
+  /** Once a process; again to change the limit. */
+  open(device: number, memoryLimit: number): void;
+  gpuName(device: number): string;
+  /** Names of the kernels' sources, and bytes of one compiled; needs NVRTC and no GPU. */
+  sources(): string[];
+  compile(source: string, capability: number): number;
+}
+
 export interface CudaOptions {
   /** Which GPU; default REASVQA_GPU, else 0. */
   device?: number;
   /** Most bytes of its memory to use; default all. */
   memoryLimit?: number;
-}
-
-/** 8 dimensions with three rows of strides and room to spare. */
-const PARAMS = 64;
-const BUILD_HINT = 'build it with: node tools/build-addon.mjs --force';
-
-let device: CpuDevice | undefined;
-let cuda: CudaDevice | undefined;
-let failure: EngineError | undefined;
-
-/** Where the addon is: build/Release of the repository, or REASVQA_ADDON. */
-export function addonPath(): string {
-  return (
-    process.env.REASVQA_ADDON ||
-    fileURLToPath(new URL('../../../build/Release/reasvqa.node', import.meta.url))
-  );
-}
-
-/**
- * The CPU device; loaded once a process.
- * @throws EngineError with the reason (not built, half built, built for another Node or CPU, bad REASVQA_THREADS or
- *   REASVQA_ISA) and what to do; the same error on every call.
- */
-export function nativeDevice(): CpuDevice {
-  if (device) return device;
-  if (failure) throw failure;
-  try {
-    device = loadAddon(addonPath());
-    return device;
-  } catch (error) {
-    failure = error instanceof EngineError ? error : new EngineError(messageOf(error));
-    throw failure;
-  }
-}
-
-/** True when the addon has been loaded. */
-export function isLoaded(): boolean {
-  return device !== undefined;
-}
-
-/** No NVIDIA driver is installed: nothing to report on a machine without a GPU. */
-export class NoDriverError extends EngineError {}
-
-/**
- * The GPU; opened once a process, with its memory limit set at each call.
- * @throws EngineError with what is missing (driver, its version, NVRTC, cuBLASLt, the GPU asked for) and how to get it
- */
-export function cudaDevice(options: CudaOptions = {}): CudaDevice {
-  const exports = cudaExports();
-  asked(() => exports.open(options.device ?? gpuNumber(), options.memoryLimit ?? 0));
-  cuda ??= Object.assign(exports, { raw: exports, params: nativeDevice().params, bf16Activations: true });
-  return cuda;
-}
-
-/** Name of the GPU that {@link cudaDevice} would open; takes none of its memory. @throws EngineError as there. */
-export function gpuName(): string {
-  return asked(() => cudaExports().gpuName(gpuNumber()));
-}
-
-interface CudaExports extends CudaDevice {
-  open(device: number, limit: number): void;
-  gpuName(device: number): string;
-}
-
-const cudaExports = () => (nativeDevice().raw as { cuda: CudaExports }).cuda;
-
-function asked<T>(ask: () => T): T {
-  try {
-    return ask();
-  } catch (error) {
-    if (!isDeviceError(error)) throw error;
-    const noDriver = (error as { code?: string }).code === 'REASVQA_NO_DRIVER';
-    throw new (noDriver ? NoDriverError : EngineError)(messageOf(error), { cause: error });
-  }
-}
-
-/** The GPU that was opened, if one was. */
-export function openCuda(): CudaDevice | undefined {
-  return cuda;
-}
-
-function gpuNumber(): number {
-  const given = process.env.REASVQA_GPU;
-  if (!given) return 0;
-  if (!/^\d{1,3}$/.test(given)) {
-    throw new EngineError(`REASVQA_GPU=${given}: expected the number of a GPU, from 0`);
-  }
-  return Number(given);
-}
-
-/** Loads the addon file and prepares the parameter block; throws EngineError. */
-export function loadAddon(path: string): CpuDevice {
-  if (!existsSync(path)) {
-    throw new EngineError(`native addon not built (${path} does not exist): ${BUILD_HINT}`);
-  }
-  if (process.platform === 'linux') checkElf(path);
-  let loaded: Record<string, unknown>;
-  try {
-    loaded = createRequire(import.meta.url)(path) as Record<string, unknown>;
-  } catch (error) {
-    throw loadError(path, error);
-  }
-  const missing = ['setParams', 'allocate', 'matmul', 'reduce'].filter(
-    (name) => typeof loaded[name] !== 'function',
-  );
-  if (missing.length > 0) {
-    throw new EngineError(`${path} lacks ${missing.join(', ')} (built from other sources): ${BUILD_HINT}`);
-  }
-  const params = new Int32Array(PARAMS);
-  (loaded.setParams as (params: Int32Array) => void)(params);
-  const synchronize = (): void => undefined;
-  const device = { raw: loaded, params, bf16Activations: false, synchronize };
-  return Object.assign(loaded, device) as unknown as CpuDevice;
-}
-
-/** ELF machine numbers of the processors Node runs on. */
-const ELF_MACHINE: Record<string, number> = {
-  x64: 62,
-  arm64: 183,
-  riscv64: 243,
-  ppc64: 21,
-  s390x: 22,
-  loong64: 258,
-};
-
-/**
- * Looks at the ELF header before the loader does: a library that was cut short would end the process with SIGBUS as soon
- * as its missing pages are touched. The section table is the last thing in the file.
- */
-function checkElf(path: string): void {
-  const header = Buffer.alloc(64);
-  const file = openSync(path, 'r');
-  let length: number;
-  try {
-    readSync(file, header, 0, 64, 0);
-    length = fstatSync(file).size;
-  } finally {
-    closeSync(file);
-  }
-  const sections = Number(header.readBigUInt64LE(40)) + header.readUInt16LE(58) * header.readUInt16LE(60);
-  const machine = ELF_MACHINE[process.arch];
-  let problem: string | undefined;
-  if (header.toString('latin1', 0, 4) !== '\x7fELF' || header[4] !== 2) problem = 'no 64-bit ELF library';
-  else if (machine !== undefined && header.readUInt16LE(18) !== machine) problem = `not for ${process.arch}`;
-  else if (sections > length) problem = `cut short: ${length} of ${sections} bytes`;
-  if (problem) {
-    throw new EngineError(
-      `native addon ${path} is damaged, half built or built for another machine (${problem}): ${BUILD_HINT}`,
-    );
-  }
-}
-
-function loadError(path: string, error: unknown): EngineError {
-  const reason = messageOf(error).split('\n')[0];
-  // Settings are the user's to correct; everything else is about the file.
-  if (/REASVQA_(THREADS|ISA)=/.test(reason ?? '')) return new EngineError(reason ?? '', { cause: error });
-  const about = /NODE_MODULE_VERSION|self-register|API version|napi/i.test(reason ?? '')
-    ? `built for another Node than ${process.version}`
-    : /ELF|Mach-O|invalid|too short|exec format|truncated/i.test(reason ?? '')
-      ? `damaged, half built or built for another machine than ${process.platform} ${process.arch}`
-      : 'cannot be loaded';
-  return new EngineError(`native addon ${path} is ${about} (${reason}): ${BUILD_HINT}`, { cause: error });
 }

@@ -19,6 +19,7 @@ import {
 } from '@tensorflow/tfjs-core';
 import { EngineError } from '../../errors.js';
 import { type BufferId, BYTES, DTYPE, type NativeDevice, type NumericDtype } from './addon.js';
+import { fusedCalls, type TensorCalls } from './calls.js';
 import { sizeOf } from './strides.js';
 
 export const BACKEND_NAME = 'native-cpu';
@@ -67,8 +68,12 @@ export class NativeBackend extends KernelBackend {
     this.device.release(id, true);
   });
 
+  /** The device's fused calls. */
+  readonly calls: TensorCalls;
+
   constructor(readonly device: NativeDevice) {
     super();
+    this.calls = fusedCalls(device, (x: TensorInfo) => this.bufferOf(x));
   }
 
   override numDataIds(): number {

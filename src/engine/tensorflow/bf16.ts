@@ -5,7 +5,8 @@
  * Rules: `ReasToBf16` alone makes bf16 tensors (rounded to nearest even); clones share them; `ReasBf16MatMul`
  * multiplies with them as they are; every other kernel gets them widened to float32 and gives float32; reads widen.
  */
-import { registerKernel, type TensorInfo } from '@tensorflow/tfjs-core';
+import type { TensorInfo } from '@tensorflow/tfjs-core';
+import { registerKernels } from '../../ops/kernels.js';
 import { type NodeBackend, type OpAttribute, TF_BFLOAT16, TF_FLOAT } from './backend.js';
 
 /** Teaches the backend bf16 storage; call once for a backend. */
@@ -13,21 +14,9 @@ export function addBf16(backend: NodeBackend): void {
   widenForOtherKernels(backend);
   widenReads(backend);
   Object.assign(backend, { isBf16: (dataId: object) => holdsBf16(backend, dataId) });
-  registerKernel({
-    kernelName: 'ReasToBf16',
-    backendName: 'tensorflow',
-    kernelFunc: ({ inputs, backend: used }) => toBf16(used as NodeBackend, inputs.x as TensorInfo),
-  });
-  registerKernel({
-    kernelName: 'ReasBf16MatMul',
-    backendName: 'tensorflow',
-    kernelFunc: ({ inputs, attrs, backend: used }) =>
-      multiply(
-        used as NodeBackend,
-        inputs.a as TensorInfo,
-        inputs.b as TensorInfo,
-        (attrs as unknown as { transposeB: boolean }).transposeB,
-      ),
+  registerKernels<NodeBackend>('tensorflow', {
+    ReasToBf16: ({ x }, _, used) => toBf16(used, x),
+    ReasBf16MatMul: ({ a, b }, { transposeB }, used) => multiply(used, a, b, transposeB),
   });
 }
 

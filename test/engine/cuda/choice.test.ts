@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { currentDevice, selectEngine } from '../../../src/engine/engine.js';
-import { openCuda } from '../../../src/engine/native/addon.js';
+import { openCuda } from '../../../src/engine/native/load.js';
 import { engineReport } from '../../../src/engine/report.js';
 import { EngineError, UsageError } from '../../../src/errors.js';
 import { reasvqa } from '../../commands/support.js';

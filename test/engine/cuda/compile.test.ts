@@ -1,19 +1,15 @@
 /** Every kernel source compiles for every GPU that native-cuda supports, where NVRTC or nvcc is installed. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { nativeDevice } from '../../../src/engine/native/addon.js';
+import { nativeDevice } from '../../../src/engine/native/load.js';
 import { messageOf } from '../../../src/errors.js';
 
 const CAPABILITIES = [80, 86, 89, 90, 100, 120];
-interface CompilerExports {
-  sources(): string[];
-  compile(source: string, capability: number): number;
-}
-const { cuda } = nativeDevice().raw as { cuda: CompilerExports };
+const { cuda } = nativeDevice();
 const sources = cuda.sources();
 
 /** Why NVRTC cannot compile here, or undefined. */
@@ -36,7 +32,11 @@ describe.skipIf(missing !== undefined)(`NVRTC${missing ? ` (SKIPPED: ${missing})
   });
 });
 
-const kernels = fileURLToPath(new URL('../../../src/native/cuda/', import.meta.url));
+const native = fileURLToPath(new URL('../../../src/native/', import.meta.url));
+const pathOf = (source: string): string =>
+  ['cuda/ops', 'cuda/runtime']
+    .map((room) => `${room}/${source}.cu`)
+    .find((path) => existsSync(join(native, path)))!;
 const nvcc = spawnSync('nvcc', ['--version'], { encoding: 'utf8' }).status === 0;
 // nvcc adds the host's headers, which define what common.cuh defines for NVRTC; it is the check where NVRTC is not installed.
 describe.skipIf(!nvcc || missing === undefined)(
@@ -47,12 +47,15 @@ describe.skipIf(!nvcc || missing === undefined)(
 
     it.each(sources)('compiles %s.cu for every architecture', (source) => {
       const file = join(folder, `${source}.cu`);
-      const text = readFileSync(join(kernels, `${source}.cu`), 'utf8');
-      writeFileSync(file, `#include <cstdint>\n#define REASVQA_HOST_SHIM\n#include "common.cuh"\n${text}`);
+      const text = readFileSync(join(native, pathOf(source)), 'utf8');
+      writeFileSync(
+        file,
+        `#include <cstdint>\n#define REASVQA_HOST_SHIM\n#include "cuda/runtime/common.cuh"\n${text}`,
+      );
       const targets = CAPABILITIES.flatMap((sm) => ['-gencode', `arch=compute_${sm},code=sm_${sm}`]);
       const { status, stderr } = spawnSync(
         'nvcc',
-        ['-std=c++17', '-fatbin', ...targets, '-I', kernels, '-o', join(folder, 'out'), file],
+        ['-std=c++17', '-fatbin', ...targets, '-I', native, '-o', join(folder, 'out'), file],
         { encoding: 'utf8' },
       );
       expect({ status, stderr }).toMatchObject({ status: 0 });

@@ -125,14 +125,20 @@ onShim('a kernel that fails', () => {
   it('is named when its name was put together for the launch', () => {
     const script = `
       const ids = Array.from({ length: 4 }, () => cuda.allocate(4 * 8));
-      cuda.fusedAttention(...ids.slice(0, 3), -1, -1, 1, 1, 1, 1, 8, 8, 0, 1, 0, 0, 0, 0, 0, 0, 0, -1, ids[3]);
+      const numbers = new Float64Array(addon.callNumbers);
+      addon.setParams(new Int32Array(64), numbers);
+      const at = Object.fromEntries(cuda.layouts.attention.map((field) => [field.name, field.at]));
+      for (const name of ['bias', 'keyMask', 'kept']) numbers[at[name]] = -1;
+      ['q', 'k', 'v', 'out'].forEach((name, i) => numbers.set([ids[i], 3, 1, 1, 8], at[name]));
+      for (const name of ['heads', 'keys', 'scale']) numbers[at[name]] = 1;
+      cuda.attention();
       try {
         cuda.read(ids[3], new Float32Array(8));
       } catch (error) {
         console.log(error.message);
       }`;
     const { stdout } = inChild(script, { CUDA_SHIM_FAIL_KERNEL: 'attentionForward2' });
-    expect(stdout).toContain('attentionForward2 of fused_attention.cu, grid (1, 1, 1), block (256, 1, 1)');
+    expect(stdout).toContain('attentionForward2 of attention.cu, grid (1, 1, 1), block (256, 1, 1)');
   });
 
   it('is an error at the launch itself with REASVQA_CUDA_SYNC=1', () => {

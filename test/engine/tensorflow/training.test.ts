@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
 import { type EngineName, selectEngine } from '../../../src/engine/engine.js';
 import { selectTrainable } from '../../../src/model/trainable.js';
-import { setFused } from '../../../src/ops/fused.js';
+import { setFused } from '../../../src/ops/kernels.js';
 import { Rng } from '../../../src/random.js';
 import { gradients } from '../../../src/training/gradients.js';
 import { AdamW } from '../../../src/training/optimizer.js';

@@ -2,7 +2,7 @@
  * Functions of one element and of two, with broadcasting: the kernels behind tf.exp, tf.add, tf.greater and the like.
  */
 import { backend_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
-import { BINARY, DTYPE, type NumericDtype, UNARY } from '../addon.js';
+import { type BinaryOp, DTYPE, type NumericDtype, type UnaryOp } from '../addon.js';
 import type { NativeBackend } from '../backend.js';
 import { broadcastStrides, sizeOf, writeLayout } from '../strides.js';
 import { type Call, isNumeric, native } from './kernel.js';
@@ -10,7 +10,7 @@ import { type Call, isNumeric, native } from './kernel.js';
 /** y = f(x), into a fresh tensor. */
 export function unary(
   backend: NativeBackend,
-  op: number,
+  op: UnaryOp,
   x: TensorInfo,
   dtype: NumericDtype,
   p = 0,
@@ -19,14 +19,22 @@ export function unary(
   const y = backend.output(x.shape, dtype);
   const n = sizeOf(x.shape);
   const from = DTYPE[x.dtype as NumericDtype];
-  backend.device.unary(op, from, backend.bufferOf(x), backend.bufferOf(y), n, p, q);
+  backend.device.unary(
+    backend.device.codes.unary[op],
+    from,
+    backend.bufferOf(x),
+    backend.bufferOf(y),
+    n,
+    p,
+    q,
+  );
   return y;
 }
 
 /** out = f(a, b) with broadcasting, into a fresh tensor; undefined when the layout is beyond native code. */
 export function binary(
   backend: NativeBackend,
-  op: number,
+  op: BinaryOp,
   a: TensorInfo,
   b: TensorInfo,
   dtype: NumericDtype,
@@ -57,7 +65,7 @@ export function binary(
   const left = backend.bufferOf(a);
   const right = backend.bufferOf(b);
   const out = backend.output(shape, dtype);
-  device.binary(op, from, left, right, backend.bufferOf(out), rank);
+  device.binary(device.codes.binary[op], from, left, right, backend.bufferOf(out), rank);
   return out;
 }
 
@@ -73,7 +81,7 @@ type AB = { a: TensorInfo; b: TensorInfo };
 /** Functions of a float32 tensor; those in `integers` serve int32 too. */
 function registerUnary(): void {
   const integers = new Set(['Abs', 'Neg', 'Relu', 'Sign']);
-  const ops: Record<string, string> = {
+  const ops: Record<string, UnaryOp> = {
     Abs: 'abs',
     Neg: 'neg',
     Exp: 'exp',
@@ -91,40 +99,43 @@ function registerUnary(): void {
     Sign: 'sign',
   };
   for (const [name, op] of Object.entries(ops)) {
-    const code = UNARY[op]!;
     native(name, ({ inputs: { x }, backend }: Call<X>) => {
-      if (x.dtype === 'float32') return unary(backend, code, x, 'float32');
-      if (x.dtype === 'int32' && integers.has(name)) return unary(backend, code, x, 'int32');
+      if (x.dtype === 'float32') return unary(backend, op, x, 'float32');
+      if (x.dtype === 'int32' && integers.has(name)) return unary(backend, op, x, 'int32');
       return undefined;
     });
   }
-  for (const [name, op] of Object.entries({ IsFinite: 'isFinite', IsNan: 'isNan', IsInf: 'isInf' })) {
+  for (const [name, op] of Object.entries({
+    IsFinite: 'isFinite',
+    IsNan: 'isNan',
+    IsInf: 'isInf',
+  } as const)) {
     native(name, ({ inputs: { x }, backend }: Call<X>) =>
-      x.dtype === 'float32' ? unary(backend, UNARY[op]!, x, 'bool') : undefined,
+      x.dtype === 'float32' ? unary(backend, op, x, 'bool') : undefined,
     );
   }
   native('LogicalNot', ({ inputs: { x }, backend }: Call<X>) =>
-    x.dtype === 'bool' ? unary(backend, UNARY.logicalNot!, x, 'bool') : undefined,
+    x.dtype === 'bool' ? unary(backend, 'logicalNot', x, 'bool') : undefined,
   );
   native('Step', ({ inputs: { x }, attrs, backend }: Call<X, { alpha?: number }>) =>
-    x.dtype === 'float32' ? unary(backend, UNARY.step!, x, 'float32', attrs.alpha ?? 0) : undefined,
+    x.dtype === 'float32' ? unary(backend, 'step', x, 'float32', attrs.alpha ?? 0) : undefined,
   );
   native('Relu6', ({ inputs: { x }, backend }: Call<X>) =>
-    x.dtype === 'float32' ? unary(backend, UNARY.clip!, x, 'float32', 0, 6) : undefined,
+    x.dtype === 'float32' ? unary(backend, 'clip', x, 'float32', 0, 6) : undefined,
   );
   native(
     'ClipByValue',
     ({ inputs: { x }, attrs, backend }: Call<X, { clipValueMin: number; clipValueMax: number }>) => {
       const { clipValueMin: low, clipValueMax: high } = attrs;
-      if (x.dtype === 'float32') return unary(backend, UNARY.clip!, x, 'float32', low, high);
+      if (x.dtype === 'float32') return unary(backend, 'clip', x, 'float32', low, high);
       const whole = Number.isInteger(low) && Number.isInteger(high) && Math.max(-low, high) < 2 ** 31;
-      return x.dtype === 'int32' && whole ? unary(backend, UNARY.clip!, x, 'int32', low, high) : undefined;
+      return x.dtype === 'int32' && whole ? unary(backend, 'clip', x, 'int32', low, high) : undefined;
     },
   );
 }
 
 function registerArithmetic(): void {
-  const ops: Record<string, string> = {
+  const ops: Record<string, BinaryOp> = {
     Add: 'add',
     Sub: 'sub',
     Multiply: 'mul',
@@ -138,16 +149,15 @@ function registerArithmetic(): void {
   };
   const floatsOnly = new Set(['RealDiv', 'Pow']);
   for (const [name, op] of Object.entries(ops)) {
-    const code = BINARY[op]!;
     native(name, ({ inputs: { a, b }, backend }: Call<AB>) => {
       if (a.dtype !== b.dtype) return undefined;
-      if (a.dtype === 'float32' && name !== 'FloorDiv') return binary(backend, code, a, b, 'float32');
-      if (a.dtype === 'int32' && !floatsOnly.has(name)) return binary(backend, code, a, b, 'int32');
+      if (a.dtype === 'float32' && name !== 'FloorDiv') return binary(backend, op, a, b, 'float32');
+      if (a.dtype === 'int32' && !floatsOnly.has(name)) return binary(backend, op, a, b, 'int32');
       return undefined;
     });
   }
   const logical = new Set(['LogicalAnd', 'LogicalOr']);
-  const tests: Record<string, string> = {
+  const tests: Record<string, BinaryOp> = {
     Equal: 'equal',
     NotEqual: 'notEqual',
     Greater: 'greater',
@@ -158,11 +168,10 @@ function registerArithmetic(): void {
     LogicalOr: 'logicalOr',
   };
   for (const [name, op] of Object.entries(tests)) {
-    const code = BINARY[op]!;
     native(name, ({ inputs: { a, b }, backend }: Call<AB>) => {
       if (a.dtype !== b.dtype || !isNumeric(a.dtype)) return undefined;
       if (logical.has(name) && a.dtype !== 'bool') return undefined;
-      return binary(backend, code, a, b, 'bool');
+      return binary(backend, op, a, b, 'bool');
     });
   }
 }
@@ -177,7 +186,7 @@ function addN({ inputs, backend }: Call<TensorInfo[]>): TensorInfo | undefined {
   let sum = first;
   for (const x of others) {
     util.assert(sameShape(sum.shape, x.shape), () => `AddN: shapes [${sum.shape}] and [${x.shape}] differ`);
-    const next = binary(backend, BINARY.add!, sum, x, dtype)!;
+    const next = binary(backend, 'add', sum, x, dtype)!;
     if (sum !== first) backend.disposeData(sum.dataId);
     sum = next;
   }

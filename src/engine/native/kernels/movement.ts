@@ -99,16 +99,11 @@ export function filled(
 }
 
 /** Writes a row into its place in storage (1, capacity, width), which nobody else may read meanwhile (ops/rowCache.ts). */
-function appendRow({
-  inputs: { storage, row },
-  attrs: { at },
-  backend,
-}: Call<{ storage: TensorInfo; row: TensorInfo }, { at: number }>): [] {
+export function appendRow(backend: NativeBackend, storage: TensorInfo, row: TensorInfo, at: number): void {
   const [, capacity, width] = storage.shape as [number, number, number];
   const fits = at < capacity && sizeOf(row.shape) === width;
   util.assert(fits, () => `no place ${at} for a row [${row.shape}] in [${storage.shape}]`);
   copyRows(backend, 1, width, row, 0, width, storage, at * width, width);
-  return [];
 }
 
 function registerAliases(): void {
@@ -285,7 +280,6 @@ function split(backend: NativeBackend, x: TensorInfo, shapes: number[][], outer:
 }
 
 function registerJoining(): void {
-  native('ReasAppendRow', appendRow);
   native('Concat', ({ inputs, attrs, backend }: Call<TensorInfo[], { axis: number }>) => {
     const axis = attrs.axis < 0 ? attrs.axis + inputs[0]!.shape.length : attrs.axis;
     const shapes = inputs.map((x) => x.shape);

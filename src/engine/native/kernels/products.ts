@@ -2,7 +2,7 @@
  * Matrix products, batched and with broadcast batch dimensions, and 2-D convolution (NHWC).
  */
 import { backend_util, broadcast_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
-import { BINARY, DTYPE, UNARY } from '../addon.js';
+import { DTYPE, type UnaryOp } from '../addon.js';
 import type { NativeBackend } from '../backend.js';
 import { broadcastStrides, sizeOf, writeLayout } from '../strides.js';
 import { type Call, native } from './kernel.js';
@@ -74,10 +74,10 @@ interface FusedAttrs extends MatMulAttrs {
 }
 type FusedInputs = { a: TensorInfo; b: TensorInfo; bias?: TensorInfo; preluActivationWeights?: TensorInfo };
 
-const ACTIVATIONS: Record<string, [op: number, p: number, q: number]> = {
-  relu: [UNARY.relu!, 0, 0],
-  relu6: [UNARY.clip!, 0, 6],
-  sigmoid: [UNARY.sigmoid!, 0, 0],
+const ACTIVATIONS: Record<string, [op: UnaryOp, p: number, q: number]> = {
+  relu: ['relu', 0, 0],
+  relu6: ['clip', 0, 6],
+  sigmoid: ['sigmoid', 0, 0],
 };
 
 /** act(a b + bias), bias and activation in place. */
@@ -95,11 +95,11 @@ function fusedMatMul({ inputs, attrs, backend }: Call<FusedInputs, FusedAttrs>):
     const views = [broadcastStrides(c.shape, shape), broadcastStrides(bias.shape, shape)];
     const other = backend.bufferOf(bias);
     const rank = writeLayout(device, shape, views);
-    device.binary(BINARY.add!, DTYPE.float32, id, other, id, rank);
+    device.binary(device.codes.binary.add, DTYPE.float32, id, other, id, rank);
   }
   if (activation) {
     const [op, p, q] = activation;
-    backend.device.unary(op, DTYPE.float32, id, id, sizeOf(c.shape), p, q);
+    backend.device.unary(backend.device.codes.unary[op], DTYPE.float32, id, id, sizeOf(c.shape), p, q);
   }
   return c;
 }

@@ -5,7 +5,7 @@
  * brought to the end by a transpose first.
  */
 import { backend_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
-import { DTYPE, type NumericDtype, REDUCE } from '../addon.js';
+import { DTYPE, type NumericDtype, type ReduceOp } from '../addon.js';
 import type { NativeBackend } from '../backend.js';
 import { sizeOf } from '../strides.js';
 import { type Call, native } from './kernel.js';
@@ -14,10 +14,10 @@ import { cast, transpose } from './movement.js';
 type X = { x: TensorInfo };
 type Axes = { axis?: number | number[]; reductionIndices?: number | number[]; keepDims?: boolean };
 
-/** Reduces x over the axes with an operation of REDUCE; undefined when a transpose is beyond native code. */
+/** Reduces x over the axes with an operation; undefined when a transpose is beyond native code. */
 function reduce(
   backend: NativeBackend,
-  op: number,
+  op: ReduceOp,
   x: TensorInfo,
   axes: number[],
   dtype: NumericDtype,
@@ -57,7 +57,16 @@ function reduce(
   const y = backend.output(shape, dtype);
   const from = DTYPE[x.dtype as NumericDtype];
   const input = backend.bufferOf(source);
-  backend.device.reduce(op, from, input, backend.bufferOf(y), outer, reduced, inner, scale);
+  backend.device.reduce(
+    backend.device.codes.reduce[op],
+    from,
+    input,
+    backend.bufferOf(y),
+    outer,
+    reduced,
+    inner,
+    scale,
+  );
   if (split) backend.disposeData(source.dataId);
   return y;
 }
@@ -87,18 +96,18 @@ function mean({ inputs: { x }, attrs, backend }: Call<X, Axes>): TensorInfo | un
   const axes = util.parseAxisParam(attrs.axis as number, x.shape);
   const count = sizeOf(axes.map((axis) => x.shape[axis]!));
   const float = cast(backend, x, 'float32');
-  const result = reduce(backend, REDUCE.sum!, float, axes, 'float32', attrs.keepDims, 1 / count);
+  const result = reduce(backend, 'sum', float, axes, 'float32', attrs.keepDims, 1 / count);
   backend.disposeData(float.dataId);
   return result;
 }
 
 function registerReductions(): void {
-  for (const [name, op] of Object.entries({ Sum: 'sum', Prod: 'prod' })) {
+  for (const [name, op] of Object.entries({ Sum: 'sum', Prod: 'prod' } as const)) {
     native(name, ({ inputs: { x }, attrs, backend }: Call<X, Axes>) =>
       withIntegers(backend, x, (source, dtype) =>
         reduce(
           backend,
-          REDUCE[op]!,
+          op,
           source,
           util.parseAxisParam(attrs.axis as number, x.shape),
           dtype,
@@ -108,34 +117,27 @@ function registerReductions(): void {
     );
   }
   native('Mean', mean);
-  for (const [name, op] of Object.entries({ Max: 'max', Min: 'min' })) {
+  for (const [name, op] of Object.entries({ Max: 'max', Min: 'min' } as const)) {
     native(name, ({ inputs: { x }, attrs, backend }: Call<X, Axes>) => {
       if (x.dtype !== 'float32' && x.dtype !== 'int32') return undefined;
       const axes = util.parseAxisParam((attrs.reductionIndices ?? attrs.axis) as number, x.shape);
       // The largest of nothing is left to tfjs.
       if (axes.some((axis) => x.shape[axis] === 0)) return undefined;
-      return reduce(backend, REDUCE[op]!, x, axes, x.dtype, attrs.keepDims);
+      return reduce(backend, op, x, axes, x.dtype, attrs.keepDims);
     });
   }
-  for (const [name, op] of Object.entries({ Any: 'any', All: 'all' })) {
+  for (const [name, op] of Object.entries({ Any: 'any', All: 'all' } as const)) {
     native(name, ({ inputs: { x }, attrs, backend }: Call<X, Axes>) =>
       x.dtype === 'bool'
-        ? reduce(
-            backend,
-            REDUCE[op]!,
-            x,
-            util.parseAxisParam(attrs.axis as number, x.shape),
-            'bool',
-            attrs.keepDims,
-          )
+        ? reduce(backend, op, x, util.parseAxisParam(attrs.axis as number, x.shape), 'bool', attrs.keepDims)
         : undefined,
     );
   }
-  for (const [name, op] of Object.entries({ ArgMax: 'argMax', ArgMin: 'argMin' })) {
+  for (const [name, op] of Object.entries({ ArgMax: 'argMax', ArgMin: 'argMin' } as const)) {
     native(name, ({ inputs: { x }, attrs, backend }: Call<X, { axis: number }>) => {
       const axis = util.parseAxisParam(attrs.axis, x.shape)[0] ?? 0;
       if ((x.dtype !== 'float32' && x.dtype !== 'int32') || !x.shape[axis]) return undefined;
-      return reduce(backend, REDUCE[op]!, x, [axis], 'int32');
+      return reduce(backend, op, x, [axis], 'int32');
     });
   }
 }

@@ -1,0 +1,169 @@
+/**
+ * Fused calls by name: fills the fields that a device's function reads into `numbers`, from operands, attributes and results.
+ * The addon says where each field lies; the table of src/ops/kernels.ts says what a call is made of, and both are compared
+ * when a device is first used.
+ */
+import type { TensorInfo } from '@tensorflow/tfjs-core';
+import { EngineError } from '../../errors.js';
+import {
+  type AttrsOf,
+  KERNELS,
+  type KernelName,
+  kernel,
+  NO_DROPOUT,
+  type OperandsOf,
+  type ResultNames,
+} from '../../ops/kernels.js';
+import type { BufferId, Field, NativeDevice } from './addon.js';
+
+/** The id of an operand or a result that is left out. */
+export const NONE: BufferId = -1;
+
+type Table = typeof KERNELS;
+type Native<Name extends string> = Name extends `Reas${infer Rest}` ? Uncapitalize<Rest> : never;
+
+/** Kernels of the table that are calls of native code as they are; the others are put together in fused.ts. */
+type Direct = Exclude<
+  KernelName,
+  | ('ReasLinear' | 'ReasLinearGradInput' | 'ReasAppendRow')
+  | ('ReasToBf16' | 'ReasBf16OfBits' | 'ReasBf16MatMul')
+>;
+
+/** Calls that are no kernel: of one of the layers that ReasLinear and ReasLinearGradInput take, and a question. */
+const PARTS = {
+  linear: kernel({
+    inputs: ['x', 'weight'],
+    optional: ['bias', 'loraA', 'loraB', 'addend'],
+    attrs: { scale: 0, dropout: NO_DROPOUT },
+    results: { y: () => undefined },
+  }),
+  /** addend may be dx. */
+  linearGradInput: kernel({
+    inputs: ['dy', 'weight'],
+    optional: ['loraA', 'loraB', 'addend'],
+    attrs: { scale: 0, dropout: NO_DROPOUT },
+    results: { dx: () => undefined },
+  }),
+  attentionKept: KERNELS.ReasAttention,
+};
+
+export type Entries = { [Name in Direct as Native<Name>]: Table[Name] } & typeof PARTS;
+export type FusedName = keyof Entries;
+
+/** Puts the fields of one call in place; the device's function of that name comes next. */
+type Fill<Entry, T> = (
+  inputs: OperandsOf<Entry, T>,
+  attrs: AttrsOf<Entry>,
+  results: { [Name in ResultNames<Entry>]?: T | undefined },
+) => void;
+export type Fills<T> = { [Name in FusedName]: Fill<Entries[Name], T> };
+
+/** A tensor of a call, for those who have no more than a buffer. */
+export interface Operand {
+  id: BufferId;
+  shape: readonly number[];
+}
+interface Shaped {
+  readonly shape: readonly number[];
+}
+type Named = Readonly<Record<string, unknown>>;
+type Tensors<T> = Readonly<Record<string, T | undefined>>;
+
+/** Most axes of a tensor of tfjs, and of an operand in `numbers`. */
+const MAX_AXES = 6;
+
+/**
+ * The fused calls of a device: `calls.gelu({ x }, { form: 'erf' }, { y })` runs it; those that the device lacks are absent.
+ *
+ * @param idOf the buffer of a tensor
+ * @throws EngineError when the addon's fields are not those of the table
+ */
+export function fusedCalls<T extends Shaped>(device: NativeDevice, idOf: (tensor: T) => BufferId): Fills<T> {
+  const calls: Record<string, unknown> = {};
+  for (const [name, fields] of Object.entries(device.layouts)) {
+    compare(name as FusedName, fields);
+    calls[name] = filler(name, fields, device.numbers, idOf);
+  }
+  return calls as unknown as Fills<T>;
+}
+
+function entryOf(name: FusedName): { inputs: string[]; optional: string[]; attrs: object; results: object } {
+  const kernelName = `Reas${name[0]!.toUpperCase()}${name.slice(1)}`;
+  return (name in PARTS ? PARTS[name as keyof typeof PARTS] : KERNELS[kernelName as KernelName]) as never;
+}
+
+/** Every operand and result of the table is a field, and no field is unknown to it. */
+function compare(name: FusedName, fields: readonly Field[]): void {
+  const entry = entryOf(name);
+  if (!entry) throw mismatch(`${name} is no kernel of src/ops/kernels.ts`);
+  const results = Object.keys(entry.results);
+  const tensors = [...entry.inputs, ...entry.optional, ...results];
+  for (const { name: field, kind } of fields) {
+    const known = isTensor(kind) ? tensors : Object.keys(entry.attrs);
+    if (!known.includes(field.split('.')[0]!)) throw mismatch(`${name} reads ${field}, which no call has`);
+  }
+  const missing = tensors.filter((tensor) => !fields.some((field) => field.name === tensor));
+  if (missing.length > 0) throw mismatch(`${name} does not read ${missing.join(', ')}`);
+}
+
+const mismatch = (what: string): EngineError =>
+  new EngineError(
+    `the native addon was built from other sources: ${what}; build it with: node tools/build-addon.mjs --force`,
+  );
+
+const isTensor = (kind: string): boolean => kind === 'operand' || kind === 'optional';
+
+/** A number of a call: an attribute, or one of an attribute's own numbers (dropout.rate). */
+interface Value {
+  at: number;
+  name: string;
+  owner: string | undefined;
+  choices: readonly string[] | undefined;
+}
+
+function filler<T extends Shaped>(
+  call: string,
+  fields: readonly Field[],
+  numbers: Float64Array,
+  idOf: (tensor: T) => BufferId,
+): (inputs: Tensors<T>, attrs: Named, results: Tensors<T>) => void {
+  const results = Object.keys(entryOf(call as FusedName).results);
+  const tensors = fields
+    .filter(({ kind }) => isTensor(kind))
+    .map(({ name, at }) => ({ name, at, given: !results.includes(name) }));
+  const values = fields.filter(({ kind }) => !isTensor(kind)).map(valueField);
+
+  const put = (at: number, tensor: T | undefined): void => {
+    if (tensor === undefined) {
+      numbers[at] = NONE;
+      return;
+    }
+    const { shape } = tensor;
+    if (shape.length > MAX_AXES) throw new Error(`${call}: a tensor of ${shape.length} axes, at most six`);
+    numbers[at] = idOf(tensor);
+    numbers[at + 1] = shape.length;
+    for (let axis = 0; axis < shape.length; axis++) numbers[at + 2 + axis] = shape[axis]!;
+  };
+
+  return (inputs, attrs, made) => {
+    for (const { name, at, given } of tensors) put(at, given ? inputs[name] : made[name]);
+    for (const { name, owner, at, choices } of values) {
+      const value = (owner === undefined ? attrs : (attrs[owner] as Named))[name];
+      if (value === undefined) throw new Error(`${call}: ${name} is missing`);
+      numbers[at] = choices ? choices.indexOf(value as string) : Number(value);
+    }
+  };
+}
+
+function valueField({ name, kind, at }: Field): Value {
+  const [owner, inner] = name.split('.') as [string, string?];
+  return {
+    at,
+    name: inner ?? owner,
+    owner: inner === undefined ? undefined : owner,
+    choices: kind === 'number' ? undefined : kind.split(', '),
+  };
+}
+
+/** The same for TensorInfo, whose buffers a backend knows. */
+export type TensorCalls = Fills<TensorInfo>;
