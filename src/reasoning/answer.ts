@@ -1,7 +1,7 @@
 import { Choices, type FoundLetter } from './choices.js';
 import { type Cues, cuesIn, denies, ENGLISH_CUES } from './cues.js';
+import { type Reply, readReply } from './marks.js';
 import { ANSWER_TAG, BOX, plainText } from './plain.js';
-import { type Reply, readReply } from './reply.js';
 import { verdictsIn } from './verdicts.js';
 
 /**

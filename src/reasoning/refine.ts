@@ -1,9 +1,9 @@
 import { optionLetter } from '../data/sample.js';
 import { Sentence, statedAnswer } from './answer.js';
 import { Choices, letterForms } from './choices.js';
+import { MARKS, proseReply, type Reply, readReply } from './marks.js';
 import { GROUND_TRUTH, PAPER_PATTERNS, type Pattern, PREDICTED_OPTION, STATED_ANSWER } from './patterns.js';
 import { ANSWER_TAG, BOX_TOKEN, boxesIn, comparable, plainText } from './plain.js';
-import { MARKS, proseReply, type Reply, readReply } from './reply.js';
 import { segment, type Unit } from './sentences.js';
 import { verdictsIn } from './verdicts.js';
 

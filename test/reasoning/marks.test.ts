@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/random.js';
 import { predictedAnswer } from '../../src/reasoning/answer.js';
 import { jsonObjects } from '../../src/reasoning/looseJson.js';
+import { readReply } from '../../src/reasoning/marks.js';
 import { refine } from '../../src/reasoning/refine.js';
-import { readReply } from '../../src/reasoning/reply.js';
 
 const OPTIONS = ['open the lid', 'wave at her friend', 'tie the shoe', 'drink some tea'];
 const STEP = 'She kneels.';
