@@ -131,8 +131,9 @@ async function flvEnd(read: ReadAt, size: number): Promise<number | undefined> {
 async function oggEnd(read: ReadAt, size: number): Promise<number | undefined> {
   for (let at = 0; at < size; ) {
     const head = await read(at, 27 + 255);
-    if (head.length < 27 || head.toString('latin1', 0, 4) !== 'OggS') return undefined;
-    const pieces = head[26] as number;
+    if (head.toString('latin1', 0, 4) !== 'OggS') return undefined;
+    const pieces = head[26] ?? 0;
+    if (head.length < 27 + pieces) return at + 28 + pieces;
     const end = head.subarray(27, 27 + pieces).reduce((sum, bytes) => sum + bytes, at + 27 + pieces);
     if (end > size) return end;
     at = end;

@@ -18,7 +18,7 @@ const CLOSEST_SECONDS = 0.001;
  * have: a container without time stamps of its own; two frames at one time; half pictures in packets of their own;
  * B frames whose stamps are in decoding order; a stream cut inside an open group of pictures, or at a picture that is
  * no full restart (its leading pictures, or those until it recovers, are not shown); the same in the middle, where
- * HEVC says that one stream ends and another begins.
+ * HEVC says that one stream ends and another begins, or an edit list of several parts jumps.
  */
 export async function packetsAreFrames(
   read: ReadAt,
@@ -32,6 +32,7 @@ export async function packetsAreFrames(
     !CODECS.includes(stream.codec) ||
     stream.interlaced ||
     !first?.key ||
+    isSpliced(packets) ||
     packets.some(({ corrupt, size }) => corrupt || size === 0) ||
     !wellApart(visible, stream.timeBase) ||
     (stream.reorders && visible.every(({ pts }, i) => i === 0 || before(visible[i - 1]?.pts, pts)))
@@ -43,6 +44,14 @@ export async function packetsAreFrames(
   const picture = (await unitTypes(read, first, stream.codec))?.find(isPicture[stream.codec]);
   if (stream.codec === 'h264') return picture === H264_IDR;
   return picture !== undefined && picture >= HEVC_FIRST_IRAP && !(await hasSplice(read, packets));
+}
+
+/** Whether an edit list hides packets between shown ones: its parts are decoded as one stream, which they are not. */
+export function isSpliced(packets: readonly Packet[]): boolean {
+  const hidden = (packet: Packet) => packet.discarded;
+  const from = packets.findIndex((packet) => !hidden(packet));
+  const to = packets.findLastIndex((packet) => !hidden(packet));
+  return packets.slice(from, to).some(hidden);
 }
 
 const before = (a: number | undefined, b: number | undefined) => (a ?? Number.NaN) < (b ?? Number.NaN);

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { DataError, messageOf } from '../errors.js';
 import { endBeyondFile, readerOf } from './complete.js';
 import { type Packet, type ProbedStream, probeFrames, probePackets, type ShownFrame } from './ffprobe.js';
-import { packetsAreFrames } from './packets.js';
+import { isSpliced, packetsAreFrames } from './packets.js';
 import { firstComplaint } from './process.js';
 import { videoName } from './source.js';
 
@@ -163,7 +163,8 @@ function checkComplete(
 
 /**
  * Refuses a file of which a frame is missing after the decoder complained. No fault are pictures before the first
- * restart, or that belong before it, in a stream that was cut from a longer one, and packets that hold no picture.
+ * restart, or that belong before it, in a stream that was cut from a longer one; pictures at the joints of an edit
+ * list; and packets that hold no picture.
  *
  * Without time stamps a frame is known by its packet's place. Then only complaints made on reading the packets count:
  * those of the decoder may be about pictures it shows.
@@ -177,8 +178,10 @@ function checkDecoded(
   const all = complaints.packets + complaints.frames;
   if (frames.length === 0) throw new DataError(`${name}: the video has no frames (${firstComplaint(all)})`);
   const visible = packets.filter(({ discarded }) => !discarded);
+  if (frames.length >= visible.length || isSpliced(packets)) return;
   const field = (['pts', 'pos'] as const).find((each) => isUnique(visible, each) && isUnique(frames, each));
-  if (field === undefined || (field === 'pts' ? all : complaints.packets).trim() === '') return;
+  const complaint = field === 'pts' ? all : complaints.packets;
+  if (field === undefined || complaint.trim() === '') return;
   const shown = new Set(frames.map((frame) => frame[field]));
   const from = field === 'pts' ? firstWholePts(packets, frames) : secondInFile(frames);
   const broken = visible.find(

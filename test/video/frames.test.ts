@@ -19,7 +19,8 @@ import { readFrames } from '../../src/video/frames.js';
 import { sortFrameNames } from '../../src/video/images.js';
 import { sampleFrames } from '../../src/video/sample.js';
 import { sharedPath } from '../support/shared.js';
-import { decodeAll, ffmpeg, hasFfmpeg } from './support/ffmpeg.js';
+import { decodeAll } from './support/decode.js';
+import { ffmpeg, hasFfmpeg } from './support/ffmpeg.js';
 
 let folder: string;
 const path = process.env.PATH;
