@@ -71,10 +71,10 @@ describe.skipIf(!hasFfmpeg)(
     };
 
     for (const [codec, endings] of [
-      ['h264', ['mp4', 'mkv', 'ts', 'flv', 'avi', 'h264']],
-      ['hevc', ['mp4', 'mkv', 'ts', 'avi', 'hevc']],
-      ['refresh', ['mp4', 'mkv', 'flv', 'ts']],
-      ['mpeg2', ['mp4', 'ts', 'm2v']],
+      ['h264', ['mp4', 'mkv', 'ts', 'avi']],
+      ['hevc', ['mp4', 'ts', 'hevc']],
+      ['refresh', ['mp4', 'flv', 'ts']],
+      ['mpeg2', ['ts', 'm2v']],
     ] as const) {
       for (const ending of endings) {
         check(`${codec} in .${ending} that begins inside an open group`, codec, async () => {
@@ -90,7 +90,7 @@ describe.skipIf(!hasFfmpeg)(
       }
     }
 
-    for (const codec of ['h264', 'hevc', 'mpeg2', 'mpeg4'] as const) {
+    for (const codec of ['h264', 'hevc', 'mpeg2'] as const) {
       check(`${codec} in .ts that was cut at any packet`, codec, async () => {
         const path = fresh('ts');
         const bytes = await readFile(source(codec, 'ts'));
@@ -122,8 +122,10 @@ describe.skipIf(!hasFfmpeg)(
       ],
       'a part longer than the clip': [[0, 99]],
     };
-    for (const codec of ['closed', 'h264', 'hevc', 'mpeg4'] as const) {
+    for (const codec of ['closed', 'hevc', 'mpeg4'] as const) {
       for (const [title, edits] of Object.entries(EDITS)) {
+        // The joints are where codecs differ.
+        if (codec !== 'closed' && edits.length < 2) continue;
         check(`${codec} in .mp4 with an edit list of ${title}`, codec, async () => {
           const path = fresh('mp4');
           await writeFile(

@@ -23,8 +23,8 @@ export function decodeAll(path: string, size: { width: number; height: number })
 }
 
 /**
- * Checks that the table holds as many frames as the plain decode gives, and that all at once, a few far apart, and the
- * last are its pictures.
+ * Checks that the table holds as many frames as the plain decode gives, and that all at once, and two reached by a seek
+ * of their own, are its pictures.
  *
  * @returns the frames of the plain decode.
  */
@@ -37,12 +37,11 @@ export async function expectSameFrames(
   expect(table.stamps.length).toBe(truth.length);
   expect(table.times.every((time, i) => i === 0 || time > (table.times[i - 1] as number))).toBe(true);
   const all = truth.map((_, i) => i);
-  const few = new Rng(path.slice(path.lastIndexOf('/'))).shuffle([...all]).slice(0, 3);
+  const [one] = new Rng(path.slice(path.lastIndexOf('/'))).shuffle([...all]) as [number];
   for (const [indices, scale] of [
     [all, 1],
     // As if frames were so large that every far one is reached by its own seek.
-    [few.sort((a, b) => a - b), 2000],
-    [[truth.length - 1], 2000],
+    [[...new Set([one, truth.length - 1])], 2000],
   ] as const) {
     const seen = { ...table, width: table.width * scale, height: table.height * scale };
     const frames = await decodeFrames(path, 'clip', seen, indices);
