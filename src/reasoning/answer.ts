@@ -1,187 +1,409 @@
-import { Choices, plainText } from './choices.js';
+import { Choices, type FoundLetter } from './choices.js';
+import { type Cues, cuesIn, denies, ENGLISH_CUES } from './cues.js';
+import { type Reply, readReply } from './marks.js';
+import { ANSWER_TAG, BOX, plainText } from './plain.js';
+import { verdictsIn } from './verdicts.js';
 
 /**
  * The option a teacher chose, read from its free text: the paper's predicted answer, which decides between Correct
- * and Incorrect Reasoning (section 3.1).
+ * and Incorrect Reasoning (section 3.1). The one reader of answers: refinement removes by the same forms.
  *
- * Tried in this order; of several mentions of a kind the last counts, since it is the final word:
- * 1. a header: `###Answer: C`, `**Answer**: (C)`, `Final answer: The blanket`;
- * 2. a statement: "the correct answer is C", "(C) is correct", "option C is the best choice", "I choose C";
- * 3. a conclusion: "Therefore, option C", `###Conclusion: ... option C`;
- * 4. a last or first line that is nothing but a letter or an option;
- * 5. the one option that the whole text refers to by letter without denying it.
+ * Read outside of thinking ({@link Reply}), in this order; of several mentions of a kind the last counts, since it is
+ * the final word:
+ * 1. `field`: a JSON object's field, `{"answer": "C"}`: a letter, an option's text, or its 0-based index;
+ * 2. `header`: `###Answer: C`, `**Answer**: (C)`, `Final answer: The blanket`, `<answer>C</answer>`, `答案：C`, or
+ *    `boxed`: `\boxed{C}`; two boxes in one sentence are no answer unless they agree;
+ * 3. `phrase`: "the correct answer is C", "(C) is correct", "option C is the best choice", "I choose C";
+ * 4. `conclusion`: "Therefore, option C", "Hence, C.", `###Conclusion: ... option C`;
+ * 5. `list`: the one option that a list calls right, `A ❌ B ❌ C ✅`;
+ * 6. `line`: a last or first line, or a last sentence, that is nothing but a letter or an option;
+ * 7. `pointer`: "it must be C", "that leaves C", at the end of a sentence, when all of them agree;
+ * 8. `mention`: the one option that the whole text refers to by letter without denying it.
  *
- * Negated statements do not count ("option A is not correct"), nor does an article ("the answer is A person" means
- * an option's text, or nothing). A hedge ("A or B") in the last statement means no answer.
- *
- * @returns 0-based option index, or null when the text names none.
+ * The words are those of `languages/`. Negated statements do not count ("option A is not correct"; of "not A but C" C
+ * does), nor does an article ("the answer is A person" means an option's text, or nothing). A hedge ("A or B"), a
+ * refusal ("none of these") or a letter that no option has, as the last statement, means no answer.
  */
+export interface Answer {
+  /** 0-based. */
+  option: number;
+  stated: Stated;
+}
+
+export type Stated =
+  | 'field'
+  | 'boxed'
+  | 'header'
+  | 'phrase'
+  | 'conclusion'
+  | 'list'
+  | 'line'
+  | 'pointer'
+  | 'mention';
+
+/** @returns null when the text names none, or several with equal right. */
+export function readAnswer(text: string, options: readonly string[]): Answer | null {
+  return answerOf(readReply(text), new Choices(options));
+}
+
+/** @returns 0-based option index of {@link readAnswer}, or null. */
 export function predictedAnswer(text: string, options: readonly string[]): number | null {
-  const plain = plainText(text);
-  const choices = new Choices(options);
-  const explicit = explicitIn(plain, choices);
-  return explicit === undefined ? (onlyMention(plain, choices) ?? null) : explicit;
+  return readAnswer(text, options)?.option ?? null;
 }
 
-/** Rules 1 to 3 of {@link predictedAnswer}: what the text says in so many words. */
-export function statedAnswer(text: string, choices: Choices): number | null {
-  return statedIn(plainText(text), choices) ?? null;
+/** Of a reply that was taken apart already. */
+export function answerOf(reply: Reply, choices: Choices): Answer | null {
+  const plain = plainText(reply.spoken);
+  const found =
+    fieldIn(reply.fields, choices) ??
+    statedIn(plain, choices) ??
+    listIn(plain, choices) ??
+    bareLine(plain, choices) ??
+    pointerIn(plain, choices) ??
+    onlyMention(plain, choices);
+  return found && found.index !== null ? { option: found.index, stated: found.stated } : null;
 }
 
-/** Whether this piece of text states an answer, by the same rules. A hedge counts as a statement. */
-export function statesAnswer(text: string, choices: Choices): boolean {
-  return statedIn(plainText(text), choices) !== undefined;
+/** What a reply says in so many words, by rules 1 to 4. */
+export function statedAnswer(reply: Reply, choices: Choices): number | null {
+  return (fieldIn(reply.fields, choices) ?? statedIn(plainText(reply.spoken), choices))?.index ?? null;
 }
 
-/** An index, 'null' for a hedge, undefined when nothing of the kind is there. */
-type Found = number | null | undefined;
+/** One sentence of a reply, by itself. */
+export class Sentence {
+  private readonly plain: string;
+  private readonly cues: Cues[];
 
+  constructor(
+    text: string,
+    private readonly choices: Choices,
+  ) {
+    this.plain = plainText(text).trim();
+    this.cues = cuesIn(this.plain);
+  }
+
+  /** Whether it states an answer, by rules 2 to 4. A hedge counts as a statement. */
+  statesAnswer(): boolean {
+    return statedIn(this.plain, this.choices, this.cues) !== undefined || this.letter() !== undefined;
+  }
+
+  /** The option whose letter is all that it holds. */
+  private letter(): number | undefined {
+    const letter = /^[([⟦]*([A-Z])[)\]⟧]*[.?!。]*$/.exec(this.plain)?.[1];
+    return letter === undefined ? undefined : this.choices.ofLetter(letter);
+  }
+
+  /** Whether it opens with an option's letter as a label: "C. pick up the ball". */
+  isLabelled(): boolean {
+    const letter = /^[-*•>\s]*[([⟦]*([A-Z])[)\]⟧]*(?:[.:)。、]|$)/.exec(this.plain)?.[1];
+    return letter !== undefined && this.choices.ofLetter(letter) !== undefined;
+  }
+
+  /** Whether it ends where an answer would begin: "The answer is:", `### Antwort`. */
+  announcesAnswer(): boolean {
+    return this.cues.some(({ headers: forms, statement }) =>
+      [...forms, statement].some((form) =>
+        [...this.plain.matchAll(form)].some((match) => match.index + match[0].length === this.plain.length),
+      ),
+    );
+  }
+
+  /** Whether it points at the option, by rules 6 to 8 or by its place, "the third option". */
+  pointsAt(option: number): boolean {
+    const { plain, choices } = this;
+    return (
+      choices.mentions(plain).some((mention) => mention.index === option) ||
+      choices.whole(plain) === option ||
+      pointers(plain, choices, this.cues).some((candidate) => candidate.index === option) ||
+      placesIn(plain, choices).includes(option)
+    );
+  }
+}
+
+/** `index` is null for a hedge or a refusal. */
 interface Candidate {
   at: number;
   index: number | null;
+  stated: Stated;
 }
 
-const NEGATION = /\b(?:not|never|neither|nor|cannot|no|\w+n['’]t|incorrect|wrong|unlikely)\b/i;
-/** What may stand between the article and the noun of "the most likely answer". */
-const GRADE =
-  '(?:(?:most|more)\\s+\\w+|correct|right|best|final|accurate|appropriate|true|likely|only|logical)';
-const GRADED = `(?:${GRADE}\\s+)*`;
-/** Adjectives that turn "... answer is C" into a remark about something else. */
-const OTHER = /\b(?:other|next|first|second|third|fourth|another|each|incorrect|wrong|possible|every)\s*$/i;
+const last = (found: Candidate[]): Candidate | undefined =>
+  found.length === 0 ? undefined : found.reduce((best, next) => (next.at >= best.at ? next : best));
 
-/** Both end where a header begins to name its option. */
-const HEADERS = [
-  new RegExp(`#{1,6}\\s*(?:the\\s+|my\\s+)?${GRADED}answer\\b\\s*(?:is\\b|[:：=\\-–—])?\\s*`, 'gi'),
-  new RegExp(
-    `(?:^|(?<=[.!?)]))[ >•-]*(?:the\\s+|my\\s+)?${GRADED}(?:answer|choice)(?:\\s*[:：=]|\\s+[-–—]+(?=\\s))\\s*`,
-    'gim',
-  ),
-  /<answer>\s*/gi,
-];
-
-/** "the correct answer (to the question) is", ending where the option begins. */
-const STATEMENT = new RegExp(
-  `\\b(?:${GRADED}(?:answer|option|choice)|${GRADE}\\s+one)` +
-    '(?:\\s+(?:to|for|here|among|from|based|given|in|that)\\b[^.!?\\n]{0,60}?)?' +
-    '\\s*(?:\\b(?:is|are|was|would be|should be|must be|has to be|seems to be|appears to be|will be)\\b|[:：])' +
-    '(?:\\s+(?:most likely|likely|clearly|therefore|thus|indeed|probably|definitely|that))*\\s*[:：]?\\s*',
-  'gi',
-);
-
-/** "I choose", "this corresponds to": followed by a letter only, since people in videos pick things too. */
-const CHOICE =
-  /\b(?:choose|chose|select|selected|pick|picked|go with|conclude|concluded|(?:corresponds|points|leads|matches) (?:to|with)|matches|aligns with)\s+(?:that\s+)?/gi;
-
-const VERDICT = `(?:is|as|being|would be|seems|appears|remains|to be)\\s+(?:indeed\\s+|clearly\\s+)?(?:the\\s+)?(?:${GRADE}|answer)\\b`;
-const LETTER_VERDICTS = [
-  new RegExp(
-    `\\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\\s*\\(?([A-Z])\\)?(?![\\w'])([^.!?\\n]{0,100}?)\\b${VERDICT}`,
-    'g',
-  ),
-  new RegExp(`(?:^|[\\s(,])([A-Z])\\)?(?![\\w'])()\\s+${VERDICT}`, 'gm'),
-];
-const TEXT_VERDICT = new RegExp(
-  `\\s(?:is|was|would be)\\s+(?:indeed\\s+|clearly\\s+)?(?:the\\s+)?(?:${GRADE}\\s+)+(?:answer|option|choice|one)\\b`,
-  'gi',
-);
-
-const CONCLUSION =
-  /\b(?:therefore|thus|hence|consequently|overall|in conclusion|in summary|to conclude)\b|\bso,|#{1,6}\s*conclusion\b|^\s*conclusion\s*:/gim;
-
-function explicitIn(plain: string, choices: Choices): Found {
-  const stated = statedIn(plain, choices);
-  return stated === undefined ? bareLine(plain, choices) : stated;
-}
-
-function statedIn(plain: string, choices: Choices): Found {
-  const kinds = [headers, statements, conclusions];
-  for (const kind of kinds) {
-    const found = kind(plain, choices);
-    if (found.length > 0) return found.reduce((last, next) => (next.at >= last.at ? next : last)).index;
+function statedIn(plain: string, choices: Choices, cues = cuesIn(plain)): Candidate | undefined {
+  for (const kind of [headers, statements, conclusions]) {
+    const found = last(kind(plain, choices, cues));
+    if (found) return found;
   }
   return undefined;
 }
 
-function headers(plain: string, choices: Choices): Candidate[] {
-  return HEADERS.flatMap((cue) => named(plain, cue, choices, true));
+function fieldIn(fields: string[], choices: Choices): Candidate | undefined {
+  const found = fields.flatMap((value): (number | null)[] => {
+    const plain = plainText(value).trim();
+    const letter = choices.letterAt(plain)?.option;
+    const index = choices.whole(plain) ?? (typeof letter === 'number' ? letter : choices.textAt(plain));
+    if (index !== undefined) return [index];
+    if (letter !== undefined) return [null];
+    if (/^\d+$/.test(plain)) return [Number(plain) < choices.texts.length ? Number(plain) : null];
+    const stated = statedIn(plain, choices);
+    return stated ? [stated.index] : [];
+  });
+  if (found.length === 0) return undefined;
+  const index = found.every((one) => one === found[0]) ? (found[0] as number | null) : null;
+  return { at: 0, index, stated: 'field' };
 }
 
-function statements(plain: string, choices: Choices): Candidate[] {
-  return [
-    ...named(plain, STATEMENT, choices, true),
-    ...named(plain, CHOICE, choices, false),
-    ...letterVerdicts(plain, choices),
-    ...textVerdicts(plain, choices),
-  ];
+const TAG = new RegExp(`<${ANSWER_TAG}>\\s*`, 'gi');
+
+function headers(plain: string, choices: Choices, cues: Cues[]): Candidate[] {
+  const found = cues.flatMap((language) =>
+    language.headers.flatMap((cue) => named(plain, cue, choices, language, 'header')),
+  );
+  found.push(...named(plain, TAG, choices, cues[0] as Cues, 'header'));
+  return [...found, ...boxes(plain, choices)];
 }
 
-/** Options named right after a cue, by letter or (if `texts`) by their own words. */
-function named(plain: string, cue: RegExp, choices: Choices, texts: boolean): Candidate[] {
+/** Boxes that name an option; of those within one sentence the last stands for all, null when they differ. */
+function boxes(plain: string, choices: Choices): Candidate[] {
   const found: Candidate[] = [];
-  for (const match of plain.matchAll(cue)) {
-    const at = match.index + match[0].length;
-    const before = plain.slice(Math.max(0, match.index - 40), match.index);
-    if (NEGATION.test(match[0]) || OTHER.test(before) || /\bnot\s+$/i.test(before)) continue;
-    const tail = plain.slice(at, at + 400);
-    const index = choices.letterAt(tail) ?? (texts ? choices.textAt(tail) : undefined);
-    if (index !== undefined) found.push({ at, index: index === 'two' ? null : index });
+  let end = 0;
+  for (const box of plain.matchAll(BOX)) {
+    const inner = box[1] as string;
+    const letter = choices.letterAt(inner)?.option;
+    const index = choices.whole(inner) ?? (letter === 'two' ? null : letter) ?? choices.textAt(inner);
+    if (index === undefined || index === 'beyond' || /\bnot\s+$/i.test(plain.slice(0, box.index))) continue;
+    const before = found.at(-1);
+    const together = before && !/[.!?。\n]/.test(plain.slice(end, box.index));
+    found.push({ at: box.index, index: together && before.index !== index ? null : index, stated: 'boxed' });
+    end = box.index + box[0].length;
   }
   return found;
 }
 
-/** "Option C is the most appropriate", "(C) is correct", "option C as the answer". */
-function letterVerdicts(plain: string, choices: Choices): Candidate[] {
+function statements(plain: string, choices: Choices, cues: Cues[]): Candidate[] {
+  return cues.flatMap((language) => [
+    ...named(plain, language.statement, choices, language, 'phrase'),
+    ...[language.bare, language.bareEnd, language.bareNot, language.choose].flatMap((cue) =>
+      cue ? named(plain, cue, choices, language, 'letter') : [],
+    ),
+    ...letterVerdicts(plain, choices, language),
+    ...textVerdicts(plain, choices, language),
+  ]);
+}
+
+/**
+ * Options named right after a cue, by letter or, unless only letters are meant, by their own words. Of "not A but C"
+ * it is C.
+ */
+function named(
+  plain: string,
+  cue: RegExp,
+  choices: Choices,
+  language: Cues,
+  kind: 'header' | 'phrase' | 'letter',
+): Candidate[] {
   const found: Candidate[] = [];
-  for (const form of LETTER_VERDICTS) {
+  for (const match of plain.matchAll(cue)) {
+    const at = match.index + match[0].length;
+    const before = plain.slice(Math.max(0, match.index - 60), match.index);
+    if (language.other.test(before) || doubted(before, language)) continue;
+    if (language.notBefore.test(before)) continue;
+    const denied = language.not.test(match[0]) || match.groups?.not !== undefined;
+    const index = optionAt(plain.slice(at, at + 400), choices, language, denied, kind !== 'letter');
+    if (index !== undefined) found.push({ at, index, stated: kind === 'header' ? 'header' : 'phrase' });
+  }
+  return found;
+}
+
+function optionAt(
+  tail: string,
+  choices: Choices,
+  language: Cues,
+  denied: boolean,
+  texts: boolean,
+): number | null | undefined {
+  const not = language.notAhead.exec(tail)?.[0];
+  if (
+    not !== undefined &&
+    choices.textAt(tail) === undefined &&
+    choices.letterAt(tail, language) === undefined
+  ) {
+    const refused =
+      language.none.test(tail) && choices.letterAt(tail.slice(not.length), language) === undefined;
+    return refused && texts ? null : optionAt(tail.slice(not.length), choices, language, true, false);
+  }
+  const letter = choices.letterAt(tail, language);
+  if (denied || (letter && language.notBehind.test(letter.after))) {
+    return letter && instead(letter, choices, language);
+  }
+  if (letter) return typeof letter.option === 'number' ? letter.option : null;
+  if (!texts) return choices.ordinalAt(tail);
+  const index = choices.textAt(tail) ?? choices.ordinalAt(tail);
+  return index ?? (language.none.test(tail.replace(/^[\s:*]+/, '')) ? null : undefined);
+}
+
+/** The option named instead of a denied one. */
+function instead(denied: FoundLetter, choices: Choices, language: Cues): number | null | undefined {
+  const behind = denied.after.replace(language.notBehind, '');
+  const but = language.but.exec(behind)?.[0] ?? (behind === denied.after ? undefined : '');
+  const rest = but === undefined ? undefined : behind.slice(but.length).replace(/^[\s,，、]+/, '');
+  const next = rest === undefined ? undefined : choices.letterAt(rest, language);
+  if (!next) return undefined;
+  return typeof next.option === 'number' ? next.option : null;
+}
+
+/** "Option C is the most appropriate", "(C) is correct", "option C as the answer". */
+function letterVerdicts(plain: string, choices: Choices, language: Cues): Candidate[] {
+  const found: Candidate[] = [];
+  language.letterVerdicts.forEach((form, i) => {
     for (const match of plain.matchAll(form)) {
-      const index = choices.ofLetter(match[1] as string);
+      const letter = match[1] as string;
+      const index = choices.ofLetter(letter);
+      if (index === undefined || letter > 'Z' || language.not.test(match[0])) continue;
+      if (language.notBehind.test(plain.slice(match.index + match[0].length))) continue;
+      if (doubted(plain.slice(Math.max(0, match.index - 60), match.index), language)) continue;
       // "option A, but C is correct": the verdict belongs to the letter next to it.
-      if (index === undefined || NEGATION.test(match[0]) || /\b[B-Z]\b/.test(match[2] as string)) continue;
-      found.push({ at: match.index + match[0].length, index });
+      if (/(?<![\p{L}\p{N}])[B-Z](?![\p{L}\p{N}'’])/u.test(match[2] as string)) continue;
+      // "E é a resposta" may begin with "and"; "A é a resposta" begins with no word.
+      const word = language !== ENGLISH_CUES && letter !== 'A' && language.words.includes(letter);
+      if (i === 1 && word) continue;
+      found.push({ at: match.index + match[0].length, index, stated: 'phrase' });
+    }
+  });
+  return found;
+}
+
+/** "The blanket is the correct answer." */
+function textVerdicts(plain: string, choices: Choices, { textVerdict, not }: Cues): Candidate[] {
+  const found: Candidate[] = [];
+  for (const match of textVerdict ? plain.matchAll(textVerdict) : []) {
+    const index = not.test(match[0]) ? undefined : choices.endingAt(plain.slice(0, match.index));
+    if (index !== undefined) found.push({ at: match.index + match[0].length, index, stated: 'phrase' });
+  }
+  return found;
+}
+
+const ARROW_OR_HEADING = /[=-]>|→|#{1,6}\s*conclusion\b|^\s*conclusion\s*:/gim;
+
+/** Models mix English into every language, and forms of some look like English. */
+function doubted(before: string, language: Cues): boolean {
+  // A capital opens a sentence, whether or not the one before it came to its end.
+  if (/(?:^|\s)The\s+$/.test(before)) return false;
+  return language.doubtBefore.test(before) || ENGLISH_CUES.doubtBefore.test(before);
+}
+
+/** Options in the sentence that follows "therefore", "in conclusion" and the like, or a bare letter that ends it. */
+function conclusions(plain: string, choices: Choices, cues: Cues[]): Candidate[] {
+  const found: Candidate[] = [];
+  for (const language of cues) {
+    const forms = language === cues[0] ? [language.so, ARROW_OR_HEADING] : [language.so];
+    for (const cue of forms.flatMap((form) => [...plain.matchAll(form)])) {
+      const at = cue.index + cue[0].length;
+      const tail = plain.slice(at);
+      const sentence = /^[\s:：]*[^.!?。！？।\n]*/.exec(tail)?.[0] ?? '';
+      if (language.not.test(sentence)) continue;
+      const letters = new Set(choices.mentions(sentence).map((mention) => mention.index));
+      const end = ending(tail, choices);
+      if (end !== undefined) letters.add(end);
+      if (letters.size > 0) {
+        found.push({
+          at,
+          index: letters.size === 1 ? ([...letters][0] as number) : null,
+          stated: 'conclusion',
+        });
+      }
     }
   }
   return found;
 }
 
-/** "The blanket is the correct answer." */
-function textVerdicts(plain: string, choices: Choices): Candidate[] {
-  const found: Candidate[] = [];
-  for (const match of plain.matchAll(TEXT_VERDICT)) {
-    const index = NEGATION.test(match[0]) ? undefined : choices.endingAt(plain.slice(0, match.index));
-    if (index !== undefined) found.push({ at: match.index + match[0].length, index });
-  }
-  return found;
+/** The option whose letter stands here and ends the sentence: ", C.", ": (C)", " C. pick up the ball". */
+function ending(tail: string, choices: Choices): number | undefined {
+  const match =
+    /^[\s,:：，、]*[([⟦]?([A-Z])[)\]⟧]?(?:[^\S\n]*(?:$|[\n!?。！？])|[^\S\n]*[.:)][^\S\n]*([^\n]*))/.exec(
+      tail,
+    );
+  const index = match ? choices.ofLetter(match[1] as string) : undefined;
+  if (!match || index === undefined) return undefined;
+  const rest = match[2] ?? '';
+  const own = plainText(rest).trim() === '' || /^\P{Ll}/u.test(rest);
+  return own || choices.textAt(rest) === index ? index : undefined;
 }
 
-/** Option letters in the sentence that follows "therefore", "in conclusion" and the like. */
-function conclusions(plain: string, choices: Choices): Candidate[] {
-  const found: Candidate[] = [];
-  for (const cue of plain.matchAll(CONCLUSION)) {
-    const at = cue.index + cue[0].length;
-    const sentence = /^[\s:]*[^.!?\n]*/.exec(plain.slice(at))?.[0] ?? '';
-    if (NEGATION.test(sentence)) continue;
-    const letters = new Set(choices.mentions(sentence).map((mention) => mention.index));
-    if (letters.size > 0) found.push({ at, index: letters.size === 1 ? ([...letters][0] as number) : null });
-  }
-  return found;
+function listIn(plain: string, choices: Choices): Candidate | undefined {
+  const right = new Set(
+    verdictsIn(plain, choices).flatMap((verdict) => (verdict.right ? [verdict.index] : [])),
+  );
+  if (right.size === 0) return undefined;
+  return { at: 0, index: right.size === 1 ? ([...right][0] as number) : null, stated: 'list' };
 }
 
-/** A last or first line that is only `C`, `(C)`, `C: The blanket` or an option's text. */
-function bareLine(plain: string, choices: Choices): number | undefined {
+/** A last or first line that is only `C`, `(C)`, `C: The blanket` or an option's text; or a last sentence, a letter. */
+function bareLine(plain: string, choices: Choices): Candidate | undefined {
   const lines = plain.split('\n').filter((line) => line.trim() !== '');
-  for (const line of [lines.at(-1), lines[0]]) {
+  const sentence = /(?:[^.!?。！？।\s][)\]]?[.!?。！？।]|⟧)\s*([([⟦]*[A-Z][)\]⟧]*\.?)\s*$/.exec(plain);
+  // "The options are A. B. C."
+  const alone =
+    sentence && !/(?<![\p{L}\p{N}])[A-Z]\.\s*[([⟦]*[A-Z][)\]⟧.]*\s*$/u.test(plain) ? sentence[1] : undefined;
+  for (const line of [lines.at(-1), alone, lines[0]]) {
     const index = line === undefined ? undefined : choices.whole(line);
-    if (index !== undefined) return index;
+    if (index !== undefined) return { at: 0, index, stated: 'line' };
   }
   return undefined;
 }
 
-function onlyMention(plain: string, choices: Choices): number | undefined {
+/** "C it is", "C fits best", "this makes C the best choice". */
+const LOOSE = [/^\s*([A-Z])\s+(?:it is|fits|matches)\b/gm, /\bmak(?:es|ing)\s+([A-Z])\b(?=\s+the\b)/g];
+
+function pointers(plain: string, choices: Choices, cues: Cues[]): Candidate[] {
+  const found: Candidate[] = [];
+  const push = (at: number, index: number | undefined) => {
+    if (index !== undefined) found.push({ at, index, stated: 'pointer' });
+  };
+  for (const language of cues) {
+    for (const cue of plain.matchAll(language.points)) {
+      const at = cue.index + cue[0].length;
+      const index = ending(plain.slice(at), choices);
+      const before = plain.slice(Math.max(0, cue.index - 60), cue.index);
+      if (index === undefined || language.other.test(before) || doubted(before, language)) continue;
+      if (!language.doubt.test(cue[0]) && !denies(plain.slice(sentenceStart(plain, cue.index), at)))
+        push(at, index);
+    }
+  }
+  for (const form of LOOSE) {
+    for (const match of plain.matchAll(form)) push(match.index, choices.ofLetter(match[1] as string));
+  }
+  return found;
+}
+
+function pointerIn(plain: string, choices: Choices): Candidate | undefined {
+  const found = pointers(plain, choices, cuesIn(plain));
+  return found.every((one) => one.index === found[0]?.index) ? found[0] : undefined;
+}
+
+/** Options pointed at by their place, "the third option", or by a small letter, "option c". */
+function placesIn(plain: string, choices: Choices): number[] {
+  const places = [...plain.matchAll(/\b(?=(?:first|second|third|fourth|fifth)\s+option\b)/gi)].map((match) =>
+    choices.ordinalAt(plain.slice(match.index)),
+  );
+  // "Option a" may be an article's.
+  const small = [...plain.matchAll(/\boption\s+([b-z])\b/gi)].map((match) =>
+    choices.ofLetter(match[1] as string),
+  );
+  return [...places, ...small].filter((index) => index !== undefined);
+}
+
+function sentenceStart(plain: string, at: number): number {
+  return Math.max(...['. ', '\n', '。', '！', '？', '।'].map((mark) => plain.lastIndexOf(mark, at))) + 1;
+}
+
+function onlyMention(plain: string, choices: Choices): Candidate | undefined {
   const letters = new Set<number>();
   for (const { index, at } of choices.mentions(plain)) {
-    const from = Math.max(plain.lastIndexOf('. ', at), plain.lastIndexOf('\n', at)) + 1;
-    const sentence = /^[^.!?\n]*/.exec(plain.slice(from).trimStart())?.[0] ?? '';
-    if (!NEGATION.test(sentence)) letters.add(index);
+    const from = sentenceStart(plain, at);
+    const sentence = /^[^.!?。！？।\n]*[?？]?/.exec(plain.slice(from).trimStart())?.[0] ?? '';
+    if (!denies(sentence) && !/[?？]$/.test(sentence)) letters.add(index);
   }
-  return letters.size === 1 ? [...letters][0] : undefined;
+  return letters.size === 1 ? { at: 0, index: [...letters][0] as number, stated: 'mention' } : undefined;
 }

@@ -2,32 +2,21 @@
  * Recognising one question's options in free text, by letter or by their own words.
  */
 
-/**
- * Text without the marks that carry no meaning here: emphasis, code marks, quotes, LaTeX boxes. Lines are kept, and
- * so are apostrophes inside words.
- */
-export function plainText(text: string): string {
-  return text
-    .replace(/\\(?:text|textbf|mathrm|mathbf)\{([^{}]*)\}/g, '$1')
-    .replace(/\\boxed\{([^{}]*)\}/g, '$1')
-    .replace(/[*_`"“”«»$]|(?<!\p{L})['‘’]|['‘’](?!\p{L})/gu, '')
-    .replace(/[^\S\n]+/g, ' ');
-}
-
-/** Lower case, single spaces, words and numbers only, no leading article: equal for texts that say the same. */
-export function comparable(text: string): string {
-  return plainText(text)
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N}]+/gu, ' ')
-    .trim()
-    .replace(/^(?:the|a|an)\s+(?=\S)/, '');
-}
+import { type Cues, ENGLISH_CUES } from './cues.js';
+import { LANGUAGES } from './languages.js';
+import { comparable } from './plain.js';
 
 /** A place in a text that names an option. */
 export interface Mention {
   at: number;
   /** 0-based option. */
   index: number;
+}
+
+/** A letter with what stands behind it. */
+export interface FoundLetter {
+  option: number | 'two' | 'beyond';
+  after: string;
 }
 
 export class Choices {
@@ -45,25 +34,65 @@ export class Choices {
   }
 
   /**
-   * The option whose letter `tail` begins with, as in `C`, `(C) ...`, `option C: ...`; 'two' for `A or B`.
-   * A letter counts only where it cannot be a word: `A person` is none.
+   * The option whose letter `tail` begins with, as in `C`, `(C) ...`, `option C: ...`; 'two' for `A or B`, 'beyond' for
+   * a letter by itself that no option has. A letter counts only where it cannot be a word: `A person` is none.
    */
-  letterAt(tail: string): number | 'two' | undefined {
-    const { rest, marked } = unwrap(tail);
-    const letter = /^([A-Za-z])(?![\p{L}\p{N}'’])/u.exec(rest)?.[1];
+  letterAt(tail: string, cues: Cues = ENGLISH_CUES): FoundLetter | undefined {
+    const { rest, marked } = unwrap(tail, cues);
+    const letter = /^[A-Za-z]/.exec(rest)?.[0];
     if (letter === undefined) return undefined;
     const after = rest.slice(1);
-    if (SECOND_LETTER.test(after)) return 'two';
     const index = this.ofLetter(letter);
-    if (index === undefined) return undefined;
-    const ownText = startsWith(comparable(after), this.texts[index] as string);
-    return ownText || standsAlone(letter, after, marked) ? index : undefined;
+    const ownText = index === undefined ? undefined : this.afterText(after, index);
+    const more = cues.second.exec(after) ?? (ownText === undefined ? null : cues.second.exec(ownText));
+    if (/^[\p{L}\p{M}\p{N}'’]/u.test(after) && (letter > 'Z' || !cues.after.test(after))) return undefined;
+    if (more && this.isSecond(more, after, letter, cues)) return { option: 'two', after };
+    const alone = standsAlone(letter, after, marked, cues) || (letter <= 'Z' && cues.notBehind.test(after));
+    if (index === undefined) {
+      const ends = /^[^\S\n]*(?:$|[\n.)\]}<>⟧。！।۔])/.test(after);
+      return ends && letter <= 'Z' ? { option: 'beyond', after } : undefined;
+    }
+    return ownText !== undefined || alone ? { option: index, after } : undefined;
+  }
+
+  /** What follows the option's own text in `after`; undefined when `after` does not begin with it. */
+  private afterText(after: string, index: number): string | undefined {
+    const option = this.texts[index] as string;
+    if (!startsWith(comparable(after), option)) return undefined;
+    const words = option.split(' ').map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+    const own = new RegExp(
+      `^[^\\p{L}\\p{N}]*(?:(?:the|an?)\\s+)?${words.join('[^\\p{L}\\p{N}]+')}[)\\].⟧]*`,
+      'iu',
+    );
+    const found = own.exec(after);
+    return found ? after.slice(found[0].length) : '';
+  }
+
+  /** "C, I think" and "C and A man" name one option; "A, B" and "A or B" name two. */
+  private isSecond(more: RegExpExecArray, after: string, first: string, cues: Cues): boolean {
+    const letter = more[1] as string;
+    const index = this.ofLetter(letter);
+    if (letter === first.toUpperCase() || index === undefined) return false;
+    const rest = after.slice(after.indexOf(more[0]) + more[0].length);
+    if (/^\s*(?:$|[\n.,;:)\]}!?/&]|\()/.test(rest)) return true;
+    return (letter !== 'A' && letter !== 'I' && !cues.words.includes(letter)) || cues.after.test(rest);
+  }
+
+  /** The option that `tail` points at by its place: "the third option". */
+  ordinalAt(tail: string): number | undefined {
+    const place = ORDINAL.exec(tail)?.[1]?.toLowerCase();
+    const index = place === undefined ? -1 : ORDINALS.indexOf(place);
+    return index >= 0 && index < this.texts.length ? index : undefined;
   }
 
   /** The option whose text `tail` begins with; the longest when one option begins with another. */
   textAt(tail: string): number | undefined {
-    const text = comparable(unwrap(tail).rest);
-    return this.longest((option) => startsWith(text, option));
+    const { rest } = unwrap(tail, ENGLISH_CUES);
+    const [whole, inner] = [comparable(tail), comparable(rest)];
+    return (
+      this.longest((option) => startsWith(whole, option)) ??
+      this.longest((option) => startsWith(inner, option))
+    );
   }
 
   /** The option whose text is the end of `head`. */
@@ -72,23 +101,27 @@ export class Choices {
     return this.longest((option) => text.endsWith(` ${option}`));
   }
 
-  /** The option that `line` is, as a whole: `C`, `(C).`, `C: The blanket`, `The blanket`. */
+  /** The option that `line` is, as a whole: `C`, `(C).`, `[C]`, `C: The blanket`, `The blanket`. */
   whole(line: string): number | undefined {
     const text = comparable(line);
     const byText = this.longest((option) => option === text);
     if (byText !== undefined) return byText;
-    const match = /^\(?([A-Za-z])\)?(?:\s*[.:)\]-]\s*(.*))?$/s.exec(line.trim());
+    const match = WHOLE.exec(line.trim());
     const index = match ? this.ofLetter(match[1] as string) : undefined;
     if (!match || index === undefined) return undefined;
     const rest = comparable(match[2] ?? '');
     return rest === '' || rest === this.texts[index] ? index : undefined;
   }
 
-  /** References by letter anywhere in `plain`: "option C", "Choice (C)", "(C)". */
+  /** References by letter anywhere in `plain`: "option C", "Choice (C)", "(C)", "opción C". */
   mentions(plain: string): Mention[] {
     const found: Mention[] = [];
     for (const match of plain.matchAll(MENTION)) {
-      for (const letter of (match[1] ?? match[2] ?? '').matchAll(/\b[A-Z]\b/g)) {
+      // "Answer: A man" has an article.
+      const article =
+        match[0].includes(':') && /^[^\S\n]+\p{Ll}/u.test(plain.slice(match.index + match[0].length));
+      if (article && /[AI]$/.test(match[0])) continue;
+      for (const letter of match[0].matchAll(/(?<![\p{L}\p{N}])[A-Z](?![A-Za-z\d'’])/gu)) {
         const index = this.ofLetter(letter[0]);
         if (index !== undefined) found.push({ at: match.index, index });
       }
@@ -112,35 +145,73 @@ export class Choices {
   }
 }
 
+const ORDINALS = ['first', 'second', 'third', 'fourth', 'fifth'];
+const ORDINAL = new RegExp(`^(?:the\\s+)?(${ORDINALS.join('|')})\\s+(?:option|choice|answer|one)\\b`, 'i');
+
+const WHOLE = /^(?:[-•]\s+)?(?:[\p{S}\s[({<⟦]|\uFE0F)*([A-Za-z])[\])}>⟦⟧]*(?:\s*[.:)。、|–—-]\s*(.*))?$/su;
+
+/** A word that begins with either case; inside a group that does no harm. */
+const eitherCase = (field: string) =>
+  field.replace(/(^|\|)(\p{Ll})/gu, (_, before, letter) => `${before}[${letter}${letter.toUpperCase()}]`);
+
+/** What stands before an option's letter, of any language. */
+const NOUN = optionNoun();
+
+function optionNoun(): string {
+  const nouns = (spaced: boolean) =>
+    eitherCase(
+      LANGUAGES.flatMap((language) => (language.spaced === spaced ? language.option : [])).join('|'),
+    );
+  return `(?:(?<![\\p{L}\\p{N}])(?:${nouns(true)})|${nouns(false)})`;
+}
+
 /** "option C", "options A, B and D", "(C)". */
-const MENTION =
-  /\b(?:[Oo]ptions?|[Cc]hoices?|[Aa]nswers?|[Hh]ints?)\s*:?\s*\(?((?:[A-Z]\)?(?:\s*,\s*(?:and\s+|or\s+)?|\s+and\s+|\s+or\s+|\s*\/\s*|\s*&\s*)\(?)*[A-Z])\)?(?![\w'’])|\(([A-Z])\)/g;
+const MENTION = mentionForm();
 
-const SECOND_LETTER = /^\)?\s*(?:,|\/|\bor\b|\band\b|&)\s*(?:option\s+)?\(?[A-Z]\)?(?![\p{L}\p{N}])/u;
+function mentionForm(): RegExp {
+  const or = [...new Set(LANGUAGES.map((language) => language.or))].join('|');
+  const list = `(?:[A-Z]\\)?(?:\\s*[,，、]\\s*(?:(?:${or})\\s*)?|\\s*(?:${or})\\s*|\\s*[/&]\\s*)\\(?)*[A-Z]`;
+  const behind = LANGUAGES.flatMap((language) => language.optionBehind ?? []).join('|');
+  return new RegExp(
+    `${NOUN}\\s*:?\\s*\\(?${list}\\)?(?![A-Za-z\\d_'’])|\\([A-Z]\\)|⟦[A-Z]⟧|(?<![\\p{L}\\p{N}])[A-Z]\\s?(?:${behind})`,
+    'gu',
+  );
+}
 
-/** Words after a bare letter A or I which show that it is an option and not an English word. */
-const AFTER_LETTER =
-  /^\s+(?:because|since|as|is|was|with|for|based|due|given|which|that|where|in this|here)\b/i;
+/** References to one option by its letter, over text that is not plain: "option A", "(A)". */
+export function letterForms(letter: string): RegExp[] {
+  return [
+    new RegExp(`${NOUN}\\s*\\(?${letter}\\)?(?![A-Za-z\\d_'’])`, 'gu'),
+    new RegExp(`\\(${letter}\\)`, 'g'),
+  ];
+}
 
 /** `tail` past punctuation and "option", "the choice is"; `marked` when those make a letter out of what follows. */
-function unwrap(tail: string): { rest: string; marked: boolean } {
-  const opened = /^[\s:=\-–—([{<>]*/.exec(tail)?.[0] ?? '';
+function unwrap(tail: string, cues: Cues): { rest: string; marked: boolean } {
+  const opened = /^[\s:：=\-–—([{<>⟦（]*/.exec(tail)?.[0] ?? '';
   const inner = tail.slice(opened.length);
-  const noun =
-    /^(?:the\s+)?(?:(?:correct|best|final|right)\s+)?(?:option|choice|answer|letter)\b\s*(?:is\s+)?[\s:(]*/i;
-  const named = noun.exec(inner)?.[0] ?? '';
-  return { rest: inner.slice(named.length), marked: named !== '' || /[([]/.test(opened) };
+  const noun = cues.noun.exec(inner)?.[0] ?? '';
+  const past = noun === '' ? (cues.fill.exec(inner)?.[0] ?? '') : noun;
+  return {
+    rest: inner.slice(past.length).replace(/^[(⟦]+/, ''),
+    marked: noun !== '' || /[([⟦]/.test(opened),
+  };
 }
 
-function standsAlone(letter: string, after: string, marked: boolean): boolean {
+function standsAlone(letter: string, after: string, marked: boolean, cues: Cues): boolean {
   const upper = letter === letter.toUpperCase();
-  if (/^[^\S\n]*(?:$|[\n.:)\]}>])/.test(after)) return true;
-  if (/^[^\S\n]*[;,!?#|–—-]/.test(after)) return upper || marked;
+  if (/^[^\S\n]*(?:$|[\n.:)\]}<>⟧。।۔])/.test(after)) return true;
+  if (/^[^\S\n]*[;,!?#|–—，、；！？-]/.test(after)) return upper || marked;
   if (!upper) return false;
-  return marked || AFTER_LETTER.test(after) || (letter !== 'A' && letter !== 'I');
+  if (marked || cues.after.test(after)) return true;
+  return cues.spaced && letter !== 'A' && letter !== 'I' && !cues.words.includes(letter);
 }
+
+/** Scripts without spaces between words. */
+const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}]$/u;
 
 /** Whether `text` begins with the words of `option`. */
 function startsWith(text: string, option: string): boolean {
-  return option !== '' && (text === option || text.startsWith(`${option} `));
+  if (option === '' || !text.startsWith(option)) return false;
+  return text.length === option.length || text[option.length] === ' ' || UNSPACED.test(option);
 }

@@ -1,16 +1,23 @@
 import { optionLetter } from '../data/sample.js';
-import { statedAnswer, statesAnswer } from './answer.js';
-import { Choices, comparable, plainText } from './choices.js';
+import { Sentence, statedAnswer } from './answer.js';
+import { Choices, letterForms } from './choices.js';
+import { MARKS, proseReply, type Reply, readReply } from './marks.js';
 import { GROUND_TRUTH, PAPER_PATTERNS, type Pattern, PREDICTED_OPTION, STATED_ANSWER } from './patterns.js';
+import { ANSWER_TAG, BOX_TOKEN, boxesIn, comparable, plainText } from './plain.js';
 import { segment, type Unit } from './sentences.js';
+import { verdictsIn } from './verdicts.js';
 
 /**
  * The paper's second phase: a teacher's reasoning without its conclusion (section 3.2, appendix A.4).
  *
  * Removed are the patterns' headers and sentences, every sentence that states an answer ("option C is correct") and
- * every sentence that refers to the predicted option by its letter, or is nothing but that option. From Incorrect
- * Reasoning the words of the ground truth are removed as well, so sentences may be left incomplete, as the paper
- * says. Everything kept is kept byte for byte: the result is the text with ranges deleted.
+ * every sentence that refers to the predicted option by its letter, or is nothing but that option; in a list that
+ * judges option by option, the one called right and every item that says nothing else. From Incorrect Reasoning the
+ * words of the ground truth are removed as well, so sentences may be left incomplete, as the paper says.
+ *
+ * What is no prose goes first ({@link readReply}): tags of thinking, a chat template's tokens, code fences, JSON with its
+ * answer; thinking itself is reasoning and is refined as the rest is. Everything kept is kept byte for byte, but that
+ * a mark between two words gives way to white space and texts in JSON lose their escapes.
  */
 export interface RefineSettings {
   question?: string;
@@ -44,16 +51,20 @@ export interface Refined {
   removed: string[];
   /** How many of them each pattern removed. */
   counts: Record<string, number>;
-  /** The original, cut into kept and removed pieces. */
+  /** The original, cut into kept and removed pieces, with the white space that stands in for a mark. */
   parts: RefinedPart[];
 }
 
 /** Refines one text. Refining the result again changes nothing. */
-export function refine(text: string, settings: RefineSettings): Refined {
-  const rules = new Rules(settings);
-  const owner: (string | undefined)[] = new Array(text.length);
-  let index = Array.from({ length: text.length }, (_, i) => i);
-  let current = text;
+export function refine(reasoning: string, settings: RefineSettings): Refined {
+  const reply = readReply(reasoning);
+  const rules = new Rules(settings, reply);
+  const text = reply.pieces.map((piece) => piece.text).join('');
+  const owner: (string | undefined)[] = reply.pieces.flatMap((piece) =>
+    new Array(piece.text.length).fill(piece.removedBy),
+  );
+  let index = owner.flatMap((by, i) => (by === undefined ? [i] : []));
+  let current = reply.prose;
   // Deleting may join what stood apart, so the rules run until they find nothing more.
   for (;;) {
     const marks = rules.marks(current);
@@ -104,7 +115,10 @@ class Rules {
   private readonly patterns: readonly Pattern[];
   private readonly truth: RegExp[];
 
-  constructor(private readonly settings: RefineSettings) {
+  constructor(
+    private readonly settings: RefineSettings,
+    private readonly reply: Reply,
+  ) {
     this.choices = new Choices(settings.options);
     this.patterns = settings.patterns ?? PAPER_PATTERNS;
     const { answer, correct, groundTruth = 'phrase' } = settings;
@@ -120,36 +134,40 @@ class Rules {
     const predicted = this.predictedIn(text);
     const reasons = units.map((unit) => this.reason(text, unit, predicted));
     this.followBareHeaders(text, units, reasons);
+    this.followAnnouncements(text, units, reasons);
+    judgeLists(text, units, reasons, this.choices);
     const marks: Mark[] = new Array(text.length).fill(undefined);
     units.forEach((unit, i) => {
       if (reasons[i] === undefined) reasons[i] = this.markTruth(text, unit, marks);
+      if (reasons[i] === undefined) reasons[i] = markBoxes(text, unit, marks);
+    });
+    markLeftovers(text, units, reasons);
+    units.forEach((unit, i) => {
       if (reasons[i] !== undefined) marks.fill(reasons[i], unit.start, unit.end);
     });
     markSpaces(text, units, reasons, marks);
     return marks;
   }
 
-  private predictedIn(text: string): number | null {
+  /** What was given; else what the reply says, and what is left of it still says. */
+  private predictedIn(text: string): number[] {
     const { predicted } = this.settings;
-    return predicted === undefined ? statedAnswer(text, this.choices) : predicted;
+    if (predicted !== undefined) return predicted === null ? [] : [predicted];
+    const read = [this.reply, proseReply(text)].map((reply) => statedAnswer(reply, this.choices));
+    return read.filter((option) => option !== null);
   }
 
   /** The pattern that removes a unit as a whole. */
-  private reason(text: string, unit: Unit, predicted: number | null): Mark {
+  private reason(text: string, unit: Unit, predicted: number[]): Mark {
     if (unit.header) return this.patterns.find((pattern) => pattern.header === unit.header)?.name;
     const sentence = text.slice(unit.start, unit.end);
     const plain = sentence.replace(/[*_`]/g, '').replace(/\s+/g, ' ');
     const pattern = this.patterns.find(({ words }) => words?.test(plain));
     if (pattern) return pattern.name;
-    if (statesAnswer(sentence, this.choices)) return STATED_ANSWER;
-    if (predicted !== null && this.names(sentence, predicted)) return PREDICTED_OPTION;
+    const said = new Sentence(sentence, this.choices);
+    if (said.statesAnswer() || said.announcesAnswer()) return STATED_ANSWER;
+    if (predicted.some((option) => said.pointsAt(option))) return PREDICTED_OPTION;
     return undefined;
-  }
-
-  private names(sentence: string, predicted: number): boolean {
-    const plain = plainText(sentence);
-    if (this.choices.mentions(plain).some((mention) => mention.index === predicted)) return true;
-    return this.choices.whole(plain.trim()) === predicted || looseMention(predicted).test(plain);
   }
 
   /** `###Answer:` alone on a line announces the next line, `###Conclusion:` the next paragraph. */
@@ -164,6 +182,18 @@ class Rules {
         if (next.header || (j > i + 1 && stop.test(gap))) break;
         reasons[j] = by;
       }
+    });
+  }
+
+  /** "The answer is:" alone announces the option in the next unit. */
+  private followAnnouncements(text: string, units: Unit[], reasons: Mark[]): void {
+    units.forEach((unit, i) => {
+      const before = units[i - 1];
+      if (!before || reasons[i] !== undefined || reasons[i - 1] !== STATED_ANSWER) return;
+      const said = new Sentence(text.slice(before.start, before.end), this.choices);
+      if (!said.announcesAnswer()) return;
+      if (new Sentence(text.slice(unit.start, unit.end), this.choices).isLabelled())
+        reasons[i] = STATED_ANSWER;
     });
   }
 
@@ -185,6 +215,55 @@ class Rules {
     if (!found) return undefined;
     const rest = sentence.split('').filter((_, i) => marks[unit.start + i] === undefined);
     return /[\p{L}\p{N}]/u.test(rest.join('')) ? undefined : GROUND_TRUTH;
+  }
+}
+
+/** Items of a list that judges option by option: the one called right, and those that hold a verdict alone. */
+function judgeLists(text: string, units: Unit[], reasons: Mark[], choices: Choices): void {
+  const lines = units.map((unit) => plainText(text.slice(unit.start, unit.end)).replace(/\n/g, ' '));
+  const verdicts = verdictsIn(lines.join('\n'), choices);
+  let start = 0;
+  units.forEach((_, i) => {
+    const end = start + (lines[i] as string).length;
+    const own = verdicts.filter((verdict) => verdict.at >= start && verdict.at <= end);
+    if (own.some((verdict) => verdict.right || verdict.bare)) reasons[i] ??= STATED_ANSWER;
+    start = end + 1;
+  });
+}
+
+const BOX_MARK = new RegExp(`</?${ANSWER_TAG}>|${BOX_TOKEN.source}`, 'gi');
+
+/** Tags and boxes around what is no option: the marks go, what they hold stays. */
+function markBoxes(text: string, unit: Unit, marks: Mark[]): Mark {
+  const sentence = text.slice(unit.start, unit.end);
+  const ranges = boxesIn(sentence).flatMap(({ start, end, from, to }) => [
+    [start, from],
+    [to, end],
+  ]);
+  for (const tag of sentence.matchAll(BOX_MARK)) {
+    ranges.push([tag.index, tag.index + tag[0].length]);
+  }
+  for (const [from, to] of ranges as [number, number][])
+    marks.fill(MARKS, unit.start + from, unit.start + to);
+  const rest = sentence.split('').filter((_, i) => marks[unit.start + i] === undefined);
+  return ranges.length > 0 && !/[\p{L}\p{N}]/u.test(rest.join('')) ? MARKS : undefined;
+}
+
+/** LaTeX's display brackets, horizontal rules, a table's second line. */
+const LEFTOVER = /^(?:\\+[[\]()]|\$\$?|[-*_=]{3,}|[|:\s-]*\|[|:\s-]*|[{}[\],]+)$/;
+
+/** Marks that set off what is gone go with it, and so does the head of a table whose rows are gone. */
+function markLeftovers(text: string, units: Unit[], reasons: Mark[]): void {
+  const is = (i: number, form: RegExp) => {
+    const unit = units[i];
+    return unit !== undefined && form.test(text.slice(unit.start, unit.end));
+  };
+  const gone = (i: number) => reasons[i] !== undefined;
+  for (let i = units.length - 1; i >= 0; i--) {
+    if (gone(i)) continue;
+    if (is(i, /^(?:```|~~~)\w*$/)) reasons[i] = MARKS;
+    else if (is(i, LEFTOVER) && (gone(i + 1) || gone(i - 1))) reasons[i] = MARKS;
+    else if (is(i, /^\|.*\|$/) && is(i + 1, LEFTOVER) && gone(i + 1) && gone(i + 2)) reasons[i] = MARKS;
   }
 }
 
@@ -214,26 +293,6 @@ function markSpaces(text: string, units: Unit[], reasons: Mark[], marks: Mark[])
   }
 }
 
-/** What makes a bare letter at the end of a sentence an option: "vitamin C." is none. */
-const CUE =
-  '(?:\\b(?:is|be|leav(?:es|ing)|[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore|[Cc]orrect|[Aa]ns)\\b[\\s,:.]*|(?:[=-]>|→)\\s*)';
-const ORDINALS = ['first', 'second', 'third', 'fourth', 'fifth'];
-
-/** Other ways to point at an option: "so, C.", "that leaves C.", "this makes C the best choice", "the third option". */
-function looseMention(index: number): RegExp {
-  const letter = optionLetter(index);
-  const forms = [
-    `${CUE}\\(?${letter}\\)?[.!\\s]*$`,
-    `\\bmak(?:es|ing)\\s+${letter}\\b`,
-    `^\\s*${letter}\\s+(?:it is|fits|matches)\\b`,
-  ];
-  // "Option a" may be an article's.
-  if (letter !== 'A') forms.push(`\\b[Oo]ption\\s+${letter.toLowerCase()}\\b`);
-  const ordinal = ORDINALS[index];
-  if (ordinal) forms.push(`\\b${ordinal}\\s+option\\b`);
-  return new RegExp(forms.join('|'));
-}
-
 /** Words too common to give an option away; `words` mode leaves them. */
 const COMMON = new Set(
   (
@@ -244,12 +303,7 @@ const COMMON = new Set(
 
 /** What to delete from Incorrect Reasoning, as global expressions over one sentence. */
 function truthForms(option: string, answer: number, eachWord: boolean): RegExp[] {
-  const letter = optionLetter(answer);
-  const forms = [
-    new RegExp(`\\b[Oo]ption\\s*\\(?${letter}\\)?(?![\\w'])`, 'g'),
-    new RegExp(`\\b(?:[Cc]hoice|[Aa]nswer)\\s*\\(?${letter}\\)?(?![\\w'])`, 'g'),
-    new RegExp(`\\(${letter}\\)`, 'g'),
-  ];
+  const forms = letterForms(optionLetter(answer));
   const words = comparable(option)
     .split(' ')
     .filter((word) => word !== '');

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { shown } from '../data/problems.js';
 import { DataError, UsageError } from '../errors.js';
 import { writeAtomic } from '../files.js';
+import { predictedAnswer } from './answer.js';
 import { readJsonLines } from './jsonl.js';
 import type { Pattern } from './patterns.js';
 import { type RefineSettings, refine } from './refine.js';
@@ -114,12 +115,26 @@ function refineRow(row: Row, options: RefineFileOptions) {
   if (options.mode === 'original') return { reasoning: row.reasoning.trim(), removed: [], counts: {} };
   const { refined, removed, counts } = refine(row.reasoning, {
     ...row,
-    // A text in which generate found no answer may still hold one that another rule finds.
-    ...(row.predicted === null ? { predicted: undefined } : {}),
+    ...(row.predicted === null ? readAgain(row) : {}),
     ...(options.patterns ? { patterns: options.patterns } : {}),
     ...(options.groundTruth ? { groundTruth: options.groundTruth } : {}),
   });
   return { reasoning: refined, removed, counts };
+}
+
+/**
+ * A text in which generate found no answer, perhaps in an older version, may hold one that is found now. Where that is
+ * the true one the reasoning is right, and keeps the words of the truth.
+ */
+function readAgain({
+  reasoning,
+  options,
+  answer,
+  correct,
+}: Row): Pick<RefineSettings, 'predicted' | 'correct'> {
+  const read = predictedAnswer(reasoning, options);
+  if (read === null) return { predicted: undefined, correct };
+  return { predicted: read, correct: answer === null ? null : read === answer };
 }
 
 function emptyStats(): RefineStats {

@@ -126,7 +126,10 @@ function skipMarkers(text: string, from: number, to: number): number {
 
 /** Closing quotes, brackets and emphasis that belong to the sentence before them. */
 function closing(text: string, from: number, to: number): number {
-  return /^[.!?…]*["'”’)\]*_]*/.exec(text.slice(from, Math.min(to, from + 12)))?.[0].length ?? 0;
+  const tail = text.slice(from, Math.min(to, from + 16));
+  return (
+    /^[.!?…。！？]*["'”’)\]*_」』）】》]*(?:[^\S\n]*[✅✓✔☑⭕❌✗✘✖❎☒]\uFE0F?)*/u.exec(tail)?.[0].length ?? 0
+  );
 }
 
 /**
@@ -137,17 +140,21 @@ function endsAtNewline(text: string, at: number, to: number): boolean {
   const after = text.slice(at + 1, Math.min(to, at + 200));
   if (/^[^\S\n]*(?:\n|$)/.test(after)) return true;
   const before = text.slice(Math.max(0, at - 4), at).trimEnd();
-  return /[.!?…:;*"”)]$/.test(before) || !/^[^\S\n]*\p{Ll}/u.test(after) || MARKER.test(after.trimStart());
+  return (
+    /[.!?…:;*"”)。！？।॥؟：；」）]$/.test(before) ||
+    !/^[^\S\n]*\p{Ll}/u.test(after) ||
+    MARKER.test(after.trimStart())
+  );
 }
 
 const ABBREVIATION =
-  /(?:^|[\s(["'])(?:e\.g|i\.e|etc|vs|cf|mr|mrs|ms|dr|prof|st|no|nos|fig|figs|approx|a\.m|p\.m|u\.s|al|resp|ca|jr|sr|sec|min|max|vol|pp?)\.$/i;
+  /(?:^|[\s(["'])(?:e\.g|i\.e|etc|vs|cf|mr|mrs|ms|dr|prof|st|no|nos|fig|figs|approx|a\.m|p\.m|u\.s|al|resp|ca|jr|sr|sec|min|max|vol|pp?|z\.\s?b|d\.\s?h|bzw|usw|p\.\s?ej|т\.\s?[едкп])\.$/iu;
 /** Whether the character at `at` ends a sentence: an end mark, then white space, then what can open a sentence. */
 function endsAfter(text: string, at: number, to: number, start: number): boolean {
-  if (!/[.!?…。！？]/.test(text[at] as string)) return false;
+  if (!/[.!?…。！？｡।॥؟۔]/.test(text[at] as string)) return false;
   const end = at + 1 + closing(text, at + 1, to);
   if (end >= to) return true;
-  if (/[。！？]/.test(text[at] as string)) return true;
+  if (/[。！？｡।॥؟۔]/.test(text[at] as string)) return true;
   if (!/\s/.test(text[end] as string)) return false;
   if (text[at] !== '.') return true;
   const head = text.slice(Math.max(start, at - 24), at + 1);

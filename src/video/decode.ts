@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { DataError } from '../errors.js';
-import { brokenVideo, decodedFrames, probeVideo, type VideoTable } from './probe.js';
+import { probeFrames } from './ffprobe.js';
+import { brokenVideo, probeVideo, type VideoTable } from './probe.js';
 import { firstComplaint, inputArgs, runTool } from './process.js';
 import { type RawFrame, type VideoSource, videoName } from './source.js';
 
@@ -10,6 +11,13 @@ import { type RawFrame, type VideoSource, videoName } from './source.js';
  */
 const PROCESS_COST_PIXELS = 40e6;
 
+/**
+ * Output times 0, 1, 2, ... at a fixed rate keep ffmpeg from repeating or dropping frames, in every version. The rate
+ * is far below any video's: where a stream states no start (raw streams, APNG), ffmpeg repeats each frame for as long
+ * as it lasts at the stream's own rate, so at 10 frames a second and an output rate of 25 two or three times.
+ */
+const OUTPUT_SECONDS = 100_000;
+
 /** Frames decoded by one ffmpeg process, which starts at `keyframe` (at the start of the file when undefined). */
 interface Segment {
   keyframe: number | undefined;
@@ -17,8 +25,10 @@ interface Segment {
 }
 
 /**
- * A video file, decoded by ffmpeg. Frames are asked for by their time stamp and never by counting, so a frame that
- * does not decode is missed and named; counting would return its neighbours instead.
+ * A video file, decoded by ffmpeg. Frames are asked for by their time stamp wherever the container keeps one, so a
+ * frame that does not decode is missed and named; counting would return its neighbours instead. In other files the
+ * table was made by decoding (see probeVideo), and a frame is its place in the same decode: the stamps ffmpeg invents
+ * for them are not those it seeks by.
  *
  * Far-apart frames are reached by seeking to the keyframe before each, in parallel processes; near ones share one.
  * A seek is trusted only if the first frame after it is an intra frame at or before that keyframe. Otherwise (open
@@ -97,22 +107,11 @@ async function decodeSegment(
     const landed = `st(0,if(eq(n,0),eq(pict_type,I)*lte(pts,${table.stamps[keyframe]}),ld(0)))`;
     select = `${landed};(${wanted})*ld(0)`;
   }
-  // Output times 0, 1, 2, ... at a fixed rate keep ffmpeg from repeating or dropping frames, in every version.
-  const filter = `settb=${numerator}/${denominator},select='${select}',settb=1/25,setpts=N`;
+  const filter = `settb=${numerator}/${denominator},select='${select}',settb=${OUTPUT_SECONDS},setpts=N`;
   const args = [
     ...['-v', 'error', '-nostdin', '-threads', '1', '-copyts', ...seek, ...inputArgs(file)],
-    ...[
-      '-map',
-      `0:${table.stream}`,
-      '-filter_threads',
-      '1',
-      '-vf',
-      filter,
-      '-r',
-      '25',
-      '-frames:v',
-      String(indices.length),
-    ],
+    ...['-map', `0:${table.stream}`, '-filter_threads', '1', '-vf', filter],
+    ...['-r', `1/${OUTPUT_SECONDS}`, '-frames:v', String(indices.length)],
     // PPM carries each frame's size, which rotation tags and mid-stream changes make unpredictable.
     ...['-f', 'image2pipe', '-c:v', 'ppm', '-pix_fmt', 'rgb24', 'pipe:1'],
   ];
@@ -130,11 +129,12 @@ async function explainMissing(
   stderr: string,
   signal: AbortSignal | undefined,
 ): Promise<never> {
-  const decoded = await decodedFrames(file, name, signal);
-  const present = new Set(decoded.rows.map((row) => row.pts));
-  const missing = indices.find((index) => !present.has(table.stamps[index]));
+  const decoded = await probeFrames(file, table.stream, signal);
+  const present = new Set(decoded.frames.map(({ pts }) => pts));
+  const missing =
+    table.stamp === 'pts' ? indices.find((index) => !present.has(table.stamps[index])) : undefined;
   if (missing !== undefined) {
-    throw brokenVideo(name, decoded.rows.length, table.stamps.length, missing, stderr + decoded.stderr);
+    throw brokenVideo(name, decoded.frames.length, table.stamps.length, missing, stderr + decoded.stderr);
   }
   throw new DataError(`${name}: ffmpeg gave fewer frames than asked for (${firstComplaint(stderr)})`);
 }

@@ -1,7 +1,11 @@
-import { stat } from 'node:fs/promises';
+/** The table of the frames of a video file: how many there are, when each is shown, and how each is found again. */
+import { type FileHandle, open } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { DataError } from '../errors.js';
-import { firstComplaint, inputArgs, runTool } from './process.js';
+import { DataError, messageOf } from '../errors.js';
+import { endBeyondFile, readerOf } from './complete.js';
+import { type Packet, type ProbedStream, probeFrames, probePackets, type ShownFrame } from './ffprobe.js';
+import { isSpliced, packetsAreFrames } from './packets.js';
+import { firstComplaint } from './process.js';
 import { videoName } from './source.js';
 
 /** The frames of a video file in the order they are shown. */
@@ -21,96 +25,102 @@ export interface VideoTable {
   stamps: Float64Array;
   /** Seconds since the first frame. */
   times: Float64Array;
-  /** Indices of frames that decoding can start at, ascending. */
+  /** Indices of frames that decoding can start at, ascending; none where seeking is not to be trusted. */
   keyframes: number[];
-}
-
-interface Packet {
-  stream_index?: number;
-  pts?: number;
-  flags?: string;
-}
-
-interface ProbeOutput {
-  streams?: {
-    index?: number;
-    codec_name?: string;
-    width?: number;
-    height?: number;
-    time_base?: string;
-    avg_frame_rate?: string;
-    r_frame_rate?: string;
-    nb_frames?: string;
-  }[];
-  packets?: Packet[];
-  frames?: { stream_index?: number; best_effort_timestamp?: number; key_frame?: number }[];
 }
 
 /** A table costs 16 bytes a frame; 4,096 half-minute clips are about 60 MB. */
 const MAX_CACHED = 4096;
 const cache = new Map<string, VideoTable>();
 
+/** Containers with time stamps of their own and a way to reach one: ffmpeg invents those of other files. */
+const SEEKABLE = ['mov', 'matroska', 'flv', 'avi', 'asf'];
+
+/** Fewer bytes hold no picture, only that the one before stays (MPEG-4's uncoded pictures). */
+const PICTURE_BYTES = 16;
+
 /**
- * Lists the frames of a video file from its packet table: no header field is trusted for the number of frames (webm
- * and mkv carry none) or for their times (the rate may vary). The table of an unchanged file is kept, so a video with
- * ten questions is probed once.
+ * Lists the frames of a video file: those, and only those, that decoding the whole file shows. No header field is
+ * trusted for their number (webm and mkv carry none, AVI often a wrong one) or for their times (the rate may vary).
+ * The table of an unchanged file is kept, so a video with ten questions is probed once.
  *
- * VP8 hides frames in packets of their own, and files without time stamps (AVI) have no table: for both, and for
- * files that ffprobe complains about, the frames are listed by decoding the file once.
+ * The packet table is enough where it is certain that each packet is shown, as in most mp4, mkv and webm files; see
+ * packetsAreFrames. The frames of all other files are listed by decoding them once.
  *
  * @param id who asks, for messages.
  * @throws DataError naming id and path: no video in the file, a truncated file, frames that do not decode.
  */
 export async function probeVideo(path: string, id: string, signal?: AbortSignal): Promise<VideoTable> {
   const file = resolve(path);
-  const { size, mtimeMs } = await stat(file).catch((error) => {
-    throw new DataError(`${videoName(id, path)}: no such video`, { cause: error });
+  const name = videoName(id, path);
+  const handle = await open(file).catch((error) => {
+    throw new DataError(`${name}: ${error.code === 'ENOENT' ? 'no such video' : messageOf(error)}`, {
+      cause: error,
+    });
   });
-  const key = `${file}\0${size}\0${mtimeMs}`;
-  const known = cache.get(key);
-  if (known) return known;
-  const table = await probe(file, videoName(id, path), signal);
-  cache.set(key, table);
-  if (cache.size > MAX_CACHED) cache.delete(cache.keys().next().value as string);
-  return table;
+  try {
+    const { size, mtimeMs } = await handle.stat();
+    const key = `${file}\0${size}\0${mtimeMs}`;
+    const known = cache.get(key);
+    if (known) return known;
+    const table = await probe(file, handle, size, name, signal);
+    cache.set(key, table);
+    if (cache.size > MAX_CACHED) cache.delete(cache.keys().next().value as string);
+    return table;
+  } finally {
+    await handle.close();
+  }
 }
 
-async function probe(file: string, name: string, signal?: AbortSignal): Promise<VideoTable> {
-  const output = await ffprobe(file, 'packet=stream_index,pts,flags', name, signal);
-  const stream = output.json.streams?.[0];
-  if (!stream?.width || !stream.height || !stream.time_base) {
-    throw new DataError(`${name}: no video stream in the file (${firstComplaint(output.stderr)})`);
+async function probe(
+  file: string,
+  handle: FileHandle,
+  size: number,
+  name: string,
+  signal?: AbortSignal,
+): Promise<VideoTable> {
+  const read = readerOf(handle);
+  const [probed, end] = await Promise.all([probePackets(file, signal), endBeyondFile(read, size)]);
+  const { stream, packets, stderr } = probed;
+  checkComplete(packets, stream, size, end, name);
+  if (!probed.readable) {
+    throw new DataError(`${name}: cannot be read as a video (${firstComplaint(stderr)})`);
   }
-  const packets = output.json.packets ?? [];
-  checkComplete(packets, Number(stream.nb_frames ?? Number.NaN), name, output.stderr);
-  // The edit list of a cut mp4 marks packets that are decoded but not shown.
-  const visible = packets.filter((packet) => !packet.flags?.includes('D'));
-  const base = fraction(stream.time_base);
-  const info = {
-    codec: stream.codec_name ?? 'unknown',
-    stream: stream.index ?? 0,
-    width: stream.width,
-    height: stream.height,
-    timeBase: base,
+  if (!stream) throw new DataError(`${name}: no video stream in the file (${firstComplaint(stderr)})`);
+  const visible = packets.filter(({ discarded }) => !discarded);
+  if (stderr.trim() === '' && (await packetsAreFrames(read, stream, packets))) {
+    const shown = visible.sort((a, b) => (a.pts as number) - (b.pts as number));
+    return tableOf(stream, shown, true);
+  }
+  const decoded = await probeFrames(file, stream.index, signal);
+  checkDecoded(packets, decoded.frames, name, { packets: stderr, frames: decoded.stderr });
+  const stamps = new Set(visible.map(({ pts }) => pts));
+  const seekable =
+    SEEKABLE.some((format) => stream.formats.includes(format)) &&
+    isAscending(decoded.frames) &&
+    decoded.frames.every(({ pts }) => stamps.has(pts));
+  return tableOf(stream, decoded.frames, seekable);
+}
+
+/** @param byPts frames are asked for by their time stamps, which are the container's own. */
+function tableOf(
+  stream: ProbedStream,
+  frames: readonly { pts: number | undefined; key: boolean }[],
+  byPts: boolean,
+): VideoTable {
+  const { codec, index, width, height, timeBase } = stream;
+  const pts = Float64Array.from(frames, (frame) => frame.pts ?? Number.NaN);
+  const seconds = isAscending(frames)
+    ? pts.map((stamp) => ((stamp - (pts[0] as number)) * timeBase[0]) / timeBase[1])
+    : undefined;
+  const fps = stream.fps ?? measuredRate(seconds);
+  return {
+    ...{ codec, stream: index, width, height, timeBase, fps },
+    stamp: byPts ? 'pts' : 'n',
+    stamps: byPts ? pts : pts.map((_, i) => i),
+    times: seconds ?? pts.map((_, i) => i / fps),
+    keyframes: byPts ? frames.flatMap((frame, i) => (frame.key ? [i] : [])) : [],
   };
-  let rows = visible.map(({ pts, flags }) => ({ pts, key: flags?.startsWith('K') ?? false }));
-  if (info.codec === 'vp8' || output.stderr.trim() !== '' || !usable(rows)) {
-    const decoded = await decodedFrames(file, name, signal);
-    if (output.stderr.trim() !== '' && decoded.rows.length < visible.length) {
-      const asked = rows.findIndex(({ pts }) => !decoded.rows.some((row) => row.pts === pts));
-      throw brokenVideo(name, decoded.rows.length, visible.length, asked, output.stderr + decoded.stderr);
-    }
-    rows = decoded.rows;
-  }
-  const stamped = usable(rows);
-  if (!stamped) rows = rows.map((_, i) => ({ pts: i, key: false }));
-  const sorted = rows.sort((a, b) => (a.pts as number) - (b.pts as number));
-  const stamps = Float64Array.from(sorted, (row) => row.pts as number);
-  const keyframes = sorted.flatMap((row, i) => (row.key ? [i] : []));
-  const seconds = (stamp: number) => ((stamp - (stamps[0] as number)) * base[0]) / base[1];
-  const fps = statedRate(stream) ?? measuredRate(stamped ? stamps.map(seconds) : undefined);
-  const times = stamps.map(stamped ? seconds : (i) => i / fps);
-  return { ...info, stamp: stamped ? 'pts' : 'n', stamps, times, keyframes, fps };
 }
 
 /** The error of a video of which some frames do not decode; `frame` is the first of them that was asked for. */
@@ -122,90 +132,91 @@ export function brokenVideo(
   stderr: string,
 ): DataError {
   return new DataError(
-    `${name}: broken video: frame ${frame} does not decode, ${decoded} of ${total} frames do (${firstComplaint(stderr)})`,
+    `${name}: broken video: frame ${frame} does not decode, ${decoded} of ${total} frames do (${firstComplaint(stderr)}); fetch the file again`,
   );
 }
 
-/** Lists the frames that decoding the whole file gives. */
-export async function decodedFrames(
-  file: string,
+/**
+ * Refuses a file that was cut short: a piece of it goes beyond its end, or it ends in half of a frame. All frames the
+ * header counts may be there all the same, when only sound or an index is lost.
+ */
+function checkComplete(
+  packets: readonly Packet[],
+  stream: ProbedStream | undefined,
+  size: number,
+  end: number | undefined,
   name: string,
-  signal?: AbortSignal,
-): Promise<{ rows: { pts: number | undefined; key: boolean }[]; stderr: string }> {
-  const { json, stderr } = await ffprobe(
-    file,
-    'frame=stream_index,best_effort_timestamp,key_frame',
-    name,
-    signal,
-  );
-  const rows = (json.frames ?? []).map((frame) => ({
-    pts: frame.best_effort_timestamp,
-    key: frame.key_frame === 1,
-  }));
-  return { rows, stderr };
-}
-
-async function ffprobe(
-  file: string,
-  entries: string,
-  name: string,
-  signal?: AbortSignal,
-): Promise<{ json: ProbeOutput; stderr: string }> {
-  const streamFields = 'index,codec_name,width,height,time_base,avg_frame_rate,r_frame_rate,nb_frames';
-  const args = [
-    ...['-v', 'error', '-threads', '1', '-select_streams', 'V'],
-    ...['-show_entries', `stream=${streamFields}:${entries}`, '-of', 'json=c=1'],
-    ...inputArgs(file),
-  ];
-  const { status, stdout, stderr } = await runTool('ffprobe', args, signal);
-  if (status !== 0) throw new DataError(`${name}: cannot be read as a video (${firstComplaint(stderr)})`);
-  return { json: largestStream(JSON.parse(stdout.toString('utf8')) as ProbeOutput), stderr };
-}
-
-/** Keeps the stream with the largest picture, the first of equals, and what belongs to it. */
-function largestStream({ streams = [], packets = [], frames = [] }: ProbeOutput): ProbeOutput {
-  const pixels = (stream: { width?: number; height?: number }) => (stream.width ?? 0) * (stream.height ?? 0);
-  const [first, ...others] = streams;
-  if (!first) return {};
-  const best = others.reduce((a, b) => (pixels(b) > pixels(a) ? b : a), first);
-  const belongs = ({ stream_index }: { stream_index?: number }) => stream_index === best.index;
-  return { streams: [best], packets: packets.filter(belongs), frames: frames.filter(belongs) };
-}
-
-/** An mp4 states its number of frames; a file that was cut short holds fewer, or ends in half of one. */
-function checkComplete(packets: Packet[], stated: number, name: string, stderr: string): void {
-  const whole = packets.filter((packet) => !packet.flags?.includes('C')).length;
-  const expected = Math.max(packets.length, Number.isNaN(stated) ? 0 : stated);
-  if (whole === 0) throw new DataError(`${name}: the video has no frames (${firstComplaint(stderr)})`);
-  if (whole < expected) {
+): void {
+  const whole = packets.filter((packet) => !packet.corrupt && (packet.pos ?? 0) + packet.size < size).length;
+  if (end !== undefined && end > size && !(whole >= (stream?.statedFrames ?? Number.POSITIVE_INFINITY))) {
     throw new DataError(
-      `${name}: truncated video: ${whole} of ${expected} frames are in the file; fetch the file again`,
+      `${name}: truncated video: ${size} of at least ${end} bytes are in the file; fetch the file again`,
+    );
+  }
+  // In a transport stream that mark means a packet lost on the way.
+  if (packets.at(-1)?.corrupt && !stream?.formats.includes('mpegts')) {
+    throw new DataError(
+      `${name}: truncated video: the file ends inside frame ${packets.length - 1}; fetch the file again`,
     );
   }
 }
 
-/** Whether every frame has a time stamp of its own. */
-function usable(rows: { pts: number | undefined }[]): boolean {
-  return (
-    new Set(rows.map((row) => row.pts)).size === rows.length && rows.every((row) => row.pts !== undefined)
+/**
+ * Refuses a file of which a frame is missing after the decoder complained. No fault are pictures before the first
+ * restart, or that belong before it, in a stream that was cut from a longer one; pictures at the joints of an edit
+ * list; and packets that hold no picture.
+ *
+ * Without time stamps a frame is known by its packet's place. Then only complaints made on reading the packets count:
+ * those of the decoder may be about pictures it shows.
+ */
+function checkDecoded(
+  packets: readonly Packet[],
+  frames: readonly ShownFrame[],
+  name: string,
+  complaints: { packets: string; frames: string },
+): void {
+  const all = complaints.packets + complaints.frames;
+  if (frames.length === 0) throw new DataError(`${name}: the video has no frames (${firstComplaint(all)})`);
+  const visible = packets.filter(({ discarded }) => !discarded);
+  if (frames.length >= visible.length || isSpliced(packets)) return;
+  const field = (['pts', 'pos'] as const).find((each) => isUnique(visible, each) && isUnique(frames, each));
+  const complaint = field === 'pts' ? all : complaints.packets;
+  if (field === undefined || complaint.trim() === '') return;
+  const shown = new Set(frames.map((frame) => frame[field]));
+  const from = field === 'pts' ? firstWholePts(packets, frames) : secondInFile(frames);
+  const broken = visible.find(
+    (packet) =>
+      !shown.has(packet[field]) &&
+      packet.size >= PICTURE_BYTES &&
+      ((packet === packets[0] && packet.key) || (packet[field] as number) > from),
   );
+  if (!broken) return;
+  const before = visible.filter((packet) => (packet[field] as number) < (broken[field] as number)).length;
+  throw brokenVideo(name, frames.length, visible.length, before, all);
 }
 
-/** The average rate the file states, which is what decord gives SeViLA. */
-function statedRate(stream: { avg_frame_rate?: string; r_frame_rate?: string }): number | undefined {
-  for (const text of [stream.avg_frame_rate, stream.r_frame_rate]) {
-    const [numerator, denominator] = fraction(text ?? '0/0');
-    if (numerator > 0 && denominator > 0) return numerator / denominator;
-  }
-  return undefined;
+/** Time stamp from which on every picture is shown: the first frame's, or the first restart's if that is later. */
+function firstWholePts(packets: readonly Packet[], frames: readonly ShownFrame[]): number {
+  return Math.max(frames[0]?.pts ?? 0, packets.find(({ key }) => key)?.pts ?? Number.NEGATIVE_INFINITY);
+}
+
+/** Place of the second frame in the order of the file: pictures that belong before the first stand between the two. */
+function secondInFile(frames: readonly ShownFrame[]): number {
+  const places = frames.map(({ pos }) => pos as number).sort((a, b) => a - b);
+  return places[1] ?? (places[0] as number);
+}
+
+function isUnique<K extends 'pts' | 'pos'>(rows: readonly { [key in K]: number | undefined }[], field: K) {
+  const values = new Set(rows.map((row) => row[field]));
+  return values.size === rows.length && !values.has(undefined);
+}
+
+/** Whether every frame has a time stamp, later than the one before. */
+function isAscending(frames: readonly { pts: number | undefined }[]): boolean {
+  return frames.every(({ pts }, i) => pts !== undefined && (i === 0 || pts > (frames[i - 1]?.pts as number)));
 }
 
 function measuredRate(times: Float64Array | undefined): number {
   const duration = times?.at(-1) ?? 0;
   return times && duration > 0 ? (times.length - 1) / duration : 25;
-}
-
-function fraction(text: string): [number, number] {
-  const [numerator = '0', denominator = '1'] = text.split('/');
-  return [Number(numerator), Number(denominator)];
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { optionLetter } from '../../src/data/sample.js';
 import { Rng } from '../../src/random.js';
-import { predictedAnswer, statedAnswer } from '../../src/reasoning/answer.js';
+import { predictedAnswer, Sentence } from '../../src/reasoning/answer.js';
 import { Choices } from '../../src/reasoning/choices.js';
 
 const OPTIONS = ['The blanket.', 'The table.', 'The closet/cabinet.', 'The clothes.'];
@@ -147,7 +147,7 @@ it('finds any letter of any option list behind every closing form, after any tex
     const index = rng.int(options.length);
     const text = `${rng.pick(openings)}\n${rng.pick(closings)(optionLetter(index))}`;
     expect(predictedAnswer(text, options), text).toBe(index);
-    expect(statedAnswer(text, new Choices(options)), text).toBe(index);
+    expect(new Sentence(text, new Choices(options)).statesAnswer(), text).toBe(true);
   }
 });
 

@@ -62,6 +62,21 @@ it('refines every row and counts', async () => {
   ]);
 });
 
+it('reads a text again in which no answer had been found, and keeps the truth’s words where it was right', async () => {
+  const row = { ...ROW, predicted: null, answer: 0, correct: false };
+  write(
+    { ...row, reasoning: 'A man kicks the red ball.\n答案是A。' },
+    { ...row, id: 'b', reasoning: 'A man kicks the red ball.\n答案是B。' },
+    { ...row, id: 'c', reasoning: 'A man kicks.\n答案是A。', answer: null, correct: null },
+  );
+  await refineFile({ input, output });
+  expect(rows().map(({ reasoning }) => reasoning)).toEqual([
+    'A man kicks the red ball.',
+    'A man kicks .',
+    'A man kicks.',
+  ]);
+});
+
 it('passes the original on when asked', async () => {
   write(ROW);
   await refineFile({ input, output, mode: 'original' });
@@ -132,6 +147,7 @@ describe.skipIf(!real)('617 texts of Video-LLaVA on STAR (skipped without ../sha
       .trim()
       .split('\n');
     const answered: string[] = [];
+    const unasked: string[] = [];
     const converted = lines.map((line) => {
       const row = JSON.parse(line);
       const options: string[] = row.choices.flat();
@@ -139,6 +155,8 @@ describe.skipIf(!real)('617 texts of Video-LLaVA on STAR (skipped without ../sha
       // Where the model gave no answer the file holds a placeholder index, which is not always out of range.
       const inRange = row.pred_ans_idx >= 0 && row.pred_ans_idx < options.length;
       const predicted = inRange ? row.pred_ans_idx : null;
+      const steps = `${row.object_descriptions}\n\n${row.action_analysis}`;
+      if (predictedAnswer(steps, options) !== null) unasked.push(row.question_id);
       const closing = spoken === null ? '' : `###Answer: ${spoken}`;
       if (spoken !== null && predictedAnswer(`${row.action_analysis}\n${closing}`, options) === predicted) {
         answered.push(row.question_id);
@@ -147,13 +165,15 @@ describe.skipIf(!real)('617 texts of Video-LLaVA on STAR (skipped without ../sha
         id: row.question_id,
         question: row.question,
         options,
-        reasoning: `${row.object_descriptions}\n\n${row.action_analysis}\n\n${closing}`,
+        reasoning: `${steps}\n\n${closing}`,
         predicted,
         answer: row.true_index,
         correct: predicted === row.true_index,
       };
     });
     expect(answered).toHaveLength(566);
+    // "... is the only one who ..." and "The answer is the refrigerator"; other languages’ words add none.
+    expect(unasked).toHaveLength(2);
     write(...converted);
     const stats = await refineFile({ input, output });
     expect(stats).toMatchObject({

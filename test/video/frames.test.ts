@@ -18,7 +18,8 @@ import { Rng } from '../../src/random.js';
 import { readFrames } from '../../src/video/frames.js';
 import { sampleFrames } from '../../src/video/sample.js';
 import { sharedPath } from '../support/shared.js';
-import { decodeAll, ffmpeg, hasFfmpeg } from './support/ffmpeg.js';
+import { decodeAll } from './support/decode.js';
+import { ffmpeg, hasFfmpeg } from './support/ffmpeg.js';
 
 let folder: string;
 const path = process.env.PATH;

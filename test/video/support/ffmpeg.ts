@@ -16,20 +16,3 @@ export function hasEncoder(name: string): boolean {
 export function ffmpeg(...args: string[]): void {
   execFileSync('ffmpeg', ['-v', 'error', '-nostdin', '-y', ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
 }
-
-/**
- * The independent truth: every frame of a file, by one plain decode of all of it, in order. No seeking, selecting or
- * time stamps are involved.
- *
- * @param size width and height of the decoded frames.
- */
-export function decodeAll(path: string, size: { width: number; height: number }): Uint8Array[] {
-  const args = ['-v', 'error', '-nostdin', '-i', path, '-vsync', 'passthrough'];
-  const { stdout } = spawnSync('ffmpeg', [...args, '-pix_fmt', 'rgb24', '-f', 'rawvideo', '-'], {
-    maxBuffer: 2 ** 31,
-  });
-  const bytes = size.width * size.height * 3;
-  if (stdout.length % bytes !== 0)
-    throw new Error(`${path}: decoded frames are not ${size.width}x${size.height}`);
-  return Array.from({ length: stdout.length / bytes }, (_, i) => stdout.subarray(i * bytes, (i + 1) * bytes));
-}

@@ -1,0 +1,83 @@
+/**
+ * Text without the marks that carry no meaning when an answer is read.
+ */
+
+/** What a box is in plain text; the marks occur in no prose. */
+export const BOX = /⟦([^⟦⟧]*)⟧/g;
+
+/**
+ * Text without emphasis, code marks, quotes and LaTeX; a box is written `⟦C⟧`, and a letter by itself in bold, brackets
+ * or braces `(C)`. Full-width forms and circled letters become the usual ones. Lines are kept, and so are apostrophes
+ * inside words.
+ */
+export function plainText(text: string): string {
+  return boxesMarked(usualForms(text.normalize('NFC').replace(BOX_TOKEN, (_, end) => (end ? '⟧' : '⟦'))))
+    .replace(/\\[([\])]|~/g, ' ')
+    .replace(/<\/?(?:b|i|u|em|strong|mark|code|span|p|br|h[1-6])(?:\s[^<>\n]*)?\/?>/gi, '')
+    .replace(
+      /\*\*\(?([A-Z])\)?\*\*|\[{1,2}([A-Z])\]{1,2}|\{([A-Z])\}|【([A-Z])】|「([A-Z])」/g,
+      '($1$2$3$4$5)',
+    )
+    .replace(/[*_`"“”«»„$『』「」【】]|(?<!\p{L})['‘’‚]|['‘’](?!\p{L})/gu, '')
+    .replace(/[^\S\n]+/g, ' ')
+    .replace(/\n[ \n]*\n/g, '\n\n');
+}
+
+/** Lower case, single spaces, words and numbers only, no leading article: equal for texts that say the same. */
+export function comparable(text: string): string {
+  return plainText(text)
+    .toLowerCase()
+    .replace(/[^\p{L}\p{M}\p{N}]+/gu, ' ')
+    .trim()
+    .replace(/^(?:the|a|an)\s+(?=\S)/, '');
+}
+
+/** Cyrillic letters that look like option letters count as those only where they stand alone. */
+const CYRILLIC: Record<string, string> = { А: 'A', В: 'B', С: 'C', Е: 'E' };
+
+function usualForms(text: string): string {
+  return text
+    .replace(/[\uFF01-\uFF5E]/g, (form) => String.fromCharCode(form.charCodeAt(0) - 0xfee0))
+    .replace(/[Ⓐ-Ⓩ]/g, (form) => `(${String.fromCharCode(form.charCodeAt(0) - 0x24b6 + 65)})`)
+    .replace(
+      /(?<![\p{L}\p{N}])[АВСЕ](?=\s*(?:$|[\n.:;)\]}>,!?*]))/gu,
+      (letter) => CYRILLIC[letter] as string,
+    );
+}
+
+/** What the tags around an answer are called. */
+export const ANSWER_TAG = '(?:final[_ ]?answer|answer|ans)';
+
+/** GLM's box. */
+export const BOX_TOKEN = /<\|(?:begin|(end))_of_box\|>/gi;
+const BOX_COMMAND = /\\+(?:boxed|fbox|framebox)\s*\{/g;
+/** A command around text that LaTeX sets upright, bold and so on. */
+const TEXT_COMMAND = /\\+(?:text\w*|math\w+|operatorname|mbox|bf|rm)\s*\{([^{}]*)\}/g;
+
+/** Ranges of the LaTeX boxes of `text`, with those of their contents; an open one ends with its line. */
+export function boxesIn(text: string): { start: number; end: number; from: number; to: number }[] {
+  const found = [];
+  for (const match of text.matchAll(BOX_COMMAND)) {
+    const from = match.index + match[0].length;
+    let to = from;
+    for (let depth = 1; to < text.length && text[to] !== '\n'; to++) {
+      if (text[to] === '{') depth++;
+      else if (text[to] === '}' && --depth === 0) break;
+    }
+    found.push({ start: match.index, end: Math.min(text.length, text[to] === '}' ? to + 1 : to), from, to });
+  }
+  return found;
+}
+
+function boxesMarked(text: string): string {
+  if (!text.includes('\\')) return text;
+  const flat = text.replace(TEXT_COMMAND, '$1');
+  let result = '';
+  let at = 0;
+  for (const { start, end, from, to } of boxesIn(flat)) {
+    if (start < at) continue;
+    result += `${flat.slice(at, start)}⟦${flat.slice(from, to).replace(/[⟦⟧{}]/g, '')}⟧`;
+    at = end;
+  }
+  return result + flat.slice(at);
+}

@@ -1,0 +1,88 @@
+import type { Choices } from './choices.js';
+import { LANGUAGES } from './languages.js';
+
+/**
+ * Lists that judge option by option: `A: wrong; B: wrong; C: correct`, `A ❌ B ❌ C ✅`, a Markdown list or table with a
+ * mark or a word for each.
+ */
+export interface Verdict {
+  /** Of the item in the text, from its letter on. */
+  at: number;
+  end: number;
+  index: number;
+  right: boolean;
+  /** Whether the item holds nothing but the letter, its option and the verdict. */
+  bare: boolean;
+}
+
+const RIGHT = '✅✓✔☑⭕√';
+const WRONG = '❌✗✘✖❎☒×🚫';
+const RIGHT_MARK = new RegExp(`[${RIGHT}]|\\[x\\]`, 'iu');
+const WRONG_MARK = new RegExp(`[${WRONG}]|\\[ \\]`, 'u');
+
+/** A mark before the letter, as of a list of tasks. */
+const MARK = `(?:[${RIGHT}${WRONG}]\\uFE0F?|\\[[ x]\\])[^\\S\\n]*`;
+const OPENING = `(?:(?<=^|[\\n;；,，|。.])[^\\S\\n]*(?:[-•+>*|][^\\S\\n]*|\\d{1,2}[.)][^\\S\\n]+)*|(?<=[${RIGHT}${WRONG}]\\uFE0F?\\s*))`;
+/** A letter that opens an item: at the start of a line, a cell or a clause, or next to a mark. */
+const ITEM = new RegExp(
+  `${OPENING}(?:${MARK}(?:option\\s+)?\\(?([A-Z])(?![\\p{L}\\p{N}])|(?:option\\s+|选项|選項)?\\(?([A-Z])\\)?` +
+    `(?=\\s*[.:)|–—=-]|\\s*→|[^\\S\\n]*[${RIGHT}${WRONG}(]))`,
+  'giu',
+);
+
+/** The verdicts of `plain` in order; none unless at least two options are judged. */
+export function verdictsIn(plain: string, choices: Choices): Verdict[] {
+  const items = [...plain.matchAll(ITEM)].filter((item) => /[A-Z]/.test(item[1] ?? item[2] ?? ''));
+  const found: Verdict[] = [];
+  items.forEach((item, i) => {
+    const index = choices.ofLetter(item[1] ?? item[2] ?? '');
+    if (index === undefined) return;
+    const newline = plain.indexOf('\n', item.index + item[0].length);
+    const end = Math.min(newline < 0 ? plain.length : newline, items[i + 1]?.index ?? plain.length);
+    const said = verdictOf(plain.slice(item.index, end), item[0].length, choices.texts[index] as string);
+    if (said) found.push({ at: item.index, end, index, ...said });
+  });
+  return new Set(found.map((verdict) => verdict.index)).size > 1 ? found : [];
+}
+
+/** What `item` says of its option, whose own words may follow the letter. */
+function verdictOf(item: string, lead: number, own: string): Pick<Verdict, 'right' | 'bare'> | undefined {
+  const rest = withoutOwn(item.slice(lead), own);
+  const marks = { right: RIGHT_MARK.test(item), wrong: WRONG_MARK.test(item) };
+  const words = rest.replace(/[^\p{L}\p{M}\p{N}'’ ]+/gu, '\n').trim();
+  const parts = words.split('\n').map((part) => part.trim());
+  const first = verdictWord(parts.find((part) => part !== '') ?? '');
+  const last = verdictWord(parts.findLast((part) => part !== '') ?? '');
+  if (marks.right !== marks.wrong) {
+    return {
+      right: marks.right,
+      bare: parts.every((part) => part === '' || verdictWord(part) !== undefined),
+    };
+  }
+  const right = first ?? last;
+  if (marks.right || right === undefined) return undefined;
+  return { right, bare: parts.every((part) => part === '' || verdictWord(part) !== undefined) };
+}
+
+function withoutOwn(rest: string, own: string): string {
+  if (own === '') return rest;
+  const words = own.split(' ').map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return rest.replace(new RegExp(`(?:(?:the|an?)\\s+)?${words.join('[^\\p{L}\\p{N}]+')}`, 'iu'), '');
+}
+
+/** True for "correct", false for "not correct", of any language, when the words are nothing but that. */
+function verdictWord(words: string): boolean | undefined {
+  const said = words.replace(/^(?:is|it is|this is|est|es|ist|è|é|это|verdict)\s+/i, '');
+  for (const [right, forms] of [
+    [false, WRONG_WORDS],
+    [true, RIGHT_WORDS],
+  ] as const) {
+    if (forms.test(said)) return right;
+  }
+  return undefined;
+}
+
+const whole = (field: 'correct' | 'wrong') =>
+  new RegExp(`^(?:${LANGUAGES.map((language) => language[field]).join('|')})$`, 'iu');
+const WRONG_WORDS = whole('wrong');
+const RIGHT_WORDS = whole('correct');

@@ -1,0 +1,56 @@
+/** What reading a video by frame index is compared with: one plain decode of all of it. */
+import { spawnSync } from 'node:child_process';
+import { expect } from 'vitest';
+import { Rng } from '../../../src/random.js';
+import { decodeFrames } from '../../../src/video/decode.js';
+import { probeVideo } from '../../../src/video/probe.js';
+
+/**
+ * The independent truth: every frame of a file, by one plain decode of all of it, in order. No seeking, selecting or
+ * time stamps are involved.
+ *
+ * @param size width and height of the decoded frames.
+ */
+export function decodeAll(path: string, size: { width: number; height: number }): Uint8Array[] {
+  const args = ['-v', 'error', '-nostdin', '-i', path, '-vsync', 'passthrough'];
+  const { stdout } = spawnSync('ffmpeg', [...args, '-pix_fmt', 'rgb24', '-f', 'rawvideo', '-'], {
+    maxBuffer: 2 ** 31,
+  });
+  const bytes = size.width * size.height * 3;
+  if (stdout.length % bytes !== 0)
+    throw new Error(`${path}: decoded frames are not ${size.width}x${size.height}`);
+  return Array.from({ length: stdout.length / bytes }, (_, i) => stdout.subarray(i * bytes, (i + 1) * bytes));
+}
+
+/**
+ * Checks that the table holds as many frames as the plain decode gives, and that all at once, and two reached by a seek
+ * of their own, are its pictures.
+ *
+ * @returns the frames of the plain decode.
+ */
+export async function expectSameFrames(
+  path: string,
+  size: { width: number; height: number },
+): Promise<Uint8Array[]> {
+  const truth = decodeAll(path, size);
+  const table = await probeVideo(path, 'clip');
+  expect(table.stamps.length).toBe(truth.length);
+  expect(table.times.every((time, i) => i === 0 || time > (table.times[i - 1] as number))).toBe(true);
+  const all = truth.map((_, i) => i);
+  const [one] = new Rng(path.slice(path.lastIndexOf('/'))).shuffle([...all]) as [number];
+  for (const [indices, scale] of [
+    [all, 1],
+    // As if frames were so large that every far one is reached by its own seek.
+    [[...new Set([one, truth.length - 1])], 2000],
+  ] as const) {
+    const seen = { ...table, width: table.width * scale, height: table.height * scale };
+    const frames = await decodeFrames(path, 'clip', seen, indices);
+    expect(frames.length).toBe(indices.length);
+    frames.forEach((frame, i) => {
+      expect({ width: frame.width, height: frame.height }).toEqual(size);
+      const same = Buffer.compare(frame.data, truth[indices[i] as number] as Uint8Array) === 0;
+      expect(same, `frame ${indices[i]} of ${indices} (scale ${scale})`).toBe(true);
+    });
+  }
+  return truth;
+}
