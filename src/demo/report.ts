@@ -7,7 +7,7 @@ import type { Sample } from '../data/sample.js';
 import type { EngineInfo } from '../engine/engine.js';
 import { type Prediction, writeReasoning } from '../evaluation/evaluate.js';
 import { formatDuration } from '../progress.js';
-import type { ReasoningRow } from '../reasoning/generate.js';
+import type { ReasoningRow } from '../reasoning/row.js';
 import { refine } from '../reasoning/refine.js';
 import type { RefineStats } from '../reasoning/refineFile.js';
 import {

@@ -10,38 +10,7 @@ import { framesToPng, pngDataUrl, type TeacherFrames } from './images.js';
 import { JsonAppender } from './jsonl.js';
 import { TEACHER_PROMPT_ID, teacherPrompt } from './prompt.js';
 import { readFinished, rewriteInOrder } from './resume.js';
-
-/** One line of the output: what the teacher wrote about one sample. */
-export interface ReasoningRow {
-  id: string;
-  question: string;
-  options: string[];
-  /** The teacher's text as it came; thinking that the server sent apart stands before it in `<think>` tags. */
-  reasoning: string;
-  /** 0-based option read from the text, or null. */
-  predicted: number | null;
-  /** Ground truth, or null in a blind split. */
-  answer: number | null;
-  /** Whether they are equal; null without ground truth. */
-  correct: boolean | null;
-  /** `stop`, or `length` when the answer was cut at max_tokens. */
-  finish_reason: string;
-  model: string;
-  /** Frame numbers that were shown, when the video module knows them. */
-  frames: number[] | null;
-  settings: ReasoningSettings;
-}
-
-/** What a line depends on beside its sample; lines of different settings are never mixed in one file. */
-export interface ReasoningSettings {
-  prompt: string;
-  temperature: number;
-  max_tokens: number;
-  /** Frames per video. */
-  n: number;
-  /** Longer side of the images in pixels, null when they were shown as decoded; older files do not say. */
-  max_side: number | null;
-}
+import type { ReasoningRow, ReasoningSettings } from './row.js';
 
 export interface GenerateProgress {
   /** Samples finished by this run and earlier ones, and failed by this one. */

@@ -4,7 +4,7 @@ import { DataError } from '../errors.js';
 import { writeAtomic } from '../files.js';
 import { isRecord } from '../values.js';
 import { endingOf } from './finish.js';
-import type { ReasoningRow, ReasoningSettings } from './generate.js';
+import type { ReasoningRow, ReasoningSettings } from './row.js';
 import { readJsonLines } from './jsonl.js';
 
 /** What an earlier run left behind. */

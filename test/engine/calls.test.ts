@@ -1,7 +1,8 @@
 /** Fused calls by name: every field of every kernel, in the place that the addon says. */
 import { describe, expect, it } from 'vitest';
 import type { Field, NativeDevice } from '../../src/engine/native/addon.js';
-import { type FusedName, fusedCalls, type Operand } from '../../src/engine/native/calls.js';
+import { fusedCalls, type Operand } from '../../src/engine/native/calls.js';
+import type { FusedName } from '../../src/engine/native/entries.js';
 import { nativeDevice } from '../../src/engine/native/load.js';
 
 const device = nativeDevice();

@@ -1,7 +1,8 @@
 /** What tests of fused calls share: making them by name, on the CUDA device and on native-cpu. */
 import { expect } from 'vitest';
 import type { NativeDevice } from '../../src/engine/native/addon.js';
-import { type Entries, type FusedName, fusedCalls, type Operand } from '../../src/engine/native/calls.js';
+import { fusedCalls, type Operand } from '../../src/engine/native/calls.js';
+import type { Entries, FusedName } from '../../src/engine/native/entries.js';
 import { nativeDevice } from '../../src/engine/native/load.js';
 import { type AttrsOf, type Dropout, NO_DROPOUT, type OperandsOf } from '../../src/ops/kernels.js';
 import type { Rng } from '../../src/random.js';

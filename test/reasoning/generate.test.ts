@@ -6,7 +6,8 @@ import type { Sample } from '../../src/data/sample.js';
 import { DataError, Interrupted, MissingToolError } from '../../src/errors.js';
 import { Rng } from '../../src/random.js';
 import { openTeacher, type TeacherSettings } from '../../src/reasoning/client.js';
-import { type GenerateOptions, generateReasoning, type ReasoningRow } from '../../src/reasoning/generate.js';
+import { type GenerateOptions, generateReasoning } from '../../src/reasoning/generate.js';
+import type { ReasoningRow } from '../../src/reasoning/row.js';
 import { parseTeacherPrompt } from '../../src/reasoning/prompt.js';
 import { json, type Reply, stream, teacherServer } from './teacherServer.js';
 

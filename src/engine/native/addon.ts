@@ -6,7 +6,7 @@
  * no shapes. Shapes and strides of a call go through `params`, the fields of a fused call through `numbers`, typed arrays that
  * both sides see. Native code checks ids and sizes and throws an Error; who calls checks shapes first.
  */
-import type { FusedName } from './calls.js';
+import type { FusedName } from './entries.js';
 
 export type BufferId = number;
 

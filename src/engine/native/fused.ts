@@ -13,7 +13,7 @@ import {
 } from '../../ops/kernels.js';
 import type { NativeDevice } from './addon.js';
 import type { NativeBackend } from './backend.js';
-import type { FusedName } from './calls.js';
+import type { FusedName } from './entries.js';
 import { appendRow } from './kernels/movement.js';
 import { sizeOf } from './strides.js';
 
