@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
+import { EXIT, type ExitCode, isDeviceError, messageOf, ReasVqaError } from './base/errors.js';
 import { type Io, processIo } from './commands/io.js';
 import { buildProgram, commanderExit } from './commands/program.js';
-import { EXIT, type ExitCode, isDeviceError, messageOf, ReasVqaError } from './errors.js';
 
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
 

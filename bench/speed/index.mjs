@@ -43,8 +43,8 @@ const BENCHES = {
 /** Cores that other processes may use without a warning. */
 const QUIET = 0.2;
 
-const bench = fileURLToPath(new URL('..', import.meta.url));
-const CLI = [process.execPath, join(bench, '../tools/reasvqa.mjs'), 'bench'];
+const speed = fileURLToPath(new URL('.', import.meta.url));
+const CLI = [process.execPath, join(speed, '../../tools/reasvqa.mjs'), 'bench'];
 
 /**
  * Runs one bench.
@@ -89,7 +89,7 @@ export async function runBench({ lib, name, options, engine, env, note, cli = CL
     ...(otherCores === undefined ? {} : { otherCores }),
     ...measured,
   };
-  if (options.save) note(`saved: ${await saveResult(lib, join(bench, 'results'), report)}`);
+  if (options.save) note(`saved: ${await saveResult(lib, join(speed, 'results'), report)}`);
   return { report, text: format(report) };
 }
 
@@ -103,7 +103,7 @@ async function openPeer({ lib, what, more, options, engine, env, note }) {
     );
     return undefined;
   }
-  const script = join(bench, 'peers/pytorch.py');
+  const script = join(speed, 'peers/pytorch.py');
   const threads = String(engine.threads);
   const given = [
     ...['--workload', options.workload, '--features', options.features, '--threads', threads],

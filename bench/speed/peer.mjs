@@ -1,7 +1,7 @@
 /**
  * The peer: another implementation of the same step in a process of its own, driven over pipes. It answers each line
  * "run" on its stdin with one JSON line {"ms", ...} on its stdout, after a first line {"ready": true, "name"} that says
- * what it is; it ends when stdin does. bench/peers/pytorch.py is one.
+ * what it is; it ends when stdin does. bench/speed/peers/pytorch.py is one.
  */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';

@@ -53,7 +53,7 @@ export function noise(rng, size, scale) {
  * Token ids without padding, the targets of every row, and the frames' pixels.
  *
  * @param {Workload} workload
- * @param {import('../../src/random.js').Rng} rng
+ * @param {import('../../src/base/random.js').Rng} rng
  */
 export function makeBatch({ config, batch }, rng) {
   const vocabulary = config.text_config.vocab_size;

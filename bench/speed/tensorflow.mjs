@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { Peer, takeTurns } from './peer.mjs';
 import { secondsPerCall } from './statistics.mjs';
 
-const peers = fileURLToPath(new URL('../peers/', import.meta.url));
+const peers = fileURLToPath(new URL('./peers/', import.meta.url));
 
 /** What {@link besides} starts, by the name that the report gives its numbers. */
 const BESIDE = {

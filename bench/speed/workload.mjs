@@ -1,5 +1,5 @@
 /**
- * Workload files (bench/workloads, or the user's own): the sizes of one training step.
+ * Workload files (bench/speed/workloads, or the user's own): the sizes of one training step.
  *
  *   {"what": text, "config": BLIP-2's config.json, "lora": {"r", "lora_alpha", "lora_dropout", "target_modules"},
  *    "batch": {"videos", "frames", "prefix", "prompt", "answer", "reasoning"}}
@@ -27,7 +27,7 @@ export async function readWorkload(lib, path) {
   const json = await lib.readJson(path);
   const fail = (key, expected) => {
     throw new lib.DataError(
-      `${path}: ${key}: expected ${expected}; bench/workloads/small.json is an example of the format`,
+      `${path}: ${key}: expected ${expected}; bench/speed/workloads/small.json is an example of the format`,
     );
   };
   if (!isObject(json)) fail('the file', 'an object');

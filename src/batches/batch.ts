@@ -1,10 +1,11 @@
 /** Builds batches of samples: token ids, clips, and from them the student's input. */
+
+import { DataError, MissingToolError, messageOf } from '../base/errors.js';
+import type { Rng } from '../base/random.js';
 import type { Config } from '../config/schema.js';
 import type { Sample } from '../data/sample.js';
-import { DataError, MissingToolError, messageOf } from '../errors.js';
 import type { FeatureSource } from '../features/source.js';
 import type { StudentInput, Target, TokenRows } from '../model/student.js';
-import type { Rng } from '../random.js';
 import { encodeText, framePrefixRows } from '../text/encode.js';
 import { qaPrompt } from '../text/prompts.js';
 import type { Tokenizer } from '../text/tokenizer.js';

@@ -1,6 +1,6 @@
+import { UsageError } from '../base/errors.js';
+import { Rng } from '../base/random.js';
 import type { Sample } from '../data/sample.js';
-import { UsageError } from '../errors.js';
-import { Rng } from '../random.js';
 
 export interface LoaderSettings {
   batch: number;

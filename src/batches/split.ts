@@ -1,10 +1,10 @@
+import { DataError } from '../base/errors.js';
+import { Rng } from '../base/random.js';
 import type { Config } from '../config/schema.js';
 import { readAnnotations } from '../data/annotations.js';
 import { prepareText } from '../data/prepare.js';
 import { joinReasoning } from '../data/reasoning.js';
 import type { Sample } from '../data/sample.js';
-import { DataError } from '../errors.js';
-import { Rng } from '../random.js';
 import { missingVideosError, otherReason, VideoLocator } from '../video/locate.js';
 
 /** Samples of one split, ready to be loaded. */

@@ -25,15 +25,15 @@ export interface BenchLibrary {
   fallbackCounts: typeof import('../engine/native/fallback.js').fallbackCounts;
   resetFallbackCounts: typeof import('../engine/native/fallback.js').resetFallbackCounts;
   selectEngine: typeof import('../engine/engine.js').selectEngine;
-  DataError: typeof import('../errors.js').DataError;
-  UsageError: typeof import('../errors.js').UsageError;
-  writeFileAtomic: typeof import('../files.js').writeFileAtomic;
+  DataError: typeof import('../base/errors.js').DataError;
+  UsageError: typeof import('../base/errors.js').UsageError;
+  writeFileAtomic: typeof import('../base/files.js').writeFileAtomic;
   addAdapter: typeof import('../model/adapter.js').addAdapter;
   inferenceContext: typeof import('../model/context.js').inferenceContext;
   generate: typeof import('../model/blip2/generate.js').generate;
   Blip2Student: typeof import('../model/blip2/student.js').Blip2Student;
   selectTrainable: typeof import('../model/trainable.js').selectTrainable;
-  Rng: typeof import('../random.js').Rng;
+  Rng: typeof import('../base/random.js').Rng;
   bf16Parameters: typeof import('../model/precision.js').bf16Parameters;
   requirePrecision: typeof import('../model/precision.js').requirePrecision;
   withHalfProducts: typeof import('../ops/bf16.js').withHalfProducts;
@@ -86,7 +86,10 @@ export function addBench(program: Command, io: Io): void {
       'Measures the engine on the sizes of a workload file: gemm (matrix products), ops (overhead of small operations), train-step, decode (greedy, 64 tokens), learn (the loss of one batch, which must fall), load (reading a checkpoint), memory (peak and growth). With PEER_PYTHON set to a Python that has torch, transformers and peft, gemm, train-step, decode and memory also measure PyTorch on the same workload, pair by pair.',
     )
     .addArgument(new Argument('<bench>', 'what to measure').choices(BENCHES))
-    .requiredOption('--workload <file>', 'workload file, for example bench/workloads/small.json (required)')
+    .requiredOption(
+      '--workload <file>',
+      'workload file, for example bench/speed/workloads/small.json (required)',
+    )
     .addOption(
       new Option(
         '--features <kind>',
@@ -120,7 +123,7 @@ export function addBench(program: Command, io: Io): void {
     .option('--verify', "compare train-step's loss with that of the composed forms (default: off)")
     .option('--kernels', 'add the time inside each native function to train-step and decode (default: off)')
     .option('--no-peer', 'do not run PyTorch even when PEER_PYTHON is set (default: run it)')
-    .option('--save', 'write the report to bench/results (default: off)')
+    .option('--save', 'write the report to bench/speed/results (default: off)')
     .option('--json', 'print the report as JSON (default: off)')
     .action(async (name: string, given: BenchOptions) => {
       const options = { ...given, workload: fromCwd(io, given.workload) };
@@ -141,7 +144,7 @@ export async function loadLibrary(): Promise<BenchLibrary> {
   const { currentDevice, currentEngine, selectEngine } = await import('../engine/engine.js');
   const { nativeDevice } = await import('../engine/native/load.js');
   const { fallbackCounts, resetFallbackCounts } = await import('../engine/native/fallback.js');
-  const { DataError, UsageError } = await import('../errors.js');
+  const { DataError, UsageError } = await import('../base/errors.js');
   const { parseBlip2Config, readJson } = await import('../weights/config.js');
   return {
     tf: await import('@tensorflow/tfjs-core'),
@@ -153,13 +156,13 @@ export async function loadLibrary(): Promise<BenchLibrary> {
     selectEngine,
     DataError,
     UsageError,
-    writeFileAtomic: (await import('../files.js')).writeFileAtomic,
+    writeFileAtomic: (await import('../base/files.js')).writeFileAtomic,
     addAdapter: (await import('../model/adapter.js')).addAdapter,
     inferenceContext: (await import('../model/context.js')).inferenceContext,
     generate: (await import('../model/blip2/generate.js')).generate,
     Blip2Student: (await import('../model/blip2/student.js')).Blip2Student,
     selectTrainable: (await import('../model/trainable.js')).selectTrainable,
-    Rng: (await import('../random.js')).Rng,
+    Rng: (await import('../base/random.js')).Rng,
     bf16Parameters: (await import('../model/precision.js')).bf16Parameters,
     requirePrecision: (await import('../model/precision.js')).requirePrecision,
     withHalfProducts: (await import('../ops/bf16.js')).withHalfProducts,

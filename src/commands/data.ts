@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
+import { DataError, messageOf, UsageError } from '../base/errors.js';
 import type { Config } from '../config/schema.js';
 import type { Problem } from '../data/problems.js';
 import type { Sample } from '../data/sample.js';
-import { DataError, messageOf, UsageError } from '../errors.js';
 import {
   configOf,
   type Io,

@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { type Command, Option } from 'commander';
+import { EngineError, messageOf, UsageError } from '../base/errors.js';
 import type { CudaInfo } from '../engine/native/addon.js';
 import type { EngineReport } from '../engine/report.js';
-import { EngineError, messageOf, UsageError } from '../errors.js';
 import {
   type EngineChoice,
   engineOptions,

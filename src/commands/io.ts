@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { EXIT } from '../base/errors.js';
+import { createProgress, type Progress } from '../base/progress.js';
 import type { EngineInfo, EngineName, EngineOptions } from '../engine/engine.js';
-import { EXIT } from '../errors.js';
-import { createProgress, type Progress } from '../progress.js';
 
 /** Where a command reads and writes; tests give their own. */
 export interface Io {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { UsageError } from '../errors.js';
+import { UsageError } from '../base/errors.js';
 import type { GenerateProgress } from '../reasoning/generate.js';
 import {
   configOf,

@@ -1,7 +1,7 @@
+import { UsageError } from '../base/errors.js';
 import { locateSamples } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
 import { readAnnotations } from '../data/annotations.js';
-import { UsageError } from '../errors.js';
 
 export const SPLITS = ['train', 'val', 'test'] as const;
 export type Split = (typeof SPLITS)[number];

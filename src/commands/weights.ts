@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { DataError, UsageError } from '../errors.js';
+import { DataError, UsageError } from '../base/errors.js';
 import type { Comparison } from '../weights/comparison.js';
 import type { Checkpoint } from '../weights/sharded.js';
 import type { WeightsSummary } from '../weights/show.js';

@@ -1,5 +1,5 @@
+import { UsageError } from '../base/errors.js';
 import { datasetOf } from '../data/datasets/index.js';
-import { UsageError } from '../errors.js';
 import type { Config } from './schema.js';
 
 /** A setting that contradicts another: the key to blame and what is wrong. */

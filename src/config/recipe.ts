@@ -12,8 +12,8 @@ import {
   parse,
   parseDocument,
 } from 'yaml';
-import { messageOf, UsageError } from '../errors.js';
-import { isRecord, shortened } from '../values.js';
+import { messageOf, UsageError } from '../base/errors.js';
+import { isRecord, shortened } from '../base/values.js';
 import { configKey, sectionKeys, suggestKey } from './keys.js';
 
 /** A recipe as written, on top of the one it extends: its values, and where each key stands. */

@@ -1,6 +1,6 @@
 /** Files of another kind under the name of a text file: archives, pointers, web pages, texts in UTF-16. */
 
-import { isLfsPointer } from '../lfsPointer.js';
+import { isLfsPointer } from '../base/lfsPointer.js';
 
 /** What a file is instead of a text in UTF-8, and what to do about it. */
 export interface OtherKind {

@@ -1,6 +1,6 @@
 /** JSON lines: one object a line, the frame of annotation and reasoning files. */
 
-import { isRecord } from '../values.js';
+import { isRecord } from '../base/values.js';
 import { type ProblemLog, shown } from './problems.js';
 import { JsonSyntaxError, numberedLines, parseJson } from './textFile.js';
 

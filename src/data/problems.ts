@@ -1,5 +1,5 @@
-import { DataError } from '../errors.js';
-import { shortened } from '../values.js';
+import { DataError } from '../base/errors.js';
+import { shortened } from '../base/values.js';
 
 /** One thing that is wrong in an annotation file, at the place where a person can mend it. */
 export interface Problem {

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { DataError, messageOf } from '../errors.js';
+import { DataError, messageOf } from '../base/errors.js';
 import { otherKind } from './fileKind.js';
 
 /**

@@ -1,15 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
+import { formatDuration } from '../base/progress.js';
 import { readSplit, type Split } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
 import { readAnnotations } from '../data/annotations.js';
 import type { Sample } from '../data/sample.js';
 import type { EngineInfo } from '../engine/engine.js';
 import { type Prediction, writeReasoning } from '../evaluation/evaluate.js';
-import { formatDuration } from '../progress.js';
-import type { ReasoningRow } from '../reasoning/row.js';
 import { refine } from '../reasoning/refine.js';
 import type { RefineStats } from '../reasoning/refineFile.js';
+import type { ReasoningRow } from '../reasoning/row.js';
 import {
   type AccuracyCell,
   type AccuracyTable,

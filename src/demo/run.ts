@@ -6,11 +6,11 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { createProgress, formatDuration, say } from '../base/progress.js';
 import { readSplit } from '../batches/split.js';
 import { resolveConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import type { EngineInfo } from '../engine/engine.js';
-import { createProgress, formatDuration, say } from '../progress.js';
 import { openTeacher } from '../reasoning/client.js';
 import { generateReasoning } from '../reasoning/generate.js';
 import { type RefineStats, refineFile } from '../reasoning/refineFile.js';

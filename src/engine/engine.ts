@@ -10,7 +10,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-layers';
 import os from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
-import { EngineError, messageOf, UsageError } from '../errors.js';
+import { EngineError, messageOf, UsageError } from '../base/errors.js';
 import { registerGradients } from './gradients.js';
 import type { NativeDevice } from './native/addon.js';
 import { BACKEND_NAME, CUDA_BACKEND_NAME, NativeBackend } from './native/backend.js';

@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import os from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
-import { messageOf } from '../errors.js';
+import { messageOf } from '../base/errors.js';
 import { currentEngine, type EngineInfo } from './engine.js';
 import type { CudaInfo, DeviceMemory } from './native/addon.js';
 import { fallbackCounts } from './native/fallback.js';

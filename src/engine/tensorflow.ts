@@ -8,7 +8,7 @@ import os from 'node:os';
 import { join } from 'node:path';
 import util from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
-import { EngineError, messageOf } from '../errors.js';
+import { EngineError, messageOf } from '../base/errors.js';
 import type { CpuDevice } from './native/addon.js';
 import { nativeDevice } from './native/load.js';
 import type { NodeBackend } from './tensorflow/backend.js';

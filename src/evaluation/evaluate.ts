@@ -1,10 +1,11 @@
 /** Answers the questions of a split: option letters compared, or text written and read. */
+
+import { DataError } from '../base/errors.js';
 import type { BatchBuilder, HostBatch } from '../batches/batch.js';
 import { disposeVisual } from '../batches/batch.js';
 import { Loader } from '../batches/loader.js';
 import type { Config } from '../config/schema.js';
 import type { Sample } from '../data/sample.js';
-import { DataError } from '../errors.js';
 import type { Encoded, Student } from '../model/student.js';
 import { parseAnswer } from '../text/answers.js';
 import type { Tokenizer } from '../text/tokenizer.js';

@@ -1,10 +1,10 @@
+import { DataError } from '../base/errors.js';
+import { isRecord, shortened } from '../base/values.js';
 import { readAnnotations } from '../data/annotations.js';
 import { datasetOf } from '../data/datasets/index.js';
 import { shown } from '../data/problems.js';
 import type { Sample } from '../data/sample.js';
 import { isGiven, JsonSyntaxError, parseJson, readTextFile, repeatedKey } from '../data/textFile.js';
-import { DataError } from '../errors.js';
-import { isRecord, shortened } from '../values.js';
 
 /** Right answers among questions. */
 export interface Accuracy {

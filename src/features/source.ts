@@ -3,10 +3,10 @@
  * loaded on the host ahead of its step, and becomes tensors in it.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { DataError } from '../base/errors.js';
+import type { Rng } from '../base/random.js';
 import type { Sample } from '../data/sample.js';
-import { DataError } from '../errors.js';
 import type { Student, Visual } from '../model/student.js';
-import type { Rng } from '../random.js';
 import { clipOf, readFrames } from '../video/frames.js';
 import { PREPROCESS_VERSION, randomResizedCrop, toPixelValues } from '../video/preprocess.js';
 import { type FeatureStore, featureKey, videoIdentity } from './store.js';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { DataError, messageOf } from '../errors.js';
+import { DataError, messageOf } from '../base/errors.js';
 import { sortFrameNames } from '../video/frameNames.js';
 import { SafetensorsFile, writeSafetensors } from '../weights/safetensors.js';
 

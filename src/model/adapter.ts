@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { DataError } from '../errors.js';
+import { DataError } from '../base/errors.js';
 import {
   type AdapterBase,
   type LoraConfig,

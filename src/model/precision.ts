@@ -4,7 +4,7 @@
  * (withHalfProducts in ops/bf16.ts).
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { EngineError } from '../errors.js';
+import { EngineError } from '../base/errors.js';
 import { hasBf16 } from '../ops/bf16.js';
 import type { Precision } from './context.js';
 import type { Parameter } from './layers/module.js';

@@ -1,6 +1,6 @@
 /** The architectures a student can have: one line each. A checkpoint's config.json names its own by `model_type`. */
 import { join } from 'node:path';
-import { DataError } from '../errors.js';
+import { DataError } from '../base/errors.js';
 import { readJson } from '../weights/config.js';
 import { quote } from '../weights/header.js';
 import { describeOther } from '../weights/otherModels.js';

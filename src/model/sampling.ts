@@ -1,6 +1,6 @@
 /** Chooses the next token of each row from its logits on the host: the likeliest, or one drawn with the row's seed. */
 import type * as tf from '@tensorflow/tfjs-core';
-import { Rng } from '../random.js';
+import { Rng } from '../base/random.js';
 import type { Sampling } from './student.js';
 
 /** One token a row, with its log-probability under softmax(logits). */

@@ -1,4 +1,4 @@
-/** Errors about a device, which the program ends with exit code 4 (src/errors.ts). */
+/** Errors about a device, which the program ends with exit code 4 (src/base/errors.ts). */
 #pragma once
 
 #include <stdexcept>

@@ -5,9 +5,9 @@
  */
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import { DataError } from '../base/errors.js';
 import { disposeVisual } from '../batches/batch.js';
 import { shown } from '../data/problems.js';
-import { DataError } from '../errors.js';
 import { loadAdapter } from '../model/adapter.js';
 import { type Context, inferenceContext, type Precision } from '../model/context.js';
 import { loadStudent } from '../model/load.js';

@@ -1,6 +1,6 @@
 /** Batches of pre-training: captions of clips and options to read, as token ids, grouped by length. */
 
-import { Rng } from '../random.js';
+import { Rng } from '../base/random.js';
 import {
   CAPTION_SHARES,
   type CaptionOptions,

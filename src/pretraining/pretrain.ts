@@ -4,7 +4,8 @@
  * the data set are never used, and its clips come from other seeds.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { UsageError } from '../errors.js';
+import { UsageError } from '../base/errors.js';
+import { Rng } from '../base/random.js';
 import { type Context, inferenceContext } from '../model/context.js';
 import type { StudentKind } from '../model/kind.js';
 import { initialiseMissing } from '../model/layers/module.js';
@@ -13,7 +14,6 @@ import { studentKind, studentKinds } from '../model/registry.js';
 import type { Student, TokenLosses } from '../model/student.js';
 import { selectTrainable } from '../model/trainable.js';
 import { valueAndGradients } from '../ops/backward.js';
-import { Rng } from '../random.js';
 import { sampleFrames } from '../shapes/render.js';
 import { BEATS } from '../shapes/scene.js';
 import { framePrefixRows } from '../text/encode.js';

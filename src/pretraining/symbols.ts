@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { Rng } from '../random.js';
+import { Rng } from '../base/random.js';
 import {
   BACKGROUNDS,
   BASE_RADIUS,

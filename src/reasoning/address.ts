@@ -1,5 +1,5 @@
 /** The address of a teacher, from what people paste. */
-import { UsageError } from '../errors.js';
+import { UsageError } from '../base/errors.js';
 
 export interface TeacherAddress {
   /** Base URL without query, to which the client adds `/chat/completions`. */

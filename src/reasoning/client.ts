@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type OpenAI from 'openai';
-import { causesOf, messageOf, UsageError } from '../errors.js';
-import { ProxyError, proxyFor, routeOf, throughProxy, unreachableCode } from '../network.js';
-import { isRecord } from '../values.js';
+import { causesOf, messageOf, UsageError } from '../base/errors.js';
+import { ProxyError, proxyFor, routeOf, throughProxy, unreachableCode } from '../base/network.js';
+import { isRecord } from '../base/values.js';
 import { type TeacherAddress, teacherAddress } from './address.js';
 import { endingOf } from './finish.js';
 import { ReplyReader, type Written, withSteps } from './reply.js';

@@ -1,9 +1,9 @@
 import { setMaxListeners } from 'node:events';
 import { rm } from 'node:fs/promises';
 import pLimit from 'p-limit';
+import { DataError, Interrupted, MissingToolError, messageOf } from '../base/errors.js';
+import { writeFileAtomic } from '../base/files.js';
 import type { Sample } from '../data/sample.js';
-import { DataError, Interrupted, MissingToolError, messageOf } from '../errors.js';
-import { writeFileAtomic } from '../files.js';
 import { predictedAnswer } from './answer.js';
 import { type Teacher, TeacherError } from './client.js';
 import { framesToPng, pngDataUrl, type TeacherFrames } from './images.js';

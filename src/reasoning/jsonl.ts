@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { DataError, messageOf } from '../errors.js';
-import { isRecord } from '../values.js';
+import { DataError, messageOf } from '../base/errors.js';
+import { isRecord } from '../base/values.js';
 
 /** One object of a JSON-lines file. */
 export interface JsonLine {

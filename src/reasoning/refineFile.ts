@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
+import { DataError, UsageError } from '../base/errors.js';
+import { writeAtomic } from '../base/files.js';
 import { shown } from '../data/problems.js';
-import { DataError, UsageError } from '../errors.js';
-import { writeAtomic } from '../files.js';
 import { predictedAnswer } from './answer.js';
 import { readJsonLines } from './jsonl.js';
 import type { Pattern } from './patterns.js';

@@ -1,5 +1,5 @@
 /** Reads the events of a streamed answer, in the forms that servers which are nearly OpenAI-compatible give them. */
-import { isRecord } from '../values.js';
+import { isRecord } from '../base/values.js';
 import { endingOf } from './finish.js';
 import { messageIn } from './transport.js';
 

@@ -1,11 +1,11 @@
 import { stat } from 'node:fs/promises';
+import { DataError } from '../base/errors.js';
+import { writeAtomic } from '../base/files.js';
+import { isRecord } from '../base/values.js';
 import type { Sample } from '../data/sample.js';
-import { DataError } from '../errors.js';
-import { writeAtomic } from '../files.js';
-import { isRecord } from '../values.js';
 import { endingOf } from './finish.js';
-import type { ReasoningRow, ReasoningSettings } from './row.js';
 import { readJsonLines } from './jsonl.js';
+import type { ReasoningRow, ReasoningSettings } from './row.js';
 
 /** What an earlier run left behind. */
 export interface Finished {

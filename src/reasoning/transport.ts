@@ -2,8 +2,8 @@
  * `fetch` for servers that are nearly OpenAI-compatible. Every response that leaves here is either an event stream
  * of bounded length or an error whose body is `{"error": {"message": ...}}`, the only form the client library reads.
  */
-import { networkFetch } from '../network.js';
-import { isRecord, shortened } from '../values.js';
+import { networkFetch } from '../base/network.js';
+import { isRecord, shortened } from '../base/values.js';
 
 type Fetch = typeof networkFetch;
 

@@ -1,5 +1,5 @@
+import { writeFileAtomic } from '../base/files.js';
 import { optionLetter } from '../data/sample.js';
-import { writeFileAtomic } from '../files.js';
 import { framesToPng, pngDataUrl } from '../reasoning/images.js';
 import type { RefinedPart } from '../reasoning/refine.js';
 import type { AccuracyCell, AccuracyTable, DifferenceCell, Example, ReportData } from './data.js';

@@ -1,4 +1,4 @@
-import { Rng } from '../random.js';
+import { Rng } from '../base/random.js';
 import { type QuestionType, STILL, type Template } from './candidate.js';
 import { askAll, placeAnswer, type ShapesQuestion } from './questions.js';
 import { type Clip, DIRECTIONS } from './scene.js';

@@ -5,8 +5,9 @@
  * dataset is among them, and none asks why something happens or what came before, after or while what: that is left to
  * fine-tuning and to the teacher's reasoning.
  */
+
+import { Rng } from '../base/random.js';
 import { optionLetter } from '../data/sample.js';
-import { Rng } from '../random.js';
 import { qaPrompt } from '../text/prompts.js';
 import {
   type ClipFacts,

@@ -1,8 +1,8 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { DataError, messageOf } from '../errors.js';
-import { writeFileAtomic } from '../files.js';
+import { DataError, messageOf } from '../base/errors.js';
+import { writeFileAtomic } from '../base/files.js';
 import { countTypes, QuestionBalancer } from './balance.js';
 import { describeClip, describeFrame } from './captions.js';
 import { factsOf } from './language.js';

@@ -5,7 +5,7 @@
  *
  * Only what the frames show: no cause, no law of a shape, nothing about a question.
  */
-import type { Rng } from '../random.js';
+import type { Rng } from '../base/random.js';
 import {
   absenceClause,
   type ClipFacts,

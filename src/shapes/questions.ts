@@ -3,7 +3,7 @@
  * five reactions, four directions and rest, ...), so the same five texts appear whichever is right and nothing
  * but the clip tells them apart; the objects and events of the clip are among them by construction.
  */
-import type { Rng } from '../random.js';
+import type { Rng } from '../base/random.js';
 import {
   type Candidate,
   type Evidence,

@@ -1,5 +1,5 @@
+import { Rng } from '../base/random.js';
 import { optionLetter } from '../data/sample.js';
-import { Rng } from '../random.js';
 import { qaPrompt } from '../text/prompts.js';
 import { MOTIONS, REACTIONS } from './candidate.js';
 import { NUMBERS, theObject } from './language.js';

@@ -3,7 +3,7 @@
  * show, what follows, which options fall away). Told to defend a wrong option, it claims one thing that the frames
  * do not show; the other steps stay true, as the paper observed of imperfect reasoning.
  */
-import type { Rng } from '../random.js';
+import type { Rng } from '../base/random.js';
 import { MOTION, type PosedQuestion, REACTION, STILL } from './candidate.js';
 import {
   absenceClause,

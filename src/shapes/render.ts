@@ -1,6 +1,6 @@
 import { rename, rm } from 'node:fs/promises';
 import sharp from 'sharp';
-import { DataError, messageOf } from '../errors.js';
+import { DataError, messageOf } from '../base/errors.js';
 import type { Frames } from '../video/frames.js';
 import { sampleFrames as sampleIndices } from '../video/sample.js';
 import {

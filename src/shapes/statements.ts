@@ -2,7 +2,7 @@
  * Statements about a shapes clip with one slot, of whose values exactly one makes the statement true. Cloze asks for
  * it, the choice lists it among others. Each can be asked as a plain question too, in other words than the data set's.
  */
-import type { Rng } from '../random.js';
+import type { Rng } from '../base/random.js';
 import { MOTION, MOTIONS, REACTION, REACTIONS, STILL, unique } from './candidate.js';
 import {
   type ClipFacts,

@@ -6,8 +6,8 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DataError, messageOf } from '../errors.js';
-import { Rng } from '../random.js';
+import { DataError, messageOf } from '../base/errors.js';
+import { Rng } from '../base/random.js';
 import type { PosedQuestion } from './candidate.js';
 import { describeChange } from './captions.js';
 import { type EventsLine, SPLITS } from './dataset.js';

@@ -5,10 +5,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
-import { messageOf } from '../errors.js';
-import { Rng } from '../random.js';
+import { messageOf } from '../base/errors.js';
+import { Rng } from '../base/random.js';
+import { isRecord } from '../base/values.js';
 import { parseTeacherPrompt } from '../reasoning/prompt.js';
-import { isRecord } from '../values.js';
 import { ShapesTeacher, type TeacherOptions } from './teacher.js';
 
 /** Ways to fail: HTTP 500; 429 with retry-after; a body that is no JSON; an empty answer; a cut stream; a slow start. */

@@ -1,5 +1,5 @@
+import type { Rng } from '../base/random.js';
 import { optionLetter } from '../data/sample.js';
-import type { Rng } from '../random.js';
 
 /**
  * How the teacher ends: every closing phrase of the paper's appendix A.4. `{L}` is the letter, `{T}` the option.

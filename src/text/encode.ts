@@ -1,5 +1,5 @@
 /** Texts of a sample as token ids, cut to their limits. */
-import { UsageError } from '../errors.js';
+import { UsageError } from '../base/errors.js';
 import { framePrefix } from './prompts.js';
 import type { Tokenizer } from './tokenizer.js';
 

@@ -1,5 +1,5 @@
+import { DataError, UsageError } from '../base/errors.js';
 import { optionLetter, type Sample } from '../data/sample.js';
-import { DataError, UsageError } from '../errors.js';
 
 /**
  * The prompt of SeViLA's answerer, the closest public ancestor (mc_video_vqa_datasets.py:85-100); the paper does not

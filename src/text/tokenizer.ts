@@ -1,6 +1,6 @@
 import type { PreTrainedTokenizer } from '@xenova/transformers/src/tokenizers.js';
+import { DataError, messageOf } from '../base/errors.js';
 import { optionLetter } from '../data/sample.js';
-import { DataError, messageOf } from '../errors.js';
 import { findTokenizerFiles, type TokenizerFiles, type TokenizerLoadOptions } from './tokenizerFiles.js';
 
 export type { TokenizerLoadOptions } from './tokenizerFiles.js';

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { DataError } from '../errors.js';
+import { DataError } from '../base/errors.js';
 import { readJson } from '../weights/config.js';
 import { fetchFile, hubUrl, NotOnServer } from '../weights/fetch.js';
 

@@ -1,8 +1,9 @@
 /** Evaluation after an epoch: accuracy on the validation split chooses the best checkpoint. */
+
+import { writeFileAtomic } from '../base/files.js';
+import { createProgress, say } from '../base/progress.js';
 import type { BatchBuilder } from '../batches/batch.js';
 import { evaluateSplit } from '../evaluation/split.js';
-import { writeFileAtomic } from '../files.js';
-import { createProgress, say } from '../progress.js';
 import { keepCheckpoints } from './run/checkpoint.js';
 import { bestOf, readEvaluations } from './run/folder.js';
 import { interrupted, type Run } from './run.js';

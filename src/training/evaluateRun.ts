@@ -1,12 +1,12 @@
 /** Evaluates a run folder: its best checkpoint answers a split, and the predictions are written in the official form. */
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { writeFileAtomic } from '../base/files.js';
 import { readSplit } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
 import { datasetOf } from '../data/datasets/index.js';
 import { officialPredictions, type ScoreResult } from '../evaluation/score.js';
 import { evaluateSplit } from '../evaluation/split.js';
-import { writeFileAtomic } from '../files.js';
 import type { RunPaths } from './run/folder.js';
 import { openTrained } from './trained.js';
 import { openBuilder } from './trial.js';

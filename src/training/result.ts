@@ -1,6 +1,6 @@
 /** result.json: written last, a run that has it is done. */
 import { copyFile } from 'node:fs/promises';
-import { writeFileAtomic } from '../files.js';
+import { writeFileAtomic } from '../base/files.js';
 import { bestOf, identity, type RunResult, readEvaluations } from './run/folder.js';
 import type { Run } from './run.js';
 

@@ -1,9 +1,10 @@
 /** A run: what is asked for, and everything that it works with. */
+
+import { Interrupted } from '../base/errors.js';
 import type { BatchBuilder, HostBatch } from '../batches/batch.js';
 import type { Loader } from '../batches/loader.js';
 import type { Split } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
-import { Interrupted } from '../errors.js';
 import type { Evaluator } from '../evaluation/evaluate.js';
 import type { Context } from '../model/context.js';
 import type { AdamW } from './optimizer.js';

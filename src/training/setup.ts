@@ -1,11 +1,12 @@
 /** Sets up everything one run works with. */
+
+import { DataError } from '../base/errors.js';
+import { say } from '../base/progress.js';
 import type { HostBatch } from '../batches/batch.js';
 import { Loader } from '../batches/loader.js';
 import { readSplit } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
-import { DataError } from '../errors.js';
 import { trainingContext } from '../model/context.js';
-import { say } from '../progress.js';
 import { AdamW } from './optimizer.js';
 import { listCheckpoints, loadCheckpoint, type RunState, readState } from './run/checkpoint.js';
 import { identity, type RunPaths } from './run/folder.js';

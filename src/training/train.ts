@@ -5,11 +5,12 @@
  * and thread count the result equals an uninterrupted run's bit for bit, because the order of samples, the dropout
  * bits and the schedule all follow from the seed and the step.
  */
+
+import { DataError } from '../base/errors.js';
+import { createProgress, say } from '../base/progress.js';
 import { disposeVisual, type HostBatch } from '../batches/batch.js';
 import { checkForTraining } from '../config/checks.js';
-import { DataError } from '../errors.js';
 import { isLora } from '../model/trainable.js';
-import { createProgress, say } from '../progress.js';
 import { finishEvaluation, tellCuts } from './epochEvaluation.js';
 import { GradientSum } from './gradientSum.js';
 import { gradients } from './gradients.js';

@@ -1,6 +1,7 @@
 /** A run's trial at its best checkpoint. */
+
+import { ReasVqaError } from '../base/errors.js';
 import type { Config } from '../config/schema.js';
-import { ReasVqaError } from '../errors.js';
 import { listCheckpoints, loadTrainables } from './run/checkpoint.js';
 import { bestOf, type RunPaths, readEvaluations } from './run/folder.js';
 import { openTrial, type Trial } from './trial.js';

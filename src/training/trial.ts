@@ -5,11 +5,12 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DataError, UsageError } from '../base/errors.js';
+import { Rng } from '../base/random.js';
 import { BatchBuilder } from '../batches/batch.js';
 import type { Split } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
 import type { Sample } from '../data/sample.js';
-import { DataError, UsageError } from '../errors.js';
 import { LiveFrames, StoredFeatures } from '../features/source.js';
 import { FeatureStore } from '../features/store.js';
 import { type AttachedAdapter, addAdapter, loadAdapter } from '../model/adapter.js';
@@ -18,7 +19,6 @@ import { attach, openBase as openWeights, type Base as Weights } from '../model/
 import { readStudentConfig } from '../model/registry.js';
 import type { Student } from '../model/student.js';
 import { selectTrainable, trainsVision } from '../model/trainable.js';
-import { Rng } from '../random.js';
 import { Tokenizer } from '../text/tokenizer.js';
 import { noticesOf } from '../weights/comparison.js';
 import { objectiveOf } from './objectives/index.js';

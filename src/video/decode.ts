@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { DataError } from '../errors.js';
+import { DataError } from '../base/errors.js';
 import { probeFrames } from './ffprobe.js';
 import { brokenVideo, probeVideo, type VideoTable } from './probe.js';
 import { firstComplaint, inputArgs, runTool } from './process.js';

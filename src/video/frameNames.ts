@@ -1,7 +1,7 @@
 /** The images of a folder in the order of the frames, which their names alone tell. */
 
 import { extname } from 'node:path';
-import { isSystemEntry } from '../systemFiles.js';
+import { isSystemEntry } from '../base/systemFiles.js';
 
 const IMAGE_EXTENSIONS = new Set(['.png', '.jpg', '.jpeg', '.webp', '.bmp', '.tif', '.tiff', '.avif']);
 

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
-import { DataError, UsageError } from '../errors.js';
-import type { Rng } from '../random.js';
+import { DataError, UsageError } from '../base/errors.js';
+import type { Rng } from '../base/random.js';
 import { openVideoFile } from './decode.js';
 import { openAnimation, openImageFolder } from './images.js';
 import { resizeFrame } from './resize.js';

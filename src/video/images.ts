@@ -1,8 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp, { type Metadata, type SharpOptions } from 'sharp';
-import { DataError, messageOf } from '../errors.js';
-import { isLfsPointer } from '../lfsPointer.js';
+import { DataError, messageOf } from '../base/errors.js';
+import { isLfsPointer } from '../base/lfsPointer.js';
 import { sortFrameNames } from './frameNames.js';
 import { readJpeg } from './jpeg.js';
 import { type RawFrame, type VideoSource, videoName } from './source.js';

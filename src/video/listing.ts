@@ -3,8 +3,8 @@
 import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { extname } from 'node:path';
-import { DataError, messageOf } from '../errors.js';
-import { isSystemEntry } from '../systemFiles.js';
+import { DataError, messageOf } from '../base/errors.js';
+import { isSystemEntry } from '../base/systemFiles.js';
 
 /** Tried in this order when an annotation names a video without an extension; then a folder of images. */
 const EXTENSIONS = ['.mp4', '.webm', '.mkv', '.avi', '.mov', '.gif', '.webp', '.apng', '.m4v', '.mpg', '.ts'];

@@ -1,8 +1,8 @@
 import { open, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, normalize, relative, sep } from 'node:path';
+import { DataError, messageOf } from '../base/errors.js';
+import { isLfsPointer } from '../base/lfsPointer.js';
 import { JsonSyntaxError, parseJson, readTextFile } from '../data/textFile.js';
-import { DataError, messageOf } from '../errors.js';
-import { isLfsPointer } from '../lfsPointer.js';
 import { orderFrames } from './frameNames.js';
 import { chooseFolder, chooseVideo, type Listing, readListing } from './listing.js';
 

@@ -1,4 +1,4 @@
-import type { Rng } from '../random.js';
+import type { Rng } from '../base/random.js';
 import type { Frames } from './frames.js';
 import { type CropBox, resizeFrame } from './resize.js';
 

@@ -1,7 +1,7 @@
 /** The table of the frames of a video file: how many there are, when each is shown, and how each is found again. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { DataError, messageOf } from '../errors.js';
+import { DataError, messageOf } from '../base/errors.js';
 import { endBeyondFile, readerOf } from './complete.js';
 import { type Packet, type ProbedStream, probeFrames, probePackets, type ShownFrame } from './ffprobe.js';
 import { isSpliced, packetsAreFrames } from './packets.js';

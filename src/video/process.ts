@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import pLimit from 'p-limit';
-import { DataError, MissingToolError } from '../errors.js';
-import { shortened } from '../values.js';
+import { DataError, MissingToolError } from '../base/errors.js';
+import { shortened } from '../base/values.js';
 
 /** How a child process ended; a non-zero status is the caller's to judge. */
 export interface ToolResult {

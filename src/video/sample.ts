@@ -1,4 +1,4 @@
-import type { Rng } from '../random.js';
+import type { Rng } from '../base/random.js';
 
 /** A clip in frames: [lo, hi) of a video of `frameCount` frames. */
 export interface FrameRange {

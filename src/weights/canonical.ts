@@ -1,4 +1,4 @@
-import { DataError } from '../errors.js';
+import { DataError } from '../base/errors.js';
 import type { TensorData } from './dtypes.js';
 import { formatShape, quote } from './header.js';
 import { meaningOf, type NameOptions } from './names.js';

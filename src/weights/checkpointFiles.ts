@@ -1,7 +1,7 @@
 /** Which files a path to a checkpoint means: one .safetensors file, an index of shards, or shards without an index. */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DataError } from '../errors.js';
+import { DataError } from '../base/errors.js';
 import { refusePickle, refusePickles } from './notWeights.js';
 
 const INDEX_SUFFIX = '.safetensors.index.json';

@@ -1,5 +1,5 @@
 /** A checkpoint beside what its config.json asks for. */
-import { DataError } from '../errors.js';
+import { DataError } from '../base/errors.js';
 import { type Dtype, isReal, REAL_TYPES } from './dtypes.js';
 import { formatShape } from './header.js';
 import { describeOwnTable, type OwnTable, SHARED_TABLE, TABLES } from './ownTables.js';

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { DataError, messageOf } from '../errors.js';
+import { DataError, messageOf } from '../base/errors.js';
 import { refuseLfsPointer } from './notWeights.js';
 import { refuseOtherModel } from './otherModels.js';
 

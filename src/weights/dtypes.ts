@@ -1,5 +1,5 @@
 import { endianness } from 'node:os';
-import { EngineError } from '../errors.js';
+import { EngineError } from '../base/errors.js';
 
 /** Every element type of the safetensors format with its size in bytes. */
 export const DTYPE_BYTES = {

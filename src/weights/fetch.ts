@@ -1,9 +1,9 @@
 import { type FileHandle, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DataError, Interrupted, messageOf, ReasVqaError, UsageError } from '../errors.js';
-import { syncFolder } from '../files.js';
-import { networkFetch, ProxyError, routeOf, throughProxy } from '../network.js';
+import { DataError, Interrupted, messageOf, ReasVqaError, UsageError } from '../base/errors.js';
+import { syncFolder } from '../base/files.js';
+import { networkFetch, ProxyError, routeOf, throughProxy } from '../base/network.js';
 import { hashFile } from './safetensors.js';
 
 export interface FetchOptions {

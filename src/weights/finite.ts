@@ -1,4 +1,4 @@
-import { DataError } from '../errors.js';
+import { DataError } from '../base/errors.js';
 import type { Dtype, TensorData } from './dtypes.js';
 
 /** Exponent masks of the 16-bit float types: all ones means infinity or NaN. */

@@ -1,5 +1,5 @@
-import { DataError, messageOf } from '../errors.js';
-import { isRecord, shortened } from '../values.js';
+import { DataError, messageOf } from '../base/errors.js';
+import { isRecord, shortened } from '../base/values.js';
 import { DTYPE_BYTES, type Dtype, isDtype } from './dtypes.js';
 
 /** Where a tensor lies; begin and end are byte offsets into the file. */

@@ -5,8 +5,8 @@
  * to come, since nothing tells which kind they are of.
  */
 import { z } from 'zod';
-import { DataError, UsageError } from '../errors.js';
-import { isRecord } from '../values.js';
+import { DataError, UsageError } from '../base/errors.js';
+import { isRecord } from '../base/values.js';
 import { quote } from './header.js';
 
 /** What PEFT's adapter_config.json says about a LoRA adapter, in the terms of the LoRA paper. */

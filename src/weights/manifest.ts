@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { DataError, UsageError } from '../errors.js';
+import { DataError, UsageError } from '../base/errors.js';
 import { namesIn } from './checkpointFiles.js';
 import { type Blip2Config, readJson } from './config.js';
 import { type FetchOptions, fetchFile, hubUrl } from './fetch.js';

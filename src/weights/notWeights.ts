@@ -1,7 +1,7 @@
 /** What is found where a file of weights should be: Git LFS pointers, and Python pickles, which are programs. */
 import { join } from 'node:path';
-import { DataError } from '../errors.js';
-import { isLfsPointer } from '../lfsPointer.js';
+import { DataError } from '../base/errors.js';
+import { isLfsPointer } from '../base/lfsPointer.js';
 
 /** @param bytes the file's first 128 bytes at least, or all of it. @throws DataError when it is a Git LFS pointer. */
 export function refuseLfsPointer(path: string, bytes: Uint8Array): void {

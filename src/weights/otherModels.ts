@@ -1,6 +1,6 @@
 /** Models that are taken for BLIP-2 with FlanT5: their config.json looks alike, and what they compute differs. */
-import { DataError } from '../errors.js';
-import { isRecord } from '../values.js';
+import { DataError } from '../base/errors.js';
+import { isRecord } from '../base/values.js';
 import { quote } from './header.js';
 
 /** What a `model_type` of the family is. */

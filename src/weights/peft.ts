@@ -1,7 +1,7 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DataError, messageOf } from '../errors.js';
-import { writeFileAtomic } from '../files.js';
+import { DataError, messageOf } from '../base/errors.js';
+import { writeFileAtomic } from '../base/files.js';
 import { namesIn } from './checkpointFiles.js';
 import { readJson } from './config.js';
 import { formatShape, quote } from './header.js';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { DataError, messageOf } from '../errors.js';
+import { DataError, messageOf } from '../base/errors.js';
 import {
   DTYPE_BYTES,
   type Dtype,

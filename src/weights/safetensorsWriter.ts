@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
-import { DataError } from '../errors.js';
-import { writeAtomic } from '../files.js';
+import { DataError } from '../base/errors.js';
+import { writeAtomic } from '../base/files.js';
 import {
   DTYPE_BYTES,
   type Dtype,

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
-import { DataError } from '../errors.js';
+import { DataError } from '../base/errors.js';
 import { findCheckpoint } from './checkpointFiles.js';
 import { readJson } from './config.js';
 import { quote } from './header.js';

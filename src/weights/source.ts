@@ -1,4 +1,4 @@
-import { DataError } from '../errors.js';
+import { DataError } from '../base/errors.js';
 import { type Dtype, isReal, REAL_TYPES } from './dtypes.js';
 import { quote } from './header.js';
 import type { LoadedTensor, ReadOptions, SafetensorsFile, TensorInfo } from './safetensors.js';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { UsageError } from '../../src/base/errors.js';
+import { Rng } from '../../src/base/random.js';
 import { Loader, type LoaderSettings } from '../../src/batches/loader.js';
 import type { Sample } from '../../src/data/sample.js';
-import { UsageError } from '../../src/errors.js';
-import { Rng } from '../../src/random.js';
 
 function samples(count: number): Sample[] {
   return Array.from({ length: count }, (_, i) => ({

@@ -14,9 +14,9 @@ import { tapeTime } from '../../bench/speed/ops.mjs';
 import { resultName, saveResult, watchOthers } from '../../bench/speed/results.mjs';
 import { TrainingStep } from '../../bench/speed/trainStep.mjs';
 import { readWorkload } from '../../bench/speed/workload.mjs';
+import { UsageError } from '../../src/base/errors.js';
 import { type BenchLibrary, type BenchOptions, loadLibrary } from '../../src/commands/bench.js';
 import { type EngineInfo, selectEngine } from '../../src/engine/engine.js';
-import { UsageError } from '../../src/errors.js';
 import * as ops from '../../src/ops/index.js';
 import { benchOptions, workloadPath } from './support.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { median, mediansOf, secondsPerCall, spread } from '../../bench/speed/statistics.mjs';
-import { Rng } from '../../src/random.js';
+import { Rng } from '../../src/base/random.js';
 
 describe('median', () => {
   it('has as many values below as above, for any order', () => {

@@ -4,7 +4,7 @@ import type { BenchOptions } from '../../src/commands/bench.js';
 
 /** Path of a workload that ships. */
 export function workloadPath(name: string): string {
-  return fileURLToPath(new URL(`../../bench/workloads/${name}.json`, import.meta.url));
+  return fileURLToPath(new URL(`../../bench/speed/workloads/${name}.json`, import.meta.url));
 }
 
 /** A workload file's content, to change. */

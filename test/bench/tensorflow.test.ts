@@ -12,7 +12,7 @@ import { selectEngine } from '../../src/engine/engine.js';
 import { nativeMissing, tensorflowMissing } from '../model/support.js';
 import { workloadPath } from './support.js';
 
-const PEERS = fileURLToPath(new URL('../../bench/peers/', import.meta.url));
+const PEERS = fileURLToPath(new URL('../../bench/speed/peers/', import.meta.url));
 // The peers import the compiled library, which npm test makes before it runs this.
 const compiled = existsSync(fileURLToPath(new URL('../../dist/commands/bench.js', import.meta.url)));
 const missing = tensorflowMissing ?? nativeMissing ?? (compiled ? undefined : 'dist is not compiled');

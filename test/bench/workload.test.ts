@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { shapesOf } from '../../bench/speed/gemm.mjs';
 import { encoderLength, readWorkload } from '../../bench/speed/workload.mjs';
+import { DataError } from '../../src/base/errors.js';
 import { type BenchLibrary, loadLibrary } from '../../src/commands/bench.js';
-import { DataError } from '../../src/errors.js';
 import { sharedPath } from '../support/shared.js';
 import { workloadJson, workloadPath } from './support.js';
 

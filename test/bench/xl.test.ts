@@ -33,7 +33,7 @@ function trainStep(...options: string[]) {
 
 const missing = onGpu ? 'a GPU computes what it is given' : cudaMissing;
 describe.skipIf(missing !== undefined)(
-  `the step of bench/workloads/xl.json${missing ? ` (SKIPPED: ${missing})` : ''}`,
+  `the step of bench/speed/workloads/xl.json${missing ? ` (SKIPPED: ${missing})` : ''}`,
   () => {
     it.each([
       ['live', '14.25GiB', 14.3e9, []],

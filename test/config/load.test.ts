@@ -2,11 +2,11 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { UsageError } from '../../src/base/errors.js';
+import { Rng } from '../../src/base/random.js';
 import { CONFIG_KEYS } from '../../src/config/keys.js';
 import { configHash, dumpConfig, resolveConfig } from '../../src/config/load.js';
 import { datasetNames } from '../../src/data/datasets/index.js';
-import { UsageError } from '../../src/errors.js';
-import { Rng } from '../../src/random.js';
 
 let folder: string;
 beforeAll(async () => {

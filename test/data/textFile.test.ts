@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { DataError } from '../../src/base/errors.js';
 import {
   JsonSyntaxError,
   numberedLines,
@@ -10,7 +11,6 @@ import {
   readTextFile,
   repeatedKey,
 } from '../../src/data/textFile.js';
-import { DataError } from '../../src/errors.js';
 
 describe('a file of another kind', () => {
   let folder: string;

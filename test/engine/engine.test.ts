@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { EngineError, UsageError } from '../../src/base/errors.js';
 import { currentEngine, type EngineName, selectEngine } from '../../src/engine/engine.js';
 import { addonPath } from '../../src/engine/native/load.js';
 import { engineReport } from '../../src/engine/report.js';
-import { EngineError, UsageError } from '../../src/errors.js';
 
 describe('choosing an engine', () => {
   it('takes the GPU for auto where there is one, else native-cpu without a word, and describes it', async () => {

@@ -4,10 +4,10 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Rng } from '../../src/base/random.js';
 import { selectEngine } from '../../src/engine/engine.js';
 import type { NativeDevice } from '../../src/engine/native/addon.js';
 import { fallbackCounts, resetFallbackCounts } from '../../src/engine/native/fallback.js';
-import { Rng } from '../../src/random.js';
 import { device, ISAS, mismatch, randomFloats, randomInts, useIsa } from '../native/support.js';
 import { cudaMissing, gpu } from '../support/cuda.js';
 

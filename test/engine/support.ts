@@ -1,6 +1,6 @@
 /** A small encoder-decoder step in plain tfjs operations: what the native kernels must carry without help. */
 import * as tf from '@tensorflow/tfjs-core';
-import { Rng } from '../../src/random.js';
+import { Rng } from '../../src/base/random.js';
 
 const VOCABULARY = 50;
 const WIDTH = 24;

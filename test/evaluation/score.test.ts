@@ -2,16 +2,16 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { EXIT, ReasVqaError } from '../../src/base/errors.js';
+import { Rng } from '../../src/base/random.js';
 import { readAnnotations } from '../../src/data/annotations.js';
 import type { Sample } from '../../src/data/sample.js';
-import { EXIT, ReasVqaError } from '../../src/errors.js';
 import {
   formatScore,
   officialPredictions,
   scoreAnswers,
   scorePredictions,
 } from '../../src/evaluation/score.js';
-import { Rng } from '../../src/random.js';
 import { sharedPath } from '../support/shared.js';
 
 let folder: string;

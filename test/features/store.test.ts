@@ -13,9 +13,9 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { DataError } from '../../src/errors.js';
+import { DataError } from '../../src/base/errors.js';
+import { Rng } from '../../src/base/random.js';
 import { FeatureStore, featureKey, videoIdentity } from '../../src/features/store.js';
-import { Rng } from '../../src/random.js';
 import { writeSafetensors } from '../../src/weights/safetensors.js';
 
 const SOURCE = {

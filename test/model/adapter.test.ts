@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { DataError, UsageError } from '../../src/errors.js';
+import { DataError, UsageError } from '../../src/base/errors.js';
+import { Rng } from '../../src/base/random.js';
 import { addAdapter, loadAdapter, mergeAdapters, saveAdapter } from '../../src/model/adapter.js';
 import type { Blip2Student } from '../../src/model/blip2/student.js';
 import { inferenceContext } from '../../src/model/context.js';
 import { linearsOf } from '../../src/model/layers/linear.js';
-import { Rng } from '../../src/random.js';
 import type { LoraConfig } from '../../src/weights/peft.js';
 import {
   encoderBatch,

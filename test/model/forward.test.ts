@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { Rng } from '../../src/base/random.js';
 import type { EncoderBatch } from '../../src/model/blip2/blip2.js';
 import type { Blip2Student } from '../../src/model/blip2/student.js';
 import { type Context, inferenceContext } from '../../src/model/context.js';
@@ -8,7 +9,6 @@ import { bf16Parameters } from '../../src/model/precision.js';
 import type { Target } from '../../src/model/student.js';
 import { padTokens } from '../../src/model/tokens.js';
 import { selectTrainable } from '../../src/model/trainable.js';
-import { Rng } from '../../src/random.js';
 import { evaluateLosses, gradients } from '../../src/training/gradients.js';
 import {
   DROPOUT,

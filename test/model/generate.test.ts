@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Rng } from '../../src/base/random.js';
 import type { Blip2, Encoded } from '../../src/model/blip2/blip2.js';
 import { generate, lastLogits } from '../../src/model/blip2/generate.js';
 import type { Blip2Student } from '../../src/model/blip2/student.js';
 import { inferenceContext } from '../../src/model/context.js';
 import type { GenerateOptions, Encoded as StudentEncoded, StudentInput } from '../../src/model/student.js';
-import { Rng } from '../../src/random.js';
 import {
   encoderBatch,
   onEngines,

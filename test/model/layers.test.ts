@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { layers } from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { Rng } from '../../src/base/random.js';
 import { Blip2 } from '../../src/model/blip2/blip2.js';
 import { blip2 } from '../../src/model/blip2/kind.js';
 import { T5Block } from '../../src/model/blip2/t5.js';
@@ -8,7 +9,6 @@ import { inferenceContext } from '../../src/model/context.js';
 import { Linear, linearsOf } from '../../src/model/layers/linear.js';
 import { initialiseMissing } from '../../src/model/layers/module.js';
 import { selectTrainable, trainsVision } from '../../src/model/trainable.js';
-import { Rng } from '../../src/random.js';
 import { evaluateLosses } from '../../src/training/gradients.js';
 import { expectedTensors } from '../weights/layout.js';
 import { OBJECTIVE, randomBatch, tinyConfig, tinyModel, tinyStudent, useFastEngine } from './support.js';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { DataError } from '../../src/errors.js';
+import { DataError } from '../../src/base/errors.js';
 import type { Blip2Student } from '../../src/model/blip2/student.js';
 import { loadStudent, saveStudent } from '../../src/model/load.js';
 import { bf16Parameters } from '../../src/model/precision.js';

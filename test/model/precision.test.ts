@@ -1,12 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, expect, it } from 'vitest';
+import { EngineError } from '../../src/base/errors.js';
+import { Rng } from '../../src/base/random.js';
 import { selectEngine } from '../../src/engine/engine.js';
-import { EngineError } from '../../src/errors.js';
 import type { Precision } from '../../src/model/context.js';
 import { inferenceContext } from '../../src/model/context.js';
 import { bf16Parameters, requirePrecision } from '../../src/model/precision.js';
 import { withHalfProducts } from '../../src/ops/bf16.js';
-import { Rng } from '../../src/random.js';
 import { onGpu } from '../support/cuda.js';
 import { onEngines, randomBatch, tinyStudent } from './support.js';
 

@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { Rng } from '../../src/base/random.js';
 import { selectEngine } from '../../src/engine/engine.js';
 import { type Choice, HostChooser } from '../../src/model/sampling.js';
 import type { Sampling } from '../../src/model/student.js';
-import { Rng } from '../../src/random.js';
 
 beforeAll(() => selectEngine('cpu'));
 

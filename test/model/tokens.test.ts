@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { Rng } from '../../src/base/random.js';
 import { padLabels, padTokens } from '../../src/model/tokens.js';
-import { Rng } from '../../src/random.js';
 
 const ROUNDS = 60;
 

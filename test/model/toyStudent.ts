@@ -4,7 +4,7 @@
  * token. Importing this file registers it, which has to come before anything that imports the config's schema.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { DataError } from '../../src/errors.js';
+import { DataError } from '../../src/base/errors.js';
 import { type Context, inferenceContext, type Precision } from '../../src/model/context.js';
 import type { StudentKind } from '../../src/model/kind.js';
 import { Linear } from '../../src/model/layers/linear.js';

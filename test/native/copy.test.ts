@@ -1,7 +1,7 @@
 /** Strided copies, fills, sequences, casts and choices against plain loops; nothing outside the target is touched. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Rng } from '../../src/base/random.js';
 import { DTYPE, type NativeDevice } from '../../src/engine/native/addon.js';
-import { Rng } from '../../src/random.js';
 import { device, MACHINES, randomFloats, useIsa, type Values, withBuffers } from './support.js';
 
 interface Copy {

@@ -3,10 +3,10 @@
  * wider than a tile, lengths past every tile edge, and operands that the forward pass keeps.
  */
 import { describe, expect, it } from 'vitest';
+import { messageOf } from '../../src/base/errors.js';
+import { Rng } from '../../src/base/random.js';
 import type { NativeDevice } from '../../src/engine/native/addon.js';
 import { nativeDevice } from '../../src/engine/native/load.js';
-import { messageOf } from '../../src/errors.js';
-import { Rng } from '../../src/random.js';
 import type { AttentionCase } from '../ops/reference.js';
 import { cudaMissing, gpu } from '../support/cuda.js';
 import {

@@ -3,7 +3,7 @@
  * own tests (test/ops) do not reach, such as bf16 weights and activations. Attention's are in cudaAttention.test.ts.
  */
 import { describe, expect, it } from 'vitest';
-import { Rng } from '../../src/random.js';
+import { Rng } from '../../src/base/random.js';
 import { cudaMissing, gpu, onGpu } from '../support/cuda.js';
 import {
   compare,

@@ -1,11 +1,11 @@
 /** What tests of fused calls share: making them by name, on the CUDA device and on native-cpu. */
 import { expect } from 'vitest';
+import type { Rng } from '../../src/base/random.js';
 import type { NativeDevice } from '../../src/engine/native/addon.js';
 import { fusedCalls, type Operand } from '../../src/engine/native/calls.js';
 import type { Entries, FusedName } from '../../src/engine/native/entries.js';
 import { nativeDevice } from '../../src/engine/native/load.js';
 import { type AttrsOf, type Dropout, NO_DROPOUT, type OperandsOf } from '../../src/ops/kernels.js';
-import type { Rng } from '../../src/random.js';
 import { nearestBf16 } from '../support/bf16.js';
 import { gpu } from '../support/cuda.js';
 import { mismatch, randomFloats } from './support.js';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Rng } from '../../src/base/random.js';
 import type { NativeDevice } from '../../src/engine/native/addon.js';
-import { Rng } from '../../src/random.js';
 import { nearestBf16 } from '../support/bf16.js';
 import { bits, device, ISAS, MACHINES, mismatch, randomFloats, useIsa, withBuffers } from './support.js';
 

@@ -1,6 +1,6 @@
 /** Large products of f32 as products of f16 (src/native/cuda/runtime/half_product.cc) against float64. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Rng } from '../../src/random.js';
+import { Rng } from '../../src/base/random.js';
 import { cudaMissing, gpu, inChild, onGpu } from '../support/cuda.js';
 import { callOn, NO_DROPOUT } from './cudaSupport.js';
 import { randomFloats, withBuffers } from './support.js';

@@ -1,7 +1,7 @@
 /** Rows by index, sums by segment, one-hot rows and draws against plain loops. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Rng } from '../../src/base/random.js';
 import { DTYPE } from '../../src/engine/native/addon.js';
-import { Rng } from '../../src/random.js';
 import {
   device,
   MACHINES,

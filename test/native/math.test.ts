@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Rng } from '../../src/base/random.js';
 import type { UnaryOp } from '../../src/engine/native/addon.js';
-import { Rng } from '../../src/random.js';
 import { device, MACHINES, useIsa, withBuffers } from './support.js';
 
 /** Error function to full double precision: Taylor series near 0, continued fraction of erfc beyond. */

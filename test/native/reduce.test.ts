@@ -1,7 +1,7 @@
 /** Reductions, softmax, running sums and the k largest against float64, past every length at which the way changes. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Rng } from '../../src/base/random.js';
 import { DTYPE, type NativeDevice, type ReduceOp } from '../../src/engine/native/addon.js';
-import { Rng } from '../../src/random.js';
 import {
   device,
   MACHINES,

@@ -1,6 +1,6 @@
 /** Buffers of bf16, which hold frozen weights in half the bytes (src/native/cpu/runtime/storage.h). */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Rng } from '../../src/random.js';
+import { Rng } from '../../src/base/random.js';
 import { nearestBf16 } from '../support/bf16.js';
 import { device as cpu, MACHINES, useIsa } from './support.js';
 

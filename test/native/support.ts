@@ -1,8 +1,8 @@
 /** Running the same test on every instruction set of this CPU and on the GPU, and comparing arrays. */
 import { describe, it } from 'vitest';
+import type { Rng } from '../../src/base/random.js';
 import type { NativeDevice } from '../../src/engine/native/addon.js';
 import { nativeDevice } from '../../src/engine/native/load.js';
-import type { Rng } from '../../src/random.js';
 import { cudaMissing, gpu } from '../support/cuda.js';
 
 export const device = nativeDevice();

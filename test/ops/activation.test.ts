@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
+import { Rng } from '../../src/base/random.js';
 import { BACKEND_NAME } from '../../src/engine/native/backend.js';
 import { nativeDevice } from '../../src/engine/native/load.js';
 import { dropout, gatedGelu, gelu } from '../../src/ops/index.js';
-import { Rng } from '../../src/random.js';
 import { geluReference } from './reference.js';
 import { compareWithReference, FUSED_TENSORFLOW, normal, onEveryForm, toTensor } from './support.js';
 

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
+import { Rng } from '../../src/base/random.js';
 import { adamwStep, globalNorm } from '../../src/ops/index.js';
-import { Rng } from '../../src/random.js';
 import { largestError, normal, onEveryForm, toTensor, type Values } from './support.js';
 
 /** torch.optim.AdamW's single-tensor update in float64. */

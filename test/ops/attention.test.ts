@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
+import { Rng } from '../../src/base/random.js';
 import { attention, selfAttention } from '../../src/ops/index.js';
-import { Rng } from '../../src/random.js';
 import { type AttentionCase, attentionReference } from './reference.js';
 import { compareWithReference, normal, onEveryForm, toTensor, type Values } from './support.js';
 

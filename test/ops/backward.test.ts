@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Rng } from '../../src/base/random.js';
 import { valueAndGradients } from '../../src/ops/backward.js';
 import { gelu, layerNorm, linear, rmsNorm } from '../../src/ops/index.js';
 import { adding, taped } from '../../src/ops/tape.js';
-import { Rng } from '../../src/random.js';
 import { COMPOSED_CPU, normal, onEveryForm, toTensor, use } from './support.js';
 
 /**

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
+import { Rng } from '../../src/base/random.js';
 import { linearCrossEntropy } from '../../src/ops/index.js';
-import { Rng } from '../../src/random.js';
 import { crossEntropyReference } from './reference.js';
 import { compareWithReference, normal, onEveryForm, toTensor } from './support.js';
 

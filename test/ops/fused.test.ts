@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Rng } from '../../src/base/random.js';
 import { fusedCalls, type Operand } from '../../src/engine/native/calls.js';
 import { nativeDevice } from '../../src/engine/native/load.js';
 import {
@@ -17,7 +18,6 @@ import {
   rmsNorm,
 } from '../../src/ops/index.js';
 import { type Dropout, hasFused, NO_DROPOUT, setFused } from '../../src/ops/kernels.js';
-import { Rng } from '../../src/random.js';
 import { cudaMissing } from '../support/cuda.js';
 import {
   COMPOSED_CPU,

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
+import { Rng } from '../../src/base/random.js';
 import {
   attention,
   type DropoutKey,
@@ -18,7 +19,6 @@ import {
 } from '../../src/ops/index.js';
 import { hasFused } from '../../src/ops/kernels.js';
 import { taped } from '../../src/ops/tape.js';
-import { Rng } from '../../src/random.js';
 import { linearReference } from './reference.js';
 import { compareWithReference, largestError, normal, onEveryForm, toTensor, type Values } from './support.js';
 

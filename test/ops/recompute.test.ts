@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
+import { Rng } from '../../src/base/random.js';
 import {
   DropoutStream,
   dropout,
@@ -10,7 +11,6 @@ import {
   valueAndGradients,
 } from '../../src/ops/index.js';
 import { taped } from '../../src/ops/tape.js';
-import { Rng } from '../../src/random.js';
 import { largestError, normal, onEveryForm, toTensor } from './support.js';
 
 const ROWS = 16;

@@ -3,13 +3,13 @@ import '@tensorflow/tfjs-layers';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import { afterAll, beforeAll, describe, it } from 'vitest';
+import { messageOf } from '../../src/base/errors.js';
+import type { Rng } from '../../src/base/random.js';
 import { BACKEND_NAME, CUDA_BACKEND_NAME } from '../../src/engine/native/backend.js';
 import { nativeDevice } from '../../src/engine/native/load.js';
 import { registerNativeBackend } from '../../src/engine/native/register.js';
 import { startTensorflow } from '../../src/engine/tensorflow.js';
-import { messageOf } from '../../src/errors.js';
 import { setFused } from '../../src/ops/kernels.js';
-import type { Rng } from '../../src/random.js';
 import { cudaMissing } from '../support/cuda.js';
 
 /** One way to run the same test body: an engine, with its fused kernels or with the composed forms. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { DataError } from '../../src/errors.js';
+import { DataError } from '../../src/base/errors.js';
 import { type CheckResult, weightsCheck } from '../../src/parity/check.js';
 import { SafetensorsFile, writeSafetensors } from '../../src/weights/safetensors.js';
 import { onEngines, useFastEngine } from '../model/support.js';

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { Rng } from '../../src/base/random.js';
 import { selectEngine } from '../../src/engine/engine.js';
 import { SceneSymbols, SLOTS } from '../../src/pretraining/symbols.js';
-import { Rng } from '../../src/random.js';
 import { simulateClip } from '../../src/shapes/simulate.js';
 
 const clips = Array.from({ length: 12 }, (_, i) => simulateClip(`symbols-test/${i}`));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { Rng } from '../../src/base/random.js';
 import { optionLetter } from '../../src/data/sample.js';
-import { Rng } from '../../src/random.js';
 import { predictedAnswer, Sentence } from '../../src/reasoning/answer.js';
 import { Choices } from '../../src/reasoning/choices.js';
 

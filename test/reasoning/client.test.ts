@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { UsageError } from '../../src/errors.js';
+import { UsageError } from '../../src/base/errors.js';
 import { openTeacher, TeacherError, type TeacherSettings } from '../../src/reasoning/client.js';
 import { backoffMs, retryAfterMs } from '../../src/reasoning/retry.js';
 import { errorMessageOf } from '../../src/reasoning/transport.js';

@@ -2,13 +2,13 @@ import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DataError, Interrupted, MissingToolError } from '../../src/base/errors.js';
+import { Rng } from '../../src/base/random.js';
 import type { Sample } from '../../src/data/sample.js';
-import { DataError, Interrupted, MissingToolError } from '../../src/errors.js';
-import { Rng } from '../../src/random.js';
 import { openTeacher, type TeacherSettings } from '../../src/reasoning/client.js';
 import { type GenerateOptions, generateReasoning } from '../../src/reasoning/generate.js';
-import type { ReasoningRow } from '../../src/reasoning/row.js';
 import { parseTeacherPrompt } from '../../src/reasoning/prompt.js';
+import type { ReasoningRow } from '../../src/reasoning/row.js';
 import { json, type Reply, stream, teacherServer } from './teacherServer.js';
 
 let folder: string;

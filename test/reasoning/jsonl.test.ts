@@ -3,8 +3,8 @@ import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { DataError } from '../../src/errors.js';
-import { Rng } from '../../src/random.js';
+import { DataError } from '../../src/base/errors.js';
+import { Rng } from '../../src/base/random.js';
 import { JsonAppender, readJsonLines } from '../../src/reasoning/jsonl.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'jsonl-'));

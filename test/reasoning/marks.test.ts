@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Rng } from '../../src/random.js';
+import { Rng } from '../../src/base/random.js';
 import { predictedAnswer } from '../../src/reasoning/answer.js';
 import { jsonObjects } from '../../src/reasoning/looseJson.js';
 import { readReply } from '../../src/reasoning/marks.js';

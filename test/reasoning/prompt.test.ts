@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { Rng } from '../../src/random.js';
+import { Rng } from '../../src/base/random.js';
 import { framesToPng, pngDataUrl } from '../../src/reasoning/images.js';
 import { parseTeacherPrompt, TEACHER_INSTRUCTION, teacherPrompt } from '../../src/reasoning/prompt.js';
 import { sharedPath } from '../support/shared.js';

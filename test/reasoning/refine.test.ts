@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { UsageError } from '../../src/errors.js';
-import { Rng } from '../../src/random.js';
+import { UsageError } from '../../src/base/errors.js';
+import { Rng } from '../../src/base/random.js';
 import { GROUND_TRUTH, PAPER_PATTERNS, patternsFrom, WIDE_PATTERNS } from '../../src/reasoning/patterns.js';
 import { type RefineSettings, refine } from '../../src/reasoning/refine.js';
 import { segment } from '../../src/reasoning/sentences.js';

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { DataError, UsageError } from '../../src/errors.js';
+import { DataError, UsageError } from '../../src/base/errors.js';
 import { predictedAnswer } from '../../src/reasoning/answer.js';
 import { refineFile } from '../../src/reasoning/refineFile.js';
 import { sharedPath } from '../support/shared.js';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { Rng } from '../../src/random.js';
+import { Rng } from '../../src/base/random.js';
 import type { Plot } from '../../src/report/data.js';
 import { niceStep, plotSvg, tickLabel } from '../../src/report/plot.js';
 import { parseHtml } from './htmlReader.js';

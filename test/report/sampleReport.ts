@@ -1,4 +1,4 @@
-import { Rng } from '../../src/random.js';
+import { Rng } from '../../src/base/random.js';
 import { refine } from '../../src/reasoning/refine.js';
 import { proportionStandardError, type ReportData } from '../../src/report/data.js';
 

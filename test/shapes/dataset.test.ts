@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DataError } from '../../src/base/errors.js';
 import { readAnnotations } from '../../src/data/annotations.js';
-import { DataError } from '../../src/errors.js';
 import {
   type EventsLine,
   makeShapes,

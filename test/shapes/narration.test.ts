@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Rng } from '../../src/random.js';
+import { Rng } from '../../src/base/random.js';
 import { factsOf } from '../../src/shapes/language.js';
 import { narrate } from '../../src/shapes/narration.js';
 import { type Clip, COLOURS, LOCATIONS, restStates } from '../../src/shapes/scene.js';

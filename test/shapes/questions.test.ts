@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Rng } from '../../src/random.js';
+import { Rng } from '../../src/base/random.js';
 import { QuestionBalancer } from '../../src/shapes/balance.js';
 import { QUESTION_TYPES, TEMPLATES } from '../../src/shapes/candidate.js';
 import { factsOf } from '../../src/shapes/language.js';

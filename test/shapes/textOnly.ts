@@ -1,4 +1,4 @@
-import { Rng } from '../../src/random.js';
+import { Rng } from '../../src/base/random.js';
 import type { ShapesQuestion } from '../../src/shapes/questions.js';
 
 /** How likely an option looks to somebody who sees only the text. */

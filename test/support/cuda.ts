@@ -3,10 +3,10 @@
  * when REASVQA_TEST_GPU=1. Import this file before the engine is started; the variables it sets are read at that moment.
  */
 import { spawnSync } from 'node:child_process';
+import { messageOf } from '../../src/base/errors.js';
 import type { CudaDevice } from '../../src/engine/native/addon.js';
 import { addonPath, cudaDevice } from '../../src/engine/native/load.js';
 import { registerCudaBackend } from '../../src/engine/native/register.js';
-import { messageOf } from '../../src/errors.js';
 import { buildCudaShim } from '../cudaShim/build.mjs';
 
 /** True when the tests were asked to use the machine's GPU; where that fails so do they, instead of being skipped. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { Rng } from '../../src/base/random.js';
 import { optionLetter } from '../../src/data/sample.js';
-import { Rng } from '../../src/random.js';
 import { parseAnswer } from '../../src/text/answers.js';
 
 describe('parseAnswer', () => {

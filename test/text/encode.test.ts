@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { UsageError } from '../../src/errors.js';
+import { UsageError } from '../../src/base/errors.js';
 import { encodeText, framePrefixRows } from '../../src/text/encode.js';
 import { Tokenizer } from '../../src/text/tokenizer.js';
 import { writeTinyTokenizer } from './tinyTokenizer.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { DataError } from '../../src/base/errors.js';
 import type { Sample } from '../../src/data/sample.js';
-import { DataError } from '../../src/errors.js';
 import { framePrefix, qaPrompt, qaTarget, reasoningTarget, stlTarget } from '../../src/text/prompts.js';
 
 const sample: Sample = {

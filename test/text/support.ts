@@ -1,6 +1,7 @@
 /** Samples in the words of tinyTokenizer.ts. */
+
+import type { Rng } from '../../src/base/random.js';
 import type { Sample } from '../../src/data/sample.js';
-import type { Rng } from '../../src/random.js';
 
 const WORDS = ['red', 'blue', 'square', 'circle', 'moves', 'touches', 'zigzag'];
 

@@ -9,7 +9,7 @@ import { cudaMissing } from '../support/cuda.js';
 import { type Outcome, watch } from './checkout.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const TINY = 'bench/workloads/tiny.json';
+const TINY = 'bench/speed/workloads/tiny.json';
 
 function run(
   command: string,

@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { Rng } from '../../src/base/random.js';
 import type { Blip2Student } from '../../src/model/blip2/student.js';
 import { inferenceContext } from '../../src/model/context.js';
 import type { Parameter } from '../../src/model/layers/module.js';
 import type { Target } from '../../src/model/student.js';
 import { selectTrainable } from '../../src/model/trainable.js';
-import { Rng } from '../../src/random.js';
 import { evaluateLosses, gradients } from '../../src/training/gradients.js';
 import { AdamW } from '../../src/training/optimizer.js';
 import {

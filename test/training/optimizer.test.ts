@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
+import { Rng } from '../../src/base/random.js';
 import { Parameter } from '../../src/model/layers/module.js';
-import { Rng } from '../../src/random.js';
 import { AdamW, type OptimizerSettings } from '../../src/training/optimizer.js';
 import { onEngines } from '../model/support.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Rng } from '../../src/random.js';
+import { Rng } from '../../src/base/random.js';
 import { learningRateAt, type ScheduleSettings } from '../../src/training/schedule.js';
 
 const PAPER: ScheduleSettings = {

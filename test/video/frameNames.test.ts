@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Rng } from '../../src/random.js';
+import { Rng } from '../../src/base/random.js';
 import { orderFrames, sortFrameNames } from '../../src/video/frameNames.js';
 
 const png = (stems: readonly string[]) => stems.map((stem) => `${stem}.png`);

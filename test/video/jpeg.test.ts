@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp, { type JpegOptions } from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { DataError } from '../../src/errors.js';
-import { Rng } from '../../src/random.js';
+import { DataError } from '../../src/base/errors.js';
+import { Rng } from '../../src/base/random.js';
 import { readFrames } from '../../src/video/frames.js';
 
 const [WIDTH, HEIGHT] = [64, 48];

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Rng } from '../../src/random.js';
+import { Rng } from '../../src/base/random.js';
 import type { Frames } from '../../src/video/frames.js';
 import { CLIP_MEAN, CLIP_STD, randomResizedCrop, toPixelValues } from '../../src/video/preprocess.js';
 import { resizeFrame } from '../../src/video/resize.js';

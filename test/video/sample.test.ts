@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Rng } from '../../src/random.js';
+import { Rng } from '../../src/base/random.js';
 import { clipRange, isConstantRate, sampleFrames } from '../../src/video/sample.js';
 
 /** numpy.linspace(lo, hi, n + 1).astype(int)[0:n + 1], printed by numpy 2.4 for cases where rounding matters. */

@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { DataError } from '../../src/errors.js';
+import { DataError } from '../../src/base/errors.js';
 import { probeVideo } from '../../src/video/probe.js';
 import { expectSameFrames } from './support/decode.js';
 import { ffmpeg, hasEncoder, hasFfmpeg } from './support/ffmpeg.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Rng } from '../../src/random.js';
+import { Rng } from '../../src/base/random.js';
 import { narrowBf16, narrowF16, widenBf16, widenF16 } from '../../src/weights/dtypes.js';
 
 const buffer = new DataView(new ArrayBuffer(4));

@@ -1,6 +1,6 @@
 import { type FileHandle, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Rng } from '../../src/random.js';
+import type { Rng } from '../../src/base/random.js';
 import type { Dtype, TensorData } from '../../src/weights/dtypes.js';
 import { SafetensorsFile, type WritableTensor } from '../../src/weights/safetensors.js';
 import type { TensorSource } from '../../src/weights/source.js';

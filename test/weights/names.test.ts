@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Rng } from '../../src/random.js';
+import { Rng } from '../../src/base/random.js';
 import { canonicalSource } from '../../src/weights/canonical.js';
 import { compareCheckpoint } from '../../src/weights/comparison.js';
 import { parseBlip2Config } from '../../src/weights/config.js';

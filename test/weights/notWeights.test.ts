@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DataError } from '../../src/errors.js';
+import { DataError } from '../../src/base/errors.js';
 import { findTokenizerFiles } from '../../src/text/tokenizerFiles.js';
 import { loadBlip2Config } from '../../src/weights/config.js';
 import { readAdapter } from '../../src/weights/peft.js';

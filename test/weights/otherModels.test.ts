@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DataError } from '../../src/errors.js';
+import { DataError } from '../../src/base/errors.js';
 import { parseBlip2Config } from '../../src/weights/config.js';
 import { XL } from './layout.js';
 

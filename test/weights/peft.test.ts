@@ -2,8 +2,8 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DataError, UsageError } from '../../src/errors.js';
-import { Rng } from '../../src/random.js';
+import { DataError, UsageError } from '../../src/base/errors.js';
+import { Rng } from '../../src/base/random.js';
 import {
   type Adapter,
   isTarget,

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Rng } from '../../src/random.js';
+import { Rng } from '../../src/base/random.js';
 import { firstNotFinite } from '../../src/weights/finite.js';
 import { hashFile, type WritableTensor, writeSafetensors } from '../../src/weights/safetensors.js';
 import { sharedPath } from '../support/shared.js';

@@ -2,8 +2,8 @@ import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { DataError } from '../../src/errors.js';
-import { Rng } from '../../src/random.js';
+import { DataError } from '../../src/base/errors.js';
+import { Rng } from '../../src/base/random.js';
 import { writeSafetensors } from '../../src/weights/safetensors.js';
 import { failure, fileHandlePrototype, randomTensors, withFile, writeRaw } from './fixtures.js';
 

@@ -2,7 +2,7 @@ import { type FileHandle, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { DataError } from '../../src/errors.js';
+import { DataError } from '../../src/base/errors.js';
 import { hashFile, type WritableTensor, writeSafetensors } from '../../src/weights/safetensors.js';
 import { fileHandlePrototype, withFile } from './fixtures.js';
 

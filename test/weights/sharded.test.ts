@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DataError } from '../../src/errors.js';
+import { DataError } from '../../src/base/errors.js';
 import { writeSafetensors } from '../../src/weights/safetensors.js';
 import { openCheckpoint } from '../../src/weights/sharded.js';
 import { formatBytes, summaryOf } from '../../src/weights/show.js';

@@ -5,7 +5,7 @@
 #
 #   ./run.sh [WORKLOAD.json] [STEP...]
 #
-# WORKLOAD.json: sizes for the benches (default: bench/workloads/small.json). STEP: only these (default: all), of
+# WORKLOAD.json: sizes for the benches (default: bench/speed/workloads/small.json). STEP: only these (default: all), of
 #   doctor conformance tests check-f32 check-bf16 learn-f32 learn-bf16
 #   gemm ops train-step-live train-step-cached decode load memory memory-limit
 # The steps from gemm on measure frozen weights in bf16, ops apart; memory-limit trains with recomputation in
@@ -17,7 +17,7 @@
 set -u
 cd "$(dirname "$0")" || exit 1
 all="doctor conformance tests check-f32 check-bf16 learn-f32 learn-bf16 gemm ops train-step-live train-step-cached decode load memory memory-limit"
-workload=bench/workloads/small.json
+workload=bench/speed/workloads/small.json
 case ${1:-} in *.json)
   workload=$1
   shift

@@ -1,5 +1,5 @@
 /** What a dataset is to the rest of the program, and the datasets that are known. index.ts makes the built-in ones known. */
-import { UsageError } from '../../errors.js';
+import { UsageError } from '../../base/errors.js';
 import type { ProblemLog } from '../problems.js';
 import type { Sample } from '../sample.js';
 

@@ -1,5 +1,5 @@
 /** STAR (Wu et al. 2021, bobbywu.com/STAR): situated reasoning about clips of Charades. */
-import { isRecord } from '../../values.js';
+import { isRecord } from '../../base/values.js';
 import type { ProblemLog } from '../problems.js';
 import { shown } from '../problems.js';
 import { clipAt, optionText, type Place, problem, readQuestions, textAt } from '../readers/jsonQuestions.js';

@@ -1,6 +1,6 @@
 /** A JSON list of questions, the frame that the readers of JSON annotations share. */
 
-import { isRecord } from '../../values.js';
+import { isRecord } from '../../base/values.js';
 import type { ProblemLog } from '../problems.js';
 import { shown } from '../problems.js';
 import type { Sample } from '../sample.js';

@@ -17,7 +17,7 @@ import {
   type TensorInfo,
   util,
 } from '@tensorflow/tfjs-core';
-import { EngineError } from '../../errors.js';
+import { EngineError } from '../../base/errors.js';
 import { type BufferId, BYTES, DTYPE, type NativeDevice, type NumericDtype } from './addon.js';
 import { fusedCalls, type TensorCalls } from './calls.js';
 import { sizeOf } from './strides.js';

@@ -4,8 +4,14 @@
  * when a device is first used.
  */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { EngineError } from '../../errors.js';
-import { type AttrsOf, KERNELS, type KernelName, type OperandsOf, type ResultNames } from '../../ops/kernels.js';
+import { EngineError } from '../../base/errors.js';
+import {
+  type AttrsOf,
+  KERNELS,
+  type KernelName,
+  type OperandsOf,
+  type ResultNames,
+} from '../../ops/kernels.js';
 import type { BufferId, Field, NativeDevice } from './addon.js';
 import { type Entries, type FusedName, PARTS } from './entries.js';
 

@@ -2,7 +2,7 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { EngineError, isDeviceError, messageOf } from '../../errors.js';
+import { EngineError, isDeviceError, messageOf } from '../../base/errors.js';
 import type { Codes, CpuDevice, CudaDevice, CudaOptions } from './addon.js';
 
 /** 8 dimensions with three rows of strides and room to spare. */

@@ -6,7 +6,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { EngineError } from '../../errors.js';
+import { EngineError } from '../../base/errors.js';
 
 /** tfjs packages work together only at one version, which package.json pins. */
 export const WANTED_VERSION = '4.22.0';

@@ -1,6 +1,6 @@
 /** BLIP-2's side of `weights check`: tools/reference/make_reference.py writes what is read here. */
 import * as tf from '@tensorflow/tfjs-core';
-import { DataError } from '../../errors.js';
+import { DataError } from '../../base/errors.js';
 import { withHalfProducts } from '../../ops/bf16.js';
 import { IGNORED } from '../../ops/labels.js';
 import { inferenceContext } from '../context.js';

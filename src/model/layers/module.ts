@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type LayerVariable, layers } from '@tensorflow/tfjs-layers';
+import type { Rng } from '../../base/random.js';
 import { toBf16 } from '../../ops/bf16.js';
-import type { Rng } from '../../random.js';
 
 /** How a parameter starts when no checkpoint gives it a value. */
 export type Initial = 'zeros' | 'ones' | { normal: number } | { uniform: number };

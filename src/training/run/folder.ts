@@ -12,12 +12,12 @@ import { mkdir, readFile, stat } from 'node:fs/promises';
 import { arch, cpus, platform } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { DataError, messageOf, UsageError } from '../../base/errors.js';
+import { writeFileAtomic } from '../../base/files.js';
+import { isRecord } from '../../base/values.js';
 import { configHash, dumpConfig } from '../../config/load.js';
 import type { Config } from '../../config/schema.js';
-import { DataError, messageOf, UsageError } from '../../errors.js';
 import type { ScoreResult } from '../../evaluation/score.js';
-import { writeFileAtomic } from '../../files.js';
-import { isRecord } from '../../values.js';
 import { listCheckpoints } from './checkpoint.js';
 
 /** Accuracy after one epoch. */

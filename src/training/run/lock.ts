@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { UsageError } from '../../errors.js';
+import { UsageError } from '../../base/errors.js';
 
 /**
  * Holds a run folder for one training: two in the same folder would overwrite each other's checkpoints.

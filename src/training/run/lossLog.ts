@@ -1,5 +1,5 @@
 /** The losses of a run between two lines of metrics. */
-import { ReasVqaError } from '../../errors.js';
+import { ReasVqaError } from '../../base/errors.js';
 import type { PendingLosses } from '../gradients.js';
 import type { LossValues } from '../objectives/objective.js';
 

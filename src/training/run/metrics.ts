@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { DataError, messageOf } from '../../errors.js';
+import { DataError, messageOf } from '../../base/errors.js';
 import { readRecords, scalarRecord, versionRecord } from './tensorboard.js';
 
 /** One line of metrics.jsonl: the step, what was measured, and which of it was not a finite number. */

@@ -2,8 +2,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { UsageError } from '../../../src/base/errors.js';
 import { datasetNames, datasetOf, datasetRecords } from '../../../src/data/datasets/index.js';
-import { UsageError } from '../../../src/errors.js';
 
 const src = fileURLToPath(new URL('../../../src/', import.meta.url));
 const read = (path: string) => readFile(join(src, path), 'utf8');

@@ -2,10 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { DataError, UsageError } from '../../../src/base/errors.js';
+import { Rng } from '../../../src/base/random.js';
 import { readAnnotations } from '../../../src/data/annotations.js';
 import { describeProblem, type Problem } from '../../../src/data/problems.js';
-import { DataError, UsageError } from '../../../src/errors.js';
-import { Rng } from '../../../src/random.js';
 import { sharedPath } from '../../support/shared.js';
 
 const HEADER = 'video,frame_count,width,height,question,answer,qid,type,a0,a1,a2,a3,a4';

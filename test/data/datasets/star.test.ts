@@ -2,10 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Rng } from '../../../src/base/random.js';
 import { readAnnotations } from '../../../src/data/annotations.js';
 import { describeProblem } from '../../../src/data/problems.js';
 import { elementLines } from '../../../src/data/readers/jsonArray.js';
-import { Rng } from '../../../src/random.js';
 import { sharedPath } from '../../support/shared.js';
 
 const ORIGINAL = {

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { EngineError, UsageError } from '../../../src/base/errors.js';
 import { currentDevice, selectEngine } from '../../../src/engine/engine.js';
 import { openCuda } from '../../../src/engine/native/load.js';
 import { engineReport } from '../../../src/engine/report.js';
-import { EngineError, UsageError } from '../../../src/errors.js';
 import { reasvqa } from '../../commands/support.js';
 import { buildCudaShim } from '../../cudaShim/build.mjs';
 

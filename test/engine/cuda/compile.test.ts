@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
+import { messageOf } from '../../../src/base/errors.js';
 import { nativeDevice } from '../../../src/engine/native/load.js';
-import { messageOf } from '../../../src/errors.js';
 
 const CAPABILITIES = [80, 86, 89, 90, 100, 120];
 const { cuda } = nativeDevice();

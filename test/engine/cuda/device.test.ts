@@ -3,8 +3,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFile
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { Rng } from '../../../src/base/random.js';
 import type { CudaDevice } from '../../../src/engine/native/addon.js';
-import { Rng } from '../../../src/random.js';
 import { cudaMissing, gpu, inChild, onGpu } from '../../support/cuda.js';
 
 const bytesOf = (x: Float32Array): Buffer => Buffer.from(x.buffer, x.byteOffset, x.byteLength);

@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
+import { Rng } from '../../../src/base/random.js';
 import { loadAdapter } from '../../../src/model/adapter.js';
 import { linearsOf } from '../../../src/model/layers/linear.js';
 import { loadStudent } from '../../../src/model/load.js';
@@ -11,7 +12,6 @@ import { hasBf16, isBf16, linearCrossEntropy, toBf16 } from '../../../src/ops/in
 import { runKernel } from '../../../src/ops/kernels.js';
 import { linear } from '../../../src/ops/linear.js';
 import { weightsCheck } from '../../../src/parity/check.js';
-import { Rng } from '../../../src/random.js';
 import { onEngines } from '../../model/support.js';
 import { nearestBf16 } from '../../support/bf16.js';
 import { handles } from './support.js';

@@ -1,9 +1,9 @@
 /** Choosing the engine where the package is set up: what it says of itself, and what it refuses. */
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
+import { EngineError } from '../../../src/base/errors.js';
 import { currentEngine, selectEngine } from '../../../src/engine/engine.js';
 import { engineReport } from '../../../src/engine/report.js';
-import { EngineError } from '../../../src/errors.js';
 import { tensorflowMissing } from '../../model/support.js';
 
 describe('the tensorflow engine', () => {

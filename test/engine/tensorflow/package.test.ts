@@ -3,9 +3,9 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { EngineError } from '../../../src/base/errors.js';
 import { findPackage, listPackages } from '../../../src/engine/tensorflow/package.js';
 import { loadPackage } from '../../../src/engine/tensorflow.js';
-import { EngineError } from '../../../src/errors.js';
 
 let place: string;
 beforeEach(async () => {

@@ -1,10 +1,10 @@
 /** The student trained on tensorflow: native-cpu's losses, and nothing that grows. */
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
+import { Rng } from '../../../src/base/random.js';
 import { type EngineName, selectEngine } from '../../../src/engine/engine.js';
 import { selectTrainable } from '../../../src/model/trainable.js';
 import { setFused } from '../../../src/ops/kernels.js';
-import { Rng } from '../../../src/random.js';
 import { gradients } from '../../../src/training/gradients.js';
 import { AdamW } from '../../../src/training/optimizer.js';
 import {

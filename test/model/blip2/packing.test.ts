@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { Rng } from '../../../src/base/random.js';
 import { MASKED, packTargets } from '../../../src/model/blip2/packing.js';
 import { padLabels } from '../../../src/model/tokens.js';
 import { IGNORED } from '../../../src/ops/labels.js';
-import { Rng } from '../../../src/random.js';
 import { randomRows } from '../support.js';
 
 const ROUNDS = 60;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { Rng } from '../../../src/base/random.js';
 import { relativeBucket, relativeBuckets } from '../../../src/model/blip2/relativeBias.js';
-import { Rng } from '../../../src/random.js';
 
 /** First distance of every bucket for 32 buckets and maximum distance 128, as PyTorch computes them. */
 const ENCODER_STARTS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 23, 32, 46, 64, 91];

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Rng } from '../../../src/base/random.js';
 import { selectEngine } from '../../../src/engine/engine.js';
 import type { Blip2 } from '../../../src/model/blip2/blip2.js';
 import { relativeBuckets } from '../../../src/model/blip2/relativeBias.js';
@@ -6,7 +7,6 @@ import { support } from '../../../src/model/blip2/startingPoint.js';
 import { Blip2Student } from '../../../src/model/blip2/student.js';
 import { initialiseMissing } from '../../../src/model/layers/module.js';
 import { SceneSymbols, SLOTS } from '../../../src/pretraining/symbols.js';
-import { Rng } from '../../../src/random.js';
 import { Tokenizer } from '../../../src/text/tokenizer.js';
 import { parseBlip2Config } from '../../../src/weights/config.js';
 

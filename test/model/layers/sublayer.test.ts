@@ -1,12 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
+import { Rng } from '../../../src/base/random.js';
 import { inferenceContext, type Recompute, trainingContext } from '../../../src/model/context.js';
 import { FeedForward, type FeedForwardSettings } from '../../../src/model/layers/feedForward.js';
 import { initialiseMissing, Module } from '../../../src/model/layers/module.js';
 import { RmsNorm } from '../../../src/model/layers/norm.js';
 import { type Block, postNorm, preNorm, runBlocks } from '../../../src/model/layers/sublayer.js';
 import { valueAndGradients } from '../../../src/ops/backward.js';
-import { Rng } from '../../../src/random.js';
 import { onEngines, relativeDifference } from '../support.js';
 
 const [ROWS, COLUMNS, WIDTH] = [2, 3, 8];

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { Interrupted } from '../../../src/errors.js';
+import { Interrupted } from '../../../src/base/errors.js';
+import { Rng } from '../../../src/base/random.js';
 import { inferenceContext } from '../../../src/model/context.js';
 import type { Parameter } from '../../../src/model/layers/module.js';
 import type { Target, TokenLosses } from '../../../src/model/student.js';
 import { selectTrainable } from '../../../src/model/trainable.js';
-import { Rng } from '../../../src/random.js';
 import { evaluateLosses, gradients } from '../../../src/training/gradients.js';
 import { registerObjective } from '../../../src/training/objectives/index.js';
 import {

@@ -12,11 +12,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { DataError, ReasVqaError } from '../../../src/errors.js';
+import { DataError, ReasVqaError } from '../../../src/base/errors.js';
+import { Rng } from '../../../src/base/random.js';
 import { type AttachedAdapter, addAdapter, loadAdapter } from '../../../src/model/adapter.js';
 import type { Blip2Student } from '../../../src/model/blip2/student.js';
 import { selectTrainable } from '../../../src/model/trainable.js';
-import { Rng } from '../../../src/random.js';
 import { AdamW } from '../../../src/training/optimizer.js';
 import {
   keepCheckpoints,

@@ -2,9 +2,9 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { DataError, UsageError } from '../../../src/base/errors.js';
 import { resolveConfig } from '../../../src/config/load.js';
 import type { Config } from '../../../src/config/schema.js';
-import { DataError, UsageError } from '../../../src/errors.js';
 import {
   claimRunFolder,
   existingRun,

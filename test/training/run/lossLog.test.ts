@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ReasVqaError } from '../../../src/errors.js';
+import { ReasVqaError } from '../../../src/base/errors.js';
 import type { PendingLosses } from '../../../src/training/gradients.js';
 import type { LossValues } from '../../../src/training/objectives/objective.js';
 import { LossLog, MOST_UNREAD } from '../../../src/training/run/lossLog.js';

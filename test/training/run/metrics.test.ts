@@ -11,8 +11,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { DataError } from '../../../src/errors.js';
-import { Rng } from '../../../src/random.js';
+import { DataError } from '../../../src/base/errors.js';
+import { Rng } from '../../../src/base/random.js';
 import { MetricsLog, readMetrics } from '../../../src/training/run/metrics.js';
 import { decodeEvents } from './eventReader.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Rng } from '../../../src/random.js';
+import { Rng } from '../../../src/base/random.js';
 import {
   crc32c,
   maskedCrc32c,

@@ -1,7 +1,7 @@
 /** What reading a video by frame index is compared with: one plain decode of all of it. */
 import { spawnSync } from 'node:child_process';
 import { expect } from 'vitest';
-import { Rng } from '../../../src/random.js';
+import { Rng } from '../../../src/base/random.js';
 import { decodeFrames } from '../../../src/video/decode.js';
 import { probeVideo } from '../../../src/video/probe.js';
 

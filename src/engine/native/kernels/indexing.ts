@@ -2,7 +2,7 @@
  * Rows by index: gather, its gradient, one-hot rows, and draws from rows of probabilities.
  */
 import { backend_util, type DataType, type TensorInfo, util } from '@tensorflow/tfjs-core';
-import { Rng } from '../../../random.js';
+import { Rng } from '../../../base/random.js';
 import { BYTES, DTYPE } from '../addon.js';
 import { sizeOf } from '../strides.js';
 import { type Call, isNumeric, native } from './kernel.js';

@@ -3,7 +3,7 @@
  * strided copies; Identity, Reshape and ExpandDims only make another name for the same data.
  */
 import { backend_util, type DataType, slice_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
-import { EngineError } from '../../../errors.js';
+import { EngineError } from '../../../base/errors.js';
 import { BYTES, DTYPE, type NumericDtype } from '../addon.js';
 import type { NativeBackend } from '../backend.js';
 import { broadcastStrides, denseStrides, MAX_SIZE, sizeOf, writeLayout } from '../strides.js';

@@ -1,6 +1,6 @@
-"""The workloads of bench/workloads in PyTorch (transformers, peft; eager): what `npm run bench` compares with.
+"""The workloads of bench/speed/workloads in PyTorch (transformers, peft; eager): what `npm run bench` compares with.
 
-    python bench/peers/pytorch.py train-step|decode|gemm --workload FILE [--features live|cached] [--threads N]
+    python bench/speed/peers/pytorch.py train-step|decode|gemm --workload FILE [--features live|cached] [--threads N]
                                   [--device cpu|cuda:0] [--precision f32|bf16] [--size N]
                                   [--attention sdpa|eager] [--repeats N] [--driven]
 

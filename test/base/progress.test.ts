@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createProgress, formatDuration, type ProgressOptions, say } from '../src/progress.js';
+import { createProgress, formatDuration, type ProgressOptions, say } from '../../src/base/progress.js';
 
 function setup(options: Partial<ProgressOptions> & { tty?: boolean; columns?: number } = {}) {
   let time = 0;

@@ -3,7 +3,7 @@
  * tf.matMul, tf.softmax, tf.dropout, tf.variableGrads and AdamW of plain operations. What `npm run bench -- train-step
  * --engine tensorflow` compares with, since both run on one TensorFlow.
  *
- *   node bench/peers/tfjsNode.mjs --workload FILE [--features live|cached]
+ *   node bench/speed/peers/tfjsNode.mjs --workload FILE [--features live|cached]
  *
  * Speaks the protocol of speed/peer.mjs. The sizes and what is trained are the workload's; both targets go through the
  * decoder packed in one sequence, as in src/training.
@@ -13,7 +13,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { findPackage } from '../../dist/engine/tensorflow/package.js';
+import { findPackage } from '../../../dist/engine/tensorflow/package.js';
 
 const { workload: path, features } = parseArgs({
   options: { workload: { type: 'string' }, features: { type: 'string', default: 'live' } },

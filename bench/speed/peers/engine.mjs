@@ -1,16 +1,16 @@
 /**
  * Our own training step on another engine, in a process of its own: what `--engine tensorflow` is compared with.
  *
- *   node bench/peers/engine.mjs --engine native-cpu --workload FILE [--features live|cached] [--threads N]
+ *   node bench/speed/peers/engine.mjs --engine native-cpu --workload FILE [--features live|cached] [--threads N]
  *
  * Speaks the protocol of speed/peer.mjs.
  */
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { loadLibrary } from '../../dist/commands/bench.js';
-import { selectEngine } from '../../dist/engine/engine.js';
-import { TrainingStep } from '../speed/trainStep.mjs';
-import { readWorkload } from '../speed/workload.mjs';
+import { loadLibrary } from '../../../dist/commands/bench.js';
+import { selectEngine } from '../../../dist/engine/engine.js';
+import { TrainingStep } from '../trainStep.mjs';
+import { readWorkload } from '../workload.mjs';
 
 const { engine, workload, features, threads } = parseArgs({
   options: {

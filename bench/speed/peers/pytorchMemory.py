@@ -1,6 +1,6 @@
 """Counts, without a GPU, the memory that PyTorch's step of a workload (pytorch.py) takes on one.
 
-    python bench/peers/pytorchMemory.py --workload FILE [--features live|cached]
+    python bench/speed/peers/pytorchMemory.py --workload FILE [--features live|cached]
 
 The step runs on tensors that have shapes and no data (torch's FakeTensorMode); every storage is counted, rounded up to
 512 bytes as CUDA's allocator does, from when an operation makes it until Python lets go of it. bf16, as the bench has

@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { writeFileAtomic } from '../src/files.js';
+import { writeFileAtomic } from '../../src/base/files.js';
 
 let folder: string;
 beforeEach(() => {

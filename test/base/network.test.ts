@@ -6,9 +6,9 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { UsageError } from '../src/errors.js';
-import { isListed, networkFetch, ProxyError, proxyFor, routeOf } from '../src/network.js';
-import { type ProxyAnswers, webProxy, withoutProxies } from './support/proxy.js';
+import { UsageError } from '../../src/base/errors.js';
+import { isListed, networkFetch, ProxyError, proxyFor, routeOf } from '../../src/base/network.js';
+import { type ProxyAnswers, webProxy, withoutProxies } from '../support/proxy.js';
 
 const open: (() => unknown)[] = [];
 beforeEach(() => withoutProxies(vi.stubEnv));

@@ -1,0 +1,110 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const src = join(root, 'src');
+
+/** Rooms from the top down (src/README.md); a file may import its own room and those on lower floors. */
+const FLOORS = [
+  ['cli.ts', 'index.ts'],
+  ['commands'],
+  ['demo'],
+  ['parity', 'pretraining', 'report'],
+  ['training'],
+  ['evaluation'],
+  ['batches', 'shapes'],
+  ['reasoning', 'features'],
+  ['config'],
+  ['text'],
+  ['model'],
+  ['video'],
+  ['data'],
+  ['engine'],
+  ['ops'],
+  ['weights'],
+  ['base'],
+];
+
+const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => file.replaceAll('\\', '/'));
+const roomOf = (file: string) => file.split('/')[0]!;
+const floorOf = (file: string) => FLOORS.findIndex((rooms) => rooms.includes(roomOf(file)));
+
+/** Files of src that a file imports, types and dynamic imports included. */
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(src, file), 'utf8');
+  return [...text.matchAll(/(?:from\s*|import\(\s*)'(\.[^']+)'/g)].map(([, path]) =>
+    normalize(join(dirname(file), path!))
+      .replaceAll('\\', '/')
+      .replace(/\.js$/, '.ts'),
+  );
+}
+
+const imports = new Map(files.map((file) => [file, importsOf(file)]));
+
+/** The circles of imports: strongly connected files (Tarjan 1972). */
+function circles(): string[][] {
+  const found: string[][] = [];
+  const index = new Map<string, number>();
+  const low = new Map<string, number>();
+  const stack: string[] = [];
+  const visit = (file: string): void => {
+    index.set(file, index.size);
+    low.set(file, index.get(file)!);
+    stack.push(file);
+    for (const next of imports.get(file) ?? []) {
+      if (!index.has(next)) visit(next);
+      if (stack.includes(next)) low.set(file, Math.min(low.get(file)!, low.get(next)!));
+    }
+    if (low.get(file) !== index.get(file)) return;
+    const circle = stack.splice(stack.indexOf(file));
+    if (circle.length > 1) found.push(circle);
+  };
+  for (const file of files) if (!index.has(file)) visit(file);
+  return found;
+}
+
+describe('the structure of src', () => {
+  it('has a floor for every room', () => {
+    expect(files.filter((file) => floorOf(file) < 0)).toEqual([]);
+  });
+
+  it('has no import that runs upward', () => {
+    const upward = files.flatMap((file) =>
+      imports
+        .get(file)!
+        .filter((to) => roomOf(to) !== roomOf(file) && floorOf(to) <= floorOf(file))
+        .map((to) => `${file} -> ${to}`),
+    );
+    expect(upward).toEqual([]);
+  });
+
+  it('has no circle of imports', () => {
+    expect(circles()).toEqual([]);
+  });
+
+  it('knows an architecture in model/ and weights/ alone', () => {
+    const inside = /^(model|weights)\//;
+    const outside = files.filter((file) => !inside.test(file));
+    const told = outside.flatMap((file) =>
+      imports
+        .get(file)!
+        .filter((to) => /^model\/\w+\//.test(to) && !to.startsWith('model/layers/'))
+        .map((to) => `${file} -> ${to}`),
+    );
+    // Its speed benches are measured part by part.
+    expect(told.filter((line) => !line.startsWith('commands/bench.ts'))).toEqual([]);
+  });
+
+  it('imports only files that are there', () => {
+    const missing = [...imports].flatMap(([file, targets]) =>
+      targets
+        .filter((to) => !existsSync(join(src, to)) && !to.endsWith('.json'))
+        .map((to) => `${file} -> ${to}`),
+    );
+    expect(missing).toEqual([]);
+  });
+});
