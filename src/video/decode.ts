@@ -136,7 +136,9 @@ async function explainMissing(
   if (missing !== undefined) {
     throw brokenVideo(name, decoded.frames.length, table.stamps.length, missing, stderr + decoded.stderr);
   }
-  throw new DataError(`${name}: ffmpeg gave fewer frames than asked for (${firstComplaint(stderr)})`);
+  throw new DataError(
+    `${name}: ffmpeg gave fewer than the ${indices.length} frames asked for (${firstComplaint(stderr)}); did the file change?`,
+  );
 }
 
 /** Splits a stream of binary PPM images (`P6\n<width> <height>\n255\n<rgb>`); an incomplete last one is left out. */
