@@ -2,9 +2,9 @@ import { Argument, type Command, Option } from 'commander';
 import type { EngineInfo } from '../engine/engine.js';
 import type { CpuDevice, NativeDevice } from '../engine/native/addon.js';
 import type { Recompute } from '../model/context.js';
+import { givenOrOwn } from '../packageFiles.js';
 import {
   type EngineChoice,
-  fromCwd,
   type Io,
   integer,
   note,
@@ -123,9 +123,9 @@ export function addBench(program: Command, io: Io): void {
     .option('--save', 'write the report to bench/results (default: off)')
     .option('--json', 'print the report as JSON (default: off)')
     .action(async (name: string, given: BenchOptions) => {
-      const options = { ...given, workload: fromCwd(io, given.workload) };
+      const options = { ...given, workload: givenOrOwn(io.cwd, given.workload) };
       const engine = await startEngine(io, options);
-      // Outside src, since the package does not ship it: found beside dist, where the repository has it.
+      // Outside src, since it is no part of the library: found beside dist.
       const url = new URL('../../bench/speed/index.mjs', import.meta.url);
       const { runBench } = (await import(url.href)) as BenchModule;
       const say = (line: string) => note(io, line);

@@ -11,7 +11,6 @@ import {
   startEngine,
   withEngine,
 } from './io.js';
-import { engineFacts } from './train.js';
 
 interface DemoOptions extends EngineChoice {
   out: string;
@@ -50,7 +49,6 @@ async function demo(io: Io, options: DemoOptions): Promise<void> {
     runDemo({
       folder: fromCwd(io, options.out),
       engine,
-      engineFacts: engineFacts(engine),
       seeds,
       betas: [0, beta],
       overrides,

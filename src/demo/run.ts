@@ -25,7 +25,6 @@ export interface DemoRequest {
   /** Everything the demo writes lies here. */
   folder: string;
   engine: EngineInfo;
-  engineFacts: Record<string, unknown>;
   /** Students of each kind; their seeds are 1, 2, ... */
   seeds: number;
   betas: readonly [number, number];
@@ -81,7 +80,6 @@ export async function runDemo(request: DemoRequest): Promise<DemoResult> {
       const result = await train({
         config: runConfig,
         folder: runFolder,
-        engine: request.engineFacts,
         signal: request.signal,
         label: '  student',
       });

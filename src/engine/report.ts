@@ -9,6 +9,7 @@ import { messageOf } from '../errors.js';
 import { currentEngine, type EngineInfo } from './engine.js';
 import {
   addonPath,
+  buildCommand,
   type CudaInfo,
   cudaDevice,
   type DeviceMemory,
@@ -145,7 +146,7 @@ function missingParts(addon: EngineReport['addon'], tools: EngineReport['tools']
     missing.push({
       what: `native addon (${addon.error})`,
       effect: 'the wasm engine runs instead, about ten times slower',
-      how: 'npm run setup (needs g++ 12 or clang 14, and CMake 3.18)',
+      how: `${buildCommand()} (needs g++ 12 or clang 14, and CMake 3.18)`,
     });
     if (!tools['c++']) missing.push(install('a C++ compiler', 'the native addon cannot be built', 'g++'));
     if (!tools.cmake) missing.push(install('CMake', 'the native addon cannot be built', 'cmake'));

@@ -8,14 +8,17 @@ import { DataError, UsageError } from '../errors.js';
 export const DEFAULT_QA_TEMPLATE =
   'Question: {question} {options} Considering the information presented in the frame, select the correct answer from the options.';
 
+/** The prompt of a question without options: what BLIP-2 FlanT5 was asked in visual question answering (paper, section 4). */
+export const OPEN_TEMPLATE = 'Question: {question} Short answer:';
+
 const PLACEHOLDER = /\{(\w*)\}/g;
 
 /**
  * Checks a template once, before a run.
  *
- * @throws UsageError when it lacks {question} or {options}, or has another placeholder.
+ * @throws UsageError when it lacks one of the needed placeholders, or has another than {question} and {options}.
  */
-export function checkTemplate(template: string): void {
+export function checkTemplate(template: string, needed: readonly string[] = ['question', 'options']): void {
   const names = [...template.matchAll(PLACEHOLDER)].map((match) => match[1]);
   for (const name of names) {
     if (name !== 'question' && name !== 'options') {
@@ -24,17 +27,17 @@ export function checkTemplate(template: string): void {
       );
     }
   }
-  for (const name of ['question', 'options']) {
+  for (const name of needed) {
     if (!names.includes(name)) throw new UsageError(`prompt template: {${name}} is missing`);
   }
 }
 
-/** The encoder's text for a multiple-choice question; question and options as the sample has them. */
+/** The encoder's text for a question; question and options as the sample has them. Not every task's template has {options}. */
 export function qaPrompt(
   sample: Pick<Sample, 'question' | 'options'>,
   template: string = DEFAULT_QA_TEMPLATE,
 ): string {
-  checkTemplate(template);
+  checkTemplate(template, ['question']);
   const options = sample.options.map((text, i) => `Option ${optionLetter(i)}: ${text}`).join(' ');
   const values: Record<string, string> = { question: sample.question, options };
   // One pass with a function: a question may itself contain "{options}" or "$&".

@@ -7,6 +7,7 @@
  */
 import { disposeVisual, type HostBatch } from '../batches/batch.js';
 import { checkForTraining } from '../config/checks.js';
+import { engineFacts } from '../engine/engine.js';
 import { DataError } from '../errors.js';
 import { isLora } from '../model/trainable.js';
 import { createProgress, say } from '../progress.js';
@@ -51,7 +52,7 @@ export async function train(request: TrainRequest): Promise<RunResult> {
 }
 
 async function trainToEnd(request: TrainRequest, paths: RunPaths): Promise<RunResult> {
-  const { config, engine, label } = request;
+  const { config, engine = engineFacts(), label } = request;
   const run = await openRun(request, paths);
   try {
     await writeRunInfo(paths, config, engine, run.state.step > 0);

@@ -9,6 +9,7 @@
  */
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EngineError, isDeviceError, messageOf } from '../../errors.js';
 
@@ -238,19 +239,38 @@ export interface CudaOptions {
 
 /** 8 dimensions with three rows of strides and room to spare. */
 const PARAMS = 64;
-const BUILD_HINT = 'build it with: node tools/build-addon.mjs --force';
+
+/** Builds the addon, here or in an installed package. */
+const BUILD_TOOL = fileURLToPath(new URL('../../../tools/build-addon.mjs', import.meta.url));
 
 let device: CpuDevice | undefined;
 let cuda: CudaDevice | undefined;
 let failure: EngineError | undefined;
+let found: string | undefined;
 
-/** Where the addon is: build/Release of the repository, or REASVQA_ADDON. */
+/** Where the addon is: REASVQA_ADDON, where {@link useAddon} says, or build/Release of the repository. */
 export function addonPath(): string {
   return (
     process.env.REASVQA_ADDON ||
+    found ||
     fileURLToPath(new URL('../../../build/Release/reasvqa.node', import.meta.url))
   );
 }
+
+/** Says where the addon is, or why there is none; before it is first loaded. */
+export function useAddon(addon: string | EngineError): void {
+  if (typeof addon === 'string') found = addon;
+  else failure = addon;
+}
+
+/** The command that builds the addon anew. */
+export function buildCommand(): string {
+  const near = relative(process.cwd(), BUILD_TOOL);
+  const path = near.startsWith('..') ? BUILD_TOOL : near;
+  return `node ${path.includes(' ') ? `"${path}"` : path} --force`;
+}
+
+const buildHint = () => `build it with: ${buildCommand()}`;
 
 /**
  * The CPU device; loaded once a process.
@@ -327,7 +347,7 @@ function gpuNumber(): number {
 /** Loads the addon file and prepares the parameter block; throws EngineError. */
 export function loadAddon(path: string): CpuDevice {
   if (!existsSync(path)) {
-    throw new EngineError(`native addon not built (${path} does not exist): ${BUILD_HINT}`);
+    throw new EngineError(`native addon not built (${path} does not exist): ${buildHint()}`);
   }
   if (process.platform === 'linux') checkElf(path);
   let loaded: Record<string, unknown>;
@@ -340,7 +360,7 @@ export function loadAddon(path: string): CpuDevice {
     (name) => typeof loaded[name] !== 'function',
   );
   if (missing.length > 0) {
-    throw new EngineError(`${path} lacks ${missing.join(', ')} (built from other sources): ${BUILD_HINT}`);
+    throw new EngineError(`${path} lacks ${missing.join(', ')} (built from other sources): ${buildHint()}`);
   }
   const params = new Int32Array(PARAMS);
   (loaded.setParams as (params: Int32Array) => void)(params);
@@ -381,7 +401,7 @@ function checkElf(path: string): void {
   else if (sections > length) problem = `cut short: ${length} of ${sections} bytes`;
   if (problem) {
     throw new EngineError(
-      `native addon ${path} is damaged, half built or built for another machine (${problem}): ${BUILD_HINT}`,
+      `native addon ${path} is damaged, half built or built for another machine (${problem}): ${buildHint()}`,
     );
   }
 }
@@ -395,5 +415,5 @@ function loadError(path: string, error: unknown): EngineError {
     : /ELF|Mach-O|invalid|too short|exec format|truncated/i.test(reason ?? '')
       ? `damaged, half built or built for another machine than ${process.platform} ${process.arch}`
       : 'cannot be loaded';
-  return new EngineError(`native addon ${path} is ${about} (${reason}): ${BUILD_HINT}`, { cause: error });
+  return new EngineError(`native addon ${path} is ${about} (${reason}): ${buildHint()}`, { cause: error });
 }
