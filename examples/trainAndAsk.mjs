@@ -10,8 +10,8 @@ const { score } = await train({ config, folder: 'runs/example' });
 console.log(`${score.total.correct} of ${score.total.count} validation questions answered right`);
 
 const student = await loadRun('runs/example');
-const { video, question, options } = (await readAnnotations({ dataset: 'shapes', file: 'world/val.csv' }))
-  .samples[0];
+const { samples } = await readAnnotations({ dataset: 'shapes', file: 'world/val.csv' });
+const { video, question, options } = samples[0];
 const answer = await ask(student, { video: `world/videos/${video}.webp`, question, options, reason: true });
 console.log(`${question}? ${answer.text}. ${answer.reasoning}`);
 student.dispose();

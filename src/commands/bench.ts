@@ -5,6 +5,7 @@ import type { Recompute } from '../model/context.js';
 import { givenOrOwn } from '../packageFiles.js';
 import {
   type EngineChoice,
+  fromCwd,
   type Io,
   integer,
   note,
@@ -73,6 +74,7 @@ interface BenchModule {
     options: BenchOptions;
     engine: EngineInfo;
     env: NodeJS.ProcessEnv;
+    results: string;
     note: (line: string) => void;
   }): Promise<{ report: unknown; text: string }>;
 }
@@ -120,7 +122,7 @@ export function addBench(program: Command, io: Io): void {
     .option('--verify', "compare train-step's loss with that of the composed forms (default: off)")
     .option('--kernels', 'add the time inside each native function to train-step and decode (default: off)')
     .option('--no-peer', 'do not run PyTorch even when PEER_PYTHON is set (default: run it)')
-    .option('--save', 'write the report to bench/results (default: off)')
+    .option('--save', 'write the report to bench/results of this folder (default: off)')
     .option('--json', 'print the report as JSON (default: off)')
     .action(async (name: string, given: BenchOptions) => {
       const options = { ...given, workload: givenOrOwn(io.cwd, given.workload) };
@@ -130,7 +132,10 @@ export function addBench(program: Command, io: Io): void {
       const { runBench } = (await import(url.href)) as BenchModule;
       const say = (line: string) => note(io, line);
       const lib = await loadLibrary();
-      const { report, text } = await runBench({ lib, name, options, engine, env: io.env, note: say });
+      const { report, text } = await runBench({
+        ...{ lib, name, options, engine, env: io.env, note: say },
+        results: fromCwd(io, 'bench/results'),
+      });
       if (options.json) printJson(io, report);
       else print(io, text);
     });
