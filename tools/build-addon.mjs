@@ -1,27 +1,72 @@
 /**
- * Builds the native addon with CMake: build/Release/reasvqa.node.
+ * Builds the native addon with CMake: build/Release/reasvqa.node, or in the user's cache where this folder cannot be
+ * written to (a package that an administrator installed).
  *
- * Needs a C++17 compiler and CMake 3.18 (ninja or make); headers come from node_modules, nothing is downloaded.
+ * Needs a C++17 compiler and CMake 3.18 (ninja or make); headers come from npm packages, nothing is downloaded.
  * A stamp beside the addon holds the hash of what it was built from, so that a second call does nothing.
  *
  *   node tools/build-addon.mjs [--force]
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism, homedir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isCheckout, root } from './place.mjs';
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const sourceDir = join(root, 'src/native');
-const buildDir = join(root, 'build/native');
-const outputDir = join(root, 'build/Release');
-export const addonPath = join(outputDir, 'reasvqa.node');
-const stampPath = join(outputDir, 'reasvqa.stamp');
+const require = createRequire(import.meta.url);
 
 /** A build that cannot be done; the message says what is missing and how to get it. */
 export class AddonBuildError extends Error {}
+
+/**
+ * Where an addon is looked for and built, in this order: build/ here, and for an installed package a folder of the
+ * user's for this version and these sources.
+ */
+function places(hash) {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
+  const own = join(cache, 'reasvqa', 'addon', `${version}-${hash.slice(0, 16)}`);
+  const folders = isCheckout ? [join(root, 'build')] : [join(root, 'build'), own];
+  return folders.map((folder) => ({
+    folder,
+    build: join(folder, 'native'),
+    output: join(folder, 'Release'),
+    addon: join(folder, 'Release/reasvqa.node'),
+    stamp: join(folder, 'Release/reasvqa.stamp'),
+    /** What the last build failed of, below the hash of what it was made from. */
+    failure: join(folder, 'Release/reasvqa.failed'),
+  }));
+}
+
+const isBuilt = ({ addon, stamp }, hash) => existsSync(addon) && read(stamp) === hash;
+
+/** The addon that was built from these sources, if there is one. @returns {string | undefined} */
+export function findAddon() {
+  const hash = sourceHash();
+  return places(hash).find((place) => isBuilt(place, hash))?.addon;
+}
+
+/** Why building these sources failed the last time, if it did. @returns {string | undefined} */
+export function earlierFailure() {
+  const hash = sourceHash();
+  const kept = places(hash).map(({ failure }) => read(failure));
+  return kept.find((text) => text?.startsWith(hash))?.slice(hash.length + 1);
+}
 
 /**
  * Builds the addon unless it is up to date.
@@ -31,23 +76,39 @@ export class AddonBuildError extends Error {}
  */
 export function buildAddon({ force = false, quiet = true } = {}) {
   const hash = sourceHash();
-  const current = () => existsSync(addonPath) && readStamp() === hash;
-  if (!force && current()) return { path: addonPath, built: false };
+  const found = force ? undefined : findAddon();
+  if (found !== undefined) return { path: found, built: false };
   checkTools();
-  const unlock = lock();
+  const candidates = places(hash);
+  const place = candidates.find(({ folder }) => isWritable(folder));
+  if (place === undefined)
+    throw new AddonBuildError(
+      `${candidates.map(({ folder }) => folder).join(' and ')} cannot be written to; an installed package also builds below XDG_CACHE_HOME`,
+    );
+  const unlock = lock(place);
   try {
     // Another process may have built it while this one waited.
-    if (!force && current()) return { path: addonPath, built: false };
-    return buildInto(hash, quiet);
+    if (!force && isBuilt(place, hash)) return { path: place.addon, built: false };
+    return buildInto(place, hash, quiet);
   } finally {
     unlock();
   }
 }
 
+/** Whether files can be made in a folder, which is made where it is missing. */
+function isWritable(folder) {
+  try {
+    mkdirSync(folder, { recursive: true });
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Two builds in one folder would spoil each other: the second waits. A lock whose process is gone is taken over. */
-function lock() {
-  const path = join(root, 'build/native.lock');
-  mkdirSync(dirname(path), { recursive: true });
+function lock({ folder }) {
+  const path = join(folder, 'native.lock');
   for (;;) {
     try {
       writeFileSync(path, String(process.pid), { flag: 'wx' });
@@ -72,17 +133,24 @@ function ownerLives(path) {
   }
 }
 
-function buildInto(hash, quiet) {
-  mkdirSync(buildDir, { recursive: true });
-  mkdirSync(outputDir, { recursive: true });
-  rmSync(stampPath, { force: true });
-  const staging = join(buildDir, 'out');
-  run('cmake', configureArguments(staging), quiet);
-  run('cmake', ['--build', buildDir, '--parallel', String(availableParallelism())], quiet);
+function buildInto(place, hash, quiet) {
+  const { build, output, addon, stamp, failure } = place;
+  mkdirSync(build, { recursive: true });
+  mkdirSync(output, { recursive: true });
+  rmSync(stamp, { force: true });
+  const staging = join(build, 'out');
+  try {
+    run('cmake', configureArguments(build, staging), quiet);
+    run('cmake', ['--build', build, '--parallel', String(availableParallelism())], quiet);
+  } catch (error) {
+    if (error instanceof AddonBuildError) writeFileSync(failure, `${hash}\n${error.message}\n`);
+    throw error;
+  }
+  rmSync(failure, { force: true });
   // Renamed into place, so that a process that has the old file open keeps a whole one.
-  renameSync(join(staging, 'reasvqa.node'), addonPath);
-  writeFileSync(stampPath, `${hash}\n`);
-  return { path: addonPath, built: true };
+  renameSync(join(staging, 'reasvqa.node'), addon);
+  writeFileSync(stamp, `${hash}\n`);
+  return { path: addon, built: true };
 }
 
 /** Hash of the sources, the headers' versions, the compiler chosen and Node's ABI. */
@@ -109,14 +177,25 @@ function listFiles(folder) {
   return files.sort();
 }
 
-function packageVersion(name) {
-  const path = join(root, 'node_modules', name, 'package.json');
-  if (!existsSync(path)) throw new AddonBuildError(`${name} is not installed: run npm ci`);
-  return `${name}@${JSON.parse(readFileSync(path, 'utf8')).version}`;
+/** Folder of an npm package: in node_modules here, or beside this package where npm put it. */
+function packageFolder(name) {
+  try {
+    return dirname(require.resolve(`${name}/package.json`));
+  } catch (error) {
+    throw new AddonBuildError(`${name} is not installed: run npm ci in a checkout, npm install elsewhere`, {
+      cause: error,
+    });
+  }
 }
 
-function readStamp() {
-  return existsSync(stampPath) ? readFileSync(stampPath, 'utf8').trim() : undefined;
+function packageVersion(name) {
+  const { version } = JSON.parse(readFileSync(join(packageFolder(name), 'package.json'), 'utf8'));
+  return `${name}@${version}`;
+}
+
+/** Text of a file; undefined where there is none. */
+function read(path) {
+  return existsSync(path) ? readFileSync(path, 'utf8').trim() : undefined;
 }
 
 function works(command) {
@@ -140,30 +219,29 @@ function checkTools() {
   }
 }
 
-function configureArguments(staging) {
-  const headers = [
-    join(root, 'node_modules/node-api-headers/include'),
-    join(root, 'node_modules/node-addon-api'),
-  ];
+function configureArguments(build, staging) {
+  const headers = [join(packageFolder('node-api-headers'), 'include'), packageFolder('node-addon-api')];
   const generator = works('ninja') ? 'Ninja' : 'Unix Makefiles';
-  forgetOtherConfiguration(generator);
+  forgetOtherConfiguration(build, generator);
   return [
     ['-S', sourceDir],
-    ['-B', buildDir],
+    ['-B', build],
     ['-G', generator],
     '-DCMAKE_BUILD_TYPE=Release',
     `-DNAPI_INCLUDE_DIRS=${headers.join(';')}`,
     `-DREASVQA_OUTPUT_DIR=${staging}`,
+    // Warnings are errors for who can mend them; a user's compiler may know more of them than ours.
+    ...(isCheckout ? [] : [`-DCMAKE_CXX_FLAGS=${process.env.CXXFLAGS ?? ''} -w`]),
   ].flat();
 }
 
 /** CMake keeps compiler and generator in its cache; another choice needs a fresh one. */
-function forgetOtherConfiguration(generator) {
-  const marker = join(buildDir, 'configured-for');
+function forgetOtherConfiguration(build, generator) {
+  const marker = join(build, 'configured-for');
   const wanted = `${generator} ${process.env.CXX ?? ''} ${sourceDir}`;
   if (!existsSync(marker) || readFileSync(marker, 'utf8') !== wanted) {
-    rmSync(buildDir, { recursive: true, force: true });
-    mkdirSync(buildDir, { recursive: true });
+    rmSync(build, { recursive: true, force: true });
+    mkdirSync(build, { recursive: true });
   }
   writeFileSync(marker, wanted);
 }
@@ -178,7 +256,7 @@ function run(command, args, quiet) {
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   try {
     const { path, built } = buildAddon({ force: process.argv.includes('--force') });
     process.stderr.write(`${built ? 'built' : 'up to date:'} ${relative(root, path)}\n`);

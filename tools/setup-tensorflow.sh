@@ -43,8 +43,18 @@ for tool in node npm; do
 done
 compiler=${CXX:-c++}
 command -v "$compiler" >/dev/null || stop "$compiler not found: install a C++ compiler (Debian and Ubuntu: apt install g++)"
-headers=$root/node_modules/node-api-headers/include
+module() { # folder of an npm package: in node_modules here, or above where npm installed this package
+  local at=$root
+  while [ ! -d "$at/node_modules/$1" ]; do
+    [ "$at" != / ] || return 1
+    at=$(dirname "$at")
+  done
+  printf '%s' "$at/node_modules/$1"
+}
+headers=$(module node-api-headers)/include || stop "node-api-headers is not installed: run npm ci in $root first"
 [ -f "$headers/node_api.h" ] || stop "$headers: no node_api.h; run npm ci in $root first"
+mkdir -p "$root/build" 2>/dev/null && [ -w "$root/build" ] ||
+  stop "$root/build: cannot be written to; install reasvqa in a project of your own"
 
 work=$(mktemp -d)
 staging=$root/build/tensorflow.new
@@ -130,7 +140,7 @@ npm install --prefix "$staging" --ignore-scripts --no-audit --no-fund --loglevel
   >"$work/log" 2>&1 || stop "npm install $package@$version failed: $(grep -m 1 'npm error' "$work/log" || tail -n 1 "$work/log")"
 # Without copies of its own it finds this project's, so that one TensorFlow.js serves both.
 for shared in tfjs-core tfjs-layers tfjs-backend-cpu; do
-  [ -d "$root/node_modules/@tensorflow/$shared" ] || stop "@tensorflow/$shared is not installed: run npm ci in $root first"
+  module "@tensorflow/$shared" >"$work/module" || stop "@tensorflow/$shared is not installed: run npm ci in $root first"
   rm -rf "$staging/node_modules/@tensorflow/$shared"
 done
 
@@ -149,7 +159,7 @@ TF_CPP_MIN_LOG_LEVEL=2 node -e '
   if (tf.engine() !== core.engine()) throw new Error("it does not share the tfjs-core of this project");
   const [sum] = tf.matMul([[1, 2]], [[3], [4]]).dataSync();
   if (sum !== 11) throw new Error(`a product gave ${sum}, expected 11`);
-' "$source" "$root/node_modules/@tensorflow/tfjs-core" >"$work/log" 2>&1 ||
+' "$source" "$(module @tensorflow/tfjs-core)" >"$work/log" 2>&1 ||
   stop "the binding was built but does not work: $(grep -m 1 -E '^[A-Za-z]*Error' "$work/log" || tail -n 1 "$work/log")"
 
 printf '%s\n' "$stamp" >"$staging/stamp"

@@ -1,7 +1,7 @@
 /**
  * Makes a checkout ready to run: installs packages, builds the native addon, compiles src to dist. Each step only when
  * what it is made from has changed (by content), so that a call on a fresh checkout does nothing and says nothing.
- * Needs nothing but Node. Progress goes to stderr.
+ * Needs nothing but Node. Progress goes to stderr. In a package that npm installed only the addon is left to build.
  *
  *   node tools/setup.mjs
  */
@@ -17,11 +17,11 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { withLock } from './lock.mjs';
+import { isCheckout, root } from './place.mjs';
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const lockfile = join(root, 'package-lock.json');
 const modules = join(root, 'node_modules');
 const modulesStamp = join(modules, '.reasvqa-stamp');
@@ -38,6 +38,7 @@ export class SetupError extends Error {}
  */
 export async function setup(say = (line) => process.stderr.write(`setup: ${line}\n`)) {
   checkNode();
+  if (!isCheckout) return (await addonFresh()) ? undefined : buildNative(say);
   if (packagesFresh() && (await addonFresh()) && distFresh()) return;
   mkdirSync(join(root, 'build'), { recursive: true });
   await withLock(join(root, 'build/setup.lock'), say, async () => {
@@ -91,8 +92,8 @@ async function installPackages(say) {
 // Native addon
 
 async function addonFresh() {
-  const { addonPath, sourceHash } = await import('./build-addon.mjs');
-  return existsSync(addonPath) && stampOf(addonPath.replace(/node$/, 'stamp')) === sourceHash();
+  const { findAddon } = await import('./build-addon.mjs');
+  return findAddon() !== undefined;
 }
 
 async function buildNative(say) {
@@ -129,7 +130,14 @@ function distFresh() {
   return stampOf(distStamp) === sourcesHash();
 }
 
-/** Hash over what dist is made from: sources, compiler settings, the compiler's version. */
+const MADE_WITH = [
+  'tsconfig.json',
+  'tools/bundle-tokenizer.mjs',
+  'node_modules/typescript/package.json',
+  'node_modules/@xenova/transformers/package.json',
+];
+
+/** Hash over what dist is made from: sources, compiler settings, the versions of what compiles and is bundled. */
 function sourcesHash() {
   const hash = createHash('sha256');
   for (const file of sources(join(root, 'src')))
@@ -137,8 +145,7 @@ function sourcesHash() {
       .update(`${relative(root, file)}\0`)
       .update(readFileSync(file))
       .update('\0');
-  for (const file of ['tsconfig.json', 'node_modules/typescript/package.json'])
-    if (existsSync(join(root, file))) hash.update(readFileSync(join(root, file)));
+  for (const file of MADE_WITH) if (existsSync(join(root, file))) hash.update(readFileSync(join(root, file)));
   return hash.digest('hex');
 }
 
@@ -162,12 +169,22 @@ async function compile(say) {
   const arguments_ = [tsc, '-p', join(root, 'src'), '--outDir', staging];
   arguments_.push('--tsBuildInfoFile', join(staging, '.tsbuildinfo'));
   await run(process.execPath, arguments_, 'compiling src failed');
+  await bundle(staging);
   writeFileSync(join(staging, '.reasvqa-stamp'), hash);
   const old = join(root, 'build', 'dist-old');
   rmSync(old, { recursive: true, force: true });
   if (existsSync(dist)) renameSync(dist, old);
   renameSync(staging, dist);
   rmSync(old, { recursive: true, force: true });
+}
+
+async function bundle(folder) {
+  const { bundleTokenizer } = await import('./bundle-tokenizer.mjs');
+  try {
+    await bundleTokenizer(folder);
+  } catch (error) {
+    throw new SetupError(`bundling the tokenizer failed: ${error.message}`, { cause: error });
+  }
 }
 
 // Helpers

@@ -1,5 +1,5 @@
 // Writes weights/shapes/tokenizer.json and tokenizer_config.json from src/shapes/vocabulary.ts.
-// Needed only after a word was added there: npm run build && node tools/shapes-tokenizer.mjs
+// Needed only after a word was added there: npm run setup && node tools/shapes-tokenizer.mjs
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { shapesTokenizerFiles } from '../dist/shapes/vocabulary.js';
 

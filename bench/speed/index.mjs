@@ -44,17 +44,18 @@ const BENCHES = {
 const QUIET = 0.2;
 
 const speed = fileURLToPath(new URL('.', import.meta.url));
+const RESULTS = join(speed, 'results');
 const CLI = [process.execPath, join(speed, '../../tools/reasvqa.mjs'), 'bench'];
 
 /**
  * Runs one bench.
  *
  * @param {{ lib: BenchLibrary, name: keyof typeof BENCHES, options: BenchOptions, engine: EngineInfo,
- *   env: NodeJS.ProcessEnv, note: (line: string) => void, cli?: string[] }} given `cli`: what starts a bench in a
- *   process of its own
+ *   env: NodeJS.ProcessEnv, note: (line: string) => void, results?: string, cli?: string[] }} given `results`: where
+ *   kept reports go; `cli`: what starts a bench in a process of its own
  * @returns the report, and as a table for people
  */
-export async function runBench({ lib, name, options, engine, env, note, cli = CLI }) {
+export async function runBench({ lib, name, options, engine, env, note, results = RESULTS, cli = CLI }) {
   const workload = await readWorkload(lib, options.workload);
   /** @type {Peer[]} */
   const peers = [];
@@ -89,7 +90,7 @@ export async function runBench({ lib, name, options, engine, env, note, cli = CL
     ...(otherCores === undefined ? {} : { otherCores }),
     ...measured,
   };
-  if (options.save) note(`saved: ${await saveResult(lib, join(speed, 'results'), report)}`);
+  if (options.save) note(`saved: ${await saveResult(lib, results, report)}`);
   return { report, text: format(report) };
 }
 

@@ -75,8 +75,14 @@ export class BatchBuilder {
     }
   }
 
-  private encodePrompts(samples: readonly Sample[]): TokenRows {
-    const { template, maxPrompt } = this.config.text;
+  /** Prompts of the reasoning task, where the recipe has a second prompt for it (text.reasoningPrompt). */
+  reasoningPrompts(samples: readonly Sample[]): TokenRows | undefined {
+    const { reasoningPrompt } = this.config.text;
+    return reasoningPrompt === undefined ? undefined : this.encodePrompts(samples, reasoningPrompt);
+  }
+
+  private encodePrompts(samples: readonly Sample[], template: string = this.config.text.template): TokenRows {
+    const { maxPrompt } = this.config.text;
     const encoded = samples.map((sample) =>
       encodeText(this.tokenizer, qaPrompt(sample, template), maxPrompt),
     );

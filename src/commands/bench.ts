@@ -1,4 +1,5 @@
 import { Argument, type Command, Option } from 'commander';
+import { givenOrOwn } from '../base/packageFiles.js';
 import type { EngineInfo } from '../engine/engine.js';
 import type { CpuDevice, NativeDevice } from '../engine/native/addon.js';
 import type { Recompute } from '../model/context.js';
@@ -73,6 +74,7 @@ interface BenchModule {
     options: BenchOptions;
     engine: EngineInfo;
     env: NodeJS.ProcessEnv;
+    results: string;
     note: (line: string) => void;
   }): Promise<{ report: unknown; text: string }>;
 }
@@ -123,17 +125,20 @@ export function addBench(program: Command, io: Io): void {
     .option('--verify', "compare train-step's loss with that of the composed forms (default: off)")
     .option('--kernels', 'add the time inside each native function to train-step and decode (default: off)')
     .option('--no-peer', 'do not run PyTorch even when PEER_PYTHON is set (default: run it)')
-    .option('--save', 'write the report to bench/speed/results (default: off)')
+    .option('--save', 'write the report to bench/speed/results of this folder (default: off)')
     .option('--json', 'print the report as JSON (default: off)')
     .action(async (name: string, given: BenchOptions) => {
-      const options = { ...given, workload: fromCwd(io, given.workload) };
+      const options = { ...given, workload: givenOrOwn(io.cwd, given.workload) };
       const engine = await startEngine(io, options);
-      // Outside src, since the package does not ship it: found beside dist, where the repository has it.
+      // Outside src, since it is no part of the library: found beside dist.
       const url = new URL('../../bench/speed/index.mjs', import.meta.url);
       const { runBench } = (await import(url.href)) as BenchModule;
       const say = (line: string) => note(io, line);
       const lib = await loadLibrary();
-      const { report, text } = await runBench({ lib, name, options, engine, env: io.env, note: say });
+      const { report, text } = await runBench({
+        ...{ lib, name, options, engine, env: io.env, note: say },
+        results: fromCwd(io, 'bench/results'),
+      });
       if (options.json) printJson(io, report);
       else print(io, text);
     });

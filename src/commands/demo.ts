@@ -11,10 +11,10 @@ import {
   startEngine,
   withEngine,
 } from './io.js';
-import { engineFacts } from './train.js';
 
 interface DemoOptions extends EngineChoice {
   out: string;
+  clips: number;
   seeds: number;
   beta: number;
   set: string[];
@@ -28,6 +28,7 @@ export function addDemo(program: Command, io: Io): void {
       'Writes the shapes world, lets its teacher write reasoning over HTTP, refines it, trains students with and without the reasoning loss, evaluates them on the validation split and writes one HTML report. Continues where it was stopped.',
     )
     .option('--out <folder>', 'folder for everything it writes', 'runs/demo')
+    .option('--clips <n>', 'clips to train on; two fifths as many validate', integer(2), 300)
     .option('--seeds <n>', 'students of each kind', integer(1), 1)
     .option('--beta <b>', 'weight of the reasoning loss, compared with 0', number(0.01, 1), 0.8)
     .option(
@@ -45,12 +46,12 @@ async function demo(io: Io, options: DemoOptions): Promise<void> {
   const { runDemo } = await import('../demo/run.js');
   const { meanAndStandardError } = await import('../report/data.js');
   const { formatDuration } = await import('../base/progress.js');
-  const { seeds, beta, set: overrides } = options;
+  const { clips, seeds, beta, set: overrides } = options;
   const result = await interruptible((signal) =>
     runDemo({
       folder: fromCwd(io, options.out),
       engine,
-      engineFacts: engineFacts(engine),
+      clips,
       seeds,
       betas: [0, beta],
       overrides,

@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import type { EngineInfo } from '../engine/engine.js';
 import {
   configOf,
   type EngineChoice,
@@ -30,20 +29,13 @@ export function addTrain(program: Command, io: Io): void {
     .option('--json', 'print result.json (default: off)')
     .action(async (recipe: string | undefined, options: TrainOptions) => {
       const { config } = await configOf(io, recipe, options);
-      const engine = await startEngine(io, options);
+      await startEngine(io, options);
       const { train } = await import('../training/train.js');
       const folder = fromCwd(io, options.run);
-      const result = await interruptible((signal) =>
-        train({ config, folder, engine: engineFacts(engine), signal, label: 'train' }),
-      );
+      const result = await interruptible((signal) => train({ config, folder, signal, label: 'train' }));
       if (options.json) return printJson(io, result);
       const { formatScore } = await import('../evaluation/score.js');
       if (result.score) print(io, formatScore(result.score));
       print(io, `${result.steps} steps in ${result.seconds.toFixed(0)} s; ${options.run}`);
     });
-}
-
-/** What run.json keeps of the engine. */
-export function engineFacts({ name, device, threads, isa }: EngineInfo): Record<string, unknown> {
-  return { name, device, threads, isa };
 }

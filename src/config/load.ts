@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { stringify } from 'yaml';
 import type { z } from 'zod';
 import { UsageError } from '../base/errors.js';
+import { givenOrOwn } from '../base/packageFiles.js';
 import { isRecord } from '../base/values.js';
 import { datasetOf } from '../data/datasets/index.js';
 import { contradictions, ineffective } from './checks.js';
@@ -14,7 +15,7 @@ import { type Override, parseOverride, type Recipe, readRecipe, shown, unknownKe
 import { type Config, configSchema } from './schema.js';
 
 export interface ConfigRequest {
-  /** Recipe file; without one everything comes from overrides and defaults. */
+  /** Recipe file, or one of the package's such as bench/shapes/base.yaml; without one everything comes from overrides and defaults. */
   recipe?: string;
   /** `key=value` texts, applied in order over the recipe. */
   overrides?: readonly string[];
@@ -41,7 +42,9 @@ type Values = Record<string, unknown>;
  */
 export async function resolveConfig(request: ConfigRequest): Promise<ResolvedConfig> {
   const cwd = request.cwd ?? process.cwd();
-  const recipe = request.recipe ? await readRecipe(resolve(cwd, request.recipe), request.recipe) : undefined;
+  const recipe = request.recipe
+    ? await readRecipe(givenOrOwn(cwd, request.recipe), request.recipe)
+    : undefined;
   const overrides = new Map((request.overrides ?? []).map(parseOverride).map((o) => [o.name, o]));
   const places = new Places(recipe, overrides);
   const merged = merge(recipe?.values ?? {}, overrides);

@@ -25,7 +25,8 @@ export interface DemoRequest {
   /** Everything the demo writes lies here. */
   folder: string;
   engine: EngineInfo;
-  engineFacts: Record<string, unknown>;
+  /** Clips to train on; two fifths as many to validate. */
+  clips: number;
   /** Students of each kind; their seeds are 1, 2, ... */
   seeds: number;
   betas: readonly [number, number];
@@ -61,7 +62,7 @@ export async function runDemo(request: DemoRequest): Promise<DemoResult> {
   const stages = new Stages(trainings, started);
 
   stages.next('data', 'writing clips and questions of the shapes world');
-  const summary = await makeData(folder);
+  const summary = await makeData(request);
 
   stages.next('generate', 'a teacher that errs writes reasoning, over HTTP');
   const config = await demoConfig(request, 0, 1);
@@ -81,7 +82,6 @@ export async function runDemo(request: DemoRequest): Promise<DemoResult> {
       const result = await train({
         config: runConfig,
         folder: runFolder,
-        engine: request.engineFacts,
         signal: request.signal,
         label: '  student',
       });
@@ -136,11 +136,13 @@ const dataFolder = (folder: string) => join(folder, 'data');
 const generatedFile = (folder: string) => join(folder, 'data', 'generated.jsonl');
 const refinedFile = (folder: string) => join(folder, 'data', 'refined.jsonl');
 
-async function makeData(folder: string): Promise<ShapesSummary> {
+async function makeData({ folder, clips: train }: DemoRequest): Promise<ShapesSummary> {
+  const others = Math.round(0.4 * train);
   const progress = createProgress({ label: '  clips', unit: 'clips' });
   const summary = await makeShapes({
     out: dataFolder(folder),
     seed: 'demo',
+    ...{ train, val: others, test: others },
     onProgress: (done) => progress.tick(done),
   }).finally(() => progress.done());
   const { questions, clips } = summary;

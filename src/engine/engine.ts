@@ -14,6 +14,7 @@ import { EngineError, messageOf, UsageError } from '../base/errors.js';
 import { registerGradients } from './gradients.js';
 import type { NativeDevice } from './native/addon.js';
 import { BACKEND_NAME, CUDA_BACKEND_NAME, NativeBackend } from './native/backend.js';
+import { prepareAddon } from './native/build.js';
 import { cudaDevice, gpuName, NoDriverError, nativeDevice } from './native/load.js';
 import { registerCudaBackend, registerNativeBackend } from './native/register.js';
 
@@ -52,6 +53,13 @@ export function currentEngine(): EngineInfo | undefined {
   return current;
 }
 
+/** What run.json keeps of the engine in use. */
+export function engineFacts(): Record<string, unknown> {
+  if (current === undefined) return { name: tf.getBackend() };
+  const { name, device, threads, isa } = current;
+  return { name, device, threads, isa };
+}
+
 /** The device of the native engine in use; undefined when another engine computes. */
 export function currentDevice(): NativeDevice | undefined {
   const backend = current === undefined ? undefined : tf.backend();
@@ -68,6 +76,7 @@ export async function selectEngine(name: EngineName, options: EngineOptions = {}
   }
   checkSettings(options);
   tf.enableProdMode();
+  if (name === 'auto' || name.startsWith('native-')) await prepareAddon();
   current = await start(name, options);
   // After the engine: tfjs-node may bring a tfjs-layers of its own, which registers tfjs's gradients again.
   registerGradients();

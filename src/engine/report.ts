@@ -10,7 +10,15 @@ import { currentEngine, type EngineInfo } from './engine.js';
 import type { CudaInfo, DeviceMemory } from './native/addon.js';
 import { fallbackCounts } from './native/fallback.js';
 import { nativeKernels } from './native/kernels/kernel.js';
-import { addonPath, cudaDevice, isLoaded, NoDriverError, nativeDevice, openCuda } from './native/load.js';
+import {
+  addonPath,
+  buildCommand,
+  cudaDevice,
+  isLoaded,
+  NoDriverError,
+  nativeDevice,
+  openCuda,
+} from './native/load.js';
 import { listPackages, type TensorflowPackage } from './tensorflow/package.js';
 
 export interface Missing {
@@ -137,7 +145,7 @@ function missingParts(addon: EngineReport['addon'], tools: EngineReport['tools']
     missing.push({
       what: `native addon (${addon.error})`,
       effect: 'the wasm engine runs instead, about ten times slower',
-      how: 'npm run setup (needs g++ 12 or clang 14, and CMake 3.18)',
+      how: `${buildCommand()} (needs g++ 12 or clang 14, and CMake 3.18)`,
     });
     if (!tools['c++']) missing.push(install('a C++ compiler', 'the native addon cannot be built', 'g++'));
     if (!tools.cmake) missing.push(install('CMake', 'the native addon cannot be built', 'cmake'));

@@ -78,22 +78,32 @@ export async function evaluate(
 }
 
 function answerBatch(evaluator: Evaluator, host: HostBatch): Prediction[] {
-  const encoded = encodeHost(evaluator, host);
-  const written = evaluator.config.eval.scorer === 'generate';
-  try {
-    return written ? answerByText(evaluator, host, encoded) : answerByLetter(evaluator, host, encoded);
-  } finally {
-    encoded.dispose();
-  }
+  return withEncoded(evaluator, host, (encoded) => answerEncoded(evaluator, host, encoded));
 }
 
-/** Runs the encoder on a batch; the caller disposes the result. */
-function encodeHost({ student, builder }: Answerer, host: HostBatch): Encoded {
+/** The predictions for a batch that has been encoded. */
+export function answerEncoded(evaluator: Evaluator, host: HostBatch, encoded: Encoded): Prediction[] {
+  const written = evaluator.config.eval.scorer === 'generate';
+  return written ? answerByText(evaluator, host, encoded) : answerByLetter(evaluator, host, encoded);
+}
+
+/** Runs the encoder on a batch, and what is made of the result before it is freed. */
+export function withEncoded<T>(
+  { student, builder }: Answerer,
+  host: Pick<HostBatch, 'clips' | 'prompts'>,
+  make: (encoded: Encoded) => T,
+): T {
   const input = builder.input(host);
+  let encoded: Encoded;
   try {
-    return student.encode(input);
+    encoded = student.encode(input);
   } finally {
     disposeVisual(input);
+  }
+  try {
+    return make(encoded);
+  } finally {
+    encoded.dispose();
   }
 }
 
@@ -147,22 +157,29 @@ function argMax(values: readonly number[]): number {
   return values.indexOf(Math.max(...values));
 }
 
-/**
- * The model's own reasoning about samples, greedily decoded. Both tasks may start from the same token, and then the
- * short answer is the likelier text: reasoning never begins with "Option".
- */
+/** The model's own reasoning about samples, greedily decoded; see {@link reasonAbout}. */
 export async function writeReasoning(
   answerer: Answerer,
   samples: readonly Sample[],
   maxNewTokens: number,
 ): Promise<string[]> {
-  const { student, tokenizer, builder, cues } = answerer;
-  const encoded = encodeHost(answerer, await builder.prepare(samples));
-  try {
-    const { eosId, optionId: notFirst } = tokenizer;
-    const { ids } = student.generate(encoded, { maxNewTokens, eosId, start: cues?.reasoning, notFirst });
-    return ids.map((row) => tokenizer.decode(row));
-  } finally {
-    encoded.dispose();
-  }
+  const host = await answerer.builder.prepare(samples);
+  const prompts = answerer.builder.reasoningPrompts(host.samples) ?? host.prompts;
+  return withEncoded(answerer, { ...host, prompts }, (encoded) =>
+    reasonAbout(answerer, encoded, maxNewTokens),
+  );
+}
+
+/**
+ * Reasoning about each row of an encoded batch. Both tasks may start from the same token, and then the short answer is
+ * the likelier text: reasoning never begins with "Option".
+ */
+export function reasonAbout(
+  { student, tokenizer, cues }: Answerer,
+  encoded: Encoded,
+  maxNewTokens: number,
+): string[] {
+  const { eosId, optionId: notFirst } = tokenizer;
+  const { ids } = student.generate(encoded, { maxNewTokens, eosId, start: cues?.reasoning, notFirst });
+  return ids.map((row) => tokenizer.decode(row));
 }

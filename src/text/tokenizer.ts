@@ -1,7 +1,7 @@
-import type { PreTrainedTokenizer } from '@xenova/transformers/src/tokenizers.js';
 import { DataError, messageOf } from '../base/errors.js';
 import { optionLetter } from '../data/sample.js';
 import { findTokenizerFiles, type TokenizerFiles, type TokenizerLoadOptions } from './tokenizerFiles.js';
+import type { PreTrainedTokenizer } from './xenova.js';
 
 export type { TokenizerLoadOptions } from './tokenizerFiles.js';
 
@@ -47,7 +47,7 @@ export class Tokenizer {
    */
   static async load(pathOrId: string, options: TokenizerLoadOptions = {}): Promise<Tokenizer> {
     const files = await findTokenizerFiles(pathOrId, options);
-    const { PreTrainedTokenizer } = await import('@xenova/transformers/src/tokenizers.js');
+    const { PreTrainedTokenizer } = await import('./xenova.js');
     const json = {
       ...files.tokenizer,
       pre_tokenizer: withPrefixSpace(files.tokenizer.pre_tokenizer),

@@ -18,8 +18,8 @@ export interface TrainRequest {
   config: Config;
   /** Run folder, made when missing. */
   folder: string;
-  /** What run.json says about the engine. */
-  engine: Record<string, unknown>;
+  /** What run.json says about the engine, unless it is the one in use. */
+  engine?: Record<string, unknown>;
   /** Frozen weights that other trials of this process use too; opened and freed by the run unless given. */
   base?: Base;
   /** Stops after the current step, with a checkpoint. */

@@ -10,6 +10,7 @@ import { DataError } from '../base/errors.js';
 import { createProgress, say } from '../base/progress.js';
 import { disposeVisual, type HostBatch } from '../batches/batch.js';
 import { checkForTraining } from '../config/checks.js';
+import { engineFacts } from '../engine/engine.js';
 import { isLora } from '../model/trainable.js';
 import { finishEvaluation, tellCuts } from './epochEvaluation.js';
 import { GradientSum } from './gradientSum.js';
@@ -52,7 +53,7 @@ export async function train(request: TrainRequest): Promise<RunResult> {
 }
 
 async function trainToEnd(request: TrainRequest, paths: RunPaths): Promise<RunResult> {
-  const { config, engine, label } = request;
+  const { config, engine = engineFacts(), label } = request;
   const run = await openRun(request, paths);
   try {
     await writeRunInfo(paths, config, engine, run.state.step > 0);

@@ -63,6 +63,17 @@ const numbered = (count: number): Sample[] =>
   Array.from({ length: count }, (_, i) => randomSample(new Rng(`sample ${i}`), { id: String(i) }));
 
 describe('a batch', () => {
+  it('has prompts of the reasoning task only where the recipe has a second prompt, with or without options', async () => {
+    const sample = { ...randomSample(new Rng('reasoning prompt')), question: 'why?' };
+    expect((await builderOf()).reasoningPrompts([sample])).toBeUndefined();
+    for (const template of ['{question}', '{options} {question}']) {
+      const builder = await builderOf({ overrides: [`text.reasoningPrompt=${template}`] });
+      const expected = tokenizer.encode(qaPrompt(sample, template), { addEos: true });
+      expect(builder.reasoningPrompts([sample])).toEqual([expected]);
+      expect((await builder.prepare([{ ...sample, id: '1' }])).prompts).not.toEqual([expected]);
+    }
+  });
+
   it('has the prompt of each sample, whole with </s>, and what the objective teaches', async () => {
     const samples = numbered(3);
     const builder = await builderOf({ overrides: ['text.maxPrompt=4096'], teach: true });

@@ -50,15 +50,18 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
-export const addonPath = path.join(root, 'build/Release/reasvqa.node');
+const addonPath = path.join(root, 'build/Release/reasvqa.node');
 const source = path.join(root, 'native.cc');
-export const sourceHash = () => fs.readFileSync(source, 'utf8').trim();
+const stamp = addonPath.replace(/node$/, 'stamp');
+const sourceHash = () => fs.readFileSync(source, 'utf8').trim();
+export const findAddon = () =>
+  fs.existsSync(stamp) && fs.readFileSync(stamp, 'utf8') === sourceHash() ? addonPath : undefined;
 export function buildAddon() {
   fs.appendFileSync(path.join(root, 'log'), 'addon\\n');
   if (sourceHash() === 'COMPILE_ERROR') throw new Error('cmake failed while building the addon:\\nnative.cc:1: no');
   fs.mkdirSync(path.dirname(addonPath), { recursive: true });
   fs.writeFileSync(addonPath, '');
-  fs.writeFileSync(addonPath.replace(/node$/, 'stamp'), sourceHash());
+  fs.writeFileSync(stamp, sourceHash());
 }`;
 
 /**
@@ -76,9 +79,10 @@ export class Checkout {
     const checkout = new Checkout(join(parent, 'a clone'), join(parent, 'bin'));
     await mkdir(join(checkout.root, 'tools'), { recursive: true });
     await mkdir(checkout.path);
-    for (const name of ['setup.mjs', 'lock.mjs', 'reasvqa.mjs'])
+    for (const name of ['setup.mjs', 'lock.mjs', 'place.mjs', 'reasvqa.mjs'])
       await cp(join(root, 'tools', name), join(checkout.root, 'tools', name));
     await checkout.write('tools/build-addon.mjs', FAKE_ADDON);
+    await checkout.write('tools/bundle-tokenizer.mjs', 'export const bundleTokenizer = async () => {};');
     await checkout.write('fake-tsc.cjs', FAKE_TSC);
     await checkout.write('package.json', '{"type":"module","engines":{"node":">=20.19"}}');
     await checkout.write('tsconfig.json', '{}');

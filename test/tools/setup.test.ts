@@ -167,3 +167,33 @@ describe('the launcher', () => {
     expect(stdout).toBe('');
   });
 });
+
+describe('a package that npm installed, which has no lock file', () => {
+  beforeEach(() => rm(at('package-lock.json')));
+
+  it('has only the addon built, and no setup before a command', async () => {
+    expect(await checkout.run()).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: 'setup: building the native engine\n',
+    });
+    expect(await checkout.run()).toEqual({ code: 0, stdout: '', stderr: '' });
+    expect(await checkout.steps()).toEqual(['addon']);
+    await checkout.write('dist/cli.js', 'export const main = async (argv) => (console.log(...argv), 7);');
+    await checkout.write('native.cc', 'v2');
+    const ran = await checkout.run('tools/reasvqa.mjs', ['score']);
+    expect(ran).toEqual({ code: 7, stdout: 'score\n', stderr: '' });
+    expect(await checkout.steps()).toEqual([]);
+  });
+
+  it('goes on without the addon when there is no compiler', async () => {
+    await checkout.removeTool('c++');
+    const { code, stderr } = await checkout.run();
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr:
+        'setup: no C++ compiler found: going on without the native engine; wasm is used and is slower\n',
+    });
+    expect(await checkout.steps()).toEqual([]);
+  });
+});

@@ -1,25 +1,45 @@
 /** Loads the addon and says what is wrong with it, in the words of the person who has to mend it. */
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EngineError, isDeviceError, messageOf } from '../../base/errors.js';
 import type { Codes, CpuDevice, CudaDevice, CudaOptions } from './addon.js';
 
 /** 8 dimensions with three rows of strides and room to spare. */
 const PARAMS = 64;
-const BUILD_HINT = 'build it with: node tools/build-addon.mjs --force';
+
+/** Builds the addon, here or in an installed package. */
+const BUILD_TOOL = fileURLToPath(new URL('../../../tools/build-addon.mjs', import.meta.url));
 
 let device: CpuDevice | undefined;
 let cuda: CudaDevice | undefined;
 let failure: EngineError | undefined;
+let found: string | undefined;
 
-/** Where the addon is: build/Release of the repository, or REASVQA_ADDON. */
+/** Where the addon is: REASVQA_ADDON, where {@link useAddon} says, or build/Release of the repository. */
 export function addonPath(): string {
   return (
     process.env.REASVQA_ADDON ||
+    found ||
     fileURLToPath(new URL('../../../build/Release/reasvqa.node', import.meta.url))
   );
 }
+
+/** Says where the addon is, or why there is none; before it is first loaded. */
+export function useAddon(addon: string | EngineError): void {
+  if (typeof addon === 'string') found = addon;
+  else failure = addon;
+}
+
+/** The command that builds the addon anew. */
+export function buildCommand(): string {
+  const near = relative(process.cwd(), BUILD_TOOL);
+  const path = near.startsWith('..') ? BUILD_TOOL : near;
+  return `node ${path.includes(' ') ? `"${path}"` : path} --force`;
+}
+
+const buildHint = () => `build it with: ${buildCommand()}`;
 
 /**
  * The CPU device; loaded once a process.
@@ -89,7 +109,7 @@ function gpuNumber(): number {
 /** Loads the addon file and prepares the parameter block; throws EngineError. */
 export function loadAddon(path: string): CpuDevice {
   if (!existsSync(path)) {
-    throw new EngineError(`native addon not built (${path} does not exist): ${BUILD_HINT}`);
+    throw new EngineError(`native addon not built (${path} does not exist): ${buildHint()}`);
   }
   if (process.platform === 'linux') checkElf(path);
   let loaded: Record<string, unknown>;
@@ -102,7 +122,7 @@ export function loadAddon(path: string): CpuDevice {
     (name) => !(name in loaded),
   );
   if (missing.length > 0) {
-    throw new EngineError(`${path} lacks ${missing.join(', ')} (built from other sources): ${BUILD_HINT}`);
+    throw new EngineError(`${path} lacks ${missing.join(', ')} (built from other sources): ${buildHint()}`);
   }
   return prepared(loaded as unknown as Loaded);
 }
@@ -165,7 +185,7 @@ function checkElf(path: string): void {
   else if (sections > length) problem = `cut short: ${length} of ${sections} bytes`;
   if (problem) {
     throw new EngineError(
-      `native addon ${path} is damaged, half built or built for another machine (${problem}): ${BUILD_HINT}`,
+      `native addon ${path} is damaged, half built or built for another machine (${problem}): ${buildHint()}`,
     );
   }
 }
@@ -179,5 +199,5 @@ function loadError(path: string, error: unknown): EngineError {
     : /ELF|Mach-O|invalid|too short|exec format|truncated/i.test(reason ?? '')
       ? `damaged, half built or built for another machine than ${process.platform} ${process.arch}`
       : 'cannot be loaded';
-  return new EngineError(`native addon ${path} is ${about} (${reason}): ${BUILD_HINT}`, { cause: error });
+  return new EngineError(`native addon ${path} is ${about} (${reason}): ${buildHint()}`, { cause: error });
 }

@@ -1,0 +1,13 @@
+/** Recipes and workloads that come with the package: they are found from any folder by the paths that the README gives. */
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const PACKAGE = fileURLToPath(new URL('../..', import.meta.url));
+
+/** A path from a folder; where there is none, the package's own file if the path is one of bench/. */
+export function givenOrOwn(folder: string, path: string): string {
+  const given = resolve(folder, path);
+  const own = join(PACKAGE, path);
+  return /^bench[/\\]/.test(path) && !existsSync(given) && existsSync(own) ? own : given;
+}

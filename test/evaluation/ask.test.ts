@@ -1,0 +1,154 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DataError, UsageError } from '../../src/base/errors.js';
+import { readSplit } from '../../src/batches/split.js';
+import type { Sample } from '../../src/data/sample.js';
+import { type Asked, ask, type Question } from '../../src/evaluation/ask.js';
+import { evaluate, type Prediction, writeReasoning } from '../../src/evaluation/evaluate.js';
+import { loadStudent } from '../../src/model/load.js';
+import { Tokenizer } from '../../src/text/tokenizer.js';
+import { train } from '../../src/training/train.js';
+import { loadRun, type TrainedRun } from '../../src/training/trained.js';
+import { openBuilder } from '../../src/training/trial.js';
+import { readFrames } from '../../src/video/frames.js';
+import { useFastEngine } from '../model/support.js';
+import { makeWorld, type World, worldConfig } from '../training/support.js';
+
+let scratch: string;
+let world: World;
+let run: TrainedRun;
+let samples: Sample[];
+let paths: Map<string, string>;
+beforeAll(async () => {
+  await useFastEngine();
+  scratch = await mkdtemp(join(tmpdir(), 'reasvqa-ask-'));
+  world = await makeWorld(join(scratch, 'world'));
+  const folder = join(scratch, 'run');
+  await train({ config: await worldConfig(world, 'train.epochs=1', 'text.maxReasoning=12'), folder });
+  run = await loadRun(folder);
+  ({ samples, paths } = await readSplit(run.config, run.config.data.val!, false));
+});
+afterAll(async () => {
+  run.dispose();
+  await rm(scratch, { recursive: true });
+});
+
+const questionOf = ({ video, question, options }: Sample): Question => ({
+  video: paths.get(video)!,
+  question,
+  options,
+});
+
+/** What evaluation says about samples, with the run's recipe changed. */
+async function evaluated(
+  asked: Asked & TrainedRun,
+): Promise<{ predictions: Prediction[]; reasoning: string[] }> {
+  const options = { runFolder: scratch, onWarning: () => undefined, training: false };
+  const builder = openBuilder(asked, asked.config, { paths }, options);
+  const { predictions } = await evaluate({ ...asked, builder }, samples);
+  return { predictions, reasoning: await writeReasoning({ ...asked, builder }, samples, 12) };
+}
+
+describe('ask', () => {
+  it.each([
+    ['letters compared', []],
+    ['text written and read', ['eval.scorer=generate', 'eval.maxNewTokens=6']],
+    ['a second prompt for reasoning', ['text.reasoningPrompt=Why? {question}']],
+    ['three frames and no prefix', ['video.frames=3', 'video.prefix=false']],
+  ])('answers one question as evaluation answers it among others: %s', async (_, overrides) => {
+    const changed = await loadRun(run.paths.folder, overrides);
+    const { predictions, reasoning } = await evaluated(changed);
+    for (const [i, sample] of samples.entries()) {
+      const answer = await ask(changed, { ...questionOf(sample), reason: true });
+      const { prediction, scores, text = sample.options[prediction] } = predictions[i]!;
+      expect(answer.option).toBe(prediction);
+      expect(answer.text).toBe(text);
+      expect(answer.reasoning).toBe(reasoning[i]);
+      expect(answer.scores?.length).toBe(scores?.length);
+      for (const [k, score] of (scores ?? []).entries()) expect(answer.scores![k]).toBeCloseTo(score, 3);
+    }
+    changed.dispose();
+  });
+
+  it('reasons only when asked to', async () => {
+    expect(await ask(run, questionOf(samples[0]!))).not.toHaveProperty('reasoning');
+  });
+
+  it('takes frames as they come, as many as there are', async () => {
+    const question = questionOf(samples[0]!);
+    const path = question.video as string;
+    const frames = await readFrames({ path, id: 'clip', count: 2, mode: 'uniform' });
+    expect(await ask(run, { ...question, video: frames })).toEqual(await ask(run, question));
+    const more = await readFrames({ path, id: 'clip', count: 3, mode: 'uniform' });
+    const three = { ...run, config: { ...run.config, video: { ...run.config.video, frames: 3 } } };
+    expect(await ask(run, { ...question, video: more })).toEqual(await ask(three, question));
+  });
+
+  it('sees only the clip between start and end', async () => {
+    const question = questionOf(samples[0]!);
+    const path = question.video as string;
+    const clip = { start: 0, end: 0.4 };
+    const frames = await readFrames({ path, id: 'clip', count: 2, mode: 'uniform', ...clip });
+    const asked = await ask(run, { ...question, ...clip });
+    expect(asked).toEqual(await ask(run, { ...question, video: frames }));
+    expect(asked).not.toEqual(await ask(run, question));
+  });
+
+  it('writes an answer where there are no options', async () => {
+    const { options: _, ...open } = questionOf(samples[0]!);
+    const answer = await ask(run, { ...open, reason: true });
+    expect(Object.keys(answer).sort()).toEqual(['reasoning', 'text']);
+    expect(typeof answer.text).toBe('string');
+    const other = await ask(run, {
+      ...open,
+      question: 'which of the many colours does the last circle have',
+    });
+    expect([answer.text, other.text].join('')).not.toBe('');
+  });
+
+  it('takes a student without a run, with the defaults of a recipe', async () => {
+    const { student } = await loadStudent(world.base);
+    const tokenizer = await Tokenizer.load(world.base);
+    const question = questionOf(samples[0]!);
+    const { option, scores } = await ask({ student, tokenizer }, question);
+    expect(scores).toHaveLength(question.options!.length);
+    expect(scores![option!]).toBe(Math.max(...scores!));
+    student.dispose();
+  });
+
+  it.each<[string, Partial<Question>, RegExp]>([
+    ['no question', { question: ' ' }, /^question: /],
+    ['one option', { options: ['yes'] }, /^options: expected 2 to 26, got 1/],
+    ['27 options', { options: Array.from({ length: 27 }, (_, i) => `${i}`) }, /got 27/],
+    ['a start before the video', { start: -1 }, /^start: .*got -1/],
+    ['an end that is no number', { end: Number.NaN }, /^end: .*got NaN/],
+    ['an end before the start', { start: 2, end: 1 }, /^end: .*more than start, 2 s, got 1 s/],
+    [
+      'frames that are cut short',
+      { video: { data: new Uint8Array(11), n: 1, height: 2, width: 2 } },
+      /got 11/,
+    ],
+    ['no frames', { video: { data: new Uint8Array(0), n: 0, height: 2, width: 2 } }, /at least one frame/],
+    [
+      'seconds of frames',
+      { video: { data: new Uint8Array(12), n: 1, height: 2, width: 2 }, start: 1 },
+      /^start and end: /,
+    ],
+  ])('refuses %s', async (_, change, message) => {
+    const asking = ask(run, { ...questionOf(samples[0]!), ...change });
+    await expect(asking).rejects.toThrow(UsageError);
+    await expect(asking).rejects.toThrow(message);
+  });
+
+  it('names a video that is not there, whatever the recipe does about missing ones', async () => {
+    const lenient = {
+      ...run,
+      config: { ...run.config, data: { ...run.config.data, onBadVideo: 'skip' as const } },
+    };
+    const asking = ask(lenient, { ...questionOf(samples[0]!), video: join(scratch, 'none.mp4') });
+    await expect(asking).rejects.toThrow(DataError);
+    await expect(asking).rejects.toThrow(/none\.mp4: no such video/);
+  });
+});
