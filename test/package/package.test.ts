@@ -20,7 +20,12 @@ describe('the tarball', () => {
       'CHANGELOG.md LICENSE README.md bench dist package.json src tools weights'.split(' '),
     );
     for (const path of [
-      ...['dist/cli.js', 'dist/index.d.ts', 'src/native/CMakeLists.txt', 'src/native/cuda/runtime/embed.cmake'],
+      ...[
+        'dist/cli.js',
+        'dist/index.d.ts',
+        'src/native/CMakeLists.txt',
+        'src/native/cuda/runtime/embed.cmake',
+      ],
       ...['tools/build-addon.mjs', 'tools/setup-tensorflow.sh', 'weights/shapes/model.safetensors'],
       ...['bench/nextqa/reasvqa.yaml', 'bench/speed/index.mjs', 'bench/speed/workloads/tiny.json'],
     ])
@@ -76,16 +81,16 @@ describe('an installed package', () => {
     expect(await readdir(join(installed.folder, 'runs/demo'))).toContain('report.html');
   });
 
-  it.skipIf(!hasAddon)(`runs the README's example${hasAddon ? '' : ` (${SKIPPED})`}`, async () => {
+  it.skipIf(!hasAddon)(`runs the example of src/README.md${hasAddon ? '' : ` (${SKIPPED})`}`, async () => {
     await cp(EXAMPLE, join(installed.folder, 'example.mjs'));
     const { code, stdout, stderr } = await run(process.execPath, ['example.mjs'], installed.folder);
     expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/^native-cpu .*\n\d+ of \d+ validation questions answered right\n.+\? .+\. .*\n$/);
   });
 
-  it('is the example that the README shows', async () => {
+  it('is the example that src/README.md shows', async () => {
     const [example, readme] = await Promise.all(
-      [EXAMPLE, join(root, 'README.md')].map((file) => readFile(file, 'utf8')),
+      [EXAMPLE, join(root, 'src/README.md')].map((file) => readFile(file, 'utf8')),
     );
     expect(readme).toContain(`\`\`\`js\n${example}\`\`\``);
     expect(example!.trim().split('\n').length).toBeLessThanOrEqual(18);
