@@ -90,7 +90,7 @@ async function probe(
   const visible = packets.filter(({ discarded }) => !discarded);
   if (stderr.trim() === '' && (await packetsAreFrames(read, stream, packets))) {
     const shown = visible.sort((a, b) => (a.pts as number) - (b.pts as number));
-    return tableOf(stream, shown, true);
+    return tableOf(stream, shown, packets.length, true);
   }
   const decoded = await probeFrames(file, stream.index, signal);
   checkDecoded(packets, decoded.frames, name, { packets: stderr, frames: decoded.stderr });
@@ -99,13 +99,17 @@ async function probe(
     SEEKABLE.some((format) => stream.formats.includes(format)) &&
     isAscending(decoded.frames) &&
     decoded.frames.every(({ pts }) => stamps.has(pts));
-  return tableOf(stream, decoded.frames, seekable);
+  return tableOf(stream, decoded.frames, packets.length, seekable);
 }
 
-/** @param byPts frames are asked for by their time stamps, which are the container's own. */
+/**
+ * @param packets how many there are, shown or not.
+ * @param byPts frames are asked for by their time stamps, which are the container's own.
+ */
 function tableOf(
   stream: ProbedStream,
   frames: readonly { pts: number | undefined; key: boolean }[],
+  packets: number,
   byPts: boolean,
 ): VideoTable {
   const { codec, index, width, height, timeBase } = stream;
@@ -113,7 +117,10 @@ function tableOf(
   const seconds = isAscending(frames)
     ? pts.map((stamp) => ((stamp - (pts[0] as number)) * timeBase[0]) / timeBase[1])
     : undefined;
-  const fps = stream.fps ?? measuredRate(seconds);
+  const measured = measuredRate(seconds);
+  // A stated rate that counts packets which are not shown is off by as much.
+  const misstated = frames.length !== packets && Math.abs((stream.fps ?? 0) / (measured ?? 0) - 1) > 0.01;
+  const fps = (misstated ? measured : undefined) ?? stream.fps ?? measured ?? 25;
   return {
     ...{ codec, stream: index, width, height, timeBase, fps },
     stamp: byPts ? 'pts' : 'n',
@@ -216,7 +223,7 @@ function isAscending(frames: readonly { pts: number | undefined }[]): boolean {
   return frames.every(({ pts }, i) => pts !== undefined && (i === 0 || pts > (frames[i - 1]?.pts as number)));
 }
 
-function measuredRate(times: Float64Array | undefined): number {
+function measuredRate(times: Float64Array | undefined): number | undefined {
   const duration = times?.at(-1) ?? 0;
-  return times && duration > 0 ? (times.length - 1) / duration : 25;
+  return times && duration > 0 ? (times.length - 1) / duration : undefined;
 }

@@ -7,7 +7,7 @@ import { decodeFrames } from '../../src/video/decode.js';
 import { probeVideo } from '../../src/video/probe.js';
 import { sharedPath } from '../support/shared.js';
 import { decodeAll, expectSameFrames } from './support/decode.js';
-import { ffmpeg, hasEncoder, hasFfmpeg } from './support/ffmpeg.js';
+import { ffmpeg, hasEncoder, hasFfmpeg, makeClip } from './support/ffmpeg.js';
 
 const SIZE = { width: 96, height: 64 };
 const FRAMES = 24;
@@ -19,7 +19,7 @@ const x265 = (openGop: number) => [
   '-x265-params',
   `keyint=8:bframes=3:b-adapt=0:open-gop=${openGop}:log-level=none`,
 ];
-const HIDDEN = ['-auto-alt-ref', '1', '-lag-in-frames', '10', '-g', '16', '-cpu-used', '8', '-b:v', '300k'];
+const HIDDEN = ['-auto-alt-ref', '1', '-lag-in-frames', '10', '-g', '16', '-cpu-used', '4', '-b:v', '100k'];
 const RATES = ['1', '5', '10', '25', '30000/1001', '60'];
 /** MPEG-1 and MPEG-2 know only some rates. */
 const MPEG_RATES = ['25', '30000/1001', '60'];
@@ -161,17 +161,12 @@ describe.skipIf(!hasFfmpeg)(
       await rm(folder, { recursive: true, force: true });
     });
 
-    const clip = (path: string, rate: string, filter: string | undefined, args: readonly string[]) => {
-      const source = `testsrc2=size=96x64:rate=${rate},noise=alls=20:allf=t`;
-      const graph = filter ? `${source},${filter}` : source;
-      ffmpeg('-f', 'lavfi', '-i', graph, '-frames:v', String(FRAMES), ...args, path);
-    };
-
     for (const { codec, encoder, args, file, rate, filter, can } of CELLS) {
       const title = `${codec} in .${file} at ${rate} frames a second`;
       test.skipIf(!can)(`${title}${can ? '' : ` (SKIPPED: no ${encoder})`}`, async () => {
         const path = join(folder, `clip.${file}`);
-        clip(path, rate, filter, file === 'raw.mp4' ? [...args, '-f', 'h264'] : args);
+        const frames = FRAMES;
+        makeClip(path, { rate, frames, filter }, file === 'raw.mp4' ? [...args, '-f', 'h264'] : args);
         // No frame is dropped or repeated by the decode that is taken for the truth.
         const truth = await expectSameFrames(path, SIZE);
         expect(new Set(truth.map((data) => Buffer.from(data).toString('latin1'))).size).toBe(FRAMES);
@@ -183,7 +178,7 @@ describe.skipIf(!hasFfmpeg)(
       async () => {
         const stream = join(folder, 'recorded.ts');
         const path = join(folder, 'recorded.mp4');
-        clip(stream, '24', undefined, [...X264, '-x264-params', 'intra-refresh=1']);
+        makeClip(stream, { rate: '24', frames: FRAMES }, [...X264, '-x264-params', 'intra-refresh=1']);
         ffmpeg('-i', stream, '-c', 'copy', path);
         await expectSameFrames(path, SIZE);
       },
@@ -191,7 +186,7 @@ describe.skipIf(!hasFfmpeg)(
 
     test('an mp4 turned by its rotation tag', async () => {
       const path = join(folder, 'turned.mp4');
-      clip(path, '24', undefined, X264);
+      makeClip(path, { rate: '24', frames: FRAMES }, X264);
       const bytes = await readFile(path);
       // The 3x3 matrix of the track header: a quarter turn, then moved back into view.
       const matrix = [0, 0x10000, 0, -0x10000, 0, 0, 64 * 0x10000, 0, 0x40000000];
