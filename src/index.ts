@@ -45,9 +45,9 @@ export {
   type TeacherSettings,
 } from './reasoning/client.js';
 export type {
-  GenerateOptions,
-  GenerateProgress,
-  GenerateResult,
+  GenerateOptions as ReasoningOptions,
+  GenerateProgress as ReasoningProgress,
+  GenerateResult as ReasoningResult,
 } from './reasoning/generate.js';
 export { type Pattern, patternsFrom } from './reasoning/patterns.js';
 export { type Refined, type RefinedPart, type RefineSettings, refine } from './reasoning/refine.js';

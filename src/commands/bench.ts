@@ -137,7 +137,7 @@ export function addBench(program: Command, io: Io): void {
       const lib = await loadLibrary();
       const { report, text } = await runBench({
         ...{ lib, name, options, engine, env: io.env, note: say },
-        results: fromCwd(io, 'bench/results'),
+        results: fromCwd(io, 'bench/speed/results'),
       });
       if (options.json) printJson(io, report);
       else print(io, text);

@@ -1,11 +1,10 @@
 /** One question to a student about one video: an option or free text, and its reasoning. */
-
 import { UsageError } from '../base/errors.js';
 import { BatchBuilder, type HostBatch } from '../batches/batch.js';
 import { resolveConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { prepareText } from '../data/prepare.js';
-import type { Sample } from '../data/sample.js';
+import { optionLetter, type Sample } from '../data/sample.js';
 import { type ClipSettings, type FeatureSource, LiveFrames } from '../features/source.js';
 import type { Encoded, Student } from '../model/student.js';
 import { OPEN_TEMPLATE } from '../text/prompts.js';
@@ -74,6 +73,8 @@ function checkQuestion({ video, start, end, question, options }: Question): void
   if (question.trim() === '') throw new UsageError('question: expected text, got none');
   if (options && !(options.length >= 2 && options.length <= 26))
     throw new UsageError(`options: expected 2 to 26, got ${options.length}`);
+  const blank = options?.findIndex((option) => option.trim() === '') ?? -1;
+  if (blank >= 0) throw new UsageError(`options: option ${optionLetter(blank)} has no text`);
   for (const [name, seconds] of Object.entries({ start, end }))
     if (seconds !== undefined && !(Number.isFinite(seconds) && seconds >= 0))
       throw new UsageError(`${name}: expected seconds, at least 0, got ${seconds}`);

@@ -8,12 +8,12 @@ import { optionLetter, type Sample } from '../data/sample.js';
 export const DEFAULT_QA_TEMPLATE =
   'Question: {question} {options} Considering the information presented in the frame, select the correct answer from the options.';
 
-/** The prompt of a question without options: what BLIP-2 FlanT5 was asked in visual question answering (paper, section 4). */
+/** The prompt of a question without options: BLIP-2's own for visual question answering with FlanT5. */
 export const OPEN_TEMPLATE = 'Question: {question} Short answer:';
 
 const PLACEHOLDER = /\{(\w*)\}/g;
 
-/** The encoder's text for a question; question and options as the sample has them. Not every task's template has {options}. */
+/** The encoder's text for a question; question and options as the sample has them. Not every template has {options}. */
 export function qaPrompt(
   sample: Pick<Sample, 'question' | 'options'>,
   template: string = DEFAULT_QA_TEMPLATE,

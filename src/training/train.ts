@@ -5,7 +5,6 @@
  * and thread count the result equals an uninterrupted run's bit for bit, because the order of samples, the dropout
  * bits and the schedule all follow from the seed and the step.
  */
-
 import { DataError } from '../base/errors.js';
 import { createProgress, say } from '../base/progress.js';
 import { disposeVisual, type HostBatch } from '../batches/batch.js';

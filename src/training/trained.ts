@@ -1,5 +1,4 @@
 /** A run's trial at its best checkpoint. */
-
 import { ReasVqaError } from '../base/errors.js';
 import { resolveConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';

@@ -121,6 +121,7 @@ describe('ask', () => {
   it.each<[string, Partial<Question>, RegExp]>([
     ['no question', { question: ' ' }, /^question: /],
     ['one option', { options: ['yes'] }, /^options: expected 2 to 26, got 1/],
+    ['an empty option', { options: ['yes', ' '] }, /^options: option B has no text/],
     ['27 options', { options: Array.from({ length: 27 }, (_, i) => `${i}`) }, /got 27/],
     ['a start before the video', { start: -1 }, /^start: .*got -1/],
     ['an end that is no number', { end: Number.NaN }, /^end: .*got NaN/],

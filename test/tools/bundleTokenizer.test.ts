@@ -23,15 +23,14 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-it('is one file that imports nothing and names where it comes from', async () => {
-  const text = await readFile(bundle, 'utf8');
-  expect(text).toMatch(
+it('says where it comes from', async () => {
+  expect(await readFile(bundle, 'utf8')).toMatch(
     /^\/\*! The tokenizer of @xenova\/transformers \d+\.\d+\.\d+, by Xenova; Apache-2\.0\. \*\//,
   );
-  expect(text.match(/^\s*import\b.*|\brequire\(.*|\bimport\(.*/gm)).toBeNull();
 });
 
-it('tokenizes as the package does', async () => {
+// It is imported from a folder that no package can be found from.
+it('tokenizes as the package does, in one file that needs no other', async () => {
   const bundled = (await import(pathToFileURL(bundle).href)) as {
     PreTrainedTokenizer: typeof PreTrainedTokenizer;
   };

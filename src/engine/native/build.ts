@@ -41,5 +41,5 @@ function oneLine(message: string): string {
   const [first, ...output] = message.split('\n');
   if (output.length === 0) return message;
   const told = output.find((line) => /\berror\b/i.test(line)) ?? output[0]!;
-  return `${first} ${told.trim()} (all of it: ${buildCommand()})`;
+  return `${first} ${told.trim()} (all of it, and another try: ${buildCommand()})`;
 }
