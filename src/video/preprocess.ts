@@ -1,10 +1,9 @@
 import type { Rng } from '../base/random.js';
 import type { Frames } from './frames.js';
+import { CLIP_MEAN, CLIP_STD } from './normalisation.js';
 import { type CropBox, resizeFrame } from './resize.js';
 
-/** CLIP's mean and standard deviation of RGB in [0, 1], which BLIP-2 was trained with. */
-export const CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073] as const;
-export const CLIP_STD = [0.26862954, 0.26130258, 0.27577711] as const;
+export { CLIP_MEAN, CLIP_STD };
 
 /** Part of every feature-store key: raise it when the pixels of {@link toPixelValues} change. */
 export const PREPROCESS_VERSION = 1;

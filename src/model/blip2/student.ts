@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { withHalfProducts } from '../../ops/bf16.js';
 import { IGNORED } from '../../ops/labels.js';
-import { CLIP_MEAN, CLIP_STD } from '../../video/preprocess.js';
+import { CLIP_MEAN, CLIP_STD } from '../../video/normalisation.js';
 import { type Blip2Config, patchesPerSide } from '../../weights/config.js';
 import { DECODER_TABLE, HEAD_TABLE } from '../../weights/ownTables.js';
 import { type Context, inferenceContext, type Precision } from '../context.js';
