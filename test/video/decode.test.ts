@@ -31,7 +31,7 @@ interface Recipe {
   /** Endings of the files, each its container; in an .mp4 of `raw` the bytes are a raw stream's. */
   files: string[];
   rates?: string[];
-  /** All rates in the first container; the others have one rate each, taken in turn. */
+  /** All rates in the first container, whose stamps ffmpeg invents; the others have one rate each, taken in turn. */
   everyRate?: boolean;
   filter?: string;
 }
@@ -43,7 +43,6 @@ const RECIPES: Recipe[] = [
     encoder: 'libx264',
     args: [...X264, ...B_FRAMES],
     files: ['mp4', 'h264', 'raw.mp4', 'mov', 'mkv', 'avi', 'flv', 'ts', 'mpg', '3gp'],
-    everyRate: true,
   },
   {
     codec: 'H.264 without B frames',
@@ -115,7 +114,6 @@ const RECIPES: Recipe[] = [
     encoder: 'mpeg4',
     args: ['-c:v', 'mpeg4', '-bf', '2', '-g', '8'],
     files: ['avi', 'mp4', 'mkv', 'ts', 'm4v', 'nut'],
-    everyRate: true,
   },
   {
     codec: 'MPEG-4 without B frames',
