@@ -14,8 +14,8 @@ const CLOSEST_SECONDS = 0.001;
 /**
  * Whether every packet that is not marked as hidden is shown, at its time stamp, whoever decodes the file.
  *
- * False when it is not certain; decoding the file once tells then. What makes it uncertain, each seen in files people
- * have: a container without time stamps of its own; two frames at one time; half pictures in packets of their own;
+ * False when it is not certain; decoding the file once tells then. What makes it uncertain:
+ * a container without time stamps of its own; two frames at one time; half pictures in packets of their own;
  * B frames whose stamps are in decoding order; a stream cut inside an open group of pictures, or at a picture that is
  * no full restart (its leading pictures, or those until it recovers, are not shown); the same in the middle, where
  * HEVC says that one stream ends and another begins, or an edit list of several parts jumps.
