@@ -262,7 +262,10 @@ void nameEnum(Napi::Object exports, const char* name) {
 
 using Registration = void (*)(Napi::Env, Napi::Object);
 
-/** Adds a registration to the list that the addon runs when it is loaded. */
+/** What the addon runs when it is loaded. */
+std::vector<Registration>& registrations();
+
+/** Adds a registration to them. */
 struct Registrar {
   explicit Registrar(Registration registration);
 };

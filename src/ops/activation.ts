@@ -57,17 +57,17 @@ export function gatedGelu<T extends tf.Tensor>(
   if (!hasFused('ReasGatedGelu'))
     return tf.tidy(() => dropout(tf.mul(composedGelu(gate, form), up) as T, key));
   if (key) checkKey(key);
-  const numbers = { form, dropout: dropoutNumbers(key) };
+  const numbers = dropoutNumbers(key);
   return taped(
     'gatedGelu',
     { gate, up },
     (save) => {
       save([gate, up]);
-      return runKernel('ReasGatedGelu', { gate, up }, { ...numbers, bf16 });
+      return runKernel('ReasGatedGelu', { gate, up }, { form, dropout: numbers, bf16 });
     },
     (dy, saved) => {
       const [savedGate, savedUp] = saved as [tf.Tensor, tf.Tensor];
-      const attrs = { ...numbers, bf16: gradientBf16 };
+      const attrs = { form, dropout: numbers, bf16: gradientBf16 };
       const both = jointly(() => runKernel('ReasGatedGeluGrad', { dy, gate: savedGate, up: savedUp }, attrs));
       return { gate: () => both(0), up: () => both(1) };
     },

@@ -296,8 +296,9 @@ export function runKernel<Name extends KernelName>(
   inputs: OperandsOf<Kernels[Name], tf.Tensor>,
   attrs: AttrsOf<Kernels[Name]>,
 ): Result<Kernels[Name], tf.Tensor> {
-  const given = [name, inputs, attrs] as unknown as [string, tf.NamedTensorMap, tf.NamedAttrMap];
-  return tf.engine().runKernel(...given) as Result<Kernels[Name], tf.Tensor>;
+  const operands = inputs as unknown as tf.NamedTensorMap;
+  const untyped = attrs as unknown as tf.NamedAttrMap;
+  return tf.engine().runKernel(name, operands, untyped) as unknown as Result<Kernels[Name], tf.Tensor>;
 }
 
 /** Kernels of an engine, each typed by its entry. */

@@ -368,7 +368,7 @@ describe.skipIf(nativeMissing !== undefined)(
         on.dropout!();
       };
       expect(() => drop(1.5)).toThrow(/rate/);
-      expect(() => drop(undefined)).toThrow('dropout: rate is missing');
+      expect(() => drop(undefined)).toThrow('dropout: dropout.rate is missing');
       on.release(small);
       expect(() => gelu(of(small, 1), of(big, 1))).toThrow(/live/);
       on.release(big);

@@ -81,14 +81,10 @@ const mismatch = (what: string): EngineError =>
 
 const isTensor = (kind: string): boolean => kind === 'operand' || kind === 'optional';
 
-/** A number of a call: an attribute, or one of an attribute's own numbers (dropout.rate). */
-interface Value {
-  at: number;
-  name: string;
-  owner: string | undefined;
-  choices: readonly string[] | undefined;
-}
-
+/**
+ * A function that puts the fields of a call in place, written out field by field: a loop over their names took 0.15 us more, a
+ * tenth of a small operation. The names come from our own addon.
+ */
 function filler<T extends Shaped>(
   call: string,
   fields: readonly Field[],
@@ -96,41 +92,34 @@ function filler<T extends Shaped>(
   idOf: (tensor: T) => BufferId,
 ): (inputs: Tensors<T>, attrs: Named, results: Tensors<T>) => void {
   const results = Object.keys(entryOf(call as FusedName).results);
-  const tensors = fields
-    .filter(({ kind }) => isTensor(kind))
-    .map(({ name, at }) => ({ name, at, given: !results.includes(name) }));
-  const values = fields.filter(({ kind }) => !isTensor(kind)).map(valueField);
-
-  const put = (at: number, tensor: T | undefined): void => {
-    if (tensor === undefined) {
+  const lines = fields.map(({ name, kind, at }, i) => {
+    if (isTensor(kind)) return `tensor(${at}, ${results.includes(name) ? 'results' : 'inputs'}.${name});`;
+    if (kind === 'number') return `number(${at}, attrs.${name}, '${name}');`;
+    return `number(${at}, choices[${i}][attrs.${name}] ?? -1, '${name}');`;
+  });
+  const choices = fields.map(({ kind }) => numbered(kind));
+  const tensor = (at: number, given: T | undefined): void => {
+    if (given === undefined) {
       numbers[at] = NONE;
       return;
     }
-    const { shape } = tensor;
+    const { shape } = given;
     if (shape.length > MAX_AXES) throw new Error(`${call}: a tensor of ${shape.length} axes, at most six`);
-    numbers[at] = idOf(tensor);
+    numbers[at] = idOf(given);
     numbers[at + 1] = shape.length;
     for (let axis = 0; axis < shape.length; axis++) numbers[at + 2 + axis] = shape[axis]!;
   };
-
-  return (inputs, attrs, made) => {
-    for (const { name, at, given } of tensors) put(at, given ? inputs[name] : made[name]);
-    for (const { name, owner, at, choices } of values) {
-      const value = (owner === undefined ? attrs : (attrs[owner] as Named))[name];
-      if (value === undefined) throw new Error(`${call}: ${name} is missing`);
-      numbers[at] = choices ? choices.indexOf(value as string) : Number(value);
-    }
+  const number = (at: number, value: number | boolean | undefined, name: string): void => {
+    if (value === undefined) throw new Error(`${call}: ${name} is missing`);
+    numbers[at] = value as number;
   };
+  const body = `return (inputs, attrs, results) => { ${lines.join(' ')} };`;
+  return new Function('tensor', 'number', 'choices', body)(tensor, number, choices);
 }
 
-function valueField({ name, kind, at }: Field): Value {
-  const [owner, inner] = name.split('.') as [string, string?];
-  return {
-    at,
-    name: inner ?? owner,
-    owner: inner === undefined ? undefined : owner,
-    choices: kind === 'number' ? undefined : kind.split(', '),
-  };
+/** `name, name` to the number of each name. */
+export function numbered(list: string): Record<string, number> {
+  return Object.fromEntries(list.split(', ').map((name, index) => [name, index]));
 }
 
 /** The same for TensorInfo, whose buffers a backend knows. */

@@ -5,6 +5,7 @@ import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EngineError, isDeviceError, messageOf } from '../../base/errors.js';
 import type { Codes, CpuDevice, CudaDevice, CudaOptions } from './addon.js';
+import { numbered } from './calls.js';
 
 /** 8 dimensions with three rows of strides and room to spare. */
 const PARAMS = 64;
@@ -146,11 +147,6 @@ function prepared(loaded: Loaded): CpuDevice {
   loaded.setParams(shared.params, shared.numbers);
   Object.assign(loaded.cuda, shared);
   return Object.assign(loaded, shared, { synchronize: () => undefined });
-}
-
-/** `name, name` to the number of each name. */
-export function numbered(list: string): Record<string, number> {
-  return Object.fromEntries(list.split(', ').map((name, index) => [name, index]));
 }
 
 /** ELF machine numbers of the processors Node runs on. */

@@ -3,15 +3,16 @@
  *
  * To add a kernel `foo` (nothing else has to be edited; CMake finds the files):
  *
- *   cpu/foo.h            struct FooKernels { void (*run)(const float* x, float* y, int64_t n); };
+ *   cpu/ops/foo.h        struct FooKernels { void (*run)(const float* x, float* y, int64_t n); };
  *                        REASVQA_KERNELS(FooKernels, foo)          // at namespace reasvqa scope
- *   cpu/foo_kernels.cc   #include "cpu/foo.h", "cpu/runtime/simd.h", "cpu/runtime/parallel.h"
+ *   cpu/ops/foo_kernels.cc
+ *                        #include "cpu/ops/foo.h", "cpu/runtime/simd.h", "cpu/runtime/parallel.h"
  *                        namespace reasvqa::REASVQA_ISA_NS {
  *                        namespace { void run(const float* x, float* y, int64_t n) { ... } }
  *                        const FooKernels foo = {run};
  *                        }
- *   cpu/foo.cc           the binding: reads Args, checks sizes, calls fooKernels().run(...), registers itself
- *                        (see binding.h). Compiled once, for the baseline CPU.
+ *   cpu/ops/foo.cc       the binding: reads the call or Args, checks sizes, calls fooKernels().run(...), registers
+ *                        itself (see call.h, binding.h). Compiled once, for the baseline CPU.
  *
  * Rules for *_kernels.cc: compiled with -DREASVQA_ISA_NS=isa_plain|isa_avx2|isa_avx512 and -DREASVQA_ISA_LEVEL=0|1|2.
  * No standard-library templates or inline functions, no exceptions: a function that the linker may merge across
