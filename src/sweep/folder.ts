@@ -97,7 +97,7 @@ export async function planSweep(
   );
   const trials = await withSources(folder, [
     ...(before?.trials ?? []),
-    ...added.map((trial) => placed(folder, trial)),
+    ...added.map((trial) => placed(folder, withFeatures(folder, trial))),
   ]);
   requireUniqueIds(trials, folder);
   const info: SweepInfo = {
@@ -149,10 +149,20 @@ const mergedKeys = (before: readonly string[], now: readonly string[]): string[]
   ...before.filter((key) => !now.includes(key)),
 ];
 
+/** A trial in its place. Kept features lie once for all trials, unless the recipe has a folder for them. */
 function placed(folder: string, trial: Trial & { from?: string | undefined }): PlannedTrial {
   const place =
     trial.from === undefined ? join(sweepPaths(folder).trials, trial.id) : resolve(folder, trial.from);
   return { ...trial, folder: place };
+}
+
+function withFeatures(folder: string, trial: Trial): Trial {
+  const { features } = trial.config;
+  if (!features.cache || features.folder !== undefined) return trial;
+  return {
+    ...trial,
+    config: { ...trial.config, features: { ...features, folder: join(folder, 'features') } },
+  };
 }
 
 const planLine = ({ id, arm, settings, identity, from, config }: PlannedTrial) => ({

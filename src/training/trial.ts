@@ -44,6 +44,8 @@ export interface Trial {
   trainable: Parameter[];
   /** The vision model itself learns, so its features cannot be computed outside the tape. */
   learnsVision: boolean;
+  /** It sees with weights of its own, learned or an adapter's, so that it shares no features with other trials. */
+  ownSight: boolean;
   /** Hash of the frozen vision weights, when their features are kept (features.cache). */
   visionHash: string | undefined;
   objective: Objective;
@@ -123,6 +125,7 @@ export async function attachTrial(base: Base, config: Config): Promise<Trial> {
       adapter,
       trainable,
       learnsVision,
+      ownSight: learnsVision || !seesLikeBase(base, student),
       visionHash: config.features.cache ? await visionHashOf(base, student) : undefined,
       objective: objectiveOf({ config, tokenizer, cues }),
       cues,
@@ -194,14 +197,17 @@ function cueTokens({ text }: Config, tokenizer: Tokenizer): Trial['cues'] {
 
 /** Of the base where the trial sees with its weights alone; else of the trial, whose adapter may reach the vision model. */
 function visionHashOf(base: Base, student: Student): Promise<string> {
+  return seesLikeBase(base, student) ? base.visionHash() : hashOfVision(student);
+}
+
+function seesLikeBase({ weights }: Base, student: Student): boolean {
   const shared = new Set(
-    base.weights.student
+    weights.student
       .featureParameters()
       .filter(({ loaded }) => loaded)
       .map(({ name }) => name),
   );
-  const isShared = student.featureParameters().every(({ name }) => shared.has(name));
-  return isShared ? base.visionHash() : hashOfVision(student);
+  return student.featureParameters().every(({ name }) => shared.has(name));
 }
 
 /**
