@@ -27,6 +27,7 @@ interface PlanOptions extends RecipeOptions {
 interface RunOptions extends PlanOptions, EngineChoice {
   executor: 'shared';
   atOnce?: number;
+  halving?: boolean;
 }
 
 export function addSweep(program: Command, io: Io): void {
@@ -68,7 +69,11 @@ function withRunOptions(command: Command): Command {
         .choices(['shared'])
         .default('shared'),
     )
-    .option('--at-once <n>', 'most trials in lockstep (default: what memory holds)', integer(1));
+    .option('--at-once <n>', 'most trials in lockstep (default: what memory holds)', integer(1))
+    .option(
+      '--halving',
+      'stop the worse half of the settings after an epoch, again and again: cheaper, another protocol (default: off)',
+    );
 }
 
 async function specOf(io: Io, recipe: string | undefined, options: PlanOptions) {
@@ -111,7 +116,16 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
       const { makeWorldOf } = await import('../sweep/world.js');
       await makeWorldOf(spec.trials[0]!.config, spec.world, signal);
     }
-    return runSweep({ folder, spec, executor: await executorOf(io, options), engine: options, signal, say });
+    const protocol = options.halving ? 'halving' : 'full';
+    return runSweep({
+      folder,
+      spec,
+      protocol,
+      executor: await executorOf(io, options),
+      engine: options,
+      signal,
+      say,
+    });
   });
   printStates(io, sweep, states, options);
   const failure = failureOf(states);
@@ -120,9 +134,11 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
 
 async function executorOf(io: Io, options: RunOptions): Promise<Executor> {
   const { runShared } = await import('../sweep/shared.js');
+  const { runHalving } = await import('../sweep/halving.js');
   return async (execution: Execution) => {
     await startEngine(io, options);
-    return runShared(execution, { atOnce: options.atOnce });
+    const { atOnce, halving } = options;
+    return halving ? runHalving(execution, { atOnce }) : runShared(execution, { atOnce });
   };
 }
 
@@ -151,10 +167,10 @@ function printStates(
     });
     return void printJson(io, lines);
   }
-  const rows = states.map(({ trial, state, result, error }) => [
+  const rows = states.map(({ trial, state, result, halved, error }) => [
     trial.id,
     state,
-    result?.score ? result.score.total.accuracy.toFixed(2) : '',
+    (result?.score?.total.accuracy ?? halved?.accuracy)?.toFixed(2) ?? '',
     result ? `${result.seconds.toFixed(0)} s` : '',
     error?.message ?? (trial.from ? `in ${trial.from}` : ''),
   ]);

@@ -60,7 +60,7 @@ export async function runSweep(request: RunSweepRequest): Promise<{ sweep: Sweep
 function missing(states: readonly TrialState[]): PlannedTrial[] {
   const folders = new Set<string>();
   return states.flatMap(({ trial, state }) => {
-    if (state === 'done' || folders.has(trial.folder)) return [];
+    if (state === 'done' || state === 'halved' || folders.has(trial.folder)) return [];
     folders.add(trial.folder);
     return [trial];
   });
