@@ -29,7 +29,7 @@ export function contradictions(config: Config): Contradiction[] {
       'train.warmupLearningRate',
       `must not exceed train.learningRate, got ${train.warmupLearningRate} > ${train.learningRate}`,
     );
-  if (new Set(model.train).size !== model.train.length) blame('model.train', 'names a group twice');
+  if (new Set(model.train).size !== (model.train?.length ?? 0)) blame('model.train', 'names a group twice');
   if (new Set(model.lora.targets).size !== model.lora.targets.length)
     blame('model.lora.targets', 'names a layer twice');
 
@@ -41,7 +41,7 @@ export function contradictions(config: Config): Contradiction[] {
       );
     if (video.crop !== 'none')
       blame('features.cache', 'needs video.crop none: a random crop has no features to keep');
-    if (model.train.includes('all'))
+    if (model.train?.includes('all'))
       blame('features.cache', 'needs a frozen vision model, but model.train has all');
   }
 
@@ -101,7 +101,9 @@ export function ineffective(config: Config, given: (key: string) => boolean): Co
   if (train.mode === 'stl' ? train.stlTarget === 'answer' : train.beta === 0)
     for (const key of ['data.reasoning', 'train.reasoningSet', 'train.reasoningFraction'])
       idle(key, 'has no effect: no reasoning is trained');
-  const noLora = model.train.includes('lora') ? undefined : 'has no effect: model.train has no lora';
+  // Without model.train the base model decides, and it could not be asked.
+  const noLora =
+    !model.train || model.train.includes('lora') ? undefined : 'has no effect: model.train has no lora';
   const noNewLora = model.adapter ? 'has no effect: model.adapter brings its own' : noLora;
   if (noNewLora) for (const key of ['r', 'alpha', 'dropout', 'targets']) idle(`model.lora.${key}`, noNewLora);
   if (noLora) idle('train.loraLearningRate', noLora);

@@ -41,6 +41,13 @@ function punctuated(): string {
   return names.join(', ').replace(/, (?=[^,]*$)/, ' and ');
 }
 
+/** `BLIP-2 with FlanT5: qformer, lora; ...` */
+function ownGroups(): string {
+  return studentKinds()
+    .map(({ title, defaultGroups }) => `${title}: ${defaultGroups.join(', ')}`)
+    .join('; ');
+}
+
 const data = z.strictObject({
   dataset: oneOf(datasetNames).describe(
     'Annotation format; `shapes` is the built-in world, `jsonl` your own samples.',
@@ -138,8 +145,9 @@ const model = z.strictObject({
   train: z
     .array(oneOf(trainableGroups))
     .min(1)
-    .default([...studentKinds()[0]!.defaultGroups])
-    .describe("What learns (SeViLA's set and LoRA); `all` is every parameter."),
+    .meta({ details: () => `Default: those of the base model (${ownGroups()}).` })
+    .optional()
+    .describe('Groups of parameters that learn; `all` is every parameter.'),
   lora: lora.prefault({}),
   adapter: path().optional().describe('Folder of a PEFT adapter to start from.'),
 });

@@ -13,6 +13,7 @@ export const architecture: Architecture = {
   modelType: 'blip-2',
   title: 'BLIP-2 with FlanT5',
   groups: Object.keys(GROUPS),
+  // SeViLA's set, and LoRA.
   defaultGroups: [...Object.keys(GROUPS), 'lora'],
   groupOf: (name) => Object.entries(GROUPS).find(([, prefix]) => name.startsWith(prefix))?.[0],
 };
