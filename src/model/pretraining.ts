@@ -20,6 +20,8 @@ export interface PretrainingSupport {
    * @param words embeddings, by token id, of words that symbols in place of frames stand for
    */
   startLanguageModel(student: Student, words: ReadonlyMap<number, Float32Array>): void;
+  /** How much faster than the others a parameter learns. */
+  learningRateFactor(parameterName: string): number;
   /**
    * A deeper student that computes what the given one does, which is disposed.
    *

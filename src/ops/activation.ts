@@ -22,7 +22,7 @@ export interface ActivationOptions extends Bf16Storage {
  * dropout(gelu(x)) of every element; float32 or stored in bf16, any shape.
  *
  * @param form `erf`: x Phi(x), exact. `tanh`: the approximation 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) (Hendrycks
- *   and Gimpel 2016). BLIP-2 runs FlanT5 with `erf` although FlanT5's own configuration says `tanh` ("gelu_new").
+ *   and Gimpel 2016).
  */
 export function gelu<T extends tf.Tensor>(x: T, form: GeluForm, options: ActivationOptions = {}): T {
   const { bf16 = false, gradientBf16 = false, dropout: key } = options;
@@ -43,7 +43,7 @@ export function gelu<T extends tf.Tensor>(x: T, form: GeluForm, options: Activat
   ) as T;
 }
 
-/** dropout(gelu(gate) * up), T5's gated feed-forward; both of one shape, and stored alike. */
+/** dropout(gelu(gate) * up), a gated feed-forward unit (Shazeer 2020); both operands have one shape and one storage type. */
 export function gatedGelu<T extends tf.Tensor>(
   gate: T,
   up: T,

@@ -7,7 +7,7 @@ import { isFrozen, isTapeOn, jointly, type Thunks, taped } from './tape.js';
 
 export interface AttentionOptions {
   heads: number;
-  /** Multiplies q k^T: 1 / sqrt(D) for ViT and Q-Former, 1 for T5. */
+  /** Multiplies q k^T: usually 1 / sqrt(D), or 1 where the weights hold that factor. */
   scale: number;
   /** (heads | 1, Lq, Lk), added to the scores; a large negative number masks. */
   bias?: tf.Tensor3D | undefined;
@@ -148,8 +148,8 @@ function composedAttention(
 }
 
 /**
- * Buffers of biases whose gradient some block has asked for. T5 shares one bias between all blocks of a stack: the
- * first block of a backward pass computes its gradient in a run of its own, the others in the run that gives dq, dk
+ * Buffers of biases whose gradient some block has asked for. A relative bias is shared by all blocks of a stack: the
+ * first block of a backward pass computes its gradient in a run of its own, the others in the run that computes dq, dk
  * and dv.
  */
 const biasGradientWanted = new WeakSet<object>();

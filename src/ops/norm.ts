@@ -32,8 +32,8 @@ export function layerNorm<T extends tf.Tensor>(
 }
 
 /**
- * x / sqrt(mean(x^2) + eps) * weight over the last axis (Zhang and Sennrich 2019), T5's layer_norm: no mean is
- * subtracted and there is no bias.
+ * x / sqrt(mean(x^2) + eps) * weight over the last axis (Zhang and Sennrich 2019): no mean is subtracted and there is no
+ * bias.
  *
  * @param x (..., d)
  * @param weight (d)

@@ -117,9 +117,9 @@ async function compareAll(
 const GRADIENT_FLOOR = 5e-4;
 
 /**
- * The smallest magnitude that an error in `name` is taken relative to. The gradients of the Q-Former's key biases are
- * zero in exact arithmetic (softmax ignores a shift) and pure rounding in any other: their scale is that of the same
- * keys' weights, sums over the same terms.
+ * The smallest magnitude that an error in `name` is taken relative to. The gradients of key biases are zero in exact
+ * arithmetic (softmax ignores a shift) and pure rounding in any other: they are compared on the scale of the same keys'
+ * weights, which are sums over the same terms.
  */
 async function scaleFloor(reference: Reference, name: string, gradientFloor: number): Promise<number> {
   if (!name.startsWith('grad.')) return 0;

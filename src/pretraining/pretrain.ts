@@ -119,14 +119,6 @@ export const PRETRAIN_STAGES: readonly PretrainStage[] = [
 /** Sampled frames of a clip: each shows one beat. */
 const FRAMES = BEATS;
 
-/**
- * T5's relative biases learn this much faster. They are added to attention scores, where single numbers of about 5 make
- * a head look at one neighbour; Adam moves a number by at most the learning rate a step, so at 1e-3 telling the option
- * beside a letter took 3,000 steps to begin.
- */
-const BIAS_RATE = 30;
-const isBias = (name: string) => name.endsWith('relative_attention_bias.weight');
-
 /** A fresh student of the architecture that the shapes world uses. */
 async function freshStudent(kind: StudentKind, tokenizer: Tokenizer, seed: number): Promise<Student> {
   const support = await supportOf(kind);
@@ -225,7 +217,7 @@ export class Pretraining {
       1,
     );
     const ordered = grads.map((grad, i) => grad ?? tf.zerosLike(variables[i]!));
-    optimizer.update(ordered, ({ name }) => (isBias(name) ? BIAS_RATE * rate : rate));
+    optimizer.update(ordered, ({ name }) => rate * this.support.learningRateFactor(name));
     tf.dispose([value, pixels ?? [], ...ordered]);
     stage.done++;
     return loss;

@@ -33,15 +33,15 @@ interface Said {
 }
 
 /**
- * Frames told in symbols instead of shown: what the queries of the Q-Former should say after language_projection. Each
- * colour has a token: a symbol of its own plus, for every object that shows this colour, one for its place, shape and
- * size and two more scaled by its offset; all of them fixed random vectors, from which the embeddings of the words for
- * colours, shapes and backgrounds start too.
+ * Frames as symbols: the target of the visual tokens that the language model reads. Each colour has a token: a symbol of
+ * its own plus, for every object that shows this colour, one for its place, shape and size and two more scaled by its
+ * offset. All symbols are fixed random vectors, and the embeddings of the words for colours, shapes and backgrounds start
+ * from them too.
  *
- * They let the language model and the eye learn apart, each at its own pace: the first reads symbols that tell the
- * truth, the second learns to write them. They stand for what BLIP-2 has before its parts meet (FlanT5's pre-training;
- * EVA's, and the Q-Former's first stage). Trained together from nothing, the language model learned to ignore the
- * frames: after 24,000 captions it still chose among five at chance.
+ * With symbols the language model and the vision model learn apart, each at its own pace: the first reads symbols that
+ * tell the truth, the second learns to write them. They replace the separate pre-training of both parts of a published
+ * model. Trained together from random weights, the language model learned to ignore the frames: after 24,000 captions it
+ * still chose among five at chance.
  */
 export class SceneSymbols {
   private readonly slots: Float32Array[];
@@ -50,7 +50,7 @@ export class SceneSymbols {
 
   constructor(private readonly width: number) {
     const rng = new Rng('scene-symbols');
-    // Four symbols make a token of unit variance, like the word embeddings T5 starts from.
+    // Four symbols make a token of unit variance, like word embeddings before training.
     const vector = () => Float32Array.from({ length: width }, () => rng.normal() / 2);
     const vectors = (length: number) => Array.from({ length }, vector);
     this.slots = vectors(SLOTS);

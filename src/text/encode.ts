@@ -33,7 +33,7 @@ export function encodeBefore(tokenizer: Tokenizer, text: string, end: number[], 
   return { ids: [...ids.slice(0, room), ...end], truncated: ids.length > room };
 }
 
-/** The prefixes of frames 1 to `frames`, without </s>, one row a frame: `Frame 1: ` is three tokens in T5. */
+/** The prefixes of frames 1 to `frames`, without </s>, one row a frame. */
 export function framePrefixRows(tokenizer: Tokenizer, frames: number, template?: string): number[][] {
   return Array.from({ length: frames }, (_, i) =>
     tokenizer.encode(framePrefix(i + 1, template), { addEos: false }),

@@ -8,7 +8,7 @@ import { optionLetter, type Sample } from '../data/sample.js';
 export const DEFAULT_QA_TEMPLATE =
   'Question: {question} {options} Considering the information presented in the frame, select the correct answer from the options.';
 
-/** The prompt of a question without options: BLIP-2's own for visual question answering with FlanT5. */
+/** The prompt of a question without options (LAVIS: visual question answering with a FlanT5 student). */
 export const OPEN_TEMPLATE = 'Question: {question} Short answer:';
 
 const PLACEHOLDER = /\{(\w*)\}/g;

@@ -48,7 +48,7 @@ export async function findTokenizerFiles(
   }
   if (HUB_ID.test(pathOrId)) return readHub(pathOrId, options);
   throw new DataError(
-    `${pathOrId}: no such file or folder; expected a tokenizer.json, a folder with one, or a Hugging Face id such as google/flan-t5-xl`,
+    `${pathOrId}: no such file or folder; expected a tokenizer.json, a folder with one, or a Hugging Face id such as org/name`,
   );
 }
 
@@ -109,7 +109,7 @@ function checkTokenizer(origin: string, json: unknown): TokenizerJson {
   const model = asObject(root.model);
   if (model.type !== 'Unigram' || !Array.isArray(model.vocab) || model.vocab.length === 0) {
     throw new DataError(
-      `${origin}: not a T5 tokenizer: model.type is ${JSON.stringify(model.type)}, expected "Unigram" with a vocabulary`,
+      `${origin}: not a SentencePiece Unigram tokenizer: model.type is ${JSON.stringify(model.type)}, expected "Unigram" with a vocabulary`,
     );
   }
   const badPiece = model.vocab.findIndex(

@@ -19,7 +19,7 @@ export interface PreprocessOptions {
 
 /**
  * Turns frames into the model's input: crop if asked, squash to imageSize x imageSize (bicubic, aspect not kept, as
- * SeViLA and BLIP-2's image processor do), scale to [0, 1], normalise by channel. Frames that already have the size
+ * SeViLA and LAVIS do), scale to [0, 1], normalise by channel. Frames that already have the size
  * are not resampled.
  *
  * @returns f32 (n, 3, imageSize, imageSize), channels in the order R, G, B.
@@ -69,7 +69,7 @@ function writePlanes(rgb: Uint8Array, tables: Float32Array[], out: Float32Array)
 
 /**
  * Picks the training crop of a clip, one for all its frames: torchvision's RandomResizedCrop with SeViLA's settings
- * (`blip2_video_train`), area 0.5 to 1 and aspect 3/4 to 4/3 of the squashed imageSize x imageSize picture, no flip.
+ * for training, area 0.5 to 1 and aspect 3/4 to 4/3 of the squashed imageSize x imageSize picture, no flip.
  * The box is in fractions, so it is cut from the frame at its own size and resampled once, not twice.
  */
 export function randomResizedCrop(

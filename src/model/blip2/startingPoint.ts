@@ -172,4 +172,11 @@ function edit(parameter: Parameter, change: (values: Float32Array) => void): voi
   parameter.set(tf.tensor(values, parameter.shape, 'float32'));
 }
 
-export const support: PretrainingSupport = { smallConfig, startLanguageModel, deepened };
+/**
+ * Relative biases learn 30 times faster. They are added to attention scores, where single numbers of about 5 make a head
+ * look at one neighbour; Adam moves a number by at most the learning rate a step, so at 1e-3 telling the option beside a
+ * letter took 3,000 steps to begin.
+ */
+const learningRateFactor = (name: string) => (name.endsWith('relative_attention_bias.weight') ? 30 : 1);
+
+export const support: PretrainingSupport = { smallConfig, startLanguageModel, learningRateFactor, deepened };
