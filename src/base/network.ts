@@ -8,7 +8,7 @@ import { causesOf, ReasVqaError, UsageError } from './errors.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-export interface Proxy {
+interface Proxy {
   /** Where it is, without user and password. */
   origin: string;
   /** The variable that names it. */

@@ -4,7 +4,7 @@
  */
 
 /** The part of a stream that progress writes to; `process.stderr` is one. */
-export interface ProgressStream {
+interface ProgressStream {
   write(text: string): unknown;
   isTTY?: boolean;
   columns?: number;

@@ -11,7 +11,7 @@ export interface LoaderSettings {
   dropLast: boolean;
 }
 
-export interface Loaded<T> {
+interface Loaded<T> {
   /** Index of the batch within its epoch. */
   index: number;
   samples: Sample[];

@@ -16,7 +16,7 @@ export interface Io {
   env: NodeJS.ProcessEnv;
 }
 
-export interface Writer {
+interface Writer {
   write(text: string): unknown;
   isTTY?: boolean;
   columns?: number;
@@ -128,7 +128,7 @@ export function withBadVideo(command: Command): Command {
 }
 
 /** Bytes of a text such as 24GiB, 500MB or 1073741824. */
-export function bytes(text: string): number {
+function bytes(text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?$/i.exec(text);
   const power = match ? 'KMGT'.indexOf(match[2]!.toUpperCase()) + 1 : 0;
   if (!match || (match[2] === '' && match[3] !== '')) {

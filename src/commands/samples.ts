@@ -4,10 +4,10 @@ import type { Config } from '../config/schema.js';
 import { readAnnotations } from '../data/annotations.js';
 
 export const SPLITS = ['train', 'val', 'test'] as const;
-export type Split = (typeof SPLITS)[number];
+type Split = (typeof SPLITS)[number];
 
 /** @throws UsageError for another name, or when the recipe has no annotations for the split. */
-export function splitFile(config: Config, split: string): string {
+function splitFile(config: Config, split: string): string {
   if (!SPLITS.includes(split as Split))
     throw new UsageError(`--split ${split}: expected ${SPLITS.join(', ')}`);
   const file = config.data[split as Split];

@@ -3,7 +3,7 @@ import { datasetOf } from '../data/datasets/index.js';
 import type { Config } from './schema.js';
 
 /** A setting that contradicts another: the key to blame and what is wrong. */
-export interface Contradiction {
+interface Contradiction {
   key: string;
   message: string;
 }
@@ -113,7 +113,7 @@ export function ineffective(config: Config, given: (key: string) => boolean): Co
 }
 
 /** Whether this recipe trains on reasoning at all. */
-export function trainsReasoning({ train }: Config): boolean {
+function trainsReasoning({ train }: Config): boolean {
   return train.mode === 'stl' ? train.stlTarget === 'reasoning-answer' : train.beta > 0;
 }
 

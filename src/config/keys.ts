@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { configSchema } from './schema.js';
 
 /** One leaf of the schema. */
-export interface ConfigKey {
+interface ConfigKey {
   /** Dotted name, for example `train.beta`. */
   name: string;
   /** The values it takes, for a person: `number`, `letter | generate`, `list of ...`. */

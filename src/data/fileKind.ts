@@ -3,7 +3,7 @@
 import { isLfsPointer } from '../base/lfsPointer.js';
 
 /** What a file is instead of a text in UTF-8, and what to do about it. */
-export interface OtherKind {
+interface OtherKind {
   is: string;
   todo: string;
 }

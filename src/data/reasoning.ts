@@ -3,7 +3,7 @@ import { type Problem, ProblemLog, shown } from './problems.js';
 import type { Sample } from './sample.js';
 import { readTextFile } from './textFile.js';
 
-export interface ReasoningJoin {
+interface ReasoningJoin {
   /** The samples in their order, those with reasoning as copies that carry it. */
   samples: Sample[];
   /** Samples that have reasoning now. */

@@ -49,7 +49,7 @@ function firstInvalidLine(bytes: Buffer): number {
 }
 
 /** The 1-based line of character `offset`. */
-export function lineAt(text: string, offset: number): number {
+function lineAt(text: string, offset: number): number {
   let line = 1;
   for (let i = text.indexOf('\n'); i >= 0 && i < offset; i = text.indexOf('\n', i + 1)) line++;
   return line;

@@ -18,7 +18,7 @@ import { prepareAddon } from './native/build.js';
 import { cudaDevice, gpuName, NoDriverError, nativeDevice } from './native/load.js';
 import { registerCudaBackend, registerNativeBackend } from './native/register.js';
 
-export const ENGINE_NAMES = ['auto', 'native-cpu', 'native-cuda', 'tensorflow', 'wasm', 'cpu'] as const;
+const ENGINE_NAMES = ['auto', 'native-cpu', 'native-cuda', 'tensorflow', 'wasm', 'cpu'] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
 
 export interface EngineInfo {

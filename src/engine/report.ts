@@ -21,7 +21,7 @@ import {
 } from './native/load.js';
 import { listPackages, type TensorflowPackage } from './tensorflow/package.js';
 
-export interface Missing {
+interface Missing {
   what: string;
   /** What does not work without it. */
   effect: string;

@@ -7,7 +7,7 @@ import { sortFrameNames } from '../video/frameNames.js';
 import { SafetensorsFile, writeSafetensors } from '../weights/safetensors.js';
 
 /** Everything that frozen features depend on; change any of it and the key changes. */
-export interface FeatureKeyParts {
+interface FeatureKeyParts {
   /** Hash of the frozen vision weights. */
   visionHash: string;
   /** Which file the frames come from; see {@link videoIdentity}. */
@@ -20,7 +20,7 @@ export interface FeatureKeyParts {
 }
 
 /** A feature tensor: f32, or bf16 as its bits. */
-export interface Features {
+interface Features {
   data: Float32Array | Uint16Array;
   shape: number[];
 }

@@ -95,11 +95,3 @@ export async function saveAdapter(
   }
   await writeAdapter(folder, { ...adapter, modules });
 }
-
-/** Folds every adapter into its weight, so that it costs nothing, or takes it out again. */
-export function mergeAdapters({ module }: AdapterHost, merged: boolean): void {
-  for (const linear of linearsOf(module).values()) {
-    if (merged) linear.mergeLora();
-    else linear.unmergeLora();
-  }
-}

@@ -8,13 +8,13 @@ import { jointly, taped } from './tape.js';
 export type { GeluForm };
 
 /** What may be stored in bf16 (see bf16.ts): the result, and the gradients. Neither by default. */
-export interface Bf16Storage {
+interface Bf16Storage {
   bf16?: boolean;
   gradientBf16?: boolean;
 }
 
 /** How an activation stores what it gives, and the dropout of it (see {@link dropout}); none by default. */
-export interface ActivationOptions extends Bf16Storage {
+interface ActivationOptions extends Bf16Storage {
   dropout?: DropoutKey | undefined;
 }
 

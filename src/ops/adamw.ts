@@ -3,7 +3,7 @@ import { check, checkFloat, isFloat, sameShape } from './check.js';
 import { hasFused, runKernel } from './kernels.js';
 
 /** One parameter with its two moments (zeros at the start) and its own weight decay and learning rate. */
-export interface AdamWGroup {
+interface AdamWGroup {
   parameter: tf.Variable;
   m: tf.Variable;
   v: tf.Variable;
@@ -11,7 +11,7 @@ export interface AdamWGroup {
   learningRate: number;
 }
 
-export interface AdamWHyper {
+interface AdamWHyper {
   beta1: number;
   beta2: number;
   eps: number;

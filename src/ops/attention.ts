@@ -5,7 +5,7 @@ import { hasFused, runKernel } from './kernels.js';
 import type { DropoutKey } from './philox.js';
 import { isFrozen, isTapeOn, jointly, type Thunks, taped } from './tape.js';
 
-export interface AttentionOptions {
+interface AttentionOptions {
   heads: number;
   /** Multiplies q k^T: usually 1 / sqrt(D), or 1 where the weights hold that factor. */
   scale: number;

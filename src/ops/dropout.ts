@@ -84,7 +84,7 @@ export function residual<T extends tf.Tensor>(x: T, update: T, key?: DropoutKey,
 }
 
 /** The multiplier that dropout applies to a tensor of this shape: 0 or 1 / (1 - rate). */
-export function dropoutMask(like: tf.Tensor, key: DropoutKey): tf.Tensor {
+function dropoutMask(like: tf.Tensor, key: DropoutKey): tf.Tensor {
   const [rows, columns] = rowsAndColumns('dropout', like);
   const mask = philoxKeepMask(rows, columns, key);
   const scale = Math.fround(1 / (1 - key.rate));

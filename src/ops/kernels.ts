@@ -282,7 +282,7 @@ export type ResultNames<Entry> = keyof ResultsOf<Entry> & string;
 
 type IsUnion<T, U = T> = T extends unknown ? ([U] extends [T] ? false : true) : never;
 /** One tensor where the entry has one result that every call gives, else an array of those given. */
-export type Result<Entry, T> = [ResultNames<Entry>] extends [never]
+type Result<Entry, T> = [ResultNames<Entry>] extends [never]
   ? T[]
   : IsUnion<ResultNames<Entry>> extends true
     ? T[]

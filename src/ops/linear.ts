@@ -7,7 +7,7 @@ import type { DropoutKey } from './philox.js';
 import { adding, isFrozen, jointly, type Thunks, taped } from './tape.js';
 
 /** A low-rank update (Hu et al. 2021): W + scale * B A, with dropout on the input of A. */
-export interface LoraWeights {
+interface LoraWeights {
   /** (r, in) */
   A: tf.Tensor2D;
   /** (out, r) */

@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs-core';
  * them). tf.customGrad evaluates the gradient of every input; a tape node holds one thunk per input, and only those that
  * are needed run, which is what makes frozen weights free.
  */
-export interface EngineInternals {
+interface EngineInternals {
   state: {
     activeTape: TapeNode[] | null;
     gradientDepth: number;
@@ -43,7 +43,7 @@ export interface TapeNode {
 export const internals = (): EngineInternals => tf.engine() as unknown as EngineInternals;
 
 /** Computes the gradient to one input. */
-export interface Thunk {
+interface Thunk {
   (addend?: tf.Tensor): tf.Tensor;
   /** The result is the gradient plus `addend`, when there is one: what other operations gave that input so far. */
   adds?: true;
@@ -53,7 +53,7 @@ export interface Thunk {
 export type Thunks = Record<string, Thunk>;
 
 /** Whether the backward pass asks for the gradient to the input of this name. */
-export type Asks = (input: string) => boolean;
+type Asks = (input: string) => boolean;
 
 /** Marks a gradient function that adds to what is there as it writes its result. */
 export const adding = (thunk: (addend?: tf.Tensor) => tf.Tensor): Thunk =>

@@ -20,7 +20,7 @@ import { evaluateLosses, gradients } from '../training/gradients.js';
 import { AdamW } from '../training/optimizer.js';
 import { SafetensorsFile } from '../weights/safetensors.js';
 
-export interface CheckRow {
+interface CheckRow {
   name: string;
   /** Largest error over the reference's largest magnitude; for greedy ids the share of tokens that differ. */
   error: number;

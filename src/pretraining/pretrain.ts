@@ -137,7 +137,7 @@ async function supportOf(kind: StudentKind): Promise<PretrainingSupport> {
 }
 
 /** Mean loss and share of samples whose whole target was predicted (teacher forced), by caption task. */
-export type TaskScores = Record<string, { loss: number; exact: number; count: number }>;
+type TaskScores = Record<string, { loss: number; exact: number; count: number }>;
 
 interface Stage {
   settings: PretrainStage;

@@ -52,7 +52,7 @@ export function predictedAnswer(text: string, options: readonly string[]): numbe
 }
 
 /** Of a reply that was taken apart already. */
-export function answerOf(reply: Reply, choices: Choices): Answer | null {
+function answerOf(reply: Reply, choices: Choices): Answer | null {
   const plain = plainText(reply.spoken);
   const found =
     fieldIn(reply.fields, choices) ??

@@ -7,7 +7,7 @@ import { LANGUAGES } from './languages.js';
 import { comparable } from './plain.js';
 
 /** A place in a text that names an option. */
-export interface Mention {
+interface Mention {
   at: number;
   /** 0-based option. */
   index: number;

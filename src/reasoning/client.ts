@@ -50,7 +50,7 @@ export interface Teacher {
 }
 
 /** What a failure says about the rest of the run: one sample is lost, or nothing else can succeed either. */
-export type FailureScope = 'sample' | 'run';
+type FailureScope = 'sample' | 'run';
 
 export class TeacherError extends Error {
   constructor(

@@ -3,7 +3,7 @@ import { DataError, messageOf } from '../base/errors.js';
 import { isRecord } from '../base/values.js';
 
 /** One object of a JSON-lines file. */
-export interface JsonLine {
+interface JsonLine {
   value: Record<string, unknown>;
   /** 1-based line number. */
   line: number;
@@ -11,7 +11,7 @@ export interface JsonLine {
   end: number;
 }
 
-export interface ReadJsonLinesOptions {
+interface ReadJsonLinesOptions {
   /**
    * Called instead of an error when the last line has no newline, as a process that was killed while writing
    * leaves it; `start` is the byte offset of that line, where the file can be cut.
@@ -100,7 +100,7 @@ function parse(text: string, path: string, line: number): Record<string, unknown
 }
 
 /** The part of a FileHandle that {@link JsonAppender} writes through. */
-export type AppendTarget = Pick<FileHandle, 'stat' | 'write' | 'datasync' | 'truncate' | 'close'>;
+type AppendTarget = Pick<FileHandle, 'stat' | 'write' | 'datasync' | 'truncate' | 'close'>;
 
 /**
  * Appends JSON lines so that a line is on the disk when its promise resolves. Lines that arrive while a write is

@@ -21,7 +21,7 @@ export interface Reply {
   fields: string[];
 }
 
-export interface Piece {
+interface Piece {
   text: string;
   /** Why it is no prose. */
   removedBy?: string;
@@ -29,7 +29,7 @@ export interface Piece {
 
 /** Counted beside the patterns of refinement. */
 export const MARKS = 'marks';
-export const JSON_ANSWER = 'JSON answer';
+const JSON_ANSWER = 'JSON answer';
 
 /** Taking a reply's prose for a reply changes nothing. */
 export function readReply(text: string): Reply {

@@ -14,7 +14,7 @@ export const TEACHER_INSTRUCTION =
  * the separator; its Figure 2 writes an option as "A: The blanket". A final full stop of an option is dropped,
  * since the template ends with its own.
  */
-export function formatHints(options: readonly string[]): string {
+function formatHints(options: readonly string[]): string {
   return options.map((option, i) => `${optionLetter(i)}: ${oneLine(option).replace(/\.+$/, '')}`).join(', ');
 }
 

@@ -8,7 +8,7 @@ import { readJsonLines } from './jsonl.js';
 import type { ReasoningRow, ReasoningSettings } from './row.js';
 
 /** What an earlier run left behind. */
-export interface Finished {
+interface Finished {
   /** Rows of samples of this run, without their text. */
   rows: Pick<ReasoningRow, 'id' | 'correct' | 'predicted' | 'finish_reason'>[];
   /** Bytes of whole lines; the file is to be cut there. */
@@ -19,7 +19,7 @@ export interface Finished {
 const ROW_HEAD = '{"id":"';
 
 /** The model and settings of the run that is about to continue the file. */
-export interface Origin {
+interface Origin {
   model: string;
   settings: ReasoningSettings;
 }

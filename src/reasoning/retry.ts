@@ -14,7 +14,7 @@ export interface Backoff {
 export const DEFAULT_BACKOFF: Backoff = { retries: 5, baseMs: 1000, maxMs: 60_000 };
 
 /** A server may ask for more than this; it is then asked again after this, so that no typo there stalls a run for days. */
-export const LONGEST_RETRY_AFTER_MS = 15 * 60_000;
+const LONGEST_RETRY_AFTER_MS = 15 * 60_000;
 
 /**
  * Milliseconds to wait before retry `attempt` (0-based).

@@ -11,7 +11,7 @@ type Fetch = typeof networkFetch;
 export class WebPage extends Error {}
 
 /** A body longer than this is no answer; the reader gets this error. */
-export class EndlessResponse extends Error {
+class EndlessResponse extends Error {
   constructor(limit: number) {
     super(`the response did not end within ${(limit / 1048576).toFixed(1)} MiB`);
     this.name = 'EndlessResponse';

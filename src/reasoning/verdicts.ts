@@ -5,7 +5,7 @@ import { LANGUAGES } from './languages.js';
  * Lists that judge option by option: `A: wrong; B: wrong; C: correct`, `A ❌ B ❌ C ✅`, a Markdown list or table with a
  * mark or a word for each.
  */
-export interface Verdict {
+interface Verdict {
   /** Of the item in the text, from its letter on. */
   at: number;
   end: number;

@@ -47,13 +47,6 @@ export function reasoningTarget(sample: Pick<Sample, 'reasoning'>): string {
   return sample.reasoning?.trim() ?? '';
 }
 
-/** The single-task target of the paper's STL ablation: the reasoning, then the answer (section 3.3). */
-export function stlTarget(sample: Pick<Sample, 'id' | 'options' | 'answer' | 'reasoning'>): string {
-  const reasoning = reasoningTarget(sample);
-  const answer = qaTarget(sample);
-  return reasoning === '' ? answer : `${reasoning} ${answer}`;
-}
-
 /**
  * The text before the queries of frame `i`, counted from 1: `Frame 1: `.
  *

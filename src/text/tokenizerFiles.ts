@@ -22,7 +22,7 @@ export interface TokenizerFiles {
 }
 
 /** The part of tokenizer.json that we look at. */
-export interface TokenizerJson {
+interface TokenizerJson {
   added_tokens: { id: number; content: string; special: boolean }[];
   model: { type: string; vocab: [string, number][]; unk_id: number };
   pre_tokenizer: unknown;

@@ -71,7 +71,7 @@ export async function decodeFrames(
 }
 
 /** Splits the frames over processes so that the fewest pixels are decoded; see PROCESS_COST_PIXELS. */
-export function planSegments(table: VideoTable, indices: readonly number[]): Segment[] {
+function planSegments(table: VideoTable, indices: readonly number[]): Segment[] {
   const farFrames = PROCESS_COST_PIXELS / (table.width * table.height);
   const segments: Segment[] = [];
   let next = 0;

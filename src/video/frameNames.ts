@@ -6,9 +6,9 @@ import { isSystemEntry } from '../base/systemFiles.js';
 const IMAGE_EXTENSIONS = new Set(['.png', '.jpg', '.jpeg', '.webp', '.bmp', '.tif', '.tiff', '.avif']);
 
 /** How `1.9` and `1.10` are read: as numbers, 1.10 before 1.9, or as versions, which count behind the point. */
-export type Reading = 'decimals' | 'versions';
+type Reading = 'decimals' | 'versions';
 
-export interface FrameOrder {
+interface FrameOrder {
   /** The images in the order of the frames. */
   names: string[];
   /** Set when the other reading of the names would give another order: two neighbours as they stand now. */
@@ -34,7 +34,7 @@ const MINUS = /(?<=^|[^\p{L}\p{N}-])-(?=\d)/gu;
 const collator = new Intl.Collator('en', { numeric: true });
 
 /** Whether a file name is that of one frame of an image folder. */
-export function isImageName(name: string): boolean {
+function isImageName(name: string): boolean {
   return !isSystemEntry(name) && IMAGE_EXTENSIONS.has(extname(name).toLowerCase());
 }
 

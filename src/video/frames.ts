@@ -85,12 +85,7 @@ export async function readFrames(request: FrameRequest): Promise<Frames> {
 }
 
 /** Opens a video of any kind by what lies at the path. */
-export async function openVideo(
-  path: string,
-  id: string,
-  fps?: number,
-  signal?: AbortSignal,
-): Promise<VideoSource> {
+async function openVideo(path: string, id: string, fps?: number, signal?: AbortSignal): Promise<VideoSource> {
   const info = await stat(path).catch((error) => {
     throw new DataError(`${videoName(id, path)}: no such video`, { cause: error });
   });

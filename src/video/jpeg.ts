@@ -1,6 +1,6 @@
 /** What the bytes of a JPEG say before they are decoded: whether the file is whole, and which slips can be mended. */
 
-export interface JpegBytes {
+interface JpegBytes {
   /** Whether the picture's end marker is there. Decoders take a tail of zeros, as of a broken download, for grey. */
   whole: boolean;
   /**

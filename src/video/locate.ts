@@ -19,7 +19,7 @@ const LOOKED_AT = 64;
 type Place = { path: string; folder: boolean } | { reason: string };
 
 /** Where the videos of samples lie. */
-export interface Located {
+interface Located {
   /** File or folder of images, by video. */
   paths: Map<string, string>;
   /** The samples whose video is not there, in their order, each with the reason. */

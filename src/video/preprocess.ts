@@ -3,12 +3,10 @@ import type { Frames } from './frames.js';
 import { CLIP_MEAN, CLIP_STD } from './normalisation.js';
 import { type CropBox, resizeFrame } from './resize.js';
 
-export { CLIP_MEAN, CLIP_STD };
-
 /** Part of every feature-store key: raise it when the pixels of {@link toPixelValues} change. */
 export const PREPROCESS_VERSION = 1;
 
-export interface PreprocessOptions {
+interface PreprocessOptions {
   /** Side of the square the model takes, in pixels. */
   imageSize: number;
   mean?: readonly number[];

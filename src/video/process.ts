@@ -5,7 +5,7 @@ import { DataError, MissingToolError } from '../base/errors.js';
 import { shortened } from '../base/values.js';
 
 /** How a child process ended; a non-zero status is the caller's to judge. */
-export interface ToolResult {
+interface ToolResult {
   status: number;
   stdout: Buffer;
   /** The first 64 KiB of what it said. */

@@ -1,7 +1,7 @@
 import type { Rng } from '../base/random.js';
 
 /** A clip in frames: [lo, hi) of a video of `frameCount` frames. */
-export interface FrameRange {
+interface FrameRange {
   frameCount: number;
   lo: number;
   hi: number;

@@ -250,7 +250,7 @@ export interface CudaDevice extends NativeDevice {
 }
 
 /** The GPU's exports before one is opened. */
-export interface CudaExports extends CudaDevice {
+interface CudaExports extends CudaDevice {
   /** Once a process; again to change the limit. */
   open(device: number, memoryLimit: number): void;
   gpuName(device: number): string;

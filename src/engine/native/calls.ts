@@ -16,7 +16,7 @@ import type { BufferId, Field, NativeDevice } from './addon.js';
 import { type Entries, type FusedName, PARTS } from './entries.js';
 
 /** The id of an operand or a result that is left out. */
-export const NONE: BufferId = -1;
+const NONE: BufferId = -1;
 
 /** Puts the fields of one call in place; the device's function of that name comes next. */
 type Fill<Entry, T> = (

@@ -12,7 +12,7 @@ import { EngineError } from '../../base/errors.js';
 export const WANTED_VERSION = '4.22.0';
 
 /** In the order they are looked for. */
-export const PACKAGE_NAMES = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'] as const;
+const PACKAGE_NAMES = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'] as const;
 
 export interface TensorflowPackage {
   name: (typeof PACKAGE_NAMES)[number];
@@ -26,7 +26,7 @@ const SETUP =
   'reasvqa doctor --fix tensorflow --python PYTHON (a Python that has tensorflow or tensorflow_cpu) or --libtensorflow FOLDER';
 
 /** Where tools/setup-tensorflow.sh puts what it builds, this project, and the folder the user runs in. */
-export function searchPlaces(): string[] {
+function searchPlaces(): string[] {
   const project = fileURLToPath(new URL('../../..', import.meta.url));
   return [join(project, 'build/tensorflow'), project, process.cwd()];
 }

@@ -23,7 +23,7 @@ const ACTIVATIONS: Readonly<Record<string, FeedForwardSettings['activation']>> =
 };
 
 /** Everything a block attends to besides its own input: in the decoder the encoder's output and its padding too. */
-export interface BlockInputs extends SelfInputs {
+interface BlockInputs extends SelfInputs {
   memory?: tf.Tensor3D;
   memoryMask?: tf.Tensor2D;
 }
@@ -93,7 +93,7 @@ export class T5Block extends Module implements Block<BlockInputs> {
 }
 
 /** The encoder or the decoder: blocks and a final norm. Embedding happens outside, since frames come in as vectors. */
-export class T5Stack extends Module {
+class T5Stack extends Module {
   static className = 'T5Stack';
   readonly block: T5Block[];
   private readonly finalLayerNorm: RmsNorm;

@@ -23,7 +23,7 @@ export interface SelfInputs {
 }
 
 /** The sequence that cross-attention reads, (B, length, d_model). */
-export interface MemoryInputs {
+interface MemoryInputs {
   memory: tf.Tensor3D;
   keyMask?: tf.Tensor2D | undefined;
 }

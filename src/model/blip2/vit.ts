@@ -14,7 +14,7 @@ type VisionConfig = Blip2Config['vision_config'];
  * Patch and position embeddings of EVA ViT-g: a convolution with stride = kernel = patch size written as one matrix
  * product, a class token in front, learned absolute positions (LAVIS eva_vit.py, HF Blip2VisionEmbeddings).
  */
-export class VisionEmbeddings extends Module {
+class VisionEmbeddings extends Module {
   static className = 'Blip2VisionEmbeddings';
   readonly classEmbedding: Parameter;
   readonly positionEmbedding: Parameter;
@@ -102,7 +102,7 @@ class VisionAttention extends Module implements Sublayer {
 }
 
 /** One pre-norm block of EVA ViT-g; exact GELU. */
-export class VisionBlock extends Module implements Block<object> {
+class VisionBlock extends Module implements Block<object> {
   static className = 'Blip2EncoderLayer';
   private readonly norm1: LayerNorm;
   private readonly attention: VisionAttention;

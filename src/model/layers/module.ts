@@ -4,7 +4,7 @@ import type { Rng } from '../../base/random.js';
 import { toBf16 } from '../../ops/bf16.js';
 
 /** How a parameter starts when no checkpoint gives it a value. */
-export type Initial = 'zeros' | 'ones' | { normal: number } | { uniform: number };
+type Initial = 'zeros' | 'ones' | { normal: number } | { uniform: number };
 
 /**
  * One named tensor of the model. The name is the checkpoint's own, so that files, variables, optimizer state and

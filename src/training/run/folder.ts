@@ -21,7 +21,7 @@ import type { ScoreResult } from '../../evaluation/score.js';
 import { listCheckpoints } from './checkpoint.js';
 
 /** Accuracy after one epoch. */
-export interface EpochEvaluation {
+interface EpochEvaluation {
   epoch: number;
   step: number;
   score: ScoreResult;

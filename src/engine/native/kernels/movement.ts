@@ -66,7 +66,7 @@ export function transpose(
 }
 
 /** x[begin : begin + size], a copy. */
-export function slice(
+function slice(
   backend: NativeBackend,
   x: TensorInfo,
   begin: readonly number[],
@@ -87,12 +87,7 @@ export function cast(backend: NativeBackend, x: TensorInfo, dtype: NumericDtype)
 }
 
 /** A tensor with every element set to a value. */
-export function filled(
-  backend: NativeBackend,
-  shape: number[],
-  dtype: NumericDtype,
-  value: number,
-): TensorInfo {
+function filled(backend: NativeBackend, shape: number[], dtype: NumericDtype, value: number): TensorInfo {
   const y = backend.output(shape, dtype);
   backend.device.fill(DTYPE[dtype], backend.bufferOf(y), sizeOf(shape), value);
   return y;

@@ -8,7 +8,7 @@ import { broadcastStrides, sizeOf, writeLayout } from '../strides.js';
 import { type Call, native } from './kernel.js';
 import { broadcast } from './movement.js';
 
-export interface MatMulAttrs {
+interface MatMulAttrs {
   transposeA?: boolean;
   transposeB?: boolean;
 }
