@@ -1,3 +1,4 @@
+/** Streams the batches of an epoch, the next one prepared while the caller works on the current one. */
 import { UsageError } from '../base/errors.js';
 import { Rng } from '../base/random.js';
 import type { Sample } from '../data/sample.js';

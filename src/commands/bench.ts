@@ -1,3 +1,4 @@
+/** `reasvqa bench`: speed and memory of this machine. */
 import { Argument, type Command, Option } from 'commander';
 import { givenOrOwn } from '../base/packageFiles.js';
 import type { EngineInfo } from '../engine/engine.js';
@@ -21,7 +22,7 @@ export interface BenchLibrary {
   ops: typeof import('../ops/index.js');
   /** The native device that computes. */
   device(): NativeDevice | undefined;
-  /** The same when it is the processor. */
+  /** The native device when it is the CPU. */
   cpu(): CpuDevice | undefined;
   fallbackCounts: typeof import('../engine/native/fallback.js').fallbackCounts;
   resetFallbackCounts: typeof import('../engine/native/fallback.js').resetFallbackCounts;
@@ -107,7 +108,7 @@ export function addBench(program: Command, io: Io): void {
     .addOption(
       new Option(
         '--precision <kind>',
-        'precision of the frozen weights, and of all that PyTorch has; bf16 needs an engine that has it',
+        'precision of the frozen weights, and of the whole PyTorch peer; bf16 needs an engine that has it',
       )
         .choices(['f32', 'bf16'])
         .default('f32'),

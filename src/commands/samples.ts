@@ -1,3 +1,4 @@
+/** The samples of one split, for commands that train nothing. */
 import { UsageError } from '../base/errors.js';
 import { locateSamples } from '../batches/split.js';
 import type { Config } from '../config/schema.js';

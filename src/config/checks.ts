@@ -1,3 +1,4 @@
+/** Checks across the keys of a recipe: contradictions, settings without effect, and what a command needs. */
 import { UsageError } from '../base/errors.js';
 import { datasetOf } from '../data/datasets/index.js';
 import type { Config } from './schema.js';
@@ -71,7 +72,7 @@ export function contradictions(config: Config): Contradiction[] {
   return found;
 }
 
-/** What a prompt's template lacks or has too much; an absent one lacks nothing. */
+/** Fields that a prompt's template lacks, and unknown ones in it; none for an absent template. */
 function templateProblems(template: string | undefined, needed: readonly string[]): string[] {
   if (template === undefined) return [];
   const fields = ['{question}', '{options}'];
@@ -121,8 +122,8 @@ const writesReasoningFirst = ({ train }: Config) =>
   train.mode === 'stl' && train.stlTarget === 'reasoning-answer';
 
 /**
- * What training needs beyond a valid recipe: annotations, and reasoning where it is trained (own samples carry it
- * themselves).
+ * Checks that a valid recipe can be trained: it needs annotations, and reasoning unless it trains on answers alone or
+ * its samples carry reasoning themselves.
  *
  * @throws UsageError naming the key.
  */

@@ -1,3 +1,4 @@
+/** The keys of a recipe as a list: names, types, defaults, descriptions, and the nearest key to a misspelt one. */
 import { z } from 'zod';
 import { configSchema } from './schema.js';
 
@@ -83,7 +84,7 @@ function editDistance(a: string, b: string): number {
   return last[b.length]!;
 }
 
-/** A Markdown table of all keys, for the README. */
+/** A Markdown table of all keys, for keys.md. */
 export function keysTable(): string {
   const rows = CONFIG_KEYS.map((key) => {
     const fallback = key.required

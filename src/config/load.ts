@@ -1,3 +1,4 @@
+/** Resolves a recipe: reads it, applies overrides, fills in defaults and checks everything. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -64,7 +65,7 @@ export async function resolveConfig(request: ConfigRequest): Promise<ResolvedCon
   const sources = Object.fromEntries(
     CONFIG_KEYS.map(({ name }) => [name, places.given(name, merged) ?? 'default']),
   );
-  // A run's own config.yaml spells out every key: one that says what it would be anyway was not meant to do anything.
+  // A run's config.yaml spells out every key: a value that equals its default was not meant to have an effect.
   const given = (key: string) =>
     sources[key] !== 'default' && !isDeepStrictEqual(at(config, key.split('.')), configKey(key)?.default);
   const warnings = ineffective(config, given).map(line);

@@ -56,12 +56,12 @@ const data = z.strictObject({
   train: path().optional().describe('Annotations to train on.'),
   val: path()
     .optional()
-    .describe('Annotations evaluated after every epoch; they choose the best checkpoint.'),
+    .describe('Annotations evaluated after every epoch; the best accuracy on them chooses the checkpoint.'),
   test: path().optional().describe('Annotations of the test split, read only by `evaluate`.'),
   fps: positive()
     .optional()
     .describe(
-      'Frames a second of folders of frames, which do not say; clips in seconds need it (frames of Charades: 24).',
+      'Frame rate of folders of frames, in frames a second; clips with start and end need it (frames of Charades: 24).',
     ),
   map: path().optional().describe('JSON from annotated video ids to files (NExT-QA: map_vid_vidorID.json).'),
   reasoning: path()
@@ -108,7 +108,7 @@ const textKeys = z.strictObject({
   reasoningPrompt: text()
     .optional()
     .describe(
-      'A second prompt for the reasoning task, written as `template` is, `{options}` optional; costs a second encoder pass. Default: one prompt for both.',
+      'A second prompt for the reasoning task, in the form of `template` with `{options}` optional; it costs a second encoder pass. Default: one prompt for both tasks.',
     ),
   decoderCue: z
     .enum(['none', 'task'])
@@ -141,7 +141,7 @@ const model = z.strictObject({
   precision: z
     .enum(['f32', 'bf16'])
     .default('f32')
-    .describe('Storage of frozen weights and activations; what is trained stays f32.'),
+    .describe('Storage of frozen weights and activations; trainable parameters stay f32.'),
   train: z
     .array(oneOf(trainableGroups))
     .min(1)
@@ -228,10 +228,10 @@ const train = z.strictObject({
     .int()
     .min(0)
     .default(0)
-    .describe('Updates between checkpoints; 0 is only at the end of an epoch.'),
+    .describe('Updates between checkpoints; 0 saves one at the end of every epoch only.'),
   logEverySteps: count()
     .default(10)
-    .describe('Updates between two lines of metrics.jsonl; the last one has a line too.'),
+    .describe('Updates between two lines of metrics.jsonl; the last update has a line too.'),
 });
 
 const evaluation = z.strictObject({
@@ -250,8 +250,10 @@ const features = z.strictObject({
   cache: z
     .boolean()
     .default(false)
-    .describe('Keep the frozen vision features on disk; needs video.sampling uniform and video.crop none.'),
-  folder: path().optional().describe('Folder of the kept features. Default: one inside the run folder.'),
+    .describe(
+      'Store the features of the frozen vision model on disk; needs video.sampling uniform and video.crop none.',
+    ),
+  folder: path().optional().describe('Folder of the stored features. Default: one inside the run folder.'),
 });
 
 export const configSchema = z.strictObject({

@@ -1,3 +1,4 @@
+/** Joins the teacher's reasoning onto samples by id. */
 import { readJsonLines } from './jsonLines.js';
 import { type Problem, ProblemLog, shown } from './problems.js';
 import type { Sample } from './sample.js';

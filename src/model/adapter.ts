@@ -1,3 +1,4 @@
+/** LoRA adapters of a student: fresh ones, and those of a PEFT folder, read and written. */
 import * as tf from '@tensorflow/tfjs-core';
 import { DataError } from '../base/errors.js';
 import {

@@ -1,3 +1,4 @@
+/** GELU and gated GELU with their dropout. */
 import * as tf from '@tensorflow/tfjs-core';
 import { check, checkFloat, sameShape } from './check.js';
 import { checkKey, dropout, dropoutNumbers } from './dropout.js';
@@ -7,13 +8,13 @@ import { jointly, taped } from './tape.js';
 
 export type { GeluForm };
 
-/** What may be stored in bf16 (see bf16.ts): the result, and the gradients. Neither by default. */
+/** Which tensors may be stored in bf16 (see bf16.ts): the result, the gradients. Neither by default. */
 interface Bf16Storage {
   bf16?: boolean;
   gradientBf16?: boolean;
 }
 
-/** How an activation stores what it gives, and the dropout of it (see {@link dropout}); none by default. */
+/** Storage and dropout (see {@link dropout}) of an activation's result; no dropout by default. */
 interface ActivationOptions extends Bf16Storage {
   dropout?: DropoutKey | undefined;
 }

@@ -1,3 +1,4 @@
+/** AdamW in place, and the global gradient norm. */
 import * as tf from '@tensorflow/tfjs-core';
 import { check, checkFloat, isFloat, sameShape } from './check.js';
 import { hasFused, runKernel } from './kernels.js';
@@ -81,8 +82,8 @@ function fusedStep(groups: AdamWGroup[], grads: tf.Tensor[], hyper: AdamWHyper):
 }
 
 /**
- * Moves a variable to a buffer of its own when a clone (a snapshot, an exponential average) shares the one it has:
- * clones are values and must not change when the variable is updated in place.
+ * Moves a variable to a buffer of its own when a clone (a snapshot, an exponential average) shares its buffer: a clone
+ * must not change when the variable is updated in place.
  */
 function ownBuffer(variable: tf.Variable): void {
   if (tf.backend().refCount(variable.dataId) <= 1) return;

@@ -1,3 +1,4 @@
+/** Dropout with counter-based bits, and the residual connection. */
 import * as tf from '@tensorflow/tfjs-core';
 import { check, checkFloat, rowsAndColumns, sameShape } from './check.js';
 import { type Dropout, hasFused, NO_DROPOUT, runKernel } from './kernels.js';
@@ -38,7 +39,7 @@ export class DropoutStream {
   }
 }
 
-/** The key as kernels take it; all 0 without dropout. */
+/** The key as a kernel's attributes; all 0 without dropout. */
 export function dropoutNumbers(key: DropoutKey | undefined): Dropout {
   if (key === undefined) return NO_DROPOUT;
   const { rate, seed, step, call } = key;

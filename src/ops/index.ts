@@ -1,3 +1,4 @@
+/** The operations as one import, for tests and benches. */
 export { gatedGelu, gelu } from './activation.js';
 export { adamwStep, globalNorm } from './adamw.js';
 export { attention, selfAttention } from './attention.js';

@@ -1,3 +1,4 @@
+/** EVA ViT-g, the vision model of BLIP-2. */
 import * as tf from '@tensorflow/tfjs-core';
 import { selfAttention } from '../../ops/attention.js';
 import type { Blip2Config } from '../../weights/config.js';
@@ -29,7 +30,7 @@ class VisionEmbeddings extends Module {
     super(path);
     const { hidden_size: width, patch_size: patch, image_size: image } = config;
     this.grid = Math.floor(image / patch);
-    // As large as a patch's embedding of normalised pixels: with 0.02 a small model takes long to notice positions.
+    // The scale of a patch's embedding of normalised pixels: with 0.02 a small model takes long to learn positions.
     this.classEmbedding = this.parameter('class_embedding', [1, 1, width], { normal: 0.5 });
     this.positionEmbedding = this.parameter('position_embedding', [1, this.grid ** 2 + 1, width], {
       normal: 0.5,
@@ -157,7 +158,7 @@ export class VisionModel extends Module {
   }
 
   /**
-   * Everything before `post_layernorm`: frozen in training, so its output is what the feature store keeps.
+   * Everything before `post_layernorm`: frozen in training, so the feature store holds its output.
    *
    * @param pixels (n, 3, image, image) float32. @returns (n, 1 + grid^2, hidden) float32.
    */

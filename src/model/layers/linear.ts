@@ -1,3 +1,4 @@
+/** The Linear layer with an optional low-rank adapter. */
 import type * as tf from '@tensorflow/tfjs-core';
 import { isBf16 } from '../../ops/bf16.js';
 import { type LinearLayer, linears } from '../../ops/linear.js';
@@ -105,7 +106,10 @@ export function forwardAll<T extends tf.Tensor>(
 /** Whether all layers round what they read to bf16. */
 export const readInBf16 = (layers: readonly Linear[]): boolean => layers.every((layer) => layer.readsBf16);
 
-/** How attention may round its operands, and store what `reader` alone reads: see ops/attention.ts. */
+/**
+ * Options of attention whose result `reader` alone reads: rounded operands, and a result stored in bf16
+ * (ops/attention.ts).
+ */
 export const readBy = (reader: Linear, context: Context) => ({ half: context.mixed, bf16: reader.readsBf16 });
 
 /** Linear layers of a module by checkpoint path, for adapters. */

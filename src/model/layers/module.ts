@@ -1,3 +1,4 @@
+/** Modules and parameters: tfjs layers that know their children, and tensors under checkpoint names. */
 import * as tf from '@tensorflow/tfjs-core';
 import { type LayerVariable, layers } from '@tensorflow/tfjs-layers';
 import type { Rng } from '../../base/random.js';
@@ -46,7 +47,8 @@ export class Parameter {
   }
 
   /**
-   * Uses the variable of another model's parameter, which stays that model's: a frozen weight that several share.
+   * Uses the variable of another model's parameter, which that model keeps owning: several models share a frozen
+   * weight.
    *
    * @throws Error when it has a value already or is trained
    */
