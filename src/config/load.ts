@@ -23,6 +23,8 @@ export interface ConfigRequest {
   overrides?: readonly string[];
   /** Folder that `recipe` and paths in overrides are relative to; default the current one. */
   cwd?: string;
+  /** Leaves a recipe's section `sweep` to src/sweep/spec.ts; without it such a recipe is refused. */
+  sweep?: boolean;
 }
 
 export interface ResolvedConfig {
@@ -34,6 +36,9 @@ export interface ResolvedConfig {
 }
 
 type Values = Record<string, unknown>;
+
+/** The section of a recipe that says what a sweep varies. */
+const SWEEP = 'sweep';
 
 /**
  * Reads a recipe, applies overrides, fills in defaults, makes paths absolute (against the recipe's folder, or `cwd`
@@ -49,7 +54,8 @@ export async function resolveConfig(request: ConfigRequest): Promise<ResolvedCon
     : undefined;
   const overrides = new Map((request.overrides ?? []).map(parseOverride).map((o) => [o.name, o]));
   const places = new Places(recipe, overrides);
-  const merged = merge(recipe?.values ?? {}, overrides);
+  const { [SWEEP]: _, ...single } = recipe?.values ?? {};
+  const merged = merge((request.sweep ? single : recipe?.values) ?? {}, overrides);
 
   const parsed = configSchema.safeParse(merged);
   if (!parsed.success)
@@ -139,7 +145,13 @@ function merge(values: Values, overrides: ReadonlyMap<string, Override>): Values
 function describeIssue(issue: z.core.$ZodIssue, values: Values, places: Places): string[] {
   const path = issue.path.map((step) => (typeof step === 'number' ? step : String(step)));
   if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => places.name([...path, key], unknownKey(path.join('.'), key)));
+    return issue.keys.map((key) => {
+      const isSweep = path.length === 0 && key === SWEEP;
+      const problem = isSweep
+        ? 'many runs in one recipe; run it with reasvqa sweep'
+        : unknownKey(path.join('.'), key);
+      return places.name([...path, key], problem);
+    });
   const name = path.filter((step) => typeof step === 'string').join('.');
   const key = configKey(name);
   const value = at(values, path);

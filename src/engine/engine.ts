@@ -66,6 +66,12 @@ export function currentDevice(): NativeDevice | undefined {
   return backend instanceof NativeBackend ? backend.device : undefined;
 }
 
+/** Most bytes that the engine has taken of its GPU so far; undefined where it computes on the CPU. */
+export function peakDeviceMemory(): number | undefined {
+  const memory = currentDevice()?.memory();
+  return memory && 'peakReserved' in memory ? (memory.peakReserved as number) : undefined;
+}
+
 /**
  * Makes an engine the backend of TensorFlow.js for this process.
  * @throws UsageError for an unknown name; EngineError (exit code 4) when the engine cannot be used, with the reason

@@ -1,7 +1,8 @@
 /** result.json: written last, a run that has it is done. */
 import { copyFile } from 'node:fs/promises';
 import { writeFileAtomic } from '../base/files.js';
-import { bestOf, identity, type RunResult, readEvaluations } from './run/folder.js';
+import { peakDeviceMemory } from '../engine/engine.js';
+import { bestOf, identity, type RunResult, readEvaluations, readRunInfo } from './run/folder.js';
 import type { Run } from './run.js';
 
 /** Loads nothing: the best checkpoint stays on disk. Writes predictions.jsonl and, last, result.json. */
@@ -13,7 +14,8 @@ export async function writeResult({
   loader,
   metrics,
 }: Run): Promise<RunResult> {
-  const best = bestOf(await readEvaluations(paths));
+  const evaluations = await readEvaluations(paths);
+  const best = bestOf(evaluations);
   if (best) await copyFile(paths.predictionsOf(best.epoch), paths.predictions);
   metrics.flush();
   const samples = config.train.epochs * loader.samplesPerEpoch;
@@ -21,17 +23,29 @@ export async function writeResult({
     bestEpoch: best?.epoch ?? config.train.epochs - 1,
     bestStep: best?.step ?? state.step,
     score: best?.score ?? null,
+    last: evaluations.at(-1)?.score ?? null,
     epochs: config.train.epochs,
     steps: state.step,
     seconds: state.seconds,
     samplesPerSecond: samples / state.seconds,
+    ...peakMemory(),
     trainableParameters: optimizer.parameters.reduce((sum, p) => sum + p.size, 0),
     beta: config.train.mode === 'stl' ? 0 : config.train.beta,
     seed: config.train.seed,
+    ...(await readRunInfo(paths)),
     config: identity(config),
   };
   await writeFileAtomic(paths.result, `${JSON.stringify(result, null, 2)}\n`);
   return result;
+}
+
+function peakMemory(): Pick<RunResult, 'peakMemoryBytes' | 'peakGpuBytes'> {
+  const gpu = peakDeviceMemory();
+  // Node gives kilobytes.
+  return {
+    peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+    ...(gpu === undefined ? {} : { peakGpuBytes: gpu }),
+  };
 }
 
 export function describeResult({ score, bestEpoch, seconds, samplesPerSecond }: RunResult): string {

@@ -5,9 +5,6 @@
  *   evaluations.json      accuracy after every epoch      predictions/  answers of every evaluation
  *   predictions.jsonl     answers of the best epoch       result.json   written last: the run is done
  */
-import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, readFile, stat } from 'node:fs/promises';
 import { arch, cpus, platform } from 'node:os';
 import { join } from 'node:path';
@@ -19,6 +16,7 @@ import { configHash, dumpConfig } from '../../config/load.js';
 import type { Config } from '../../config/schema.js';
 import type { ScoreResult } from '../../evaluation/score.js';
 import { listCheckpoints } from './checkpoint.js';
+import { changedFile, fileHashes, gitCommit } from './provenance.js';
 
 /** Accuracy after one epoch. */
 interface EpochEvaluation {
@@ -33,22 +31,31 @@ export interface RunResult {
   /** 0-based epoch with the best validation accuracy; the last one when there is no validation split. */
   bestEpoch: number;
   bestStep: number;
+  /** At the best epoch; null without a validation split. */
   score: ScoreResult | null;
+  /** At the last epoch, which nothing has chosen. */
+  last: ScoreResult | null;
   epochs: number;
   steps: number;
   /** Training only. */
   seconds: number;
   samplesPerSecond: number;
+  /** Most memory that the process had resident so far: of all trials where several share one. */
+  peakMemoryBytes: number;
+  /** Most memory of the GPU; absent on other engines. */
+  peakGpuBytes?: number;
   trainableParameters: number;
   beta: number;
   seed: number;
+  engine: { name: string; [fact: string]: unknown };
+  /** SHA-256 of the files the numbers come from, by path: annotations, reasoning and weights. */
+  sha256: Record<string, string>;
+  /** Hash of the configuration ({@link identity}). */
   config: string;
 }
 
 /** The part of run.json that is read again. */
-interface RunInfo {
-  sha256?: Record<string, string>;
-}
+export type RunInfo = Pick<RunResult, 'engine' | 'sha256'>;
 
 export interface RunPaths {
   folder: string;
@@ -178,19 +185,7 @@ export async function writeRunInfo(
   engine: Record<string, unknown>,
   continues: boolean,
 ): Promise<void> {
-  const { data, model, train } = config;
-  const files = [
-    data.train,
-    data.val,
-    data.reasoning,
-    join(model.base, 'config.json'),
-    join(model.base, 'model.safetensors'),
-  ];
-  const hashes: Record<string, string> = {};
-  for (const file of files) {
-    const hash = file ? await sha256(file) : undefined;
-    if (file && hash) hashes[file] = hash;
-  }
+  const hashes = await fileHashes(config);
   if (continues) await requireUnchanged(paths, hashes);
   const info = {
     started: new Date().toISOString(),
@@ -199,42 +194,25 @@ export async function writeRunInfo(
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
     commit: gitCommit(),
     engine,
-    seed: train.seed,
+    seed: config.train.seed,
     sha256: hashes,
   };
   await writeFileAtomic(paths.run, `${JSON.stringify(info, null, 2)}\n`);
 }
 
 async function requireUnchanged(paths: RunPaths, hashes: Record<string, string>): Promise<void> {
-  const text = await readFile(paths.run, 'utf8').catch(() => undefined);
-  if (text === undefined) return;
-  const { sha256: before = {} } = parseFile(paths.run, text, (t) => JSON.parse(t) as RunInfo);
-  const changed = Object.keys(before).find((file) => file in hashes && hashes[file] !== before[file]);
+  const changed = changedFile((await readRunInfo(paths)).sha256, hashes);
   if (changed !== undefined)
     throw new DataError(
       `${changed}: has changed since the run in ${paths.folder} read it; restore it or use another --run folder`,
     );
 }
 
-/** Hashing 8 GB of weights at every start would cost longer than loading them: large files are told by size. */
-const LARGE_FILE_BYTES = 2 ** 30;
-
-async function sha256(file: string): Promise<string | undefined> {
-  const info = await stat(file).catch(() => undefined);
-  if (!info?.isFile()) return undefined;
-  if (info.size > LARGE_FILE_BYTES) return `not hashed, ${info.size} bytes`;
-  const hash = createHash('sha256');
-  for await (const part of createReadStream(file)) hash.update(part as Buffer);
-  return hash.digest('hex');
-}
-
-function gitCommit(): string | null {
-  try {
-    const command = ['-C', import.meta.dirname, 'rev-parse', 'HEAD'];
-    return execFileSync('git', command, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
-  } catch {
-    return null;
-  }
+/** The part of run.json that is read again; empty where there is none. */
+export async function readRunInfo(paths: RunPaths): Promise<RunInfo> {
+  const text = await readFile(paths.run, 'utf8').catch(() => undefined);
+  const info = text === undefined ? {} : parseFile(paths.run, text, (t) => JSON.parse(t) as Partial<RunInfo>);
+  return { engine: info.engine ?? { name: 'unknown' }, sha256: info.sha256 ?? {} };
 }
 
 /** Evaluations so far, by epoch. */
