@@ -6,6 +6,7 @@ import { predictedAnswer } from './answer.js';
 import { readJsonLines } from './jsonl.js';
 import type { Pattern } from './patterns.js';
 import { type RefineSettings, refine } from './refine.js';
+import type { ReasoningRow } from './row.js';
 
 export interface RefineFileOptions {
   /** JSON lines with id, question, options, reasoning, predicted, answer, correct, as `generate` writes them. */
@@ -101,15 +102,10 @@ async function refuseSameFile(input: string, output: string): Promise<void> {
   }
 }
 
-interface Row {
-  id: string;
-  question: string;
-  options: string[];
-  reasoning: string;
-  predicted: number | null;
-  answer: number | null;
-  correct: boolean | null;
-}
+type Row = Pick<
+  ReasoningRow,
+  'id' | 'question' | 'options' | 'reasoning' | 'predicted' | 'answer' | 'correct'
+>;
 
 function refineRow(row: Row, options: RefineFileOptions) {
   if (options.mode === 'original') return { reasoning: row.reasoning.trim(), removed: [], counts: {} };
