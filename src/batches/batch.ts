@@ -106,7 +106,7 @@ export class BatchBuilder {
     const told = [...this.truncations].filter(([, cut]) => cut > 0).map(([what, cut]) => `${cut} ${what}`);
     if (this.told || told.length === 0) return undefined;
     this.told = true;
-    return `cut to their limit, of ${this.samples} samples: ${told.join(', ')}`;
+    return `truncated to their limit, of ${this.samples} samples: ${told.join(', ')}`;
   }
 
   /** The student's input; the caller disposes its `visual` (see {@link disposeVisual}). */

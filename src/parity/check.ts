@@ -1,7 +1,7 @@
 /**
- * `weights check`: compares what this implementation computes with what PyTorch computed from the same weights and
- * inputs (reference.safetensors: `input.*`, `expect.*`, `grad.*`; tools/reference/make_reference.py writes such
- * folders). Every tensor's largest error is taken relative to the reference tensor's largest magnitude.
+ * `weights check`: compares this implementation's results with PyTorch's for the same weights and inputs
+ * (reference.safetensors: `input.*`, `expect.*`, `grad.*`; tools/reference/make_reference.py writes such folders).
+ * Every tensor's largest error is taken relative to the reference tensor's largest magnitude.
  */
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
@@ -44,7 +44,7 @@ type Tolerance = (typeof TOLERANCES)[Precision];
  * Runs the whole comparison on the engine in use.
  *
  * @param folder config.json, model.safetensors, adapter_config.json, adapter_model.safetensors, reference.safetensors.
- * @param precision of the weights that the reference's training steps leave frozen.
+ * @param precision of the weights that stay frozen in the reference's training steps.
  * @throws DataError when the folder is incomplete or a tensor is missing; EngineError for a precision that the engine lacks.
  */
 export async function weightsCheck(folder: string, precision: Precision = 'f32'): Promise<CheckResult> {
@@ -141,7 +141,9 @@ async function largestGradient(reference: Reference): Promise<number> {
   return largest;
 }
 
-/** max |actual - expected| / max(max |expected|, floor); NaN must meet NaN, else it counts as infinite. */
+/**
+ * max |actual - expected| / max(max |expected|, floor); NaN equals NaN only; against a number it counts as infinite.
+ */
 function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>, floor: number): number {
   let worst = 0;
   let largest = floor;

@@ -1,3 +1,4 @@
+/** Prompts and targets as text. */
 import { DataError, UsageError } from '../base/errors.js';
 import { optionLetter, type Sample } from '../data/sample.js';
 

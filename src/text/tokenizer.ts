@@ -1,3 +1,4 @@
+/** The tokenizer: text to token ids and back. */
 import { DataError, messageOf } from '../base/errors.js';
 import { optionLetter } from '../data/sample.js';
 import { findTokenizerFiles, type TokenizerFiles, type TokenizerLoadOptions } from './tokenizerFiles.js';
@@ -37,7 +38,7 @@ export class Tokenizer {
     this.padId = this.requireToken('<pad>');
     this.eosId = this.requireToken('</s>');
     this.unkId = unkId;
-    // Words can be encoded one by one only if no piece reaches from one into the next.
+    // Words can be encoded one by one only if no piece spans two of them.
     this.cutWords = !inner.model.vocab.some((piece) => piece.indexOf(SPACE, 1) > 0);
   }
 

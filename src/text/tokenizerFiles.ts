@@ -1,3 +1,4 @@
+/** Finds the files of a tokenizer, downloads and checks them. */
 import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
@@ -21,7 +22,7 @@ export interface TokenizerFiles {
   config: Record<string, unknown>;
 }
 
-/** The part of tokenizer.json that we look at. */
+/** The part of tokenizer.json that is read here. */
 interface TokenizerJson {
   added_tokens: { id: number; content: string; special: boolean }[];
   model: { type: string; vocab: [string, number][]; unk_id: number };
@@ -85,7 +86,7 @@ async function readHub(id: string, options: TokenizerLoadOptions): Promise<Token
   return { ...(await readLocal(path)), origin: id };
 }
 
-/** tokenizer.json comes last: where it is, the optional tokenizer_config.json has been asked for. */
+/** tokenizer.json comes last: once it is there, the optional tokenizer_config.json has been asked for. */
 async function download(id: string, revision: string, folder: string): Promise<void> {
   const get = (file: string) =>
     fetchFile(hubUrl(id, revision, file), join(folder, file), { attempts: 3, backoffMs: 500 });

@@ -1,3 +1,4 @@
+/** Turns frames into the vision model's input, and draws training crops. */
 import type { Rng } from '../base/random.js';
 import type { Frames } from './frames.js';
 import { CLIP_MEAN, CLIP_STD } from './normalisation.js';

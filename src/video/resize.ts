@@ -1,3 +1,4 @@
+/** Resizes frames as Pillow does. */
 import sharp from 'sharp';
 import type { RawFrame } from './source.js';
 

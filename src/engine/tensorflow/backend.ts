@@ -30,7 +30,7 @@ interface Binding {
   tensorDataSync(id: number): Float32Array;
 }
 
-/** What the backend keeps of a tensor; `id` belongs to it once `values` is null. */
+/** The backend's record of a tensor; `id` is valid once `values` is null. */
 interface TensorRecord {
   shape: number[];
   dtype: number;

@@ -11,7 +11,7 @@ import { EngineError } from '../../base/errors.js';
 /** tfjs packages work together only at one version, which package.json pins. */
 export const WANTED_VERSION = '4.22.0';
 
-/** In the order they are looked for. */
+/** In the order of the search. */
 const PACKAGE_NAMES = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'] as const;
 
 export interface TensorflowPackage {
@@ -70,7 +70,7 @@ export function findPackage(places: readonly string[] = searchPlaces()): Tensorf
   return first;
 }
 
-/** What a user does about a package that is there but cannot be loaded. */
+/** What to do about a package that is installed but cannot be loaded. */
 export function rebuildHint(): string {
   return `build it again with ${SETUP}`;
 }

@@ -93,7 +93,9 @@ function filled(backend: NativeBackend, shape: number[], dtype: NumericDtype, va
   return y;
 }
 
-/** Writes a row into its place in storage (1, capacity, width), which nobody else may read meanwhile (ops/rowCache.ts). */
+/**
+ * Writes a row into its place in storage (1, capacity, width), which nothing else may read meanwhile (ops/rowCache.ts).
+ */
 export function appendRow(backend: NativeBackend, storage: TensorInfo, row: TensorInfo, at: number): void {
   const [, capacity, width] = storage.shape as [number, number, number];
   const fits = at < capacity && sizeOf(row.shape) === width;
@@ -185,7 +187,7 @@ function registerViews(): void {
     const { reps } = attrs;
     const dense = denseStrides(x.shape);
     const shape = x.shape.map((dim, i) => dim * reps[i]!);
-    // Every dimension becomes a repetition, which stands still in x, and the dimension itself.
+    // Every dimension becomes two: the repetition, with stride 0 in x, and the dimension itself.
     const dims = x.shape.flatMap((dim, i) => [reps[i]!, dim]);
     return readView(
       backend,

@@ -115,7 +115,7 @@ interface ConvAttrs {
 }
 type Shape4 = [number, number, number, number];
 
-/** The convolution's sizes in the parameter block; undefined for what native code does not do. */
+/** The convolution's sizes in the parameter block; undefined where native code lacks it. */
 function convolution(
   backend: NativeBackend,
   xShape: number[],
