@@ -1,3 +1,4 @@
+/** The command line: all commands, their help and exit codes. */
 import { Command, CommanderError } from 'commander';
 import { addBench } from './bench.js';
 import { addConfig } from './config.js';

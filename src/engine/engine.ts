@@ -1,9 +1,9 @@
 /**
  * Choosing the engine that computes: our native backend, or one of tfjs's own.
  *
- * `auto` takes native-cpu (native-cuda when a GPU is named), and wasm only when the addon cannot be used; what was passed
- * over is said with the reason. Naming an engine means that engine or an error: there is no silent fall to something
- * slower.
+ * `auto` takes native-cpu (native-cuda when a GPU is named), and wasm only when the addon cannot be used; the note of a
+ * run names an engine that was passed over, and why. A named engine runs or is an error; nothing slower replaces it
+ * silently.
  */
 import '@tensorflow/tfjs-backend-cpu';
 // tfjs-core alone has no gradients in Node; importing tfjs-layers registers them.
@@ -18,12 +18,12 @@ import { prepareAddon } from './native/build.js';
 import { cudaDevice, gpuName, NoDriverError, nativeDevice } from './native/load.js';
 import { registerCudaBackend, registerNativeBackend } from './native/register.js';
 
-export const ENGINE_NAMES = ['auto', 'native-cpu', 'native-cuda', 'tensorflow', 'wasm', 'cpu'] as const;
+const ENGINE_NAMES = ['auto', 'native-cpu', 'native-cuda', 'tensorflow', 'wasm', 'cpu'] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
 
 export interface EngineInfo {
   name: Exclude<EngineName, 'auto'>;
-  /** What computes: the model of the CPU or GPU. */
+  /** Model of the CPU or GPU that computes. */
   device: string;
   /** One line for the start of a run. */
   description: string;
@@ -135,7 +135,7 @@ async function start(name: EngineName, options: EngineOptions): Promise<EngineIn
 }
 
 async function startBest(options: EngineOptions): Promise<EngineInfo> {
-  // Asking for a GPU or its memory is asking for the engine.
+  // `--device` and `--gpu-memory` choose native-cuda.
   if (options.device !== undefined || options.gpuMemory !== undefined) return startCuda(options);
   const reason = passedOverGpu();
   try {
@@ -148,8 +148,8 @@ async function startBest(options: EngineOptions): Promise<EngineInfo> {
 }
 
 /**
- * Why a GPU of this machine is not used; undefined where there is no driver. native-cuda has run on an emulated GPU only:
- * until it has been proven on a real one, nobody gets it without having asked.
+ * Why a GPU of this machine is not used; undefined where there is no driver. native-cuda has run on an emulated GPU
+ * only, so `auto` does not take it.
  */
 function passedOverGpu(): string | undefined {
   try {
@@ -242,7 +242,7 @@ async function use(backendName: string): Promise<void> {
   throw new EngineError(`the engine ${backendName} cannot be used: ${reason}`);
 }
 
-/** Settings are the user's to correct: they stop even `auto`, which otherwise would run ten times slower. */
+/** A wrong setting stops even `auto`, which would otherwise run ten times slower. */
 function checkSettings({ threads, device, gpuMemory }: EngineOptions): void {
   const count = (value: number): boolean => Number.isInteger(value) && value >= 1 && value <= MAX_THREADS;
   const given = process.env.REASVQA_THREADS;
