@@ -89,6 +89,27 @@ export async function planSweep(
   protocol: SweepInfo['protocol'] = 'full',
 ): Promise<Sweep> {
   const paths = sweepPaths(folder);
+  const sweep = await previewSweep(folder, spec, protocol);
+  await mkdir(paths.trials, { recursive: true }).catch((error) => {
+    throw new DataError(
+      `${folder}: cannot be made or written to (${messageOf(error)}); use another --sweep folder`,
+      { cause: error },
+    );
+  });
+  await writeFileAtomic(paths.info, `${JSON.stringify(sweep.info, null, 2)}\n`);
+  await writeFileAtomic(
+    paths.plan,
+    sweep.trials.map((trial) => `${JSON.stringify(planLine(trial))}\n`).join(''),
+  );
+  return sweep;
+}
+
+/** The sweep that {@link planSweep} would write; nothing is written. @throws as it does */
+export async function previewSweep(
+  folder: string,
+  spec: SweepSpec,
+  protocol: SweepInfo['protocol'] = 'full',
+): Promise<Sweep> {
   const before = (await isSweep(folder)) ? await readSweep(folder) : undefined;
   if (before) requireSame(before, spec, protocol);
   const earlier = new Set(before?.trials.map(({ identity }) => identity));
@@ -107,14 +128,6 @@ export async function planSweep(
     figure: spec.figure ?? before?.info.figure,
     protocol,
   };
-  await mkdir(paths.trials, { recursive: true }).catch((error) => {
-    throw new DataError(
-      `${folder}: cannot be made or written to (${messageOf(error)}); use another --sweep folder`,
-      { cause: error },
-    );
-  });
-  await writeFileAtomic(paths.info, `${JSON.stringify(info, null, 2)}\n`);
-  await writeFileAtomic(paths.plan, trials.map((trial) => `${JSON.stringify(planLine(trial))}\n`).join(''));
   return { folder, info, trials };
 }
 
