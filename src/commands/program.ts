@@ -7,6 +7,8 @@ import { addDoctor } from './doctor.js';
 import { addEvaluate } from './evaluate.js';
 import type { Io } from './io.js';
 import { addGenerate, addRefine } from './reasoning.js';
+import { addReport } from './report.js';
+import { addRuns } from './runs.js';
 import { addScore } from './score.js';
 import { addShapes } from './shapes.js';
 import { addTrain } from './train.js';
@@ -36,6 +38,8 @@ export function buildProgram(io: Io, version: string): Command {
   addDemo(program, io);
   addTrain(program, io);
   addEvaluate(program, io);
+  addReport(program, io);
+  addRuns(program, io);
   addScore(program, io);
   addConfig(program, io);
   addData(program, io);

@@ -33,6 +33,9 @@ export interface Run {
   /** Undefined while the run is not finished. */
   result: RunResult | undefined;
   engine: { name: string; [fact: string]: unknown };
+  /** Processor and Node of the last call, and the program's commit. */
+  machine: string | undefined;
+  commit: string | undefined;
   evaluations: EpochEvaluation[];
   /** At the best epoch so far; null without a validation split or before the first evaluation. */
   score: ScoreResult | null;
@@ -72,7 +75,7 @@ async function readRun({ folder, label }: ReportRun): Promise<Run> {
       `${folder}: is neither a run folder (config.yaml is missing) nor a sweep folder (plan.jsonl is missing); give the folder of reasvqa train --run or of reasvqa sweep --sweep (reasvqa runs lists them)`,
     );
   const { config } = await resolveConfig({ recipe: paths.config });
-  const [result, evaluations, { engine }] = await Promise.all([
+  const [result, evaluations, { engine, cpu, node, commit }] = await Promise.all([
     readResult(paths),
     readEvaluations(paths),
     readRunInfo(paths),
@@ -84,6 +87,8 @@ async function readRun({ folder, label }: ReportRun): Promise<Run> {
     score: result ? result.score : (best?.score ?? null),
     predictions: await bestPredictions(paths, result, best),
     times: readWallTimes(folder, metrics),
+    machine: cpu && [cpu, node && `Node ${node}`].filter(Boolean).join(', '),
+    commit,
   };
 }
 

@@ -48,7 +48,8 @@ async function evaluated(
   const options = { runFolder: scratch, onWarning: () => undefined, training: false };
   const builder = openBuilder(asked, asked.config, { paths }, options);
   const { predictions } = await evaluate({ ...asked, builder }, samples);
-  return { predictions, reasoning: await writeReasoning({ ...asked, builder }, samples, 12) };
+  const written = await writeReasoning({ ...asked, builder }, samples, 12);
+  return { predictions, reasoning: written.map(({ text }) => text) };
 }
 
 describe('ask', () => {
