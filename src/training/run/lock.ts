@@ -2,6 +2,9 @@ import { stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { UsageError } from '../../base/errors.js';
 
+/** Another process trains in the folder. */
+export class FolderHeldError extends UsageError {}
+
 /**
  * Holds a run folder for one training: two in the same folder would overwrite each other's checkpoints.
  *
@@ -10,7 +13,7 @@ import { UsageError } from '../../base/errors.js';
  * network namespace); on other systems, and where no socket can be made, nothing is held.
  *
  * @returns what lets the folder go.
- * @throws UsageError when the folder is held already.
+ * @throws FolderHeldError when the folder is held already.
  */
 export async function holdRunFolder(folder: string): Promise<() => void> {
   if (process.platform !== 'linux') return () => undefined;
@@ -21,7 +24,7 @@ export async function holdRunFolder(folder: string): Promise<() => void> {
     server.listen(`\0reasvqa-run-${dev}-${ino}`, () => resolve(undefined));
   });
   if (problem?.code === 'EADDRINUSE')
-    throw new UsageError(
+    throw new FolderHeldError(
       `${folder}: another process is training in it; wait for it or use another --run folder`,
     );
   if (problem) return () => undefined;
