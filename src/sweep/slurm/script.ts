@@ -1,7 +1,7 @@
 /**
  * The job scripts of a sweep on Slurm: an array with one task a trial, and the job that collects.
  *
- * The scripts run in the sweep's folder (`--chdir`), so that Slurm's patterns (`%a`) in its path mean nothing.
+ * The scripts run in the sweep's folder (`--chdir`), which the queue shows: so its jobs are told from others.
  */
 import { basename, join } from 'node:path';
 import { EXIT, UsageError } from '../../base/errors.js';
@@ -67,12 +67,11 @@ export function arrayScript(
   options: SlurmOptions,
 ): string {
   const { folder } = sweep;
-  requireOneLine(folder);
   const { maxParallel, sbatchArg = [] } = options;
   const range = arrayRange(trials.map((trial) => indexOf(sweep, trial)));
   const header = [
     ...[`--job-name=${jobName(folder)}`, `--array=${range}${maxParallel ? `%${maxParallel}` : ''}`],
-    ...[`--chdir=${folder}`, `--output=${LOGS}/%A_%a.log`, '--open-mode=append', '--requeue'],
+    ...[`--chdir=${folder}`, outputOption(folder, '%A_%a.log'), '--open-mode=append', '--requeue'],
     ...[`--signal=B:TERM@${NOTICE}`, ...placeOptions(options), ...resourceOptions(options)],
     ...sbatchArg.map(furtherOption),
   ];
@@ -104,9 +103,11 @@ do :; done
 [ "$status" -eq 0 ] && exit 0
 # ${TERMINATED}: told to stop before the trial could listen.
 if [ "$status" -eq ${EXIT.interrupted} ] || { [ "$status" -eq ${TERMINATED} ] && [ "\${SLURM_RESTART_COUNT:-0}" -lt ${VAIN_ATTEMPTS} ]; }; then
-  echo "$task goes back to the queue"
-  # Refused where Slurm has requeued the task already (preemption, scontrol requeue).
-  scontrol requeue "$task"
+  # Otherwise Slurm has requeued the task itself (preemption), or somebody cancelled it: requeuing would bring it back.
+  if [ "$(squeue --noheader --jobs="$task" --format=%T)" = RUNNING ]; then
+    echo "$task goes back to the queue"
+    scontrol requeue "$task"
+  fi
   exit ${EXIT.interrupted}
 fi
 # A trial that was killed (137, most often for memory) has left no reason.
@@ -119,13 +120,20 @@ exit "$status"
 export function collectScript(folder: string, jobs: readonly string[], options: SlurmOptions): string {
   const header = [
     ...[`--job-name=${jobName(folder)}`, `--dependency=afterany:${jobs.join(':')}`],
-    ...[`--chdir=${folder}`, `--output=${LOGS}/collect-%j.log`, ...placeOptions(options)],
+    ...[`--chdir=${folder}`, outputOption(folder, 'collect-%j.log'), ...placeOptions(options)],
   ];
   return `#!/bin/bash
 ${header.map((option) => `#SBATCH ${sbatchWord(option)}`).join('\n')}
 
 exec ${[...ownCommand(), 'sweep', 'collect', folder].map(shellWord).join(' ')}
 `;
+}
+
+/** @param name a pattern: %A is the array, %a the task, %j the job; in the folder's path %% is a percent sign */
+function outputOption(folder: string, name: string): string {
+  if (folder.includes('\\'))
+    throw new UsageError(`${folder}: Slurm takes no backslash in the path of a job's output; rename the folder`);
+  return `--output=${join(folder, LOGS).replaceAll('%', '%%')}/${name}`;
 }
 
 function placeOptions({ partition, account, qos }: SlurmOptions): string[] {
