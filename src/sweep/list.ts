@@ -138,13 +138,13 @@ async function checkpointNames(folder: string): Promise<string[]> {
 async function settingsOf(config: string): Promise<Pick<Listed, 'beta' | 'seed'>> {
   const text = await readFile(config, 'utf8').catch(() => '');
   const train = /^train:\n((?: .*(?:\n|$))*)/m.exec(text)?.[1] ?? '';
-  const valueOf = (key: string) => new RegExp(`^ {2}${key}: (.+)$`, 'm').exec(train)?.[1];
+  const given = (key: string) => new RegExp(`^ {2}${key}: (.+)$`, 'm').exec(train)?.[1];
   const numbers = (value: string | undefined) =>
     Number.isFinite(Number(value ?? 'none')) ? [Number(value)] : [];
   // Single-task training has no loss of reasoning, whatever beta says (src/training/result.ts).
   return {
-    beta: valueOf('mode') === 'stl' ? [0] : numbers(valueOf('beta')),
-    seed: numbers(valueOf('seed')),
+    beta: given('mode') === 'stl' ? [0] : numbers(given('beta')),
+    seed: numbers(given('seed')),
   };
 }
 
