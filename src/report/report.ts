@@ -93,7 +93,8 @@ export async function writeReport(request: ReportRequest): Promise<WrittenReport
     // Last: everything above may have something to tell.
     notices,
   });
-  await mkdir(dirname(out), { recursive: true });
+  // Where no folder can be made the file cannot be written, and the error names it.
+  await mkdir(dirname(out), { recursive: true }).catch(() => undefined);
   await writeFileAtomic(out, page);
   return {
     out,

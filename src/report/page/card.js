@@ -94,8 +94,8 @@ function answerCell({ chosen, picks, probabilities }, option, { answer }) {
   const cell = make('td');
   const share = probabilities?.[option];
   if (share !== undefined) {
-    const bar = make('meter', { min: '0', max: '1000', value: String(share), 'aria-hidden': 'true' });
-    cell.append(`${(share / 10).toFixed(1)} %`, bar);
+    const filled = make('span', { style: `width: ${share / 10}%` });
+    cell.append(`${(share / 10).toFixed(1)} %`, make('span', { class: 'bar' }, filled));
   }
   const seeds = picks.filter((pick) => pick === option).length;
   if (chosen === option) {

@@ -215,5 +215,5 @@ function selects({ examples: shown, settings: all }: PageData): string {
 
 function select(label: string, name: string, choices: readonly Choice[], useful: boolean): string {
   const options = choices.map(([value, text]) => `<option value="${e(value)}">${e(text)}</option>`).join('');
-  return `<label${useful ? '' : ' hidden'}>${label}<select name="${name}">${options}</select></label>`;
+  return `<label${useful ? '' : ' hidden=""'}>${label}<select name="${name}">${options}</select></label>`;
 }
