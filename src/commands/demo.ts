@@ -1,3 +1,4 @@
+/** `reasvqa demo`: the whole method on the built-in world. */
 import type { Command } from 'commander';
 import {
   type EngineChoice,
@@ -44,7 +45,7 @@ export function addDemo(program: Command, io: Io): void {
 async function demo(io: Io, options: DemoOptions): Promise<void> {
   const engine = await startEngine(io, options);
   const { runDemo } = await import('../demo/run.js');
-  const { meanAndStandardError } = await import('../report/data.js');
+  const { meanAndStandardError } = await import('../report/statistics.js');
   const { formatDuration } = await import('../base/progress.js');
   const { clips, seeds, beta, set: overrides } = options;
   const result = await interruptible((signal) =>

@@ -10,16 +10,9 @@ import { type Prediction, writeReasoning } from '../evaluation/evaluate.js';
 import { refine } from '../reasoning/refine.js';
 import type { RefineStats } from '../reasoning/refineFile.js';
 import type { ReasoningRow } from '../reasoning/row.js';
-import {
-  type AccuracyCell,
-  type AccuracyTable,
-  type DifferenceCell,
-  type Example,
-  meanAndStandardError,
-  type Plot,
-  proportionStandardError,
-} from '../report/data.js';
+import type { AccuracyCell, AccuracyTable, DifferenceCell, Example, Plot } from '../report/data.js';
 import { writeReport } from '../report/html.js';
+import { meanAndStandardError, proportionStandardError } from '../report/statistics.js';
 import type { ShapesSummary } from '../shapes/dataset.js';
 import { type RunPaths, type RunResult, readEvaluations } from '../training/run/folder.js';
 import { readMetrics } from '../training/run/metrics.js';

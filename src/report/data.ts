@@ -69,16 +69,3 @@ export interface Example {
   /** Reasoning that a student wrote itself. */
   generated?: { name: string; text: string }[];
 }
-
-/** Standard error of a proportion over n independent questions: sqrt(p (1 - p) / n). */
-export function proportionStandardError(accuracy: number, n: number): number {
-  return n > 0 ? Math.sqrt((accuracy * (1 - accuracy)) / n) : Number.NaN;
-}
-
-/** Mean over seeds and its standard error, s / sqrt(k) with k - 1 in s; the error is NaN for one seed. */
-export function meanAndStandardError(values: readonly number[]): { mean: number; standardError: number } {
-  const k = values.length;
-  const mean = values.reduce((sum, value) => sum + value, 0) / k;
-  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return { mean, standardError: k > 1 ? Math.sqrt(squares / (k - 1) / k) : Number.NaN };
-}

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { DataError, Interrupted, messageOf, UsageError } from '../base/errors.js';
 import { say } from '../base/progress.js';
 import type { RunResult } from '../training/run/folder.js';
-import { FolderHeldError } from '../training/run/lock.js';
+import { HeldError } from '../training/run/lock.js';
 import { train } from '../training/train.js';
 import {
   clearFailure,
@@ -48,7 +48,7 @@ export async function trainTrial(trial: PlannedTrial, signal: AbortSignal): Prom
     await clearFailure(trial);
     return await train({ config, folder, signal, label: id });
   } catch (error) {
-    if (error instanceof FolderHeldError)
+    if (error instanceof HeldError)
       throw new Interrupted(`${folder}: another process is training in it; run the same command again later`);
     if (!(error instanceof Interrupted)) await recordQuietly(trial, error);
     throw error;

@@ -5,7 +5,6 @@ import sharp from 'sharp';
 import { afterAll, describe, expect, it } from 'vitest';
 import { DataError } from '../../src/base/errors.js';
 import { Rng } from '../../src/base/random.js';
-import { meanAndStandardError, proportionStandardError } from '../../src/report/data.js';
 import { escapeHtml } from '../../src/report/escape.js';
 import { writeReport } from '../../src/report/html.js';
 import { parseHtml } from './htmlReader.js';
@@ -180,17 +179,7 @@ it('names the path that cannot be written', async () => {
   await expect(writeReport(join(folder, 'missing', 'r.html'), sampleReport())).rejects.toThrow(DataError);
 });
 
-describe('numbers', () => {
-  it('standard errors', () => {
-    expect(proportionStandardError(0.5, 100)).toBeCloseTo(0.05, 12);
-    expect(proportionStandardError(0.5, 0)).toBeNaN();
-    expect(meanAndStandardError([1, 2, 4])).toEqual({
-      mean: 7 / 3,
-      standardError: expect.closeTo(Math.sqrt(7) / 3, 12),
-    });
-    expect(meanAndStandardError([3]).standardError).toBeNaN();
-  });
-
+describe('texts', () => {
   it('escapes', () => {
     expect(escapeHtml(`<a href="x" b='y'>&\u0000\u001b</a>\n\t€`)).toBe(
       '&lt;a href=&quot;x&quot; b=&#39;y&#39;&gt;&amp;\ufffd\ufffd&lt;/a&gt;\n\t€',

@@ -1,6 +1,7 @@
 import { Rng } from '../../src/base/random.js';
 import { refine } from '../../src/reasoning/refine.js';
-import { proportionStandardError, type ReportData } from '../../src/report/data.js';
+import type { ReportData } from '../../src/report/data.js';
+import { proportionStandardError } from '../../src/report/statistics.js';
 
 /** A report like the demo's, from invented numbers; `text` passes through every text field. */
 export function sampleReport(text: (value: string) => string = (value) => value): ReportData {
