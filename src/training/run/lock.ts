@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { UsageError } from '../../base/errors.js';
 
 /** A folder that another process works in. */
@@ -21,11 +21,11 @@ export async function holdFolder(
   what: { doing: string; option: string } = { doing: 'training', option: '--run' },
 ): Promise<() => void> {
   if (process.platform !== 'linux') return () => undefined;
-  const { dev, ino } = await stat(folder, { bigint: true });
+  const name = await socketOf(folder);
   const server = createServer((socket) => socket.destroy());
   const problem = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
     server.once('error', resolve);
-    server.listen(`\0reasvqa-run-${dev}-${ino}`, () => resolve(undefined));
+    server.listen(name, () => resolve(undefined));
   });
   if (problem?.code === 'EADDRINUSE')
     throw new HeldError(
@@ -34,4 +34,23 @@ export async function holdFolder(
   if (problem) return () => undefined;
   server.unref();
   return () => server.close();
+}
+
+/** Whether a process of this machine holds the folder; false where nothing can be held. */
+export async function isHeld(folder: string): Promise<boolean> {
+  if (process.platform !== 'linux') return false;
+  const name = await socketOf(folder);
+  return new Promise((resolve) => {
+    const socket = connect(name, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    // A queue that is full (EAGAIN) belongs to a process as well.
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code !== 'ECONNREFUSED'));
+  });
+}
+
+async function socketOf(folder: string): Promise<string> {
+  const { dev, ino } = await stat(folder, { bigint: true });
+  return `\0reasvqa-run-${dev}-${ino}`;
 }
