@@ -12,7 +12,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError, EXIT, Interrupted, messageOf, UsageError } from '../base/errors.js';
-import { HeldError, holdRunFolder } from '../training/run/lock.js';
+import { HeldError, holdFolder } from '../training/run/lock.js';
 import type { EngineChoice, Execution, Executor } from './executor.js';
 import { clearFailure, type PlannedTrial, trialState } from './folder.js';
 import { type End, engineArguments, ownCommand } from './process.js';
@@ -97,7 +97,7 @@ const stoppedCleanly = ({ code, signal }: End) => code === EXIT.interrupted || s
 
 async function isHeld(folder: string): Promise<boolean> {
   try {
-    (await holdRunFolder(folder))();
+    (await holdFolder(folder))();
     return false;
   } catch (error) {
     // A folder that is not there yet is nobody's.

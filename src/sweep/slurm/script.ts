@@ -132,7 +132,9 @@ exec ${[...ownCommand(), 'sweep', 'collect', folder].map(shellWord).join(' ')}
 /** @param name a pattern: %A is the array, %a the task, %j the job; in the folder's path %% is a percent sign */
 function outputOption(folder: string, name: string): string {
   if (folder.includes('\\'))
-    throw new UsageError(`${folder}: Slurm takes no backslash in the path of a job's output; rename the folder`);
+    throw new UsageError(
+      `${folder}: Slurm takes no backslash in the path of a job's output; rename the folder`,
+    );
   return `--output=${join(folder, LOGS).replaceAll('%', '%%')}/${name}`;
 }
 
