@@ -1,7 +1,10 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
+import { messageOf, UsageError } from '../base/errors.js';
 import type { Execution, Executor } from '../sweep/executor.js';
 import type { Sweep, TrialState } from '../sweep/folder.js';
+import type { Queued } from '../sweep/slurm/commands.js';
+import type { SweepSpec } from '../sweep/spec.js';
 import {
   type EngineChoice,
   fromCwd,
@@ -17,6 +20,8 @@ import {
   withEngine,
   withRecipe,
 } from './io.js';
+import { emitted, type SchedulerOptions, schedulerExecutor, withScheduler } from './scheduler.js';
+import { addSweepTrial } from './sweepTrial.js';
 
 interface PlanOptions extends RecipeOptions {
   sweep?: string;
@@ -24,8 +29,8 @@ interface PlanOptions extends RecipeOptions {
   json?: boolean;
 }
 
-interface RunOptions extends PlanOptions, EngineChoice {
-  executor: 'shared';
+interface RunOptions extends PlanOptions, EngineChoice, SchedulerOptions {
+  executor: 'shared' | 'local' | 'slurm';
   atOnce?: number;
   halving?: boolean;
 }
@@ -43,6 +48,7 @@ export function addSweep(program: Command, io: Io): void {
   withPlanOptions(sweep.command('plan'))
     .summary('write the plan without training')
     .action((recipe: string | undefined, options: PlanOptions) => plan(io, recipe, options));
+  addSweepTrial(sweep, io);
   for (const [name, summary] of [
     ['status', 'say where each trial stands'],
     ['collect', 'write results.csv and the figure from the trials that are done'],
@@ -63,10 +69,13 @@ function withPlanOptions(command: Command): Command {
 }
 
 function withRunOptions(command: Command): Command {
-  return withEngine(withPlanOptions(command))
+  return withScheduler(withEngine(withPlanOptions(command)))
     .addOption(
-      new Option('--executor <name>', 'shared: all trials in this process on one copy of the frozen weights')
-        .choices(['shared'])
+      new Option(
+        '--executor <name>',
+        'shared: all trials in this process on one copy of the frozen weights; local: one process a GPU; slurm: an array of jobs',
+      )
+        .choices(['shared', 'local', 'slurm'])
         .default('shared'),
     )
     .option('--at-once <n>', 'most trials in lockstep (default: what memory holds)', integer(1))
@@ -108,9 +117,12 @@ async function plan(io: Io, recipe: string | undefined, options: PlanOptions): P
 
 async function run(io: Io, recipe: string | undefined, options: RunOptions): Promise<void> {
   const folder = folderOf(io, recipe, options);
+  if (options.halving && (options.executor !== 'shared' || options.emit))
+    throw new UsageError('--halving: only the executor shared compares trials while they run; leave it out');
   const spec = await specOf(io, recipe, options);
   const { failureOf, runSweep } = await import('../sweep/run.js');
   const say = (line: string) => note(io, `sweep: ${line}`);
+  if (options.emit) return emit(io, folder, spec, options);
   const { sweep, states } = await interruptible(async (signal) => {
     if (spec.world) {
       const { makeWorldOf } = await import('../sweep/world.js');
@@ -132,7 +144,17 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
   if (failure) throw failure;
 }
 
+/** Prints the job file of a scheduler for the trials that are missing; plans them, since the jobs read the plan. */
+async function emit(io: Io, folder: string, spec: SweepSpec, options: RunOptions): Promise<void> {
+  const { planSweep, trialStates } = await import('../sweep/folder.js');
+  const { missing } = await import('../sweep/run.js');
+  const sweep = await planSweep(folder, spec);
+  const file = await emitted(sweep, missing(await trialStates(sweep)), options, options);
+  io.stdout.write(file);
+}
+
 async function executorOf(io: Io, options: RunOptions): Promise<Executor> {
+  if (options.executor !== 'shared') return schedulerExecutor(options.executor, options);
   const { runShared } = await import('../sweep/shared.js');
   const { runHalving } = await import('../sweep/halving.js');
   return async (execution: Execution) => {
@@ -150,8 +172,12 @@ async function show(
 ): Promise<void> {
   const { readSweep, trialStates } = await import('../sweep/folder.js');
   const { collect } = await import('../sweep/results.js');
+  const { settleJobs } = await import('../sweep/slurm/jobs.js');
   const sweep = await readSweep(folder);
-  printStates(io, sweep, what === 'collect' ? await collect(sweep) : await trialStates(sweep), options);
+  // Away from the cluster the folder still says what is done.
+  const jobs = await settleJobs(sweep).catch((error) => void note(io, `sweep: ${messageOf(error)}`));
+  const states = what === 'collect' ? await collect(sweep) : await trialStates(sweep);
+  printStates(io, sweep, states, options, jobs);
 }
 
 function printStates(
@@ -159,11 +185,13 @@ function printStates(
   sweep: Sweep,
   states: readonly TrialState[],
   { json }: { json?: boolean },
+  jobs?: ReadonlyMap<string, Queued>,
 ): void {
   if (json) {
     const lines = states.map(({ trial, ...rest }) => {
       const { id, arm, settings, folder } = trial;
-      return { id, arm, settings, folder, ...rest };
+      const job = jobs?.get(id);
+      return { id, arm, settings, folder, ...rest, ...(job ? { job: jobText(job) } : {}) };
     });
     return void printJson(io, lines);
   }
@@ -172,8 +200,12 @@ function printStates(
     state,
     (result?.score?.total.accuracy ?? halved?.accuracy)?.toFixed(2) ?? '',
     result ? `${result.seconds.toFixed(0)} s` : '',
-    error?.message ?? (trial.from ? `in ${trial.from}` : ''),
+    jobs?.has(trial.id)
+      ? `Slurm ${jobText(jobs.get(trial.id)!)}`
+      : (error?.message ?? (trial.from ? `in ${trial.from}` : '')),
   ]);
   print(io, table([['trial', 'state', 'accuracy', 'time', ''], ...rows], [2, 3]));
   print(io, sweep.folder);
 }
+
+const jobText = ({ job, index, state }: Queued) => `${job}_${index} ${state}`;

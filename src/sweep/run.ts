@@ -57,7 +57,7 @@ export async function runSweep(request: RunSweepRequest): Promise<{ sweep: Sweep
 }
 
 /** Trials to run: of equal ones the first, whose folder the others point to. */
-function missing(states: readonly TrialState[]): PlannedTrial[] {
+export function missing(states: readonly TrialState[]): PlannedTrial[] {
   const folders = new Set<string>();
   return states.flatMap(({ trial, state }) => {
     if (state === 'done' || state === 'halved' || folders.has(trial.folder)) return [];

@@ -81,7 +81,7 @@ export async function settleJobs(sweep: Sweep): Promise<Map<string, Queued>> {
 
 async function settle(folder: string, trial: PlannedTrial, job: string, index: number): Promise<void> {
   const { state } = await trialState(trial);
-  if (state === 'done' || state === 'failed') return;
+  if (state !== 'waiting' && state !== 'stopped') return;
   const ended = await endedState(job, index);
   const reason = REASONS[ended ?? ''] ?? `ended without a result or a reason${ended ? ` (${ended})` : ''}`;
   const log = logOfTask(folder, job, index);

@@ -1,9 +1,9 @@
 /** Submits the trials of a plan to Slurm, as an array and a job that collects, and returns. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DataError, messageOf } from '../../base/errors.js';
+import { DataError, messageOf, ReasVqaError } from '../../base/errors.js';
 import type { EngineChoice, Execution, Executor } from '../executor.js';
-import type { PlannedTrial, Sweep } from '../folder.js';
+import { clearFailure, type PlannedTrial, recordFailure, type Sweep, trialState } from '../folder.js';
 import { indexOf } from '../trial.js';
 import { cancel, submit } from './commands.js';
 import { type Job, queuedTrials, readJobs, writeJobs } from './jobs.js';
@@ -39,7 +39,7 @@ async function submitTrials(
   const script = arrayScript(sweep, trials, engine, options);
   const before = await readJobs(folder);
   await makeLogs(folder);
-  const job = await submit(script);
+  const job = await submitAgain(trials, script);
   const tasks = trials.map((trial) => indexOf(sweep, trial));
   await remember(folder, [...before, { job, submitted: new Date().toISOString(), tasks }]);
   say(`job ${job}: ${trials.length} trials; output in ${join(folder, LOGS)}`);
@@ -52,6 +52,19 @@ async function submitTrials(
     say(
       `the collecting job was not submitted (${messageOf(error)}); afterwards run reasvqa sweep collect ${folder}`,
     );
+  }
+}
+
+/** Submits trials; their earlier failures are over, unless nothing comes of it. */
+async function submitAgain(trials: readonly PlannedTrial[], script: string): Promise<string> {
+  const states = await Promise.all(trials.map(trialState));
+  await Promise.all(trials.map(clearFailure));
+  try {
+    return await submit(script);
+  } catch (refusal) {
+    for (const { trial, error } of states)
+      if (error) await recordFailure(trial, new ReasVqaError(error.message, error.exitCode));
+    throw refusal;
   }
 }
 
