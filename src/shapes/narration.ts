@@ -44,7 +44,7 @@ function change(facts: ClipFacts, beat: number): string {
   return `${spanOf(beat)}, ${clauses.length === 0 ? 'every object stays still' : clauses.join(', ')}`;
 }
 
-/** What became of an object that was touched, or what is not there or did not move. */
+/** The effect on a touched object, or an object that is absent or did not move. */
 function after(facts: ClipFacts, beat: number, rng: Rng): string {
   const effects = facts.clip.events.flatMap((event) =>
     event.kind !== 'move' && event.beat === beat

@@ -27,8 +27,8 @@ export function scalarRecord(wallTime: number, step: number, scalars: Record<str
 }
 
 /**
- * The whole records of an event file with the step of each; what follows the last whole one, as a killed process
- * leaves it, is not among them.
+ * The whole records of an event file with the step of each; without a partial record at the end, which a killed process
+ * leaves.
  */
 export function* readRecords(file: Uint8Array): Generator<{ start: number; end: number; step: number }> {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
