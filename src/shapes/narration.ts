@@ -1,9 +1,9 @@
 /**
- * What happens between two frames, in the prose of a large model: the English that FlanT5 knows and a model trained on
- * captions alone does not ("In frame 2, ...", "There is no ..."). A quarter of the words of the teacher's reasoning
- * never stood in a caption, and the output head, which fine-tuning leaves frozen, could not write them.
+ * Events between two frames, in the prose of a large model: English that FlanT5 knows and a model trained on captions
+ * alone does not ("In frame 2, ...", "There is no ..."). A quarter of the words of the teacher's reasoning occur in no
+ * other caption, and the output head, which fine-tuning leaves frozen, could not write them.
  *
- * Only what the frames show: no cause, no law of a shape, nothing about a question.
+ * The prose describes the frames alone: no cause, no law of a shape, nothing about a question.
  */
 import type { Rng } from '../base/random.js';
 import {
