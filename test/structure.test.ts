@@ -96,8 +96,21 @@ describe('the structure of src', () => {
         .filter((to) => /^model\/\w+\//.test(to) && !to.startsWith('model/layers/'))
         .map((to) => `${file} -> ${to}`),
     );
-    // Its speed benches are measured part by part.
-    expect(told.filter((line) => !line.startsWith('commands/bench.ts'))).toEqual([]);
+    expect(told).toEqual([]);
+  });
+
+  it('names an architecture in model/ and weights/ alone, and the base model of the paper as a default', () => {
+    const known = ['Salesforce/blip2-flan-t5-xl', '(the paper: BLIP-2 FlanT5-XL)', 'InstructBLIP'];
+    const naming = files
+      .filter((file) => !/^(model|weights)\//.test(file))
+      .flatMap((file) => {
+        const lines = readFileSync(join(src, file), 'utf8').split('\n');
+        return lines.map((line, i) => ({ place: `${file}:${i + 1}`, line }));
+      })
+      .filter(({ line }) =>
+        /blip|q-?former|\bt5\b/i.test(known.reduce((rest, id) => rest.replace(id, ''), line)),
+      );
+    expect(naming.map(({ place }) => place)).toEqual([]);
   });
 
   it('imports only files that are there', () => {

@@ -1,3 +1,4 @@
+/** `reasvqa data check`: lists everything that is wrong with a recipe's annotations and videos. */
 import type { Command } from 'commander';
 import { DataError, messageOf, UsageError } from '../base/errors.js';
 import type { Config } from '../config/schema.js';
@@ -21,7 +22,7 @@ interface Options extends RecipeOptions {
   json?: boolean;
 }
 
-/** What was found in one split. */
+/** Result for one split. */
 interface SplitReport {
   split: string;
   file: string;
@@ -86,7 +87,7 @@ async function check(io: Io, recipe: string | undefined, options: Options): Prom
   if (count > 0) throw new DataError(`${count} problems in the data`);
 }
 
-/** @param notices lines worth telling are added, those of several splits once. */
+/** @param notices collects notices for the user, each once however many splits have it. */
 async function checkSplit(
   io: Io,
   config: Config,

@@ -1,3 +1,4 @@
+/** The command line: all commands, their help and exit codes. */
 import { Command, CommanderError } from 'commander';
 import { addBench } from './bench.js';
 import { addConfig } from './config.js';
@@ -9,6 +10,7 @@ import type { Io } from './io.js';
 import { addGenerate, addRefine } from './reasoning.js';
 import { addScore } from './score.js';
 import { addShapes } from './shapes.js';
+import { addSweep } from './sweep.js';
 import { addTrain } from './train.js';
 import { addWeights } from './weights.js';
 
@@ -35,6 +37,7 @@ export function buildProgram(io: Io, version: string): Command {
   addRefine(program, io);
   addDemo(program, io);
   addTrain(program, io);
+  addSweep(program, io);
   addEvaluate(program, io);
   addScore(program, io);
   addConfig(program, io);

@@ -1,3 +1,4 @@
+/** `reasvqa generate` and `reasvqa refine`: reasoning written by a large model, and its conclusions removed. */
 import type { Command } from 'commander';
 import { UsageError } from '../base/errors.js';
 import type { GenerateProgress } from '../reasoning/generate.js';

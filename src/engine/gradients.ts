@@ -25,7 +25,7 @@ import {
 
 type Attrs = { axis?: number | number[] };
 
-/** dy with the reduced axes put back as 1, and how many elements were reduced to each of its own. */
+/** dy with the reduced axes put back as 1, and the number of elements reduced to each. */
 function expanded(dy: Tensor, x: Tensor, attrs: unknown): { dy: Tensor; count: number } {
   const axes = util.parseAxisParam((attrs as Attrs).axis as number, x.shape);
   const shape = x.shape.slice();
@@ -75,7 +75,7 @@ const addGradient: GradConfig = {
   },
 };
 
-/** As mul, without what it costs to bring its operands to one type. */
+/** tf.mul without its conversion of both operands to one type. */
 function times(a: Tensor, b: Tensor): Tensor {
   return a.dtype === b.dtype ? (engine().runKernel(Multiply, { a, b }) as Tensor) : mul(a, b);
 }

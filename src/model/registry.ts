@@ -53,6 +53,20 @@ export function kindOf(json: unknown, origin: string): StudentKind {
 }
 
 /**
+ * Groups that a recipe trains when it names none: those of its base model's architecture.
+ *
+ * @returns undefined where config.json cannot be read, as with a model that is not on this machine: opening it says why.
+ */
+export async function defaultGroupsOf(base: string): Promise<string[] | undefined> {
+  try {
+    return [...(await readStudentConfig(base)).kind.defaultGroups];
+  } catch (error) {
+    if (error instanceof DataError) return undefined;
+    throw error;
+  }
+}
+
+/**
  * Reads the config.json of a checkpoint folder, or the file itself.
  *
  * @throws DataError when it is missing, malformed or of an unknown architecture

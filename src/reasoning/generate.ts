@@ -1,3 +1,4 @@
+/** Asks a teacher about every sample, and continues where an earlier run stopped. */
 import { setMaxListeners } from 'node:events';
 import { rm } from 'node:fs/promises';
 import pLimit from 'p-limit';
@@ -17,7 +18,7 @@ export interface GenerateProgress {
   done: number;
   total: number;
   failed: number;
-  /** Finished samples with a known answer, and those the teacher got right. */
+  /** Number of finished samples with a known answer, and of those that the teacher answered right. */
   judged: number;
   correct: number;
 }
@@ -58,7 +59,7 @@ export interface GenerateResult extends GenerateProgress {
   cut: number;
 }
 
-/** What a teacher is shown of one clip. */
+/** The images of one clip that the teacher sees. */
 interface Shown {
   images: string[];
   indices: number[] | null;
@@ -100,7 +101,7 @@ class Run {
   private finished = new Set<string>();
   private appender!: JsonAppender;
   private failedInRow = 0;
-  /** Of the clips asked about last; NExT-QA has nine questions a video, one after the other. */
+  /** Images of the latest clips; NExT-QA has nine questions a video, one after the other. */
   private readonly shown = new Map<string, Promise<Shown>>();
   private readonly tally = { done: 0, judged: 0, correct: 0, unanswered: 0, cut: 0, skipped: 0 };
 
@@ -172,7 +173,7 @@ class Run {
   private imagesOf(sample: Sample): Promise<Shown> {
     const clip = JSON.stringify([sample.video, sample.start, sample.end]);
     const known = this.shown.get(clip);
-    // What a clip's error says is about the sample that was decoded; another one finds its own.
+    // A clip's error names the sample that was decoded; another sample of the clip decodes again for its own message.
     if (known) return known.catch(() => this.decode(sample));
     const shown = this.decode(sample);
     this.shown.set(clip, shown);
@@ -233,7 +234,7 @@ class Run {
     this.options.onProgress?.({ done, total, failed: this.failed.length, judged, correct });
   }
 
-  /** Stops what is under way and returns the error to throw. */
+  /** Stops the requests under way and returns the error to throw. */
   private end(error: DataError): DataError {
     this.stop.abort(error);
     return error;

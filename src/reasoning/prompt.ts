@@ -1,7 +1,8 @@
+/** The teacher's prompt. */
 import { createHash } from 'node:crypto';
 import { optionLetter } from '../data/sample.js';
 
-/** What the teacher is asked, word for word as in the paper's appendix A.3, up to the question and the options. */
+/** The instruction of the prompt, word for word as in the paper's appendix A.3. */
 export const TEACHER_INSTRUCTION =
   'These frames are uniformly sampled from a video. Given a question about the video, you should choose the ' +
   'correct answer option from a list of possible answers based on the video content and respond with the option ' +
@@ -14,7 +15,7 @@ export const TEACHER_INSTRUCTION =
  * the separator; its Figure 2 writes an option as "A: The blanket". A final full stop of an option is dropped,
  * since the template ends with its own.
  */
-export function formatHints(options: readonly string[]): string {
+function formatHints(options: readonly string[]): string {
   return options.map((option, i) => `${optionLetter(i)}: ${oneLine(option).replace(/\.+$/, '')}`).join(', ');
 }
 

@@ -35,7 +35,7 @@ export const CAPTION_TASKS = [
   'narrate',
   'reason',
 ] as const;
-export type CaptionTask = (typeof CAPTION_TASKS)[number];
+type CaptionTask = (typeof CAPTION_TASKS)[number];
 
 export interface CaptionSample {
   clip: Clip;
@@ -116,7 +116,7 @@ function drawTask(rng: Rng, mix: Record<CaptionTask, number>): CaptionTask {
   return 'describe';
 }
 
-export type Text = { prompt: string; target: string };
+type Text = { prompt: string; target: string };
 const WRITERS: Readonly<Record<CaptionTask, (facts: ClipFacts, rng: Rng, shares: Shares) => Text>> = {
   describe: (facts) => ({ prompt: 'Describe the video.', target: describeClip(facts) }),
   frame: (facts, rng) => {

@@ -4,7 +4,7 @@ import { renderFrames } from './render.js';
 import type { Clip } from './scene.js';
 
 /** Which clip a request's images show, and which of its frames each of them is. */
-export interface Sighting {
+interface Sighting {
   clip: Clip;
   frames: number[];
 }

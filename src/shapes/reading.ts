@@ -5,7 +5,7 @@ import { MOTIONS, REACTIONS } from './candidate.js';
 import { NUMBERS, theObject } from './language.js';
 import { BACKGROUNDS, COLOURS, LOCATIONS, SHAPES } from './scene.js';
 
-export interface ReadingSample {
+interface ReadingSample {
   prompt: string;
   target: string;
 }

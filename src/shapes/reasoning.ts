@@ -29,7 +29,7 @@ import {
   type Shape,
 } from './scene.js';
 
-export interface ReasoningOptions {
+interface ReasoningOptions {
   /** Frame number, from 1, that shows the end of a beat among the frames the teacher was given. */
   frameOf: (beat: number) => number;
   rng: Rng;

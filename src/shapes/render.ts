@@ -35,7 +35,7 @@ export const BACKGROUND_RGB: Readonly<Record<Background, Rgb>> = {
 };
 
 /** Frames per second the clips are written with. */
-export const CLIP_FPS = 8;
+const CLIP_FPS = 8;
 
 /** Frame numbers of a uniform sample, as every dataset is sampled (video/sample.ts). */
 export function uniformIndices(frames: number, n: number): number[] {
@@ -65,11 +65,6 @@ export function renderFrames(clip: Clip, indices: readonly number[], size = SCEN
   });
   const timestamps = indices.map((frame) => frame / CLIP_FPS);
   return { data, n: indices.length, height: size, width: size, indices: [...indices], timestamps };
-}
-
-/** One frame as RGB bytes (size, size, 3). */
-export function renderFrame(clip: Clip, frame: number, size = SCENE_SIZE): Uint8Array {
-  return renderFrames(clip, [frame], size).data;
 }
 
 /**

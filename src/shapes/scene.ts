@@ -43,7 +43,6 @@ export const LOCATIONS = [
   'bottom',
   'bottom right',
 ] as const;
-export type Location = (typeof LOCATIONS)[number];
 
 export const BEATS = 4;
 /** Side of the scene in its own units; a 64 x 64 frame has one pixel per unit. */

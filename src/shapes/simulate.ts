@@ -17,7 +17,7 @@ import {
   type ShapeObject,
 } from './scene.js';
 
-export interface SimulateOptions {
+interface SimulateOptions {
   /** Frames of the clip; at least 8, so that each beat has a frame after its events. Default 16. */
   frames?: number;
 }

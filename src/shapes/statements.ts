@@ -37,7 +37,7 @@ export interface Slot {
   near: readonly string[];
 }
 
-export interface SlotShares {
+interface SlotShares {
   /** Statements about one frame; the others are about what happens. */
   sceneShare: number;
   /** Of those about what happens: about motion over any number of frames. */

@@ -118,7 +118,7 @@ export async function previewSweep(
   );
   const trials = await withSources(folder, [
     ...(before?.trials ?? []),
-    ...added.map((trial) => placed(folder, trial)),
+    ...added.map((trial) => placed(folder, withFeatures(folder, trial))),
   ]);
   requireUniqueIds(trials, folder);
   const info: SweepInfo = {
@@ -162,10 +162,20 @@ const mergedKeys = (before: readonly string[], now: readonly string[]): string[]
   ...before.filter((key) => !now.includes(key)),
 ];
 
+/** A trial in its place. Kept features lie once for all trials, unless the recipe has a folder for them. */
 function placed(folder: string, trial: Trial & { from?: string | undefined }): PlannedTrial {
   const place =
     trial.from === undefined ? join(sweepPaths(folder).trials, trial.id) : resolve(folder, trial.from);
   return { ...trial, folder: place };
+}
+
+function withFeatures(folder: string, trial: Trial): Trial {
+  const { features } = trial.config;
+  if (!features.cache || features.folder !== undefined) return trial;
+  return {
+    ...trial,
+    config: { ...trial.config, features: { ...features, folder: join(folder, 'features') } },
+  };
 }
 
 const planLine = ({ id, arm, settings, identity, from, config }: PlannedTrial) => ({
@@ -222,8 +232,10 @@ function parsedBy<T>(schema: z.ZodType<T>, text: string): T | undefined {
 /** Where a trial stands. */
 export interface TrialState {
   trial: PlannedTrial;
-  state: 'done' | 'failed' | 'stopped' | 'waiting';
+  state: 'done' | 'halved' | 'failed' | 'stopped' | 'waiting';
   result?: RunResult;
+  /** Where successive halving stopped it, and its setting's accuracy there. */
+  halved?: Halved;
   /** Why the last attempt failed. */
   error?: TrialError;
 }
@@ -234,11 +246,19 @@ export interface TrialError {
   exitCode: ExitCode;
 }
 
+/** What halved.json says: accuracy in percent, meaned over the setting's seeds. */
+export interface Halved {
+  epoch: number;
+  accuracy: number;
+}
+
 /** `stopped` has a checkpoint to go on from; a result of another configuration counts for nothing. */
 export async function trialState(trial: PlannedTrial): Promise<TrialState> {
   const paths = runPaths(trial.folder);
   const result = await readResult(paths).catch(() => undefined);
   if (result?.config === trial.identity) return { trial, state: 'done', result };
+  const halved = parsedBy(halvedSchema, await readFile(halvedFile(trial), 'utf8').catch(() => ''));
+  if (halved) return { trial, state: 'halved', halved };
   const error = parsedBy(errorSchema, await readFile(errorFile(trial), 'utf8').catch(() => ''));
   if (error) return { trial, state: 'failed', error };
   const checkpoints = await readdir(paths.checkpoints).catch(() => []);
@@ -252,6 +272,16 @@ export async function trialStates(sweep: Sweep): Promise<TrialState[]> {
 const errorSchema = z.object({ message: z.string(), exitCode: z.number() }) as z.ZodType<TrialError>;
 
 const errorFile = ({ folder }: PlannedTrial) => join(folder, 'error.json');
+
+const halvedSchema = z.object({ epoch: z.int(), accuracy: z.number() });
+
+const halvedFile = ({ folder }: PlannedTrial) => join(folder, 'halved.json');
+
+/** Remembers that successive halving stopped a trial. */
+export async function recordHalved(trial: PlannedTrial, halved: Halved): Promise<void> {
+  await mkdir(trial.folder, { recursive: true });
+  await writeFileAtomic(halvedFile(trial), `${JSON.stringify(halved)}\n`);
+}
 
 /** Remembers why a trial failed; the next attempt removes it. */
 export async function recordFailure(trial: PlannedTrial, error: unknown): Promise<void> {

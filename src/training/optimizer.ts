@@ -13,7 +13,7 @@ export interface OptimizerSettings {
 
 /**
  * AdamW (Loshchilov and Hutter 2019) over the trainable parameters, with weight decay on tensors of two or more
- * dimensions only (LAVIS runner_base.py, blip2.py: 1-D tensors and biases are not decayed).
+ * dimensions only (LAVIS runner_base.py: 1-D tensors and biases are not decayed).
  */
 export class AdamW {
   /** Steps taken so far; the bias correction depends on it. */

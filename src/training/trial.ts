@@ -17,7 +17,7 @@ import { type AttachedAdapter, addAdapter, loadAdapter } from '../model/adapter.
 import { initialiseMissing, type Parameter } from '../model/layers/module.js';
 import { attach, openBase as openWeights, type Base as Weights } from '../model/load.js';
 import { readStudentConfig } from '../model/registry.js';
-import type { Student } from '../model/student.js';
+import type { Architecture, Student } from '../model/student.js';
 import { selectTrainable, trainsVision } from '../model/trainable.js';
 import { Tokenizer } from '../text/tokenizer.js';
 import { noticesOf } from '../weights/comparison.js';
@@ -44,6 +44,8 @@ export interface Trial {
   trainable: Parameter[];
   /** The vision model itself learns, so its features cannot be computed outside the tape. */
   learnsVision: boolean;
+  /** It sees with weights of its own, learned or an adapter's, so that it shares no features with other trials. */
+  ownSight: boolean;
   /** Hash of the frozen vision weights, when their features are kept (features.cache). */
   visionHash: string | undefined;
   objective: Objective;
@@ -66,9 +68,9 @@ export async function openBase(
   const { base, tokenizer: tokenizerAt, precision } = sharedModel(configs);
   await requireFolder(base);
   // Another model is named as such, before its tokenizer is found to be another.
-  await readStudentConfig(base);
+  const { kind } = await readStudentConfig(base);
   const tokenizer = await Tokenizer.load(tokenizerAt);
-  const trained = [...new Set(configs.flatMap(({ model }) => model.train))];
+  const trained = [...new Set(configs.flatMap((config) => groupsOf(config, kind)))];
   const weights = await openWeights(base, { precision, trained, onProgress });
   const notices = noticesOf(weights.comparison, base);
   let hash: Promise<string> | undefined;
@@ -77,6 +79,11 @@ export async function openBase(
     return hash;
   };
   return { weights, tokenizer, notices, visionHash, dispose: () => weights.student.dispose() };
+}
+
+/** Groups that a recipe trains; a recipe that was resolved before its base was there may leave them to the base. */
+function groupsOf({ model }: Config, kind: Architecture): readonly string[] {
+  return model.train ?? kind.defaultGroups;
 }
 
 function sharedModel(configs: readonly Config[]): Config['model'] {
@@ -105,16 +112,16 @@ async function requireFolder(base: string): Promise<void> {
  */
 export async function attachTrial(base: Base, config: Config): Promise<Trial> {
   const { weights, tokenizer } = base;
-  const { train: groups, adapter: given } = config.model;
+  const groups = groupsOf(config, weights.kind);
   requireGroups(weights.student, groups);
   const student = await attach(weights, groups);
   try {
-    const adapter = await attachAdapter(student, config);
+    const adapter = await attachAdapter(student, config, groups);
     const trainable = selectTrainable(student, groups);
     const learnsVision = trainsVision(student, trainable);
     if (learnsVision && config.features.cache)
       throw new UsageError(
-        `features.cache: needs a frozen vision model, but ${given ?? 'model.train'} makes it learn; set features.cache=false`,
+        `features.cache: needs a frozen vision model, but ${config.model.adapter ?? 'model.train'} makes it learn; set features.cache=false`,
       );
     const cues = cueTokens(config, tokenizer);
     return {
@@ -123,6 +130,7 @@ export async function attachTrial(base: Base, config: Config): Promise<Trial> {
       adapter,
       trainable,
       learnsVision,
+      ownSight: learnsVision || !seesLikeBase(base, student),
       visionHash: config.features.cache ? await visionHashOf(base, student) : undefined,
       objective: objectiveOf({ config, tokenizer, cues }),
       cues,
@@ -160,9 +168,10 @@ export async function openTrial(config: Config): Promise<Trial & { notices: stri
 async function attachAdapter(
   student: Student,
   { model: settings, train }: Config,
+  groups: readonly string[],
 ): Promise<AttachedAdapter | undefined> {
   if (settings.adapter) return loadAdapter(student, settings.adapter);
-  if (!settings.train.includes('lora')) return undefined;
+  if (!groups.includes('lora')) return undefined;
   const { r, alpha, dropout, targets } = settings.lora;
   const adapter = addAdapter(student, {
     r,
@@ -194,14 +203,17 @@ function cueTokens({ text }: Config, tokenizer: Tokenizer): Trial['cues'] {
 
 /** Of the base where the trial sees with its weights alone; else of the trial, whose adapter may reach the vision model. */
 function visionHashOf(base: Base, student: Student): Promise<string> {
+  return seesLikeBase(base, student) ? base.visionHash() : hashOfVision(student);
+}
+
+function seesLikeBase({ weights }: Base, student: Student): boolean {
   const shared = new Set(
-    base.weights.student
+    weights.student
       .featureParameters()
       .filter(({ loaded }) => loaded)
       .map(({ name }) => name),
   );
-  const isShared = student.featureParameters().every(({ name }) => shared.has(name));
-  return isShared ? base.visionHash() : hashOfVision(student);
+  return student.featureParameters().every(({ name }) => shared.has(name));
 }
 
 /**

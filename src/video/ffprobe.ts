@@ -1,4 +1,4 @@
-/** What ffprobe says of a video file: its stream, its packets, and the frames a decoder shows. */
+/** ffprobe's view of a video file: its stream, its packets, and the frames a decoder shows. */
 import { inputArgs, runTool } from './process.js';
 
 /** A video stream as ffprobe describes it, and its container. */
@@ -11,7 +11,7 @@ export interface ProbedStream {
   timeBase: readonly [number, number];
   /** Average frames a second the file states. */
   fps: number | undefined;
-  /** Frames the header counts; it may be wrong, and leaves out what an edit list does. */
+  /** Number of frames in the header; it may be wrong, and ignores edit lists. */
   statedFrames: number | undefined;
   /** Pictures the decoder holds back to put others before them. */
   reorders: boolean;

@@ -1,3 +1,4 @@
+/** Folders of images and animated GIF and WebP files as videos. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp, { type Metadata, type SharpOptions } from 'sharp';

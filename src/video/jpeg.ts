@@ -1,6 +1,6 @@
-/** What the bytes of a JPEG say before they are decoded: whether the file is whole, and which slips can be mended. */
+/** Checks of a JPEG's bytes before they are decoded: whether the file is whole, and faults that can be mended. */
 
-export interface JpegBytes {
+interface JpegBytes {
   /** Whether the picture's end marker is there. Decoders take a tail of zeros, as of a broken download, for grey. */
   whole: boolean;
   /**
@@ -45,7 +45,7 @@ export function readJpeg(bytes: Buffer): JpegBytes | undefined {
   return { whole: false, mended };
 }
 
-/** What earlier segments tell about later ones. */
+/** State from earlier segments that later ones need. */
 interface Header {
   sequential: boolean;
   adobe: Buffer | undefined;

@@ -1,3 +1,4 @@
+/** Finds the video files of samples below the data root. */
 import { open, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, normalize, relative, sep } from 'node:path';
 import { DataError, messageOf } from '../base/errors.js';
@@ -19,12 +20,12 @@ const LOOKED_AT = 64;
 type Place = { path: string; folder: boolean } | { reason: string };
 
 /** Where the videos of samples lie. */
-export interface Located {
+interface Located {
   /** File or folder of images, by video. */
   paths: Map<string, string>;
   /** The samples whose video is not there, in their order, each with the reason. */
   missing: { id: string; reason: string }[];
-  /** Lines worth telling: an order of frames that had to be guessed. */
+  /** Notices for the user: an order of frames that had to be guessed. */
   notices: string[];
 }
 
@@ -192,8 +193,7 @@ async function isPointerAt(path: string): Promise<boolean> {
 }
 
 /**
- * What is to be said of the order of frames: which reading was taken where the names of images can be read in two
- * ways. The first such folder stands for all.
+ * A notice of the reading that was taken where the names of images can be read in two ways, for the first such folder.
  */
 async function guessedOrder(folders: readonly string[]): Promise<string | undefined> {
   for (const folder of folders) {

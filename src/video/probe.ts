@@ -1,4 +1,4 @@
-/** The table of the frames of a video file: how many there are, when each is shown, and how each is found again. */
+/** The table of the frames of a video file: their number, the time of each, and how to seek to it. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { DataError, messageOf } from '../base/errors.js';
@@ -19,7 +19,7 @@ export interface VideoTable {
   fps: number;
   /** Unit of `pts` in seconds, as the fraction the file states. */
   timeBase: readonly [number, number];
-  /** What tells a frame from the others: its presentation time stamp, or its place in a decode of the whole file. */
+  /** Identity of a frame: its presentation time stamp, or its place in a decode of the whole file. */
   stamp: 'pts' | 'n';
   /** The stamp of every frame, ascending, without repeats. */
   stamps: Float64Array;

@@ -6,7 +6,7 @@ import { refusePickle, refusePickles } from './notWeights.js';
 
 const INDEX_SUFFIX = '.safetensors.index.json';
 
-export interface CheckpointFiles {
+interface CheckpointFiles {
   /** What messages name: the file, the index, or the pattern of shards that have no index. */
   path: string;
   /** Files that together are the checkpoint; absent where an index names them. */

@@ -9,7 +9,7 @@ import { refusedType, type TensorSource } from './source.js';
 export type ExpectedTensors = Map<string, number[]>;
 
 /** What the headers of a checkpoint tell. */
-export interface HeaderComparison {
+interface HeaderComparison {
   /** Expected and absent. */
   missing: string[];
   /** Present and not expected; harmless, but worth a look. */

@@ -43,7 +43,7 @@ export function hubUrl(repository: string, revision: string, file: string): stri
 }
 
 /** The hub's address without a trailing slash; HF_ENDPOINT names a mirror. */
-export function hubEndpoint(): string {
+function hubEndpoint(): string {
   return (process.env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/, '');
 }
 

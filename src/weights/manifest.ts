@@ -45,10 +45,10 @@ const manifestSchema = z.strictObject({
 });
 
 /** A public checkpoint: where it is and what it should be. */
-export type Manifest = z.output<typeof manifestSchema>;
+type Manifest = z.output<typeof manifestSchema>;
 
 /** The folder of the manifests that ship with the project. */
-export const MANIFEST_FOLDER = fileURLToPath(new URL('../../weights', import.meta.url));
+const MANIFEST_FOLDER = fileURLToPath(new URL('../../weights', import.meta.url));
 
 /** Every manifest in a folder, by name. */
 export async function listManifests(folder = MANIFEST_FOLDER): Promise<Manifest[]> {
@@ -95,7 +95,7 @@ export function checkConfig(manifest: Manifest, config: Blip2Config, origin: str
   }
 }
 
-export interface FetchManifestOptions extends Omit<FetchOptions, 'expectedSize' | 'sha256' | 'onProgress'> {
+interface FetchManifestOptions extends Omit<FetchOptions, 'expectedSize' | 'sha256' | 'onProgress'> {
   onProgress?: (file: string, done: number, total: number | undefined) => void;
 }
 

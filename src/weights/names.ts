@@ -6,7 +6,7 @@
  */
 
 /** What a source name means. */
-export type Meaning =
+type Meaning =
   /** The canonical tensor itself. */
   | { kind: 'tensor'; name: string }
   /** Half of a fused qkv bias that older files keep apart; `name` is the fused tensor. */

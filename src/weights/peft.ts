@@ -11,14 +11,7 @@ import { SafetensorsFile, writeSafetensors } from './safetensors.js';
 import type { WritableTensor } from './safetensorsWriter.js';
 import { fileSource, readReal } from './source.js';
 
-export {
-  isTarget,
-  type LoraConfig,
-  loraConfigJson,
-  loraScaling,
-  parseLoraConfig,
-  selectTargets,
-} from './loraConfig.js';
+export { type LoraConfig, loraScaling, selectTargets } from './loraConfig.js';
 
 /** One adapted Linear layer: y += scaling * B (A x). */
 export interface LoraModule {
@@ -36,7 +29,7 @@ export interface LoraModule {
 export type AdapterBase = 't5' | 'blip2';
 
 /** Where a model has its language model, and which paths of an adapter start there. */
-export interface LanguageModelPaths {
+interface LanguageModelPaths {
   /** With a dot at its end. */
   prefix: string;
   startsAt(path: string): boolean;

@@ -14,7 +14,7 @@ import { requireFinite } from './finite.js';
 import { headerLength, parseHeader, quote, type SafetensorsHeader, type TensorEntry } from './header.js';
 import { refuseLfsPointer } from './notWeights.js';
 
-export { type WritableTensor, type WriteOptions, writeSafetensors } from './safetensorsWriter.js';
+export { type WritableTensor, writeSafetensors } from './safetensorsWriter.js';
 
 export interface TensorInfo {
   dtype: Dtype;

@@ -19,7 +19,7 @@ export interface WritableTensor {
   data: TensorData | (() => TensorData | Promise<TensorData>);
 }
 
-export interface WriteOptions {
+interface WriteOptions {
   /**
    * 'aligned' (default): wide types first, then by name, as the reference implementation writes; every tensor is
    * then aligned in the file. 'name': by name. 'given': in the order of the map.

@@ -2,7 +2,7 @@
 import { DTYPE_BYTES, type Dtype } from './dtypes.js';
 import type { TensorSource } from './source.js';
 
-export interface TensorRow {
+interface TensorRow {
   name: string;
   dtype: Dtype;
   shape: number[];

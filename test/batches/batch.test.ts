@@ -114,7 +114,7 @@ describe('a batch', () => {
     expect(Math.max(...lesson.targets[1]!.rows.map((row) => row.length))).toBe(10);
     await builder.prepare(samples);
     expect(builder.cutNotice()).toBe(
-      'cut to their limit, of 8 samples: 2 prompts (text.maxPrompt 60), 4 reasoning texts (text.maxReasoning 10)',
+      'truncated to their limit, of 8 samples: 2 prompts (text.maxPrompt 60), 4 reasoning texts (text.maxReasoning 10)',
     );
     expect(builder.cutNotice()).toBeUndefined();
   });

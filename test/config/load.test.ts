@@ -1,12 +1,14 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.js';
 import { Rng } from '../../src/base/random.js';
 import { CONFIG_KEYS } from '../../src/config/keys.js';
 import { configHash, dumpConfig, resolveConfig } from '../../src/config/load.js';
 import { datasetNames } from '../../src/data/datasets/index.js';
+import { blip2 } from '../../src/model/blip2/kind.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -58,6 +60,20 @@ describe('defaults', () => {
     expect(config.video).toMatchObject({ frames: 4, sampling: 'random', crop: 'random-resized' });
     expect(config.text).toMatchObject({ maxPrompt: 128, maxReasoning: 256 });
     expect(config.eval).toEqual({ scorer: 'letter', batch: 8, split: 'val', maxNewTokens: 30 });
+  });
+
+  it('of model.train are those of the base model, and open where its config.json cannot be read', async () => {
+    const fixture = fileURLToPath(new URL('../fixtures/reference', import.meta.url));
+    const given = await resolveText(MINIMAL, [`model.base=${fixture}`]);
+    expect(given.config.model.train).toEqual(blip2.defaultGroups);
+    expect(given.sources['model.train']).toBe('default');
+    await mkdir(join(folder, 'broken'));
+    await writeFile(join(folder, 'broken/config.json'), '{');
+    for (const base of ['./absent', './broken', 'org/name']) {
+      const { config, warnings } = await resolveText(MINIMAL, [`model.base=${base}`, 'model.lora.r=4']);
+      expect(config.model).not.toHaveProperty('train');
+      expect(warnings).toEqual([]);
+    }
   });
 
   it.each([

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DataError } from '../../src/base/errors.js';
 import type { Sample } from '../../src/data/sample.js';
-import { framePrefix, qaPrompt, qaTarget, reasoningTarget, stlTarget } from '../../src/text/prompts.js';
+import { framePrefix, qaPrompt, qaTarget, reasoningTarget } from '../../src/text/prompts.js';
 
 const sample: Sample = {
   id: 'v1_2',
@@ -43,8 +43,7 @@ describe('prompts', () => {
   it('writes targets', () => {
     expect(qaTarget(sample)).toBe('Option D');
     expect(reasoningTarget(sample)).toBe('Step 1: music plays.');
-    expect(stlTarget(sample)).toBe('Step 1: music plays. Option D');
-    expect(stlTarget({ ...sample, reasoning: '  ' })).toBe('Option D');
+    expect(reasoningTarget({ ...sample, reasoning: '  ' })).toBe('');
     expect(reasoningTarget({})).toBe('');
   });
 

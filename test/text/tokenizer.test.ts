@@ -165,7 +165,7 @@ describe('tokenizer files', () => {
     [
       'another model type',
       () => broken('b.json', '{"model":{"type":"BPE"}}'),
-      /b\.json: not a T5 tokenizer.*"BPE"/,
+      /b\.json: not a SentencePiece Unigram tokenizer.*"BPE"/,
     ],
     [
       'a piece without a score',

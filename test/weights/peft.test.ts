@@ -5,15 +5,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DataError, UsageError } from '../../src/base/errors.js';
 import { Rng } from '../../src/base/random.js';
 import {
-  type Adapter,
   isTarget,
   type LoraConfig,
   loraScaling,
   parseLoraConfig,
-  readAdapter,
   selectTargets,
-  writeAdapter,
-} from '../../src/weights/peft.js';
+} from '../../src/weights/loraConfig.js';
+import { type Adapter, readAdapter, writeAdapter } from '../../src/weights/peft.js';
 import { SafetensorsFile, type WritableTensor, writeSafetensors } from '../../src/weights/safetensors.js';
 import { sharedPath } from '../support/shared.js';
 

@@ -15,11 +15,7 @@ export interface Place {
 }
 
 /** What is read of a question; without an answer when `blind`. */
-export type QuestionReader = (
-  item: Record<string, unknown>,
-  place: Place,
-  blind: boolean,
-) => Sample | undefined;
+type QuestionReader = (item: Record<string, unknown>, place: Place, blind: boolean) => Sample | undefined;
 
 /**
  * Reads the questions of a JSON list, or one that stands alone. Null counts as not given, and when no question has an

@@ -21,7 +21,7 @@ import { QFormer } from './qformer.js';
 import { T5 } from './t5.js';
 import { VisionModel } from './vit.js';
 
-/** What the encoder sees. */
+/** Token ids of a batch, as the encoder reads them. */
 export interface EncoderBatch {
   /** Videos (B) and frames of each (N). */
   videos: number;
@@ -32,7 +32,7 @@ export interface EncoderBatch {
   prompt: Tokens;
 }
 
-/** The encoder's output with the mask its readers need. */
+/** The encoder's output, and its padding mask. */
 export interface Encoded {
   /** (B, S, d_model) */
   hidden: tf.Tensor3D;

@@ -33,7 +33,7 @@ const stateSchema = z.strictObject({
 export type RunState = z.output<typeof stateSchema>;
 
 /** What a checkpoint is taken of. */
-export interface Trained {
+interface Trained {
   student: Student;
   adapter: AttachedAdapter | undefined;
 }

@@ -19,7 +19,7 @@ import { listCheckpoints } from './checkpoint.js';
 import { changedFile, fileHashes, gitCommit } from './provenance.js';
 
 /** Accuracy after one epoch. */
-export interface EpochEvaluation {
+interface EpochEvaluation {
   epoch: number;
   step: number;
   score: ScoreResult;
@@ -126,14 +126,21 @@ export async function makeRunFolder(folder: string): Promise<RunPaths> {
 export async function claimRunFolder(paths: RunPaths, config: Config): Promise<void> {
   const { folder } = paths;
   const earlier = await readFile(paths.config, 'utf8').catch(() => undefined);
+  let claimed = config;
   if (earlier !== undefined && (await hasLearned(paths))) {
     const before = parseFile(paths.config, earlier, (text) => parse(text) as Config);
-    if (identity(before) !== identity(config))
+    claimed = withGroupsOf(before, config);
+    if (identity(before) !== identity(claimed))
       throw new UsageError(
-        `${folder}: holds a run with another configuration (${firstDifference(decisive(before), decisive(config)) ?? 'other defaults'}); use another --run folder`,
+        `${folder}: holds a run with another configuration (${firstDifference(decisive(before), decisive(claimed)) ?? 'other defaults'}); use another --run folder`,
       );
   }
-  await writeFileAtomic(paths.config, dumpConfig(config));
+  await writeFileAtomic(paths.config, dumpConfig(claimed));
+}
+
+/** A recipe that leaves model.train to a base model that is gone by now means the groups of the run. */
+function withGroupsOf(run: Config, config: Config): Config {
+  return { ...config, model: { train: run.model?.train, ...config.model } };
 }
 
 /** Whether there is a whole checkpoint, or a result whose checkpoints were removed. */

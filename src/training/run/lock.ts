@@ -2,6 +2,9 @@ import { stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { UsageError } from '../../base/errors.js';
 
+/** A folder that another process works in. */
+export class HeldError extends UsageError {}
+
 /**
  * Holds a run folder for one training: two in the same folder would overwrite each other's checkpoints.
  *
@@ -9,10 +12,14 @@ import { UsageError } from '../../base/errors.js';
  * so a killed run leaves nothing behind that the next one would have to judge. It reaches as far as the machine does (its
  * network namespace); on other systems, and where no socket can be made, nothing is held.
  *
+ * @param what is done in it, for the message, and the option that names another.
  * @returns what lets the folder go.
- * @throws UsageError when the folder is held already.
+ * @throws HeldError when the folder is held already.
  */
-export async function holdRunFolder(folder: string): Promise<() => void> {
+export async function holdFolder(
+  folder: string,
+  what: { doing: string; option: string } = { doing: 'training', option: '--run' },
+): Promise<() => void> {
   if (process.platform !== 'linux') return () => undefined;
   const { dev, ino } = await stat(folder, { bigint: true });
   const server = createServer((socket) => socket.destroy());
@@ -21,8 +28,8 @@ export async function holdRunFolder(folder: string): Promise<() => void> {
     server.listen(`\0reasvqa-run-${dev}-${ino}`, () => resolve(undefined));
   });
   if (problem?.code === 'EADDRINUSE')
-    throw new UsageError(
-      `${folder}: another process is training in it; wait for it or use another --run folder`,
+    throw new HeldError(
+      `${folder}: another process is ${what.doing} in it; wait for it or use another ${what.option} folder`,
     );
   if (problem) return () => undefined;
   server.unref();

@@ -4,7 +4,7 @@ import type { PendingLosses } from '../gradients.js';
 import type { LossValues } from '../objectives/objective.js';
 
 /** The batch that losses belong to. */
-export interface LossPlace {
+interface LossPlace {
   /** The update that it counts to, from 1. */
   step: number;
   /** From 1. */

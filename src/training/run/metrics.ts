@@ -16,7 +16,7 @@ import { DataError, messageOf } from '../../base/errors.js';
 import { readRecords, scalarRecord, versionRecord } from './tensorboard.js';
 
 /** One line of metrics.jsonl: the step, what was measured, and which of it was not a finite number. */
-export interface MetricsLine {
+interface MetricsLine {
   step: number;
   /** Names whose value is null because it was "NaN", "Infinity" or "-Infinity". */
   nonFinite?: Record<string, string>;

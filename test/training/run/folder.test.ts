@@ -116,6 +116,17 @@ describe('a run folder', () => {
     );
   });
 
+  it('keeps its groups when a recipe leaves them to a base model that is gone by now', async () => {
+    const named = await configOf('model.train=[lora]');
+    await openSavedRun(named);
+    const silent = await configOf();
+    expect(silent.model.train).toBeUndefined();
+    const { config: file } = await openRunFolder(folder, silent);
+    expect((await resolveConfig({ recipe: file })).config).toEqual(named);
+    const error = await openRunFolder(folder, await configOf('model.train=[qformer]')).catch((e) => e);
+    expect(error.message).toContain('model.train was ["lora"], is now ["qformer"]');
+  });
+
   it.each([
     ['config.yaml', 'train: [', (config: Config) => openRunFolder(folder, config)],
     ['config.yaml', '', (config: Config) => openRunFolder(folder, config)],
