@@ -12,6 +12,7 @@ import {
   integer,
   interruptible,
   note,
+  number,
   print,
   printJson,
   type RecipeOptions,
@@ -33,6 +34,8 @@ interface RunOptions extends PlanOptions, EngineChoice, SchedulerOptions {
   executor: 'shared' | 'local' | 'slurm';
   atOnce?: number;
   halving?: boolean;
+  dryRun?: boolean;
+  samplesPerSecond?: number;
 }
 
 export function addSweep(program: Command, io: Io): void {
@@ -82,6 +85,12 @@ function withRunOptions(command: Command): Command {
     .option(
       '--halving',
       'stop the worse half of the settings after an epoch, again and again: cheaper, another protocol (default: off)',
+    )
+    .option('--dry-run', 'print trials, steps, hours and disk instead of running (default: off)')
+    .option(
+      '--samples-per-second <n>',
+      'with --dry-run: the rate to reckon with (default: that of trials that have finished)',
+      number(0.001, 1e9),
     );
 }
 
@@ -122,8 +131,9 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
   const spec = await specOf(io, recipe, options);
   const { failureOf, runSweep } = await import('../sweep/run.js');
   const say = (line: string) => note(io, `sweep: ${line}`);
+  if (options.dryRun) return estimate(io, folder, spec, options);
   if (options.emit) return emit(io, folder, spec, options);
-  const { sweep, states } = await interruptible(async (signal) => {
+  const { sweep, states, figure } = await interruptible(async (signal) => {
     if (spec.world) {
       const { makeWorldOf } = await import('../sweep/world.js');
       await makeWorldOf(spec.trials[0]!.config, spec.world, signal);
@@ -140,8 +150,19 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
     });
   });
   printStates(io, sweep, states, options);
+  if (figure) note(io, `figure: ${figure}`);
   const failure = failureOf(states);
   if (failure) throw failure;
+}
+
+/** Says what the sweep would take, without writing anything. */
+async function estimate(io: Io, folder: string, spec: SweepSpec, options: RunOptions): Promise<void> {
+  const { layOutSweep } = await import('../sweep/folder.js');
+  const { describeEstimate, estimateSweep } = await import('../sweep/estimate.js');
+  const { samplesPerSecond, engine, json } = options;
+  const found = await estimateSweep(await layOutSweep(folder, spec), { samplesPerSecond, engine });
+  if (json) return void printJson(io, found);
+  for (const line of describeEstimate(found)) print(io, line);
 }
 
 /** Prints the job file of a scheduler for the trials that are missing; plans them, since the jobs read the plan. */
@@ -178,6 +199,10 @@ async function show(
   const jobs = await settleJobs(sweep).catch((error) => void note(io, `sweep: ${messageOf(error)}`));
   const states = what === 'collect' ? await collect(sweep) : await trialStates(sweep);
   printStates(io, sweep, states, options, jobs);
+  if (what === 'status') return;
+  const { drawSweepFigure } = await import('../sweep/figure.js');
+  const figure = await drawSweepFigure(sweep, states, (line) => note(io, `sweep: ${line}`));
+  if (figure) note(io, `figure: ${figure}`);
 }
 
 function printStates(

@@ -89,7 +89,7 @@ export async function planSweep(
   protocol: SweepInfo['protocol'] = 'full',
 ): Promise<Sweep> {
   const paths = sweepPaths(folder);
-  const sweep = await previewSweep(folder, spec, protocol);
+  const sweep = await layOutSweep(folder, spec, protocol);
   await mkdir(paths.trials, { recursive: true }).catch((error) => {
     throw new DataError(
       `${folder}: cannot be made or written to (${messageOf(error)}); use another --sweep folder`,
@@ -97,25 +97,22 @@ export async function planSweep(
     );
   });
   await writeFileAtomic(paths.info, `${JSON.stringify(sweep.info, null, 2)}\n`);
-  await writeFileAtomic(
-    paths.plan,
-    sweep.trials.map((trial) => `${JSON.stringify(planLine(trial))}\n`).join(''),
-  );
+  const lines = sweep.trials.map((trial) => `${JSON.stringify(planLine(trial))}\n`);
+  await writeFileAtomic(paths.plan, lines.join(''));
   return sweep;
 }
 
-/** The sweep that {@link planSweep} would write; nothing is written. @throws as it does */
-export async function previewSweep(
+/** The sweep that {@link planSweep} would write. */
+export async function layOutSweep(
   folder: string,
   spec: SweepSpec,
   protocol: SweepInfo['protocol'] = 'full',
 ): Promise<Sweep> {
   const before = (await isSweep(folder)) ? await readSweep(folder) : undefined;
   if (before) requireSame(before, spec, protocol);
-  const earlier = new Set(before?.trials.map(({ identity }) => identity));
-  const added = spec.trials.filter(
-    ({ identity, id }) => !earlier.has(identity) || !before?.trials.some((t) => t.id === id),
-  );
+  const isKnown = ({ identity, id }: Trial) =>
+    before?.trials.some((trial) => trial.identity === identity && trial.id === id) ?? false;
+  const added = spec.trials.filter((trial) => !isKnown(trial));
   const trials = await withSources(folder, [
     ...(before?.trials ?? []),
     ...added.map((trial) => placed(folder, withFeatures(folder, trial))),
