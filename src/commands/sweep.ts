@@ -157,10 +157,14 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
 
 /** Says what the sweep would take, without writing anything. */
 async function estimate(io: Io, folder: string, spec: SweepSpec, options: RunOptions): Promise<void> {
-  const { layOutSweep } = await import('../sweep/folder.js');
+  const { previewSweep } = await import('../sweep/folder.js');
   const { describeEstimate, estimateSweep } = await import('../sweep/estimate.js');
   const { samplesPerSecond, engine, json } = options;
-  const found = await estimateSweep(await layOutSweep(folder, spec), { samplesPerSecond, engine });
+  const found = await estimateSweep(await previewSweep(folder, spec), {
+    ...{ samplesPerSecond, engine },
+    // The world asks at most four questions about a clip.
+    ...(spec.world ? { questions: 4 * spec.world.clips } : {}),
+  });
   if (json) return void printJson(io, found);
   for (const line of describeEstimate(found)) print(io, line);
 }

@@ -89,7 +89,7 @@ export async function planSweep(
   protocol: SweepInfo['protocol'] = 'full',
 ): Promise<Sweep> {
   const paths = sweepPaths(folder);
-  const sweep = await layOutSweep(folder, spec, protocol);
+  const sweep = await previewSweep(folder, spec, protocol);
   await mkdir(paths.trials, { recursive: true }).catch((error) => {
     throw new DataError(
       `${folder}: cannot be made or written to (${messageOf(error)}); use another --sweep folder`,
@@ -103,7 +103,7 @@ export async function planSweep(
 }
 
 /** The sweep that {@link planSweep} would write. */
-export async function layOutSweep(
+export async function previewSweep(
   folder: string,
   spec: SweepSpec,
   protocol: SweepInfo['protocol'] = 'full',
