@@ -10,7 +10,8 @@ const src = join(root, 'src');
 const FLOORS = [
   ['cli.ts', 'index.ts'],
   ['commands'],
-  ['demo'],
+  ['demo', 'tables'],
+  ['sweep'],
   ['parity', 'pretraining', 'report'],
   ['training'],
   ['evaluation'],
