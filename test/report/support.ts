@@ -54,7 +54,7 @@ export async function runConfig({ data }: ReportWorld, settings: RunSettings = {
       ...['data.dataset=shapes', `data.videos=${join(data, 'videos')}`, `data.train=${join(data, 'train.csv')}`],
       ...[`data.val=${join(data, 'val.csv')}`, `data.reasoning=${join(data, 'refined.jsonl')}`],
       ...['model.base=weights/shapes', `train.beta=${beta}`, `train.seed=${seed}`, 'train.epochs=2'],
-      ...['train.batch=4', ...overrides],
+      ...['train.batch=4', 'data.addPunctuation=false', ...overrides],
     ],
   });
   return config;
