@@ -1,3 +1,4 @@
+/** Imports and names across the rooms of src. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,3 +1,4 @@
+/** Atomic writing: links, pipes, full disks. */
 import { execFileSync } from 'node:child_process';
 import {
   closeSync,

@@ -1,3 +1,4 @@
+/** The proxy of an address, and requests through real proxies on 127.0.0.1. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';

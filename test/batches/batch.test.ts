@@ -1,3 +1,4 @@
+/** Batches of samples: clips, token rows, truncation, unreadable videos. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

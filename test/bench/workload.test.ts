@@ -1,3 +1,4 @@
+/** Workload files: those that ship, and errors of bad ones. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** `data check`, `score` and `refine` on the command line. */
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

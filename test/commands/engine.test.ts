@@ -1,3 +1,4 @@
+/** `doctor` and `weights` on the command line. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** Resolving a recipe: defaults, overrides, paths, and errors with their place. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** Memory and data of the native backend. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import * as tf from '@tensorflow/tfjs-core';

@@ -1,3 +1,4 @@
+/** Choosing an engine, bad settings, and the report of doctor. */
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

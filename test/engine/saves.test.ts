@@ -1,3 +1,4 @@
+/** Tensors saved for backward: clones without records on the tape. */
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { selectEngine } from '../../src/engine/engine.js';

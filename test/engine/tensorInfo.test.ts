@@ -1,3 +1,4 @@
+/** tfjs's notes on tensors, stored in our records. */
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { selectEngine } from '../../src/engine/engine.js';

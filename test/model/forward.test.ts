@@ -1,3 +1,4 @@
+/** BLIP-2's forward pass: packing, recomputation, precision. */
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';

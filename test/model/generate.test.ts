@@ -1,3 +1,4 @@
+/** Text generation with a key/value cache against full decoder passes. */
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';

@@ -1,3 +1,4 @@
+/** The student as tfjs layers: parameters, names, trainable groups. */
 import * as tf from '@tensorflow/tfjs-core';
 import { layers } from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';

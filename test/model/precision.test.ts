@@ -1,3 +1,4 @@
+/** The weights that precision bf16 stores in bf16. */
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, expect, it } from 'vitest';
 import { EngineError } from '../../src/base/errors.js';

@@ -1,3 +1,4 @@
+/** Choosing tokens: greedy, sampled, with log-probabilities. */
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';

@@ -1,3 +1,4 @@
+/** Padding of token ids and labels. */
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { padLabels, padTokens } from '../../src/model/tokens.js';

@@ -1,3 +1,4 @@
+/** The buffer pool. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { device } from './support.js';

@@ -1,3 +1,4 @@
+/** The backward pass: gradients, memory, errors. */
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';

@@ -1,3 +1,4 @@
+/** Linear layers with low-rank updates. */
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';

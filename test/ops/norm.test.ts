@@ -1,3 +1,4 @@
+/** Layer and RMS normalisation. */
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';

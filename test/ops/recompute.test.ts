@@ -1,3 +1,4 @@
+/** Gradient checkpointing: the same gradients, less memory. */
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';

@@ -1,3 +1,4 @@
+/** The rows of a key/value cache. */
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { RowCache } from '../../src/ops/rowCache.js';

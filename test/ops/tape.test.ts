@@ -1,3 +1,4 @@
+/** Internals of tfjs that operations rely on. */
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { isFrozen, jointly, taped } from '../../src/ops/tape.js';

@@ -1,3 +1,4 @@
+/** Pre-training of the small base model. */
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { selectEngine } from '../../src/engine/engine.js';

@@ -1,3 +1,4 @@
+/** Forms of an answer in many languages: read, and removed by refinement. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

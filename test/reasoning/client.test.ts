@@ -1,3 +1,4 @@
+/** The client of a teacher against servers that fail in many ways. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { UsageError } from '../../src/base/errors.js';
 import { openTeacher, TeacherError, type TeacherSettings } from '../../src/reasoning/client.js';

@@ -1,3 +1,4 @@
+/** Generation of reasoning: continuation, failures, order. */
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

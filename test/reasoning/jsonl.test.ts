@@ -1,3 +1,4 @@
+/** JSON lines: torn files, full disks, two writers. */
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,3 +1,4 @@
+/** Taking a reply apart: thinking, JSON, tokens. */
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { predictedAnswer } from '../../src/reasoning/answer.js';

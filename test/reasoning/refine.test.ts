@@ -1,3 +1,4 @@
+/** Refinement of single texts. */
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.js';
 import { Rng } from '../../src/base/random.js';

@@ -1,3 +1,4 @@
+/** Streamed replies of nearly OpenAI-compatible servers. */
 import { describe, expect, it } from 'vitest';
 import { ReplyReader, withSteps } from '../../src/reasoning/reply.js';
 

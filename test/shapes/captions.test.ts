@@ -1,3 +1,4 @@
+/** Captions of the shapes world are true. */
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import {

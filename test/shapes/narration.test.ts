@@ -1,3 +1,4 @@
+/** Prose about two frames is true. */
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { factsOf } from '../../src/shapes/language.js';

@@ -1,3 +1,4 @@
+/** Drawn frames and written clips. */
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** The built-in teacher: its share of errors, its steps, its recognition of clips. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

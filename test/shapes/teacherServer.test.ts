@@ -1,3 +1,4 @@
+/** The teacher's server and its faults. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** The tokenizer: FlanT5's golden encodings, small ones, bad files. */
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -76,7 +77,7 @@ describe.skipIf(!flanFolder)(`FlanT5 tokenizer${unless}`, () => {
     }
   });
 
-  it('knows the ids that reference-models.md gives', () => {
+  it('knows the special tokens and option letters of FlanT5', () => {
     expect([...tokenizer.letterIds(5)]).toEqual([71, 272, 205, 309, 262]);
     expect(tokenizer.optionId).toBe(10231);
     expect([tokenizer.padId, tokenizer.eosId, tokenizer.unkId]).toEqual([0, 1, 2]);

@@ -1,3 +1,4 @@
+/** The learning rate over a run. */
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { learningRateAt, type ScheduleSettings } from '../../src/training/schedule.js';

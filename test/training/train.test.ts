@@ -1,3 +1,4 @@
+/** Whole runs: results, interruption, accumulation, bad videos. */
 import { cp, mkdtemp, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** Trials on a shared base equal runs of their own. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** The order of frames by their names. */
 import { describe, expect, test } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { orderFrames, sortFrameNames } from '../../src/video/frameNames.js';

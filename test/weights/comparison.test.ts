@@ -1,3 +1,4 @@
+/** Comparing checkpoints with their config.json. */
 import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DataError } from '../../src/base/errors.js';

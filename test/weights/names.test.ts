@@ -1,3 +1,4 @@
+/** Names of every published layout. */
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { canonicalSource } from '../../src/weights/canonical.js';
@@ -47,7 +48,7 @@ function checkpoint(seed: string): Tensors {
   return tensors;
 }
 
-/** The inverse of the table of reference-models.md 2.2, written apart from the code under test. */
+/** The inverse of the table of published names, written apart from the code under test. */
 function toLavis(name: string): string {
   return name
     .replace('vision_model.embeddings.class_embedding', 'visual_encoder.cls_token')

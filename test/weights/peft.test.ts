@@ -1,3 +1,4 @@
+/** PEFT adapters: round trips, bad files, targets. */
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';

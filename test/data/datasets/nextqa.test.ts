@@ -1,3 +1,4 @@
+/** NExT-QA's and IntentQA's csv, with faults of every field. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

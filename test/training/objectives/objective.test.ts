@@ -1,3 +1,4 @@
+/** Objectives: weighted means, a loss of their own, targets made inside the step. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** The paper's two objectives, MTL and STL. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** Checkpoints: full disks, damage, values that are not finite. */
 import {
   type FileHandle,
   mkdir,

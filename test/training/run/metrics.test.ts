@@ -1,3 +1,4 @@
+/** metrics.jsonl and the event file, continued and truncated. */
 import {
   appendFileSync,
   mkdirSync,
