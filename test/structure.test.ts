@@ -11,7 +11,8 @@ const src = join(root, 'src');
 const FLOORS = [
   ['cli.ts', 'index.ts'],
   ['commands'],
-  ['demo'],
+  ['demo', 'tables'],
+  ['sweep'],
   ['parity', 'pretraining', 'report'],
   ['training'],
   ['evaluation'],

@@ -91,6 +91,12 @@ export class BatchBuilder {
     return encoded.map(({ ids }) => ids);
   }
 
+  /** What samples teach, for a batch that another builder prepared. */
+  lesson(samples: readonly Sample[]): Lesson {
+    this.samples += samples.length;
+    return this.encodeLesson(samples);
+  }
+
   private encodeLesson(samples: readonly Sample[]): Lesson {
     const lesson = this.teach(samples);
     for (const [what, cut] of lesson.truncated) this.count(what, cut);

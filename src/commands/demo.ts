@@ -45,7 +45,7 @@ export function addDemo(program: Command, io: Io): void {
 async function demo(io: Io, options: DemoOptions): Promise<void> {
   const engine = await startEngine(io, options);
   const { runDemo } = await import('../demo/run.js');
-  const { meanAndStandardError } = await import('../report/data.js');
+  const { meanAndStandardError } = await import('../report/statistics.js');
   const { formatDuration } = await import('../base/progress.js');
   const { clips, seeds, beta, set: overrides } = options;
   const result = await interruptible((signal) =>

@@ -8,8 +8,11 @@ import { addDoctor } from './doctor.js';
 import { addEvaluate } from './evaluate.js';
 import type { Io } from './io.js';
 import { addGenerate, addRefine } from './reasoning.js';
+import { addReport } from './report.js';
+import { addRuns } from './runs.js';
 import { addScore } from './score.js';
 import { addShapes } from './shapes.js';
+import { addSweep } from './sweep.js';
 import { addTrain } from './train.js';
 import { addWeights } from './weights.js';
 
@@ -36,7 +39,10 @@ export function buildProgram(io: Io, version: string): Command {
   addRefine(program, io);
   addDemo(program, io);
   addTrain(program, io);
+  addSweep(program, io);
   addEvaluate(program, io);
+  addReport(program, io);
+  addRuns(program, io);
   addScore(program, io);
   addConfig(program, io);
   addData(program, io);

@@ -12,7 +12,7 @@ import os from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
 import { EngineError, messageOf, UsageError } from '../base/errors.js';
 import { registerGradients } from './gradients.js';
-import type { NativeDevice } from './native/addon.js';
+import type { CudaDevice, NativeDevice } from './native/addon.js';
 import { BACKEND_NAME, CUDA_BACKEND_NAME, NativeBackend } from './native/backend.js';
 import { prepareAddon } from './native/build.js';
 import { cudaDevice, gpuName, NoDriverError, nativeDevice } from './native/load.js';
@@ -68,9 +68,37 @@ export function currentDevice(): NativeDevice | undefined {
 
 /** Most bytes that the engine has taken of its GPU so far; undefined where it computes on the CPU. */
 export function peakDeviceMemory(): number | undefined {
-  const memory = currentDevice()?.memory();
-  return memory && 'peakReserved' in memory ? (memory.peakReserved as number) : undefined;
+  const device = currentDevice();
+  return device && isCuda(device) ? device.memory().peakReserved : undefined;
 }
+
+/** Memory of the native engine's device, in bytes. */
+export interface DeviceMemoryUse {
+  /** In live tensors. */
+  inUse: number;
+  /** Most in live tensors since the last {@link resetPeak}. */
+  peak: number;
+  /** What may still be taken: of the GPU and its limit, or of this machine. */
+  available: number;
+  resetPeak(): void;
+}
+
+/** Undefined on an engine that does not count it. */
+export function deviceMemory(): DeviceMemoryUse | undefined {
+  const device = currentDevice();
+  if (!device) return undefined;
+  const { inUse, peak } = device.memory();
+  return { inUse, peak, available: availableOn(device), resetPeak: () => device.resetPeak() };
+}
+
+function availableOn(device: NativeDevice): number {
+  if (!isCuda(device)) return process.availableMemory();
+  const { limit, inUse, cached } = device.memory();
+  const free = device.info().freeMemory + cached;
+  return limit > 0 ? Math.min(limit - inUse, free) : free;
+}
+
+const isCuda = (device: NativeDevice): device is CudaDevice => 'setMemoryLimit' in device;
 
 /**
  * Makes an engine the backend of TensorFlow.js for this process.

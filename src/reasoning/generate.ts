@@ -9,7 +9,7 @@ import { predictedAnswer } from './answer.js';
 import { type Teacher, TeacherError } from './client.js';
 import { framesToPng, pngDataUrl, type TeacherFrames } from './images.js';
 import { JsonAppender } from './jsonl.js';
-import { TEACHER_PROMPT_ID, teacherPrompt } from './prompt.js';
+import { promptFor, promptId, type Writing } from './prompt.js';
 import { readFinished, rewriteInOrder } from './resume.js';
 import type { ReasoningRow, ReasoningSettings } from './row.js';
 
@@ -33,6 +33,8 @@ export interface GenerateOptions {
   /** Frames asked of `framesOf`; recorded, and checked against an existing file. */
   frameCount: number;
   client: Teacher;
+  /** What the teacher is asked to write; reasoning unless given. */
+  writing?: Writing;
   /** Path of the JSON-lines file; `<out>.failed.jsonl` beside it lists what failed. */
   out: string;
   /** Requests under way at once; default 4. */
@@ -91,6 +93,7 @@ export async function generateReasoning(options: GenerateOptions): Promise<Gener
 
 class Run {
   private readonly settings: ReasoningSettings;
+  private readonly writing: Writing;
   private readonly concurrency: number;
   private readonly stop = new AbortController();
   private readonly signal: AbortSignal;
@@ -103,9 +106,10 @@ class Run {
   private readonly tally = { done: 0, judged: 0, correct: 0, unanswered: 0, cut: 0, skipped: 0 };
 
   constructor(private readonly options: GenerateOptions) {
-    const { client, signal, frameCount, maxSide = null } = options;
+    const { client, signal, frameCount, maxSide = null, writing = 'reasoning' } = options;
+    this.writing = writing;
     this.settings = {
-      prompt: TEACHER_PROMPT_ID,
+      prompt: promptId(this.writing),
       temperature: client.temperature,
       max_tokens: client.maxTokens,
       n: frameCount,
@@ -188,9 +192,10 @@ class Run {
   private async ask(sample: Sample): Promise<ReasoningRow> {
     const { client } = this.options;
     const { images, indices } = await this.imagesOf(sample);
-    const prompt = teacherPrompt(sample.question, sample.options);
+    const prompt = promptFor(this.writing, sample.question, sample.options);
     const { text, finishReason } = await client.complete({ images, prompt }, this.signal);
-    const predicted = predictedAnswer(text, sample.options);
+    const answers = this.writing === 'reasoning';
+    const predicted = answers ? predictedAnswer(text, sample.options) : null;
     const answer = sample.answer ?? null;
     return {
       id: sample.id,
@@ -199,7 +204,7 @@ class Run {
       reasoning: text,
       predicted,
       answer,
-      correct: answer === null ? null : predicted === answer,
+      correct: !answers || answer === null ? null : predicted === answer,
       finish_reason: finishReason,
       model: client.model,
       frames: indices,
@@ -219,7 +224,7 @@ class Run {
     this.tally.done++;
     if (row.correct !== null) this.tally.judged++;
     if (row.correct) this.tally.correct++;
-    if (row.predicted === null) this.tally.unanswered++;
+    if (row.predicted === null && this.writing === 'reasoning') this.tally.unanswered++;
     if (row.finish_reason === 'length') this.tally.cut++;
   }
 

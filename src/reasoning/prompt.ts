@@ -44,11 +44,28 @@ export function parseTeacherPrompt(text: string): { question: string; options: s
   return { question: match[1] as string, options };
 }
 
-/** Eight hex digits that change when the wording does; each line of reasoning carries them. */
-export const TEACHER_PROMPT_ID = createHash('sha256')
-  .update(teacherPrompt('question', ['option', 'option']))
-  .digest('hex')
-  .slice(0, 8);
+/** What a teacher can be asked to write: reasoning, or one of the captions that table 9 compares it with. */
+export const WRITINGS = ['reasoning', 'brief', 'detailed'] as const;
+export type Writing = (typeof WRITINGS)[number];
+
+/** The paper does not print the prompts of its captions; these are ours. */
+const CAPTION_INSTRUCTIONS: Readonly<Record<Exclude<Writing, 'reasoning'>, string>> = {
+  brief: 'These frames are uniformly sampled from a video. Describe the video in one short sentence.',
+  detailed:
+    'These frames are uniformly sampled from a video. Describe the video in detail: the people and objects in it, where ' +
+    'they are, what they do and in which order.',
+};
+
+/** The prompt for one sample; a caption's knows neither the question nor the options. */
+export function promptFor(writing: Writing, question: string, options: readonly string[]): string {
+  return writing === 'reasoning' ? teacherPrompt(question, options) : CAPTION_INSTRUCTIONS[writing];
+}
+
+/** Eight hex digits that change when the wording does; each line of a teacher's file carries them. */
+export function promptId(writing: Writing): string {
+  const text = promptFor(writing, 'question', ['option', 'option']);
+  return createHash('sha256').update(text).digest('hex').slice(0, 8);
+}
 
 function oneLine(text: string): string {
   return text.replace(/\s+/g, ' ').trim();

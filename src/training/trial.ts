@@ -44,6 +44,8 @@ export interface Trial {
   trainable: Parameter[];
   /** The vision model itself learns, so its features cannot be computed outside the tape. */
   learnsVision: boolean;
+  /** It sees with weights of its own, learned or an adapter's, so it shares no features with other trials. */
+  ownSight: boolean;
   /** Hash of the frozen vision weights, when their features are stored (features.cache). */
   visionHash: string | undefined;
   objective: Objective;
@@ -129,6 +131,7 @@ export async function attachTrial(base: Base, config: Config): Promise<Trial> {
       adapter,
       trainable,
       learnsVision,
+      ownSight: learnsVision || !seesLikeBase(base, student),
       visionHash: config.features.cache ? await visionHashOf(base, student) : undefined,
       objective: objectiveOf({ config, tokenizer, cues }),
       cues,
@@ -204,14 +207,17 @@ function cueTokens({ text }: Config, tokenizer: Tokenizer): Trial['cues'] {
  * reach the vision model.
  */
 function visionHashOf(base: Base, student: Student): Promise<string> {
+  return seesLikeBase(base, student) ? base.visionHash() : hashOfVision(student);
+}
+
+function seesLikeBase({ weights }: Base, student: Student): boolean {
   const shared = new Set(
-    base.weights.student
+    weights.student
       .featureParameters()
       .filter(({ loaded }) => loaded)
       .map(({ name }) => name),
   );
-  const isShared = student.featureParameters().every(({ name }) => shared.has(name));
-  return isShared ? base.visionHash() : hashOfVision(student);
+  return student.featureParameters().every(({ name }) => shared.has(name));
 }
 
 /** Hash of the vision model's weights, and of its settings, which no weight's shape shows. */

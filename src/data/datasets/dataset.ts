@@ -16,6 +16,8 @@ export interface DatasetRecord {
    * order, each with a unique id. A split in which no question has an answer is blind.
    */
   read(text: string, log: ProblemLog): Sample[] | Promise<Sample[]>;
+  /** Questions of the published training split, for estimates without its file. */
+  readonly trainQuestions?: number;
   /** Known question types, in the order in which accuracies are reported; empty when any type may occur. */
   readonly types: readonly string[];
   /** Types that are reported as another one. */

@@ -19,7 +19,7 @@ import { listCheckpoints } from './checkpoint.js';
 import { changedFile, fileHashes, gitCommit } from './provenance.js';
 
 /** Accuracy after one epoch. */
-interface EpochEvaluation {
+export interface EpochEvaluation {
   epoch: number;
   step: number;
   score: ScoreResult;
@@ -55,7 +55,11 @@ export interface RunResult {
 }
 
 /** The part of run.json that is read again. */
-export type RunInfo = Pick<RunResult, 'engine' | 'sha256'>;
+export type RunInfo = Pick<RunResult, 'engine' | 'sha256'> & {
+  cpu?: string | undefined;
+  node?: string | undefined;
+  commit?: string | undefined;
+};
 
 export interface RunPaths {
   folder: string;
@@ -215,7 +219,8 @@ async function requireUnchanged(paths: RunPaths, hashes: Record<string, string>)
 export async function readRunInfo(paths: RunPaths): Promise<RunInfo> {
   const text = await readFile(paths.run, 'utf8').catch(() => undefined);
   const info = text === undefined ? {} : parseFile(paths.run, text, (t) => JSON.parse(t) as Partial<RunInfo>);
-  return { engine: info.engine ?? { name: 'unknown' }, sha256: info.sha256 ?? {} };
+  const { engine = { name: 'unknown' }, sha256 = {}, cpu, node, commit } = info;
+  return { engine, sha256, cpu, node, commit };
 }
 
 /** Evaluations so far, by epoch. */

@@ -1,0 +1,184 @@
+/**
+ * Whether a difference between two settings is more than noise: means over seeds, and comparisons that are paired over
+ * questions, since both settings answer the same ones.
+ */
+import { Rng } from '../base/random.js';
+import type { Answers } from './answers.js';
+
+/** Standard error of a proportion over n independent questions: sqrt(p (1 - p) / n). */
+export function proportionStandardError(accuracy: number, n: number): number {
+  return n > 0 ? Math.sqrt((accuracy * (1 - accuracy)) / n) : Number.NaN;
+}
+
+/** Mean over seeds and its standard error, s / sqrt(k) with k - 1 in s; the error is NaN for one seed. */
+export function meanAndStandardError(values: readonly number[]): { mean: number; standardError: number } {
+  const k = values.length;
+  const mean = values.reduce((sum, value) => sum + value, 0) / k;
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return { mean, standardError: k > 1 ? Math.sqrt(squares / (k - 1) / k) : Number.NaN };
+}
+
+/** What one trained student answered. */
+export interface SeededAnswers {
+  seed: number;
+  answers: Answers;
+}
+
+/** The accuracy of one setting less that of another, as fractions. */
+export interface Comparison {
+  difference: number;
+  /** Over questions: the spread of the resampled differences. */
+  standardError: number;
+  /** Bounds of the 95 % interval over questions. */
+  low: number;
+  high: number;
+  /** Whether the interval holds 0. */
+  insideNoise: boolean;
+  /** Questions that every compared student answered. */
+  questions: number;
+  /** Seeds that both settings have. */
+  seeds: number[];
+  /** The difference of each of those seeds. */
+  perSeed: number[];
+  /** Standard error of their mean; NaN for one seed. */
+  seedStandardError: number;
+  /** McNemar's exact p-value, for one seed: answers of several to one question are not independent. */
+  mcnemar?: number;
+}
+
+export interface BootstrapOptions {
+  /** Default 10,000. */
+  resamples?: number;
+  /** Default 0. */
+  seed?: number | string;
+}
+
+/**
+ * Compares two settings over the seeds and questions that both have. What is resampled is the question, with the answers
+ * of all seeds to it: the interval says what other questions could have given, with these students; what other seeds
+ * could have given says `seedStandardError`.
+ *
+ * @returns undefined when they have no seed or no question in common
+ */
+export function compare(
+  ours: readonly SeededAnswers[],
+  baseline: readonly SeededAnswers[],
+  options: BootstrapOptions = {},
+): Comparison | undefined {
+  const pairs = ours.flatMap(({ seed, answers }) => {
+    const other = baseline.find((run) => run.seed === seed);
+    return other ? [{ seed, a: answers, b: other.answers }] : [];
+  });
+  const [first] = pairs;
+  const ids = [...(first?.a.keys() ?? [])].filter((id) => pairs.every(({ a, b }) => a.has(id) && b.has(id)));
+  if (!first || ids.length === 0) return undefined;
+  const gain = ({ a, b }: (typeof pairs)[number], id: string) =>
+    Number(a.get(id)!.right) - Number(b.get(id)!.right);
+  const sums = Int32Array.from(ids, (id) => pairs.reduce((sum, pair) => sum + gain(pair, id), 0));
+  const perSeed = pairs.map((pair) => ids.reduce((sum, id) => sum + gain(pair, id), 0) / ids.length);
+  const { standardError, low, high } = bootstrap(sums, options);
+  const scale = 1 / pairs.length;
+  const comparison: Comparison = {
+    difference: meanAndStandardError(perSeed).mean,
+    standardError: standardError * scale,
+    low: low * scale,
+    high: high * scale,
+    insideNoise: low <= 0 && high >= 0,
+    questions: ids.length,
+    seeds: pairs.map(({ seed }) => seed),
+    perSeed,
+    seedStandardError: meanAndStandardError(perSeed).standardError,
+  };
+  if (pairs.length === 1) {
+    const count = (wanted: number) => sums.reduce((sum, value) => sum + Number(value === wanted), 0);
+    comparison.mcnemar = mcnemar(count(1), count(-1));
+  }
+  return comparison;
+}
+
+/** The mean of n values, its standard error and 95 % interval under resampling. */
+export interface Resampled {
+  mean: number;
+  standardError: number;
+  low: number;
+  high: number;
+}
+
+/**
+ * Bootstrap of a mean (Efron 1979; percentile interval): n values are drawn with replacement from the n values, 10,000
+ * times unless told otherwise.
+ *
+ * Most differences of paired answers are 0: how many of a resample's n draws are 0 is binomial, and only the others are
+ * drawn one by one.
+ *
+ * @param values whole numbers, so that sums are exact in any order
+ */
+export function bootstrap(
+  values: Int32Array,
+  { resamples = 10_000, seed = 0 }: BootstrapOptions = {},
+): Resampled {
+  const n = values.length;
+  const rng = new Rng(`bootstrap/${seed}`);
+  const others = values.filter((value) => value !== 0);
+  const drawCount = binomialSampler(n, others.length / n, rng);
+  const means = new Float64Array(resamples);
+  for (let i = 0; i < resamples; i++) {
+    let sum = 0;
+    for (let left = drawCount(); left > 0; left--) sum += others[(rng.float() * others.length) | 0]!;
+    means[i] = sum / n;
+  }
+  means.sort();
+  const center = means.reduce((sum, value) => sum + value, 0) / resamples;
+  const variance = means.reduce((sum, value) => sum + (value - center) ** 2, 0) / Math.max(1, resamples - 1);
+  const tail = Math.floor(0.025 * resamples);
+  return {
+    mean: values.reduce((sum, value) => sum + value, 0) / n,
+    standardError: Math.sqrt(variance),
+    low: means[tail]!,
+    high: means[resamples - 1 - tail]!,
+  };
+}
+
+/**
+ * McNemar's exact test, two-sided (McNemar 1947): under no difference, which of two settings alone is right about a
+ * question is a fair coin.
+ *
+ * @param gained questions that the first alone answers right. @param lost those that the second alone does
+ */
+export function mcnemar(gained: number, lost: number): number {
+  const below = binomial(gained + lost, 0.5).slice(0, Math.min(gained, lost) + 1);
+  return Math.min(1, 2 * below.reduce((sum, probability) => sum + probability, 0));
+}
+
+/** Probabilities of 0 to n successes among n, by their ratios outward from the most likely one. */
+export function binomial(n: number, p: number): Float64Array {
+  const probabilities = new Float64Array(n + 1);
+  const mode = Math.min(n, Math.floor((n + 1) * p));
+  probabilities[mode] = 1;
+  for (let k = mode; k < n; k++)
+    probabilities[k + 1] = (probabilities[k]! * (n - k) * p) / ((k + 1) * (1 - p));
+  for (let k = mode; k > 0; k--) probabilities[k - 1] = (probabilities[k]! * k * (1 - p)) / ((n - k + 1) * p);
+  const total = probabilities.reduce((sum, value) => sum + value, 0);
+  return probabilities.map((value) => value / total);
+}
+
+/** Draws the number of successes among n by inversion. */
+function binomialSampler(n: number, p: number, rng: Rng): () => number {
+  if (p === 0 || p === 1) return () => n * p;
+  let sum = 0;
+  const cumulative = binomial(n, p).map((probability) => {
+    sum += probability;
+    return sum;
+  });
+  return () => {
+    const wanted = rng.float();
+    let low = 0;
+    let high = n;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (cumulative[middle]! > wanted) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  };
+}
