@@ -231,7 +231,7 @@ describe.skipIf(!openssl)(
       return (server.address() as AddressInfo).port;
     }
 
-    it('goes through a tunnel that the proxy opens', async () => {
+    it('uses a tunnel that the proxy opens', async () => {
       const { proxy } = await setup({ port: await tlsServer() });
       vi.stubEnv('HTTPS_PROXY', `http://me:secret@${proxy.host}`);
       vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');

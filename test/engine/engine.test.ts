@@ -155,7 +155,7 @@ describe('engine report', () => {
     expect(JSON.parse(JSON.stringify(report))).toEqual(report);
   });
 
-  it('says what is missing and how to get it', () => {
+  it('names missing parts and how to get them', () => {
     vi.stubEnv('PATH', '/nonexistent');
     const { missing, tools } = engineReport();
     vi.unstubAllEnvs();

@@ -8,7 +8,7 @@ import { device } from '../native/support.js';
 const stateMap = (): unknown =>
   (tf.engine() as unknown as { state: { tensorInfo: unknown } }).state.tensorInfo;
 
-describe('what tfjs notes of tensors', () => {
+describe("tfjs's notes on tensors", () => {
   beforeEach(async () => {
     await selectEngine('native-cpu');
   });

@@ -161,7 +161,7 @@ describe('a parameter', () => {
   });
 });
 
-describe('what learns', () => {
+describe('trainable parameters', () => {
   const EXPECTED: Record<string, RegExp> = {
     qformer: /^qformer\./,
     query_tokens: /^query_tokens$/,

@@ -162,7 +162,7 @@ describe('sampling', () => {
     expect(new Set(together.flat()).size).toBeGreaterThan(8);
   });
 
-  it('never takes what is banned nor what has no probability, and shares the rest', () => {
+  it('never draws a banned token or one of probability 0, and shares the rest', () => {
     const rng = new Rng('banned');
     for (let round = 0; round < 5; round++) {
       const logits = randomLogits(rng, 6, 1);

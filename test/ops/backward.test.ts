@@ -53,7 +53,7 @@ describe('backward', () => {
   const leaked = (...expected: unknown[]): number =>
     tf.memory().numTensors - before - expected.flat().filter((each) => each !== undefined).length;
 
-  it('leaves nothing behind, and gives undefined for what the value does not depend on', () => {
+  it('leaks nothing, and returns undefined for a tensor that the value does not depend on', () => {
     tf.tidy(() => {
       const xs = [...inputs(), tf.scalar(3)];
       const { value, grads } = valueAndGradients(
@@ -78,7 +78,7 @@ describe('backward', () => {
     expect([...inside.grads[0]!.dataSync()]).toEqual([2, 2]);
   });
 
-  it('frees gradients and what operations saved as soon as the pass is past them', () => {
+  it('frees gradients and saved tensors as soon as the pass is past them', () => {
     const x = tf.ones([1000]);
     const base = tf.memory().numBytes;
     const alive: number[] = [];

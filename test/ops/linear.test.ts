@@ -269,7 +269,7 @@ onEveryForm('linear', () => {
     tf.dispose([weight, bias]);
   });
 
-  it('names operation, shapes and what was expected when shapes do not fit', () => {
+  it('names operation, shapes and expectation when shapes do not fit', () => {
     const x = tf.zeros([2, 3]);
     const weight = tf.zeros([4, 5]) as tf.Tensor2D;
     expect(() => linear(x, weight)).toThrow(

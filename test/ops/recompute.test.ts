@@ -180,7 +180,7 @@ onEveryForm('recompute', () => {
     tf.dispose([weight, given]);
   });
 
-  it('runs the function once, and frees what it made, outside a gradient', () => {
+  it('runs the function once outside a gradient, and frees its tensors', () => {
     const x = tf.ones([3]);
     const before = tf.memory().numTensors;
     let calls = 0;

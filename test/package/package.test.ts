@@ -114,7 +114,7 @@ describe('an installed package', () => {
     expect({ stdout, stderr }).toEqual({ stdout: '[]\n', stderr: '' });
   });
 
-  it('has types for what it exports', async () => {
+  it('has types for its exports', async () => {
     await writeFile(
       join(installed.folder, 'consumer.mts'),
       `import { ask, type Answer, EXIT, loadRun, train, type RunResult } from 'reasvqa';

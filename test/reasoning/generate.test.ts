@@ -335,7 +335,7 @@ it('points at rows of earlier versions that were not finished', async () => {
   ]);
 });
 
-it('stops with one line when the server is down or refuses everything, keeping what is done', async () => {
+it('stops with one line when the server is down or refuses everything, and keeps finished rows', async () => {
   const { run, server } = await setup((item, response) =>
     item.number > 5 ? json(response, 401, { error: { message: 'bad key' } }) : good(item, response),
   );

@@ -53,7 +53,7 @@ describe('thinking', () => {
     expect(refined(text, null)).toBe(STEP);
   });
 
-  it('that nothing closes does not swallow what a closed one left outside', () => {
+  it('without a closing tag does not swallow text outside of a closed one', () => {
     const { spoken } = readReply('One. <think>a</think><think>b</think> Two. <think>c');
     expect(spoken.split(/\s+/)).toEqual(['One.', 'Two.', '']);
     expect(readReply('One.</think> Two.').spoken).toBe(' Two.');

@@ -69,7 +69,7 @@ function holds(clip: Clip, sentence: string): boolean {
 }
 
 describe('narrate', () => {
-  it('says only what is true of the clip, in one to three sentences', () => {
+  it('is true of the clip, in one to three sentences', () => {
     const rng = new Rng('narration-test');
     const lengths = new Set<number>();
     const kinds = new Set<string>();

@@ -117,7 +117,7 @@ describe('layouts', () => {
     await expectSame(canonicalSource(memorySource(splitBiases(truth))), truth);
   });
 
-  it('reads LAVIS names, and reports what it leaves out', async () => {
+  it('reads LAVIS names, and reports tensors it leaves out', async () => {
     const truth = checkpoint('lavis');
     const extra = {
       'Qformer.bert.embeddings.position_ids': { shape: [1, 512], data: new Float32Array(512) },

@@ -116,7 +116,7 @@ describe('writing and reading', () => {
     });
   });
 
-  it('refuses to write what PEFT could not load', async () => {
+  it('refuses to write an adapter that PEFT could not load', async () => {
     const folder = join(root, 'refused');
     const good = adapter('t5');
     const module = [...good.modules.values()][0]!;

@@ -106,7 +106,7 @@ describe('NExT-QA rows', () => {
   });
 });
 
-describe('what is wrong is named with its place', () => {
+describe('faults are named with their place', () => {
   test('a file of another kind, without all of it in the message', async () => {
     const { problems } = await readAnnotations({
       dataset: 'nextqa',
