@@ -11,6 +11,7 @@ import { addGenerate, addRefine } from './reasoning.js';
 import { addScore } from './score.js';
 import { addShapes } from './shapes.js';
 import { addSweep } from './sweep.js';
+import { addTable } from './table.js';
 import { addTrain } from './train.js';
 import { addWeights } from './weights.js';
 
@@ -38,6 +39,7 @@ export function buildProgram(io: Io, version: string): Command {
   addDemo(program, io);
   addTrain(program, io);
   addSweep(program, io);
+  addTable(program, io);
   addEvaluate(program, io);
   addScore(program, io);
   addConfig(program, io);

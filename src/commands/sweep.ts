@@ -132,7 +132,11 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
   if (failure) throw failure;
 }
 
-async function executorOf(io: Io, options: RunOptions): Promise<Executor> {
+/** What runs trials, by the options of the command line. */
+export async function executorOf(
+  io: Io,
+  options: EngineChoice & Pick<RunOptions, 'executor' | 'atOnce' | 'halving'>,
+): Promise<Executor> {
   const { runShared } = await import('../sweep/shared.js');
   const { runHalving } = await import('../sweep/halving.js');
   return async (execution: Execution) => {

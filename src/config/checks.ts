@@ -114,7 +114,7 @@ export function ineffective(config: Config, given: (key: string) => boolean): Co
 }
 
 /** Whether this recipe trains on reasoning at all. */
-function trainsReasoning({ train }: Config): boolean {
+export function trainsReasoning({ train }: Config): boolean {
   return train.mode === 'stl' ? train.stlTarget === 'reasoning-answer' : train.beta > 0;
 }
 

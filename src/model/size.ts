@@ -9,7 +9,8 @@ import { selectTrainable } from './trainable.js';
 /** What of a recipe decides the size: its section `model`. */
 export interface ModelSettings {
   base: string;
-  train: readonly string[];
+  /** The student's own groups unless given. */
+  train?: readonly string[] | undefined;
   lora: { r: number; alpha: number; dropout: number; targets: string[] };
 }
 
@@ -31,12 +32,13 @@ export async function studentSize(settings: ModelSettings): Promise<StudentSize 
   if (!found) return undefined;
   const student = await found.kind.create(found.config, 'f32');
   try {
-    if (settings.train.includes('lora')) {
+    const groups = settings.train ?? found.kind.defaultGroups;
+    if (groups.includes('lora')) {
       const { r, alpha, dropout, targets } = settings.lora;
       const rest = { rankPattern: {}, alphaPattern: {}, useRslora: false, baseModel: settings.base };
       addAdapter(student, { r, alpha, dropout, targetModules: targets, ...rest });
     }
-    const trainable = selectTrainable(student, settings.train).reduce((sum, { size }) => sum + size, 0);
+    const trainable = selectTrainable(student, groups).reduce((sum, { size }) => sum + size, 0);
     const [tokens, width] = student.featureShape;
     return { trainable, featuresPerFrame: tokens * width };
   } finally {
