@@ -30,10 +30,14 @@ interface PlanOptions extends RecipeOptions {
   json?: boolean;
 }
 
-interface RunOptions extends PlanOptions, EngineChoice, SchedulerOptions {
+/** Who runs trials. */
+interface ExecutorOptions extends EngineChoice, SchedulerOptions {
   executor: 'shared' | 'local' | 'slurm';
   atOnce?: number;
   halving?: boolean;
+}
+
+interface RunOptions extends PlanOptions, ExecutorOptions {
   dryRun?: boolean;
   samplesPerSecond?: number;
 }
@@ -178,7 +182,8 @@ async function emit(io: Io, folder: string, spec: SweepSpec, options: RunOptions
   io.stdout.write(file);
 }
 
-async function executorOf(io: Io, options: RunOptions): Promise<Executor> {
+/** What runs trials, by the options of the command line. */
+export async function executorOf(io: Io, options: ExecutorOptions): Promise<Executor> {
   if (options.executor !== 'shared') return schedulerExecutor(options.executor, options);
   const { runShared } = await import('../sweep/shared.js');
   const { runHalving } = await import('../sweep/halving.js');
