@@ -32,8 +32,7 @@ async function runs(io: Io, path: string, options: { json?: boolean }): Promise<
   print(io, table([head, ...rows], [2, 6]));
 }
 
-const stateText = ({ state, trials }: Listed) =>
-  trials ? `${state} ${trials.done}/${trials.total}` : state;
+const stateText = ({ state, trials }: Listed) => (trials ? `${state} ${trials.done}/${trials.total}` : state);
 
 /** Two digits that say something: a demo trains for half a minute. */
 const hoursText = (hours: number | null) =>

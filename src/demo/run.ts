@@ -123,7 +123,10 @@ function factsOf(engine: EngineInfo, summary: ShapesSummary, stats: RefineStats,
     },
     {
       label: 'Teacher',
-      value: teacherAccuracy === null ? 'not judged' : `right in ${(100 * teacherAccuracy).toFixed(1)} % of its answers`,
+      value:
+        teacherAccuracy === null
+          ? 'not judged'
+          : `right in ${(100 * teacherAccuracy).toFixed(1)} % of its answers`,
     },
   ];
 }

@@ -159,7 +159,11 @@ function emptyStats(): RefineStats {
   };
 }
 
-function count(stats: RefineStats, row: GeneratedText, result: { reasoning: string; counts: Record<string, number> }) {
+function count(
+  stats: RefineStats,
+  row: GeneratedText,
+  result: { reasoning: string; counts: Record<string, number> },
+) {
   stats.samples++;
   if (result.reasoning === '') stats.empty++;
   else stats.kept++;

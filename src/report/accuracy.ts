@@ -80,7 +80,10 @@ function tableOf(settings: readonly Setting[]): AccuracyTable {
     gains:
       others.length === 0
         ? undefined
-        : { baseline: baseline!.name, rows: others.map((other) => gainOf(other, baseline!, groups, dataset)) },
+        : {
+            baseline: baseline!.name,
+            rows: others.map((other) => gainOf(other, baseline!, groups, dataset)),
+          },
   };
 }
 
@@ -92,7 +95,9 @@ function rowOf({ name, runs }: Setting, groups: readonly string[]): AccuracyRow 
     cells: groups.map((group) => {
       const found = runs.flatMap(({ score }) => accuracyIn(score!, group) ?? []);
       if (found.length === 0) return null;
-      const { mean, standardError } = meanAndStandardError(found.map(({ correct, count }) => correct / count));
+      const { mean, standardError } = meanAndStandardError(
+        found.map(({ correct, count }) => correct / count),
+      );
       const n = found[0]!.count;
       return {
         accuracy: mean,

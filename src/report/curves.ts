@@ -1,5 +1,5 @@
 /** The curves of a report: one line a setting, the mean over its seeds with their range, from the runs' own logs. */
-import { type Accuracy, type ScoreResult } from '../evaluation/score.js';
+import type { Accuracy, ScoreResult } from '../evaluation/score.js';
 import type { Plot, Point } from './plot.js';
 import type { Run } from './runs.js';
 import type { Setting } from './settings.js';
@@ -51,14 +51,14 @@ function metricPlots(settings: readonly Setting[]): Plot[] {
     yLabel: name,
     series: settings.map((setting) =>
       seriesOf(setting, ({ metrics }) =>
-        metrics.flatMap((line): XY[] => (name in line ? [[line.step, valueOf(line[name])]] : [])),
+        metrics.flatMap((line): XY[] => (name in line ? [[line.step, numberOf(line[name])]] : [])),
       ),
     ),
   }));
 }
 
 /** A value that was not finite is null in the file, and breaks the line. */
-const valueOf = (value: unknown) => (typeof value === 'number' ? value : Number.NaN);
+const numberOf = (value: unknown) => (typeof value === 'number' ? value : Number.NaN);
 
 const TITLES: Record<string, string> = {
   'train/loss': 'Loss',

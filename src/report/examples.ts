@@ -52,7 +52,11 @@ export async function chooseExamples(
   const texts = await teachersOf(training, request);
   const questions = [
     ...validation.map((question) => ({ ...question, answers: settings.map((s) => answerOf(s, question)) })),
-    ...training.map((question) => ({ ...question, answers: settings.map(() => null), teacher: texts.get(question) })),
+    ...training.map((question) => ({
+      ...question,
+      answers: settings.map(() => null),
+      teacher: texts.get(question),
+    })),
   ];
   return { examples: await located(questions, request.onNotice), available: asked.length + taught.length };
 }
@@ -96,7 +100,10 @@ async function trainingQuestions({ settings, onNotice }: ExampleRequest): Promis
     configs
       .filter(({ data }) => data.train)
       .sort((a, b) => Number(Boolean(a.data.reasoning)) - Number(Boolean(b.data.reasoning)))
-      .map((config) => [JSON.stringify([config.data.dataset, config.data.train, config.data.videos]), config]),
+      .map((config) => [
+        JSON.stringify([config.data.dataset, config.data.train, config.data.videos]),
+        config,
+      ]),
   );
   const questions: Question[] = [];
   for (const [set, config] of sets) {

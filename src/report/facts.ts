@@ -20,9 +20,15 @@ export function factsOf(settings: readonly Setting[]): Fact[] {
     { label: 'Machine', value: distinct(({ machine }) => machine) },
     { label: 'Data', value: distinct(({ config }) => config.data.dataset) },
     { label: 'Training questions', value: distinct(({ config }) => fileText(config.data.train)) },
-    { label: 'Validation questions', value: distinct(({ config, score }) => validationText(config.data.val, score?.total.count)) },
+    {
+      label: 'Validation questions',
+      value: distinct(({ config, score }) => validationText(config.data.val, score?.total.count)),
+    },
     { label: 'Base model', value: distinct(({ config }) => config.model.base) },
-    { label: 'Learned parameters', value: distinct(({ result }) => result?.trainableParameters.toLocaleString('en')) },
+    {
+      label: 'Learned parameters',
+      value: distinct(({ result }) => result?.trainableParameters.toLocaleString('en')),
+    },
     { label: 'Seeds', value: distinct(({ config }) => String(config.train.seed)) },
     { label: 'Runs', value: `${runs.length}, ${done.length} of them finished` },
     { label: 'Training time', value: done.length > 0 ? formatDuration(seconds * 1000) : '' },
@@ -46,7 +52,17 @@ function validationText(path: string | undefined, count: number | undefined): st
 export function runRows(settings: readonly Setting[]): string[][] {
   const keys = Object.keys(settings[0]?.values ?? {});
   const head = [
-    ...['Run', ...keys, 'seed', 'state', 'best epoch', 'accuracy', 'at the last epoch', 'training', 'samples/s'],
+    ...[
+      'Run',
+      ...keys,
+      'seed',
+      'state',
+      'best epoch',
+      'accuracy',
+      'at the last epoch',
+      'training',
+      'samples/s',
+    ],
     'peak memory',
   ];
   const rows = settings.flatMap(({ values, runs }) =>

@@ -31,8 +31,7 @@ export async function ownReasoning(
   const missing = questions.filter(({ sample }) => !known.has(sample.id));
   if (missing.length > 0) {
     // Opening a checkpoint sweeps away one that is half written.
-    if (await isHeld(run.paths.folder))
-      throw new DataError('another process is training in it');
+    if (await isHeld(run.paths.folder)) throw new DataError('another process is training in it');
     const { writeOwn } = await import('./writeOwn.js');
     await startEngine();
     kept.push(...(await writeOwn(run, missing, onNotice)));

@@ -286,7 +286,9 @@ function describe(plot: Plot): string {
         plot.percent ? `${(y * 100).toFixed(1)} %` : Number(y.toPrecision(3)).toString();
       const first = finite[0];
       const last = finite.at(-1);
-      return first && last ? `${name} from ${show(first.mean)} to ${show(last.mean)}` : `${name} without values`;
+      return first && last
+        ? `${name} from ${show(first.mean)} to ${show(last.mean)}`
+        : `${name} without values`;
     })
     .join('; ');
 }

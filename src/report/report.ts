@@ -156,7 +156,10 @@ async function pageData(
   const shown = await framesOf([...clips.values()], onNotice);
   const keys = keysOf(examples);
   return {
-    settings: settings.map(({ name, runs }) => ({ name, seeds: runs.map(({ config }) => config.train.seed) })),
+    settings: settings.map(({ name, runs }) => ({
+      name,
+      seeds: runs.map(({ config }) => config.train.seed),
+    })),
     clips: shown,
     examples: examples.map((example, i): PageExample => {
       const { sample, split, answers, teacher } = example;

@@ -52,10 +52,7 @@ export interface Run {
  * @param onNotice is told of runs that do not count
  * @throws DataError for a folder that is no run, or a file in it that is damaged (file:line where it has lines)
  */
-export async function readRuns(
-  runs: readonly ReportRun[],
-  onNotice: (line: string) => void,
-): Promise<Run[]> {
+export async function readRuns(runs: readonly ReportRun[], onNotice: (line: string) => void): Promise<Run[]> {
   const byIdentity = new Map<string, Run>();
   for (const run of await Promise.all(runs.map(readRun))) {
     const key = identity(run.config);

@@ -52,7 +52,8 @@ export function differingKeys(configs: readonly Config[]): string[] {
 /** The LoRA rate is the learning rate unless given. */
 function follows(key: string, all: ReadonlyMap<string, string>[]): boolean {
   return (
-    key === 'train.loraLearningRate' && all.every((values) => values.get(key) === values.get('train.learningRate'))
+    key === 'train.loraLearningRate' &&
+    all.every((values) => values.get(key) === values.get('train.learningRate'))
   );
 }
 
@@ -61,7 +62,9 @@ export function valuesOf(config: Config): Map<string, string> {
   return new Map(
     CONFIG_KEYS.map(({ name }) => [
       name,
-      textOf(name.split('.').reduce<unknown>((value, part) => (isRecord(value) ? value[part] : undefined), config)),
+      textOf(
+        name.split('.').reduce<unknown>((value, part) => (isRecord(value) ? value[part] : undefined), config),
+      ),
     ]),
   );
 }

@@ -6,7 +6,12 @@ import { open, readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { readJsonLines } from '../reasoning/jsonl.js';
 import type { RefinedPart } from '../reasoning/refine.js';
-import { type GeneratedText, type RefineFileOptions, readGenerated, refineRow } from '../reasoning/refineFile.js';
+import {
+  type GeneratedText,
+  type RefineFileOptions,
+  readGenerated,
+  refineRow,
+} from '../reasoning/refineFile.js';
 
 /** One text for the page. */
 export interface TeacherText {
@@ -61,7 +66,9 @@ export async function teacherTexts(
     raw === undefined
       ? await Promise.all((await rawFilesBeside(refined.file)).map((file) => readRaw(file, ids)))
       : [await readRaw(raw, ids)];
-  const read = found.map((rows) => new Map([...rows].map(([id, row]) => [id, { row, fit: fitOf(row, refined) }])));
+  const read = found.map(
+    (rows) => new Map([...rows].map(([id, row]) => [id, { row, fit: fitOf(row, refined) }])),
+  );
   const fitting = (file: ReadonlyMap<string, Own>) => [...file.values()].filter(({ fit }) => fit).length;
   const [best] = read.sort((a, b) => fitting(b) - fitting(a));
   const rows = best && (raw !== undefined || fitting(best) > 0) ? best : new Map<string, Own>();

@@ -77,7 +77,10 @@ interface Strip {
 
 async function readClip({ path, id, start, end, fps }: Clip): Promise<Strip | { error: string }> {
   try {
-    const request = { ...{ path, id, count: FRAMES, mode: 'uniform' as const }, ...clipOf({ start, end }, fps) };
+    const request = {
+      ...{ path, id, count: FRAMES, mode: 'uniform' as const },
+      ...clipOf({ start, end }, fps),
+    };
     const { data, n, width, height, timestamps: times } = await readFrames(request);
     const size = width * height * 3;
     const frames = Array.from({ length: n }, (_, i) => data.subarray(i * size, (i + 1) * size));
@@ -93,7 +96,9 @@ async function fitted(strip: Strip, side: number): Promise<Strip> {
   const scale = Math.min(1, side / Math.max(width, height));
   const [w, h] = [width, height].map((length) => Math.max(1, Math.round(length * scale))) as [number, number];
   const frames = await Promise.all(
-    strip.frames.map(async (data) => (await resizeFrame({ width, height, data }, { width: w, height: h })).data),
+    strip.frames.map(
+      async (data) => (await resizeFrame({ width, height, data }, { width: w, height: h })).data,
+    ),
   );
   return { ...strip, width: w, height: h, frames };
 }
@@ -106,6 +111,9 @@ async function encode(strip: Strip, { side, lossless }: Way): Promise<Picture> {
     raw: { width, height: height * frames.length, channels: 3 },
   });
   const small = lossless && Math.max(width, height) <= SMALL;
-  const bytes = await (small ? image.webp({ lossless: true, effort: 0 }) : image.jpeg({ quality: 70 })).toBuffer();
+  const bytes = await (small
+    ? image.webp({ lossless: true, effort: 0 })
+    : image.jpeg({ quality: 70 })
+  ).toBuffer();
   return { type: small ? 'webp' : 'jpeg', data: bytes.toString('base64'), width, height, times };
 }

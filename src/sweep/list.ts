@@ -43,7 +43,9 @@ const AT_ONCE = 32;
 export async function listRuns(path: string, onProblem: (line: string) => void): Promise<Listed[]> {
   const found = await stat(path).catch(() => undefined);
   if (!found?.isDirectory())
-    throw new DataError(`${path}: ${found ? 'is not a folder' : 'no such folder'}; give a folder with runs in it`);
+    throw new DataError(
+      `${path}: ${found ? 'is not a folder' : 'no such folder'}; give a folder with runs in it`,
+    );
   const limit = pLimit(AT_ONCE);
   const listed: Listed[] = [];
   const visit = async (folder: string): Promise<void> => {
@@ -82,7 +84,8 @@ async function look(
   names: ReadonlySet<string>,
   onProblem: (line: string) => void,
 ): Promise<Listed | undefined> {
-  const isRun = names.has('config.yaml') && ['run.json', 'checkpoints', 'result.json'].some((n) => names.has(n));
+  const isRun =
+    names.has('config.yaml') && ['run.json', 'checkpoints', 'result.json'].some((n) => names.has(n));
   // A trial may have failed before it was a run.
   const failed = names.has('error.json') && basename(dirname(folder)) === 'trials';
   const kind = names.has('plan.jsonl') ? 'sweep' : isRun || failed ? 'run' : undefined;
@@ -137,12 +140,13 @@ async function checkpointNames(folder: string): Promise<string[]> {
 async function settingsOf(config: string): Promise<Pick<Listed, 'beta' | 'seed'>> {
   const text = await readFile(config, 'utf8').catch(() => '');
   const train = /^train:\n((?: .*(?:\n|$))*)/m.exec(text)?.[1] ?? '';
-  const valueOf = (key: string) => new RegExp(`^ {2}${key}: (.+)$`, 'm').exec(train)?.[1];
-  const numbers = (value: string | undefined) => (Number.isFinite(Number(value ?? 'none')) ? [Number(value)] : []);
+  const textOf = (key: string) => new RegExp(`^ {2}${key}: (.+)$`, 'm').exec(train)?.[1];
+  const numbers = (value: string | undefined) =>
+    Number.isFinite(Number(value ?? 'none')) ? [Number(value)] : [];
   // Single-task training has no loss of reasoning, whatever beta says (src/training/result.ts).
   return {
-    beta: valueOf('mode') === 'stl' ? [0] : numbers(valueOf('beta')),
-    seed: numbers(valueOf('seed')),
+    beta: textOf('mode') === 'stl' ? [0] : numbers(textOf('beta')),
+    seed: numbers(textOf('seed')),
   };
 }
 

@@ -38,14 +38,18 @@ async function sweepParts(folder: string): Promise<ReportParts> {
   const begun = await Promise.all(states.map(({ trial }) => hasConfig(trial)));
   const runs = states.flatMap(({ trial }, i) => (begun[i] ? [runOf(trial)] : []));
   if (runs.length === 0)
-    throw new DataError(`${folder}: none of its ${states.length} trials has begun; start them with reasvqa sweep`);
+    throw new DataError(
+      `${folder}: none of its ${states.length} trials has begun; start them with reasvqa sweep`,
+    );
   const figures = await Promise.all(FIGURES.map((name) => readFigure(folder, name)));
   const { protocol } = sweep.info;
   return {
     runs,
     figures: figures.flatMap(({ figure }) => figure ?? []),
     notices: [
-      ...(protocol === 'full' ? [] : [`${folder}: its trials follow the protocol ${protocol}: some were stopped early`]),
+      ...(protocol === 'full'
+        ? []
+        : [`${folder}: its trials follow the protocol ${protocol}: some were stopped early`]),
       ...stateNotices(folder, states, begun),
       ...figures.flatMap(({ notice }) => notice ?? []),
     ],

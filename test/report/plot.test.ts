@@ -157,9 +157,16 @@ it('draws the range of several seeds as a band, and keeps the axes at full heigh
   const one = plotSvg({ ...plot(), series: series.slice(0, 1) });
   const many = plotSvg({ ...plot(), series });
   expect(one).toContain('opacity="0.14"');
-  const tall = (svg: string) => Math.max(...lines(svg).flat().map(([, y]) => y));
+  const tall = (svg: string) =>
+    Math.max(
+      ...lines(svg)
+        .flat()
+        .map(([, y]) => y),
+    );
   expect(heightOf(many) - tall(many)).toBe(heightOf(one) - tall(one));
-  const looks = [...many.matchAll(/stroke="(var[^"]+)" stroke-width="2"[^>]*?(?:stroke-dasharray="([^"]+)")?\/>/g)];
+  const looks = [
+    ...many.matchAll(/stroke="(var[^"]+)" stroke-width="2"[^>]*?(?:stroke-dasharray="([^"]+)")?\/>/g),
+  ];
   expect(new Set(looks.map(([, colour, dash]) => `${colour} ${dash}`)).size).toBe(18);
 });
 

@@ -15,12 +15,21 @@ const good = { id: 'a', type: 'CW', prediction: 1, answer: 0, scores: [0, 1, 2] 
 
 async function read(...lines: unknown[]) {
   const file = join(folder, 'predictions.jsonl');
-  await writeFile(file, lines.map((line) => `${typeof line === 'string' ? line : JSON.stringify(line)}\n`).join(''));
+  await writeFile(
+    file,
+    lines.map((line) => `${typeof line === 'string' ? line : JSON.stringify(line)}\n`).join(''),
+  );
   return readPredictions(file);
 }
 
 it('reads answers with their probabilities, of blind and of written ones too', async () => {
-  const predictions = await read(good, { id: 'b', type: 'CH', prediction: 2, text: 'Option C', answer: null });
+  const predictions = await read(good, {
+    id: 'b',
+    type: 'CH',
+    prediction: 2,
+    text: 'Option C',
+    answer: null,
+  });
   expect([...predictions]).toEqual([
     ['a', { type: 'CW', prediction: 1, answer: 0, probabilities: softmax([0, 1, 2]) }],
     ['b', { type: 'CH', prediction: 2 }],

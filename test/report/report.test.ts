@@ -27,7 +27,12 @@ async function runs(...settings: RunSettings[]): Promise<{ folder: string }[]> {
 
 /** Writes a report without the student's reasoning, and reads it again. */
 async function report(given: { folder: string }[], more: Partial<ReportRequest> = {}) {
-  const written = await writeReport({ out: join(scratch, 'report.html'), runs: given, reasoning: 0, ...more });
+  const written = await writeReport({
+    out: join(scratch, 'report.html'),
+    runs: given,
+    reasoning: 0,
+    ...more,
+  });
   const html = await readFile(written.out, 'utf8');
   expect(Buffer.byteLength(html)).toBe(written.bytes);
   const json = /<script type="application\/json" id="report-data">(.*?)<\/script>/s.exec(html)?.[1];
@@ -36,7 +41,9 @@ async function report(given: { folder: string }[], more: Partial<ReportRequest> 
   return { ...written, html, data, page };
 }
 
-const SIX = [0, 0.8].flatMap((beta) => [1, 2, 3].map((seed) => ({ beta, seed, accuracy: beta === 0 ? 0.2 : 0.9 })));
+const SIX = [0, 0.8].flatMap((beta) =>
+  [1, 2, 3].map((seed) => ({ beta, seed, accuracy: beta === 0 ? 0.2 : 0.9 })),
+);
 
 describe('a report of two settings and three seeds', () => {
   it('has a row a setting, what the second gains, every run and the keys that differ', async () => {
@@ -46,9 +53,15 @@ describe('a report of two settings and three seeds', () => {
     expect(page.text).toContain('beta 0.8 answers');
     expect(page.text).toContain('3 seeds');
     expect(page.text).toContain('Difference to beta 0, paired over questions and seeds');
-    expect(html).toMatch(/<span class="plus">\+\d+\.\d+<\/span><small>± \d+\.\d+ questions<br>± \d+\.\d+ seeds</);
-    const rows = [...html.matchAll(/<tr><th scope="row">runs-\d+\/run-\d<\/th><td>([\d.]+)<\/td><td>(\d)<\/td><td>done/g)];
-    expect(rows.map(([, beta, seed]) => `${beta}/${seed}`)).toEqual(SIX.map(({ beta, seed }) => `${beta}/${seed}`));
+    expect(html).toMatch(
+      /<span class="plus">\+\d+\.\d+<\/span><small>± \d+\.\d+ questions<br>± \d+\.\d+ seeds</,
+    );
+    const rows = [
+      ...html.matchAll(/<tr><th scope="row">runs-\d+\/run-\d<\/th><td>([\d.]+)<\/td><td>(\d)<\/td><td>done/g),
+    ];
+    expect(rows.map(([, beta, seed]) => `${beta}/${seed}`)).toEqual(
+      SIX.map(({ beta, seed }) => `${beta}/${seed}`),
+    );
     expect(page.text).toContain('native-cpu (threads 2)');
     expect(page.text).toContain('Test CPU, Node v20');
     expect(page.text).not.toMatch(/NaN|undefined|\[object/);
@@ -56,9 +69,18 @@ describe('a report of two settings and three seeds', () => {
 
   it('draws losses, accuracy in total and by type, learning rate and speed', async () => {
     const { page } = await report(await runs(...SIX));
-    const labels = page.elements.flatMap(({ name, attributes }) => (name === 'svg' ? [attributes['aria-label']] : []));
+    const labels = page.elements.flatMap(({ name, attributes }) =>
+      name === 'svg' ? [attributes['aria-label']] : [],
+    );
     const titles = labels.map((label) => label!.split(':')[0]);
-    for (const title of ['Validation accuracy', 'Loss', 'Answer loss', 'Reasoning loss', 'Learning rate', 'Speed'])
+    for (const title of [
+      'Validation accuracy',
+      'Loss',
+      'Answer loss',
+      'Reasoning loss',
+      'Learning rate',
+      'Speed',
+    ])
       expect(titles).toContain(title);
     expect(labels.some((label) => label!.startsWith('Accuracy: CW: '))).toBe(true);
     // 3 updates of 4 samples in 4 seconds; evaluation is not counted.
@@ -77,7 +99,8 @@ describe('a report of two settings and three seeds', () => {
         expect(answer!.probabilities![answer!.chosen]).toBe(Math.max(...answer!.probabilities!));
       }
     expect(data!.clips).toHaveLength(7);
-    for (const clip of data!.clips) expect(clip).toMatchObject({ width: 32, height: 32, times: { length: 4 } });
+    for (const clip of data!.clips)
+      expect(clip).toMatchObject({ width: 32, height: 32, times: { length: 4 } });
     const training = data!.examples.filter(({ split }) => split === 'training');
     expect(training[0]!.answers).toEqual([null, null]);
     expect(training[0]!.teacher!.parts.some(({ removedBy }) => removedBy?.includes('Answer'))).toBe(true);
@@ -132,7 +155,11 @@ describe('a report of two settings and three seeds', () => {
 
 describe('what a report goes on without, and says so', () => {
   it.each<[string, RunSettings, RegExp]>([
-    ['a run that is not finished', { done: false, evaluated: 1 }, /not finished.*1 of 1 not finished|1 of 1 not finished/s],
+    [
+      'a run that is not finished',
+      { done: false, evaluated: 1 },
+      /not finished.*1 of 1 not finished|1 of 1 not finished/s,
+    ],
     ['a run before its first evaluation', { done: false, evaluated: 0 }, /No run was evaluated/],
     ['a run without validation', { evaluated: 0, overrides: ['data.val=null'] }, /No run was evaluated/],
   ])('%s', async (_, settings, told) => {
@@ -150,11 +177,15 @@ describe('what a report goes on without, and says so', () => {
       return report(given).finally(() => rename(there, join(world.data, name)));
     };
     const videos = await without('videos');
-    expect(videos.notices).toEqual([expect.stringMatching(/no such video folder; the report goes on without frames/)]);
+    expect(videos.notices).toEqual([
+      expect.stringMatching(/no such video folder; the report goes on without frames/),
+    ]);
     expect(videos.page.text).toContain(videos.notices[0]);
     expect(videos.data!.clips[0]).toEqual({ error: 'the video is not there' });
     const val = await without('val.csv');
-    expect(val.notices).toEqual([expect.stringMatching(/val\.csv: no such file; the report goes on without its questions/)]);
+    expect(val.notices).toEqual([
+      expect.stringMatching(/val\.csv: no such file; the report goes on without its questions/),
+    ]);
     expect(val.page.text).toContain('Difference to beta 0');
     const refined = await without('refined.jsonl');
     expect(refined.notices).toEqual([expect.stringMatching(/refined\.jsonl.*without the teacher's texts/)]);
@@ -173,8 +204,10 @@ describe('what a report goes on without, and says so', () => {
     const { notices, data } = await report(await runs({}));
     for (const [i, name] of [video, other].entries()) await writeFile(at(name), kept[i]!);
     expect(notices).toHaveLength(2);
-    expect(notices[0]).toMatch(new RegExp(`no video for \\d+ of \\d+ questions shown, the first ${world.val[0]!.id}`));
-    expect(notices[1]).toMatch(/1 of 7 clips cannot be read, the first: .*cannot be read as an image/);
+    expect(notices[0]).toMatch(
+      new RegExp(`no video for \\d+ of \\d+ questions shown, the first ${world.val[0]!.id}`),
+    );
+    expect(notices[1]).toMatch(/1 of 6 clips cannot be read, the first: .*cannot be read as an image/);
     expect(data!.clips.filter((clip) => 'data' in clip)).toHaveLength(5);
   });
 
@@ -207,7 +240,9 @@ describe('several runs', () => {
     world = ours;
     const { html, data } = await report([first!, second!]);
     expect(html.match(/<caption>Accuracy on the validation questions/g)).toHaveLength(2);
-    const asked = data!.examples.map(({ answers }) => answers.map((answer) => Number(answer !== null)).join(''));
+    const asked = data!.examples.map(({ answers }) =>
+      answers.map((answer) => Number(answer !== null)).join(''),
+    );
     expect(new Set(asked)).toEqual(new Set(['10', '01', '00']));
     expect(new Set(data!.examples.map(({ key }) => key)).size).toBe(data!.examples.length);
   });

@@ -14,7 +14,9 @@ const named = async (...runs: Promise<Run>[]) =>
 
 it('makes one setting of runs that differ in their seed alone', async () => {
   const runs = [0, 0.5].flatMap((beta) =>
-    [1, 2, 3].map((seed) => run(undefined, `train.beta=${beta}`, `train.seed=${seed}`, `features.folder=/f${seed}`)),
+    [1, 2, 3].map((seed) =>
+      run(undefined, `train.beta=${beta}`, `train.seed=${seed}`, `features.folder=/f${seed}`),
+    ),
   );
   expect(await named(...runs)).toEqual([
     ['beta 0', 3],
@@ -62,6 +64,9 @@ it('names a report of one setting by its beta', async () => {
 });
 
 it('lists the keys that differ in the order of the schema', async () => {
-  const runs = await Promise.all([run(undefined, 'train.beta=0'), run(undefined, 'train.epochs=3', 'train.beta=1')]);
+  const runs = await Promise.all([
+    run(undefined, 'train.beta=0'),
+    run(undefined, 'train.epochs=3', 'train.beta=1'),
+  ]);
   expect(differingKeys(runs.map(({ config }) => config))).toEqual(['train.beta', 'train.epochs']);
 });

@@ -9,6 +9,8 @@ import { optionLetter, type Sample } from '../../src/data/sample.js';
 import { type ScoreResult, scoreAnswers } from '../../src/evaluation/score.js';
 import { refineFile } from '../../src/reasoning/refineFile.js';
 import { makeShapes } from '../../src/shapes/dataset.js';
+import { type PlannedTrial, planSweep } from '../../src/sweep/folder.js';
+import { type Arm, resolveSweep } from '../../src/sweep/spec.js';
 import { identity, makeRunFolder } from '../../src/training/run/folder.js';
 import { MetricsLog } from '../../src/training/run/metrics.js';
 
@@ -32,7 +34,10 @@ export async function makeReportWorld(folder: string): Promise<ReportWorld> {
 export function teacherRow({ id, question, options, answer }: Sample, errs: boolean) {
   const predicted = errs ? (answer! + 1) % options.length : answer!;
   const reasoning = `- A star moves in frame 2.\n- It stops in frame 3.\n\n###Answer: ${optionLetter(predicted)}`;
-  return { ...{ id, question, options, reasoning, predicted, answer: answer! }, correct: predicted === answer };
+  return {
+    ...{ id, question, options, reasoning, predicted, answer: answer! },
+    correct: predicted === answer,
+  };
 }
 
 export interface RunSettings {
@@ -45,29 +50,38 @@ export interface RunSettings {
   /** Epochs that were evaluated. */
   evaluated?: number;
   overrides?: readonly string[];
+  /** Instead of one made from the above. */
+  config?: Config;
 }
 
-export async function runConfig({ data }: ReportWorld, settings: RunSettings = {}): Promise<Config> {
+/** Recipe keys of a run in the world, but for beta and seed. */
+const recipeOf = ({ data }: ReportWorld): string[] => [
+  ...['data.dataset=shapes', `data.videos=${join(data, 'videos')}`, `data.train=${join(data, 'train.csv')}`],
+  ...[`data.val=${join(data, 'val.csv')}`, `data.reasoning=${join(data, 'refined.jsonl')}`],
+  ...['data.addPunctuation=false', 'model.base=weights/shapes', 'train.batch=4'],
+];
+
+export async function runConfig(world: ReportWorld, settings: RunSettings = {}): Promise<Config> {
   const { beta = 0.8, seed = 1, overrides = [] } = settings;
-  const { config } = await resolveConfig({
-    overrides: [
-      ...['data.dataset=shapes', `data.videos=${join(data, 'videos')}`, `data.train=${join(data, 'train.csv')}`],
-      ...[`data.val=${join(data, 'val.csv')}`, `data.reasoning=${join(data, 'refined.jsonl')}`],
-      ...['model.base=weights/shapes', `train.beta=${beta}`, `train.seed=${seed}`, 'train.epochs=2'],
-      ...['train.batch=4', 'data.addPunctuation=false', ...overrides],
-    ],
-  });
-  return config;
+  const given = [...recipeOf(world), `train.beta=${beta}`, `train.seed=${seed}`, ...overrides];
+  return (await resolveConfig({ overrides: given })).config;
 }
 
 /** Writes a run folder. */
-export async function writeRun(world: ReportWorld, folder: string, settings: RunSettings = {}): Promise<Config> {
+export async function writeRun(
+  world: ReportWorld,
+  folder: string,
+  settings: RunSettings = {},
+): Promise<Config> {
   const { done = true, evaluated = 2 } = settings;
-  const config = await runConfig(world, settings);
+  const config = settings.config ?? (await runConfig(world, settings));
   const paths = await makeRunFolder(folder);
   await writeFile(paths.config, dumpConfig(config));
   const engine = { name: 'native-cpu', threads: 2 };
-  await writeFile(paths.run, JSON.stringify({ node: 'v20', cpu: 'Test CPU', commit: 'abc', engine, sha256: {} }));
+  await writeFile(
+    paths.run,
+    JSON.stringify({ node: 'v20', cpu: 'Test CPU', commit: 'abc', engine, sha256: {} }),
+  );
   await writeMetrics(folder, evaluated);
   const evaluations = [];
   for (let epoch = 0; epoch < evaluated; epoch++) {
@@ -81,13 +95,31 @@ export async function writeRun(world: ReportWorld, folder: string, settings: Run
   const last = evaluations.at(-1);
   if (last) await writeFile(paths.predictions, await readFile(paths.predictionsOf(last.epoch)));
   const result = {
-    ...{ bestEpoch: Math.max(0, evaluated - 1), bestStep: 6, score: last?.score ?? null, last: last?.score ?? null },
+    ...{
+      bestEpoch: Math.max(0, evaluated - 1),
+      bestStep: 6,
+      score: last?.score ?? null,
+      last: last?.score ?? null,
+    },
     ...{ epochs: 2, steps: 6, seconds: 36, samplesPerSecond: 12.5, peakMemoryBytes: 2 ** 28 },
-    ...{ trainableParameters: 1234, beta: settings.beta ?? 0.8, seed: settings.seed ?? 1, engine, sha256: {} },
+    ...{
+      trainableParameters: 1234,
+      beta: settings.beta ?? 0.8,
+      seed: settings.seed ?? 1,
+      engine,
+      sha256: {},
+    },
     config: identity(config),
   };
   await writeFile(paths.result, JSON.stringify(result));
   return config;
+}
+
+/** Plans a sweep of two betas and two seeds and gives its trials. */
+export async function planTrials(world: ReportWorld, folder: string, arms?: Arm[]): Promise<PlannedTrial[]> {
+  const overrides = [...recipeOf(world), 'train.beta=0,0.8'];
+  const spec = await resolveSweep({ overrides, seeds: [1, 2], arms });
+  return (await planSweep(folder, spec)).trials;
 }
 
 /** Two lines an epoch, 3 steps and 4 seconds apart, and one for each evaluation, a minute later. */
@@ -97,7 +129,12 @@ async function writeMetrics(folder: string, epochs: number): Promise<void> {
   for (let epoch = 0; epoch < epochs; epoch++) {
     clock += 4;
     const rate = { epoch: epoch + 1, learning_rate: 1e-4 * (epoch + 1) };
-    log.scalar(3 * (epoch + 1), { ...rate, 'train/loss': 2 - epoch, 'train/loss_qa': 1, 'train/loss_reasoning': 1 });
+    log.scalar(3 * (epoch + 1), {
+      ...rate,
+      'train/loss': 2 - epoch,
+      'train/loss_qa': 1,
+      'train/loss_reasoning': 1,
+    });
     clock += 60;
     log.scalar(3 * (epoch + 1), { epoch, 'val/accuracy': 50 });
   }
@@ -111,7 +148,8 @@ function answers(
 ): { lines: string; score: ScoreResult } {
   const rng = new Rng(`${beta}/${seed}/${epoch}`);
   const predictions = samples.map(({ id, type, options, answer }) => {
-    const prediction = rng.float() < accuracy ? answer! : (answer! + 1 + rng.int(options.length - 1)) % options.length;
+    const prediction =
+      rng.float() < accuracy ? answer! : (answer! + 1 + rng.int(options.length - 1)) % options.length;
     const scores = options.map((_, i) => (i === prediction ? 3 : rng.float()));
     return { id, type, answer: answer!, prediction, scores };
   });

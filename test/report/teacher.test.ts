@@ -38,7 +38,12 @@ it('finds the own texts beside the refined ones, and says what was removed', asy
   expect(parts.map(({ text }) => text).join('')).toBe(row('q1', 1).reasoning);
   expect(parts.filter(({ removedBy }) => removedBy).map(({ text }) => text)).toEqual(['###Answer: B']);
   // Incorrect reasoning loses the words of the truth.
-  expect(texts.get('q2')!.parts.filter(({ removedBy }) => removedBy).map(({ text }) => text)).toContain('A dog ');
+  expect(
+    texts
+      .get('q2')!
+      .parts.filter(({ removedBy }) => removedBy)
+      .map(({ text }) => text),
+  ).toContain('A dog ');
 });
 
 it.each<[string, Partial<RefineFileOptions>, boolean]>([
@@ -46,7 +51,10 @@ it.each<[string, Partial<RefineFileOptions>, boolean]>([
   ['word by word', { groundTruth: 'words' }, true],
 ])('tells how it was refined: %s', async (_, options, removed) => {
   const { texts } = await shown([row('q2', 0)], options);
-  const gone = texts.get('q2')!.parts.filter(({ removedBy }) => removedBy).map(({ text }) => text.trim());
+  const gone = texts
+    .get('q2')!
+    .parts.filter(({ removedBy }) => removedBy)
+    .map(({ text }) => text.trim());
   expect(gone.some((text) => /dog/i.test(text))).toBe(removed);
 });
 
@@ -92,7 +100,10 @@ it('does not strike through what another refinement removed', async () => {
 
 it('shows a text of which nothing was left, and one that is still being written', async () => {
   await shown([row('q1', 1), { ...row('q2', 1), reasoning: '###Answer: B' }]);
-  await writeFile(at('raw.jsonl'), `${JSON.stringify(row('q1', 1))}\n${JSON.stringify({ ...row('q2', 1), reasoning: '###Answer: B' })}\n{"id":"q3","rea`);
+  await writeFile(
+    at('raw.jsonl'),
+    `${JSON.stringify(row('q1', 1))}\n${JSON.stringify({ ...row('q2', 1), reasoning: '###Answer: B' })}\n{"id":"q3","rea`,
+  );
   const { texts } = await teacherTexts(await readRefined(at('refined.jsonl')), new Set(['q1', 'q2']));
   expect(texts.get('q2')!.parts).toEqual([{ text: '###Answer: B', removedBy: expect.any(String) }]);
 });

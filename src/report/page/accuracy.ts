@@ -72,7 +72,12 @@ export function accuracyTable(table: AccuracyTable): string {
 }
 
 /** A table that scrolls sideways in itself; its last column is the total. */
-function tableHtml(caption: string, heads: readonly string[], under: readonly string[], rows: string[]): string {
+function tableHtml(
+  caption: string,
+  heads: readonly string[],
+  under: readonly string[],
+  rows: string[],
+): string {
   const cells = heads.map((head, i) => {
     const total = i === heads.length - 1 ? ' class="total"' : '';
     return `<th scope="col"${total}>${e(head)}${under[i] ?? ''}</th>`;

@@ -27,7 +27,8 @@ function readFilters() {
 /** Changes the state and shows it. */
 function update(change) {
   const { filters, current } = Object.assign(state, change);
-  if (change.filters) state.found = examples.flatMap((e, i) => (matches(e, filters, haystacks[i]) ? [i] : []));
+  if (change.filters)
+    state.found = examples.flatMap((e, i) => (matches(e, filters, haystacks[i]) ? [i] : []));
   if (!state.found.includes(current)) state.current = state.found[0] ?? -1;
   if (change.filters) showList();
   showCurrent();

@@ -115,7 +115,9 @@ function teacherText({ teacher }) {
   const judged = correct === null ? '' : correct ? ', whose answer is right' : ', whose answer is wrong';
   const silent = predicted === null ? ' (it named no option)' : '';
   const removed = parts.some(({ removedBy, text }) => removedBy !== undefined && text.trim() !== '');
-  const told = [removed ? 'struck through: removed before training' : '', note ?? ''].filter(Boolean).join('; ');
+  const told = [removed ? 'struck through: removed before training' : '', note ?? '']
+    .filter(Boolean)
+    .join('; ');
   return make(
     'section',
     { 'aria-labelledby': 'teacher-title' },

@@ -81,7 +81,11 @@ function dataAndProgram(data: PageData, program: string): string {
 <script type="module">${program}</script>`;
 }
 
-function section(id: string, heading: string, content: string): { id: string; heading: string; html: string } {
+function section(
+  id: string,
+  heading: string,
+  content: string,
+): { id: string; heading: string; html: string } {
   const html =
     content.trim() === ''
       ? ''
@@ -150,7 +154,8 @@ ${rows.join('\n')}
 function examples({ examples: data, available }: ReportContent): string {
   const shown = data.examples.length;
   if (shown === 0) return '';
-  const taken = shown < available ? `${shown} of ${available} questions, at equal distances.` : `${shown} questions.`;
+  const taken =
+    shown < available ? `${shown} of ${available} questions, at equal distances.` : `${shown} questions.`;
   return `<p class="note">${taken} Left and right arrow go through them; up and down do in the list.</p>
 <noscript><p>The examples need JavaScript, which this page carries in itself.</p></noscript>
 <form id="filters" class="card filters" role="search" aria-label="Examples">
@@ -199,7 +204,12 @@ function selects({ examples: shown, settings: all }: PageData): string {
     select('Answer', 'answer', answers, asked.length > 0),
     select('of setting', 'setting', [['', 'the last'], ...asked], asked.length > 1),
     select('Changed', 'changed', changes, asked.length > 1),
-    select('Reasoning', 'reasoning', reasoning, shown.some(({ teacher, own }) => teacher || own)),
+    select(
+      'Reasoning',
+      'reasoning',
+      reasoning,
+      shown.some(({ teacher, own }) => teacher || own),
+    ),
   ].join('\n');
 }
 

@@ -217,7 +217,9 @@ function* parseLines(
 /** The folder's event file, or the name of a new one as TensorBoard's own writers form it. */
 function eventFile(folder: string, now: () => number): string {
   const host = hostname().replace(/[^\w-]/g, '_') || 'host';
-  return eventFiles(folder).at(-1) ?? `events.out.tfevents.${String(Math.floor(now())).padStart(10, '0')}.${host}`;
+  return (
+    eventFiles(folder).at(-1) ?? `events.out.tfevents.${String(Math.floor(now())).padStart(10, '0')}.${host}`
+  );
 }
 
 function eventFiles(folder: string): string[] {

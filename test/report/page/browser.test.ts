@@ -11,7 +11,9 @@ import * as inPage from './inPage.js';
 
 const executablePath = findChromium();
 if (!executablePath)
-  console.warn('SKIPPED: the report in a browser: no chromium on PATH (apt-get install chromium, or set CHROMIUM)');
+  console.warn(
+    'SKIPPED: the report in a browser: no chromium on PATH (apt-get install chromium, or set CHROMIUM)',
+  );
 
 describe.skipIf(!executablePath)('a report in Chromium', () => {
   let scratch: string;
@@ -62,7 +64,8 @@ describe.skipIf(!executablePath)('a report in Chromium', () => {
   const count = async () => Number(/^\d+/.exec(await status())![0]);
   const title = () => page.locator('#card-title').innerText();
   const shown = () => page.getByRole('navigation', { name: 'Examples found' }).getByRole('link');
-  const choose = (label: string, value: string) => page.getByLabel(label, { exact: true }).selectOption(value);
+  const choose = (label: string, value: string) =>
+    page.getByLabel(label, { exact: true }).selectOption(value);
   /** Options of a select but the first, which asks for nothing. */
   const valuesOf = async (label: string) => {
     const options = page.getByLabel(label, { exact: true }).locator('option');
@@ -179,7 +182,8 @@ describe.skipIf(!executablePath)('a report in Chromium', () => {
     const current = page.locator('#list a[tabindex="0"]');
     expect(await current.count()).toBe(1);
     await current.focus();
-    for (const key of ['ArrowDown', 'ArrowDown', 'ArrowUp', 'End', 'Home', 'ArrowDown']) await page.keyboard.press(key);
+    for (const key of ['ArrowDown', 'ArrowDown', 'ArrowUp', 'End', 'Home', 'ArrowDown'])
+      await page.keyboard.press(key);
     expect(await place()).toMatch(/^Example 2 of/);
     expect(await page.evaluate(inPage.focusedIsCurrent)).toBe('true');
     expect(await current.evaluate(inPage.outlineOf)).toBe('solid');
@@ -222,7 +226,8 @@ describe.skipIf(!executablePath)('a report in Chromium', () => {
     for (const name of ['Accuracy', 'Learning curves', 'Examples', 'Settings'])
       expect(await page.getByRole('heading', { level: 2, name }).count(), name).toBe(1);
     expect(await page.evaluate(inPage.unnamedElements)).toEqual([]);
-    for (const table of await page.getByRole('table').all()) expect(await table.locator('caption').count()).toBe(1);
+    for (const table of await page.getByRole('table').all())
+      expect(await table.locator('caption').count()).toBe(1);
   });
 
   it.each([

@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { PageExample } from '../../../src/report/page/data.js';
-import { change, countText, judgedAnswer, matches, searchable, verdict } from '../../../src/report/page/filter.js';
+import {
+  change,
+  countText,
+  judgedAnswer,
+  matches,
+  searchable,
+  verdict,
+} from '../../../src/report/page/filter.js';
 
 const NONE = { text: '', split: '', type: '', answer: '', setting: '', changed: '', reasoning: '' };
 
@@ -36,10 +43,19 @@ it.each<[(number | null)[], string[]]>([
   [[], []],
   [[0], []],
   [[0, 0], ['same']],
-  [[1, 0], ['changed', 'corrected']],
-  [[0, 1], ['changed', 'lost']],
+  [
+    [1, 0],
+    ['changed', 'corrected'],
+  ],
+  [
+    [0, 1],
+    ['changed', 'lost'],
+  ],
   [[1, 0, 1], ['changed']],
-  [[1, null, 0], ['changed', 'corrected']],
+  [
+    [1, null, 0],
+    ['changed', 'corrected'],
+  ],
 ])('answers %j changed as %j', (chosen, kinds) => {
   expect(change(example(chosen), NONE)).toEqual(kinds);
 });

@@ -8,7 +8,9 @@ export function unnamedElements() {
     element.labels?.[0]?.textContent ||
     element.textContent;
   const all = document.querySelectorAll('a, button, input, select, img, svg, [role=region], table');
-  return [...all].filter((element) => !nameOf(element)?.trim()).map((element) => element.outerHTML.slice(0, 80));
+  return [...all]
+    .filter((element) => !nameOf(element)?.trim())
+    .map((element) => element.outerHTML.slice(0, 80));
 }
 
 /** Texts whose contrast with what is behind them is below 4.5 (WCAG 2.2, 1.4.3). */
@@ -27,7 +29,8 @@ export function paleTexts() {
     const colour = getComputedStyle(element).backgroundColor;
     return colour.startsWith('rgb(') ? parts(colour) : behind(element.parentElement);
   };
-  const holdsText = (element) => [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+  const holdsText = (element) =>
+    [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
   const isShown = (element) =>
     element.getClientRects().length > 0 && !element.closest('.hidden, [aria-disabled=true]');
   return [...document.querySelectorAll('p, td, th, a, h1, h2, h3, h4, li, span, label, button, del, div')]
