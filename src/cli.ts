@@ -1,3 +1,4 @@
+/** The process behind `reasvqa`: runs one command line and turns errors into one line and an exit code. */
 import { createRequire } from 'node:module';
 import { EXIT, type ExitCode, isDeviceError, messageOf, ReasVqaError } from './base/errors.js';
 import { type Io, processIo } from './commands/io.js';

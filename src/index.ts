@@ -97,17 +97,17 @@ export const registerObjective = later(
 export const train = later(async () => (await import('./training/train.js')).train);
 /** Opens a run folder's student at its best checkpoint. */
 export const loadRun = later(async () => (await import('./training/trained.js')).loadRun);
-/** Reads a split: its samples, where their videos are, and what is worth telling. */
+/** Reads a split: its samples, the paths of their videos, and notices for the user. */
 export const readSplit = later(async () => (await import('./batches/split.js')).readSplit);
 /** Opens the weights and tokenizer that several trainings share ({@link TrainRequest}'s base). */
 export const openTrialBase = later(async () => (await import('./training/trial.js')).openBase);
-/** What builds a split's batches for a trial; {@link evaluate} needs one. */
+/** Makes the builder of a split's batches for a trial; {@link evaluate} needs one. */
 export const openBuilder = later(async () => (await import('./training/trial.js')).openBuilder);
 /** Answers every sample, in order. */
 export const evaluate = later(async () => (await import('./evaluation/evaluate.js')).evaluate);
 /** A run's paths, of a folder that holds one. */
 export const existingRun = later(async () => (await import('./training/run/folder.js')).existingRun);
-/** A run's best checkpoint answers annotations; the predictions are written in the official form. */
+/** Answers annotations with a run's best checkpoint, and writes the predictions in the official form. */
 export const evaluateRun = later(async () => (await import('./training/evaluateRun.js')).evaluateRun);
 /** Asks a student one question about one video: an option or free text, and its reasoning. */
 export const ask = later(async () => (await import('./evaluation/ask.js')).ask);

@@ -1,3 +1,4 @@
+/** Imports and names across the rooms of src. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -96,8 +97,22 @@ describe('the structure of src', () => {
         .filter((to) => /^model\/\w+\//.test(to) && !to.startsWith('model/layers/'))
         .map((to) => `${file} -> ${to}`),
     );
-    // Its speed benches are measured part by part.
-    expect(told.filter((line) => !line.startsWith('commands/bench.ts'))).toEqual([]);
+    expect(told).toEqual([]);
+  });
+
+  it('names an architecture in model/, weights/ and the tables of the paper alone', () => {
+    // The default base model, and sources of defaults.
+    const known = ['Salesforce/blip2-flan-t5-xl', '(the paper: BLIP-2 FlanT5-XL)', 'InstructBLIP'];
+    const naming = files
+      .filter((file) => !/^(model|weights|tables)\//.test(file))
+      .flatMap((file) => {
+        const lines = readFileSync(join(src, file), 'utf8').split('\n');
+        return lines.map((line, i) => ({ place: `${file}:${i + 1}`, line }));
+      })
+      .filter(({ line }) =>
+        /blip|q-?former|\bt5\b/i.test(known.reduce((rest, id) => rest.replace(id, ''), line)),
+      );
+    expect(naming.map(({ place }) => place)).toEqual([]);
   });
 
   it('imports only files that are there', () => {

@@ -11,47 +11,41 @@ export class Decoding {
    * @param {import('../../src/commands/bench.js').BenchLibrary} lib
    * @param {import('./workload.mjs').Workload} workload
    */
-  constructor(lib, workload, { seed = 0, tokens = NEW_TOKENS, precision = 'f32' } = {}) {
-    const { student, rng } = makeStudent(lib, workload, seed, precision);
-    Object.assign(this, { lib, student, tokens, model: student.module });
-    this.context = lib.inferenceContext(precision);
-    this.batch = makeBatch(workload, rng);
-    this.batch.encoder = encoderBatch(lib, this.batch.input);
-    const features = visionFeatures(lib, student, this.batch.pixels);
-    this.projected = this.computed(() => lib.tf.tidy(() => this.model.project(features, this.context)));
+  static async open(lib, workload, { seed = 0, precision = 'f32' } = {}) {
+    const { student, rng } = await makeStudent(lib, workload, seed, precision);
+    const { pixels, input } = makeBatch(workload, rng);
+    const context = lib.inferenceContext(precision);
+    const features = visionFeatures(lib, student, pixels);
+    const tokens = lib.withHalfProducts(context.mixed, () =>
+      lib.tf.tidy(() => student.look({ features }, context)),
+    );
     features.dispose();
+    return new Decoding(student, { visual: { tokens }, ...input });
+  }
+
+  /** @param {import('../../src/model/student.js').Student} student */
+  constructor(student, input) {
+    this.student = student;
+    this.input = input;
   }
 
   /** @returns {{ total: number, encode: number, generate: number, rows: number[][] }} times in ms */
   run() {
-    const { lib, model, batch, projected, tokens, context } = this;
+    const { student, input } = this;
     const start = performance.now();
-    const encoded = this.computed(() => lib.tf.tidy(() => model.encode(projected, batch.encoder, context)));
+    const encoded = student.encode(input);
     const encodedAt = performance.now();
     // Random weights could produce the end token at once; without eosId every row runs to the end.
-    const { ids: rows } = this.computed(() =>
-      lib.generate(model, encoded, { maxNewTokens: tokens }, context),
-    );
+    const { ids: rows } = student.generate(encoded, { maxNewTokens: NEW_TOKENS });
     const end = performance.now();
-    lib.tf.dispose(Object.values(encoded));
+    encoded.dispose();
     return { total: end - start, encode: encodedAt - start, generate: end - encodedAt, rows };
   }
 
-  /** Runs a part of the model as the student does. */
-  computed(fn) {
-    return this.lib.withHalfProducts(this.context.mixed, fn);
-  }
-
   dispose() {
-    this.projected.dispose();
+    this.input.visual.tokens.dispose();
     this.student.dispose();
   }
-}
-
-/** Rectangles of token ids, as the encoder takes them; rows have no padding. */
-function encoderBatch({ padTokens }, { frames, framePrefixes, prompts }) {
-  const prefix = framePrefixes ? { prefix: padTokens(framePrefixes, 0) } : {};
-  return { videos: prompts.length, frames, ...prefix, prompt: padTokens(prompts, 0) };
 }
 
 /**
@@ -61,7 +55,7 @@ function encoderBatch({ padTokens }, { frames, framePrefixes, prompts }) {
 export async function benchDecode({ lib, options, note, openPeer }, workload) {
   const { repeats, warmup, precision } = options;
   const peer = await openPeer('decode');
-  const decoding = new Decoding(lib, workload, { precision });
+  const decoding = await Decoding.open(lib, workload, { precision });
   try {
     for (let i = 0; i < warmup; i++) {
       decoding.run();

@@ -17,7 +17,7 @@ export async function benchLearn({ lib, options, note }, workload) {
       `--steps ${steps}: learn compares the first ${WINDOW} with the last ${WINDOW} steps; use at least ${2 * WINDOW}`,
     );
   }
-  const training = new TrainingStep(lib, workload, { features, recompute, precision });
+  const training = await TrainingStep.open(lib, workload, { features, recompute, precision });
   try {
     lib.resetFallbackCounts();
     note(`${steps} steps on one batch`);

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { median } from './statistics.mjs';
-import { makeStudent, TRAINED } from './student.mjs';
+import { makeStudent } from './student.mjs';
 
 /** @param {import('./index.mjs').BenchRun} run @param {import('./workload.mjs').Workload} workload */
 export async function benchLoad({ lib, options, note }, workload) {
@@ -11,15 +11,16 @@ export async function benchLoad({ lib, options, note }, workload) {
   const folder = await mkdtemp(join(tmpdir(), 'reasvqa-load-'));
   try {
     note('writing a checkpoint of random weights');
-    const { student } = makeStudent(lib, workload, 0, precision);
+    const { student } = await makeStudent(lib, workload, 0, precision);
     await lib.saveStudent(student, folder, {}, 'BF16');
     student.dispose();
+    const groups = student.kind.defaultGroups;
     const bytes = await sizeOf(folder);
     note(`reading its ${Math.round(bytes / 1e6)} MB ${repeats} times`);
     const seconds = [];
     for (let i = 0; i < warmup + repeats; i++) {
       const start = performance.now();
-      const loaded = await lib.loadStudent(folder, { precision, groups: TRAINED });
+      const loaded = await lib.loadStudent(folder, { precision, groups });
       lib.device()?.synchronize();
       if (i >= warmup) seconds.push((performance.now() - start) / 1000);
       loaded.student.dispose();

@@ -32,7 +32,7 @@ export async function benchMemory({ lib, options, note, cli, openPeer }, workloa
   return {
     features,
     peaks: { plain: plain.memory, light: light.memory, recompute: recompute.memory },
-    growth: growth(lib, workload, { features, precision }, steps),
+    growth: await growth(lib, workload, { features, precision }, steps),
     peer: peer && {
       ...peer,
       ratio: shareOf(plain.memory, peer),
@@ -94,8 +94,8 @@ function childReport([command, ...first], given) {
 }
 
 /** Runs training steps and compares the resident set early on with that at the end. */
-function growth(lib, workload, options, steps) {
-  const training = new TrainingStep(lib, workload, options);
+async function growth(lib, workload, options, steps) {
+  const training = await TrainingStep.open(lib, workload, options);
   const resident = new Float64Array(steps);
   setFlagsFromString('--expose-gc');
   const collectGarbage = runInNewContext('gc');

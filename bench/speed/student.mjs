@@ -1,29 +1,30 @@
 /** The student of a workload with random weights, and random batches for it: speed does not depend on the values. */
+import { MODEL_TYPE } from './workload.mjs';
 
 /**
  * @typedef {import('../../src/commands/bench.js').BenchLibrary} Library
  * @typedef {import('./workload.mjs').Workload} Workload
  */
 
-/** What the paper trains; the rest is frozen. */
-export const TRAINED = ['qformer', 'query_tokens', 'language_projection', 'post_layernorm', 'lora'];
-
 /**
+ * A student that trains its architecture's default groups, as the paper does.
+ *
  * @param {Library} lib
  * @param {Workload} workload
  * @param {number} seed
  * @param {'f32' | 'bf16'} precision of the weights that stay frozen
  */
-export function makeStudent(lib, workload, seed, precision = 'f32') {
+export async function makeStudent(lib, workload, seed, precision = 'f32') {
   lib.requirePrecision(precision, '--precision');
-  const student = new lib.Blip2Student(workload.config, precision);
+  const student = await lib.studentKind(MODEL_TYPE).create(workload.config, precision);
   const { r, lora_alpha: alpha, lora_dropout: dropout, target_modules: targetModules } = workload.lora;
   const none = { rankPattern: {}, alphaPattern: {}, useRslora: false };
   lib.addAdapter(student, { r, alpha, dropout, targetModules, ...none });
   const rng = new lib.Rng(`bench/${seed}`);
-  const bf16 = precision === 'bf16' ? lib.bf16Parameters(student, TRAINED) : new Set();
+  const { defaultGroups: groups } = student.kind;
+  const bf16 = precision === 'bf16' ? lib.bf16Parameters(student, groups) : new Set();
   for (const parameter of student.module.parameters()) fill(lib, parameter, rng, bf16.has(parameter));
-  return { student, trainable: lib.selectTrainable(student, TRAINED), rng };
+  return { student, trainable: lib.selectTrainable(student, groups), rng };
 }
 
 /** A parameter starts as it would in training, but for lora_B: zeros would make the adapters' gradients zero. */

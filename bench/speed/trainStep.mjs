@@ -30,9 +30,13 @@ export class TrainingStep {
    * @param {Workload} workload
    * @param {StepOptions} options
    */
-  constructor(lib, workload, options) {
-    const { features, recompute = false, seed = 0, precision } = options;
-    const { student, trainable, rng } = makeStudent(lib, workload, seed, precision);
+  static async open(lib, workload, options) {
+    const { seed = 0, precision } = options;
+    return new TrainingStep(lib, workload, options, await makeStudent(lib, workload, seed, precision));
+  }
+
+  /** Use {@link TrainingStep.open}. */
+  constructor(lib, workload, { features, recompute = false, seed = 0 }, { student, trainable, rng }) {
     Object.assign(this, { lib, student, trainable });
     this.batch = makeBatch(workload, rng);
     this.context = lib.trainingContext(student.precision, seed, recompute);
@@ -148,7 +152,7 @@ export async function benchTrainStep(run, workload) {
   const { lib, options } = run;
   const peer = await run.openPeer('train-step');
   const { features, recompute, precision } = options;
-  const training = new TrainingStep(lib, workload, { features, recompute, precision });
+  const training = await TrainingStep.open(lib, workload, { features, recompute, precision });
   try {
     const measured = await measure(run, workload, training, peer);
     const device = lib.device();

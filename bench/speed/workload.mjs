@@ -8,6 +8,9 @@
  */
 import { basename } from 'node:path';
 
+/** `model_type` of every workload: FLOPs and sequence lengths are counted for this architecture. */
+export const MODEL_TYPE = 'blip-2';
+
 /**
  * @typedef {{ videos: number, frames: number, prefix: number, prompt: number, answer: number, reasoning: number }} Sizes
  * @typedef {{ r: number, lora_alpha: number, lora_dropout: number, target_modules: string[] }} Lora
@@ -41,7 +44,7 @@ export async function readWorkload(lib, path) {
   if (!(alpha > 0)) fail('lora.lora_alpha', 'a number above 0');
   if (!(dropout >= 0 && dropout < 1)) fail('lora.lora_dropout', 'a number from 0 to below 1');
   if (!Array.isArray(targets) || targets.length === 0) fail('lora.target_modules', 'a list of module names');
-  const config = lib.parseBlip2Config(json.config, `${path}: config`);
+  const config = lib.studentKind(MODEL_TYPE).parseConfig(json.config, `${path}: config`);
   return {
     name: basename(path).replace(/\.json$/, ''),
     what: String(json.what ?? ''),

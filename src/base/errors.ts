@@ -40,7 +40,10 @@ export class DataError extends ReasVqaError {
   }
 }
 
-/** A program that is not installed: no sample is to blame, so none is left out for it. Exit code 3. */
+/**
+ * A program that is not installed. No sample is at fault, so `data.onBadVideo: skip` leaves none out for it. Exit code
+ * 3.
+ */
 export class MissingToolError extends DataError {}
 
 /** An engine or device that cannot be used. Exit code 4. */

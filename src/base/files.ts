@@ -1,13 +1,14 @@
+/** Writing files so that a reader never sees a part of one. */
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DataError, messageOf } from './errors.js';
 
 /**
- * Writes a file so that a reader sees the old content or the new, never a part: a temporary file beside it,
- * fsync, rename, fsync of the folder. A failure (a full disk, say) removes the temporary file and leaves the old
- * content as it was. A link stays a link: what it points to is written. Pipes and devices (`/dev/stdout`) are
- * written into, since a rename would put a file in their place.
+ * Writes a file so that a reader sees the old content or the new, never a part: a temporary file beside it, fsync,
+ * rename, fsync of the folder. A failure (a full disk, say) removes the temporary file and leaves the old content as it
+ * was. A symbolic link stays a link: its target is written. Pipes and devices (`/dev/stdout`) are written into, since a
+ * rename would put a file in their place.
  *
  * @param fill writes the content to the open temporary file.
  * @throws DataError naming the path and the cause.

@@ -1,6 +1,6 @@
 /**
- * `fetch` as a command-line tool does it: through the proxy that the environment names, which Node's own does not
- * look at. The rules are curl's, with Go's for this machine's own addresses.
+ * `fetch` through the proxy that the environment names, which Node's own `fetch` ignores. The rules are curl's; for
+ * addresses of this machine they are Go's.
  */
 import { BlockList, isIP } from 'node:net';
 import type { Dispatcher, Pool, ProxyAgent } from 'undici';
@@ -8,7 +8,7 @@ import { causesOf, ReasVqaError, UsageError } from './errors.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-export interface Proxy {
+interface Proxy {
   /** Where it is, without user and password. */
   origin: string;
   /** The variable that names it. */
@@ -33,9 +33,9 @@ export class ProxyError extends Error {
 }
 
 /**
- * The proxy for an address: `http_proxy` for http, `https_proxy` for https, else `all_proxy`, each also in capitals;
- * the small letters come first, and an empty variable is none. No proxy is used for what `no_proxy` lists
- * ({@link isListed}), nor for this machine itself: localhost, 127.0.0.0/8, ::1 and 0.0.0.0.
+ * The proxy for an address: `http_proxy` for http, `https_proxy` for https, else `all_proxy`, each also in capitals.
+ * Lower case wins over capitals, and an empty variable counts as unset. No proxy is used for hosts that `no_proxy`
+ * lists ({@link isListed}), nor for this machine itself: localhost, 127.0.0.0/8, ::1 and 0.0.0.0.
  *
  * @throws UsageError naming the variable when it holds no address, or a proxy of another kind, such as SOCKS.
  */
@@ -147,7 +147,7 @@ function variableFor(url: URL, env: Environment) {
   );
 }
 
-/** Why an address is asked directly, undefined when nothing excludes it. */
+/** Why an address is asked without a proxy; undefined when nothing excludes it. */
 function exclusionOf(url: URL, env: Environment): string | undefined {
   if (isOwn(url.hostname)) return 'an address of this machine';
   const list = settingOf(env, 'no_proxy');
@@ -157,7 +157,7 @@ function exclusionOf(url: URL, env: Environment): string | undefined {
 function parseProxy(variable: string, value: string, target: string): Proxy {
   const text = /^[a-z][a-z\d+.-]*:\/\//i.test(value) ? value : `http://${value}`;
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  // What is wrong is not shown: a password with a `#` or `/` makes a part of itself the host.
+  // The value is not shown: with a `#` or `/` in a password, part of the password is parsed as the host.
   if (!url?.hostname || /@/.test(url.pathname + url.search + url.hash)) {
     throw new UsageError(
       `${variable}: not the address of a proxy; expected e.g. http://proxy.example.com:3128, with the special ` +
@@ -186,10 +186,10 @@ function basic(url: URL): string {
 }
 
 /**
- * Whether a list of `no_proxy` names an address. Its items stand between commas or blanks: `*` is everything; a name
+ * Whether a list of `no_proxy` names an address. Its items are separated by commas or blanks: `*` is everything; a name
  * is that host and all below it, whether it begins with `.`, `*.` or neither; an IP address and a range such as
- * 10.0.0.0/8 are compared with addresses written as numbers, names are not looked up; `:port` after a host is that
- * port alone.
+ * 10.0.0.0/8 are compared with addresses written as numbers, names are not looked up; `:port` after a host is that port
+ * alone.
  */
 export function isListed(url: URL, list: string): boolean {
   const host = bare(url.hostname);

@@ -4,7 +4,7 @@
  */
 
 /** The part of a stream that progress writes to; `process.stderr` is one. */
-export interface ProgressStream {
+interface ProgressStream {
   write(text: string): unknown;
   isTTY?: boolean;
   columns?: number;
@@ -28,7 +28,7 @@ export interface ProgressOptions {
 }
 
 export interface Progress {
-  /** The work stands at step `n`; `info` is shown behind it, e.g. `loss 1.23`. */
+  /** Shows that `n` steps are done, followed by `info`, e.g. `loss 1.23`. */
   tick(n: number, info?: string | undefined): void;
   /** Prints a line above the bar. */
   say(line: string): void;
@@ -75,7 +75,7 @@ class Pace {
     const at = this.now();
     this.marks.push({ at, n });
     while (this.marks.length > 2 && at - (this.marks[1] as { at: number }).at > WINDOW_MS) this.marks.shift();
-    // A fast loop would keep thousands; every second mark tells as much.
+    // A fast loop would keep thousands of marks; every second one gives the same rate.
     if (this.marks.length > 256) for (let i = this.marks.length - 2; i > 0; i -= 2) this.marks.splice(i, 1);
   }
 

@@ -35,7 +35,7 @@ export class Rng {
     return this.uint32() / 4294967296;
   }
 
-  /** True with this probability; 0 draws no number, so what is off does not change the stream. */
+  /** True with this probability. 0 draws no number, so an option that is off does not change the stream. */
   chance(probability: number): boolean {
     return probability > 0 && this.float() < probability;
   }

@@ -1,4 +1,4 @@
-/** What systems leave in folders beside a person's own files. */
+/** Files that operating systems leave in folders beside a person's own. */
 
 /** Windows' folder views, and the folders of macOS's archiver and Synology's indexer. */
 const SYSTEM_NAMES = new Set(['thumbs.db', 'ehthumbs.db', 'desktop.ini', '__macosx', '@eadir']);

@@ -1,4 +1,4 @@
-/** Values of unknown shape, as they come from JSON and YAML: telling what they are, and showing them in a message. */
+/** Values of unknown shape from JSON and YAML: tests of their type, and their text in messages. */
 
 /** Whether a value is an object with keys: no list, not null. */
 export function isRecord(value: unknown): value is Record<string, unknown> {

@@ -10,16 +10,16 @@ import { encodeText, framePrefixRows } from '../text/encode.js';
 import { qaPrompt } from '../text/prompts.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 
-/** What samples teach, as token ids. */
+/** The targets of samples, as token ids. */
 export interface Lesson {
   targets: Target[];
-  /** How many texts were cut, by what they are and the key that limits them. */
+  /** Number of truncated texts, by their kind and the key that limits them. */
   truncated: ReadonlyMap<string, number>;
 }
 
-/** A batch in plain memory: what can be prepared ahead without touching the engine's tensors. */
+/** A batch in host memory, so that it is prepared ahead without touching the engine's tensors. */
 export interface HostBatch {
-  /** The samples that are in it: those whose video could be read. */
+  /** Samples of the batch whose video could be read. */
   samples: Sample[];
   clips: Float32Array[];
   prompts: TokenRows;
@@ -31,13 +31,13 @@ export interface HostBatch {
 const NOTHING: Lesson = { targets: [], truncated: new Map() };
 
 export class BatchBuilder {
-  /** Texts cut to their limit so far, by what they are. */
+  /** Truncated texts so far, by their kind. */
   readonly truncations = new Map<string, number>();
   private samples = 0;
   private told = false;
   private readonly framePrefixes: TokenRows | undefined;
 
-  /** @param teach encodes what is learned from samples; absent in evaluation */
+  /** @param teach encodes the targets of samples; absent in evaluation */
   constructor(
     private readonly config: Pick<Config, 'data' | 'text' | 'video'>,
     private readonly tokenizer: Tokenizer,
@@ -91,6 +91,12 @@ export class BatchBuilder {
     return encoded.map(({ ids }) => ids);
   }
 
+  /** What samples teach, for a batch that another builder prepared. */
+  lesson(samples: readonly Sample[]): Lesson {
+    this.samples += samples.length;
+    return this.encodeLesson(samples);
+  }
+
   private encodeLesson(samples: readonly Sample[]): Lesson {
     const lesson = this.teach(samples);
     for (const [what, cut] of lesson.truncated) this.count(what, cut);
@@ -101,12 +107,12 @@ export class BatchBuilder {
     this.truncations.set(what, (this.truncations.get(what) ?? 0) + cut);
   }
 
-  /** A line about the texts that were cut so far, the first time it has something to say: epochs are much the same. */
+  /** A line about the texts truncated so far. It is given once: epochs truncate much the same texts. */
   cutNotice(): string | undefined {
     const told = [...this.truncations].filter(([, cut]) => cut > 0).map(([what, cut]) => `${cut} ${what}`);
     if (this.told || told.length === 0) return undefined;
     this.told = true;
-    return `cut to their limit, of ${this.samples} samples: ${told.join(', ')}`;
+    return `truncated to their limit, of ${this.samples} samples: ${told.join(', ')}`;
   }
 
   /** The student's input; the caller disposes its `visual` (see {@link disposeVisual}). */

@@ -1,3 +1,4 @@
+/** Streams the batches of an epoch, the next one prepared while the caller works on the current one. */
 import { UsageError } from '../base/errors.js';
 import { Rng } from '../base/random.js';
 import type { Sample } from '../data/sample.js';
@@ -11,7 +12,7 @@ export interface LoaderSettings {
   dropLast: boolean;
 }
 
-export interface Loaded<T> {
+interface Loaded<T> {
   /** Index of the batch within its epoch. */
   index: number;
   samples: Sample[];

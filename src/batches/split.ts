@@ -1,3 +1,4 @@
+/** Reads one split of a dataset: samples, their reasoning and their videos. */
 import { DataError } from '../base/errors.js';
 import { Rng } from '../base/random.js';
 import type { Config } from '../config/schema.js';
@@ -7,12 +8,12 @@ import { joinReasoning } from '../data/reasoning.js';
 import type { Sample } from '../data/sample.js';
 import { missingVideosError, otherReason, VideoLocator } from '../video/locate.js';
 
-/** Samples of one split, ready to be loaded. */
+/** Samples of one split, with the paths of their videos. */
 export interface Split {
   samples: Sample[];
   /** File or folder of each video, by the sample's `video`. */
   paths: Map<string, string>;
-  /** Lines worth telling: videos left out, samples without reasoning. */
+  /** Notices for the user: videos left out, samples without reasoning. */
   notices: string[];
 }
 
@@ -50,8 +51,7 @@ function nothingToTrain({ data, train }: Config): DataError {
 /**
  * Finds the videos of samples.
  *
- * @returns the samples that have one, the paths, and lines worth telling: which samples are left out
- *   (data.onBadVideo: skip).
+ * @returns the samples that have one, the paths, and a notice of the samples that are left out (data.onBadVideo: skip).
  * @throws DataError for missing videos unless data.onBadVideo is skip and some are there.
  */
 export async function locateSamples({ data }: Config, samples: readonly Sample[]): Promise<Split> {

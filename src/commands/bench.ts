@@ -1,3 +1,4 @@
+/** `reasvqa bench`: speed and memory of this machine. */
 import { Argument, type Command, Option } from 'commander';
 import { givenOrOwn } from '../base/packageFiles.js';
 import type { EngineInfo } from '../engine/engine.js';
@@ -21,7 +22,7 @@ export interface BenchLibrary {
   ops: typeof import('../ops/index.js');
   /** The native device that computes. */
   device(): NativeDevice | undefined;
-  /** The same when it is the processor. */
+  /** The native device when it is the CPU. */
   cpu(): CpuDevice | undefined;
   fallbackCounts: typeof import('../engine/native/fallback.js').fallbackCounts;
   resetFallbackCounts: typeof import('../engine/native/fallback.js').resetFallbackCounts;
@@ -31,20 +32,17 @@ export interface BenchLibrary {
   writeFileAtomic: typeof import('../base/files.js').writeFileAtomic;
   addAdapter: typeof import('../model/adapter.js').addAdapter;
   inferenceContext: typeof import('../model/context.js').inferenceContext;
-  generate: typeof import('../model/blip2/generate.js').generate;
-  Blip2Student: typeof import('../model/blip2/student.js').Blip2Student;
+  studentKind: typeof import('../model/registry.js').studentKind;
   selectTrainable: typeof import('../model/trainable.js').selectTrainable;
   Rng: typeof import('../base/random.js').Rng;
   bf16Parameters: typeof import('../model/precision.js').bf16Parameters;
   requirePrecision: typeof import('../model/precision.js').requirePrecision;
   withHalfProducts: typeof import('../ops/bf16.js').withHalfProducts;
-  padTokens: typeof import('../model/tokens.js').padTokens;
   trainingContext: typeof import('../model/context.js').trainingContext;
   loadStudent: typeof import('../model/load.js').loadStudent;
   saveStudent: typeof import('../model/load.js').saveStudent;
   gradients: typeof import('../training/gradients.js').gradients;
   AdamW: typeof import('../training/optimizer.js').AdamW;
-  parseBlip2Config: typeof import('../weights/config.js').parseBlip2Config;
   readJson: typeof import('../weights/config.js').readJson;
 }
 
@@ -110,7 +108,7 @@ export function addBench(program: Command, io: Io): void {
     .addOption(
       new Option(
         '--precision <kind>',
-        'precision of the frozen weights, and of all that PyTorch has; bf16 needs an engine that has it',
+        'precision of the frozen weights, and of the whole PyTorch peer; bf16 needs an engine that has it',
       )
         .choices(['f32', 'bf16'])
         .default('f32'),
@@ -119,7 +117,7 @@ export function addBench(program: Command, io: Io): void {
     .addOption(
       new Option(
         '--recompute [part]',
-        'recompute each block in the backward pass, or with light feed-forward layers and the Q-Former alone (default: off)',
+        'gradient checkpointing as train.recompute has it: all blocks, or the light selection (default: off)',
       ).choices(['light']),
     )
     .option('--verify', "compare train-step's loss with that of the composed forms (default: off)")
@@ -150,7 +148,6 @@ export async function loadLibrary(): Promise<BenchLibrary> {
   const { nativeDevice } = await import('../engine/native/load.js');
   const { fallbackCounts, resetFallbackCounts } = await import('../engine/native/fallback.js');
   const { DataError, UsageError } = await import('../base/errors.js');
-  const { parseBlip2Config, readJson } = await import('../weights/config.js');
   return {
     tf: await import('@tensorflow/tfjs-core'),
     ops: await import('../ops/index.js'),
@@ -164,20 +161,17 @@ export async function loadLibrary(): Promise<BenchLibrary> {
     writeFileAtomic: (await import('../base/files.js')).writeFileAtomic,
     addAdapter: (await import('../model/adapter.js')).addAdapter,
     inferenceContext: (await import('../model/context.js')).inferenceContext,
-    generate: (await import('../model/blip2/generate.js')).generate,
-    Blip2Student: (await import('../model/blip2/student.js')).Blip2Student,
+    studentKind: (await import('../model/registry.js')).studentKind,
     selectTrainable: (await import('../model/trainable.js')).selectTrainable,
     Rng: (await import('../base/random.js')).Rng,
     bf16Parameters: (await import('../model/precision.js')).bf16Parameters,
     requirePrecision: (await import('../model/precision.js')).requirePrecision,
     withHalfProducts: (await import('../ops/bf16.js')).withHalfProducts,
-    padTokens: (await import('../model/tokens.js')).padTokens,
     trainingContext: (await import('../model/context.js')).trainingContext,
     loadStudent: (await import('../model/load.js')).loadStudent,
     saveStudent: (await import('../model/load.js')).saveStudent,
     gradients: (await import('../training/gradients.js')).gradients,
     AdamW: (await import('../training/optimizer.js')).AdamW,
-    parseBlip2Config,
-    readJson,
+    readJson: (await import('../weights/config.js')).readJson,
   };
 }

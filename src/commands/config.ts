@@ -1,3 +1,4 @@
+/** `reasvqa config`: checks a recipe and prints what it resolves to. */
 import type { Command } from 'commander';
 import { configOf, type Io, print, printJson, type RecipeOptions, withRecipe } from './io.js';
 

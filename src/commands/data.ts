@@ -1,3 +1,4 @@
+/** `reasvqa data check`: lists everything that is wrong with a recipe's annotations and videos. */
 import type { Command } from 'commander';
 import { DataError, messageOf, UsageError } from '../base/errors.js';
 import type { Config } from '../config/schema.js';
@@ -5,6 +6,7 @@ import type { Problem } from '../data/problems.js';
 import type { Sample } from '../data/sample.js';
 import {
   configOf,
+  fromCwd,
   type Io,
   note,
   print,
@@ -20,7 +22,7 @@ interface Options extends RecipeOptions {
   json?: boolean;
 }
 
-/** What was found in one split. */
+/** Result for one split. */
 interface SplitReport {
   split: string;
   file: string;
@@ -33,7 +35,7 @@ interface SplitReport {
 export function addData(program: Command, io: Io): void {
   const data = program
     .command('data')
-    .summary('check annotations and videos')
+    .summary('check annotations and videos, find subsets')
     .description('Annotations and videos of a recipe.');
   withBadVideo(withRecipe(data.command('check')))
     .summary('list everything that is wrong with the data')
@@ -43,6 +45,24 @@ export function addData(program: Command, io: Io): void {
     .option('--decode', 'also decode the frames of every clip (default: off)')
     .option('--json', 'print the splits and their problems as JSON (default: off)')
     .action((recipe: string | undefined, options: Options) => check(io, recipe, options));
+  data
+    .command('atp-hard')
+    .summary('find the rows of the ATP-hard subset')
+    .description(
+      'Finds the questions of the second file in the first, by video, question and options, and writes their 0-based row numbers: what `reasvqa score --subset` and `reasvqa table 6` read.',
+    )
+    .argument('<val>', "NExT-QA's val.csv")
+    .argument('<atp-hard>', "the subset's rows as csv, such as videocon's nextqa-atphard.csv")
+    .requiredOption('--out <file>', 'file of row numbers to write (required)')
+    .action((val: string, subset: string, options: { out: string }) => atpHard(io, val, subset, options));
+}
+
+async function atpHard(io: Io, val: string, subset: string, { out }: { out: string }): Promise<void> {
+  const { rowNumbers } = await import('../data/atpHard.js');
+  const { writeFileAtomic } = await import('../base/files.js');
+  const rows = await rowNumbers(fromCwd(io, val), fromCwd(io, subset));
+  await writeFileAtomic(fromCwd(io, out), rows.map((row) => `${row}\n`).join(''));
+  print(io, `${rows.length} rows in ${out}`);
 }
 
 async function check(io: Io, recipe: string | undefined, options: Options): Promise<void> {
@@ -67,7 +87,7 @@ async function check(io: Io, recipe: string | undefined, options: Options): Prom
   if (count > 0) throw new DataError(`${count} problems in the data`);
 }
 
-/** @param notices lines worth telling are added, those of several splits once. */
+/** @param notices collects notices for the user, each once however many splits have it. */
 async function checkSplit(
   io: Io,
   config: Config,

@@ -1,3 +1,4 @@
+/** `reasvqa demo`: the whole method on the built-in world. */
 import type { Command } from 'commander';
 import {
   type EngineChoice,

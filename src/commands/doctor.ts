@@ -1,3 +1,4 @@
+/** `reasvqa doctor`: which engine runs here and what is missing. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -53,7 +54,7 @@ async function doctor(io: Io, options: DoctorOptions): Promise<void> {
   const { fix, python, libtensorflow, gpu } = options;
   if (fix) {
     await setUpTensorflow(io, options);
-    // What was set up is what the report is wanted for.
+    // After a set-up the report is about the engine that was set up.
     if (options.engine === 'auto') options.engine = fix;
   } else if (python !== undefined || libtensorflow !== undefined || gpu)
     throw new UsageError('--python, --libtensorflow and --gpu belong to --fix tensorflow');

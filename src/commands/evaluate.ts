@@ -1,3 +1,4 @@
+/** `reasvqa evaluate`: answers a split with a run's best checkpoint. */
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import {

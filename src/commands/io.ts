@@ -1,3 +1,4 @@
+/** What the commands share: streams, options and their parsers, the engine, and the resolved recipe. */
 import { resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import { type Command, InvalidArgumentError, Option } from 'commander';
@@ -5,7 +6,7 @@ import { EXIT } from '../base/errors.js';
 import { createProgress, type Progress } from '../base/progress.js';
 import type { EngineInfo, EngineName, EngineOptions } from '../engine/engine.js';
 
-/** Where a command reads and writes; tests give their own. */
+/** The streams, folder and environment of a command; tests pass their own. */
 export interface Io {
   /** Results only. */
   stdout: Writer;
@@ -16,7 +17,7 @@ export interface Io {
   env: NodeJS.ProcessEnv;
 }
 
-export interface Writer {
+interface Writer {
   write(text: string): unknown;
   isTTY?: boolean;
   columns?: number;
@@ -33,8 +34,8 @@ export function processIo(): Io {
 }
 
 /**
- * Nothing that happens to the output ends the work. A reader that went away (`| head`) has read enough; of a result
- * that is lost otherwise (a full disk) the person is told, and `fail` is called. Progress may be lost.
+ * Keeps the work going when an output stream fails. A reader that went away (`| head`) has read enough. A result lost
+ * otherwise (a full disk) is reported on stderr, and `fail` is called. Lost progress is ignored.
  */
 export function guardOutput(stdout: Writable, stderr: Writable, fail: () => void): void {
   stderr.on('error', () => {});
@@ -72,7 +73,7 @@ export function table(rows: readonly (readonly string[])[], right: readonly numb
   return rows.map((row) => row.map(pad).join('  ').trimEnd()).join('\n');
 }
 
-/** Progress on the command's standard error; see src/progress.ts. */
+/** Progress on the command's standard error; see src/base/progress.ts. */
 export function progressOf(io: Io, label: string, unit: string, total?: number): Progress {
   return createProgress({
     label,
@@ -128,7 +129,7 @@ export function withBadVideo(command: Command): Command {
 }
 
 /** Bytes of a text such as 24GiB, 500MB or 1073741824. */
-export function bytes(text: string): number {
+function bytes(text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?$/i.exec(text);
   const power = match ? 'KMGT'.indexOf(match[2]!.toUpperCase()) + 1 : 0;
   if (!match || (match[2] === '' && match[3] !== '')) {
@@ -182,7 +183,7 @@ export interface RecipeOptions {
   onBadVideo?: string;
 }
 
-/** The configuration a command was given; settings without effect are said on stderr. */
+/** The configuration a command was given; settings without effect are named on stderr. */
 export async function configOf(io: Io, recipe: string | undefined, options: RecipeOptions) {
   const { resolveConfig } = await import('../config/load.js');
   const overrides = [...options.set];
@@ -192,12 +193,15 @@ export async function configOf(io: Io, recipe: string | undefined, options: Reci
   return resolved;
 }
 
-/** Runs work that SIGINT or SIGTERM stops through a signal; a second one ends the process at once. */
+/**
+ * Runs work that SIGINT or SIGTERM stops through a signal. A second SIGINT ends the process at once; SIGTERM may come more
+ * than once, since schedulers send it to a job's script, which passes it on, and to each process of the job.
+ */
 export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   const stop = () => controller.abort();
   process.once('SIGINT', stop);
-  process.once('SIGTERM', stop);
+  process.on('SIGTERM', stop);
   try {
     return await work(controller.signal);
   } finally {

@@ -1,3 +1,4 @@
+/** The command line: all commands, their help and exit codes. */
 import { Command, CommanderError } from 'commander';
 import { addBench } from './bench.js';
 import { addConfig } from './config.js';
@@ -11,10 +12,12 @@ import { addReport } from './report.js';
 import { addRuns } from './runs.js';
 import { addScore } from './score.js';
 import { addShapes } from './shapes.js';
+import { addSweep } from './sweep.js';
+import { addTable } from './table.js';
 import { addTrain } from './train.js';
 import { addWeights } from './weights.js';
 
-/** The command line. Files of commands hold options and printing; what they call is imported when it runs. */
+/** The command line. Files of commands hold options and printing; they import the rest when they run. */
 export function buildProgram(io: Io, version: string): Command {
   const program = new Command('reasvqa')
     .description(
@@ -37,6 +40,8 @@ export function buildProgram(io: Io, version: string): Command {
   addRefine(program, io);
   addDemo(program, io);
   addTrain(program, io);
+  addSweep(program, io);
+  addTable(program, io);
   addEvaluate(program, io);
   addReport(program, io);
   addRuns(program, io);

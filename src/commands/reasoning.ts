@@ -1,3 +1,4 @@
+/** `reasvqa generate` and `reasvqa refine`: reasoning written by a large model, and its conclusions removed. */
 import type { Command } from 'commander';
 import { UsageError } from '../base/errors.js';
 import type { GenerateProgress } from '../reasoning/generate.js';
@@ -23,6 +24,7 @@ interface GenerateOptions extends RecipeOptions {
   model: string;
   out: string;
   split: string;
+  write: string;
   frames: number;
   maxSide?: number;
   maxTokens: number;
@@ -42,6 +44,11 @@ export function addGenerate(program: Command, io: Io): void {
     .requiredOption('--model <name>', 'model to ask (required)')
     .requiredOption('--out <file>', 'JSON-lines file to write or continue (required)')
     .option('--split <name>', 'train, val or test', 'train')
+    .option(
+      '--write <what>',
+      'reasoning, or a caption of the video: brief or detailed (table 9)',
+      'reasoning',
+    )
     .option('--frames <n>', 'frames shown, uniformly sampled', integer(1), 4)
     .option('--max-side <pixels>', 'scale the longer side down to this (default: as decoded)', integer(16))
     .option('--max-tokens <n>', 'longest answer in tokens', integer(1), 1024)
@@ -53,6 +60,9 @@ export function addGenerate(program: Command, io: Io): void {
 }
 
 async function generate(io: Io, recipe: string | undefined, options: GenerateOptions): Promise<void> {
+  const { WRITINGS } = await import('../reasoning/prompt.js');
+  const writing = WRITINGS.find((each) => each === options.write);
+  if (!writing) throw new UsageError(`--write ${options.write}: expected ${WRITINGS.join(', ')}`);
   const { config } = await configOf(io, recipe, options);
   const { locatedSamples } = await import('./samples.js');
   const { samples, paths, notices } = await locatedSamples(config, options.split);
@@ -77,6 +87,7 @@ async function generate(io: Io, recipe: string | undefined, options: GenerateOpt
         }),
       frameCount,
       client,
+      writing,
       out: fromCwd(io, options.out),
       concurrency: options.concurrency,
       ...(options.maxSide ? { maxSide: options.maxSide } : {}),

@@ -1,13 +1,14 @@
+/** The samples of one split, for commands that train nothing. */
 import { UsageError } from '../base/errors.js';
 import { locateSamples } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
 import { readAnnotations } from '../data/annotations.js';
 
 export const SPLITS = ['train', 'val', 'test'] as const;
-export type Split = (typeof SPLITS)[number];
+type Split = (typeof SPLITS)[number];
 
 /** @throws UsageError for another name, or when the recipe has no annotations for the split. */
-export function splitFile(config: Config, split: string): string {
+function splitFile(config: Config, split: string): string {
   if (!SPLITS.includes(split as Split))
     throw new UsageError(`--split ${split}: expected ${SPLITS.join(', ')}`);
   const file = config.data[split as Split];

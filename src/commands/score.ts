@@ -1,3 +1,4 @@
+/** `reasvqa score`: scores an official prediction file. */
 import type { Command } from 'commander';
 import { datasetNames } from '../data/datasets/index.js';
 import { fromCwd, type Io, print, printJson } from './io.js';

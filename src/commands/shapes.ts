@@ -1,3 +1,4 @@
+/** `reasvqa shapes`: the built-in world's dataset, and its teacher. */
 import type { Command } from 'commander';
 import { fromCwd, type Io, integer, interruptible, number, print, printJson, progressOf } from './io.js';
 

@@ -1,3 +1,4 @@
+/** `reasvqa train`: trains a student from a recipe. */
 import type { Command } from 'commander';
 import {
   configOf,

@@ -1,3 +1,4 @@
+/** `reasvqa weights`: looks at, fetches and checks checkpoints. */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
@@ -89,8 +90,8 @@ async function printSummary(io: Io, summary: WeightsSummary, comparison?: Compar
 }
 
 /**
- * A folder's checkpoint beside its config.json, and why it cannot be loaded, if so. A file is not compared, nor a folder
- * without config.json, which is said.
+ * Compares a folder's checkpoint with its config.json; `fault` says why it cannot be loaded. A single file is not
+ * compared, nor a folder without config.json, which is noted on stderr.
  */
 async function comparisonOf(
   io: Io,

@@ -1,9 +1,10 @@
+/** Checks across the keys of a recipe: contradictions, settings without effect, and what a command needs. */
 import { UsageError } from '../base/errors.js';
 import { datasetOf } from '../data/datasets/index.js';
 import type { Config } from './schema.js';
 
-/** A setting that contradicts another: the key to blame and what is wrong. */
-export interface Contradiction {
+/** A setting that contradicts another: its key, and the message. */
+interface Contradiction {
   key: string;
   message: string;
 }
@@ -29,7 +30,7 @@ export function contradictions(config: Config): Contradiction[] {
       'train.warmupLearningRate',
       `must not exceed train.learningRate, got ${train.warmupLearningRate} > ${train.learningRate}`,
     );
-  if (new Set(model.train).size !== model.train.length) blame('model.train', 'names a group twice');
+  if (new Set(model.train).size !== (model.train?.length ?? 0)) blame('model.train', 'names a group twice');
   if (new Set(model.lora.targets).size !== model.lora.targets.length)
     blame('model.lora.targets', 'names a layer twice');
 
@@ -41,7 +42,7 @@ export function contradictions(config: Config): Contradiction[] {
       );
     if (video.crop !== 'none')
       blame('features.cache', 'needs video.crop none: a random crop has no features to keep');
-    if (model.train.includes('all'))
+    if (model.train?.includes('all'))
       blame('features.cache', 'needs a frozen vision model, but model.train has all');
   }
 
@@ -71,7 +72,7 @@ export function contradictions(config: Config): Contradiction[] {
   return found;
 }
 
-/** What a prompt's template lacks or has too much; an absent one lacks nothing. */
+/** Fields that a prompt's template lacks, and unknown ones in it; none for an absent template. */
 function templateProblems(template: string | undefined, needed: readonly string[]): string[] {
   if (template === undefined) return [];
   const fields = ['{question}', '{options}'];
@@ -101,7 +102,9 @@ export function ineffective(config: Config, given: (key: string) => boolean): Co
   if (train.mode === 'stl' ? train.stlTarget === 'answer' : train.beta === 0)
     for (const key of ['data.reasoning', 'train.reasoningSet', 'train.reasoningFraction'])
       idle(key, 'has no effect: no reasoning is trained');
-  const noLora = model.train.includes('lora') ? undefined : 'has no effect: model.train has no lora';
+  // Without model.train the base model decides, and it could not be asked.
+  const noLora =
+    !model.train || model.train.includes('lora') ? undefined : 'has no effect: model.train has no lora';
   const noNewLora = model.adapter ? 'has no effect: model.adapter brings its own' : noLora;
   if (noNewLora) for (const key of ['r', 'alpha', 'dropout', 'targets']) idle(`model.lora.${key}`, noNewLora);
   if (noLora) idle('train.loraLearningRate', noLora);
@@ -119,8 +122,8 @@ const writesReasoningFirst = ({ train }: Config) =>
   train.mode === 'stl' && train.stlTarget === 'reasoning-answer';
 
 /**
- * What training needs beyond a valid recipe: annotations, and reasoning where it is trained (own samples carry it
- * themselves).
+ * Checks that a valid recipe can be trained: it needs annotations, and reasoning unless it trains on answers alone or
+ * its samples carry reasoning themselves.
  *
  * @throws UsageError naming the key.
  */

@@ -1,8 +1,9 @@
+/** The keys of a recipe as a list: names, types, defaults, descriptions, and the nearest key to a misspelt one. */
 import { z } from 'zod';
 import { configSchema } from './schema.js';
 
 /** One leaf of the schema. */
-export interface ConfigKey {
+interface ConfigKey {
   /** Dotted name, for example `train.beta`. */
   name: string;
   /** The values it takes, for a person: `number`, `letter | generate`, `list of ...`. */
@@ -83,7 +84,7 @@ function editDistance(a: string, b: string): number {
   return last[b.length]!;
 }
 
-/** A Markdown table of all keys, for the README. */
+/** A Markdown table of all keys, for keys.md. */
 export function keysTable(): string {
   const rows = CONFIG_KEYS.map((key) => {
     const fallback = key.required

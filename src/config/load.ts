@@ -1,3 +1,4 @@
+/** Resolves a recipe: reads it, applies overrides, fills in defaults and checks everything. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -9,6 +10,7 @@ import { UsageError } from '../base/errors.js';
 import { givenOrOwn } from '../base/packageFiles.js';
 import { isRecord } from '../base/values.js';
 import { datasetOf } from '../data/datasets/index.js';
+import { defaultGroupsOf } from '../model/registry.js';
 import { contradictions, ineffective } from './checks.js';
 import { CONFIG_KEYS, configKey, nearest, sectionKeys } from './keys.js';
 import { type Override, parseOverride, type Recipe, readRecipe, shown, unknownKey } from './recipe.js';
@@ -35,7 +37,7 @@ export interface ResolvedConfig {
 
 type Values = Record<string, unknown>;
 
-/** The section of a recipe that says what a sweep varies. */
+/** The section of a recipe with the keys that a sweep varies. */
 const SWEEP = 'sweep';
 
 /**
@@ -61,7 +63,7 @@ export async function resolveConfig(request: ConfigRequest): Promise<ResolvedCon
 
   const folderOf = (name: string) =>
     overrides.has(name) || !recipe ? cwd : recipe.folderOf(name.split('.'));
-  const config = complete(withPaths(parsed.data, folderOf));
+  const config = await complete(withPaths(parsed.data, folderOf));
   const line = ({ key, message }: { key: string; message: string }) => places.name(key.split('.'), message);
   const wrong = contradictions(config).map(line);
   if (wrong.length > 0) throw usageError(wrong);
@@ -69,7 +71,7 @@ export async function resolveConfig(request: ConfigRequest): Promise<ResolvedCon
   const sources = Object.fromEntries(
     CONFIG_KEYS.map(({ name }) => [name, places.given(name, merged) ?? 'default']),
   );
-  // A run's own config.yaml spells out every key: one that says what it would be anyway was not meant to do anything.
+  // A run's config.yaml spells out every key: a value that equals its default was not meant to have an effect.
   const given = (key: string) =>
     sources[key] !== 'default' && !isDeepStrictEqual(at(config, key.split('.')), configKey(key)?.default);
   const warnings = ineffective(config, given).map(line);
@@ -176,16 +178,17 @@ function usageError(lines: string[]): UsageError {
   return new UsageError(lines.slice(0, most).join('; ') + rest);
 }
 
-/** Values that follow from others. */
-function complete(parsed: z.output<typeof configSchema>): Config {
+/** Fills in values that follow from others, and from the base model's config.json. */
+async function complete(parsed: z.output<typeof configSchema>): Promise<Config> {
   const { data, model, train } = parsed;
   const { addPunctuation } = datasetOf(data.dataset);
+  const groups = model.train ?? (await defaultGroupsOf(model.base));
   // 1 - 0.8 is 0.19999999999999996 in binary; the weight meant is the nearest 12-digit decimal.
   const alpha = train.alpha ?? Number((1 - train.beta).toFixed(12));
   return {
     ...parsed,
     data: { ...data, addPunctuation: data.addPunctuation ?? addPunctuation },
-    model: { ...model, tokenizer: model.tokenizer ?? model.base },
+    model: { ...model, tokenizer: model.tokenizer ?? model.base, ...(groups && { train: groups }) },
     train: { ...train, alpha, loraLearningRate: train.loraLearningRate ?? train.learningRate },
   };
 }

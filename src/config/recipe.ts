@@ -16,7 +16,7 @@ import { messageOf, UsageError } from '../base/errors.js';
 import { isRecord, shortened } from '../base/values.js';
 import { configKey, sectionKeys, suggestKey } from './keys.js';
 
-/** A recipe as written, on top of the one it extends: its values, and where each key stands. */
+/** A recipe as written, on top of the one it extends: its values, and the place of each key. */
 export interface Recipe {
   /** The path as the user gave it, for messages. */
   file: string;
@@ -34,8 +34,8 @@ export interface Recipe {
 const EXTENDS = 'extends';
 
 /**
- * Reads a recipe and those it extends. Sections are merged key by key, lists are replaced; null takes a key's default
- * again, as `--set key=null` does.
+ * Reads a recipe and those it extends. Sections are merged key by key, lists are replaced; null restores a key's
+ * default, as `--set key=null` does.
  *
  * @param file what to call it in messages; @param path where it is.
  * @throws UsageError when one cannot be read, is not YAML or not a map, or when they extend each other in a circle.
@@ -89,7 +89,7 @@ function mergeValues(
   return merged;
 }
 
-/** Whether a path is written down to its last name; elements of a list belong to the list. */
+/** Whether the values have every name of a path; elements of a list belong to the list. */
 function isWritten(values: unknown, path: readonly (string | number)[]): boolean {
   let value = values;
   for (const step of path) {
@@ -144,13 +144,13 @@ function parseRecipe(text: string, file: string, folder: string): Recipe {
 /** One `--set key=value`. */
 export interface Override {
   name: string;
-  /** Undefined takes the default again (`key=null`). */
+  /** Undefined restores the default (`key=null`). */
   value: unknown;
 }
 
 /**
- * Reads `train.beta=0.5`. The value is YAML, except that keys that hold text or a path take it as it stands unless it
- * is quoted (so `video.template=Frame {i}: ` needs no further quoting).
+ * Reads `train.beta=0.5`. The value is YAML, except that keys that hold text or a path take it unchanged unless it is
+ * quoted (so `video.template=Frame {i}: ` needs no further quoting).
  *
  * @throws UsageError for a missing `=`, an unknown key, a section, or a value that is not YAML.
  */

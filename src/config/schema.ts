@@ -1,3 +1,4 @@
+/** The schema of a recipe: every key with its type, default and documentation. */
 import { z } from 'zod';
 import { datasetNames, datasetRecords } from '../data/datasets/index.js';
 import { studentKinds, trainableGroups } from '../model/registry.js';
@@ -12,9 +13,9 @@ import { trainingModes } from './modes.js';
 declare module 'zod' {
   interface GlobalMeta {
     kind?: 'path' | 'pathOrId';
-    /** Values that are known when they are asked for. */
+    /** Values of the key, read when they are needed. */
     values?: () => readonly string[];
-    /** What is added to the description when it is asked for. */
+    /** An addition to the description, made when it is needed. */
     details?: () => string;
   }
 }
@@ -41,6 +42,13 @@ function punctuated(): string {
   return names.join(', ').replace(/, (?=[^,]*$)/, ' and ');
 }
 
+/** `title of an architecture: group, group; ...` */
+function ownGroups(): string {
+  return studentKinds()
+    .map(({ title, defaultGroups }) => `${title}: ${defaultGroups.join(', ')}`)
+    .join('; ');
+}
+
 const data = z.strictObject({
   dataset: oneOf(datasetNames).describe(
     'Annotation format; `shapes` is the built-in world, `jsonl` your own samples.',
@@ -49,12 +57,12 @@ const data = z.strictObject({
   train: path().optional().describe('Annotations to train on.'),
   val: path()
     .optional()
-    .describe('Annotations evaluated after every epoch; they choose the best checkpoint.'),
+    .describe('Annotations evaluated after every epoch; the best accuracy on them chooses the checkpoint.'),
   test: path().optional().describe('Annotations of the test split, read only by `evaluate`.'),
   fps: positive()
     .optional()
     .describe(
-      'Frames a second of folders of frames, which do not say; clips in seconds need it (frames of Charades: 24).',
+      'Frame rate of folders of frames, in frames a second; clips with start and end need it (frames of Charades: 24).',
     ),
   map: path().optional().describe('JSON from annotated video ids to files (NExT-QA: map_vid_vidorID.json).'),
   reasoning: path()
@@ -101,7 +109,7 @@ const textKeys = z.strictObject({
   reasoningPrompt: text()
     .optional()
     .describe(
-      'A second prompt for the reasoning task, written as `template` is, `{options}` optional; costs a second encoder pass. Default: one prompt for both.',
+      'A second prompt for the reasoning task, in the form of `template` with `{options}` optional; it costs a second encoder pass. Default: one prompt for both tasks.',
     ),
   decoderCue: z
     .enum(['none', 'task'])
@@ -134,12 +142,13 @@ const model = z.strictObject({
   precision: z
     .enum(['f32', 'bf16'])
     .default('f32')
-    .describe('Storage of frozen weights and activations; what is trained stays f32.'),
+    .describe('Storage of frozen weights and activations; trainable parameters stay f32.'),
   train: z
     .array(oneOf(trainableGroups))
     .min(1)
-    .default([...studentKinds()[0]!.defaultGroups])
-    .describe("What learns (SeViLA's set and LoRA); `all` is every parameter."),
+    .meta({ details: () => `Default: those of the base model (${ownGroups()}).` })
+    .optional()
+    .describe('Groups of parameters that learn; `all` is every parameter.'),
   lora: lora.prefault({}),
   adapter: path().optional().describe('Folder of a PEFT adapter to start from.'),
 });
@@ -210,7 +219,7 @@ const train = z.strictObject({
     .union([z.boolean(), z.literal('light')])
     .default(false)
     .describe(
-      'Recompute transformer blocks in the backward pass: less memory, most of one more forward pass; light, feed-forward layers and the Q-Former alone: three fifths of that memory for little more than half of that time.',
+      'Gradient checkpointing. `true` recomputes every transformer block in the backward pass: it saves the most memory (14.1 to 10.3 GB on FlanT5-XL) for most of one more forward pass. `light` recomputes fewer layers: 60 % of that memory for little more than half of that time.',
     ),
   dropLast: z
     .boolean()
@@ -220,10 +229,10 @@ const train = z.strictObject({
     .int()
     .min(0)
     .default(0)
-    .describe('Updates between checkpoints; 0 is only at the end of an epoch.'),
+    .describe('Updates between checkpoints; 0 saves one at the end of every epoch only.'),
   logEverySteps: count()
     .default(10)
-    .describe('Updates between two lines of metrics.jsonl; the last one has a line too.'),
+    .describe('Updates between two lines of metrics.jsonl; the last update has a line too.'),
 });
 
 const evaluation = z.strictObject({
@@ -242,8 +251,10 @@ const features = z.strictObject({
   cache: z
     .boolean()
     .default(false)
-    .describe('Keep the frozen vision features on disk; needs video.sampling uniform and video.crop none.'),
-  folder: path().optional().describe('Folder of the kept features. Default: one inside the run folder.'),
+    .describe(
+      'Store the features of the frozen vision model on disk; needs video.sampling uniform and video.crop none.',
+    ),
+  folder: path().optional().describe('Folder of the stored features. Default: one inside the run folder.'),
 });
 
 export const configSchema = z.strictObject({

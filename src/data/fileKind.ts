@@ -3,7 +3,7 @@
 import { isLfsPointer } from '../base/lfsPointer.js';
 
 /** What a file is instead of a text in UTF-8, and what to do about it. */
-export interface OtherKind {
+interface OtherKind {
   is: string;
   todo: string;
 }
@@ -29,7 +29,7 @@ const SIGNATURES: readonly [start: string, is: string, todo: string][] = [
 ];
 
 /**
- * Recognises a file that cannot be what an annotation, reasoning or prediction file is.
+ * Recognises a file that cannot hold annotations, reasoning or predictions.
  *
  * @returns undefined for a text; whether it is UTF-8 is not checked.
  */

@@ -5,10 +5,10 @@ import { type ProblemLog, shown } from './problems.js';
 import { JsonSyntaxError, numberedLines, parseJson } from './textFile.js';
 
 /**
- * Reads the objects of a text; what is no object goes to the log, in one problem when no line is one. Blank lines are
- * skipped.
+ * Reads one object a line. A line that is no object is a problem in the log; a text without any object is one problem.
+ * Blank lines are skipped.
  *
- * @param what a line stands for, in the message about an empty file.
+ * @param what the meaning of a line, for the message about an empty file.
  */
 export function* readJsonLines(
   text: string,
@@ -26,7 +26,7 @@ export function* readJsonLines(
   }
 }
 
-/** The JSON object of a line, or what stands there instead. */
+/** The JSON object of a line, or the text there instead. */
 function recordOf(content: string): { record?: Record<string, unknown>; got: string } {
   try {
     const value = parseJson(content);
@@ -37,7 +37,7 @@ function recordOf(content: string): { record?: Record<string, unknown>; got: str
   }
 }
 
-/** What a text is of which no line is an object, when it seems to be of another form. */
+/** Names the form of a text without any object, where it is recognised. */
 function otherForm(text: string, lines: number): string | undefined {
   if (/^\s*\[/.test(text)) return 'a JSON list; write its elements one a line, without brackets and commas';
   if (lines < 2) return undefined;

@@ -1,3 +1,4 @@
+/** Problems of an annotation file, each with its line, and the log that collects them. */
 import { DataError } from '../base/errors.js';
 import { shortened } from '../base/values.js';
 

@@ -1,9 +1,10 @@
+/** Joins the teacher's reasoning onto samples by id. */
 import { readJsonLines } from './jsonLines.js';
 import { type Problem, ProblemLog, shown } from './problems.js';
 import type { Sample } from './sample.js';
 import { readTextFile } from './textFile.js';
 
-export interface ReasoningJoin {
+interface ReasoningJoin {
   /** The samples in their order, those with reasoning as copies that carry it. */
   samples: Sample[];
   /** Samples that have reasoning now. */

@@ -1,3 +1,4 @@
+/** Reads text files: their encoding, and their lines for messages. */
 import { readFile } from 'node:fs/promises';
 import { DataError, messageOf } from '../base/errors.js';
 import { otherKind } from './fileKind.js';
@@ -49,7 +50,7 @@ function firstInvalidLine(bytes: Buffer): number {
 }
 
 /** The 1-based line of character `offset`. */
-export function lineAt(text: string, offset: number): number {
+function lineAt(text: string, offset: number): number {
   let line = 1;
   for (let i = text.indexOf('\n'); i >= 0 && i < offset; i = text.indexOf('\n', i + 1)) line++;
   return line;
@@ -74,7 +75,7 @@ export function parseJson(text: string): unknown {
     return JSON.parse(text);
   } catch (error) {
     const message = messageOf(error);
-    // V8 gives no place when the text ends too early: then it is the end.
+    // V8 names no place when the text ends too early; the place is then the end.
     const offset = errorOffset(message, text) ?? text.trimEnd().length;
     const short = message
       .replaceAll(/\s+/g, ' ')
@@ -94,7 +95,7 @@ function noJson(text: string, offset: number): string {
   return ` (${word} is no JSON: write ${instead})`;
 }
 
-/** Whether a JSON value is given: pandas and Hugging Face's datasets write what a row does not have as null. */
+/** Whether a JSON value is given: pandas and Hugging Face's datasets write a missing value as null. */
 export function isGiven(value: unknown): boolean {
   return value !== undefined && value !== null;
 }
@@ -113,7 +114,7 @@ function errorOffset(message: string, text: string): number | undefined {
   return cutAfter ? context.length - 10 : context.lastIndexOf(token);
 }
 
-/** The first key that an object of a JSON text has twice, of which JSON.parse would keep the last without a word. */
+/** The first key that an object of a JSON text has twice; JSON.parse would silently keep the last. */
 export function repeatedKey(json: string): { key: string; line: number } | undefined {
   const open: Set<string>[] = [];
   for (const token of json.matchAll(/("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}[\]]/g)) {

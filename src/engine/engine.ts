@@ -1,9 +1,9 @@
 /**
  * Choosing the engine that computes: our native backend, or one of tfjs's own.
  *
- * `auto` takes native-cpu (native-cuda when a GPU is named), and wasm only when the addon cannot be used; what was passed
- * over is said with the reason. Naming an engine means that engine or an error: there is no silent fall to something
- * slower.
+ * `auto` takes native-cpu (native-cuda when a GPU is named), and wasm only when the addon cannot be used; the note of a
+ * run names an engine that was passed over, and why. A named engine runs or is an error; nothing slower replaces it
+ * silently.
  */
 import '@tensorflow/tfjs-backend-cpu';
 // tfjs-core alone has no gradients in Node; importing tfjs-layers registers them.
@@ -12,18 +12,18 @@ import os from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
 import { EngineError, messageOf, UsageError } from '../base/errors.js';
 import { registerGradients } from './gradients.js';
-import type { NativeDevice } from './native/addon.js';
+import type { CudaDevice, NativeDevice } from './native/addon.js';
 import { BACKEND_NAME, CUDA_BACKEND_NAME, NativeBackend } from './native/backend.js';
 import { prepareAddon } from './native/build.js';
 import { cudaDevice, gpuName, NoDriverError, nativeDevice } from './native/load.js';
 import { registerCudaBackend, registerNativeBackend } from './native/register.js';
 
-export const ENGINE_NAMES = ['auto', 'native-cpu', 'native-cuda', 'tensorflow', 'wasm', 'cpu'] as const;
+const ENGINE_NAMES = ['auto', 'native-cpu', 'native-cuda', 'tensorflow', 'wasm', 'cpu'] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
 
 export interface EngineInfo {
   name: Exclude<EngineName, 'auto'>;
-  /** What computes: the model of the CPU or GPU. */
+  /** Model of the CPU or GPU that computes. */
   device: string;
   /** One line for the start of a run. */
   description: string;
@@ -68,9 +68,37 @@ export function currentDevice(): NativeDevice | undefined {
 
 /** Most bytes that the engine has taken of its GPU so far; undefined where it computes on the CPU. */
 export function peakDeviceMemory(): number | undefined {
-  const memory = currentDevice()?.memory();
-  return memory && 'peakReserved' in memory ? (memory.peakReserved as number) : undefined;
+  const device = currentDevice();
+  return device && isCuda(device) ? device.memory().peakReserved : undefined;
 }
+
+/** Memory of the native engine's device, in bytes. */
+export interface DeviceMemoryUse {
+  /** In live tensors. */
+  inUse: number;
+  /** Most in live tensors since the last {@link resetPeak}. */
+  peak: number;
+  /** What may still be taken: of the GPU and its limit, or of this machine. */
+  available: number;
+  resetPeak(): void;
+}
+
+/** Undefined on an engine that does not count it. */
+export function deviceMemory(): DeviceMemoryUse | undefined {
+  const device = currentDevice();
+  if (!device) return undefined;
+  const { inUse, peak } = device.memory();
+  return { inUse, peak, available: availableOn(device), resetPeak: () => device.resetPeak() };
+}
+
+function availableOn(device: NativeDevice): number {
+  if (!isCuda(device)) return process.availableMemory();
+  const { limit, inUse, cached } = device.memory();
+  const free = device.info().freeMemory + cached;
+  return limit > 0 ? Math.min(limit - inUse, free) : free;
+}
+
+const isCuda = (device: NativeDevice): device is CudaDevice => 'setMemoryLimit' in device;
 
 /**
  * Makes an engine the backend of TensorFlow.js for this process.
@@ -107,7 +135,7 @@ async function start(name: EngineName, options: EngineOptions): Promise<EngineIn
 }
 
 async function startBest(options: EngineOptions): Promise<EngineInfo> {
-  // Asking for a GPU or its memory is asking for the engine.
+  // `--device` and `--gpu-memory` choose native-cuda.
   if (options.device !== undefined || options.gpuMemory !== undefined) return startCuda(options);
   const reason = passedOverGpu();
   try {
@@ -120,8 +148,8 @@ async function startBest(options: EngineOptions): Promise<EngineInfo> {
 }
 
 /**
- * Why a GPU of this machine is not used; undefined where there is no driver. native-cuda has run on an emulated GPU only:
- * until it has been proven on a real one, nobody gets it without having asked.
+ * Why a GPU of this machine is not used; undefined where there is no driver. native-cuda has run on an emulated GPU
+ * only, so `auto` does not take it.
  */
 function passedOverGpu(): string | undefined {
   try {
@@ -214,7 +242,7 @@ async function use(backendName: string): Promise<void> {
   throw new EngineError(`the engine ${backendName} cannot be used: ${reason}`);
 }
 
-/** Settings are the user's to correct: they stop even `auto`, which otherwise would run ten times slower. */
+/** A wrong setting stops even `auto`, which would otherwise run ten times slower. */
 function checkSettings({ threads, device, gpuMemory }: EngineOptions): void {
   const count = (value: number): boolean => Number.isInteger(value) && value >= 1 && value <= MAX_THREADS;
   const given = process.env.REASVQA_THREADS;

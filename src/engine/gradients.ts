@@ -25,7 +25,7 @@ import {
 
 type Attrs = { axis?: number | number[] };
 
-/** dy with the reduced axes put back as 1, and how many elements were reduced to each of its own. */
+/** dy with the reduced axes put back as 1, and the number of elements reduced to each. */
 function expanded(dy: Tensor, x: Tensor, attrs: unknown): { dy: Tensor; count: number } {
   const axes = util.parseAxisParam((attrs as Attrs).axis as number, x.shape);
   const shape = x.shape.slice();
@@ -60,7 +60,7 @@ const meanGradient: GradConfig = {
   },
 };
 
-/** The gradient of an operand that was broadcast: summed over what it was repeated along. dy itself when it was not. */
+/** The gradient of an operand: dy summed over the axes along which it was broadcast, or dy itself. */
 function reduced(dy: Tensor, { shape }: Tensor): Tensor {
   if (util.arraysEqual(dy.shape, shape)) return dy;
   return reshape(sum(dy, broadcast_util.getReductionAxes(shape, dy.shape)), shape);
@@ -75,7 +75,7 @@ const addGradient: GradConfig = {
   },
 };
 
-/** As mul, without what it costs to bring its operands to one type. */
+/** tf.mul without its conversion of both operands to one type. */
 function times(a: Tensor, b: Tensor): Tensor {
   return a.dtype === b.dtype ? (engine().runKernel(Multiply, { a, b }) as Tensor) : mul(a, b);
 }

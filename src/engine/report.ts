@@ -1,6 +1,4 @@
-/**
- * What `reasvqa doctor` prints: the engine, what it runs on, versions, memory, and what is missing with how to get it.
- */
+/** The report of `reasvqa doctor`: the engine, its device, versions, memory, and what is missing with how to get it. */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import os from 'node:os';
@@ -21,9 +19,9 @@ import {
 } from './native/load.js';
 import { listPackages, type TensorflowPackage } from './tensorflow/package.js';
 
-export interface Missing {
+interface Missing {
   what: string;
-  /** What does not work without it. */
+  /** The consequence of its absence. */
   effect: string;
   how: string;
 }

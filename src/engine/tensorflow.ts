@@ -16,15 +16,15 @@ import { addBf16 } from './tensorflow/bf16.js';
 import { addDropout } from './tensorflow/dropout.js';
 import { findPackage, rebuildHint, type TensorflowPackage, WANTED_VERSION } from './tensorflow/package.js';
 
-/** What TensorFlow is told when it starts; it cannot be changed in a process. */
-export interface TensorflowOptions {
+/** Settings of TensorFlow at its start; a process cannot change them. */
+interface TensorflowOptions {
   /** Threads inside one operation on the CPU; default REASVQA_THREADS, else all cores. */
   threads?: number | undefined;
   /** Index of the GPU to use; TensorFlow takes the last one it sees, or the CPU, when absent. */
   device?: number | undefined;
 }
 
-export interface TensorflowInfo {
+interface TensorflowInfo {
   /** Model of the GPU or CPU. */
   device: string;
   description: string;
@@ -67,7 +67,7 @@ function refuseChange(before: TensorflowOptions, now: TensorflowOptions): void {
       );
 }
 
-/** TensorFlow reads these when its library is loaded; what the user has set stays. */
+/** TensorFlow reads these variables when its library is loaded; the user's own values stay. */
 function prepareEnvironment(threads: number, device: number | undefined): void {
   const { env } = process;
   env.TF_NUM_INTRAOP_THREADS ??= String(threads);

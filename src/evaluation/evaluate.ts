@@ -4,9 +4,10 @@ import { DataError } from '../base/errors.js';
 import type { BatchBuilder, HostBatch } from '../batches/batch.js';
 import { disposeVisual } from '../batches/batch.js';
 import { Loader } from '../batches/loader.js';
+import { SharedInput } from '../batches/sharedInput.js';
 import type { Config } from '../config/schema.js';
 import type { Sample } from '../data/sample.js';
-import type { Encoded, Student } from '../model/student.js';
+import type { Encoded, Student, StudentInput } from '../model/student.js';
 import { parseAnswer } from '../text/answers.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 
@@ -41,44 +42,72 @@ export interface Answerer {
 }
 
 export interface Evaluator extends Answerer {
+  /** It sees with vision weights of its own (src/training/trial.ts); like the others unless given. */
+  ownSight?: boolean;
   config: Pick<Config, 'data' | 'eval'>;
 }
 
 /**
- * Answers every sample, in order.
+ * Answers every sample, in order; several students that see alike answer each batch in turn.
  *
  * `letter`: the options' letters compared after a forced "Option", in one decoder pass. SeViLA reads the same logits
  * off its second generated token (sevila.py:522-535), which agrees whenever generation starts with "Option".
  * `generate`: writes text greedily and parses an answer from it, for models trained to reason first.
  *
+ * @param evaluators the first one's builder reads the videos and its settings make the batches
+ * @returns one evaluation an evaluator
  * @throws DataError when no video could be read, which is no accuracy of 0.
  */
 export async function evaluate(
-  evaluator: Evaluator,
+  evaluators: readonly Evaluator[],
   samples: readonly Sample[],
   onProgress?: (done: number) => void,
-): Promise<Evaluation> {
-  const { config, builder } = evaluator;
+): Promise<Evaluation[]> {
+  const { config, builder } = evaluators[0]!;
   const loader = new Loader<HostBatch>(
     samples,
     { batch: config.eval.batch, shuffle: false, seed: 0, dropLast: false },
     (batch) => builder.prepare(batch),
   );
-  const evaluation: Evaluation = { predictions: [], skipped: [] };
+  const evaluations: Evaluation[] = evaluators.map(() => ({ predictions: [], skipped: [] }));
   for await (const { batch, samples: asked } of loader.epoch(0)) {
-    if (batch.samples.length > 0) evaluation.predictions.push(...answerBatch(evaluator, batch));
-    evaluation.skipped.push(...batch.skipped.map(({ sample, reason }) => ({ id: sample.id, reason })));
+    const predictions = batch.samples.length > 0 ? answerBatch(evaluators, batch) : [];
+    const skipped = batch.skipped.map(({ sample, reason }) => ({ id: sample.id, reason }));
+    for (const [i, evaluation] of evaluations.entries()) {
+      evaluation.predictions.push(...(predictions[i] ?? []));
+      evaluation.skipped.push(...skipped);
+    }
     onProgress?.(asked.length);
   }
-  if (evaluation.predictions.length === 0)
+  const { predictions, skipped } = evaluations[0]!;
+  if (predictions.length === 0)
     throw new DataError(
-      `${config.data.videos}: no video of the ${samples.length} questions can be read; the first: ${evaluation.skipped[0]?.reason}`,
+      `${config.data.videos}: no video of the ${samples.length} questions can be read; the first: ${skipped[0]?.reason}`,
     );
-  return evaluation;
+  return evaluations;
 }
 
-function answerBatch(evaluator: Evaluator, host: HostBatch): Prediction[] {
-  return withEncoded(evaluator, host, (encoded) => answerEncoded(evaluator, host, encoded));
+function answerBatch(evaluators: readonly Evaluator[], host: HostBatch): Prediction[][] {
+  const inputs = new SharedInput(host);
+  try {
+    return evaluators.map((evaluator) =>
+      inputs.use(evaluator, evaluator.builder, (input) =>
+        encoding(evaluator.student, input, (encoded) => answerEncoded(evaluator, host, encoded)),
+      ),
+    );
+  } finally {
+    inputs.dispose();
+  }
+}
+
+/** Runs the encoder on an input, and what is made of the result before it is freed. */
+function encoding<T>(student: Student, input: StudentInput, make: (encoded: Encoded) => T): T {
+  const encoded = student.encode(input);
+  try {
+    return make(encoded);
+  } finally {
+    encoded.dispose();
+  }
 }
 
 /** The predictions for a batch that has been encoded. */
@@ -94,16 +123,10 @@ export function withEncoded<T>(
   make: (encoded: Encoded) => T,
 ): T {
   const input = builder.input(host);
-  let encoded: Encoded;
   try {
-    encoded = student.encode(input);
+    return encoding(student, input, make);
   } finally {
     disposeVisual(input);
-  }
-  try {
-    return make(encoded);
-  } finally {
-    encoded.dispose();
   }
 }
 

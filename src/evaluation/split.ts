@@ -27,24 +27,37 @@ export interface SplitOptions {
 export async function evaluateSplit(
   evaluator: Evaluator,
   samples: readonly Sample[],
-  { onProgress, onNotice, blind = false }: SplitOptions = {},
+  options: SplitOptions = {},
 ): Promise<SplitEvaluation> {
+  const [evaluation] = await evaluateTogether([evaluator], samples, options);
+  return evaluation!;
+}
+
+/** {@link evaluateSplit} of several students that see alike: videos are read once, by the first one's builder. */
+export async function evaluateTogether(
+  evaluators: readonly Evaluator[],
+  samples: readonly Sample[],
+  { onProgress, onNotice, blind = false }: SplitOptions = {},
+): Promise<SplitEvaluation[]> {
   let done = 0;
-  const { predictions, skipped } = await evaluate(evaluator, samples, (count) => {
+  const evaluations = await evaluate(evaluators, samples, (count) => {
     done += count;
     onProgress?.(done);
   });
-  for (const { id, reason } of skipped) onNotice?.(`left out ${id}: ${reason}`);
-  const cut = evaluator.builder.cutNotice();
+  for (const { id, reason } of evaluations[0]!.skipped) onNotice?.(`left out ${id}: ${reason}`);
+  const cut = evaluators[0]!.builder.cutNotice();
   if (cut) onNotice?.(cut);
-  const byId = new Map(predictions.map(({ id, prediction }) => [id, prediction]));
-  const answered = samples.filter((sample) => byId.has(sample.id));
-  const isBlind = blind && answered.every((sample) => sample.answer === undefined);
-  return {
-    predictions,
-    answered,
-    byId,
-    skipped: skipped.length,
-    score: isBlind ? undefined : scoreAnswers(evaluator.config.data.dataset, answered, byId),
-  };
+  return evaluations.map(({ predictions, skipped }, i) => {
+    const byId = new Map(predictions.map(({ id, prediction }) => [id, prediction]));
+    const answered = samples.filter((sample) => byId.has(sample.id));
+    const isBlind = blind && answered.every((sample) => sample.answer === undefined);
+    const { dataset } = evaluators[i]!.config.data;
+    return {
+      predictions,
+      answered,
+      byId,
+      skipped: skipped.length,
+      score: isBlind ? undefined : scoreAnswers(dataset, answered, byId),
+    };
+  });
 }

@@ -1,6 +1,6 @@
 /**
- * Where clips come from: one interface behind frames that are decoded anew and features that were kept. A batch is
- * loaded on the host ahead of its step, and becomes tensors in it.
+ * Where clips come from: one interface behind frames decoded for every use and stored features. A batch is loaded into
+ * host memory ahead of its step, and becomes tensors inside it.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { DataError } from '../base/errors.js';
@@ -85,17 +85,20 @@ export class LiveFrames implements FeatureSource {
   }
 }
 
-/** Clips kept in memory besides the store: a small data set is then read once, a large one does not fit. */
+/** Clips cached in memory beside the store: a small data set is read from disk once, a large one does not fit. */
 const MEMORY_BYTES = 2 ** 30;
 
-/** Features of the frozen vision model, kept on disk; clips are (frames, ...featureShape). A clip that is missing is made. */
+/**
+ * Features of the frozen vision model, stored on disk; clips are (frames, ...featureShape). A missing clip is computed
+ * and stored.
+ */
 export class StoredFeatures implements FeatureSource {
   private readonly memory = new Map<string, Float32Array>();
   private memoryBytes = 0;
   private readonly identities = new Map<string, Promise<string>>();
 
   /**
-   * @param live decodes what is missing, uniformly and whole
+   * @param live decodes missing clips, uniformly sampled and uncropped
    * @param visionHash hash of the frozen weights that the features come from
    */
   constructor(
@@ -124,8 +127,8 @@ export class StoredFeatures implements FeatureSource {
   }
 
   /**
-   * From the store, or computed and put there. The key is the clip (uniform sampling makes the indices follow from
-   * it), so that a hit opens no video.
+   * A clip's features, from the store or computed and put there. The cache key is the clip (uniform sampling derives
+   * the indices from it), so a hit opens no video.
    */
   private async stored(sample: Sample): Promise<Float32Array> {
     const { frames, fps } = this.live.settings;
@@ -148,7 +151,7 @@ export class StoredFeatures implements FeatureSource {
     return values;
   }
 
-  /** Found once a video: of a folder of frames it takes a look at every file, and many clips come from one. */
+  /** Computed once a video, since a folder of frames costs one stat a file and many clips share a video. */
   private identityOf(sample: Sample): Promise<string> {
     const path = this.live.pathOf(sample);
     const known = this.identities.get(path) ?? videoIdentity(sample.video, path);

@@ -1,3 +1,4 @@
+/** The feature store: features of the frozen vision model on disk, one file a clip, by cache key. */
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -6,8 +7,8 @@ import { DataError, messageOf } from '../base/errors.js';
 import { sortFrameNames } from '../video/frameNames.js';
 import { SafetensorsFile, writeSafetensors } from '../weights/safetensors.js';
 
-/** Everything that frozen features depend on; change any of it and the key changes. */
-export interface FeatureKeyParts {
+/** Everything that frozen features depend on, hence all that the cache key is made of. */
+interface FeatureKeyParts {
   /** Hash of the frozen vision weights. */
   visionHash: string;
   /** Which file the frames come from; see {@link videoIdentity}. */
@@ -20,14 +21,14 @@ export interface FeatureKeyParts {
 }
 
 /** A feature tensor: f32, or bf16 as its bits. */
-export interface Features {
+interface Features {
   data: Float32Array | Uint16Array;
   shape: number[];
 }
 
 const TENSOR = 'features';
 
-/** Raised when the layout of the files changes; older files are then rebuilt. */
+/** Raised when the layout of the files changes; older files are then computed again. */
 const FORMAT = '1';
 
 /** The key under which features are stored: 64 hexadecimal digits. */
@@ -38,9 +39,9 @@ export function featureKey(parts: FeatureKeyParts): string {
 }
 
 /**
- * What tells one version of a video file from another without reading it: name below the data root, size and time
- * of last change. For a folder of images, those of every file in it, in the order of the frames: the folder's own
- * stay when one is overwritten.
+ * Tells one version of a video file from another without reading it: name below the data root, size and time of last
+ * change. A folder of images has those of every file in it, in the order of the frames, since the folder's own time
+ * stays when a file is overwritten.
  *
  * @param name path below the data root, so that a moved data root keeps its features.
  */
@@ -58,23 +59,22 @@ function version({ size, mtimeMs }: { size: number; mtimeMs: number }): string {
 
 /**
  * Features of frozen layers on disk, one `.safetensors` file a clip, so that any Python tool opens them. A file is
- * written beside its place and renamed: that it exists means that it is whole. What is on disk is checked all the same
- * (lengths against the file, key, CRC-32 of the data); a damaged file is reported and counts as absent, so the
- * caller computes the features again and `put` replaces it.
+ * written beside its place and renamed, so a file that exists is whole. Reading still checks lengths, key and CRC-32; a
+ * damaged file is reported and counts as absent, so the caller computes the features again and `put` replaces it.
  *
  * Several processes may share a store: the same key always holds the same bytes.
  */
 export class FeatureStore {
   /**
    * @param folder created when the first features are put.
-   * @param onWarning told, in one line, about files that were damaged.
+   * @param onWarning called with one line about each damaged file.
    */
   constructor(
     readonly folder: string,
     private readonly onWarning: (message: string) => void = () => undefined,
   ) {}
 
-  /** Where the features of a key lie: 256 subfolders keep listings short. */
+  /** Path of a key's features; 256 subfolders keep listings short. */
   path(key: string): string {
     return join(this.folder, key.slice(0, 2), `${key}.safetensors`);
   }
@@ -99,7 +99,7 @@ export class FeatureStore {
   }
 
   /**
-   * Stores features, replacing what the key held.
+   * Stores features, replacing earlier ones of the key.
    *
    * @throws DataError when they cannot be written (a full disk); nothing partial stays behind.
    */

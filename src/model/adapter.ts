@@ -1,3 +1,4 @@
+/** LoRA adapters of a student: fresh ones, and those of a PEFT folder, read and written. */
 import * as tf from '@tensorflow/tfjs-core';
 import { DataError } from '../base/errors.js';
 import {
@@ -94,12 +95,4 @@ export async function saveAdapter(
     });
   }
   await writeAdapter(folder, { ...adapter, modules });
-}
-
-/** Folds every adapter into its weight, so that it costs nothing, or takes it out again. */
-export function mergeAdapters({ module }: AdapterHost, merged: boolean): void {
-  for (const linear of linearsOf(module).values()) {
-    if (merged) linear.mergeLora();
-    else linear.unmergeLora();
-  }
 }

@@ -1,17 +1,18 @@
+/** The context of a forward pass: dropout, gradient checkpointing and precision. */
 import { DropoutStream } from '../ops/dropout.js';
 import type { DropoutKey } from '../ops/philox.js';
 
 /**
- * Which activations the backward pass computes again instead of keeping them: none, all inside transformer blocks (true), or
- * those of feed-forward layers and the Q-Former (`light`): memory of 14.1, 10.3 and 11.8 GB for workloads/xl.json on
- * native-cuda, steps of 316, 415 and 371 ms for workloads/small.json on native-cpu.
+ * Gradient checkpointing: the backward pass recomputes no activations (false), all inside transformer blocks (true), or
+ * those of feed-forward layers and the Q-Former (`light`). workloads/xl.json takes 14.1, 10.3 and 11.8 GB on
+ * native-cuda; a step of workloads/small.json takes 316, 415 and 371 ms on native-cpu.
  */
 export type Recompute = boolean | 'light';
 
 /** How frozen matrices are stored, and whether float32 may be rounded for 16-bit units (src/model/precision.ts). */
 export type Precision = 'f32' | 'bf16';
 
-/** What a forward pass is for: whether dropout is on and where its bits come from. */
+/** Settings of one forward pass: training or evaluation, dropout, gradient checkpointing, precision. */
 export interface Context {
   training: boolean;
   dropout: DropoutStream;

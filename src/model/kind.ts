@@ -1,4 +1,4 @@
-/** What is known of an architecture before a model of it is made; light to import. */
+/** An architecture as the registry knows it, before a model is made; light to import. */
 import type { CanonicalSource } from '../weights/canonical.js';
 import type { ExpectedTensors } from '../weights/comparison.js';
 import type { OwnTable } from '../weights/ownTables.js';
@@ -15,15 +15,12 @@ export interface StudentKind extends Architecture {
    * @param origin the file, for messages. @throws DataError naming file, key and what was expected
    */
   parseConfig(json: unknown, origin: string): StudentConfig;
-  /**
-   * Lays a model out; it has no memory until its parameters are given values.
-   *
-   */
+  /** Lays a model out; it has no memory until its parameters are given values. */
   create(config: StudentConfig, precision: Precision): Promise<Student>;
   /** A checkpoint under this architecture's canonical tensor names, whatever layout it was published in. */
   canonical(source: TensorSource): CanonicalSource;
   /**
-   * Weights that a checkpoint may have beside those that its config.json asks for.
+   * Optional weights: a checkpoint may have them although its config.json does not ask for them.
    *
    * @param source under canonical names, complete. @param layout names and shapes that config.json asks for
    */

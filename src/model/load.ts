@@ -1,6 +1,4 @@
-/**
- * Between checkpoint folders and models: loading whatever layout a public file has, saving what was trained.
- */
+/** Between checkpoint folders and models: loads every layout that public files have, and saves. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
@@ -23,9 +21,9 @@ import { readStudentConfig } from './registry.js';
 import type { Student, StudentConfig } from './student.js';
 import { isTrained } from './trainable.js';
 
-/** What to make of a checkpoint folder. */
+/** Options for loading a checkpoint folder. */
 export interface LoadOptions {
-  /** Storage of what stays frozen; f32 unless given. */
+  /** Storage of frozen weights; f32 unless given. */
   precision?: Precision | undefined;
   /** Groups that will be trained, hence stay float32; none unless given. */
   groups?: readonly string[] | undefined;
@@ -54,12 +52,12 @@ export async function loadStudent(folder: string, options: LoadOptions = {}): Pr
 export interface Base {
   readonly folder: string;
   readonly kind: StudentKind;
-  /** Has values where no student that is attached trains; the others are read by {@link attach}. */
+  /** Has values for the parameters that no attached student trains; {@link attach} reads the others. */
   readonly student: Student;
   readonly comparison: Comparison;
 }
 
-/** @param trained groups that some student trains: their weights are not shared. */
+/** @param trained groups that at least one student trains: their weights are not shared. */
 export async function openBase(
   folder: string,
   options: LoadOptions & { trained: readonly string[] },
@@ -85,9 +83,9 @@ export async function openBase(
 }
 
 /**
- * A student of its own on shared frozen weights: what the base lacks is read from the checkpoint again.
+ * A new student on shared frozen weights; the weights that the base lacks are read from the checkpoint.
  *
- * @param groups that this student trains. Bits are those of a student loaded alone with the same groups.
+ * @param groups that this student trains. Its bits equal those of a student loaded alone with the same groups.
  */
 export async function attach(base: Base, groups: readonly string[]): Promise<Student> {
   const { folder, kind, comparison } = base;
@@ -120,8 +118,8 @@ function storedInBf16(student: Student, groups: readonly string[]): ReadonlySet<
 }
 
 /**
- * What an open checkpoint holds beside what a config.json asks for. Reads headers, and tables of embeddings where there are
- * several.
+ * Compares an open checkpoint with the tensors that a config.json asks for. Reads headers, and the embedding tables
+ * where there are several.
  *
  * @throws DataError when two of its tensors mean the same one.
  */
@@ -151,8 +149,8 @@ export async function readParameters(
   const total = parameters.reduce((sum, p) => sum + 4 * p.size, 0);
   const asBits = (p: Parameter) => bf16?.has(p) && takesBf16Bits() && source.info(p.name).dtype === 'BF16';
   const largest = parameters.reduce((most, p) => (asBits(p) ? Math.max(most, 2 * p.size) : most), 0);
-  // While one tensor goes to the device the next is read; bits into two buffers by turns, since fresh pages cost more
-  // than reading.
+  // While one tensor goes to the device the next is read. bf16 bits are read into two buffers in turn, since fresh
+  // pages cost more than reading.
   const buffers = [new ArrayBuffer(largest), new ArrayBuffer(largest)];
   const start = (i: number): Promise<() => void> | undefined => {
     const parameter = parameters[i];
@@ -171,12 +169,12 @@ export async function readParameters(
       onProgress?.(bytes, total);
     }
   } finally {
-    // After an error the file is closed, which no read may outlive.
+    // After an error the file is closed, so a pending read must end first.
     await next?.catch(() => undefined);
   }
 }
 
-/** Reads a parameter and returns what gives it the values, rounded to bf16 where it is kept so. */
+/** Reads a parameter and returns a function that sets its values, rounded to bf16 where it is stored in bf16. */
 async function readFloat32(parameter: Parameter, source: TensorSource, asBf16: boolean): Promise<() => void> {
   const data = await readReal(parameter.name, source);
   return () => {
@@ -186,7 +184,7 @@ async function readFloat32(parameter: Parameter, source: TensorSource, asBf16: b
   };
 }
 
-/** Half the bytes of a file in bf16 go to a device that takes them, and no float32 copy is ever there. */
+/** Hands bf16 bits to a device that takes them: half the bytes, and no float32 copy. */
 async function readBits(
   parameter: Parameter,
   source: TensorSource,
@@ -211,7 +209,7 @@ export function writableParameters(parameters: Iterable<Parameter>): Map<string,
 /** Keys that hold real numbers. */
 const REAL_KEY = /("\w*(?:_eps|_epsilon|_factor|_range|_rate|_prob|dropout)": -?\d+)(?=,?\n)/g;
 
-/** JSON in which real numbers look like it (1.0, not 1): transformers 5 refuses a whole number where one is due. */
+/** JSON with a decimal point in real numbers (1.0, not 1): transformers 5 refuses a whole number for a real setting. */
 function configText(config: object): string {
   return `${JSON.stringify(config, null, 2)}\n`.replace(REAL_KEY, '$1.0');
 }

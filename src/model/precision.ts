@@ -1,7 +1,7 @@
 /**
- * What precision bf16 means: frozen weights that only matrix products read, which are nearly all of a model, are kept as
- * bf16. Norms, biases, embeddings and everything trained stay float32, but may be multiplied on 16-bit units
- * (withHalfProducts in ops/bf16.ts).
+ * Precision bf16: frozen weights that only matrix products read, nearly all of a model, are stored in bf16. Norms,
+ * biases, embeddings and trainable parameters stay float32, but may be multiplied on 16-bit units (withHalfProducts in
+ * ops/bf16.ts).
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { EngineError } from '../base/errors.js';
@@ -14,7 +14,7 @@ import { isTrained } from './trainable.js';
 /**
  * Refuses a precision that the engine in use lacks.
  *
- * @param setting what the user wrote. @throws EngineError
+ * @param setting the key or option that asked for it. @throws EngineError
  */
 export function requirePrecision(precision: Precision, setting: string): void {
   if (precision === 'bf16' && !hasBf16())
@@ -23,7 +23,7 @@ export function requirePrecision(precision: Precision, setting: string): void {
     );
 }
 
-/** The parameters of a student to keep as bf16 while `groups` are trained. */
+/** The parameters of a student to store in bf16 while `groups` are trained. */
 export function bf16Parameters(student: Student, groups: readonly string[]): ReadonlySet<Parameter> {
   return new Set(student.matrices().filter(({ name }) => !isTrained(student.kind, name, groups)));
 }

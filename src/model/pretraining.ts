@@ -1,4 +1,4 @@
-/** What training a small model from nothing needs to know of its architecture (src/pretraining). */
+/** An architecture's part in training a small model from random weights (src/pretraining). */
 import type { Student } from './student.js';
 
 /** Layers of an encoder and a decoder, as config.json counts them. */
@@ -11,17 +11,19 @@ export interface PretrainingSupport {
   /**
    * A config.json of a few million parameters.
    *
-   * @param visualTokens what the language model reads of one frame
+   * @param visualTokens number of visual tokens of one frame
    */
   smallConfig(vocabularySize: number, visualTokens: number): object;
   /**
-   * Sets what the language model starts from, beside its random weights.
+   * Overwrites some of the language model's random initial weights.
    *
-   * @param words embeddings, by token id, of words that symbols in place of frames stand for
+   * @param words embeddings, by token id, of the words that have a symbol (src/pretraining/symbols.ts)
    */
   startLanguageModel(student: Student, words: ReadonlyMap<number, Float32Array>): void;
+  /** How much faster than the others a parameter learns. */
+  learningRateFactor(parameterName: string): number;
   /**
-   * A deeper student that computes what the given one does, which is disposed.
+   * A deeper student that computes the same function as the given one, which is disposed.
    *
    * @throws RangeError when a stack would have to more than double, or to shrink
    */

@@ -1,4 +1,4 @@
-/** What PyTorch recorded of a small model (tools/reference), as an architecture presents it to src/parity. */
+/** PyTorch's recorded results of a small model (tools/reference), as an architecture presents them to src/parity. */
 import type { Student, StudentInput, Target } from './student.js';
 
 /** The tensors of reference.safetensors: `input.*`, `expect.*`, `grad.*`. */
@@ -10,7 +10,7 @@ export interface Reference {
   read(name: string): Promise<{ shape: number[]; data: Float32Array | Int32Array }>;
 }
 
-/** The recorded inputs, and what this implementation makes of them. */
+/** The recorded inputs, and this implementation's results for them. */
 export interface ReferenceCase {
   /** Pixels of the recorded batch; freed by {@link dispose}. */
   input: StudentInput;

@@ -42,7 +42,7 @@ export function trainableGroups(): [string, ...string[]] {
  */
 export function kindOf(json: unknown, origin: string): StudentKind {
   const type = (json as { model_type?: unknown } | null)?.model_type;
-  // Older files of BLIP-2 do not say what they are.
+  // Older files of BLIP-2 have no model_type.
   const kind = kinds.get(typeof type === 'string' ? type : blip2.modelType);
   if (kind) return kind;
   throw new DataError(
@@ -50,6 +50,20 @@ export function kindOf(json: unknown, origin: string): StudentKind {
       .map(({ title }) => title)
       .join(' or ')}`,
   );
+}
+
+/**
+ * Groups that a recipe trains when it names none: those of its base model's architecture.
+ *
+ * @returns undefined where config.json cannot be read, as with a model that is not on this machine: opening it says why.
+ */
+export async function defaultGroupsOf(base: string): Promise<string[] | undefined> {
+  try {
+    return [...(await readStudentConfig(base)).kind.defaultGroups];
+  } catch (error) {
+    if (error instanceof DataError) return undefined;
+    throw error;
+  }
 }
 
 /**

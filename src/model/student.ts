@@ -1,6 +1,6 @@
 /**
- * The student: all that the rest of the program knows of a model. An architecture is one folder beside this file that
- * implements `Student`, and one entry of registry.ts.
+ * The student: the interface through which the rest of the program works with a model. An architecture is one folder
+ * beside this file that implements `Student`, and one entry of registry.ts.
  *
  *   frames -> features (frozen, outside the tape) -> encode -> losses of named targets, scores of tokens, generated text
  *
@@ -13,16 +13,16 @@ import type { Module, Parameter } from './layers/module.js';
 /** Token ids, one row a sample (or a frame); rows may differ in length. */
 export type TokenRows = readonly (readonly number[])[];
 
-/** What a model sees of a batch's clips: kept features, or pixels when the vision model itself learns. */
+/** A batch's clips for the model: features, pixels when the vision model itself learns, or finished visual tokens. */
 export type Visual =
   /** (clips * frames, ...) as {@link Student.features} gives them. */
   | { features: tf.Tensor3D; pixels?: undefined; tokens?: undefined }
   /** (clips * frames, 3, image, image) float32, normalised as {@link Student.preprocessing} says. */
   | { pixels: tf.Tensor4D; features?: undefined; tokens?: undefined }
-  /** (clips * frames, ...visualShape): what {@link Student.look} gives, or stands for it. */
+  /** (clips * frames, ...visualShape): the result of {@link Student.look}, or a replacement for it. */
   | { tokens: tf.Tensor3D; features?: undefined; pixels?: undefined };
 
-/** What the model is asked: clips and text. */
+/** The model's input: clips and text. */
 export interface StudentInput {
   visual: Visual;
   /** Frames of each clip. */
@@ -41,7 +41,7 @@ export interface Target {
   rows: TokenRows;
   /** Token that the decoder starts from; the model's own unless given. */
   start?: number | undefined;
-  /** A prompt of its own in place of the input's, which costs a second encoder pass. */
+  /** A prompt of its own instead of the input's; it costs a second encoder pass. */
   prompts?: TokenRows | undefined;
 }
 
@@ -49,7 +49,7 @@ export interface Target {
 export interface TokenLosses {
   /** -log p(token), float32, differentiable; 0 where {@link target} is -1. */
   values: tf.Tensor1D;
-  /** Index of the target that each value belongs to; -1 for padding. Tokens of a row stand in reading order. */
+  /** Index of the target that each value belongs to; -1 for padding. Tokens of a row are in reading order. */
   target: Int16Array;
   /** Index of the sample that each value belongs to. */
   row: Int32Array;
@@ -77,7 +77,7 @@ export interface GenerateOptions {
   forced?: readonly number[] | undefined;
   /** Draws tokens instead of taking the likeliest. */
   sampling?: Sampling | undefined;
-  /** Whether {@link Generated.logProbs} is wanted; sampling gives it anyhow. */
+  /** Whether {@link Generated.logProbs} is wanted; sampling always returns it. */
   logProbs?: boolean | undefined;
 }
 
@@ -95,13 +95,13 @@ export interface Generated {
   /** Token ids of each row, without the start token and without the end token. */
   ids: number[][];
   /**
-   * log p of each of those tokens under softmax(logits), at temperature 1 and without cuts, and of the end token behind
-   * them where one was produced: what teacher forcing of the same tokens gives. Empty unless asked for.
+   * log p of each of those tokens under softmax(logits), at temperature 1 and without cuts, and of the end token where
+   * one was produced. Teacher forcing of the same tokens computes the same values. Empty unless asked for.
    */
   logProbs: number[][];
 }
 
-/** Pictures as the vision model takes them. */
+/** Preprocessing of pictures for the vision model. */
 export interface Preprocessing {
   /** Side of the square picture, in pixels. */
   imageSize: number;
@@ -123,9 +123,9 @@ export interface Student {
   readonly vocabulary: number;
   /** Shape of one frame's features, (tokens, width). */
   readonly featureShape: readonly [number, number];
-  /** Shape of what the language model reads of one frame, (tokens, width). */
+  /** Shape of the language model's visual tokens of one frame, (tokens, width). */
   readonly visualShape: readonly [number, number];
-  /** What features depend on beside the weights: settings that no weight's shape shows. */
+  /** Settings that features depend on and that no weight's shape shows. */
   readonly visionSettings: unknown;
   /** Path of the language model, with a dot: adapters are added below it. */
   readonly languageModelPath: string;
@@ -138,12 +138,12 @@ export interface Student {
   features(pixels: tf.Tensor4D, context?: Context): tf.Tensor3D;
   /** Weights that {@link features} reads. */
   featureParameters(): Parameter[];
-  /** Large matrices that only products read: what precision bf16 stores in bf16 while it is frozen. */
+  /** Large matrices that only products read; precision bf16 stores them in bf16 while they are frozen. */
   matrices(): Parameter[];
 
-  /** What the language model reads of each frame, (frames, ...visualShape). Differentiable. */
+  /** The language model's visual tokens of each frame, (frames, ...visualShape). Differentiable. */
   look(visual: Visual, context: Context): tf.Tensor3D;
-  /** Runs what comes before the first token that is written. Evaluation only; tensors live until disposed. */
+  /** Runs everything before the first generated token. Evaluation only; tensors live until disposed. */
   encode(input: StudentInput): Encoded;
   /** Per-token losses of any number of targets. Targets without a token are left out. */
   losses(input: StudentInput, targets: readonly Target[], context: Context): TokenLosses;
@@ -166,17 +166,17 @@ export interface Student {
   dispose(): void;
 }
 
-/** What a student says of its architecture. */
+/** Description of an architecture. */
 export interface Architecture {
   /** `model_type` of its config.json. */
   readonly modelType: string;
-  /** What users call it. */
+  /** Its name for users. */
   readonly title: string;
   /** Groups of parameters that a recipe can train, beside `lora` and `all`; see {@link groupOf}. */
   readonly groups: readonly string[];
-  /** What `model.train` is unless a recipe says otherwise. */
+  /** Default of `model.train`. */
   readonly defaultGroups: readonly string[];
-  /** The group of a parameter; undefined for what stays frozen unless everything is trained. */
+  /** The group of a parameter; undefined for one that only `all` trains. */
   groupOf(parameterName: string): string | undefined;
 }
 

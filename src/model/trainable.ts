@@ -23,7 +23,7 @@ export function selectTrainable(
   return [...module.parameters()].filter(selected);
 }
 
-/** Whether the part of the vision model that is frozen otherwise learns, so that its features cannot be kept. */
+/** Whether a weight that features depend on is trained, so that features cannot be stored. */
 export function trainsVision(student: Student, trained: readonly Parameter[]): boolean {
   const names = new Set(student.featureParameters().map(({ name }) => name));
   return trained.some(({ name }) => names.has(name));

@@ -1,3 +1,4 @@
+/** GELU and gated GELU with their dropout. */
 import * as tf from '@tensorflow/tfjs-core';
 import { check, checkFloat, sameShape } from './check.js';
 import { checkKey, dropout, dropoutNumbers } from './dropout.js';
@@ -7,14 +8,14 @@ import { jointly, taped } from './tape.js';
 
 export type { GeluForm };
 
-/** What may be stored in bf16 (see bf16.ts): the result, and the gradients. Neither by default. */
-export interface Bf16Storage {
+/** Which tensors may be stored in bf16 (see bf16.ts): the result, the gradients. Neither by default. */
+interface Bf16Storage {
   bf16?: boolean;
   gradientBf16?: boolean;
 }
 
-/** How an activation stores what it gives, and the dropout of it (see {@link dropout}); none by default. */
-export interface ActivationOptions extends Bf16Storage {
+/** Storage and dropout (see {@link dropout}) of an activation's result; no dropout by default. */
+interface ActivationOptions extends Bf16Storage {
   dropout?: DropoutKey | undefined;
 }
 
@@ -22,7 +23,7 @@ export interface ActivationOptions extends Bf16Storage {
  * dropout(gelu(x)) of every element; float32 or stored in bf16, any shape.
  *
  * @param form `erf`: x Phi(x), exact. `tanh`: the approximation 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) (Hendrycks
- *   and Gimpel 2016). BLIP-2 runs FlanT5 with `erf` although FlanT5's own configuration says `tanh` ("gelu_new").
+ *   and Gimpel 2016).
  */
 export function gelu<T extends tf.Tensor>(x: T, form: GeluForm, options: ActivationOptions = {}): T {
   const { bf16 = false, gradientBf16 = false, dropout: key } = options;
@@ -43,7 +44,7 @@ export function gelu<T extends tf.Tensor>(x: T, form: GeluForm, options: Activat
   ) as T;
 }
 
-/** dropout(gelu(gate) * up), T5's gated feed-forward; both of one shape, and stored alike. */
+/** dropout(gelu(gate) * up), a gated feed-forward unit (Shazeer 2020); both operands have one shape and one storage type. */
 export function gatedGelu<T extends tf.Tensor>(
   gate: T,
   up: T,

@@ -1,9 +1,10 @@
+/** AdamW in place, and the global gradient norm. */
 import * as tf from '@tensorflow/tfjs-core';
 import { check, checkFloat, isFloat, sameShape } from './check.js';
 import { hasFused, runKernel } from './kernels.js';
 
 /** One parameter with its two moments (zeros at the start) and its own weight decay and learning rate. */
-export interface AdamWGroup {
+interface AdamWGroup {
   parameter: tf.Variable;
   m: tf.Variable;
   v: tf.Variable;
@@ -11,7 +12,7 @@ export interface AdamWGroup {
   learningRate: number;
 }
 
-export interface AdamWHyper {
+interface AdamWHyper {
   beta1: number;
   beta2: number;
   eps: number;
@@ -81,8 +82,8 @@ function fusedStep(groups: AdamWGroup[], grads: tf.Tensor[], hyper: AdamWHyper):
 }
 
 /**
- * Moves a variable to a buffer of its own when a clone (a snapshot, an exponential average) shares the one it has:
- * clones are values and must not change when the variable is updated in place.
+ * Moves a variable to a buffer of its own when a clone (a snapshot, an exponential average) shares its buffer: a clone
+ * must not change when the variable is updated in place.
  */
 function ownBuffer(variable: tf.Variable): void {
   if (tf.backend().refCount(variable.dataId) <= 1) return;

@@ -1,3 +1,4 @@
+/** Multi-head attention. */
 import * as tf from '@tensorflow/tfjs-core';
 import { check, checkFloat } from './check.js';
 import { checkKey, dropout, dropoutNumbers } from './dropout.js';
@@ -5,24 +6,24 @@ import { hasFused, runKernel } from './kernels.js';
 import type { DropoutKey } from './philox.js';
 import { isFrozen, isTapeOn, jointly, type Thunks, taped } from './tape.js';
 
-export interface AttentionOptions {
+interface AttentionOptions {
   heads: number;
-  /** Multiplies q k^T: 1 / sqrt(D) for ViT and Q-Former, 1 for T5. */
+  /** Multiplies q k^T: usually 1 / sqrt(D), or 1 where the weights hold that factor. */
   scale: number;
   /** (heads | 1, Lq, Lk), added to the scores; a large negative number masks. */
   bias?: tf.Tensor3D | undefined;
   /** (B, Lk) float32: 1 keep, 0 masked. A query with no key left gives zeros. */
   keyMask?: tf.Tensor2D | undefined;
-  /** Only so many of k's and v's Lk rows count, as of a cache with room for more; then this is Lk. All by default. */
+  /** Number of valid rows of k and v, for a cache with room for more; it replaces Lk. All rows by default. */
   keys?: number | undefined;
   /**
-   * The operands of the products may be rounded to 16 bits where the engine gains by it (native-cuda: f16, on the tensor
+   * Allow products with operands rounded to 16 bits, where the engine gains by it (native-cuda: f16, on the tensor
    * cores); sums and softmax stay float32. False by default.
    */
   half?: boolean | undefined;
-  /** `half`, and the result may be stored in bf16 (see bf16.ts). False by default. */
+  /** `half`, and allow a result stored in bf16 (see bf16.ts). False by default. */
   bf16?: boolean | undefined;
-  /** On the probabilities: row (b * heads + h) * Lq + i, column j. */
+  /** Dropout of the probabilities: row (b * heads + h) * Lq + i, column j. */
   dropout?: DropoutKey | undefined;
 }
 
@@ -46,7 +47,7 @@ export function attention(
   checkAttention(q, k, v, options);
   const { keys } = options;
   const fused = hasFused('ReasAttention');
-  // A kernel can stop early in the rows of one item, not in those of several; and a gradient is one of all rows.
+  // A kernel can read fewer rows of one item, not of several; and a gradient covers all rows.
   if (keys !== undefined && keys < k.shape[1] && !(fused && k.shape[0] === 1 && !isTapeOn()))
     return tf.tidy(() =>
       attention(q, firstRows(k, keys), firstRows(v, keys), { ...options, keys: undefined }),
@@ -55,8 +56,8 @@ export function attention(
 }
 
 /**
- * Attention of a sequence to itself, with queries, keys and values as thirds of one tensor; where nothing is recorded for
- * gradients and the engine has a kernel, without taking them apart.
+ * Attention of a sequence to itself, with queries, keys and values as thirds of one tensor. They are not split where no
+ * gradient is recorded and the engine has a kernel.
  *
  * @param qkv (B, L, 3 * heads * D)
  * @returns (B, L, heads * D)
@@ -148,8 +149,8 @@ function composedAttention(
 }
 
 /**
- * Buffers of biases whose gradient some block has asked for. T5 shares one bias between all blocks of a stack: the
- * first block of a backward pass computes its gradient in a run of its own, the others in the run that gives dq, dk
+ * Buffers of biases whose gradient some block has asked for. A relative bias is shared by all blocks of a stack: the
+ * first block of a backward pass computes its gradient in a run of its own, the others in the run that computes dq, dk
  * and dv.
  */
 const biasGradientWanted = new WeakSet<object>();
@@ -162,7 +163,7 @@ function fusedAttention(
 ): tf.Tensor3D {
   const { heads, scale, bias, keyMask, keys = k.shape[1], bf16 = false } = options;
   const half = bf16 || options.half === true;
-  // Written out where they are used: copying an object and adding to it took a fifth of a small attention.
+  // Written out at each use: copying an object and adding to it took a fifth of a small attention.
   const numbers = dropoutNumbers(options.dropout);
   const attrs = { heads, scale, keys, half, bf16, keep: isTapeOn(), dropout: numbers };
   const inputs: Record<string, tf.Tensor> = { q, k, v };

@@ -1,14 +1,15 @@
+/** Reverse-mode gradients that free each result as the backward pass leaves its operation. */
 import * as tf from '@tensorflow/tfjs-core';
 import { internals, type TapeNode, type Thunks } from './tape.js';
 
 /**
  * Reverse-mode gradients (as tf.variableGrads) over the tape of tfjs, in a pass of our own.
  *
- * tfjs keeps the gradient of every intermediate result, and what operations saved, until the whole pass ends. Here both are
- * freed as the pass leaves an operation, so that its memory serves the next one. It also opens no scope for each input, and
- * finds what leads to `xs` without trying each of them.
+ * tfjs keeps the gradient of every intermediate result, and what operations saved, until the whole pass ends. Here both
+ * are freed as the pass leaves an operation, so that its memory serves the next one. It also opens no scope for each
+ * input, and finds the operations between `xs` and the value without a search for each of `xs`.
  *
- * The gradients are not recorded themselves: no gradients of gradients.
+ * Gradients of gradients are not supported.
  *
  * @param f the differentiated function; may run inside the backward pass of another call
  * @param xs tensors or variables; each once
@@ -100,8 +101,8 @@ function reachable(tape: TapeNode[], xs: tf.Tensor[]): Set<number> {
 }
 
 /**
- * Adds one operation's gradients to those of its inputs that depend on xs. What it makes besides is freed here, without a
- * scope of its own: those cost an eighth of a pass over small tensors.
+ * Adds one operation's gradients to those of its inputs that depend on xs. Its other tensors are freed here instead of
+ * by a scope, which costs an eighth of a pass over small tensors.
  */
 function stepBack(node: TapeNode, dys: (tf.Tensor | null)[], fromX: Set<number>, gradients: Gradients): void {
   const engine = internals();
@@ -121,7 +122,7 @@ function stepBack(node: TapeNode, dys: (tf.Tensor | null)[], fromX: Set<number>,
       throw new Error(
         `${node.kernelName}: the gradient of ${name} is (${given.shape}), expected (${x.shape})`,
       );
-    // A gradient function may return dy, a saved tensor, or one tensor twice: those are freed on their own.
+    // A gradient function may return dy, a saved tensor, or one tensor twice: those are freed elsewhere.
     const own = given.id >= firstId && !made.includes(given);
     const dx = own ? given : engine.clone(given);
     made.push(given);
@@ -136,7 +137,7 @@ function stepBack(node: TapeNode, dys: (tf.Tensor | null)[], fromX: Set<number>,
   track.length = tracked;
 }
 
-/** As tf.add, which would open a scope and look at the types. */
+/** tf.add without its scope and its type checks. */
 const sumOf = (a: tf.Tensor, b: tf.Tensor): tf.Tensor => tf.engine().runKernel(tf.Add, { a, b }) as tf.Tensor;
 
 function gradientsOf(node: TapeNode, dys: (tf.Tensor | null)[], fromX: Set<number>): Thunks {

@@ -1,18 +1,19 @@
+/** Storage in bf16 behind float32 tensors, and products on 16-bit units. */
 import * as tf from '@tensorflow/tfjs-core';
 import { hasKernel, runKernel } from './kernels.js';
 import { taped } from './tape.js';
 
 /**
- * Frozen weights in bf16 (8 bits of mantissa, half the memory), as a private storage type behind tfjs's float32:
- * tfjs has no such type. An engine that has it registers the kernels `ReasToBf16` and `ReasBf16MatMul` and says
- * through `isBf16` which tensors are stored so; src/engine/tensorflow/bf16.ts states the rules.
+ * Frozen weights in bf16 (8 bits of mantissa, half the memory), as a private storage type behind tfjs's float32: tfjs
+ * has no such type. An engine that has it registers the kernels `ReasToBf16` and `ReasBf16MatMul` and answers `isBf16`
+ * for each tensor; src/engine/tensorflow/bf16.ts states the rules.
  *
- * native-cpu widens such a weight and multiplies in float32. Elsewhere what `linear` multiplies with it is rounded to bf16
- * first. Operations with a parameter `bf16` may give their result so at once (native-cuda does): it is written and read in
- * half the bytes, and not rounded by each reader.
- * The same holds for gradients (`gradientBf16`): that of what `linear` with such a weight and no addend computed is read by
- * it alone. Not those of attention: the low-rank updates of queries and values would read them rounded, which made the
- * largest error of five small models' gradients 10 % larger (2.65 % of a tensor's greatest for 2.41 %).
+ * native-cpu widens such a weight and multiplies in float32. The other engines round the other operand of `linear` to
+ * bf16 first. Operations with a parameter `bf16` may return a result stored in bf16 (native-cuda does): it is written
+ * and read in half the bytes, and its readers need not round it. `gradientBf16` allows the same for a gradient whose
+ * only reader is `linear` with such a weight. Attention's gradients stay float32: rounded, the low-rank updates of
+ * queries and values read them too, and the largest error of five small models' gradients grew by 10 % (2.65 % of a
+ * tensor's greatest instead of 2.41 %).
  */
 interface Bf16Backend {
   readonly device?: { readonly bf16Activations?: boolean };
@@ -42,7 +43,7 @@ export function withHalfProducts<T>(on: boolean, fn: () => T): T {
   }
 }
 
-/** Whether the engine in use stores in bf16 what operations may give so. */
+/** Whether the engine in use stores results in bf16 where operations allow it. */
 export function storesActivationsInBf16(): boolean {
   return (tf.backend() as Bf16Backend).device?.bf16Activations ?? false;
 }
@@ -70,7 +71,8 @@ export function takesBf16Bits(): boolean {
 }
 
 /**
- * The tensor that {@link toBf16} makes, from values that are bf16 already: what a file holds goes to the device as it is.
+ * The tensor that {@link toBf16} makes, from values that are bf16 already, such as a file's: they go to the device
+ * unchanged.
  *
  * @param bits of as many bf16 numbers as `shape` has elements; copied
  */
@@ -79,7 +81,7 @@ export function bf16OfBits(bits: Uint16Array, shape: number[]): tf.Tensor {
 }
 
 /**
- * x W^T, in bf16 with float32 accumulation when the weight is stored so, and then without a gradient to the weight.
+ * x W^T. With a weight stored in bf16 the product is in bf16 with float32 accumulation, and the weight has no gradient.
  *
  * @param x (rows, in)
  * @param weight (out, in)

@@ -1,3 +1,4 @@
+/** Checks of operands: shapes and types, with the operation's name in the error. */
 import type * as tf from '@tensorflow/tfjs-core';
 
 /**

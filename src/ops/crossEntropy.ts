@@ -1,3 +1,4 @@
+/** Cross-entropy of a linear output head in chunks, so that the logits are never held whole. */
 import * as tf from '@tensorflow/tfjs-core';
 import { weightProduct } from './bf16.js';
 import { check, checkFloat } from './check.js';

@@ -1,3 +1,4 @@
+/** Dropout with counter-based bits, and the residual connection. */
 import * as tf from '@tensorflow/tfjs-core';
 import { check, checkFloat, rowsAndColumns, sameShape } from './check.js';
 import { type Dropout, hasFused, NO_DROPOUT, runKernel } from './kernels.js';
@@ -38,7 +39,7 @@ export class DropoutStream {
   }
 }
 
-/** The key as kernels take it; all 0 without dropout. */
+/** The key as a kernel's attributes; all 0 without dropout. */
 export function dropoutNumbers(key: DropoutKey | undefined): Dropout {
   if (key === undefined) return NO_DROPOUT;
   const { rate, seed, step, call } = key;
@@ -84,7 +85,7 @@ export function residual<T extends tf.Tensor>(x: T, update: T, key?: DropoutKey,
 }
 
 /** The multiplier that dropout applies to a tensor of this shape: 0 or 1 / (1 - rate). */
-export function dropoutMask(like: tf.Tensor, key: DropoutKey): tf.Tensor {
+function dropoutMask(like: tf.Tensor, key: DropoutKey): tf.Tensor {
   const [rows, columns] = rowsAndColumns('dropout', like);
   const mask = philoxKeepMask(rows, columns, key);
   const scale = Math.fround(1 / (1 - key.rate));

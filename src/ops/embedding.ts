@@ -1,3 +1,4 @@
+/** Rows of an embedding table. */
 import * as tf from '@tensorflow/tfjs-core';
 import { check, checkFloat } from './check.js';
 import { hasFused, runKernel } from './kernels.js';

@@ -1,13 +1,14 @@
+/** The operations as one import, for tests and benches. */
 export { gatedGelu, gelu } from './activation.js';
-export { type AdamWGroup, type AdamWHyper, adamwStep, globalNorm } from './adamw.js';
-export { type AttentionOptions, attention, selfAttention } from './attention.js';
+export { adamwStep, globalNorm } from './adamw.js';
+export { attention, selfAttention } from './attention.js';
 export { valueAndGradients } from './backward.js';
 export { hasBf16, isBf16, toBf16 } from './bf16.js';
 export { linearCrossEntropy } from './crossEntropy.js';
 export { DropoutStream, dropout, residual } from './dropout.js';
 export { embedding } from './embedding.js';
-export { type GeluForm, setFused } from './kernels.js';
-export { type LinearLayer, type LoraWeights, linear, linears } from './linear.js';
+export { setFused } from './kernels.js';
+export { type LinearLayer, linear, linears } from './linear.js';
 export { layerNorm, rmsNorm } from './norm.js';
 export { type DropoutKey, philoxKeepMask } from './philox.js';
 export { recompute } from './recompute.js';

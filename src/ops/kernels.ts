@@ -13,7 +13,7 @@ type Info = tf.TensorInfo;
 /** `erf`: x Phi(x), exact; `tanh`: the approximation. See gelu in activation.ts. */
 export type GeluForm = 'erf' | 'tanh';
 
-/** One use of dropout; all 0 without it (dropoutNumbers in dropout.ts). */
+/** A dropout key as attributes; all 0 without dropout (dropoutNumbers in dropout.ts). */
 export interface Dropout {
   rate: number;
   threshold: number;
@@ -23,7 +23,7 @@ export interface Dropout {
 }
 export const NO_DROPOUT: Dropout = { rate: 0, threshold: 0, seed: 0, step: 0, call: 0 };
 
-/** One of the linear layers of an input. Weight (out, in), bias (out), loraA (r, in), loraB (out, r), addend (..., out). */
+/** One linear layer. Weight (out, in), bias (out), loraA (r, in), loraB (out, r), addend (..., out). */
 export interface LinearOperands {
   weight: Info;
   bias?: Info | undefined;
@@ -37,7 +37,10 @@ export interface LinearOperands {
 /** The same for the gradient to the input; dy (..., out) is the gradient of the layer's result. */
 export type LinearGradOperands = Omit<LinearOperands, 'bias' | 'addend'> & { dy: Info };
 
-/** A result for the engine to make: float32 unless it says another type, stored in bf16 where it may be and the engine can. */
+/**
+ * A result for the engine to make: float32 unless it names another type, stored in bf16 where allowed and the engine
+ * can.
+ */
 export interface Wanted {
   shape: number[];
   dtype?: 'float32' | 'int32';
@@ -55,15 +58,15 @@ type Named<Required extends string, Optional extends string, T> = { [Name in Req
   [Name in Optional]?: T | undefined;
 };
 
-/** What a call may give to each of its results: nothing of one that it does not want. */
+/** Results of a call; undefined for a result that the call does not want. */
 type Results<Inputs, Attrs> = Record<string, (inputs: Inputs, attrs: Attrs) => Wanted | Wanted[] | undefined>;
 
 export interface Kernel<R extends string, O extends string, A, S> {
   inputs: readonly R[];
   optional: readonly O[];
-  /** An example, which tells the types. */
+  /** An example value, from which TypeScript infers the types. */
   attrs: A;
-  /** In the order that the kernel returns them in. */
+  /** In the kernel's order. */
   results: S;
 }
 
@@ -76,7 +79,7 @@ export function kernel<
   return { optional: [], ...entry };
 }
 
-/** A kernel of any number of tensors: they come as an array. */
+/** A kernel of any number of tensors, given as an array. */
 function listKernel<A extends object, S extends Results<Info[], A>>(entry: { attrs: A; results: S }) {
   return { list: true as const, inputs: [], optional: [], ...entry };
 }
@@ -156,7 +159,7 @@ export const KERNELS = {
     attrs: { eps: 0 },
     results: { dweight: ({ x }) => ({ shape: [last(x)] }) },
   }),
-  /** From the result instead of the operand; on a device that stores results in bf16. No weight may be 0. */
+  /** Computed from the result instead of the operand, on a device that stores results in bf16. No weight may be 0. */
   ReasRmsNormGradFromResult: kernel({
     inputs: ['dy', 'y', 'weight', 'inverses'],
     optional: ['addend'],
@@ -186,8 +189,8 @@ export const KERNELS = {
   }),
 
   /**
-   * Without k and v q holds all three, as thirds of each row. keep: with a second result, what the device keeps of q, k and v
-   * in half their bytes for the gradient, if it does; only it knows how much that is.
+   * Without k and v, q holds all three as thirds of each row. keep: with a second result that is saved for backward, q,
+   * k and v in half their bytes, if the device does so; only the device knows its size.
    */
   ReasAttention: kernel({
     inputs: ['q'],
@@ -198,7 +201,9 @@ export const KERNELS = {
       kept: () => undefined,
     },
   }),
-  /** Takes q, k and v, or what was kept of them; queryWidth is q's. Gives dq, dk, dv and dbias as far as they are wanted. */
+  /**
+   * Takes q, k and v, or their saved form; queryWidth is q's. Returns those of dq, dk, dv and dbias that are wanted.
+   */
   ReasAttentionGrad: kernel({
     inputs: ['dy'],
     optional: ['q', 'k', 'v', 'kept', 'bias', 'keyMask'],
@@ -241,7 +246,9 @@ export const KERNELS = {
   /** Writes a row into its place in storage (1, capacity, width). */
   ReasAppendRow: kernel({ inputs: ['storage', 'row'], attrs: { at: 0 }, results: {} }),
 
-  /** p, m, v and gradient of each parameter; p, m and v are updated in place, and nobody else may hold their buffers. */
+  /**
+   * p, m, v and gradient of each parameter. p, m and v are updated in place, so nothing else may share their buffers.
+   */
   ReasAdamW: listKernel({
     attrs: {
       ...{ beta1: 0, beta2: 0, eps: 0, step: 1, gradScale: 1 },
@@ -252,7 +259,7 @@ export const KERNELS = {
   }),
   ReasGlobalNorm: listKernel({ attrs: {}, results: { norm: () => ({ shape: [] }) } }),
 
-  /** x's values rounded to bf16 and stored so (bf16.ts). */
+  /** x rounded to bf16 and stored in bf16 (bf16.ts). */
   ReasToBf16: kernel({ inputs: ['x'], attrs: {}, results: { y: ({ x }) => like(x) } }),
   ReasBf16OfBits: kernel({
     inputs: [],
@@ -282,7 +289,7 @@ export type ResultNames<Entry> = keyof ResultsOf<Entry> & string;
 
 type IsUnion<T, U = T> = T extends unknown ? ([U] extends [T] ? false : true) : never;
 /** One tensor where the entry has one result that every call gives, else an array of those given. */
-export type Result<Entry, T> = [ResultNames<Entry>] extends [never]
+type Result<Entry, T> = [ResultNames<Entry>] extends [never]
   ? T[]
   : IsUnion<ResultNames<Entry>> extends true
     ? T[]
@@ -325,7 +332,7 @@ export function registerKernels<Backend>(backendName: string, kernels: Implement
 let enabled = process.env.REASVQA_FUSED !== '0';
 
 /**
- * Switches fused kernels on or off for every engine and returns what it was. Off (or REASVQA_FUSED=0 in the
+ * Switches fused kernels on or off for every engine and returns the earlier setting. Off (or REASVQA_FUSED=0 in the
  * environment) forces the composed forms, for tests and for telling a kernel's fault from a model's.
  */
 export function setFused(on: boolean): boolean {
@@ -334,7 +341,7 @@ export function setFused(on: boolean): boolean {
   return before;
 }
 
-/** What was found in tfjs's registry, by engine: each look into it joins and hashes two strings (0.15 us). */
+/** Cache of look-ups in tfjs's registry, by engine: each look-up joins and hashes two strings (0.15 us). */
 const found = new Map<string, Set<KernelName>>();
 
 /** True when the engine in use has the kernel. */

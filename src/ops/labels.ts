@@ -1,2 +1,2 @@
-/** Label of a decoder position that no loss is taken at (PyTorch's and transformers' convention). */
+/** Label of a decoder position without a loss (PyTorch's and transformers' convention). */
 export const IGNORED = -100;

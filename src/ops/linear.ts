@@ -1,3 +1,4 @@
+/** Linear layers with low-rank updates; several layers of one input as one operation. */
 import * as tf from '@tensorflow/tfjs-core';
 import { isBf16, weightProduct } from './bf16.js';
 import { check, checkFloat, isFloat } from './check.js';
@@ -7,7 +8,7 @@ import type { DropoutKey } from './philox.js';
 import { adding, isFrozen, jointly, type Thunks, taped } from './tape.js';
 
 /** A low-rank update (Hu et al. 2021): W + scale * B A, with dropout on the input of A. */
-export interface LoraWeights {
+interface LoraWeights {
   /** (r, in) */
   A: tf.Tensor2D;
   /** (out, r) */
@@ -17,7 +18,7 @@ export interface LoraWeights {
   dropout?: DropoutKey | undefined;
 }
 
-/** One linear layer: its weights, and what is added to its result. */
+/** One linear layer: its weights, and an addend. */
 export interface LinearLayer {
   /** (out, in): PyTorch's layout, as in the checkpoints */
   weight: tf.Tensor2D;
@@ -34,8 +35,8 @@ export interface LinearLayer {
  * @param x (..., in), float32
  * @returns (..., out)
  *
- * A weight that is a tf.Variable with trainable = false gets no gradient, and its input is then not kept for the
- * backward pass. A weight stored in bf16 (bf16.ts) is multiplied in bf16, with float32 accumulation.
+ * A weight that is a tf.Variable with trainable = false gets no gradient, and its input is not saved for backward. A
+ * weight stored in bf16 (bf16.ts) is multiplied in bf16, with float32 accumulation.
  */
 export function linear(
   x: tf.Tensor,
@@ -48,11 +49,11 @@ export function linear(
 }
 
 /**
- * Layers of one input, such as queries, keys and values: {@link linear} of each as one operation. The gradient to x is
- * summed as the products write it, instead of by an operation for each further layer.
+ * Layers of one input, such as queries, keys and values: {@link linear} of each as one operation. The products
+ * accumulate the gradient to x as they write it, which saves an addition for each further layer.
  *
- * @param bf16 whether the results may be stored in bf16 (see bf16.ts), which they are where all weights are and no layer
- *   has a bias, an update or an addend
+ * @param bf16 allow results stored in bf16 (see bf16.ts); they are where all weights are, and no layer has a bias, an
+ *   update or an addend
  * @returns the layers' results in their order, (..., out) each
  */
 export function linears(x: tf.Tensor, layers: LinearLayer[], bf16 = false): tf.Tensor[] {
@@ -127,7 +128,7 @@ function composedLinear(x: tf.Tensor2D, { weight, bias, lora }: LinearLayer): tf
   return y;
 }
 
-/** What a layer's operands are called on the tape. */
+/** Names of a layer's operands on the tape. */
 interface Names {
   weight: string;
   bias: string;
@@ -137,7 +138,7 @@ interface Names {
 }
 const made: Names[] = [];
 
-/** Kept, since joining them anew for each call took a fifth of a tiny layer. */
+/** Cached, since joining them for each call took a fifth of a tiny layer. */
 function namesOf(layer: number): Names {
   made[layer] ??= {
     weight: `weight${layer}`,
@@ -149,14 +150,14 @@ function namesOf(layer: number): Names {
   return made[layer];
 }
 
-/** The layers as kernels take them, and what the gradients need of them. */
+/** The layers as kernel operands, and the tensors that the gradients read. */
 class LinearCall {
   readonly layers: LinearOperands[] = [];
   /** Whether the results may be stored in bf16. */
   readonly bf16: boolean;
   /** The operands that gradients may flow to, by name. */
   readonly trained: Record<string, tf.Tensor>;
-  /** What the gradients read: weights, A and B of the layers in turn, then x if it is needed. */
+  /** Saved for backward: weights, A and B of the layers in turn, then x if it is needed. */
   readonly read: tf.Tensor[] = [];
 
   constructor(x: tf.Tensor, layers: LinearLayer[], bf16: boolean) {
@@ -188,8 +189,8 @@ class LinearCall {
 }
 
 /**
- * One kernel forward. Backward: the input's gradient in one kernel, those of A and B in another (they share
- * dropout(x) and dy B), a trainable weight's and bias's by a matrix product and a sum.
+ * One kernel forward. Backward: one kernel for the input's gradient, one for those of A and B (they share dropout(x)
+ * and dy B), and for a trainable weight and bias a matrix product and a sum.
  */
 function fusedLinears(x: tf.Tensor, layers: LinearLayer[], bf16: boolean): tf.Tensor[] {
   const call = new LinearCall(x, layers, bf16);
@@ -204,7 +205,7 @@ function fusedLinears(x: tf.Tensor, layers: LinearLayer[], bf16: boolean): tf.Te
   );
 }
 
-/** @param dys gradients of the results. @param saved call.read, as it was kept. */
+/** @param dys gradients of the results. @param saved call.read, as saved for backward. */
 function gradients({ layers, trained }: LinearCall, dys: tf.Tensor[], saved: tf.Tensor[]): Thunks {
   let at = 0;
   const held: LinearGradOperands[] = layers.map(({ loraA, scale, dropout }, i) => ({

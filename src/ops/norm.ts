@@ -1,3 +1,4 @@
+/** Layer normalisation and RMS normalisation. */
 import * as tf from '@tensorflow/tfjs-core';
 import { check, checkFloat } from './check.js';
 import { hasFused, runKernel } from './kernels.js';
@@ -32,8 +33,8 @@ export function layerNorm<T extends tf.Tensor>(
 }
 
 /**
- * x / sqrt(mean(x^2) + eps) * weight over the last axis (Zhang and Sennrich 2019), T5's layer_norm: no mean is
- * subtracted and there is no bias.
+ * x / sqrt(mean(x^2) + eps) * weight over the last axis (Zhang and Sennrich 2019): no mean is subtracted and there is no
+ * bias.
  *
  * @param x (..., d)
  * @param weight (d)
@@ -59,8 +60,8 @@ interface NormAttrs {
 /**
  * The statistics are computed again from x in the backward pass: cheaper than two more tensors on the tape.
  *
- * A norm begins a branch beside which its input goes on unchanged (pre-norm blocks), so that input has a gradient already: the
- * kernel adds to it, which saves reading and writing both again.
+ * In a pre-norm block the norm's input also continues in the residual stream, so it has a gradient already. The kernel
+ * adds to that gradient, which saves reading and writing both again.
  */
 function fusedLayerNorm(
   x: tf.Tensor,
@@ -93,9 +94,9 @@ function fusedLayerNorm(
 }
 
 /**
- * A result in bf16 is kept by the layer that reads it when that has an update to train. Its gradient then needs no operand:
- * result / weight is the normalised operand, as exact as the operand in bf16 would give it. That saves FlanT5-XL 0.45 GB
- * (workloads/xl.json).
+ * A reader with a low-rank update saves the norm's bf16 result for backward anyway. The norm's gradient is then
+ * computed from it: result / weight is the normalised operand, as exact as from an operand in bf16. Not saving the
+ * operand saves FlanT5-XL 0.45 GB (workloads/xl.json).
  */
 function fusedRmsNorm(x: tf.Tensor, weight: tf.Tensor1D, { eps, bf16 }: NormAttrs): tf.Tensor {
   // An optimizer changes it in place.
@@ -129,7 +130,7 @@ function fusedRmsNorm(x: tf.Tensor, weight: tf.Tensor1D, { eps, bf16 }: NormAttr
   );
 }
 
-/** Whether each of a frozen weight's elements can be divided by. Known by its data, which are read once. */
+/** Whether no element of a frozen weight is too small to divide by. The data are read once. */
 const divisors = new WeakMap<object, boolean>();
 
 function divides(weight: tf.Tensor1D): boolean {

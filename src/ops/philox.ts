@@ -18,7 +18,7 @@ export interface DropoutKey {
   call: number;
 }
 
-/** An element is kept when its word is at least this; unsigned 32-bit. */
+/** Threshold, unsigned 32-bit: an element is kept when its word is at least this. */
 export function dropoutThreshold(rate: number): number {
   return Math.min(Math.round(rate * 4294967296), 4294967295);
 }

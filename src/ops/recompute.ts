@@ -1,19 +1,20 @@
+/** Gradient checkpointing: forward passes that the backward pass repeats. */
 import * as tf from '@tensorflow/tfjs-core';
 import { valueAndGradients } from './backward.js';
 import type { DropoutStream } from './dropout.js';
 import { isFrozen, isTapeOn, jointly, taped } from './tape.js';
 
-/** Tensors by the names that a function reads them by. */
+/** Tensors by name. */
 export type Tensors<T> = { [Name in keyof T]: tf.Tensor | undefined };
 
 /**
- * Gradient checkpointing (Chen et al. 2016): runs `fn` without keeping what its backward pass needs, and runs it
- * again when that pass comes. Memory falls to one block's activations plus the inputs; time grows by one forward.
+ * Gradient checkpointing (Chen et al. 2016): runs `fn` without saving its activations for backward, and runs it again
+ * in the backward pass. Memory falls to one block's activations plus the inputs; time grows by one forward.
  *
  * @param fn pure but for `stream`
- * @param tensors what `fn` reads besides variables. A tensor made inside the differentiated function must be named here, not
- *   captured: tfjs frees captured ones when the forward pass ends. The backward pass computes the gradients to those of them
- *   that lead to what it differentiates by
+ * @param tensors inputs of `fn` besides variables. A tensor made inside the differentiated function must be named here,
+ *   not captured: tfjs frees captured ones when the forward pass ends. The backward pass computes gradients to those
+ *   that depend on a differentiated variable
  * @param parameters variables that `fn` uses and that get gradients
  * @param stream the dropout stream that `fn` draws from: rewound, so that both runs drop the same elements
  */

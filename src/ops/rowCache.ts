@@ -1,12 +1,13 @@
+/** The key/value cache of decoding as growing rows. */
 import * as tf from '@tensorflow/tfjs-core';
 import { hasFused, runKernel } from './kernels.js';
 
 const FIRST_CAPACITY = 16;
 
 /**
- * Rows that are added one at a time and read all together, as the keys or values of decoding are. Where the engine
- * can write into a buffer a row is copied once, into room that doubles when it is full; elsewhere every addition joins
- * all rows anew.
+ * Rows that are appended one at a time and read all together: the keys or values of decoding. Where the engine can
+ * write into a buffer a row is copied once, into room that doubles when it is full; elsewhere every addition joins all
+ * rows anew.
  */
 export class RowCache {
   private storage: tf.Tensor3D | undefined;
@@ -17,7 +18,7 @@ export class RowCache {
     return this.used;
   }
 
-  /** (1, at least `length`, width): the rows, then room that is not to be read. Valid until the next addition. */
+  /** (1, at least `length`, width): the rows, then unused room. Valid until the next row is appended. */
   get rows(): tf.Tensor3D {
     if (!this.storage) throw new Error('RowCache: has no rows');
     return this.storage;

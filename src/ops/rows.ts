@@ -1,3 +1,4 @@
+/** Picking rows of a tensor and putting rows back, with gradients on every engine. */
 import * as tf from '@tensorflow/tfjs-core';
 import { taped } from './tape.js';
 

@@ -1,12 +1,13 @@
+/** Operations with gradients of their own on the tape of tfjs. */
 import * as tf from '@tensorflow/tfjs-core';
 
 /**
- * With saves.ts and tensorInfo.ts of engine/native and backward.ts beside this file the only code that touches internals of
- * tfjs's engine (pinned to 4.22.0, see package.json; test/ops/tape.test.ts and backward.test.ts fail when an upgrade changes
- * them). tf.customGrad evaluates the gradient of every input; a tape node holds one thunk per input, and only those that
- * are needed run, which is what makes frozen weights free.
+ * Internals of tfjs's engine. Only this file, backward.ts, and saves.ts and tensorInfo.ts of engine/native touch them
+ * (pinned to 4.22.0, see package.json; test/ops/tape.test.ts and backward.test.ts fail when an upgrade changes them).
+ * tf.customGrad evaluates the gradient of every input; a tape node holds one thunk per input, and only the needed
+ * thunks run, so frozen weights cost nothing.
  */
-export interface EngineInternals {
+interface EngineInternals {
   state: {
     activeTape: TapeNode[] | null;
     gradientDepth: number;
@@ -43,9 +44,9 @@ export interface TapeNode {
 export const internals = (): EngineInternals => tf.engine() as unknown as EngineInternals;
 
 /** Computes the gradient to one input. */
-export interface Thunk {
+interface Thunk {
   (addend?: tf.Tensor): tf.Tensor;
-  /** The result is the gradient plus `addend`, when there is one: what other operations gave that input so far. */
+  /** Returns the gradient plus `addend`, if given: the gradient that other operations gave that input so far. */
   adds?: true;
 }
 
@@ -53,9 +54,9 @@ export interface Thunk {
 export type Thunks = Record<string, Thunk>;
 
 /** Whether the backward pass asks for the gradient to the input of this name. */
-export type Asks = (input: string) => boolean;
+type Asks = (input: string) => boolean;
 
-/** Marks a gradient function that adds to what is there as it writes its result. */
+/** Marks a gradient function that adds `addend` as it writes its result. */
 export const adding = (thunk: (addend?: tf.Tensor) => tf.Tensor): Thunk =>
   Object.assign(thunk, { adds: true as const });
 
@@ -63,7 +64,7 @@ export const adding = (thunk: (addend?: tf.Tensor) => tf.Tensor): Thunk =>
  * Records one operation with its own gradient.
  *
  * @param name for errors
- * @param inputs the tensors that gradients may flow to; leave out what never needs one
+ * @param inputs the tensors that gradients may flow to; leave out those that never need one
  * @param forward computes the result with the tape off, and leaves nothing else behind; `save` keeps tensors for the
  *   backward pass, where they come in the same order (a frozen weight is there anyway and comes itself)
  * @param backward returns one thunk per input; only the thunks of inputs that lead to a wanted gradient are called, which
@@ -75,7 +76,7 @@ export function taped<Result extends tf.Tensor | tf.Tensor[]>(
   forward: (save: (tensors: tf.Tensor[]) => void) => Result,
   backward: (dy: Result, saved: tf.Tensor[], asks: Asks) => Thunks,
 ): Result {
-  // Decoding and evaluation record nothing: half of what an operation costs besides computing.
+  // Decoding and evaluation record nothing, which saves half of an operation's overhead.
   if (!isTapeOn()) return forward(keepNothing);
   const engine = internals();
   const held: tf.Tensor[] = [];
@@ -111,12 +112,12 @@ export function taped<Result extends tf.Tensor | tf.Tensor[]>(
 
 const keepNothing = (): void => {};
 
-/** True when what runs now is recorded for a gradient. */
+/** True while operations are recorded for a gradient. */
 export function isTapeOn(): boolean {
   return tf.engine().isTapeOn();
 }
 
-/** A weight that no gradient is wanted for: a tf.Variable made with trainable = false. */
+/** A frozen weight: a tf.Variable made with trainable = false. */
 export function isFrozen(weight: tf.Tensor): boolean {
   return weight instanceof tf.Variable && !weight.trainable;
 }

@@ -1,7 +1,7 @@
 /**
- * `weights check`: compares what this implementation computes with what PyTorch computed from the same weights and
- * inputs (reference.safetensors: `input.*`, `expect.*`, `grad.*`; tools/reference/make_reference.py writes such
- * folders). Every tensor's largest error is taken relative to the reference tensor's largest magnitude.
+ * `weights check`: compares this implementation's results with PyTorch's for the same weights and inputs
+ * (reference.safetensors: `input.*`, `expect.*`, `grad.*`; tools/reference/make_reference.py writes such folders).
+ * Every tensor's largest error is taken relative to the reference tensor's largest magnitude.
  */
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
@@ -20,7 +20,7 @@ import { evaluateLosses, gradients } from '../training/gradients.js';
 import { AdamW } from '../training/optimizer.js';
 import { SafetensorsFile } from '../weights/safetensors.js';
 
-export interface CheckRow {
+interface CheckRow {
   name: string;
   /** Largest error over the reference's largest magnitude; for greedy ids the share of tokens that differ. */
   error: number;
@@ -44,7 +44,7 @@ type Tolerance = (typeof TOLERANCES)[Precision];
  * Runs the whole comparison on the engine in use.
  *
  * @param folder config.json, model.safetensors, adapter_config.json, adapter_model.safetensors, reference.safetensors.
- * @param precision of the weights that the reference's training steps leave frozen.
+ * @param precision of the weights that stay frozen in the reference's training steps.
  * @throws DataError when the folder is incomplete or a tensor is missing; EngineError for a precision that the engine lacks.
  */
 export async function weightsCheck(folder: string, precision: Precision = 'f32'): Promise<CheckResult> {
@@ -117,9 +117,9 @@ async function compareAll(
 const GRADIENT_FLOOR = 5e-4;
 
 /**
- * The smallest magnitude that an error in `name` is taken relative to. The gradients of the Q-Former's key biases are
- * zero in exact arithmetic (softmax ignores a shift) and pure rounding in any other: their scale is that of the same
- * keys' weights, sums over the same terms.
+ * The smallest magnitude that an error in `name` is taken relative to. The gradients of key biases are zero in exact
+ * arithmetic (softmax ignores a shift) and pure rounding in any other: they are compared on the scale of the same keys'
+ * weights, which are sums over the same terms.
  */
 async function scaleFloor(reference: Reference, name: string, gradientFloor: number): Promise<number> {
   if (!name.startsWith('grad.')) return 0;
@@ -141,7 +141,9 @@ async function largestGradient(reference: Reference): Promise<number> {
   return largest;
 }
 
-/** max |actual - expected| / max(max |expected|, floor); NaN must meet NaN, else it counts as infinite. */
+/**
+ * max |actual - expected| / max(max |expected|, floor); NaN equals NaN only; against a number it counts as infinite.
+ */
 function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>, floor: number): number {
   let worst = 0;
   let largest = floor;

@@ -1,7 +1,7 @@
 /**
- * Trains the small base model of the shapes world from nothing, on captions: what FlanT5 and EVA ViT-g bring along in
- * the paper's setting (seeing, and following a multiple-choice instruction) this model learns here. The questions of
- * the data set are never used, and its clips come from other seeds.
+ * Trains the small base model of the shapes world from random weights, on captions. It learns here what a published
+ * model already knows in the paper's setting: seeing, and following a multiple-choice instruction. The questions of the
+ * data set are never used, and its clips come from other seeds.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { UsageError } from '../base/errors.js';
@@ -27,12 +27,12 @@ import { SceneSymbols, SLOTS } from './symbols.js';
 /** One stage of pre-training. A part of the model with no samples in this stage stays frozen. */
 export interface PretrainStage extends BatchSettings {
   name: string;
-  /** What stands for the frames: tokens that tell them (symbols.ts), or what the model sees. */
+  /** Visual tokens of the stage: symbols (symbols.ts), or the model's own of the frames. */
   sees: 'symbols' | 'frames';
-  /** The language model grows to these layers first. */
+  /** Depth that the language model grows to before the stage. */
   depth?: Depth;
   steps: number;
-  /** Of the first step after the warm-up; it falls along a cosine to nothing. */
+  /** Learning rate of the first step after the warm-up; it falls along a cosine to 0. */
   learningRate: number;
   warmupSteps: number;
 }
@@ -40,22 +40,24 @@ export interface PretrainStage extends BatchSettings {
 const COMMON = { learningRate: 1e-3, warmupSteps: 100 };
 const NOTHING = { reading: 0, single: 0, clips: 0, captions: 0 };
 const CAPTIONS = { clips: 12, captions: 4 };
-/** Mostly what happens: it is learned last, and most questions are about it. */
+/** Mostly events: they are learned last, and most questions are about them. */
 const EVENTS = {
   sceneShare: 0.15,
   mix: { describe: 0.5, frame: 0.25, change: 2, follow: 0.5, cloze: 5, choice: 6, explain: 2 },
 } as const;
 
-/** The answer as a letter: finding it and then its option takes more layers than saying it, and is learned slowest. */
+/**
+ * Answers as letters: finding the answer and then its option takes more layers than writing it, and is learned slowest.
+ */
 const CHOICES = {
   sceneShare: 0.2,
   statementShare: 0,
   mix: { describe: 0, frame: 0, change: 0.5, follow: 0.25, cloze: 2, choice: 8, explain: 3, narrate: 0.5 },
 } as const;
 /**
- * Plain questions (FlanT5 answers questions before it sees ours), over any number of frames, among wrong options that
- * the clip suggests. With others, whether a thing was seen anywhere was enough: which object is at a place was found
- * among the clip's own objects in 26 % after `choices`, in 86 % after this.
+ * Plain questions over any number of frames, with wrong options that the clip suggests. With other wrong options it was
+ * enough to know whether a thing was seen anywhere: which object is at a place was found among the clip's own objects
+ * in 26 % after `choices`, in 86 % after this stage.
  */
 const QUESTIONS = {
   ...CHOICES,
@@ -66,13 +68,13 @@ const QUESTIONS = {
   mix: { describe: 0, frame: 0, change: 0.5, follow: 0.25, cloze: 5, choice: 9, explain: 2, narrate: 0.5 },
 } as const;
 /**
- * Prose beside questions, as the teacher's reasoning will be. Without it reasoning began at a loss of 7.2 a token, and
- * learning it cost 11 of 57 points of accuracy; with it at 2.2, and half a point.
+ * Prose beside questions, in the style of the teacher's reasoning. Without it reasoning began at a loss of 7.2 a token,
+ * and learning it cost 11 of 57 points of accuracy; with it reasoning began at 2.2 and cost half a point.
  */
 const REASONS = { ...QUESTIONS, mix: { ...QUESTIONS.mix, cloze: 3, narrate: 1, reason: 6 } } as const;
 const PROSE = { ...EVENTS, mix: { ...EVENTS.mix, change: 1, narrate: 5 } } as const;
 
-/** What weights/shapes/model.safetensors was made with, in this order; its time is in the README. */
+/** The stages that made weights/shapes/model.safetensors, in this order. */
 export const PRETRAIN_STAGES: readonly PretrainStage[] = [
   { ...COMMON, ...NOTHING, name: 'words', sees: 'symbols', steps: 2000, reading: 24, single: 32 },
   { ...COMMON, name: 'language', sees: 'symbols', steps: 2500, reading: 8, single: 8, ...CAPTIONS },
@@ -94,7 +96,8 @@ export const PRETRAIN_STAGES: readonly PretrainStage[] = [
     ...COMMON,
     name: 'questions',
     sees: 'symbols',
-    // How an object moved it could say (74 % of cloze) but not find among options (26 %): that takes more layers.
+    // The model could write how an object moved (74 % of cloze) but not find it among options (26 %): that takes more
+    // layers.
     depth: { num_layers: 4, num_decoder_layers: 6 },
     steps: 5500,
     learningRate: 6e-4,
@@ -119,14 +122,6 @@ export const PRETRAIN_STAGES: readonly PretrainStage[] = [
 /** Sampled frames of a clip: each shows one beat. */
 const FRAMES = BEATS;
 
-/**
- * T5's relative biases learn this much faster. They are added to attention scores, where single numbers of about 5 make
- * a head look at one neighbour; Adam moves a number by at most the learning rate a step, so at 1e-3 telling the option
- * beside a letter took 3,000 steps to begin.
- */
-const BIAS_RATE = 30;
-const isBias = (name: string) => name.endsWith('relative_attention_bias.weight');
-
 /** A fresh student of the architecture that the shapes world uses. */
 async function freshStudent(kind: StudentKind, tokenizer: Tokenizer, seed: number): Promise<Student> {
   const support = await supportOf(kind);
@@ -145,7 +140,7 @@ async function supportOf(kind: StudentKind): Promise<PretrainingSupport> {
 }
 
 /** Mean loss and share of samples whose whole target was predicted (teacher forced), by caption task. */
-export type TaskScores = Record<string, { loss: number; exact: number; count: number }>;
+type TaskScores = Record<string, { loss: number; exact: number; count: number }>;
 
 interface Stage {
   settings: PretrainStage;
@@ -157,14 +152,14 @@ interface Stage {
 /** A base model in training, one {@link Pretraining.step} at a time, stage by stage. */
 export class Pretraining {
   private readonly symbols: SceneSymbols;
-  /** No dropout: the model is far from fitting an endless stream. */
+  /** No dropout: the model does not overfit an endless stream. */
   private readonly context: Context = inferenceContext();
   private stage: Stage | undefined;
 
   private constructor(
     private readonly tokenizer: Tokenizer,
     private readonly seed: number,
-    /** Another one after a stage that makes it deeper. */
+    /** Replaced by a stage that makes it deeper. */
     public student: Student,
     private readonly support: PretrainingSupport,
   ) {
@@ -172,8 +167,8 @@ export class Pretraining {
   }
 
   /**
-   * @param seed of the first weights and of what is learned from.
-   * @param student as an earlier stage left it; without it, fresh weights. It is taken over.
+   * @param seed of the initial weights and of the data.
+   * @param student as an earlier stage left it, taken over; fresh weights when absent.
    */
   static async open(tokenizer: Tokenizer, seed: number, student?: Student): Promise<Pretraining> {
     const kind = student ? studentKind(student.kind.modelType) : studentKinds()[0]!;
@@ -187,7 +182,7 @@ export class Pretraining {
     this.student.dispose();
   }
 
-  /** Begins a stage: with fresh moments, and clips no other stage has. */
+  /** Begins a stage, with fresh moments and clips of its own. */
   begin(settings: PretrainStage): void {
     this.stage?.optimizer.dispose();
     if (settings.depth) this.student = this.support.deepened(this.student, settings.depth);
@@ -225,7 +220,7 @@ export class Pretraining {
       1,
     );
     const ordered = grads.map((grad, i) => grad ?? tf.zerosLike(variables[i]!));
-    optimizer.update(ordered, ({ name }) => (isBias(name) ? BIAS_RATE * rate : rate));
+    optimizer.update(ordered, ({ name }) => rate * this.support.learningRateFactor(name));
     tf.dispose([value, pixels ?? [], ...ordered]);
     stage.done++;
     return loss;
@@ -252,7 +247,7 @@ export class Pretraining {
     return tf.addN(parts);
   }
 
-  /** What stands for the frames, (clips * 4, slots, width). */
+  /** The visual tokens of a batch, (clips * 4, slots, width). */
   private lookAt({ shown }: CaptionBatch, pixels: tf.Tensor4D | undefined): tf.Tensor3D | undefined {
     if (shown.length === 0) return undefined;
     if (!pixels) return this.symbols.tokens(shown);
@@ -287,7 +282,10 @@ export class Pretraining {
     return tf.tensor4d(pixels, [shown.length * FRAMES, 3, imageSize, imageSize]);
   }
 
-  /** Scores samples of another stream, which training never sees; `places` is what can be read off the tokens. */
+  /**
+   * Scores samples of another stream, which training never sees; `places` is the share of objects that the visual
+   * tokens place right.
+   */
   async evaluate(batches: number): Promise<{ scores: TaskScores; places?: number }> {
     const stream = this.stream(this.current().settings, 'held-out');
     const scores: TaskScores = {};

@@ -1,3 +1,4 @@
+/** Frames as fixed symbols, the visual tokens of pre-training. */
 import * as tf from '@tensorflow/tfjs-core';
 import { Rng } from '../base/random.js';
 import {
@@ -17,31 +18,31 @@ import {
 /** One token of a frame for each colour, then one for the background. */
 export const SLOTS = COLOURS.length + 1;
 const RADII = [SMALL_RADIUS, BASE_RADIUS, LARGE_RADIUS];
-/** Symbols of what a token can say: where an object is, its shape and size; the background's colour. */
+/** Symbols in a token: an object's place, shape and size; the background's colour. */
 const CLASSES = [LOCATIONS.length, SHAPES.length, RADII.length, BACKGROUNDS.length] as const;
 const SHAPE = 1;
 const BACKGROUND = 3;
 /** Scene units (pixels of a 64 x 64 frame) off the middle of a place that count as 1: an object in contact. */
 const LEAN = 5;
 
-/** What one object says in its colour's token. */
+/** One object's part of its colour's token. */
 interface Said {
   /** Class of its place, shape and size. */
   classes: [number, number, number];
-  /** How far it stands off the middle of its place, which shows what it touches. */
+  /** Its offset from the middle of its place, which shows the objects it touches. */
   offset: [number, number];
 }
 
 /**
- * Frames told in symbols instead of shown: what the queries of the Q-Former should say after language_projection. Each
- * colour has a token: a symbol of its own plus, for every object that shows this colour, one for its place, shape and
- * size and two more scaled by its offset; all of them fixed random vectors, from which the embeddings of the words for
- * colours, shapes and backgrounds start too.
+ * Frames as symbols: the target of the visual tokens that the language model reads. Each colour has a token: a symbol of
+ * its own plus, for every object that shows this colour, one for its place, shape and size and two more scaled by its
+ * offset. All symbols are fixed random vectors, and the embeddings of the words for colours, shapes and backgrounds start
+ * from them too.
  *
- * They let the language model and the eye learn apart, each at its own pace: the first reads symbols that tell the
- * truth, the second learns to write them. They stand for what BLIP-2 has before its parts meet (FlanT5's pre-training;
- * EVA's, and the Q-Former's first stage). Trained together from nothing, the language model learned to ignore the
- * frames: after 24,000 captions it still chose among five at chance.
+ * With symbols the language model and the vision model learn apart, each at its own pace: the first reads symbols that
+ * tell the truth, the second learns to write them. They replace the separate pre-training of both parts of a published
+ * model. Trained together from random weights, the language model learned to ignore the frames: after 24,000 captions it
+ * still chose among five at chance.
  */
 export class SceneSymbols {
   private readonly slots: Float32Array[];
@@ -50,7 +51,7 @@ export class SceneSymbols {
 
   constructor(private readonly width: number) {
     const rng = new Rng('scene-symbols');
-    // Four symbols make a token of unit variance, like the word embeddings T5 starts from.
+    // Four symbols make a token of unit variance, like word embeddings before training.
     const vector = () => Float32Array.from({ length: width }, () => rng.normal() / 2);
     const vectors = (length: number) => Array.from({ length }, vector);
     this.slots = vectors(SLOTS);
@@ -58,7 +59,7 @@ export class SceneSymbols {
     this.axes = vectors(2);
   }
 
-  /** Where the embeddings of words begin that a symbol stands for: the same direction, of unit variance. */
+  /** Initial embeddings of the words that have a symbol: the symbol's direction, of unit variance. */
   words(): Map<string, Float32Array> {
     const double = (vector: Float32Array) => vector.map((value) => 2 * value);
     const pairs = (names: readonly string[], vectors: Float32Array[]) =>
@@ -129,7 +130,7 @@ function addTo(out: Float32Array, vector: Float32Array, factor = 1): void {
   for (let i = 0; i < out.length; i++) out[i]! += factor * vector[i]!;
 }
 
-/** What the tokens of the four frames say: the objects of each colour, or the background's class. */
+/** Contents of the tokens of the four frames: the objects of each colour, or the background's class. */
 function slotsOf(clip: Clip): (Said[] | number)[] {
   // Frames are sampled where each beat has come to rest.
   return restStates(clip).flatMap((states) => {

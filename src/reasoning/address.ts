@@ -6,9 +6,9 @@ export interface TeacherAddress {
   base: string;
   /** Sent with every request, such as Azure's api-version. */
   query: Record<string, string>;
-  /** Those values of the query that are keys. */
+  /** Values of the query that are secret keys. */
   secrets: string[];
-  /** Where the base URL has no version, what to try instead. */
+  /** A base URL to try instead, where this one has no version. */
   versioned: string | undefined;
 }
 
@@ -17,7 +17,7 @@ export interface TeacherAddress {
  * slashes. `/v1` is never added: some servers have none (Azure, DeepSeek), so a message proposes it where the
  * server knows no such path.
  *
- * @throws UsageError for what is no http(s) URL, or carries a user or password.
+ * @throws UsageError for a text that is no http(s) URL, or for a URL with a user or password.
  */
 export function teacherAddress(text: string): TeacherAddress {
   const pasted = text.trim();

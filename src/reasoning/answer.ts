@@ -1,3 +1,4 @@
+/** Reads the option that a teacher chose out of its text. */
 import { Choices, type FoundLetter } from './choices.js';
 import { type Cues, cuesIn, denies, ENGLISH_CUES } from './cues.js';
 import { type Reply, readReply } from './marks.js';
@@ -5,8 +6,8 @@ import { ANSWER_TAG, BOX, plainText } from './plain.js';
 import { verdictsIn } from './verdicts.js';
 
 /**
- * The option a teacher chose, read from its free text: the paper's predicted answer, which decides between Correct
- * and Incorrect Reasoning (section 3.1). The one reader of answers: refinement removes by the same forms.
+ * The option a teacher chose, read from its free text: the paper's predicted answer, which decides between Correct and
+ * Incorrect Reasoning (section 3.1). It is the only reader of answers: refinement removes the same forms.
  *
  * Read outside of thinking ({@link Reply}), in this order; of several mentions of a kind the last counts, since it is
  * the final word:
@@ -41,7 +42,7 @@ export type Stated =
   | 'pointer'
   | 'mention';
 
-/** @returns null when the text names none, or several with equal right. */
+/** @returns null when the text names no option, or several of equal rank. */
 export function readAnswer(text: string, options: readonly string[]): Answer | null {
   return answerOf(readReply(text), new Choices(options));
 }
@@ -51,8 +52,8 @@ export function predictedAnswer(text: string, options: readonly string[]): numbe
   return readAnswer(text, options)?.option ?? null;
 }
 
-/** Of a reply that was taken apart already. */
-export function answerOf(reply: Reply, choices: Choices): Answer | null {
+/** {@link readAnswer} of a reply that was parsed already. */
+function answerOf(reply: Reply, choices: Choices): Answer | null {
   const plain = plainText(reply.spoken);
   const found =
     fieldIn(reply.fields, choices) ??
@@ -64,7 +65,7 @@ export function answerOf(reply: Reply, choices: Choices): Answer | null {
   return found && found.index !== null ? { option: found.index, stated: found.stated } : null;
 }
 
-/** What a reply says in so many words, by rules 1 to 4. */
+/** The answer that a reply states explicitly, by rules 1 to 4. */
 export function statedAnswer(reply: Reply, choices: Choices): number | null {
   return (fieldIn(reply.fields, choices) ?? statedIn(plainText(reply.spoken), choices))?.index ?? null;
 }
@@ -164,7 +165,7 @@ function headers(plain: string, choices: Choices, cues: Cues[]): Candidate[] {
   return [...found, ...boxes(plain, choices)];
 }
 
-/** Boxes that name an option; of those within one sentence the last stands for all, null when they differ. */
+/** Boxes that name an option. Several within one sentence count as one: the last, or null when they differ. */
 function boxes(plain: string, choices: Choices): Candidate[] {
   const found: Candidate[] = [];
   let end = 0;
@@ -193,8 +194,7 @@ function statements(plain: string, choices: Choices, cues: Cues[]): Candidate[] 
 }
 
 /**
- * Options named right after a cue, by letter or, unless only letters are meant, by their own words. Of "not A but C"
- * it is C.
+ * Options named right after a cue, by letter or, unless only letters count, by their own words. "not A but C" names C.
  */
 function named(
   plain: string,
@@ -318,7 +318,7 @@ function conclusions(plain: string, choices: Choices, cues: Cues[]): Candidate[]
   return found;
 }
 
-/** The option whose letter stands here and ends the sentence: ", C.", ": (C)", " C. pick up the ball". */
+/** The option whose letter is here and ends the sentence: ", C.", ": (C)", " C. pick up the ball". */
 function ending(tail: string, choices: Choices): number | undefined {
   const match =
     /^[\s,:：，、]*[([⟦]?([A-Z])[)\]⟧]?(?:[^\S\n]*(?:$|[\n!?。！？])|[^\S\n]*[.:)][^\S\n]*([^\n]*))/.exec(

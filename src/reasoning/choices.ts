@@ -7,13 +7,13 @@ import { LANGUAGES } from './languages.js';
 import { comparable } from './plain.js';
 
 /** A place in a text that names an option. */
-export interface Mention {
+interface Mention {
   at: number;
   /** 0-based option. */
   index: number;
 }
 
-/** A letter with what stands behind it. */
+/** A letter and the text after it. */
 export interface FoundLetter {
   option: number | 'two' | 'beyond';
   after: string;
@@ -55,7 +55,7 @@ export class Choices {
     return ownText !== undefined || alone ? { option: index, after } : undefined;
   }
 
-  /** What follows the option's own text in `after`; undefined when `after` does not begin with it. */
+  /** The rest of `after` behind the option's own text; undefined when `after` does not begin with it. */
   private afterText(after: string, index: number): string | undefined {
     const option = this.texts[index] as string;
     if (!startsWith(comparable(after), option)) return undefined;
@@ -154,7 +154,7 @@ const WHOLE = /^(?:[-•]\s+)?(?:[\p{S}\s[({<⟦]|\uFE0F)*([A-Za-z])[\])}>⟦⟧
 const eitherCase = (field: string) =>
   field.replace(/(^|\|)(\p{Ll})/gu, (_, before, letter) => `${before}[${letter}${letter.toUpperCase()}]`);
 
-/** What stands before an option's letter, of any language. */
+/** Words before an option's letter, in any language. */
 const NOUN = optionNoun();
 
 function optionNoun(): string {
@@ -186,7 +186,7 @@ export function letterForms(letter: string): RegExp[] {
   ];
 }
 
-/** `tail` past punctuation and "option", "the choice is"; `marked` when those make a letter out of what follows. */
+/** `tail` past punctuation and "option", "the choice is"; `marked` when those make a following letter an option's. */
 function unwrap(tail: string, cues: Cues): { rest: string; marked: boolean } {
   const opened = /^[\s:：=\-–—([{<>⟦（]*/.exec(tail)?.[0] ?? '';
   const inner = tail.slice(opened.length);

@@ -1,3 +1,4 @@
+/** The client of a teacher: one streamed request a sample, repeated where that can help. */
 import { setTimeout as wait } from 'node:timers/promises';
 import type OpenAI from 'openai';
 import { causesOf, messageOf, UsageError } from '../base/errors.js';
@@ -9,7 +10,7 @@ import { ReplyReader, type Written, withSteps } from './reply.js';
 import { type Backoff, backoffMs, DEFAULT_BACKOFF, retryAfterMs } from './retry.js';
 import { boundedFetch, oneLine, WebPage } from './transport.js';
 
-/** Where the teacher is and how it is asked. The key is not here: it comes from OPENAI_API_KEY alone. */
+/** The teacher's address and the settings of its requests. The key is not here: it comes from OPENAI_API_KEY alone. */
 export interface TeacherSettings {
   /** Base URL of an OpenAI-compatible server, up to and with `/v1`; see {@link teacherAddress}. */
   baseUrl: string;
@@ -27,11 +28,11 @@ export interface TeacherSettings {
 }
 
 export interface TeacherAnswer {
-  /** The answer; thinking that the server sent apart stands before it, see {@link withSteps}. */
+  /** The answer, after any thinking that the server sent separately; see {@link withSteps}. */
   text: string;
   /** `stop`, or `length` when max_tokens cut the answer, whatever the server calls it. */
   finishReason: 'stop' | 'length';
-  /** Requests it took, 1 when the first succeeded. */
+  /** Number of requests, 1 when the first succeeded. */
   attempts: number;
 }
 
@@ -49,8 +50,8 @@ export interface Teacher {
   complete(request: { images: string[]; prompt: string }, signal?: AbortSignal): Promise<TeacherAnswer>;
 }
 
-/** What a failure says about the rest of the run: one sample is lost, or nothing else can succeed either. */
-export type FailureScope = 'sample' | 'run';
+/** Scope of a failure: one sample is lost, or no other request can succeed either. */
+type FailureScope = 'sample' | 'run';
 
 export class TeacherError extends Error {
   constructor(
@@ -74,13 +75,13 @@ interface Failure {
 
 /** Wrong key, no permission, no such model or path: the same for every sample. */
 const FATAL_STATUS = new Set([401, 403, 404, 405]);
-/** What a server says that has no such path. */
+/** Statuses of a server without this path. */
 const PATH_STATUS = new Set([404, 405]);
 const RETRY_STATUS = new Set([408, 409, 425, 429]);
 
 /**
  * Opens an OpenAI-compatible teacher (vLLM, LMDeploy, SGLang, llama.cpp, a hosted service). Nothing is sent until
- * {@link Teacher.complete} is called. Requests go through the proxy that the environment names, see {@link proxyFor}.
+ * {@link Teacher.complete} is called. Requests use the proxy that the environment names, see {@link proxyFor}.
  *
  * @param key sent as a bearer token; by default OPENAI_API_KEY, or a placeholder, which local servers ignore.
  * @throws UsageError for a URL, number or proxy that cannot work.
@@ -98,7 +99,7 @@ export async function openTeacher(
     maxRetries: 0,
     timeout: options.totalMs,
     logLevel: 'off',
-    // The library asks for addresses, never with a Request.
+    // The library calls fetch with addresses, never with a Request.
     fetch: boundedFetch(Math.max(1 << 20, options.maxTokens * 4096)) as typeof fetch,
   });
   const { model, temperature, maxTokens, backoff, address } = options;
@@ -175,7 +176,7 @@ async function attemptOnce(
   }
 }
 
-/** Aborts an attempt that is silent or endless, or whose run was stopped. */
+/** Aborts an attempt that is silent or endless, or when the run is stopped. */
 class Watch {
   /** Why the attempt was given up, if it was. */
   expired: string | undefined;
@@ -223,7 +224,7 @@ function contentOf(request: { images: string[]; prompt: string }) {
   return [...images, { type: 'text' as const, text: request.prompt }];
 }
 
-/** What a server wrote, judged: an answer counts when the server says that it ended well. */
+/** Judges a server's reply: an answer counts when its finish_reason is a known good one. */
 function answerOf(
   written: Written | undefined,
   maxTokens: number,
@@ -277,7 +278,7 @@ function refused(by: string, words: string): Failure {
   return { ...failed(`refused by ${by}${words && `: ${oneLine(words)}`}`), retry: false };
 }
 
-/** What an error of the client library means. */
+/** Translates an error of the client library. */
 function failureOf(error: unknown, { base, versioned }: TeacherAddress): Failure {
   const hint = versioned ? ` (the base URL has no /v1, which most servers want: try ${versioned})` : '';
   const status = isRecord(error) && typeof error.status === 'number' ? error.status : undefined;

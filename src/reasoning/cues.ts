@@ -1,10 +1,10 @@
+/** Expressions that find answers in text, made from the words of each language. */
 import { ENGLISH } from './languages/english.js';
 import type { Language } from './languages/language.js';
 import { LANGUAGES } from './languages.js';
 
 /**
- * A language's words as expressions over plain text. All ignore case; whether a letter is upper case is for the reader
- * to look at.
+ * A language's words as expressions over plain text. All ignore case; the caller checks whether a letter is upper case.
  */
 export interface Cues {
   spaced: boolean;
@@ -16,19 +16,19 @@ export interface Cues {
   statement: RegExp;
   /** "correct answer", where the language needs nothing between it and the letter. */
   bare: RegExp | undefined;
-  /** "answer", where a letter and nothing else follows. */
+  /** "answer", followed by a letter and nothing else. */
   bareEnd: RegExp | undefined;
-  /** "answer not", or "answer" where a letter and a negation follow. */
+  /** "answer not", or "answer" followed by a letter and a negation. */
   bareNot: RegExp | undefined;
   choose: RegExp;
-  /** Group 1 a letter, group 2 what stands between it and its verdict. */
+  /** Group 1 is a letter, group 2 the text between it and its verdict. */
   letterVerdicts: RegExp[];
   /** Behind an option's own text: "is the correct answer". */
   textVerdict: RegExp | undefined;
   so: RegExp;
   points: RegExp;
   other: RegExp;
-  /** Anywhere; and at the end of what makes no answer of the words behind it. */
+  /** Negations anywhere, and at the end of a text that denies the words behind it. */
   doubt: RegExp;
   doubtBefore: RegExp;
   /** Anywhere; at the end; at the start; behind a letter. */
@@ -36,11 +36,11 @@ export interface Cues {
   notBefore: RegExp;
   notAhead: RegExp;
   notBehind: RegExp;
-  /** From behind a denied option to where the other one begins. */
+  /** From a denied option to the beginning of the other one. */
   but: RegExp;
   /** Behind a letter: "or (letter)"; group 1 is that letter. */
   second: RegExp;
-  /** What stands before the letter of an option: "the correct option"; and words to pass over. */
+  /** Words before the letter of an option, "the correct option"; and words to skip. */
   noun: RegExp;
   fill: RegExp;
   /** Behind a letter that is no word. */
@@ -73,7 +73,7 @@ const NEGATION = new RegExp(LANGUAGES.map((language) => whole(language, language
 /** Made when first needed: several hundred expressions take a third of a second. */
 const made = new Map<Language, { trigger: RegExp; cues?: Cues }>();
 
-/** The languages of which something stands in `plain`; English always does, and comes first. */
+/** The languages with a cue in `plain`; English comes first and is always there. */
 export function cuesIn(plain: string): Cues[] {
   if (!FOREIGN.test(plain)) return [ENGLISH_CUES];
   const found = [ENGLISH_CUES];
@@ -87,7 +87,7 @@ export function cuesIn(plain: string): Cues[] {
   return found;
 }
 
-/** Whether a negation of any language stands in `plain`. */
+/** Whether `plain` has a negation of any language. */
 export function denies(plain: string): boolean {
   return NEGATION.test(plain);
 }
@@ -98,7 +98,7 @@ function whole({ spaced }: Language, field: string): string {
   return spaced ? `${EDGE_BEFORE}(?:${field})${EDGE_AFTER}` : `(?:${field})`;
 }
 
-/** What stands in every text that any cue but a negation can match. */
+/** A test that every text with a cue other than a negation passes. */
 function trigger(language: Language): string {
   const { answer, choice, option, choose, right, so, points } = language;
   const fields = [answer, choice, option, choose, right, so, points].filter((field) => field !== '');

@@ -1,9 +1,9 @@
-/** Why a server says that an answer ended: what counts as a whole answer is a list, everything else is broken. */
+/** The finish_reason of an answer: a list names those of whole answers, every other one means a broken answer. */
 
 /** `open` says nothing yet. */
 export type Ending = 'open' | 'stop' | 'length' | 'refused' | 'tools' | 'broken';
 
-/** What servers that stream write into the events before the last, beside null and the empty string. */
+/** Values in streamed events before the last one, beside null and the empty string. */
 const OPEN = ['null', 'none', 'unspecified', 'notfinished'];
 
 /** The names that servers document for an answer that the model ended itself; letters only, see {@link plain}. */
@@ -28,7 +28,7 @@ const STOP = [
   'normal', // ERNIE
 ];
 
-/** ... and for one that was cut because it, or prompt and answer together, were as long as allowed. */
+/** The names for an answer truncated at its own limit, or at that of prompt and answer together. */
 const LENGTH = [
   'length', // OpenAI and those that follow it
   'maxtokens', // Anthropic, Gemini, Cohere, watsonx
@@ -69,7 +69,7 @@ const ENDINGS = new Map<string, Ending>([
   ...TOOLS.map((name) => [name, 'tools'] as const),
 ]);
 
-/** What a `finish_reason` means, in any case and with any separators. */
+/** The meaning of a `finish_reason`, in any case and with any separators. */
 export function endingOf(reason: unknown): Ending {
   const text = reason ?? '';
   if (typeof text !== 'string') return 'broken';

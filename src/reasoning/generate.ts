@@ -1,3 +1,4 @@
+/** Asks a teacher about every sample, and continues where an earlier run stopped. */
 import { setMaxListeners } from 'node:events';
 import { rm } from 'node:fs/promises';
 import pLimit from 'p-limit';
@@ -8,7 +9,7 @@ import { predictedAnswer } from './answer.js';
 import { type Teacher, TeacherError } from './client.js';
 import { framesToPng, pngDataUrl, type TeacherFrames } from './images.js';
 import { JsonAppender } from './jsonl.js';
-import { TEACHER_PROMPT_ID, teacherPrompt } from './prompt.js';
+import { promptFor, promptId, type Writing } from './prompt.js';
 import { readFinished, rewriteInOrder } from './resume.js';
 import type { ReasoningRow, ReasoningSettings } from './row.js';
 
@@ -17,7 +18,7 @@ export interface GenerateProgress {
   done: number;
   total: number;
   failed: number;
-  /** Finished samples with a known answer, and those the teacher got right. */
+  /** Number of finished samples with a known answer, and of those that the teacher answered right. */
   judged: number;
   correct: number;
 }
@@ -32,6 +33,8 @@ export interface GenerateOptions {
   /** Frames asked of `framesOf`; recorded, and checked against an existing file. */
   frameCount: number;
   client: Teacher;
+  /** What the teacher is asked to write; reasoning unless given. */
+  writing?: Writing;
   /** Path of the JSON-lines file; `<out>.failed.jsonl` beside it lists what failed. */
   out: string;
   /** Requests under way at once; default 4. */
@@ -56,7 +59,7 @@ export interface GenerateResult extends GenerateProgress {
   cut: number;
 }
 
-/** What a teacher is shown of one clip. */
+/** The images of one clip that the teacher sees. */
 interface Shown {
   images: string[];
   indices: number[] | null;
@@ -90,6 +93,7 @@ export async function generateReasoning(options: GenerateOptions): Promise<Gener
 
 class Run {
   private readonly settings: ReasoningSettings;
+  private readonly writing: Writing;
   private readonly concurrency: number;
   private readonly stop = new AbortController();
   private readonly signal: AbortSignal;
@@ -97,14 +101,15 @@ class Run {
   private finished = new Set<string>();
   private appender!: JsonAppender;
   private failedInRow = 0;
-  /** Of the clips asked about last; NExT-QA has nine questions a video, one after the other. */
+  /** Images of the latest clips; NExT-QA has nine questions a video, one after the other. */
   private readonly shown = new Map<string, Promise<Shown>>();
   private readonly tally = { done: 0, judged: 0, correct: 0, unanswered: 0, cut: 0, skipped: 0 };
 
   constructor(private readonly options: GenerateOptions) {
-    const { client, signal, frameCount, maxSide = null } = options;
+    const { client, signal, frameCount, maxSide = null, writing = 'reasoning' } = options;
+    this.writing = writing;
     this.settings = {
-      prompt: TEACHER_PROMPT_ID,
+      prompt: promptId(this.writing),
       temperature: client.temperature,
       max_tokens: client.maxTokens,
       n: frameCount,
@@ -168,7 +173,7 @@ class Run {
   private imagesOf(sample: Sample): Promise<Shown> {
     const clip = JSON.stringify([sample.video, sample.start, sample.end]);
     const known = this.shown.get(clip);
-    // What a clip's error says is about the sample that was decoded; another one finds its own.
+    // A clip's error names the sample that was decoded; another sample of the clip decodes again for its own message.
     if (known) return known.catch(() => this.decode(sample));
     const shown = this.decode(sample);
     this.shown.set(clip, shown);
@@ -187,9 +192,10 @@ class Run {
   private async ask(sample: Sample): Promise<ReasoningRow> {
     const { client } = this.options;
     const { images, indices } = await this.imagesOf(sample);
-    const prompt = teacherPrompt(sample.question, sample.options);
+    const prompt = promptFor(this.writing, sample.question, sample.options);
     const { text, finishReason } = await client.complete({ images, prompt }, this.signal);
-    const predicted = predictedAnswer(text, sample.options);
+    const answers = this.writing === 'reasoning';
+    const predicted = answers ? predictedAnswer(text, sample.options) : null;
     const answer = sample.answer ?? null;
     return {
       id: sample.id,
@@ -198,7 +204,7 @@ class Run {
       reasoning: text,
       predicted,
       answer,
-      correct: answer === null ? null : predicted === answer,
+      correct: !answers || answer === null ? null : predicted === answer,
       finish_reason: finishReason,
       model: client.model,
       frames: indices,
@@ -218,7 +224,7 @@ class Run {
     this.tally.done++;
     if (row.correct !== null) this.tally.judged++;
     if (row.correct) this.tally.correct++;
-    if (row.predicted === null) this.tally.unanswered++;
+    if (row.predicted === null && this.writing === 'reasoning') this.tally.unanswered++;
     if (row.finish_reason === 'length') this.tally.cut++;
   }
 
@@ -228,7 +234,7 @@ class Run {
     this.options.onProgress?.({ done, total, failed: this.failed.length, judged, correct });
   }
 
-  /** Stops what is under way and returns the error to throw. */
+  /** Stops the requests under way and returns the error to throw. */
   private end(error: DataError): DataError {
     this.stop.abort(error);
     return error;

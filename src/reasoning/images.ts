@@ -1,3 +1,4 @@
+/** Frames as PNG images in data URLs. */
 import sharp from 'sharp';
 
 /** Decoded frames as the video module returns them: RGB bytes of shape (n, height, width, 3). */
@@ -11,7 +12,7 @@ export interface TeacherFrames {
 }
 
 /**
- * PNG bytes of every frame. Lossless, so what the teacher sees is what was decoded.
+ * PNG bytes of every frame. Lossless, so the teacher sees the decoded pixels.
  *
  * @param maxSide the longer side is scaled down to this many pixels; frames that are smaller stay as they are.
  * @throws RangeError when `data` has not exactly n * height * width * 3 bytes.

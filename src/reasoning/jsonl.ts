@@ -1,9 +1,10 @@
+/** JSON lines read in bounded memory and appended durably. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { DataError, messageOf } from '../base/errors.js';
 import { isRecord } from '../base/values.js';
 
 /** One object of a JSON-lines file. */
-export interface JsonLine {
+interface JsonLine {
   value: Record<string, unknown>;
   /** 1-based line number. */
   line: number;
@@ -11,10 +12,10 @@ export interface JsonLine {
   end: number;
 }
 
-export interface ReadJsonLinesOptions {
+interface ReadJsonLinesOptions {
   /**
-   * Called instead of an error when the last line has no newline, as a process that was killed while writing
-   * leaves it; `start` is the byte offset of that line, where the file can be cut.
+   * Called instead of an error when the last line has no newline, because the writing process was killed; the file can
+   * be truncated at `start`, the byte offset of that line.
    */
   onTorn?: (start: number, line: number, bytes: Buffer) => void;
 }
@@ -100,13 +101,13 @@ function parse(text: string, path: string, line: number): Record<string, unknown
 }
 
 /** The part of a FileHandle that {@link JsonAppender} writes through. */
-export type AppendTarget = Pick<FileHandle, 'stat' | 'write' | 'datasync' | 'truncate' | 'close'>;
+type AppendTarget = Pick<FileHandle, 'stat' | 'write' | 'datasync' | 'truncate' | 'close'>;
 
 /**
- * Appends JSON lines so that a line is on the disk when its promise resolves. Lines that arrive while a write is
- * under way go out together with one fsync. When a write fails (a full disk) the file is cut back to its last
- * whole line and every later call fails too. So does a call that finds the file changed or replaced by another
- * process, whose lines it leaves alone.
+ * Appends JSON lines so that a line is on the disk when its promise resolves. Lines that arrive while a write is under
+ * way go out together with one fsync. When a write fails (a full disk) the file is truncated to its last whole line and
+ * every later call fails too. A call also fails when another process has changed or replaced the file; that process's
+ * lines stay.
  */
 export class JsonAppender {
   private queue: string[] = [];
@@ -120,7 +121,7 @@ export class JsonAppender {
     private size: number,
   ) {}
 
-  /** Opens or creates `path`, cut to `size` bytes. */
+  /** Opens or creates `path`, truncated to `size` bytes. */
   static async open(path: string, size: number): Promise<JsonAppender> {
     let file: FileHandle | undefined;
     try {
@@ -166,7 +167,7 @@ export class JsonAppender {
       throw this.failure;
     }
   }
-  /** A second run on one file would write over the lines of the first. */
+  /** A second run on the same file would overwrite lines of the first. */
   private async checkAlone(): Promise<void> {
     const { size, nlink } = await this.file.stat();
     if (size === this.size && nlink > 0) return;

@@ -1,6 +1,6 @@
 /**
  * JSON as models write it: inside prose, in single quotes, with raw newlines in a string, with a comma too many, or cut
- * off. What is wanted are the values and where they stand, so a value is given as a leaf of the text, not as a tree.
+ * off. Callers need the values and their places, so a value is a leaf of the text, not a tree.
  */
 
 /** A text, number or word (`true`, `null`) among the values. */
@@ -8,7 +8,7 @@ export interface Leaf {
   /** Of the nearest object around it. */
   key: string;
   value: string;
-  /** Range in the text; of a string what stands between its quotes. */
+  /** Range in the text; a string's is that between its quotes. */
   start: number;
   end: number;
 }
@@ -23,7 +23,7 @@ export interface JsonObject {
 /** Where an object or a list of objects may begin. */
 const OPENING = /\[?\s*\{\s*["'“][^"'”\n]{1,60}["'”]\s*:/g;
 
-/** The objects in `text`, in order; what only looks like one is left out, and so is all of a text nested past reason. */
+/** The objects in `text`, in order, without text that only looks like one; none for a text nested too deeply. */
 export function jsonObjects(text: string): JsonObject[] {
   const found: JsonObject[] = [];
   for (const match of text.matchAll(OPENING)) {
@@ -38,7 +38,7 @@ export function jsonObjects(text: string): JsonObject[] {
 }
 
 const QUOTES: Record<string, string> = { '"': '"', "'": "'", '“': '”' };
-/** Deeper than any reply is meant to go, and far from what the stack holds. */
+/** Deeper than any real reply, and far below the limit of the stack. */
 const DEEPEST = 64;
 
 class Reader {
@@ -50,7 +50,7 @@ class Reader {
     public at: number,
   ) {}
 
-  /** Reads past one value; false when none stands here. The end of the text ends whatever is open. */
+  /** Reads past one value; false when there is none. The end of the text closes everything that is open. */
   value(key: string, depth: number): boolean {
     const open = this.next();
     if (open === undefined) return true;

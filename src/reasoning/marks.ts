@@ -1,37 +1,37 @@
+/** Takes a teacher's reply apart: prose, thinking, JSON, and marks that are neither. */
 import { type JsonObject, jsonObjects, type Leaf } from './looseJson.js';
 import { ANSWER_TAG } from './plain.js';
 import { isAnswerKey, isQuestionKey } from './replyKeys.js';
 
 /**
- * The frame of a teacher's reply and what stands in it: thinking marked off by tags, a chat template's tokens, code
- * fences, JSON.
+ * The marks in a teacher's reply: tags of thinking, a chat template's tokens, code fences, JSON.
  *
- * Thinking is reasoning like any other once its marks are gone, so it stays in the prose. It is no answer: a model
- * weighs options there, and only what it says outside counts. An opening tag without its closing one, as in a reply
- * cut at max_tokens, leaves no answer; a closing tag without its opening one ends thinking that began with the text.
+ * Thinking without its marks is reasoning like any other, so it stays in the prose. It holds no answer: a model weighs
+ * options there, and only statements outside of it count. An opening tag without its closing one, as in a reply cut at
+ * max_tokens, leaves no answer; a closing tag without its opening one ends thinking that began with the text.
  */
 export interface Reply {
-  /** The text in kept and removed pieces; white space that stands in for a removed mark is a piece too. */
+  /** The text in kept and removed pieces; white space that replaces a removed mark is a piece too. */
   pieces: Piece[];
   /** The kept pieces together. */
   prose: string;
   /** The prose outside of thinking: where an answer may stand. */
   spoken: string;
-  /** What the fields of the last JSON object outside of thinking give as the answer; empty without one. */
+  /** Answers in the fields of the last JSON object outside of thinking; empty without one. */
   fields: string[];
 }
 
-export interface Piece {
+interface Piece {
   text: string;
-  /** Why it is no prose. */
+  /** Why the piece is no prose. */
   removedBy?: string;
 }
 
-/** Counted beside the patterns of refinement. */
+/** Name under which removed marks are counted. */
 export const MARKS = 'marks';
-export const JSON_ANSWER = 'JSON answer';
+const JSON_ANSWER = 'JSON answer';
 
-/** Taking a reply's prose for a reply changes nothing. */
+/** Parsing the prose again changes nothing. */
 export function readReply(text: string): Reply {
   const objects = jsonObjects(text);
   const decoded = rewritten([{ text }], jsonEdits(text, objects));
@@ -56,7 +56,7 @@ export function proseReply(text: string): Reply {
 const proseOf = (pieces: Piece[]) =>
   pieces.map((piece) => (piece.removedBy === undefined ? piece.text : '')).join('');
 
-/** Without marks; taking one away may lay another bare. */
+/** The text without marks. Removing one can expose another, so the search repeats. */
 function unmarked(pieces: Piece[]): Piece[] {
   const prose = proseOf(pieces);
   const edits = [jsonEdits(prose, jsonObjects(prose)), markEdits(prose)].find((found) => found.length > 0);
@@ -102,7 +102,7 @@ function rewritten(pieces: Piece[], edits: Edit[]): Piece[] {
   return result;
 }
 
-/** White space at the ends goes when anything else did. */
+/** White space at the ends is removed when anything else was. */
 function trimmed(pieces: Piece[]): Piece[] {
   if (pieces.every((piece) => piece.removedBy === undefined)) return pieces;
   const prose = proseOf(pieces);
@@ -118,7 +118,7 @@ function trimmed(pieces: Piece[]): Piece[] {
   );
 }
 
-/** `{"A": "wrong"}` says what the line `A: wrong` says. */
+/** `{"A": "wrong"}` means the same as the line `A: wrong`. */
 const LETTER_KEY = /^[A-Z]$/;
 
 /** Of every object its texts stay, one below the other; brackets, keys, numbers and the answer go. */
@@ -174,10 +174,10 @@ function lastFields(text: string, objects: JsonObject[]): string[] {
   return (answers.findLast((leaves) => leaves.length > 0) ?? []).map((leaf) => leaf.value);
 }
 
-/** What models call the part in which they think, in `<...>`, `[...]` and `◁...▷`. */
+/** Names of the thinking part in models' tags `<...>`, `[...]` and `◁...▷`. */
 const THINKING =
   '(?:\\w+:)?(?:think|thinking|thought|thoughts|reasoning|reason|reflection|rethink|analysis|scratchpad|inner_monologue)';
-/** Of the same meaning as the tags: tokens of Cohere, Sky-T1 and the harmony format. */
+/** Tokens with the meaning of such tags: Cohere, Sky-T1 and the harmony format. */
 const OPEN_TOKEN = '<\\|(?:start_thinking|begin_of_thought|channel\\|>\\s*analysis\\s*<\\|message)\\|>';
 const CLOSE_TOKEN =
   '<\\|(?:end_thinking|end_of_thought|(?:end\\|>\\s*<\\|start\\|>\\s*assistant\\s*<\\|)?channel\\|>\\s*final\\s*<\\|message)\\|>';
@@ -223,7 +223,7 @@ function complement(ranges: [number, number][], length: number): [number, number
   const outside: [number, number][] = [];
   let at = 0;
   for (const [start, end] of ranges) {
-    // Thinking that a lone closing tag ends takes back what seemed to stand outside before it.
+    // A lone closing tag also ends thinking that began before text that seemed to be outside.
     if (start === 0) outside.length = 0;
     else outside.push([at, start]);
     at = end;
@@ -259,7 +259,7 @@ function markEdits(text: string): Edit[] {
     if (think !== undefined) add(start, end, inside ? '\n\n' : '');
     else if (token !== undefined) add(start, end, inside ? widest(match[0], before) : '');
     else if (fence !== undefined) add(start, end, '');
-    // The tags of an answer stay: they say that what stands between them is one. They get a line of their own.
+    // The tags of an answer stay, since they mark the text between them as one. They get a line of their own.
     else if (tag === undefined) add(start, end, ' ');
     else if (/^\S*\//.test(tag)) {
       if (/^[^\S\n]*\S/.test(text.slice(end))) add(end, end, '\n');
@@ -268,7 +268,7 @@ function markEdits(text: string): Edit[] {
   return edits;
 }
 
-/** What a token gives way to: the white space it had around it, a new line after a full stop, else nothing. */
+/** Replacement of a token: the white space around it, a new line after a full stop, else nothing. */
 function widest(match: string, before: string | undefined): string {
   const spaces = match.match(/\s+/g) ?? [];
   if (spaces.some((space) => space.includes('\n'))) return '\n';

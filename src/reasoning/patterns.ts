@@ -1,22 +1,23 @@
+/** The patterns of refinement: the paper's list, a wider one, and a recipe's own. */
 import { UsageError } from '../base/errors.js';
 import type { Header } from './sentences.js';
 
 /**
- * What refinement removes (paper, appendix A.4). The paper lists fixed patterns and says "any sentences that contain
- * the conclusion or predicted answer"; case, scope and marks are not specified, and chosen here:
+ * Patterns of the sentences that refinement removes (paper, appendix A.4). The paper lists fixed patterns and says "any
+ * sentences that contain the conclusion or predicted answer"; case, scope and marks are not specified, and chosen here:
  *
  * - `###Answer`, `**Answer**`, `###Conclusion`, `**Conclusion**`: the header and everything after it on its line,
  *   up to the next header there. When the line holds nothing else, the answer's next line or the conclusion's next
  *   paragraph goes too.
- * - `###Detailed Explanation`: the header alone. What follows it is the reasoning itself, often in one line, and
- *   removing it would leave nothing to learn from.
+ * - `###Detailed Explanation`: the header alone. The text after it is the reasoning itself, often in one line, and
+ *   without it nothing would be left to learn.
  * - the others: the whole sentence that contains the words anywhere, in any case, through emphasis marks and any
  *   white space.
  */
 export interface Pattern {
   /** The paper's wording; statistics are counted under it. */
   name: string;
-  /** A header (with its line, see above), or words that condemn the sentence they stand in. */
+  /** A header (with its line, see above), or words that remove their sentence. */
   header?: Header;
   /** Matched against a sentence without emphasis marks and with single spaces. */
   words?: RegExp;
@@ -51,7 +52,7 @@ export const WIDE_PATTERNS: readonly Pattern[] = [
   },
 ];
 
-/** Counted beside the patterns, whatever they are. */
+/** Reasons of removal that are counted beside any patterns. */
 export const STATED_ANSWER = 'states an answer';
 export const PREDICTED_OPTION = 'predicted option';
 export const GROUND_TRUTH = 'ground truth';

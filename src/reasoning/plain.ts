@@ -1,8 +1,6 @@
-/**
- * Text without the marks that carry no meaning when an answer is read.
- */
+/** Text without the marks that do not matter for reading an answer. */
 
-/** What a box is in plain text; the marks occur in no prose. */
+/** A box in plain text; these marks occur in no prose. */
 export const BOX = /⟦([^⟦⟧]*)⟧/g;
 
 /**
@@ -32,7 +30,7 @@ export function comparable(text: string): string {
     .replace(/^(?:the|a|an)\s+(?=\S)/, '');
 }
 
-/** Cyrillic letters that look like option letters count as those only where they stand alone. */
+/** Cyrillic letters that look like option letters count as such only by themselves. */
 const CYRILLIC: Record<string, string> = { А: 'A', В: 'B', С: 'C', Е: 'E' };
 
 function usualForms(text: string): string {
@@ -45,7 +43,7 @@ function usualForms(text: string): string {
     );
 }
 
-/** What the tags around an answer are called. */
+/** Names of the tags around an answer. */
 export const ANSWER_TAG = '(?:final[_ ]?answer|answer|ans)';
 
 /** GLM's box. */

@@ -1,7 +1,8 @@
+/** The teacher's prompt. */
 import { createHash } from 'node:crypto';
 import { optionLetter } from '../data/sample.js';
 
-/** What the teacher is asked, word for word as in the paper's appendix A.3, up to the question and the options. */
+/** The instruction of the prompt, word for word as in the paper's appendix A.3. */
 export const TEACHER_INSTRUCTION =
   'These frames are uniformly sampled from a video. Given a question about the video, you should choose the ' +
   'correct answer option from a list of possible answers based on the video content and respond with the option ' +
@@ -14,7 +15,7 @@ export const TEACHER_INSTRUCTION =
  * the separator; its Figure 2 writes an option as "A: The blanket". A final full stop of an option is dropped,
  * since the template ends with its own.
  */
-export function formatHints(options: readonly string[]): string {
+function formatHints(options: readonly string[]): string {
   return options.map((option, i) => `${optionLetter(i)}: ${oneLine(option).replace(/\.+$/, '')}`).join(', ');
 }
 
@@ -43,11 +44,28 @@ export function parseTeacherPrompt(text: string): { question: string; options: s
   return { question: match[1] as string, options };
 }
 
-/** Eight hex digits that change when the wording does; each line of reasoning carries them. */
-export const TEACHER_PROMPT_ID = createHash('sha256')
-  .update(teacherPrompt('question', ['option', 'option']))
-  .digest('hex')
-  .slice(0, 8);
+/** What a teacher can be asked to write: reasoning, or one of the captions that table 9 compares it with. */
+export const WRITINGS = ['reasoning', 'brief', 'detailed'] as const;
+export type Writing = (typeof WRITINGS)[number];
+
+/** The paper does not print the prompts of its captions; these are ours. */
+const CAPTION_INSTRUCTIONS: Readonly<Record<Exclude<Writing, 'reasoning'>, string>> = {
+  brief: 'These frames are uniformly sampled from a video. Describe the video in one short sentence.',
+  detailed:
+    'These frames are uniformly sampled from a video. Describe the video in detail: the people and objects in it, where ' +
+    'they are, what they do and in which order.',
+};
+
+/** The prompt for one sample; a caption's knows neither the question nor the options. */
+export function promptFor(writing: Writing, question: string, options: readonly string[]): string {
+  return writing === 'reasoning' ? teacherPrompt(question, options) : CAPTION_INSTRUCTIONS[writing];
+}
+
+/** Eight hex digits that change when the wording does; each line of a teacher's file carries them. */
+export function promptId(writing: Writing): string {
+  const text = promptFor(writing, 'question', ['option', 'option']);
+  return createHash('sha256').update(text).digest('hex').slice(0, 8);
+}
 
 function oneLine(text: string): string {
   return text.replace(/\s+/g, ' ').trim();

@@ -1,3 +1,4 @@
+/** Refinement: removes the conclusions from a teacher's reasoning. */
 import { optionLetter } from '../data/sample.js';
 import { Sentence, statedAnswer } from './answer.js';
 import { Choices, letterForms } from './choices.js';
@@ -10,14 +11,14 @@ import { verdictsIn } from './verdicts.js';
 /**
  * The paper's second phase: a teacher's reasoning without its conclusion (section 3.2, appendix A.4).
  *
- * Removed are the patterns' headers and sentences, every sentence that states an answer ("option C is correct") and
- * every sentence that refers to the predicted option by its letter, or is nothing but that option; in a list that
- * judges option by option, the one called right and every item that says nothing else. From Incorrect Reasoning the
- * words of the ground truth are removed as well, so sentences may be left incomplete, as the paper says.
+ * Refinement removes the patterns' headers and sentences, every sentence that states an answer ("option C is correct")
+ * and every sentence that refers to the predicted option by its letter, or is nothing but that option. In a list that
+ * judges option by option it removes the item called right and every item that is a verdict alone. From Incorrect
+ * Reasoning it also removes the words of the ground truth, so sentences may be left incomplete, as the paper says.
  *
- * What is no prose goes first ({@link readReply}): tags of thinking, a chat template's tokens, code fences, JSON with its
- * answer; thinking itself is reasoning and is refined as the rest is. Everything kept is kept byte for byte, but that
- * a mark between two words gives way to white space and texts in JSON lose their escapes.
+ * Marks go first ({@link readReply}): tags of thinking, a chat template's tokens, code fences, JSON with its answer.
+ * Thinking is refined as the rest is. All kept text stays byte for byte, except that white space replaces a mark
+ * between two words and texts in JSON lose their escapes.
  */
 export interface RefineSettings {
   question?: string;
@@ -26,7 +27,7 @@ export interface RefineSettings {
   answer: number | null;
   /** Whether the teacher's answer was right. Only `false` makes the ground truth's words go. */
   correct: boolean | null;
-  /** The teacher's answer as `predictedAnswer` read it; when undefined, only what the text states in so many words. */
+  /** The teacher's answer as `predictedAnswer` read it; when undefined, the answer that the text states explicitly. */
   predicted?: number | null;
   /** Default {@link PAPER_PATTERNS}. */
   patterns?: readonly Pattern[];
@@ -45,13 +46,13 @@ export interface RefinedPart {
 }
 
 export interface Refined {
-  /** Empty when nothing worth learning is left. */
+  /** The refined text; empty when nothing to learn from is left. */
   refined: string;
   /** Removed sentences and words, in the order of the text. */
   removed: string[];
-  /** How many of them each pattern removed. */
+  /** Number of removals by pattern. */
   counts: Record<string, number>;
-  /** The original, cut into kept and removed pieces, with the white space that stands in for a mark. */
+  /** The original in kept and removed pieces, with white space that replaces a mark. */
   parts: RefinedPart[];
 }
 
@@ -65,7 +66,7 @@ export function refine(reasoning: string, settings: RefineSettings): Refined {
   );
   let index = owner.flatMap((by, i) => (by === undefined ? [i] : []));
   let current = reply.prose;
-  // Deleting may join what stood apart, so the rules run until they find nothing more.
+  // Deleting can join separate texts, so the rules run until they find nothing more.
   for (;;) {
     const marks = rules.marks(current);
     if (marks.every((mark) => mark === undefined)) break;
@@ -82,7 +83,7 @@ export function refine(reasoning: string, settings: RefineSettings): Refined {
   return { refined: current, ...summary(text, owner) };
 }
 
-/** White space that went with what it separated. */
+/** White space removed together with the text beside it. */
 const SPACE = '';
 
 function summary(text: string, owner: (string | undefined)[]): Omit<Refined, 'refined'> {
@@ -149,7 +150,7 @@ class Rules {
     return marks;
   }
 
-  /** What was given; else what the reply says, and what is left of it still says. */
+  /** The given prediction; else the answers that the reply and its remaining text state. */
   private predictedIn(text: string): number[] {
     const { predicted } = this.settings;
     if (predicted !== undefined) return predicted === null ? [] : [predicted];
@@ -218,7 +219,7 @@ class Rules {
   }
 }
 
-/** Items of a list that judges option by option: the one called right, and those that hold a verdict alone. */
+/** Removes from a list that judges option by option the item called right, and items that hold a verdict alone. */
 function judgeLists(text: string, units: Unit[], reasons: Mark[], choices: Choices): void {
   const lines = units.map((unit) => plainText(text.slice(unit.start, unit.end)).replace(/\n/g, ' '));
   const verdicts = verdictsIn(lines.join('\n'), choices);
@@ -233,7 +234,7 @@ function judgeLists(text: string, units: Unit[], reasons: Mark[], choices: Choic
 
 const BOX_MARK = new RegExp(`</?${ANSWER_TAG}>|${BOX_TOKEN.source}`, 'gi');
 
-/** Tags and boxes around what is no option: the marks go, what they hold stays. */
+/** Removes tags and boxes around text that is no option; the text stays. */
 function markBoxes(text: string, unit: Unit, marks: Mark[]): Mark {
   const sentence = text.slice(unit.start, unit.end);
   const ranges = boxesIn(sentence).flatMap(({ start, end, from, to }) => [
@@ -252,7 +253,7 @@ function markBoxes(text: string, unit: Unit, marks: Mark[]): Mark {
 /** LaTeX's display brackets, horizontal rules, a table's second line. */
 const LEFTOVER = /^(?:\\+[[\]()]|\$\$?|[-*_=]{3,}|[|:\s-]*\|[|:\s-]*|[{}[\],]+)$/;
 
-/** Marks that set off what is gone go with it, and so does the head of a table whose rows are gone. */
+/** Removes marks around removed text, and the head of a table without rows left. */
 function markLeftovers(text: string, units: Unit[], reasons: Mark[]): void {
   const is = (i: number, form: RegExp) => {
     const unit = units[i];
@@ -267,7 +268,7 @@ function markLeftovers(text: string, units: Unit[], reasons: Mark[]): void {
   }
 }
 
-/** Of the white space between two kept units the piece with the most newlines stays; at the ends none does. */
+/** Between two kept units keeps the white space with the most newlines; at the ends it keeps none. */
 function markSpaces(text: string, units: Unit[], reasons: Mark[], marks: Mark[]): void {
   const kept = units.flatMap((_, i) => (reasons[i] === undefined ? [i] : []));
   const first = kept[0] ?? units.length;
@@ -293,7 +294,7 @@ function markSpaces(text: string, units: Unit[], reasons: Mark[], marks: Mark[])
   }
 }
 
-/** Words too common to give an option away; `words` mode leaves them. */
+/** Words too common to identify an option; `words` mode keeps them. */
 const COMMON = new Set(
   (
     'a an and are as at be been by for from had has have he her him his in into is it its of off on or out she so ' +
@@ -301,7 +302,7 @@ const COMMON = new Set(
   ).split(' '),
 );
 
-/** What to delete from Incorrect Reasoning, as global expressions over one sentence. */
+/** Expressions for the words to delete from a sentence of Incorrect Reasoning. */
 function truthForms(option: string, answer: number, eachWord: boolean): RegExp[] {
   const forms = letterForms(optionLetter(answer));
   const words = comparable(option)
@@ -314,7 +315,7 @@ function truthForms(option: string, answer: number, eachWord: boolean): RegExp[]
   return forms;
 }
 
-/** The words in a row, in any case, whatever stands between them but letters; plural and possessive endings too. */
+/** The words in a row, in any case, separated by anything but letters; plural and possessive endings included. */
 function phrase(words: string[], article: boolean): RegExp {
   const body = words.map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('[^\\p{L}\\p{N}]+');
   const lead = article ? '(?:(?:the|a|an)\\s+)?' : '';

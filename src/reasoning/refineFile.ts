@@ -1,3 +1,4 @@
+/** Refines a whole file of generated reasoning. */
 import { stat } from 'node:fs/promises';
 import { DataError, UsageError } from '../base/errors.js';
 import { writeAtomic } from '../base/files.js';
@@ -6,6 +7,7 @@ import { predictedAnswer } from './answer.js';
 import { readJsonLines } from './jsonl.js';
 import type { Pattern } from './patterns.js';
 import { type RefinedPart, type RefineSettings, refine } from './refine.js';
+import type { ReasoningRow } from './row.js';
 
 export interface RefineFileOptions {
   /** JSON lines with id, question, options, reasoning, predicted, answer, correct, as `generate` writes them. */
@@ -31,7 +33,7 @@ export interface RefineStats {
   samples: number;
   /** Samples written, that is, with reasoning left. */
   kept: number;
-  /** Samples of which nothing was left; they train on the answer alone. */
+  /** Samples with no reasoning left; they train on the answer alone. */
   empty: number;
   /** Correct and Incorrect Reasoning among all samples. */
   correct: number;
@@ -93,7 +95,7 @@ export async function refineFile(options: RefineFileOptions): Promise<RefineStat
   return finished(stats, before, after);
 }
 
-/** What a teacher wrote cost hours; its conclusions are needed again to refine it in another way. */
+/** The input cost hours of a teacher's work, and another refinement needs its conclusions again. */
 async function refuseSameFile(input: string, output: string): Promise<void> {
   const [from, to] = await Promise.all([input, output].map((path) => stat(path).catch(() => undefined)));
   if (from && to && from.dev === to.dev && from.ino === to.ino) {
@@ -102,15 +104,10 @@ async function refuseSameFile(input: string, output: string): Promise<void> {
 }
 
 /** What refinement reads of a line that `generate` wrote. */
-export interface GeneratedText {
-  id: string;
-  question: string;
-  options: string[];
-  reasoning: string;
-  predicted: number | null;
-  answer: number | null;
-  correct: boolean | null;
-}
+export type GeneratedText = Pick<
+  ReasoningRow,
+  'id' | 'question' | 'options' | 'reasoning' | 'predicted' | 'answer' | 'correct'
+>;
 
 /** One text as a file of refined reasoning holds it, and the teacher's own cut into what was kept and removed. */
 export function refineRow(
@@ -130,8 +127,8 @@ export function refineRow(
 }
 
 /**
- * A text in which generate found no answer, perhaps in an older version, may hold one that is found now. Where that is
- * the true one the reasoning is right, and keeps the words of the truth.
+ * A text in which generate, perhaps in an older version, found no answer may have one that is found now. If that answer
+ * is the true one, the reasoning is correct and keeps the words of the ground truth.
  */
 function readAgain({
   reasoning,

@@ -1,26 +1,26 @@
-/** Reads the events of a streamed answer, in the forms that servers which are nearly OpenAI-compatible give them. */
+/** Reads the events of a streamed answer, in the forms of nearly OpenAI-compatible servers. */
 import { isRecord } from '../base/values.js';
 import { endingOf } from './finish.js';
 import { messageIn } from './transport.js';
 
-/** What a server wrote as one choice. */
+/** A server's reply, as one choice. */
 export interface Written {
   /** The answer itself. */
   content: string;
-  /** Thinking that was sent apart from it. */
+  /** Thinking that was sent separately. */
   steps: string;
   /** The server's words where it refused, beside its finish_reason. */
   refusal: string;
   /** The last finish_reason that was one, undefined when none came. */
   finish: unknown;
-  /** What the model's own server called it, where a router says so (OpenRouter). */
+  /** The finish_reason of the model's own server, where a router reports it (OpenRouter). */
   nativeFinish: unknown;
 }
 
 /**
- * Fields of a message that hold its thinking: vLLM, SGLang, LMDeploy, DeepSeek, Qwen, GLM and Moonshot; vLLM, Ollama, Groq
- * and OpenRouter; OpenRouter; Anthropic's proxies; LiteLLM. One that has come holds for the whole answer, since several
- * servers send the same words under two names.
+ * Fields of a message that hold its thinking: vLLM, SGLang, LMDeploy, DeepSeek, Qwen, GLM and Moonshot; vLLM, Ollama,
+ * Groq and OpenRouter; OpenRouter; Anthropic's proxies; LiteLLM. The first one that comes is used for the whole answer,
+ * since several servers send the same words under two names.
  */
 const STEP_FIELDS = ['reasoning_content', 'reasoning', 'reasoning_details', 'thinking', 'thinking_blocks'];
 
@@ -103,9 +103,8 @@ function wordsOf(value: unknown): string {
 }
 
 /**
- * The text of an answer whose thinking was sent apart: as the model itself would have written it, in `<think>` tags before
- * the answer. Tags that a server left in the thinking are taken out; an answer that begins with its thinking is left as
- * it is.
+ * The text of an answer with separately sent thinking: in `<think>` tags before the answer, as the model itself writes
+ * it. Tags that a server left in the thinking are taken out; an answer that begins with its thinking is left as it is.
  */
 export function withSteps({ content, steps }: Pick<Written, 'content' | 'steps'>): string {
   const thoughts = steps.replace(/<\/?think(ing)?>/gi, '').trim();

@@ -1,6 +1,7 @@
+/** Names of keys in a teacher's JSON reply. */
 import { LANGUAGES } from './languages.js';
 
-/** Which keys of a JSON reply hold the answer, and which give back what the teacher was asked. */
+/** Keys of a JSON reply that hold the answer, and keys that repeat the question. */
 
 const NOUN =
   'answers?|ans|option|choice|predict(?:ion|ed)|pred|letter|label|select(?:ion|ed)|chosen|guess|result|output|verdict';

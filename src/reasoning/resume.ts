@@ -1,3 +1,4 @@
+/** Continues a file of generated reasoning: reads finished rows, and sorts a complete file. */
 import { stat } from 'node:fs/promises';
 import { DataError } from '../base/errors.js';
 import { writeAtomic } from '../base/files.js';
@@ -7,11 +8,11 @@ import { endingOf } from './finish.js';
 import { readJsonLines } from './jsonl.js';
 import type { ReasoningRow, ReasoningSettings } from './row.js';
 
-/** What an earlier run left behind. */
-export interface Finished {
+/** The finished part of an earlier run. */
+interface Finished {
   /** Rows of samples of this run, without their text. */
   rows: Pick<ReasoningRow, 'id' | 'correct' | 'predicted' | 'finish_reason'>[];
-  /** Bytes of whole lines; the file is to be cut there. */
+  /** Bytes of whole lines; the file is truncated there. */
   size: number;
 }
 
@@ -19,7 +20,7 @@ export interface Finished {
 const ROW_HEAD = '{"id":"';
 
 /** The model and settings of the run that is about to continue the file. */
-export interface Origin {
+interface Origin {
   model: string;
   settings: ReasoningSettings;
 }
@@ -46,7 +47,8 @@ export async function readFinished(
   const byId = new Map(samples.map((sample) => [sample.id, sample]));
   const seen = new Set<string>();
   const onTorn = (_: number, line: number, bytes: Buffer) => {
-    // Only what this program may have begun to write is dropped, never a file named by mistake.
+    // A torn last line is dropped only if this program may have written it, so a file named by mistake keeps its
+    // content.
     const head = bytes.subarray(0, ROW_HEAD.length).toString('latin1');
     if (!ROW_HEAD.startsWith(head)) {
       throw new DataError(`${out}:${line}: not a line of generated reasoning; name another output file`);
@@ -113,8 +115,8 @@ function checkSample(row: ReasoningRow, sample: Sample, where: string): void {
 }
 
 /**
- * Puts a complete file in the order of the samples, so that its bytes do not depend on which answer came first.
- * Rows of other samples follow in their own order; second rows of one sample go.
+ * Puts a complete file in the order of the samples, so that its bytes do not depend on which answer came first. Rows of
+ * other samples follow in their own order; second rows of one sample are dropped.
  */
 export async function rewriteInOrder(out: string, samples: readonly Sample[]): Promise<void> {
   const place = new Map(samples.map((sample, i) => [sample.id, i]));

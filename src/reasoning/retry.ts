@@ -13,13 +13,13 @@ export interface Backoff {
 
 export const DEFAULT_BACKOFF: Backoff = { retries: 5, baseMs: 1000, maxMs: 60_000 };
 
-/** A server may ask for more than this; it is then asked again after this, so that no typo there stalls a run for days. */
-export const LONGEST_RETRY_AFTER_MS = 15 * 60_000;
+/** Longest Retry-After that is honoured, so that a server's typo does not stall a run for days. */
+const LONGEST_RETRY_AFTER_MS = 15 * 60_000;
 
 /**
  * Milliseconds to wait before retry `attempt` (0-based).
  *
- * @param retryAfterMs what the server asked for, if it did; taken in full up to 15 minutes.
+ * @param retryAfterMs the server's own Retry-After, if any; taken in full up to 15 minutes.
  * @param random uniform in [0, 1): the wait is spread over 50-150 % of its mean so that many clients do not
  *   come back together.
  */

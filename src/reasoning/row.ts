@@ -1,11 +1,11 @@
 /** The lines of a file of reasoning. */
 
-/** One line of the output: what the teacher wrote about one sample. */
+/** One line of the output: the teacher's text about one sample. */
 export interface ReasoningRow {
   id: string;
   question: string;
   options: string[];
-  /** The teacher's text as it came; thinking that the server sent apart stands before it in `<think>` tags. */
+  /** The teacher's text as it came, after any separately sent thinking in `<think>` tags. */
   reasoning: string;
   /** 0-based option read from the text, or null. */
   predicted: number | null;
@@ -21,7 +21,7 @@ export interface ReasoningRow {
   settings: ReasoningSettings;
 }
 
-/** What a line depends on beside its sample; lines of different settings are never mixed in one file. */
+/** Settings that a line depends on beside its sample; one file never mixes lines of different settings. */
 export interface ReasoningSettings {
   prompt: string;
   temperature: number;

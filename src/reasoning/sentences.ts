@@ -3,7 +3,7 @@
  *
  * A unit is a sentence, with the list marker in front of it if it opens a line, or a header: `###Answer: ...` and
  * `###Conclusion: ...` run to the end of their line or to the next header on it, `###Detailed Explanation:` is the
- * header alone. What lies between two units is white space.
+ * header alone. Only white space lies between two units.
  */
 export interface Unit {
   /** Character range in the text, without surrounding white space. */
@@ -11,13 +11,13 @@ export interface Unit {
   end: number;
   /** The header this unit is, absent for a sentence. */
   header?: Header;
-  /** A header whose line holds nothing else: what it announces stands in the next lines. */
+  /** A header whose line holds nothing else; the announced text is in the next lines. */
   bare?: boolean;
 }
 
 export type Header = 'answer' | 'conclusion' | 'explanation';
 
-/** What may open the line of a header and goes with it: a bullet, a number, a quotation mark. */
+/** Marks that may open the line of a header and belong to it: a bullet, a number, a quotation mark. */
 const OPENING = '(?:(?<=^|\\n)[^\\S\\n]*(?:(?:[-*•+>]|\\d{1,3}[.)])[^\\S\\n]+)*["\'“‘`]?)?';
 const NAME =
   '(?:the\\s+)?(?:final\\s+|correct\\s+|best\\s+)*(answer|conclusion|detailed\\s+(?:explanation|reasoning))';
@@ -37,7 +37,7 @@ const MARKED_HEADER = new RegExp(
 const PLAIN_HEADER =
   /^[^\S\n]*(?:[-*•][^\S\n]+)?(?:the\s+)?(?:final\s+|correct\s+)*(answer|conclusion|detailed\s+explanation)[^\S\n]*:/gim;
 
-/** A header that is none of these ends one that stands before it on its line. */
+/** Any other header ends a header before it on its line. */
 const OTHER_HEADER = /#{2,6}[^\S\n]*\p{L}/u;
 
 interface FoundHeader {

@@ -7,11 +7,11 @@ import { isRecord, shortened } from '../base/values.js';
 
 type Fetch = typeof networkFetch;
 
-/** A page for people in the place of an answer: another address than the server's, a login, a firewall. */
+/** An HTML page instead of an answer: a wrong address, a login, a firewall. */
 export class WebPage extends Error {}
 
-/** A body longer than this is no answer; the reader gets this error. */
-export class EndlessResponse extends Error {
+/** Error for a body longer than the limit, which is no answer. */
+class EndlessResponse extends Error {
   constructor(limit: number) {
     super(`the response did not end within ${(limit / 1048576).toFixed(1)} MiB`);
     this.name = 'EndlessResponse';
@@ -69,7 +69,7 @@ async function flattenError(response: Response): Promise<Response> {
   try {
     body = await readText(response, ERROR_BODY_LIMIT);
   } catch {
-    // A broken or endless error page tells nothing more than its status.
+    // A broken or endless error page has no more information than its status.
   }
   const message = errorMessageOf(body) || response.statusText || 'no message';
   const headers = new Headers(response.headers);

@@ -1,3 +1,4 @@
+/** Reads lists that judge option by option. */
 import type { Choices } from './choices.js';
 import { LANGUAGES } from './languages.js';
 
@@ -5,8 +6,8 @@ import { LANGUAGES } from './languages.js';
  * Lists that judge option by option: `A: wrong; B: wrong; C: correct`, `A ❌ B ❌ C ✅`, a Markdown list or table with a
  * mark or a word for each.
  */
-export interface Verdict {
-  /** Of the item in the text, from its letter on. */
+interface Verdict {
+  /** Range of the item in the text, from its letter on. */
   at: number;
   end: number;
   index: number;
@@ -45,7 +46,7 @@ export function verdictsIn(plain: string, choices: Choices): Verdict[] {
   return new Set(found.map((verdict) => verdict.index)).size > 1 ? found : [];
 }
 
-/** What `item` says of its option, whose own words may follow the letter. */
+/** The verdict of `item` on its option, whose own words may follow the letter. */
 function verdictOf(item: string, lead: number, own: string): Pick<Verdict, 'right' | 'bare'> | undefined {
   const rest = withoutOwn(item.slice(lead), own);
   const marks = { right: RIGHT_MARK.test(item), wrong: WRONG_MARK.test(item) };

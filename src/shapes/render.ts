@@ -1,3 +1,4 @@
+/** Draws clips, frame by frame, and writes them as animated WebP. */
 import { rename, rm } from 'node:fs/promises';
 import sharp from 'sharp';
 import { DataError, messageOf } from '../base/errors.js';
@@ -35,7 +36,7 @@ export const BACKGROUND_RGB: Readonly<Record<Background, Rgb>> = {
 };
 
 /** Frames per second the clips are written with. */
-export const CLIP_FPS = 8;
+const CLIP_FPS = 8;
 
 /** Frame numbers of a uniform sample, as every dataset is sampled (video/sample.ts). */
 export function uniformIndices(frames: number, n: number): number[] {
@@ -65,11 +66,6 @@ export function renderFrames(clip: Clip, indices: readonly number[], size = SCEN
   });
   const timestamps = indices.map((frame) => frame / CLIP_FPS);
   return { data, n: indices.length, height: size, width: size, indices: [...indices], timestamps };
-}
-
-/** One frame as RGB bytes (size, size, 3). */
-export function renderFrame(clip: Clip, frame: number, size = SCENE_SIZE): Uint8Array {
-  return renderFrames(clip, [frame], size).data;
 }
 
 /**
@@ -117,7 +113,7 @@ function drawFrame(
   });
 }
 
-/** Paints every pixel alike, doubling what is painted: forty times faster than pixel by pixel. */
+/** Paints every pixel alike by doubling the painted part: forty times faster than pixel by pixel. */
 function fill(pixels: Uint8Array, rgb: Rgb): void {
   pixels.set(rgb);
   for (let done = 3; done < pixels.length; done *= 2) pixels.copyWithin(done, 0, done);

@@ -1,3 +1,4 @@
+/** Invents clips: the events of each beat, by the rules of the shapes world. */
 import { Rng } from '../base/random.js';
 import {
   BACKGROUNDS,
@@ -17,12 +18,12 @@ import {
   type ShapeObject,
 } from './scene.js';
 
-export interface SimulateOptions {
+interface SimulateOptions {
   /** Frames of the clip; at least 8, so that each beat has a frame after its events. Default 16. */
   frames?: number;
 }
 
-/** What the story may still do with an object. */
+/** State of an object in the story. */
 interface Actor {
   cell: number;
   gone: boolean;

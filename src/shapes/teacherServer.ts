@@ -12,8 +12,8 @@ import { parseTeacherPrompt } from '../reasoning/prompt.js';
 import { ShapesTeacher, type TeacherOptions } from './teacher.js';
 
 /** Ways to fail: HTTP 500; 429 with retry-after; a body that is no JSON; an empty answer; a cut stream; a slow start. */
-export const FAULTS = ['error', 'busy', 'garbage', 'empty', 'truncated', 'slow'] as const;
-export type Fault = (typeof FAULTS)[number];
+const FAULTS = ['error', 'busy', 'garbage', 'empty', 'truncated', 'slow'] as const;
+type Fault = (typeof FAULTS)[number];
 
 export interface ServerOptions extends TeacherOptions {
   /** 0 (default) takes any free port. */
@@ -34,7 +34,7 @@ export interface ServerOptions extends TeacherOptions {
   retryAfter?: number;
 }
 
-export interface ServerStats {
+interface ServerStats {
   /** Chat requests of any outcome. */
   requests: number;
   answers: number;

@@ -1,5 +1,5 @@
 /**
- * The vocabulary of the shapes world as a T5-style Unigram tokenizer: every word that prompts, questions, captions
+ * The vocabulary of the shapes world as a SentencePiece Unigram tokenizer: every word that prompts, questions, captions
  * and the teacher's reasoning can contain is one piece (with the metaspace in front), and every printable ASCII
  * character is a piece of its own, so that any other text still encodes.
  *
@@ -32,7 +32,7 @@ const QUESTION_WORDS = words(
     'object objects other shape colour background at start end',
 );
 
-/** What only the teacher says, and capitals at the start of its sentences. */
+/** Words of the teacher alone, and capitals at the start of its sentences. */
 const REASONING_WORDS = words(
   'a an and on of no or not so because by with every each has have only number round sides points arms ' +
     'video frames step first next then last finally look shows shown see seen can between both same as we us let ' +
@@ -52,7 +52,7 @@ const PUNCTUATION = ['.', ',', ':', '?', ';', '!', "'"];
 /** Words added after base weights were made; keep the order. */
 const ADDED: readonly string[] = [];
 
-/** Specials, the metaspace, whole words, punctuation, single characters; padded with T5 sentinels to a multiple of 64. */
+/** Specials, the metaspace, whole words, punctuation, single characters; padded with `<extra_id_n>` to a multiple of 64. */
 export function shapesPieces(): string[] {
   const wholeWords = [
     ...PROMPT_WORDS,

@@ -89,15 +89,33 @@ export async function planSweep(
   protocol: SweepInfo['protocol'] = 'full',
 ): Promise<Sweep> {
   const paths = sweepPaths(folder);
+  const sweep = await previewSweep(folder, spec, protocol);
+  await mkdir(paths.trials, { recursive: true }).catch((error) => {
+    throw new DataError(
+      `${folder}: cannot be made or written to (${messageOf(error)}); use another --sweep folder`,
+      { cause: error },
+    );
+  });
+  await writeFileAtomic(paths.info, `${JSON.stringify(sweep.info, null, 2)}\n`);
+  const lines = sweep.trials.map((trial) => `${JSON.stringify(planLine(trial))}\n`);
+  await writeFileAtomic(paths.plan, lines.join(''));
+  return sweep;
+}
+
+/** The sweep that {@link planSweep} would write. */
+export async function previewSweep(
+  folder: string,
+  spec: SweepSpec,
+  protocol: SweepInfo['protocol'] = 'full',
+): Promise<Sweep> {
   const before = (await isSweep(folder)) ? await readSweep(folder) : undefined;
   if (before) requireSame(before, spec, protocol);
-  const earlier = new Set(before?.trials.map(({ identity }) => identity));
-  const added = spec.trials.filter(
-    ({ identity, id }) => !earlier.has(identity) || !before?.trials.some((t) => t.id === id),
-  );
+  const isKnown = ({ identity, id }: Trial) =>
+    before?.trials.some((trial) => trial.identity === identity && trial.id === id) ?? false;
+  const added = spec.trials.filter((trial) => !isKnown(trial));
   const trials = await withSources(folder, [
     ...(before?.trials ?? []),
-    ...added.map((trial) => placed(folder, trial)),
+    ...added.map((trial) => placed(folder, withFeatures(folder, trial))),
   ]);
   requireUniqueIds(trials, folder);
   const info: SweepInfo = {
@@ -107,14 +125,6 @@ export async function planSweep(
     figure: spec.figure ?? before?.info.figure,
     protocol,
   };
-  await mkdir(paths.trials, { recursive: true }).catch((error) => {
-    throw new DataError(
-      `${folder}: cannot be made or written to (${messageOf(error)}); use another --sweep folder`,
-      { cause: error },
-    );
-  });
-  await writeFileAtomic(paths.info, `${JSON.stringify(info, null, 2)}\n`);
-  await writeFileAtomic(paths.plan, trials.map((trial) => `${JSON.stringify(planLine(trial))}\n`).join(''));
   return { folder, info, trials };
 }
 
@@ -149,10 +159,20 @@ const mergedKeys = (before: readonly string[], now: readonly string[]): string[]
   ...before.filter((key) => !now.includes(key)),
 ];
 
+/** A trial in its place. Kept features lie once for all trials, unless the recipe has a folder for them. */
 function placed(folder: string, trial: Trial & { from?: string | undefined }): PlannedTrial {
   const place =
     trial.from === undefined ? join(sweepPaths(folder).trials, trial.id) : resolve(folder, trial.from);
   return { ...trial, folder: place };
+}
+
+function withFeatures(folder: string, trial: Trial): Trial {
+  const { features } = trial.config;
+  if (!features.cache || features.folder !== undefined) return trial;
+  return {
+    ...trial,
+    config: { ...trial.config, features: { ...features, folder: join(folder, 'features') } },
+  };
 }
 
 const planLine = ({ id, arm, settings, identity, from, config }: PlannedTrial) => ({
@@ -209,8 +229,10 @@ function parsedBy<T>(schema: z.ZodType<T>, text: string): T | undefined {
 /** Where a trial stands. */
 export interface TrialState {
   trial: PlannedTrial;
-  state: 'done' | 'failed' | 'stopped' | 'waiting';
+  state: 'done' | 'halved' | 'failed' | 'stopped' | 'waiting';
   result?: RunResult;
+  /** Where successive halving stopped it, and its setting's accuracy there. */
+  halved?: Halved;
   /** Why the last attempt failed. */
   error?: TrialError;
 }
@@ -221,11 +243,19 @@ export interface TrialError {
   exitCode: ExitCode;
 }
 
+/** What halved.json says: accuracy in percent, meaned over the setting's seeds. */
+export interface Halved {
+  epoch: number;
+  accuracy: number;
+}
+
 /** `stopped` has a checkpoint to go on from; a result of another configuration counts for nothing. */
 export async function trialState(trial: PlannedTrial): Promise<TrialState> {
   const paths = runPaths(trial.folder);
   const result = await readResult(paths).catch(() => undefined);
   if (result?.config === trial.identity) return { trial, state: 'done', result };
+  const halved = parsedBy(halvedSchema, await readFile(halvedFile(trial), 'utf8').catch(() => ''));
+  if (halved) return { trial, state: 'halved', halved };
   const error = parsedBy(errorSchema, await readFile(errorFile(trial), 'utf8').catch(() => ''));
   if (error) return { trial, state: 'failed', error };
   const checkpoints = await readdir(paths.checkpoints).catch(() => []);
@@ -239,6 +269,16 @@ export async function trialStates(sweep: Sweep): Promise<TrialState[]> {
 const errorSchema = z.object({ message: z.string(), exitCode: z.number() }) as z.ZodType<TrialError>;
 
 const errorFile = ({ folder }: PlannedTrial) => join(folder, 'error.json');
+
+const halvedSchema = z.object({ epoch: z.int(), accuracy: z.number() });
+
+const halvedFile = ({ folder }: PlannedTrial) => join(folder, 'halved.json');
+
+/** Remembers that successive halving stopped a trial. */
+export async function recordHalved(trial: PlannedTrial, halved: Halved): Promise<void> {
+  await mkdir(trial.folder, { recursive: true });
+  await writeFileAtomic(halvedFile(trial), `${JSON.stringify(halved)}\n`);
+}
 
 /** Remembers why a trial failed; the next attempt removes it. */
 export async function recordFailure(trial: PlannedTrial, error: unknown): Promise<void> {

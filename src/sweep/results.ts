@@ -26,11 +26,15 @@ export function resultRows(sweep: Sweep, states: readonly TrialState[]): string[
     ...groups.map((group) => `accuracy_${group}`),
     ...['engine', ...COST_COLUMNS, 'config', 'run', 'error'],
   ];
-  const rows = states.map(({ trial, state, result, error }) => {
+  const rows = states.map(({ trial, state, result, halved, error }) => {
     const { score = null, last = null } = result ?? {};
     return [
       ...[trial.id, trial.arm ?? '', ...keys.map((key) => valueText(trial.settings[key])), state, protocol],
-      ...[result ? String(result.bestEpoch + 1) : '', percent(score?.total), percent(last?.total)],
+      ...[
+        result ? String(result.bestEpoch + 1) : '',
+        halved ? String(halved.accuracy) : percent(score?.total),
+        percent(last?.total),
+      ],
       score ? String(score.total.count) : '',
       ...groups.map((group) => percent(score?.groups[group])),
       ...[

@@ -1,17 +1,15 @@
-/** Texts of a sample as token ids, cut to their limits. */
+/** Texts of a sample as token ids, truncated to their limits. */
 import { UsageError } from '../base/errors.js';
 import { framePrefix } from './prompts.js';
 import type { Tokenizer } from './tokenizer.js';
 
 export interface EncodedText {
   ids: number[];
-  /** Whether the text was cut. */
+  /** Whether the text was truncated. */
   truncated: boolean;
 }
 
-/**
- * Encodes `text` with </s>, cut on the right to `limit` tokens; the last of them is always </s>.
- */
+/** Encodes `text` with </s>, truncated on the right to `limit` tokens; the last of them is always </s>. */
 export function encodeText(tokenizer: Tokenizer, text: string, limit: number): EncodedText {
   if (!Number.isInteger(limit) || limit < 1) throw new UsageError(`token limit ${limit} must be at least 1`);
   const ids = tokenizer.encode(text, { addEos: true });
@@ -20,8 +18,8 @@ export function encodeText(tokenizer: Tokenizer, text: string, limit: number): E
 }
 
 /**
- * Encodes a text that another one ends: `text` is cut to leave room for `end`. Equal to encoding the joined text: words do
- * not merge.
+ * Encodes `text` followed by `end`; `text` is truncated to leave room for `end`. Equal to encoding the joined text:
+ * words do not merge.
  *
  * @param end token ids, </s> included
  */
@@ -33,7 +31,7 @@ export function encodeBefore(tokenizer: Tokenizer, text: string, end: number[], 
   return { ids: [...ids.slice(0, room), ...end], truncated: ids.length > room };
 }
 
-/** The prefixes of frames 1 to `frames`, without </s>, one row a frame: `Frame 1: ` is three tokens in T5. */
+/** The prefixes of frames 1 to `frames`, without </s>, one row a frame. */
 export function framePrefixRows(tokenizer: Tokenizer, frames: number, template?: string): number[][] {
   return Array.from({ length: frames }, (_, i) =>
     tokenizer.encode(framePrefix(i + 1, template), { addEos: false }),

@@ -1,3 +1,4 @@
+/** Prompts and targets as text. */
 import { DataError, UsageError } from '../base/errors.js';
 import { optionLetter, type Sample } from '../data/sample.js';
 
@@ -8,7 +9,7 @@ import { optionLetter, type Sample } from '../data/sample.js';
 export const DEFAULT_QA_TEMPLATE =
   'Question: {question} {options} Considering the information presented in the frame, select the correct answer from the options.';
 
-/** The prompt of a question without options: BLIP-2's own for visual question answering with FlanT5. */
+/** The prompt of a question without options (LAVIS: visual question answering with a FlanT5 student). */
 export const OPEN_TEMPLATE = 'Question: {question} Short answer:';
 
 const PLACEHOLDER = /\{(\w*)\}/g;
@@ -45,13 +46,6 @@ export function qaTarget(sample: Pick<Sample, 'id' | 'options' | 'answer'>): str
 /** The decoder's reasoning target; empty when the sample has none. */
 export function reasoningTarget(sample: Pick<Sample, 'reasoning'>): string {
   return sample.reasoning?.trim() ?? '';
-}
-
-/** The single-task target of the paper's STL ablation: the reasoning, then the answer (section 3.3). */
-export function stlTarget(sample: Pick<Sample, 'id' | 'options' | 'answer' | 'reasoning'>): string {
-  const reasoning = reasoningTarget(sample);
-  const answer = qaTarget(sample);
-  return reasoning === '' ? answer : `${reasoning} ${answer}`;
 }
 
 /**

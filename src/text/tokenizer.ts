@@ -1,3 +1,4 @@
+/** The tokenizer: text to token ids and back. */
 import { DataError, messageOf } from '../base/errors.js';
 import { optionLetter } from '../data/sample.js';
 import { findTokenizerFiles, type TokenizerFiles, type TokenizerLoadOptions } from './tokenizerFiles.js';
@@ -12,12 +13,12 @@ const SPACE = '▁';
 const CACHE_WORDS = 200_000;
 
 /**
- * The T5 tokenizer (SentencePiece Unigram) from a tokenizer.json, run by @xenova/transformers. Two things differ from
- * using that package directly: files of the current format work (see `withPrefixSpace`), and words are cached, which
- * makes repeated text some thirty times faster.
+ * A SentencePiece Unigram tokenizer from a tokenizer.json, run by @xenova/transformers. Two things differ from using
+ * that package directly: files of the current format work (see `withPrefixSpace`), and a cache of words makes repeated
+ * text some thirty times faster.
  */
 export class Tokenizer {
-  /** Number of ids the tokenizer can produce. A model's embedding may have more rows (T5: 32,100 of 32,128). */
+  /** Number of ids the tokenizer can produce. A model's embedding may have more rows, padded to a round number. */
   readonly vocabSize: number;
   readonly padId: number;
   readonly eosId: number;
@@ -37,13 +38,13 @@ export class Tokenizer {
     this.padId = this.requireToken('<pad>');
     this.eosId = this.requireToken('</s>');
     this.unkId = unkId;
-    // Words can be encoded one by one only if no piece reaches from one into the next.
+    // Words can be encoded one by one only if no piece spans two of them.
     this.cutWords = !inner.model.vocab.some((piece) => piece.indexOf(SPACE, 1) > 0);
   }
 
   /**
    * @param pathOrId a tokenizer.json, a folder that holds one, or a Hugging Face id (downloaded once and cached).
-   * @throws DataError when there is none, or it is not a T5 tokenizer.
+   * @throws DataError when there is none, or it is of another kind.
    */
   static async load(pathOrId: string, options: TokenizerLoadOptions = {}): Promise<Tokenizer> {
     const files = await findTokenizerFiles(pathOrId, options);
@@ -151,7 +152,10 @@ export class Tokenizer {
 
   private requireToken(content: string): number {
     const id = this.inner.model.tokens_to_ids.get(content);
-    if (id === undefined) throw new DataError(`${this.origin}: has no ${content} token, which T5 needs`);
+    if (id === undefined)
+      throw new DataError(
+        `${this.origin}: has no ${content} token, which padding and the end of a text need`,
+      );
     return id;
   }
 }
@@ -171,7 +175,7 @@ export function withPrefixSpace(node: unknown): unknown {
   return copy;
 }
 
-/** tokenizer_config.json, reduced to what tokenizing needs: T5's three special tokens. */
+/** tokenizer_config.json, reduced to the three special tokens that tokenizing needs. */
 function tokenizerConfig(files: TokenizerFiles): Record<string, unknown> {
   const { model } = files.tokenizer;
   return {

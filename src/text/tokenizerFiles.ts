@@ -1,3 +1,4 @@
+/** Finds the files of a tokenizer, downloads and checks them. */
 import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
@@ -21,8 +22,8 @@ export interface TokenizerFiles {
   config: Record<string, unknown>;
 }
 
-/** The part of tokenizer.json that we look at. */
-export interface TokenizerJson {
+/** The part of tokenizer.json that is read here. */
+interface TokenizerJson {
   added_tokens: { id: number; content: string; special: boolean }[];
   model: { type: string; vocab: [string, number][]; unk_id: number };
   pre_tokenizer: unknown;
@@ -48,7 +49,7 @@ export async function findTokenizerFiles(
   }
   if (HUB_ID.test(pathOrId)) return readHub(pathOrId, options);
   throw new DataError(
-    `${pathOrId}: no such file or folder; expected a tokenizer.json, a folder with one, or a Hugging Face id such as google/flan-t5-xl`,
+    `${pathOrId}: no such file or folder; expected a tokenizer.json, a folder with one, or a Hugging Face id such as org/name`,
   );
 }
 
@@ -85,7 +86,7 @@ async function readHub(id: string, options: TokenizerLoadOptions): Promise<Token
   return { ...(await readLocal(path)), origin: id };
 }
 
-/** tokenizer.json comes last: where it is, the optional tokenizer_config.json has been asked for. */
+/** tokenizer.json comes last: once it is there, the optional tokenizer_config.json has been asked for. */
 async function download(id: string, revision: string, folder: string): Promise<void> {
   const get = (file: string) =>
     fetchFile(hubUrl(id, revision, file), join(folder, file), { attempts: 3, backoffMs: 500 });
@@ -109,7 +110,7 @@ function checkTokenizer(origin: string, json: unknown): TokenizerJson {
   const model = asObject(root.model);
   if (model.type !== 'Unigram' || !Array.isArray(model.vocab) || model.vocab.length === 0) {
     throw new DataError(
-      `${origin}: not a T5 tokenizer: model.type is ${JSON.stringify(model.type)}, expected "Unigram" with a vocabulary`,
+      `${origin}: not a SentencePiece Unigram tokenizer: model.type is ${JSON.stringify(model.type)}, expected "Unigram" with a vocabulary`,
     );
   }
   const badPiece = model.vocab.findIndex(

@@ -2,44 +2,62 @@
 
 import { writeFileAtomic } from '../base/files.js';
 import { createProgress, say } from '../base/progress.js';
-import type { BatchBuilder } from '../batches/batch.js';
-import { evaluateSplit } from '../evaluation/split.js';
+import { evaluateTogether, type SplitEvaluation } from '../evaluation/split.js';
 import { keepCheckpoints } from './run/checkpoint.js';
 import { bestOf, readEvaluations } from './run/folder.js';
-import { interrupted, type Run } from './run.js';
+import { type Cohort, going, interrupted, type Run } from './run.js';
 
-/** Evaluates the epoch that the state has just completed, unless that is done. */
-export async function finishEvaluation(run: Run): Promise<void> {
-  const { state, paths, validation, label, metrics } = run;
-  const epoch = state.epoch - 1;
-  const earlier = await readEvaluations(paths);
-  if (!validation || state.batch > 0 || epoch < 0 || earlier.some((e) => e.epoch === epoch)) return;
-  const { evaluator, split } = validation;
+/** Evaluates each run after the epoch that it has just completed, unless that is done; videos are read once for all. */
+export async function finishEvaluations(cohort: Cohort): Promise<void> {
+  const due: Run[] = [];
+  for (const run of going(cohort)) if (await isDue(run)) due.push(run);
+  if (due.length === 0) return;
+  const { split } = due[0]!.validation!;
+  const { label, signal } = cohort;
   const progress = label
     ? createProgress({
-        label: `${label} evaluation ${epoch + 1}`,
+        label: `${label} evaluation ${due[0]!.state.epoch}`,
         total: split.samples.length,
         unit: 'questions',
       })
     : undefined;
-  const { predictions, skipped, score } = await evaluateSplit(evaluator, split.samples, {
-    onProgress: (done) => {
-      progress?.tick(done);
-      if (run.signal?.aborted) throw interrupted(run);
+  const evaluations = await evaluateTogether(
+    due.map(({ validation }) => validation!.evaluator),
+    split.samples,
+    {
+      onProgress: (done) => {
+        progress?.tick(done);
+        if (signal?.aborted) throw interrupted(cohort);
+      },
+      onNotice: (line) => label && say(`${label}: ${line}`),
     },
-    onNotice: (line) => label && say(`${label}: ${line}`),
-  });
-  progress?.done(`accuracy ${score!.total.accuracy.toFixed(2)} %`);
+  );
+  progress?.done(`accuracy ${evaluations.map(({ score }) => score!.total.accuracy.toFixed(2)).join(', ')} %`);
+  for (const [i, run] of due.entries()) await record(run, evaluations[i]!);
+}
+
+async function isDue({ state, paths, validation }: Run): Promise<boolean> {
+  const epoch = state.epoch - 1;
+  if (!validation || state.batch > 0 || epoch < 0) return false;
+  return !(await readEvaluations(paths)).some((e) => e.epoch === epoch);
+}
+
+async function record(run: Run, { predictions, skipped, score }: SplitEvaluation): Promise<void> {
+  const { paths, state, metrics } = run;
+  const epoch = state.epoch - 1;
   const lines = predictions.map((prediction) => `${JSON.stringify(prediction)}\n`);
   await writeFileAtomic(paths.predictionsOf(epoch), lines.join(''));
   metrics.scalar(state.step, { epoch, 'val/accuracy': score!.total.accuracy });
-  const evaluations = [...earlier, { epoch, step: state.step, score: score!, skipped }];
+  const evaluations = [
+    ...(await readEvaluations(paths)),
+    { epoch, step: state.step, score: score!, skipped },
+  ];
   await writeFileAtomic(paths.evaluations, `${JSON.stringify(evaluations, null, 2)}\n`);
   await keepCheckpoints(paths.checkpoints, [bestOf(evaluations)!.step, state.step]);
 }
 
 /** Says once how many texts were cut to their limit. */
-export function tellCuts({ label }: Pick<Run, 'label'>, builder: BatchBuilder): void {
+export function tellCuts({ label, builder }: Pick<Run, 'label' | 'builder'>): void {
   const line = label && builder.cutNotice();
   if (line) say(`${label}: ${line}`);
 }

@@ -1,3 +1,4 @@
+/** AdamW over the parameters of a trial, with gradient clipping. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Parameter } from '../model/layers/module.js';
 import { adamwStep, globalNorm } from '../ops/adamw.js';
@@ -13,7 +14,7 @@ export interface OptimizerSettings {
 
 /**
  * AdamW (Loshchilov and Hutter 2019) over the trainable parameters, with weight decay on tensors of two or more
- * dimensions only (LAVIS runner_base.py, blip2.py: 1-D tensors and biases are not decayed).
+ * dimensions only (LAVIS runner_base.py: 1-D tensors and biases are not decayed).
  */
 export class AdamW {
   /** Steps taken so far; the bias correction depends on it. */

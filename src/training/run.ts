@@ -1,12 +1,13 @@
 /** A run: what is asked for, and everything that it works with. */
 
 import { Interrupted } from '../base/errors.js';
-import type { BatchBuilder, HostBatch } from '../batches/batch.js';
+import type { BatchBuilder, HostBatch, Lesson } from '../batches/batch.js';
 import type { Loader } from '../batches/loader.js';
 import type { Split } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
 import type { Evaluator } from '../evaluation/evaluate.js';
 import type { Context } from '../model/context.js';
+import type { GradientSum } from './gradientSum.js';
 import type { AdamW } from './optimizer.js';
 import type { RunState } from './run/checkpoint.js';
 import type { RunPaths } from './run/folder.js';
@@ -26,6 +27,8 @@ export interface TrainRequest {
   signal?: AbortSignal;
   /** Prints progress under this name; silent when absent. */
   label?: string;
+  /** Stops after so many epochs with a checkpoint and without a result; the recipe's schedule stays. */
+  untilEpoch?: number;
 }
 
 /** Everything one run works with. */
@@ -35,21 +38,55 @@ export interface Run {
   trial: Trial;
   optimizer: AdamW;
   context: Context;
-  loader: Loader<HostBatch>;
+  loader: Loader<SharedBatch>;
   builder: BatchBuilder;
+  /** The training samples by id, with the reasoning that this run learns from. */
+  samples: ReadonlyMap<string, Split['samples'][number]>;
   /** What evaluates after every epoch; absent without a validation split. */
   validation: { split: Split; evaluator: Evaluator } | undefined;
   metrics: MetricsLog;
   losses: LossLog;
+  /** Where the last update left the run. */
   state: RunState;
+  /** Gradients since the last update. */
+  sum: GradientSum;
+  /** Batch of the epoch that comes next; past `state.batch` while gradients are summed. */
+  next: number;
+  /** The epoch has had a batch that could be read. */
+  learns: boolean;
+  /** Epoch to stop before. */
+  untilEpoch: number;
+  label: string | undefined;
+  /** Why it stopped, while others of its cohort went on. */
+  failure?: unknown;
+  dispose(): void;
+}
+
+/** A batch with what each run of a cohort learns from it. */
+export interface SharedBatch extends HostBatch {
+  /** One a run, in the order of the cohort. */
+  lessons: Lesson[];
+}
+
+/** Runs in lockstep: they read the same samples in the same order, so that one read of a batch serves them all. */
+export interface Cohort {
+  runs: Run[];
+  loader: Loader<SharedBatch>;
   label: string | undefined;
   signal: AbortSignal | undefined;
   dispose(): void;
 }
 
-/** What stops a run whose signal fired; everything is saved. */
-export function interrupted({ paths, state }: Pick<Run, 'paths' | 'state'>): Interrupted {
+/** The runs that have not failed. */
+export const going = ({ runs }: Pick<Cohort, 'runs'>): Run[] =>
+  runs.filter(({ failure }) => failure === undefined);
+
+/** What stops runs whose signal fired; everything is saved. */
+export function interrupted(cohort: Pick<Cohort, 'runs'>): Interrupted {
+  const [first, ...others] = going(cohort);
+  const { paths, state } = first!;
+  const also = others.length > 0 ? ` (and ${others.length} more)` : '';
   return new Interrupted(
-    `${paths.folder}: stopped at step ${state.step} with a checkpoint; run the same command again to continue`,
+    `${paths.folder}${also}: stopped at step ${state.step} with a checkpoint; run the same command again to continue`,
   );
 }

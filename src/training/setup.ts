@@ -1,55 +1,138 @@
-/** Sets up everything one run works with. */
+/** Sets up everything that runs work with. */
 
 import { DataError } from '../base/errors.js';
 import { say } from '../base/progress.js';
-import type { HostBatch } from '../batches/batch.js';
+import type { Rng } from '../base/random.js';
 import { Loader } from '../batches/loader.js';
-import { readSplit } from '../batches/split.js';
+import { readSplit, type Split } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
+import type { Sample } from '../data/sample.js';
 import { trainingContext } from '../model/context.js';
+import { GradientSum } from './gradientSum.js';
 import { AdamW } from './optimizer.js';
 import { listCheckpoints, loadCheckpoint, type RunState, readState } from './run/checkpoint.js';
-import { identity, type RunPaths } from './run/folder.js';
+import { identity, type RunPaths, runPaths } from './run/folder.js';
 import { LossLog } from './run/lossLog.js';
 import { MetricsLog } from './run/metrics.js';
-import type { Run, TrainRequest } from './run.js';
-import { attachTrial, openBase, openBuilder } from './trial.js';
+import type { Cohort, Run, SharedBatch, TrainRequest } from './run.js';
+import { attachTrial, type Base, openBase, openBuilder } from './trial.js';
 
-/** @throws DataError for data, weights or checkpoints that cannot be used */
-export async function openRun(request: TrainRequest, paths: RunPaths): Promise<Run> {
-  const { config, folder, label, signal } = request;
-  const { train: settings, data } = config;
-  const notice = (line: string) => (label ? say(`${label}: ${line}`) : undefined);
+/** The splits of one run. */
+export interface Splits {
+  train: Split;
+  val: Split | undefined;
+}
+
+export async function readSplits(config: Config): Promise<Splits> {
+  const { train, val } = config.data;
+  return {
+    train: await readSplit(config, train!, true),
+    val: val ? await readSplit(config, val, false) : undefined,
+  };
+}
+
+/**
+ * What runs of one cohort have in common: the samples in their order, and everything that turns them into clips and prompts.
+ * What is learned from them, and how, is each run's own.
+ */
+export function cohortKey(
+  { data, video, text, model, train, eval: evaluation, features }: Config,
+  splits: Splits,
+): string {
+  const { reasoning: _, ...common } = data;
+  const { base, tokenizer, precision, adapter } = model;
+  const { seed, batch, accumulate, dropLast } = train;
+  const ids = (split: Split | undefined) => split?.samples.map(({ id }) => id);
+  return JSON.stringify([
+    ...[common, video, text, { base, tokenizer, precision, adapter }, { seed, batch, accumulate, dropLast }],
+    ...[{ batch: evaluation.batch }, features, ids(splits.train), ids(splits.val)],
+  ]);
+}
+
+/**
+ * @param requests of runs with one {@link cohortKey}; the first one's signal and base are everyone's
+ * @throws DataError for data, weights or checkpoints that cannot be used
+ */
+export async function openCohort(requests: readonly TrainRequest[], label?: string): Promise<Cohort> {
+  const opened = new Opened();
+  const runs: Run[] = [];
+  const dispose = () => opened.dispose();
+  try {
+    const splits: Splits[] = [];
+    for (const { config } of requests) splits.push(await readSplits(config));
+    requireOneOrder(requests, splits);
+    const { base: given, signal, config } = requests[0]!;
+    const base = given ?? opened.add(await openBase([config]));
+    const { batch, seed, dropLast } = config.train;
+    const loader = new Loader(
+      splits[0]!.train.samples,
+      { batch, shuffle: true, seed, dropLast },
+      (samples, rng) => prepare(runs, samples, rng),
+    );
+    for (const [i, request] of requests.entries()) {
+      if (!given) tell(request, base.notices);
+      runs.push(opened.add(await openRun(request, splits[i]!, base, loader)));
+    }
+    return { runs, loader, label, signal, dispose };
+  } catch (error) {
+    dispose();
+    throw error;
+  }
+}
+
+function requireOneOrder(requests: readonly TrainRequest[], splits: readonly Splits[]): void {
+  const keys = new Set(requests.map(({ config }, i) => cohortKey(config, splits[i]!)));
+  if (keys.size > 1) throw new Error('runs of one cohort read the same samples in the same order');
+}
+
+/** The first run reads the batch; each encodes what it learns. */
+async function prepare(runs: readonly Run[], samples: readonly Sample[], rng: Rng): Promise<SharedBatch> {
+  const [first, ...others] = runs;
+  const batch = await first!.builder.prepare(samples, rng);
+  const lessons = others.map(({ builder, samples: own }) =>
+    builder.lesson(batch.samples.map(({ id }) => own.get(id)!)),
+  );
+  return { ...batch, lessons: [batch.lesson, ...lessons] };
+}
+
+const tell = ({ label }: Pick<TrainRequest, 'label'>, lines: readonly string[]) => {
+  if (label) for (const line of lines) say(`${label}: ${line}`);
+};
+
+async function openRun(
+  request: TrainRequest,
+  { train, val }: Splits,
+  base: Base,
+  loader: Loader<SharedBatch>,
+): Promise<Run> {
+  const { config, folder, label } = request;
+  const { train: settings } = config;
+  const notice = (line: string) => tell(request, [line]);
+  const paths = runPaths(folder);
   const opened = new Opened();
   try {
-    const split = await readSplit(config, data.train!, true);
-    const validation = data.val ? await readSplit(config, data.val, false) : undefined;
-    for (const line of [...split.notices, ...(validation?.notices ?? [])]) notice(line);
-
-    const base = request.base ?? opened.add(await openBase([config]));
-    if (!request.base) for (const line of base.notices) notice(line);
+    tell(request, [...train.notices, ...(val?.notices ?? [])]);
     const trial = opened.add(await attachTrial(base, config));
     const { student, trainable } = trial;
     const optimizer = opened.add(new AdamW(trainable, settings));
-
     const options = { runFolder: folder, onWarning: notice };
-    const builder = openBuilder(trial, config, split, { ...options, training: true });
-    const loader = new Loader(
-      split.samples,
-      { batch: settings.batch, shuffle: true, seed: settings.seed, dropLast: settings.dropLast },
-      (samples, rng) => builder.prepare(samples, rng),
-    );
-    const answering = validation && openBuilder(trial, config, validation, { ...options, training: false });
+    const builder = openBuilder(trial, config, train, { ...options, training: true });
+    const answering = val && openBuilder(trial, config, val, { ...options, training: false });
     const state = await resume(paths, config, optimizer, notice);
     requirePlace(paths, state, loader);
     const metrics = new MetricsLog(folder);
     opened.add({ dispose: () => metrics.close() });
     metrics.truncateAfter(state.step);
     return {
-      ...{ config, paths, trial, optimizer, loader, builder, metrics, state, label, signal },
+      ...{ config, paths, trial, optimizer, loader, builder, metrics, state, label },
+      samples: new Map(train.samples.map((sample) => [sample.id, sample])),
       context: trainingContext(student.precision, settings.seed, settings.recompute),
-      validation: validation && { split: validation, evaluator: { ...trial, builder: answering!, config } },
+      validation: val && { split: val, evaluator: { ...trial, builder: answering!, config } },
       losses: opened.add(new LossLog()),
+      sum: opened.add(new GradientSum()),
+      next: state.batch,
+      learns: false,
+      untilEpoch: Math.min(settings.epochs, request.untilEpoch ?? settings.epochs),
       dispose: () => opened.dispose(),
     };
   } catch (error) {
@@ -68,7 +151,7 @@ class Opened {
   }
 
   dispose(): void {
-    for (const part of this.parts.reverse()) part.dispose();
+    for (const part of this.parts.splice(0).reverse()) part.dispose();
   }
 }
 
@@ -92,7 +175,7 @@ async function resume(
 function requirePlace(
   { folder }: RunPaths,
   { batch }: RunState,
-  { batchesPerEpoch }: Loader<HostBatch>,
+  { batchesPerEpoch }: Loader<SharedBatch>,
 ): void {
   if (batch < batchesPerEpoch) return;
   throw new DataError(

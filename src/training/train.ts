@@ -3,16 +3,18 @@
  *
  * A run is a folder (run/folder.ts). Calling `train` on a folder that has a checkpoint continues there; on one engine
  * and thread count the result equals an uninterrupted run's bit for bit, because the order of samples, the dropout
- * bits and the schedule all follow from the seed and the step.
+ * bits and the schedule all follow from the seed and the step. Runs that read the same samples in the same order train
+ * in lockstep (`trainTogether`): each computes the bits that it would compute alone.
  */
-import { DataError } from '../base/errors.js';
+import { DataError, Interrupted } from '../base/errors.js';
 import { createProgress, say } from '../base/progress.js';
-import { disposeVisual, type HostBatch } from '../batches/batch.js';
+import type { Lesson } from '../batches/batch.js';
+import { SharedInput } from '../batches/sharedInput.js';
 import { checkForTraining } from '../config/checks.js';
 import { engineFacts } from '../engine/engine.js';
+import type { StudentInput } from '../model/student.js';
 import { isLora } from '../model/trainable.js';
-import { finishEvaluation, tellCuts } from './epochEvaluation.js';
-import { GradientSum } from './gradientSum.js';
+import { finishEvaluations, tellCuts } from './epochEvaluation.js';
 import { gradients } from './gradients.js';
 import { describeResult, writeResult } from './result.js';
 import { keepCheckpoints, saveCheckpoint } from './run/checkpoint.js';
@@ -20,16 +22,15 @@ import {
   bestOf,
   claimRunFolder,
   makeRunFolder,
-  type RunPaths,
   type RunResult,
   readEvaluations,
   readResult,
   writeRunInfo,
 } from './run/folder.js';
-import { holdRunFolder } from './run/lock.js';
-import { interrupted, type Run, type TrainRequest } from './run.js';
+import { holdFolder } from './run/lock.js';
+import { type Cohort, going, interrupted, type Run, type SharedBatch, type TrainRequest } from './run.js';
 import { learningRateAt } from './schedule.js';
-import { openRun } from './setup.js';
+import { openCohort } from './setup.js';
 
 export type { TrainRequest } from './run.js';
 
@@ -39,82 +40,196 @@ export type { TrainRequest } from './run.js';
  * @throws Interrupted (exit 75) when the signal fires: a checkpoint is saved, the same command continues.
  */
 export async function train(request: TrainRequest): Promise<RunResult> {
-  const { config, folder } = request;
+  const [outcome] = await trainTogether([request], { label: request.label });
+  if (outcome!.error !== undefined) throw outcome!.error;
+  return outcome!.result!;
+}
+
+/** What became of one run of several. */
+export interface Outcome {
+  request: TrainRequest;
+  /** Absent for a run that failed, or was to stop before its last epoch. */
+  result?: RunResult;
+  error?: unknown;
+}
+
+/**
+ * Trains runs that read the same samples in the same order ({@link cohortKey}) in lockstep, on one read of each batch. One that
+ * fails does not stop the others; one that is finished already is only read.
+ *
+ * @throws Interrupted when the signal fires: every run has a checkpoint. Any other error means that none could go on.
+ */
+export async function trainTogether(
+  requests: readonly TrainRequest[],
+  { label }: { label?: string | undefined } = {},
+): Promise<Outcome[]> {
+  const outcomes: Outcome[] = requests.map((request) => ({ request }));
+  const releases: (() => void)[] = [];
+  try {
+    for (const outcome of outcomes)
+      await claim(outcome, releases).catch((error) => {
+        outcome.error = error;
+      });
+    const open = outcomes.filter(({ result, error }) => !result && error === undefined);
+    if (open.length > 0) await trainOpen(open, label);
+    return outcomes;
+  } finally {
+    for (const release of releases) release();
+  }
+}
+
+/** Holds the run's folder, and reads its result where it has one. */
+async function claim(outcome: Outcome, releases: (() => void)[]): Promise<void> {
+  const { config, folder } = outcome.request;
   checkForTraining(config);
   const paths = await makeRunFolder(folder);
-  const release = await holdRunFolder(folder);
+  releases.push(await holdFolder(folder));
+  await claimRunFolder(paths, config);
+  const result = await readResult(paths);
+  if (result) outcome.result = result;
+}
+
+async function trainOpen(outcomes: readonly Outcome[], label: string | undefined): Promise<void> {
+  const requests = outcomes.map(({ request }) => request);
+  const cohort = await openCohort(requests, label);
   try {
-    await claimRunFolder(paths, config);
-    return (await readResult(paths)) ?? (await trainToEnd(request, paths));
+    await trainCohort(cohort, requests);
+    for (const [i, run] of cohort.runs.entries()) {
+      const outcome = outcomes[i]!;
+      if (run.failure === undefined && run.state.epoch === run.config.train.epochs)
+        await attempt(cohort, run, async () => {
+          outcome.result = await writeResult(run);
+          if (run.label) say(`${run.label}: ${describeResult(outcome.result)}`);
+        });
+      if (run.failure !== undefined) outcome.error = run.failure;
+    }
   } finally {
-    release();
+    cohort.dispose();
   }
 }
 
-async function trainToEnd(request: TrainRequest, paths: RunPaths): Promise<RunResult> {
-  const { config, engine = engineFacts(), label } = request;
-  const run = await openRun(request, paths);
+async function trainCohort(cohort: Cohort, requests: readonly TrainRequest[]): Promise<void> {
+  for (const [i, run] of cohort.runs.entries()) {
+    const { engine = engineFacts() } = requests[i]!;
+    await attempt(cohort, run, () => writeRunInfo(run.paths, run.config, engine, run.state.step > 0));
+  }
+  for (let epoch = nextEpoch(cohort); epoch !== undefined; epoch = nextEpoch(cohort)) {
+    await finishEvaluations(cohort);
+    await trainEpoch(cohort, epoch);
+  }
+  await finishEvaluations(cohort);
+}
+
+/** The earliest epoch that a run still has to train: after a kill some may stand behind others. */
+function nextEpoch(cohort: Cohort): number | undefined {
+  const epochs = going(cohort).flatMap(({ state, untilEpoch }) =>
+    state.epoch < untilEpoch ? [state.epoch] : [],
+  );
+  return epochs.length > 0 ? Math.min(...epochs) : undefined;
+}
+
+/** Keeps the failure of one run of several from stopping the others. */
+async function attempt(cohort: Cohort, run: Run, work: () => Promise<void>): Promise<void> {
   try {
-    await writeRunInfo(paths, config, engine, run.state.step > 0);
-    while (run.state.epoch < config.train.epochs) {
-      await finishEvaluation(run);
-      await trainEpoch(run);
-    }
-    await finishEvaluation(run);
-    const result = await writeResult(run);
-    if (label) say(`${label}: ${describeResult(result)}`);
-    return result;
-  } finally {
-    run.dispose();
+    await work();
+  } catch (error) {
+    if (cohort.runs.length === 1 || error instanceof Interrupted) throw error;
+    run.failure = error;
   }
 }
 
-/** One pass over the data, from where the state stands to the end of the epoch, with a checkpoint there. */
-async function trainEpoch(run: Run): Promise<void> {
-  const { config, loader, state, signal } = run;
-  const { checkpointEverySteps } = config.train;
-  const progress = epochProgress(run);
-  const started = performance.now() - state.seconds * 1000;
-  const sum = new GradientSum();
-  let learns = state.batch > 0;
+/** One pass over the data for the runs that stand in this epoch, with a checkpoint at its end. */
+async function trainEpoch(cohort: Cohort, epoch: number): Promise<void> {
+  const { loader, signal } = cohort;
+  const standing = going(cohort).filter(({ state }) => state.epoch === epoch);
+  for (const run of standing) Object.assign(run, { next: run.state.batch, learns: run.state.batch > 0 });
+  const from = Math.min(...standing.map(({ next }) => next));
+  const progress = epochProgress(cohort, epoch, from);
+  const seconds = stopwatch();
   try {
-    for await (const { index, batch } of loader.epoch(state.epoch, state.batch)) {
-      const last = index + 1 === loader.batchesPerEpoch;
-      reportSkipped(run, batch);
-      learns ||= batch.samples.length > 0;
-      if (last && !learns) throw nothingReadable(run, batch);
-      step(run, batch, index, sum);
-      if (sum.batches > 0) continue;
-      progress?.tick(index + 1, run.losses.last && `loss ${run.losses.last.loss.toFixed(3)}`);
-      Object.assign(state, last ? { epoch: state.epoch + 1, batch: 0 } : { batch: index + 1 });
-      const due = checkpointEverySteps > 0 && state.step % checkpointEverySteps === 0;
-      const saving = last || due || signal?.aborted;
-      if (saving) run.losses.settle();
-      state.seconds = (performance.now() - started) / 1000;
-      if (saving) await save(run);
-      if (signal?.aborted) throw interrupted(run);
+    for await (const { index, batch } of loader.epoch(epoch, from)) {
+      // A run that stands further on joins when the others have come so far.
+      const due = standing.filter(({ failure, next }) => failure === undefined && next === index);
+      if (due.length === 0) break;
+      reportSkipped(cohort, batch);
+      const inputs = new SharedInput(batch);
+      try {
+        for (const run of due)
+          await attempt(cohort, run, async () => {
+            const turn = { batch, lesson: batch.lessons[cohort.runs.indexOf(run)]!, index };
+            if (batch.samples.length === 0) advance(run, turn);
+            else inputs.use(run.trial, run.builder, (input) => advance(run, { ...turn, input }));
+          });
+      } finally {
+        inputs.dispose();
+      }
+      const each = seconds() / due.length;
+      for (const { state } of due) state.seconds += each;
+      progress?.tick(index + 1, lossOf(due[0]!));
+      // Runs of a cohort sum up as many batches an update: they end it together.
+      const updated = due.filter(({ failure, sum }) => failure === undefined && sum.batches === 0);
+      if (updated.length === 0) continue;
+      const stops = signal?.aborted ?? false;
+      for (const run of updated) if (stops || isSaveDue(run)) await attempt(cohort, run, () => save(run));
+      if (stops) throw interrupted(cohort);
     }
   } finally {
-    sum.dispose();
+    for (const { sum } of standing) sum.dispose();
     progress?.done();
   }
-  tellCuts(run, run.builder);
+  for (const run of standing) tellCuts(run);
+}
+
+/** Seconds since the last call. */
+function stopwatch(): () => number {
+  let last = performance.now();
+  return () => {
+    const [before, now] = [last, performance.now()];
+    last = now;
+    return (now - before) / 1000;
+  };
+}
+
+/** A batch as one run gets it. */
+interface Turn {
+  batch: SharedBatch;
+  lesson: Lesson;
+  /** Absent when no video of the batch could be read. */
+  input?: StudentInput;
+  index: number;
+}
+
+/** One batch of one run: the step, and where it leaves the run. */
+function advance(run: Run, turn: Turn): void {
+  const { state, loader } = run;
+  const { batch, index } = turn;
+  const last = index + 1 === loader.batchesPerEpoch;
+  run.learns ||= batch.samples.length > 0;
+  if (last && !run.learns) throw nothingReadable(run, batch);
+  step(run, turn);
+  run.next = index + 1;
+  if (run.sum.batches === 0)
+    Object.assign(state, last ? { epoch: state.epoch + 1, batch: 0 } : { batch: index + 1 });
+}
+
+/** Whether the update that just ended is followed by a checkpoint: at the end of an epoch, and as often as asked for. */
+function isSaveDue({ state, config }: Run): boolean {
+  const { checkpointEverySteps } = config.train;
+  return state.batch === 0 || (checkpointEverySteps > 0 && state.step % checkpointEverySteps === 0);
 }
 
 /** From batch to AdamW: losses and gradients of one batch, and an update once enough batches are summed up. */
-function step(run: Run, batch: HostBatch, index: number, sum: GradientSum): void {
-  const { config, trial, optimizer, context, state, loader } = run;
+function step(run: Run, { batch, lesson, input, index }: Turn): void {
+  const { config, trial, optimizer, context, state, loader, sum } = run;
   const { train: settings } = config;
   const { student, objective, trainable } = trial;
   const pass = state.epoch * loader.batchesPerEpoch + index;
 
-  if (batch.samples.length > 0) {
+  const { samples } = batch;
+  if (input) {
     context.dropout.startStep(pass);
-    const input = run.builder.input(batch);
-    const { samples, lesson } = batch;
     const targets = objective.respond?.({ student, input, samples, lesson, pass }) ?? lesson.targets;
     const { losses, grads } = gradients(student, input, targets, objective, trainable, context);
-    disposeVisual(input);
     sum.add(grads);
     const ids = samples.map(({ id }) => id);
     run.losses.add(losses, { step: state.step + 1, epoch: state.epoch + 1, samples: ids });
@@ -151,25 +266,29 @@ function logStep(
   });
 }
 
-async function save({ paths, trial, optimizer, state, metrics }: Run): Promise<void> {
+async function save({ paths, trial, optimizer, state, metrics, losses }: Run): Promise<void> {
+  losses.settle();
   metrics.flush();
   await saveCheckpoint(paths.checkpoints, trial, optimizer, state);
   const best = bestOf(await readEvaluations(paths));
   await keepCheckpoints(paths.checkpoints, best ? [best.step, state.step] : [state.step]);
 }
 
-function epochProgress({ label, config, state, loader }: Run) {
+function epochProgress({ label, loader, runs }: Cohort, epoch: number, start: number) {
   if (!label) return undefined;
-  const name = `${label} epoch ${state.epoch + 1}/${config.train.epochs}`;
-  return createProgress({ label: name, total: loader.batchesPerEpoch, unit: 'batches', start: state.batch });
+  const epochs = Math.max(...runs.map(({ config }) => config.train.epochs));
+  const name = `${label} epoch ${epoch + 1}/${epochs}`;
+  return createProgress({ label: name, total: loader.batchesPerEpoch, unit: 'batches', start });
 }
 
-function reportSkipped({ label }: Run, { skipped }: HostBatch): void {
+const lossOf = ({ losses }: Run) => losses.last && `loss ${losses.last.loss.toFixed(3)}`;
+
+function reportSkipped({ label }: Cohort, { skipped }: SharedBatch): void {
   if (label) for (const { sample, reason } of skipped) say(`${label}: left out ${sample.id}: ${reason}`);
 }
 
 /** A whole epoch without a sample: going on would end in a finished run that learned nothing. */
-function nothingReadable({ config, loader }: Run, { skipped }: HostBatch): DataError {
+function nothingReadable({ config, loader }: Run, { skipped }: SharedBatch): DataError {
   return new DataError(
     `${config.data.videos}: no video of the ${loader.samplesPerEpoch} samples can be read; the last: ${skipped[0]?.reason}`,
   );

@@ -1,4 +1,4 @@
-/** How far a video file should reach by its container's own sizes, which tells a file that was cut short. */
+/** The length of a video file by its container's own sizes, which detects a truncated file. */
 import type { FileHandle } from 'node:fs/promises';
 
 /** Reads up to `length` bytes at an offset; fewer at the end of the file. */
@@ -13,7 +13,7 @@ export function readerOf(handle: FileHandle): ReadAt {
 }
 
 /**
- * The end of the piece with pictures in it that goes beyond the end of the file.
+ * The end of the first piece with pictures that reaches beyond the end of the file.
  *
  * Judged by the sizes of the container's pieces alone: a header's number of frames is often wrong while nothing is
  * missing. Containers without sizes (MPEG streams, raw codec streams, live recordings cut between two pieces) are

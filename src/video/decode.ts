@@ -1,3 +1,4 @@
+/** Decodes frames of a video file with ffmpeg. */
 import { resolve } from 'node:path';
 import { DataError } from '../base/errors.js';
 import { probeFrames } from './ffprobe.js';
@@ -6,8 +7,8 @@ import { firstComplaint, inputArgs, runTool } from './process.js';
 import { type RawFrame, type VideoSource, videoName } from './source.js';
 
 /**
- * Pixels that are decoded in the time a further ffmpeg process takes to start: 60 to 80 ms against 600 million
- * pixels a second of H.264 on one core. Frames with fewer between them share a process.
+ * Pixels decoded in the time that a further ffmpeg process takes to start: 60 to 80 ms, at 600 million pixels a second
+ * of H.264 on one core. Frames with fewer pixels between them share a process.
  */
 const PROCESS_COST_PIXELS = 40e6;
 
@@ -71,7 +72,7 @@ export async function decodeFrames(
 }
 
 /** Splits the frames over processes so that the fewest pixels are decoded; see PROCESS_COST_PIXELS. */
-export function planSegments(table: VideoTable, indices: readonly number[]): Segment[] {
+function planSegments(table: VideoTable, indices: readonly number[]): Segment[] {
   const farFrames = PROCESS_COST_PIXELS / (table.width * table.height);
   const segments: Segment[] = [];
   let next = 0;
@@ -120,7 +121,7 @@ async function decodeSegment(
   return { frames: frames.length === indices.length ? frames : undefined, stderr };
 }
 
-/** Finds out which frame does not decode, by decoding everything. */
+/** Finds the frame that does not decode, by decoding everything. */
 async function explainMissing(
   file: string,
   name: string,

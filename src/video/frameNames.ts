@@ -1,14 +1,14 @@
-/** The images of a folder in the order of the frames, which their names alone tell. */
+/** The images of a folder in the order of the frames, by their names alone. */
 
 import { extname } from 'node:path';
 import { isSystemEntry } from '../base/systemFiles.js';
 
 const IMAGE_EXTENSIONS = new Set(['.png', '.jpg', '.jpeg', '.webp', '.bmp', '.tif', '.tiff', '.avif']);
 
-/** How `1.9` and `1.10` are read: as numbers, 1.10 before 1.9, or as versions, which count behind the point. */
-export type Reading = 'decimals' | 'versions';
+/** Reading of `1.9` and `1.10`: as numbers (1.10 before 1.9), or as versions (1.9 before 1.10). */
+type Reading = 'decimals' | 'versions';
 
-export interface FrameOrder {
+interface FrameOrder {
   /** The images in the order of the frames. */
   names: string[];
   /** Set when the other reading of the names would give another order: two neighbours as they stand now. */
@@ -33,8 +33,8 @@ const MINUS = /(?<=^|[^\p{L}\p{N}-])-(?=\d)/gu;
 
 const collator = new Intl.Collator('en', { numeric: true });
 
-/** Whether a file name is that of one frame of an image folder. */
-export function isImageName(name: string): boolean {
+/** Whether a file name can be a frame of an image folder. */
+function isImageName(name: string): boolean {
   return !isSystemEntry(name) && IMAGE_EXTENSIONS.has(extname(name).toLowerCase());
 }
 
@@ -47,7 +47,7 @@ export function sortFrameNames(names: readonly string[]): string[] {
  * Orders the images of a folder: in natural order, frame2 before frame10, and with decimal numbers by their value,
  * 0.25 before 0.5 before 1. Where some names have a minus sign before a number and others none, it counts.
  *
- * @param names entries of the folder; what is no image is left out.
+ * @param names entries of the folder; entries that are no images are left out.
  */
 export function orderFrames(names: readonly string[]): FrameOrder {
   const images = names.filter(isImageName);
@@ -77,7 +77,7 @@ function haveSigns(stems: readonly string[]): boolean {
   return stems.some((stem) => stem.search(MINUS) < 0 && shapes.has(shape(stem)));
 }
 
-/** Which reading the names of a folder have, told by the first number with a point that differs between them. */
+/** The reading of a folder's names, by the first number with a point that differs between them. */
 function readingOf(names: readonly Parts[]): Reading {
   const places = Math.max(...new Set(names.map((parts) => parts.length)));
   for (let i = 1; i < places; i += 2) {

@@ -1,3 +1,4 @@
+/** Reads the frames of a clip from a video of any kind. */
 import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { DataError, UsageError } from '../base/errors.js';
@@ -24,7 +25,7 @@ export interface Frames {
 export interface FrameRequest {
   /** Video file, GIF, WebP, or a folder of images. */
   path: string;
-  /** Who asks: the sample or video id, for messages. */
+  /** The sample or video id, for messages. */
   id: string;
   /** Frames to return, at least 1. */
   count: number;
@@ -45,7 +46,7 @@ export interface FrameRequest {
   signal?: AbortSignal;
 }
 
-/** What a request says of a clip: its bounds, and the rate of the videos that carry none. */
+/** A clip's bounds, and the rate of videos that carry none. */
 export function clipOf(
   { start, end }: { start?: number | undefined; end?: number | undefined },
   fps?: number,
@@ -57,7 +58,7 @@ export function clipOf(
   };
 }
 
-/** A clip may start this much after the video's end before it counts as an error (annotations round). */
+/** Seconds after the video's end at which a clip may start without an error (annotations round). */
 const START_TOLERANCE_SECONDS = 1;
 
 /**
@@ -85,12 +86,7 @@ export async function readFrames(request: FrameRequest): Promise<Frames> {
 }
 
 /** Opens a video of any kind by what lies at the path. */
-export async function openVideo(
-  path: string,
-  id: string,
-  fps?: number,
-  signal?: AbortSignal,
-): Promise<VideoSource> {
+async function openVideo(path: string, id: string, fps?: number, signal?: AbortSignal): Promise<VideoSource> {
   const info = await stat(path).catch((error) => {
     throw new DataError(`${videoName(id, path)}: no such video`, { cause: error });
   });

@@ -1,6 +1,6 @@
-/** What the bytes of a JPEG say before they are decoded: whether the file is whole, and which slips can be mended. */
+/** Checks of a JPEG's bytes before they are decoded: whether the file is whole, and faults that can be mended. */
 
-export interface JpegBytes {
+interface JpegBytes {
   /** Whether the picture's end marker is there. Decoders take a tail of zeros, as of a broken download, for grey. */
   whole: boolean;
   /**
@@ -45,14 +45,14 @@ export function readJpeg(bytes: Buffer): JpegBytes | undefined {
   return { whole: false, mended };
 }
 
-/** What earlier segments tell about later ones. */
+/** State from earlier segments that later ones need. */
 interface Header {
   sequential: boolean;
   adobe: Buffer | undefined;
 }
 
 /**
- * The place of the next marker: 0xff and what is neither 0 (a 0xff of the data) nor another 0xff (filling).
+ * The place of the next marker: 0xff and a byte that is neither 0 (a 0xff of the data) nor another 0xff (filling).
  *
  * @param inScan restart markers belong to the data of a scan.
  */
@@ -71,7 +71,7 @@ function segmentEnd(bytes: Buffer, at: number, marker: number): number {
   return at + 4 <= bytes.length ? at + 2 + bytes.readUInt16BE(at + 2) : Number.POSITIVE_INFINITY;
 }
 
-/** Markers without a segment; where they stand between segments they say nothing. */
+/** Markers without a segment; between segments they have no meaning. */
 function standsAlone(marker: number): boolean {
   return isRestart(marker) || marker === SOI || marker === 0x01;
 }

@@ -1,4 +1,4 @@
-/** What a folder of videos holds, and which of its entries an annotation means. */
+/** The entries of a folder of videos, and the entry that an annotation means. */
 
 import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';

@@ -1,3 +1,4 @@
+/** Finds the video files of samples below the data root. */
 import { open, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, normalize, relative, sep } from 'node:path';
 import { DataError, messageOf } from '../base/errors.js';
@@ -19,12 +20,12 @@ const LOOKED_AT = 64;
 type Place = { path: string; folder: boolean } | { reason: string };
 
 /** Where the videos of samples lie. */
-export interface Located {
+interface Located {
   /** File or folder of images, by video. */
   paths: Map<string, string>;
   /** The samples whose video is not there, in their order, each with the reason. */
   missing: { id: string; reason: string }[];
-  /** Lines worth telling: an order of frames that had to be guessed. */
+  /** Notices for the user: an order of frames that had to be guessed. */
   notices: string[];
 }
 
@@ -58,9 +59,9 @@ export class VideoLocator {
   }
 
   /**
-   * The file (or folder of images) of a video, or undefined when there is none. In order: the path as it stands, the
-   * path with a known extension, a path that differs in Unicode form at most (listing.ts), then the same for the path
-   * the map gives.
+   * The file (or folder of images) of a video, or undefined when there is none. In order: the path unchanged, the path
+   * with a known extension, a path that differs in Unicode form at most (listing.ts), then the same for the path the
+   * map gives.
    *
    * @param video as the annotation names it.
    * @throws DataError when the path leaves the root, or fits several files.
@@ -73,8 +74,8 @@ export class VideoLocator {
   /**
    * Finds the videos of many samples.
    *
-   * @param onError is given what is wrong with a sample's path, one that leaves the root or fits several files; without
-   *   it that is thrown.
+   * @param onError called with the fault of a sample's path, which leaves the root or fits several files; without it
+   *   the fault is thrown.
    * @throws DataError naming the sample, see `onError`.
    */
   async locate(
@@ -192,8 +193,7 @@ async function isPointerAt(path: string): Promise<boolean> {
 }
 
 /**
- * What is to be said of the order of frames: which reading was taken where the names of images can be read in two
- * ways. The first such folder stands for all.
+ * A notice of the reading that was taken where the names of images can be read in two ways, for the first such folder.
  */
 async function guessedOrder(folders: readonly string[]): Promise<string | undefined> {
   for (const folder of folders) {

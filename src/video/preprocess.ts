@@ -1,14 +1,13 @@
+/** Turns frames into the vision model's input, and draws training crops. */
 import type { Rng } from '../base/random.js';
 import type { Frames } from './frames.js';
 import { CLIP_MEAN, CLIP_STD } from './normalisation.js';
 import { type CropBox, resizeFrame } from './resize.js';
 
-export { CLIP_MEAN, CLIP_STD };
-
 /** Part of every feature-store key: raise it when the pixels of {@link toPixelValues} change. */
 export const PREPROCESS_VERSION = 1;
 
-export interface PreprocessOptions {
+interface PreprocessOptions {
   /** Side of the square the model takes, in pixels. */
   imageSize: number;
   mean?: readonly number[];
@@ -19,7 +18,7 @@ export interface PreprocessOptions {
 
 /**
  * Turns frames into the model's input: crop if asked, squash to imageSize x imageSize (bicubic, aspect not kept, as
- * SeViLA and BLIP-2's image processor do), scale to [0, 1], normalise by channel. Frames that already have the size
+ * SeViLA and LAVIS do), scale to [0, 1], normalise by channel. Frames that already have the size
  * are not resampled.
  *
  * @returns f32 (n, 3, imageSize, imageSize), channels in the order R, G, B.
@@ -69,7 +68,7 @@ function writePlanes(rgb: Uint8Array, tables: Float32Array[], out: Float32Array)
 
 /**
  * Picks the training crop of a clip, one for all its frames: torchvision's RandomResizedCrop with SeViLA's settings
- * (`blip2_video_train`), area 0.5 to 1 and aspect 3/4 to 4/3 of the squashed imageSize x imageSize picture, no flip.
+ * for training, area 0.5 to 1 and aspect 3/4 to 4/3 of the squashed imageSize x imageSize picture, no flip.
  * The box is in fractions, so it is cut from the frame at its own size and resampled once, not twice.
  */
 export function randomResizedCrop(

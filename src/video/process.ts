@@ -1,3 +1,4 @@
+/** Runs ffmpeg and ffprobe as child processes. */
 import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import pLimit from 'p-limit';
@@ -5,10 +6,10 @@ import { DataError, MissingToolError } from '../base/errors.js';
 import { shortened } from '../base/values.js';
 
 /** How a child process ended; a non-zero status is the caller's to judge. */
-export interface ToolResult {
+interface ToolResult {
   status: number;
   stdout: Buffer;
-  /** The first 64 KiB of what it said. */
+  /** The first 64 KiB of its error output. */
   stderr: string;
 }
 
@@ -64,7 +65,7 @@ function run(tool: string, args: readonly string[], signal: AbortSignal | undefi
   });
 }
 
-/** The first line of a tool's complaints that says something, without its `[h264 @ 0x...]` prefix. */
+/** The first informative line of a tool's complaints, without its `[h264 @ 0x...]` prefix. */
 export function firstComplaint(stderr: string): string {
   for (const line of stderr.split(/[\r\n]+/)) {
     const text = line.replace(/^(\[[^\]]* @ 0x[0-9a-f]+\] ?)+/, '').trim();

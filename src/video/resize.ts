@@ -1,3 +1,4 @@
+/** Resizes frames as Pillow does. */
 import sharp from 'sharp';
 import type { RawFrame } from './source.js';
 
@@ -11,7 +12,7 @@ export interface CropBox {
 
 /**
  * Squashes a frame (or the cropped part of it) to `size`, not keeping the aspect, by bicubic interpolation
- * (Catmull-Rom, widened when shrinking), as Pillow does in BLIP-2's image processor. A part that already has the size
+ * (Catmull-Rom, widened when shrinking), as Pillow does. A part that already has the size
  * is returned as it is.
  *
  * Axes that shrink go through sharp, outside the main thread: at 960x540, 640x360 and 320x180 to 224x224 it is within

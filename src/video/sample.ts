@@ -1,16 +1,17 @@
+/** Picks the frames of a clip. */
 import type { Rng } from '../base/random.js';
 
 /** A clip in frames: [lo, hi) of a video of `frameCount` frames. */
-export interface FrameRange {
+interface FrameRange {
   frameCount: number;
   lo: number;
   hi: number;
 }
 
 /**
- * Picks the frames of a clip as SeViLA does (`lavis/datasets/data_utils.py`, load_video): the clip is cut into
- * n = min(count, frameCount) intervals at linspace(lo, hi, n + 1) truncated to integers, and each gives one frame:
- * its middle, floor((lo + hi) / 2), or with a generator a uniformly random one of [lo, hi).
+ * Picks the frames of a clip as SeViLA does (`lavis/datasets/data_utils.py`, load_video): the clip is cut into n =
+ * min(count, frameCount) intervals at linspace(lo, hi, n + 1) truncated to integers, and each yields one frame: its
+ * middle, floor((lo + hi) / 2), or with a generator a uniformly random one of [lo, hi).
  *
  * Two differences, both where the original breaks: an index equal to frameCount becomes the last frame, and a video
  * with fewer frames than asked repeats its last pick (the original replaces the sample by another video).
@@ -77,7 +78,7 @@ function frameAt({ times, fps }: FrameTimes, seconds: number): number {
   return lo;
 }
 
-/** Whether every frame stands within half a frame of its place at a constant rate. */
+/** Whether every frame is within half a frame of its place at a constant rate. */
 export function isConstantRate(times: Float64Array, fps: number): boolean {
   return times.every((time, i) => Math.abs(time - i / fps) <= 0.5 / fps);
 }

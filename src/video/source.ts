@@ -1,3 +1,4 @@
+/** A video whose frames can be decoded by index, of whatever kind. */
 import type { FrameTimes } from './sample.js';
 
 /** One decoded frame, 8-bit RGB, row-major (height, width, 3). */

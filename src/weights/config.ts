@@ -1,5 +1,5 @@
-import { readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+/** Reads and checks the config.json of BLIP-2 with FlanT5. */
+import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { DataError, messageOf } from '../base/errors.js';
 import { refuseLfsPointer } from './notWeights.js';
@@ -156,13 +156,6 @@ export function parseBlip2Config(json: unknown, origin = 'config.json'): Blip2Co
   throw new DataError(`${origin}: ${key}: ${issue.message}`);
 }
 
-/** Reads the config.json of a checkpoint folder, or the file itself. */
-export async function loadBlip2Config(path: string): Promise<Blip2Config> {
-  const isFolder = (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
-  const file = isFolder ? join(path, 'config.json') : path;
-  return parseBlip2Config(await readJson(file), file);
-}
-
 /** Reads a JSON file; a missing or malformed one, or the Git LFS pointer to one, is a one-line DataError. */
 export async function readJson(path: string): Promise<unknown> {
   let text: string;
@@ -185,9 +178,4 @@ export async function readJson(path: string): Promise<unknown> {
 /** Image patches a side. The position table has patches^2 + 1 rows, the first for the class token. */
 export function patchesPerSide(config: Blip2VisionConfig): number {
   return Math.floor(config.image_size / config.patch_size);
-}
-
-/** Whether Q-Former layer `layer` attends to the image. */
-export function hasCrossAttention(config: Blip2QFormerConfig, layer: number): boolean {
-  return layer % config.cross_attention_frequency === 0;
 }

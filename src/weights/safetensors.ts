@@ -1,3 +1,4 @@
+/** Reads safetensors files, one tensor's bytes at a time. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
@@ -14,7 +15,7 @@ import { requireFinite } from './finite.js';
 import { headerLength, parseHeader, quote, type SafetensorsHeader, type TensorEntry } from './header.js';
 import { refuseLfsPointer } from './notWeights.js';
 
-export { type WritableTensor, type WriteOptions, writeSafetensors } from './safetensorsWriter.js';
+export { type WritableTensor, writeSafetensors } from './safetensorsWriter.js';
 
 export interface TensorInfo {
   dtype: Dtype;
@@ -32,9 +33,8 @@ export interface ReadOptions {
   /** Refuse NaN and infinity: a DataError names the tensor and the first index. */
   finite?: boolean;
   /**
-   * Memory to put the elements in, if it is large enough; the result is then valid until the next read into it.
-   * Loading many tensors through one buffer is three times faster than fresh memory for each, whose pages the
-   * system must first clear.
+   * Buffer for the elements, used if it is large enough; the result is then valid until the next read into it. One
+   * buffer for many tensors is three times faster than fresh memory for each, whose pages the system must first clear.
    */
   buffer?: ArrayBuffer;
 }

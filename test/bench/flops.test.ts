@@ -5,6 +5,7 @@ import { stepFlops } from '../../bench/speed/flops.mjs';
 import { TrainingStep } from '../../bench/speed/trainStep.mjs';
 import { type BenchLibrary, loadLibrary } from '../../src/commands/bench.js';
 import { selectEngine } from '../../src/engine/engine.js';
+import { parseBlip2Config } from '../../src/weights/config.js';
 import { workloadJson } from './support.js';
 
 let lib: BenchLibrary;
@@ -56,14 +57,14 @@ const CASES: Record<string, (json: ReturnType<typeof workloadJson>) => void> = {
   },
 };
 
-describe('stepFlops equals what a composed step multiplies', () => {
+describe('stepFlops equals the products of a composed step', () => {
   for (const [title, change] of Object.entries(CASES))
-    it.each(['live', 'cached'] as const)(`${title}, %s features`, (features) => {
+    it.each(['live', 'cached'] as const)(`${title}, %s features`, async (features) => {
       const json = workloadJson('tiny');
       change(json);
-      const config = lib.parseBlip2Config(json.config);
+      const config = parseBlip2Config(json.config);
       const workload = { name: 'test', what: '', config, lora: json.lora, batch: json.batch };
-      const training = new TrainingStep(lib, workload, { features });
+      const training = await TrainingStep.open(lib, workload, { features });
       counted = 0;
       training.run();
       // The composed cross-entropy computes its logits again in the backward pass, which is not needed work.

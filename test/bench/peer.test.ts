@@ -1,3 +1,4 @@
+/** The peer process, and PyTorch as one where PEER_PYTHON names it. */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -78,14 +79,17 @@ describe.skipIf(!python)('pytorch.py (skipped without PEER_PYTHON)', () => {
   it.each(['live', 'cached'])('trains as many parameters as we do, %s features', async (features) => {
     const lib = await loadLibrary();
     await selectEngine('auto');
-    const { model, trainable } = makeStudent(lib, await readWorkload(lib, workloadPath('tiny')), 0);
+    const { student, trainable } = await makeStudent(lib, await readWorkload(lib, workloadPath('tiny')), 0);
     const count = (parameters: Iterable<{ size: number }>) =>
       [...parameters].reduce((sum, { size }) => sum + size, 0);
     const [ready, step] = run('train-step', '--features', features);
-    expect(ready).toMatchObject({ parameters: count(model.parameters()), trainable: count(trainable) });
+    expect(ready).toMatchObject({
+      parameters: count(student.module.parameters()),
+      trainable: count(trainable),
+    });
     expect(step.ms).toBeGreaterThan(0);
     expect(step.loss).toBeGreaterThan(0);
-    model.dispose();
+    student.dispose();
   });
 
   it('takes a step, decodes and multiplies in bf16', () => {

@@ -105,7 +105,7 @@ describe('the other benches', () => {
     expect(report).toMatchObject({ runs: 2, rows: 2, tokens: 64, fallbacks: {}, peer: null });
     expect(report.tokensPerSecond * report.ms).toBeCloseTo(1000 * 2 * 64, 3);
     expect(text).toContain('tokens/s');
-    const decoding = new Decoding(lib, await readWorkload(lib, workloadPath('tiny')));
+    const decoding = await Decoding.open(lib, await readWorkload(lib, workloadPath('tiny')));
     expect(decoding.run().rows.map((row: number[]) => row.length)).toEqual([64, 64]);
     decoding.dispose();
   });
@@ -255,7 +255,7 @@ describe('with frozen weights in bf16', () => {
     expect(products).toMatch(/^96 x 96 x 96, bf16: [\d.]+ GFLOP\/s$/);
   });
 
-  it('load reads back what it wrote, and leaves neither tensors nor files', async () => {
+  it('load reads its checkpoint back, and leaves neither tensors nor files', async () => {
     const before = tf.memory().numTensors;
     const files = async () => (await readdir(tmpdir())).filter((name) => name.startsWith('reasvqa-load-'));
     const there = await files();

@@ -1,12 +1,15 @@
+/** Resolving a recipe: defaults, overrides, paths, and errors with their place. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.js';
 import { Rng } from '../../src/base/random.js';
 import { CONFIG_KEYS } from '../../src/config/keys.js';
 import { configHash, dumpConfig, resolveConfig } from '../../src/config/load.js';
 import { datasetNames } from '../../src/data/datasets/index.js';
+import { blip2 } from '../../src/model/blip2/kind.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -58,6 +61,20 @@ describe('defaults', () => {
     expect(config.video).toMatchObject({ frames: 4, sampling: 'random', crop: 'random-resized' });
     expect(config.text).toMatchObject({ maxPrompt: 128, maxReasoning: 256 });
     expect(config.eval).toEqual({ scorer: 'letter', batch: 8, split: 'val', maxNewTokens: 30 });
+  });
+
+  it('of model.train are those of the base model, and open where its config.json cannot be read', async () => {
+    const fixture = fileURLToPath(new URL('../fixtures/reference', import.meta.url));
+    const given = await resolveText(MINIMAL, [`model.base=${fixture}`]);
+    expect(given.config.model.train).toEqual(blip2.defaultGroups);
+    expect(given.sources['model.train']).toBe('default');
+    await mkdir(join(folder, 'broken'));
+    await writeFile(join(folder, 'broken/config.json'), '{');
+    for (const base of ['./absent', './broken', 'org/name']) {
+      const { config, warnings } = await resolveText(MINIMAL, [`model.base=${base}`, 'model.lora.r=4']);
+      expect(config.model).not.toHaveProperty('train');
+      expect(warnings).toEqual([]);
+    }
   });
 
   it.each([
@@ -216,7 +233,7 @@ describe('overrides', () => {
     expect(config.data.videos).toBe(join(folder, 'clips'));
   });
 
-  it('take text as it stands', async () => {
+  it('take text unchanged', async () => {
     const { config } = await resolveText(MINIMAL, [
       'video.template=Picture {i}: ',
       'text.template="Q: {question} O: {options} #"',
@@ -312,7 +329,7 @@ describe('contradictions', () => {
     expect(await failure(MINIMAL, overrides)).toContain(expected);
   });
 
-  it('allow what is right', async () => {
+  it('allow right combinations', async () => {
     for (const overrides of [
       cached,
       ['train.alpha=0.2000001'],
@@ -322,7 +339,7 @@ describe('contradictions', () => {
       await expect(resolveText(MINIMAL, overrides)).resolves.toBeDefined();
   });
 
-  it('warn about what does nothing', async () => {
+  it('warn about settings without effect', async () => {
     const { warnings } = await resolveText(MINIMAL, [
       'train.mode=stl',
       'train.beta=0.5',
@@ -341,7 +358,7 @@ describe('contradictions', () => {
 });
 
 describe('dump and hash', () => {
-  it('what is dumped reads back the same, from any folder', async () => {
+  it('a dumped recipe reads back the same, from any folder', async () => {
     const rng = new Rng('dump');
     for (let i = 0; i < 40; i++) {
       const overrides = [

@@ -1,3 +1,4 @@
+/** Every recipe that ships. */
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -5,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { checkForTraining, evaluationFile } from '../../src/config/checks.js';
 import { CONFIG_KEYS } from '../../src/config/keys.js';
 import { dumpConfig, resolveConfig } from '../../src/config/load.js';
+import { resolveSweep } from '../../src/sweep/spec.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const bench = join(root, 'bench');
@@ -26,8 +28,21 @@ describe('recipes', () => {
     expect(recipes).toContain(join('shapes', 'base.yaml'));
   });
 
+  it('draw figure 4 on every dataset and figure 3 where the paper has it', async () => {
+    for (const dataset of DATASETS) expect(recipes).toContain(join(dataset, 'figure4.yaml'));
+    for (const dataset of ['nextqa', 'star', 'shapes'])
+      expect(recipes).toContain(join(dataset, 'figure3.yaml'));
+    for (const file of recipes.filter((each) => /figure\d/.test(each))) {
+      const { trials, figure } = await resolveSweep({ recipe: join(bench, file) });
+      expect(figure).toBe(Number(/figure(\d)/.exec(file)![1]));
+      // Three seeds of everything, and every trial another run.
+      expect(new Set(trials.map(({ config }) => config.train.seed)).size).toBe(3);
+      expect(new Set(trials.map(({ identity }) => identity)).size).toBe(trials.length);
+    }
+  });
+
   it.each(recipes)('%s is valid, complete and short', async (file) => {
-    const resolved = await resolveConfig({ recipe: join(bench, file) });
+    const resolved = await resolveConfig({ recipe: join(bench, file), sweep: true });
     const { config, sources, warnings } = resolved;
     expect(warnings).toEqual([]);
     expect(() => checkForTraining(config)).not.toThrow();
@@ -44,16 +59,18 @@ describe('recipes', () => {
     const text = await readFile(join(bench, file), 'utf8');
     const head = text.split('\n').filter((line) => line.startsWith('#'));
     const name = basename(file, '.yaml');
-    const run = file.startsWith('shapes') ? 'shapes' : `${file.split(/[/\\]/)[0]}-${name}`;
+    const dataset = file.split(/[/\\]/)[0]!;
+    const run = name === 'base' ? dataset : `${dataset}-${name}`;
+    const command = /^sweep:/m.test(text) ? ['sweep', '--sweep'] : ['train', '--run'];
     expect(head.join('\n')).toMatch(/paper/i);
     expect(head.join('\n')).toContain('# GPU: ');
     expect(head.at(-1)).toBe(
-      `# Run: npx reasvqa train bench/${file.replaceAll('\\', '/')} --run runs/${run}`,
+      `# Run: npx reasvqa ${command[0]} bench/${file.replaceAll('\\', '/')} ${command[1]} runs/${run}`,
     );
   });
 
   it.each(recipes)('%s survives a dump', async (file) => {
-    const { config } = await resolveConfig({ recipe: join(bench, file) });
+    const { config } = await resolveConfig({ recipe: join(bench, file), sweep: true });
     expect(dumpConfig(config)).not.toContain('undefined');
   });
 });

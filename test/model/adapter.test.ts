@@ -1,11 +1,12 @@
+/** LoRA adapters: fresh, saved, loaded, refused. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { DataError, UsageError } from '../../src/base/errors.js';
 import { Rng } from '../../src/base/random.js';
-import { addAdapter, loadAdapter, mergeAdapters, saveAdapter } from '../../src/model/adapter.js';
+import { addAdapter, loadAdapter, saveAdapter } from '../../src/model/adapter.js';
 import type { Blip2Student } from '../../src/model/blip2/student.js';
 import { inferenceContext } from '../../src/model/context.js';
 import { linearsOf } from '../../src/model/layers/linear.js';
@@ -13,10 +14,8 @@ import type { LoraConfig } from '../../src/weights/peft.js';
 import {
   encoderBatch,
   labelsOf,
-  onEngines,
   randomBatch,
   randomise,
-  relativeDifference,
   type TestBatch,
   tinyStudent,
   useFastEngine,
@@ -64,40 +63,6 @@ function outputs({ module: of }: Blip2Student): Float32Array {
     return of.logits(of.decode(encoded, packed, context)).dataSync() as unknown as tf.TensorContainer;
   }) as unknown as Float32Array;
 }
-
-onEngines('merging adapters', ['native-cpu', 'native-cuda', 'cpu', 'wasm', 'tensorflow'], () => {
-  beforeEach(() => void start());
-
-  it('changes no output beyond rounding, and merging twice is merging once', () => {
-    const apart = outputs(student);
-    mergeAdapters(student, true);
-    const merged = outputs(student);
-    expect(relativeDifference(merged, apart)).toBeLessThan(1e-5);
-    mergeAdapters(student, true);
-    expect(outputs(student)).toEqual(merged);
-  });
-
-  it('restores every weight to float32 rounding when unmerged', () => {
-    const weights = () =>
-      new Map([...student.module.parameters()].map((p) => [p.name, Float32Array.from(p.value.dataSync())]));
-    const before = weights();
-    mergeAdapters(student, true);
-    const merged = weights();
-    const changed = [...before].filter(
-      ([name, values]) => relativeDifference(merged.get(name)!, values) > 1e-3,
-    );
-    expect(changed.map(([name]) => name).every((name) => /\.(q|v)\.weight$/.test(name))).toBe(true);
-    expect(changed).toHaveLength(12);
-    mergeAdapters(student, false);
-    for (const [name, values] of weights()) {
-      // One rounding of w + d and one of (w + d) - d, each half a unit in the last place of the larger number.
-      const largest = Math.max(...merged.get(name)!.map(Math.abs), ...values.map(Math.abs));
-      const worst = values.reduce((w, value, i) => Math.max(w, Math.abs(value - before.get(name)![i]!)), 0);
-      expect(worst, name).toBeLessThanOrEqual(2 ** -23 * largest);
-    }
-    mergeAdapters(student, false);
-  });
-});
 
 describe('adapters', () => {
   beforeAll(useFastEngine);

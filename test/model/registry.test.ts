@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { DataError, UsageError } from '../../src/base/errors.js';
 import { Rng } from '../../src/base/random.js';
 import { readAnnotations } from '../../src/data/annotations.js';
@@ -52,11 +53,13 @@ async function makeToy(folder: string): Promise<void> {
 }
 
 /** A recipe of the world for the toy: two steps an epoch, one epoch. */
-const toyConfig = (...overrides: string[]) =>
-  worldConfig(world, ...['model.train=[projector, mix]', 'train.epochs=1', 'train.batch=12'], ...overrides);
+const toyConfig = (...overrides: string[]) => silentConfig('model.train=[projector, mix]', ...overrides);
+/** One that names no groups. */
+const silentConfig = (...overrides: string[]) =>
+  worldConfig(world, 'train.epochs=1', 'train.batch=12', ...overrides);
 
 describe('the registry of architectures', () => {
-  it('knows BLIP-2, and what is registered, with its groups', () => {
+  it('knows BLIP-2 and registered architectures, with their groups', () => {
     expect(studentKinds()).toEqual([blip2, toy]);
     expect(trainableGroups()).toEqual([...blip2.groups, 'projector', 'mix', 'lora', 'all']);
   });
@@ -68,7 +71,7 @@ describe('the registry of architectures', () => {
       expect(kindOf(silent, 'config.json')).toBe(blip2);
   });
 
-  it('names what it knows for a model_type that it does not', async () => {
+  it('names the known architectures for an unknown model_type', async () => {
     const folder = await mkdtemp(join(scratch, 'other-'));
     await writeFile(join(folder, 'config.json'), JSON.stringify({ model_type: 'llava' }));
     const error = await readStudentConfig(folder).catch((e) => e);
@@ -199,6 +202,25 @@ describe('a student of another architecture', () => {
     expect(parameter!.name).toBe('text.mix.lora_B.weight');
     expect(parameter!.value.dataSync()).toEqual(saved);
     loaded.dispose();
+  });
+
+  it('trains its own default groups when a recipe names none, and the run says so', async () => {
+    const folder = join(scratch, 'default-groups');
+    const config = await silentConfig('model.lora.targets=[mix]');
+    await train({ config, folder, engine: {} });
+    const written = parse(await readFile(runPaths(folder).config, 'utf8'));
+    expect(written.model.train).toEqual(toy.defaultGroups);
+    const names = [
+      ...['projector.weight', 'projector.bias', 'text.mix.lora_A.weight', 'text.mix.lora_B.weight'],
+    ];
+    const { trial } = await openTrained(runPaths(folder), config);
+    expect(trial.trainable.map(({ name }) => name)).toEqual(names);
+    trial.dispose();
+
+    const { train: _, ...model } = config.model;
+    const early = await openTrial({ ...config, model });
+    expect(early.trainable.map(({ name }) => name)).toEqual(names);
+    early.dispose();
   });
 
   it('refuses the groups of another one, by name', async () => {

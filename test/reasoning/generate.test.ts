@@ -1,9 +1,11 @@
+/** Generation of reasoning: continuation, failures, order. */
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DataError, Interrupted, MissingToolError } from '../../src/base/errors.js';
 import { Rng } from '../../src/base/random.js';
+import { joinReasoning } from '../../src/data/reasoning.js';
 import type { Sample } from '../../src/data/sample.js';
 import { openTeacher, type TeacherSettings } from '../../src/reasoning/client.js';
 import { type GenerateOptions, generateReasoning } from '../../src/reasoning/generate.js';
@@ -333,7 +335,7 @@ it('points at rows of earlier versions that were not finished', async () => {
   ]);
 });
 
-it('stops with one line when the server is down or refuses everything, keeping what is done', async () => {
+it('stops with one line when the server is down or refuses everything, and keeps finished rows', async () => {
   const { run, server } = await setup((item, response) =>
     item.number > 5 ? json(response, 401, { error: { message: 'bad key' } }) : good(item, response),
   );
@@ -456,4 +458,28 @@ it('never holds the key', async () => {
   } finally {
     delete process.env.OPENAI_API_KEY;
   }
+});
+
+describe('captions', () => {
+  const caption: Reply = (_, response) => stream(response, 'A man sits. Option B is not asked for.');
+
+  it('are asked for without the question, and judge nothing', async () => {
+    const { run, server } = await setup(caption, { writing: 'brief' });
+    expect(await run()).toMatchObject({ done: 12, judged: 0, correct: 0, unanswered: 0 });
+    for (const { prompt } of server.received) {
+      expect(prompt).toContain('one short sentence');
+      expect(prompt).not.toContain('what happens');
+    }
+    expect(rows().every(({ predicted, correct }) => predicted === null && correct === null)).toBe(true);
+    const { samples } = await joinReasoning(SAMPLES, out);
+    expect(samples[0]).toMatchObject({ reasoning: 'A man sits. Option B is not asked for.' });
+    expect(samples[0]).not.toHaveProperty('reasoningCorrect');
+  });
+
+  it('of one kind are not continued with another', async () => {
+    const { run } = await setup(caption, { writing: 'brief' });
+    await run();
+    expect(await caught(run({ writing: 'detailed' }))).toBeInstanceOf(DataError);
+    expect(await run()).toMatchObject({ skipped: 12 });
+  });
 });

@@ -1,7 +1,8 @@
+/** Prompts and targets as text. */
 import { describe, expect, it } from 'vitest';
 import { DataError } from '../../src/base/errors.js';
 import type { Sample } from '../../src/data/sample.js';
-import { framePrefix, qaPrompt, qaTarget, reasoningTarget, stlTarget } from '../../src/text/prompts.js';
+import { framePrefix, qaPrompt, qaTarget, reasoningTarget } from '../../src/text/prompts.js';
 
 const sample: Sample = {
   id: 'v1_2',
@@ -15,7 +16,7 @@ const sample: Sample = {
 };
 
 describe('prompts', () => {
-  it('is the template of reference-models.md 3.2, byte for byte', () => {
+  it('is the template of SeViLA, byte for byte', () => {
     expect(qaPrompt(sample)).toBe(
       'Question: why did the boy clap? Option A: happy. Option B: cold. Option C: tired. Option D: music. Option E: hungry. Considering the information presented in the frame, select the correct answer from the options.',
     );
@@ -43,8 +44,7 @@ describe('prompts', () => {
   it('writes targets', () => {
     expect(qaTarget(sample)).toBe('Option D');
     expect(reasoningTarget(sample)).toBe('Step 1: music plays.');
-    expect(stlTarget(sample)).toBe('Step 1: music plays. Option D');
-    expect(stlTarget({ ...sample, reasoning: '  ' })).toBe('Option D');
+    expect(reasoningTarget({ ...sample, reasoning: '  ' })).toBe('');
     expect(reasoningTarget({})).toBe('');
   });
 

@@ -1,7 +1,9 @@
+/** Pixels for the vision model, and training crops. */
 import { describe, expect, test } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import type { Frames } from '../../src/video/frames.js';
-import { CLIP_MEAN, CLIP_STD, randomResizedCrop, toPixelValues } from '../../src/video/preprocess.js';
+import { CLIP_MEAN, CLIP_STD } from '../../src/video/normalisation.js';
+import { randomResizedCrop, toPixelValues } from '../../src/video/preprocess.js';
 import { resizeFrame } from '../../src/video/resize.js';
 
 interface PillowCase {

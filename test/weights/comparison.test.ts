@@ -1,3 +1,4 @@
+/** Comparing checkpoints with their config.json. */
 import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DataError } from '../../src/base/errors.js';
@@ -9,7 +10,7 @@ import {
   noticesOf,
   requireComplete,
 } from '../../src/weights/comparison.js';
-import { loadBlip2Config, parseBlip2Config } from '../../src/weights/config.js';
+import { parseBlip2Config, readJson } from '../../src/weights/config.js';
 import { openCheckpoint } from '../../src/weights/sharded.js';
 import { sharedPath } from '../support/shared.js';
 import { memorySource } from './fixtures.js';
@@ -38,7 +39,7 @@ describe('compareCheckpoint', () => {
     ]);
   });
 
-  it('refuses what cannot be loaded, and passes what is only unexpected', () => {
+  it('refuses a checkpoint that cannot be loaded, and accepts unexpected tensors', () => {
     const check = (tensors: Record<string, { shape: number[] }>) => () =>
       requireComplete(compareCheckpoint(expected, memorySource(tensors)), 'x.safetensors');
     expect(check({ a: { shape: [2, 3] }, b: { shape: [4] }, z: { shape: [] } })).not.toThrow();
@@ -53,7 +54,7 @@ describe('compareCheckpoint', () => {
     );
   });
 
-  it('says in one line what is not used', () => {
+  it('names unused tensors in one line', () => {
     const noticesFor = (...unexpected: string[]) =>
       noticesOf({ ...CLEAN, unexpected, own: [], unread: [] }, 'weights/x');
     expect(noticesFor()).toEqual([]);
@@ -123,7 +124,7 @@ describe('compareCheckpoint', () => {
 const tiny = sharedPath('reference/tiny-a/config.json');
 describe.skipIf(!tiny)(`the reference checkpoint${tiny ? '' : ' (skipped: ../shared is absent)'}`, () => {
   it('has exactly the tensors its config.json asks for', async () => {
-    const config = await loadBlip2Config(dirname(tiny!));
+    const config = parseBlip2Config(await readJson(tiny!));
     const source = canonicalSource(await openCheckpoint(dirname(tiny!).concat('/model.safetensors')));
     const comparison = compareCheckpoint(expectedTensors(config), source);
     await source.close();

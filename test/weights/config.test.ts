@@ -1,9 +1,10 @@
+/** Parsing BLIP-2's config.json. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DataError } from '../../src/base/errors.js';
-import { loadBlip2Config, parseBlip2Config } from '../../src/weights/config.js';
+import { parseBlip2Config, readJson } from '../../src/weights/config.js';
 import { XL } from './layout.js';
 
 describe('Blip2Config', () => {
@@ -110,13 +111,13 @@ describe('Blip2Config', () => {
     });
     afterAll(() => rm(folder, { recursive: true }));
 
-    it('reads the file or its folder, and names it when it is missing or broken', async () => {
+    it('reads the file, and names it when it is missing or broken', async () => {
       const path = join(folder, 'config.json');
-      await expect(loadBlip2Config(folder)).rejects.toThrow(/config\.json: no such file/);
+      await expect(readJson(path)).rejects.toThrow(/config\.json: no such file/);
       await writeFile(path, '{"text_config":');
-      await expect(loadBlip2Config(path)).rejects.toThrow(/config\.json: not JSON/);
+      await expect(readJson(path)).rejects.toThrow(/config\.json: not JSON/);
       await writeFile(path, JSON.stringify(XL));
-      expect(await loadBlip2Config(folder)).toEqual(parseBlip2Config(XL));
+      expect(parseBlip2Config(await readJson(path))).toEqual(parseBlip2Config(XL));
     });
   });
 });

@@ -5,7 +5,6 @@ import {
   type Blip2Config,
   type Blip2QFormerConfig,
   type Blip2VisionConfig,
-  hasCrossAttention,
   patchesPerSide,
   type T5Config,
 } from '../../src/weights/config.js';
@@ -47,7 +46,7 @@ function addQFormer(tensors: ExpectedTensors, config: Blip2QFormerConfig): void 
   for (let i = 0; i < config.num_hidden_layers; i++) {
     const layer = `qformer.encoder.layer.${i}`;
     addBertAttention(tensors, `${layer}.attention`, hidden, hidden);
-    if (hasCrossAttention(config, i)) {
+    if (i % config.cross_attention_frequency === 0) {
       addBertAttention(tensors, `${layer}.crossattention`, hidden, config.encoder_hidden_size);
     }
     addLinear(tensors, `${layer}.intermediate_query.dense`, inner, hidden);

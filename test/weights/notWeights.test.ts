@@ -1,10 +1,11 @@
+/** Git LFS pointers in the place of weights. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DataError } from '../../src/base/errors.js';
+import { readStudentConfig } from '../../src/model/registry.js';
 import { findTokenizerFiles } from '../../src/text/tokenizerFiles.js';
-import { loadBlip2Config } from '../../src/weights/config.js';
 import { readAdapter } from '../../src/weights/peft.js';
 import { openCheckpoint } from '../../src/weights/sharded.js';
 import { writeTinyTokenizer } from '../text/tinyTokenizer.js';
@@ -20,7 +21,7 @@ const pointer = (size: number) =>
 
 describe('a Git LFS pointer', () => {
   it.each<[string, (folder: string) => Promise<unknown>]>([
-    ['config.json', loadBlip2Config],
+    ['config.json', readStudentConfig],
     ['model.safetensors', openCheckpoint],
     ['model-00001-of-00001.safetensors', openCheckpoint],
     ['model.safetensors.index.json', openCheckpoint],

@@ -1,3 +1,4 @@
+/** PEFT adapters: round trips, bad files, targets. */
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -5,15 +6,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DataError, UsageError } from '../../src/base/errors.js';
 import { Rng } from '../../src/base/random.js';
 import {
-  type Adapter,
   isTarget,
   type LoraConfig,
   loraScaling,
   parseLoraConfig,
-  readAdapter,
   selectTargets,
-  writeAdapter,
-} from '../../src/weights/peft.js';
+} from '../../src/weights/loraConfig.js';
+import { type Adapter, readAdapter, writeAdapter } from '../../src/weights/peft.js';
 import { SafetensorsFile, type WritableTensor, writeSafetensors } from '../../src/weights/safetensors.js';
 import { sharedPath } from '../support/shared.js';
 
@@ -117,7 +116,7 @@ describe('writing and reading', () => {
     });
   });
 
-  it('refuses to write what PEFT could not load', async () => {
+  it('refuses to write an adapter that PEFT could not load', async () => {
     const folder = join(root, 'refused');
     const good = adapter('t5');
     const module = [...good.modules.values()][0]!;

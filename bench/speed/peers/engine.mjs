@@ -24,7 +24,7 @@ const { engine, workload, features, threads } = parseArgs({
 const say = (fields) => process.stdout.write(`${JSON.stringify(fields)}\n`);
 const { description } = await selectEngine(engine, threads === undefined ? {} : { threads: Number(threads) });
 const lib = await loadLibrary();
-const training = new TrainingStep(lib, await readWorkload(lib, workload), { features });
+const training = await TrainingStep.open(lib, await readWorkload(lib, workload), { features });
 const trainable = training.trainable.reduce((sum, parameter) => sum + parameter.size, 0);
 say({ ready: true, name: description, trainable });
 for await (const _ of createInterface({ input: process.stdin })) {

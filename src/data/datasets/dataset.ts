@@ -12,10 +12,12 @@ export interface DatasetRecord {
   /** Usual names of its annotation files, for messages and documentation. */
   readonly splits: { readonly train?: string; readonly val?: string; readonly test?: string };
   /**
-   * Reads the text of an annotation file. What is wrong goes to the log, with its line; only sound samples come back,
-   * in file order, each with an id of its own. When no question has an answer the split is blind.
+   * Reads the text of an annotation file. Problems go to the log, with their line; sound samples are returned in file
+   * order, each with a unique id. A split in which no question has an answer is blind.
    */
   read(text: string, log: ProblemLog): Sample[] | Promise<Sample[]>;
+  /** Questions of the published training split, for estimates without its file. */
+  readonly trainQuestions?: number;
   /** Known question types, in the order in which accuracies are reported; empty when any type may occur. */
   readonly types: readonly string[];
   /** Types that are reported as another one. */
@@ -28,7 +30,7 @@ export interface DatasetRecord {
   readonly videoMap: boolean;
   /** Whether samples carry their own reasoning, so that training on reasoning needs no `data.reasoning`. */
   readonly ownReasoning: boolean;
-  /** Column that names the video in its CSV, by which a file that was given to another dataset is recognised. */
+  /** Column of its CSV that names the video; it identifies a file that was given to the wrong dataset. */
   readonly videoColumn?: string;
   /** Key of a sample in the official prediction file; the sample's id unless given. */
   predictionKey?(sample: Sample): string;

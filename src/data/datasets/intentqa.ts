@@ -18,6 +18,7 @@ export const intentqa: DatasetRecord = {
   name: LAYOUT.dataset,
   title: 'IntentQA',
   splits: { train: 'train.csv', val: 'val.csv', test: 'test.csv' },
+  trainQuestions: 12_119,
   read: (text, log) => readChoiceFile(text, LAYOUT, log),
   types: LAYOUT.types,
   groups: { Why: ['CW'], How: ['CH'], Tem: ['TN', 'TP'] },

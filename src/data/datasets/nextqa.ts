@@ -22,6 +22,7 @@ export const nextqa: DatasetRecord = {
   name: NEXTQA_LAYOUT.dataset,
   title: 'NExT-QA',
   splits: { train: 'train.csv', val: 'val.csv', test: 'test.csv' },
+  trainQuestions: 34_132,
   read: (text, log) => readChoiceFile(text, NEXTQA_LAYOUT, log),
   types: NEXTQA_LAYOUT.types,
   countsAs: { TP: 'TN' },

@@ -5,8 +5,10 @@ import { NEXTQA_LAYOUT, nextqa } from './nextqa.js';
 
 const LAYOUT = { ...NEXTQA_LAYOUT, dataset: 'shapes' };
 
+const { trainQuestions: _, ...form } = nextqa;
+
 export const shapes: DatasetRecord = {
-  ...nextqa,
+  ...form,
   name: LAYOUT.dataset,
   title: 'the shapes world',
   read: (text, log) => readChoiceFile(text, LAYOUT, log),

@@ -25,6 +25,7 @@ export const star: DatasetRecord = {
   name: 'star',
   title: 'STAR',
   splits: { train: 'STAR_train.json', val: 'STAR_val.json', test: 'STAR_test.json' },
+  trainQuestions: 45_731,
   read: readStar,
   types: TYPES,
   groups: {},

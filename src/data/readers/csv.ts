@@ -1,3 +1,4 @@
+/** Multiple-choice questions as CSV, one question a row. */
 import { CsvError, parse } from 'csv-parse/sync';
 import { datasetRecords } from '../datasets/dataset.js';
 import type { ProblemLog } from '../problems.js';
@@ -88,8 +89,8 @@ function parseRows(text: string, log: ProblemLog): CsvRow[] {
 }
 
 /**
- * The 1-based line of byte offsets that only grow. csv-parse counts lines too, but a CRLF between quotes as two, and
- * names the end of the file for a quote that is never closed.
+ * The 1-based line numbers of increasing byte offsets. csv-parse counts a CRLF between quotes as two lines, and names
+ * the end of the file for a quote that is never closed.
  */
 function lineCounter(bytes: Buffer): (offset: number) => number {
   let line = 1;
@@ -100,12 +101,12 @@ function lineCounter(bytes: Buffer): (offset: number) => number {
   };
 }
 
-/** Those within the quotes of a record, so that its first line is that many above its last. */
+/** Line ends within the quotes of a record: its first line is that many above its last. */
 function lineBreaks(record: string[]): number {
   return record.reduce((breaks, field) => breaks + field.split('\n').length - 1, 0);
 }
 
-/** Where the columns are; undefined after a problem, of which a file of another kind gives one. */
+/** Where the columns are; undefined after a problem. A file of another kind is one problem. */
 function findColumns(header: CsvRow, layout: CsvLayout, log: ProblemLog): Map<string, number> | undefined {
   const options = Array.from({ length: layout.optionCount }, (_, i) => `a${i}`);
   const needed = [layout.videoColumn, 'question', 'qid', 'type', ...options];
@@ -131,7 +132,7 @@ function findColumns(header: CsvRow, layout: CsvLayout, log: ProblemLog): Map<st
 
 const SEPARATORS = { ';': 'semicolons', '\t': 'tabs', '|': 'bars' };
 
-/** What keeps the needed columns from being found, and what to do about it; undefined when it is nothing known. */
+/** Why the needed columns are not found, and what to do; undefined for an unknown reason. */
 function otherLayout(
   fields: readonly string[],
   needed: readonly string[],

@@ -43,7 +43,7 @@ export function readSevilaQuestion(
   return sample;
 }
 
-/** A text or a whole number, as tables that were read as numbers hold ids; '' after a problem. */
+/** A text, or a whole number where a table program turned ids into numbers; '' after a problem. */
 function keyAt(item: Record<string, unknown>, field: string, place: Place): string {
   const value = item[field];
   return Number.isSafeInteger(value) ? String(value) : textAt(item, field, place);

@@ -2,9 +2,10 @@
  * The seam between TypeScript and native code: all that the addon exports, as typed functions over integer buffer ids.
  *
  * Every device exports the same functions: the CPU's are the addon's own exports, the GPU's are in its object `cuda`
- * (load.ts). Work may be asynchronous until `read`. TypeScript allocates every output and passes its id in; native code keeps
- * no shapes. Shapes and strides of a call go through `params`, the fields of a fused call through `numbers`, typed arrays that
- * both sides see. Native code checks ids and sizes and throws an Error; who calls checks shapes first.
+ * (load.ts). Work may be asynchronous until `read`. TypeScript allocates every output and passes its id in; native code
+ * keeps no shapes. Shapes and strides of a call go through `params`, the fields of a fused call through `numbers`,
+ * typed arrays that both sides see. Native code checks ids and sizes and throws an Error; the caller checks shapes
+ * first.
  */
 import type { FusedName } from './entries.js';
 
@@ -30,7 +31,10 @@ export interface Codes {
   readonly reduce: Readonly<Record<ReduceOp, number>>;
 }
 
-/** Where a field of a fused call lies in `numbers`, and what it is: operand, optional, number, or the names of an enumeration. */
+/**
+ * Place of a field of a fused call in `numbers`, and its kind: operand, optional, number, or the names of an
+ * enumeration.
+ */
 export interface Field {
   readonly name: string;
   readonly kind: string;
@@ -53,9 +57,9 @@ export interface DeviceMemory {
 type Values = Float32Array | Int32Array | Uint8Array | Uint16Array;
 
 /**
- * The kernels of src/ops/kernels.ts that a device computes: each takes the fields that lie in `numbers`, where its `layouts`
- * says (calls.ts). adamW takes arrays beside them: four buffers a tensor, sizes, two rates a tensor; globalNorm buffers and
- * sizes. attentionKept tells how many words attention would keep.
+ * The kernels of src/ops/kernels.ts that a device computes: each takes the fields that lie in `numbers`, where its
+ * `layouts` says (calls.ts). adamW takes arrays beside them: four buffers a tensor, sizes, two rates a tensor;
+ * globalNorm buffers and sizes. attentionKept returns how many words attention would save for backward.
  */
 type FusedFunctions = {
   readonly [Name in Exclude<FusedName, 'adamW' | 'globalNorm' | 'attentionKept'>]?: () => void;
@@ -74,7 +78,7 @@ export interface NativeDevice extends FusedFunctions {
   /** The fields that each fused function reads. */
   readonly layouts: Readonly<Partial<Record<FusedName, readonly Field[]>>>;
   readonly codes: Codes;
-  /** Whether its operations also give and take activations stored in bf16, besides weights. */
+  /** Whether its operations also read and write activations stored in bf16, besides weights. */
   readonly bf16Activations: boolean;
 
   /** A buffer with undefined contents. Throws an Error that says requested and held bytes when memory is out. */
@@ -94,7 +98,7 @@ export interface NativeDevice extends FusedFunctions {
   allocateBf16(n: number): BufferId;
   /** Waits for all work; on the CPU there is none to wait for. */
   synchronize(): void;
-  /** Whether operands of large products of f32 are rounded to f16 from now on; a device that gains nothing by it has no such function. */
+  /** Switches rounding of the operands of large f32 products to f16; absent on a device that gains nothing by it. */
   halfProducts?(on: boolean): void;
 
   unary(op: number, dtype: number, x: BufferId, y: BufferId, n: number, p: number, q: number): void;
@@ -205,7 +209,7 @@ export interface NativeDevice extends FusedFunctions {
   conv2dInputGrad(dy: BufferId, filter: BufferId, dx: BufferId): void;
 }
 
-/** The processor: kernels for several instruction sets, on threads. */
+/** The CPU: kernels for several instruction sets, on threads. */
 export interface CpuDevice extends NativeDevice {
   threads(): number;
   setThreads(threads: number): void;
@@ -215,7 +219,7 @@ export interface CpuDevice extends NativeDevice {
   readonly cuda: CudaExports;
 }
 
-/** What is known about the GPU in use and the libraries found for it. */
+/** The GPU in use and the libraries found for it. */
 export interface CudaInfo {
   name: string;
   /** Its number among `count` GPUs. */
@@ -223,7 +227,7 @@ export interface CudaInfo {
   count: number;
   /** Compute capability, such as 9.0. */
   capability: string;
-  /** What kernels are compiled for, such as sm_90. */
+  /** Architecture that kernels are compiled for, such as sm_90. */
   architecture: string;
   /** Bytes of the whole device; free ones count what other processes use. */
   totalMemory: number;
@@ -250,7 +254,7 @@ export interface CudaDevice extends NativeDevice {
 }
 
 /** The GPU's exports before one is opened. */
-export interface CudaExports extends CudaDevice {
+interface CudaExports extends CudaDevice {
   /** Once a process; again to change the limit. */
   open(device: number, memoryLimit: number): void;
   gpuName(device: number): string;

@@ -26,15 +26,15 @@ export const BACKEND_NAME = 'native-cpu';
 export const CUDA_BACKEND_NAME = 'native-cuda';
 
 /**
- * So many records are held before those still alive are watched over: most are disposed long before, and a
- * FinalizationRegistry costs 0.23 us for each, a tenth of a tiny operation.
+ * Number of new records after which the survivors are registered with a FinalizationRegistry. Most are disposed before,
+ * and registering costs 0.23 us each, a tenth of a tiny operation.
  */
 const YOUNG = 1024;
 
 /** The data behind one dataId. */
 export class NativeData {
   refCount = 1;
-  /** The buffer, or -1 when the data is not numeric or has been given up. */
+  /** The buffer, or -1 when the data is not numeric or was released. */
   id: BufferId = -1;
   /** Encoded strings. */
   strings: Uint8Array[] | undefined;
@@ -43,9 +43,9 @@ export class NativeData {
   alive = true;
   /** Whether the device stores this float32 tensor as bf16. */
   bf16 = false;
-  /** Whether the backend's registry watches over it. */
+  /** Whether it is in the backend's FinalizationRegistry. */
   watched = false;
-  /** What tfjs notes of this dataId, and in which of its maps (tensorInfo.ts). */
+  /** tfjs's note on this dataId, and the map that holds it (tensorInfo.ts). */
   note: object | undefined;
   noteOf: object | undefined;
 
@@ -105,12 +105,12 @@ export class NativeBackend extends KernelBackend {
     this.hold(data, this.device.allocate(data.size * BYTES[dtype]));
     if (!values || data.size === 0) return;
     const given = typed(values, dtype, data.size);
-    // One value goes as a number: taking hold of a fresh typed array costs native code 0.2 us.
+    // One value is passed as a number: a fresh typed array costs native code 0.2 us.
     if (data.size === 1) this.device.fill(DTYPE[dtype], data.id, 1, given[0]!);
     else this.device.write(data.id, given);
   }
 
-  /** Gives a record its buffer, and the survivors among the newest records to the registry when they are many. */
+  /** Gives a record its buffer, and registers the survivors among the newest records when they are many. */
   private hold(data: NativeData, id: BufferId): void {
     data.id = id;
     if (this.young.push(data) < YOUNG) return;
@@ -137,7 +137,7 @@ export class NativeBackend extends KernelBackend {
     return this.holding(this.device.allocate(size * BYTES[dtype]), shape, dtype, size);
   }
 
-  /** An activation with undefined contents, stored as bf16 where the device has that; as float32 elsewhere. */
+  /** An activation with undefined contents, stored as bf16 where the device can, else as float32. */
   outputBf16(shape: number[]): TensorInfo {
     if (!this.device.bf16Activations) return this.output(shape, 'float32');
     return this.holdingBf16(this.device.allocateBf16(sizeOf(shape)), shape);

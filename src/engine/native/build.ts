@@ -16,8 +16,8 @@ interface BuildTool {
 }
 
 /**
- * Finds the addon or builds it, which takes a minute and happens once. What is missing for it, or failed, is what
- * `nativeDevice` throws from then on.
+ * Finds the addon or builds it, which takes a minute and happens once. After a failure `nativeDevice` throws its
+ * reason.
  */
 export async function prepareAddon(): Promise<void> {
   const tool = new URL('../../../tools/build-addon.mjs', import.meta.url);
@@ -26,7 +26,7 @@ export async function prepareAddon(): Promise<void> {
   const { findAddon, earlierFailure, buildAddon } = (await import(tool.href)) as BuildTool;
   try {
     const path = findAddon();
-    // What failed once takes as long to fail again.
+    // A failed build is not repeated in the same process: it would take as long to fail again.
     const earlier = path === undefined ? earlierFailure() : undefined;
     if (earlier !== undefined) throw new Error(earlier);
     if (path === undefined) say('building the native engine, this once');
@@ -36,7 +36,7 @@ export async function prepareAddon(): Promise<void> {
   }
 }
 
-/** Of a compiler's output the first error says it. */
+/** The first error of a compiler's output is the one to show. */
 function oneLine(message: string): string {
   const [first, ...output] = message.split('\n');
   if (output.length === 0) return message;

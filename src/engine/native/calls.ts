@@ -1,7 +1,7 @@
 /**
- * Fused calls by name: fills the fields that a device's function reads into `numbers`, from operands, attributes and results.
- * The addon says where each field lies; the table of src/ops/kernels.ts says what a call is made of, and both are compared
- * when a device is first used.
+ * Fused calls by name: fills the fields that a device's function reads into `numbers`, from operands, attributes and
+ * results. The addon says where each field lies; the table of src/ops/kernels.ts lists the parts of a call. Both are
+ * compared when a device is first used.
  */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { EngineError } from '../../base/errors.js';
@@ -16,7 +16,7 @@ import type { BufferId, Field, NativeDevice } from './addon.js';
 import { type Entries, type FusedName, PARTS } from './entries.js';
 
 /** The id of an operand or a result that is left out. */
-export const NONE: BufferId = -1;
+const NONE: BufferId = -1;
 
 /** Puts the fields of one call in place; the device's function of that name comes next. */
 type Fill<Entry, T> = (
@@ -26,7 +26,7 @@ type Fill<Entry, T> = (
 ) => void;
 export type Fills<T> = { [Name in FusedName]: Fill<Entries[Name], T> };
 
-/** A tensor of a call, for those who have no more than a buffer. */
+/** A tensor of a call, where only its buffer is known. */
 export interface Operand {
   id: BufferId;
   shape: readonly number[];

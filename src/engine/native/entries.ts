@@ -1,17 +1,17 @@
-/** Which fused calls there are, by the names of the native functions. */
+/** The fused calls, by the names of the native functions. */
 import { KERNELS, type KernelName, kernel, NO_DROPOUT } from '../../ops/kernels.js';
 
 type Table = typeof KERNELS;
 type Native<Name extends string> = Name extends `Reas${infer Rest}` ? Uncapitalize<Rest> : never;
 
-/** Kernels of the table that are calls of native code as they are; the others are put together in fused.ts. */
+/** Kernels of the table that are one call of native code each; fused.ts composes the others. */
 type Direct = Exclude<
   KernelName,
   | ('ReasLinear' | 'ReasLinearGradInput' | 'ReasAppendRow')
   | ('ReasToBf16' | 'ReasBf16OfBits' | 'ReasBf16MatMul')
 >;
 
-/** Calls that are no kernel: of one of the layers that ReasLinear and ReasLinearGradInput take, and a question. */
+/** Calls that are no kernel: one layer of ReasLinear and ReasLinearGradInput, and a query. */
 export const PARTS = {
   linear: kernel({
     inputs: ['x', 'weight'],

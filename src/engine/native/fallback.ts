@@ -1,7 +1,7 @@
 /**
- * Kernels that native code does not have run on tfjs-backend-cpu's implementation: inputs are copied there, outputs
- * copied back. Correct but slow, so every use is counted: a training step or decoding must have none
- * (test/engine/fallback.test.ts; `reasvqa doctor --ops` prints the counts).
+ * Kernels without native code run on tfjs-backend-cpu's implementation: inputs are copied there, outputs copied back.
+ * This is slow, so every use is counted: a training step or decoding must have none (test/engine/fallback.test.ts;
+ * `reasvqa doctor --ops` prints the counts).
  */
 import '@tensorflow/tfjs-backend-cpu';
 import { findBackend, getKernel, type KernelBackend, type TensorInfo } from '@tensorflow/tfjs-core';

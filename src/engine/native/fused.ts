@@ -1,6 +1,6 @@
 /**
- * The kernels of src/ops/kernels.ts on our own devices. Most are one call: results are allocated as the table says, the call's
- * fields are filled in, and the device's function runs. Those that are more than that follow by hand. Shapes were checked by
+ * The kernels of src/ops/kernels.ts on our own devices. Most are one call: results are allocated as the table says, the
+ * call's fields are filled in, and the device's function runs. The others are written by hand. Shapes were checked by
  * the operation; the addon checks every size against its buffer again.
  */
 import type { TensorInfo } from '@tensorflow/tfjs-core';

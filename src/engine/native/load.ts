@@ -1,4 +1,4 @@
-/** Loads the addon and says what is wrong with it, in the words of the person who has to mend it. */
+/** Loads the addon; an error says what is wrong with it and what to do. */
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { relative } from 'node:path';
@@ -160,8 +160,8 @@ const ELF_MACHINE: Record<string, number> = {
 };
 
 /**
- * Looks at the ELF header before the loader does: a library that was cut short would end the process with SIGBUS as soon
- * as its missing pages are touched. The section table is the last thing in the file.
+ * Reads the ELF header before the loader does: a truncated library would end the process with SIGBUS once its missing
+ * pages are touched. The section table is the last part of the file.
  */
 function checkElf(path: string): void {
   const header = Buffer.alloc(64);
@@ -188,7 +188,7 @@ function checkElf(path: string): void {
 
 function loadError(path: string, error: unknown): EngineError {
   const reason = messageOf(error).split('\n')[0];
-  // Settings are the user's to correct; everything else is about the file.
+  // A wrong setting is the user's to correct; every other error is about the file.
   if (/REASVQA_(THREADS|ISA)=/.test(reason ?? '')) return new EngineError(reason ?? '', { cause: error });
   const about = /NODE_MODULE_VERSION|self-register|API version|napi/i.test(reason ?? '')
     ? `built for another Node than ${process.version}`

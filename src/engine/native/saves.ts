@@ -1,3 +1,4 @@
+/** Saving tensors for backward without records on the tape. */
 import { engine, type KernelBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
 
 /** The part of tfjs 4.22.0's engine that {@link saveOffTape} changes. */
@@ -11,10 +12,10 @@ interface EngineInternals {
 }
 
 /**
- * tfjs clones what an operation saves for its gradient and records every clone on the tape, so that a gradient of a
- * gradient finds its way back: of a tape of sums and products two thirds are such clones, 15 % of its time (40 % where the
- * garbage collector has no core of its own). In the outermost gradient nobody looks for them; there a clone is made
- * without a record, and without the way through a kernel.
+ * tfjs clones every tensor saved for backward and records the clone on the tape, for gradients of gradients. Two thirds
+ * of a tape of sums and products are such clones, and 15 % of its time (40 % where the garbage collector has no core of
+ * its own). The outermost gradient does not need them: there a clone is made without a record and without a kernel
+ * call.
  *
  * engine().clone is called for saving only (tf.clone is another function); test/engine/saves.test.ts fails when an upgrade
  * changes that.

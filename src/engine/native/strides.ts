@@ -4,7 +4,7 @@
  */
 import type { NativeDevice } from './addon.js';
 
-export const MAX_RANK = 8;
+const MAX_RANK = 8;
 /** Largest number of a layout: native code reads them as 32-bit integers. */
 export const MAX_SIZE = 2 ** 31 - 1;
 

@@ -1,10 +1,11 @@
+/** tfjs's note on the backend of each dataId, stored in our records. */
 import { engine } from '@tensorflow/tfjs-core';
 import { NativeData } from './backend.js';
 
 /**
- * tfjs notes of every dataId which backend holds it, in a WeakMap. An entry costs 0.3 us (a hash for a fresh object,
- * and the collector follows such entries one by one): a tenth of a tiny operation, a fifth of a long gradient tape.
- * The records of our backends have room for the note; other dataIds stay in the WeakMap.
+ * tfjs keeps the backend of every dataId in a WeakMap. An entry costs 0.3 us (a hash for a fresh object, and the
+ * collector follows such entries one by one): a tenth of a tiny operation, a fifth of a long gradient tape. The records
+ * of our backends have room for the note; other dataIds stay in the WeakMap.
  *
  * Touches `engine().state.tensorInfo` of tfjs 4.22.0 (see also src/ops/tape.ts); test/engine/tensorInfo.test.ts fails
  * when an upgrade changes it.
@@ -43,7 +44,7 @@ export class TensorInfoMap {
   }
 }
 
-/** Puts the map above in the place of tfjs's, once for each state of the engine (tf.engine().reset() makes a new one). */
+/** Replaces tfjs's map by the one above, once for each state of the engine (tf.engine().reset() makes a new one). */
 export function keepInfoOnRecords(): void {
   const { state } = engine() as unknown as { state: { tensorInfo: WeakMap<object, object> | TensorInfoMap } };
   if (state.tensorInfo instanceof WeakMap) state.tensorInfo = new TensorInfoMap(state.tensorInfo);

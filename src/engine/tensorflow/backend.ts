@@ -12,14 +12,14 @@ export interface OpAttribute {
 }
 
 /** One output of an operation that the binding ran. */
-export interface OpOutput {
+interface OpOutput {
   id: number;
   shape: number[];
   dtype: number;
 }
 
 /** The C++ binding: TensorFlow's eager API over tensor ids. */
-export interface Binding {
+interface Binding {
   readonly TF_Version: string;
   readonly TF_FLOAT: number;
   readonly TF_ATTR_TYPE: number;
@@ -30,8 +30,8 @@ export interface Binding {
   tensorDataSync(id: number): Float32Array;
 }
 
-/** What the backend keeps of a tensor; `id` belongs to it once `values` is null. */
-export interface TensorRecord {
+/** The backend's record of a tensor; `id` is valid once `values` is null. */
+interface TensorRecord {
   shape: number[];
   dtype: number;
   id: number;

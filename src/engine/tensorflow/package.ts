@@ -11,8 +11,8 @@ import { EngineError } from '../../base/errors.js';
 /** tfjs packages work together only at one version, which package.json pins. */
 export const WANTED_VERSION = '4.22.0';
 
-/** In the order they are looked for. */
-export const PACKAGE_NAMES = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'] as const;
+/** In the order of the search. */
+const PACKAGE_NAMES = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'] as const;
 
 export interface TensorflowPackage {
   name: (typeof PACKAGE_NAMES)[number];
@@ -25,8 +25,8 @@ export interface TensorflowPackage {
 const SETUP =
   'reasvqa doctor --fix tensorflow --python PYTHON (a Python that has tensorflow or tensorflow_cpu) or --libtensorflow FOLDER';
 
-/** Where tools/setup-tensorflow.sh puts what it builds, this project, and the folder the user runs in. */
-export function searchPlaces(): string[] {
+/** The output folder of tools/setup-tensorflow.sh, this project, and the user's current folder. */
+function searchPlaces(): string[] {
   const project = fileURLToPath(new URL('../../..', import.meta.url));
   return [join(project, 'build/tensorflow'), project, process.cwd()];
 }
@@ -70,7 +70,7 @@ export function findPackage(places: readonly string[] = searchPlaces()): Tensorf
   return first;
 }
 
-/** What a user does about a package that is there but cannot be loaded. */
+/** What to do about a package that is installed but cannot be loaded. */
 export function rebuildHint(): string {
   return `build it again with ${SETUP}`;
 }

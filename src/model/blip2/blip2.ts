@@ -21,7 +21,7 @@ import { QFormer } from './qformer.js';
 import { T5 } from './t5.js';
 import { VisionModel } from './vit.js';
 
-/** What the encoder sees. */
+/** Token ids of a batch, as the encoder reads them. */
 export interface EncoderBatch {
   /** Videos (B) and frames of each (N). */
   videos: number;
@@ -32,7 +32,7 @@ export interface EncoderBatch {
   prompt: Tokens;
 }
 
-/** The encoder's output with the mask its readers need. */
+/** The encoder's output, and its padding mask. */
 export interface Encoded {
   /** (B, S, d_model) */
   hidden: tf.Tensor3D;
@@ -78,7 +78,7 @@ export class Blip2 extends Module {
     return this.qformer.forward(tf.reshape(expanded, [image.shape[0], queries, width]), image, context);
   }
 
-  /** Features of every frame -> what the language model reads, (B * N, queries, d_model). */
+  /** Features of every frame -> the language model's visual tokens, (B * N, queries, d_model). */
   project(features: tf.Tensor3D, context: Context): tf.Tensor3D {
     const image = this.vision.postLayernorm.forward(features);
     return this.languageProjection.forward(this.queryOutput(image, context), context);

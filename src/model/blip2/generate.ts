@@ -1,3 +1,4 @@
+/** Text generation of BLIP-2 FlanT5 with a key/value cache, and the logits after given tokens. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Context } from '../context.js';
 import { HostChooser } from '../sampling.js';
@@ -45,7 +46,7 @@ export function generate(
   }
 }
 
-/** What the rows of a batch have written so far. */
+/** The tokens that each row of a batch has generated so far. */
 class Written implements Generated {
   readonly ids: number[][];
   readonly logProbs: number[][];

@@ -1,4 +1,4 @@
-/** What is known of BLIP-2 with a T5 language model (Li et al. 2023) before a model of it is made. */
+/** BLIP-2 with a T5 language model (Li et al. 2023) as the registry knows it, before a model is made. */
 import { canonicalSource } from '../../weights/canonical.js';
 import { type Blip2Config, parseBlip2Config } from '../../weights/config.js';
 import { ownTables } from '../../weights/ownTables.js';

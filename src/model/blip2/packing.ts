@@ -26,7 +26,7 @@ export const MASKED = -1e9;
 /**
  * @param segments one entry per target, all with the same number of rows.
  * @param startIds decoder start token of each segment.
- * @param padId what stands in the input where the shifted label is ignored (T5 `_shift_right`).
+ * @param padId input id where the shifted label is ignored (T5 `_shift_right`).
  */
 export function packTargets(segments: Labels[], startIds: number[], padId: number): PackedTargets {
   const first = segments[0];

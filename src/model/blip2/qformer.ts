@@ -1,3 +1,4 @@
+/** BLIP-2's Q-Former: 32 learned queries of one frame's image tokens. */
 import type * as tf from '@tensorflow/tfjs-core';
 import { attention } from '../../ops/attention.js';
 import { dropout } from '../../ops/dropout.js';
@@ -101,8 +102,8 @@ class QFormerLayer extends Module implements Block<{ image: tf.Tensor3D }> {
 }
 
 /**
- * The query branch of BLIP-2's Q-Former (LAVIS Qformer.py, HF Blip2QFormerModel): learned queries gather what the
- * language model needs from one frame's image tokens. Queries carry no positions; the text branch is not used.
+ * The query branch of BLIP-2's Q-Former (LAVIS Qformer.py, HF Blip2QFormerModel): learned queries attend to one frame's
+ * image tokens. Queries carry no positions; the text branch is not used.
  */
 export class QFormer extends Module {
   static className = 'Blip2QFormerModel';

@@ -1,4 +1,4 @@
-/** BLIP-2's side of `weights check`: tools/reference/make_reference.py writes what is read here. */
+/** BLIP-2's side of `weights check`: reads the recordings of tools/reference/make_reference.py. */
 import * as tf from '@tensorflow/tfjs-core';
 import { DataError } from '../../base/errors.js';
 import { withHalfProducts } from '../../ops/bf16.js';

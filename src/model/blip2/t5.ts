@@ -1,3 +1,4 @@
+/** FlanT5: encoder, decoder, output head, and decoding step by step. */
 import * as tf from '@tensorflow/tfjs-core';
 import { dropout } from '../../ops/dropout.js';
 import { embedding } from '../../ops/embedding.js';
@@ -22,19 +23,19 @@ const ACTIVATIONS: Readonly<Record<string, FeedForwardSettings['activation']>> =
   silu: 'silu',
 };
 
-/** Everything a block attends to besides its own input: in the decoder the encoder's output and its padding too. */
-export interface BlockInputs extends SelfInputs {
+/** Inputs of a block besides x: the bias, and in the decoder the encoder's output and its padding mask. */
+interface BlockInputs extends SelfInputs {
   memory?: tf.Tensor3D;
   memoryMask?: tf.Tensor2D;
 }
 
-/** What all blocks read in a step of decoding: see {@link DecoderState}. */
+/** Inputs that all blocks share in a step of decoding: see {@link DecoderState}. */
 interface StepInputs {
   bias: tf.Tensor3D;
   memoryMask: tf.Tensor2D;
 }
 
-/** What one block of the decoder knows while it decodes: the steps so far and the encoder's output. */
+/** The key/value cache of one decoder block: the steps so far and the encoder's output. */
 interface BlockCache {
   steps: KeyValueCache;
   memory: KeyValue;
@@ -93,7 +94,7 @@ export class T5Block extends Module implements Block<BlockInputs> {
 }
 
 /** The encoder or the decoder: blocks and a final norm. Embedding happens outside, since frames come in as vectors. */
-export class T5Stack extends Module {
+class T5Stack extends Module {
   static className = 'T5Stack';
   readonly block: T5Block[];
   private readonly finalLayerNorm: RmsNorm;
@@ -190,7 +191,7 @@ export class T5 extends Module {
     return embedding(ids, this.shared.value as tf.Tensor2D);
   }
 
-  /** {@link embed} for what the decoder is fed. */
+  /** {@link embed} for the decoder's input ids. */
   embedTarget(ids: tf.Tensor): tf.Tensor {
     return embedding(ids, (this.decoderEmbedding ?? this.shared).value as tf.Tensor2D);
   }
@@ -200,12 +201,12 @@ export class T5 extends Module {
     return (this.lmHead ?? this.shared).value as tf.Tensor2D;
   }
 
-  /** The decoder's output as the head expects it: a tied head wants it scaled by d_model^-0.5. */
+  /** Scales the decoder's output for the head: by d_model^-0.5 where the head is tied. */
   headInput(hidden: tf.Tensor3D): tf.Tensor3D {
     return this.config.scale_decoder_outputs ? tf.mul(hidden, this.config.d_model ** -0.5) : hidden;
   }
 
-  /** One step of decoding: the next token of every row, (B, 1) int32, to what the head reads, (B, 1, d_model). */
+  /** One step of decoding: from the next token of every row, (B, 1) int32, to the head's input, (B, 1, d_model). */
   step(ids: tf.Tensor2D, state: DecoderState, context: Context): tf.Tensor3D {
     const { block } = this.decoder;
     const inputs = { bias: state.nextBias(), memoryMask: state.memoryMask };
@@ -217,7 +218,7 @@ export class T5 extends Module {
   }
 }
 
-/** The decoder with everything it has seen so far, for {@link T5.step}. */
+/** The decoder with its key/value caches, for {@link T5.step}. */
 export class DecoderState {
   readonly blocks: BlockCache[];
   /** (B * heads, 1, steps): the last step's bias to every step. It depends on distance alone: earlier ones end it. */

@@ -1,3 +1,4 @@
+/** T5's attention: of a sequence to itself, to the encoder's output, and step by step with a key/value cache. */
 import * as tf from '@tensorflow/tfjs-core';
 import { attention } from '../../ops/attention.js';
 import type { Tensors } from '../../ops/recompute.js';
@@ -16,14 +17,14 @@ export interface KeyValue {
   value: tf.Tensor3D;
 }
 
-/** What self-attention reads besides x; shapes and meaning as in ops/attention.ts. */
+/** Inputs of self-attention besides x; shapes and meaning as in ops/attention.ts. */
 export interface SelfInputs {
   bias?: tf.Tensor3D | undefined;
   keyMask?: tf.Tensor2D | undefined;
 }
 
 /** The sequence that cross-attention reads, (B, length, d_model). */
-export interface MemoryInputs {
+interface MemoryInputs {
   memory: tf.Tensor3D;
   keyMask?: tf.Tensor2D | undefined;
 }
@@ -96,9 +97,9 @@ export class T5Attention extends Module {
   }
 
   /**
-   * One step of decoding: attention of x, (B, 1, d_model), to the steps so far and itself, whose key and value are added to
-   * the cache. Positions are the cache's rows, so that a step adds to its end: the items of the batch then lie side by side
-   * as further heads of one item.
+   * One step of decoding: attention of x, (B, 1, d_model), to the steps so far and itself, whose key and value are
+   * added to the cache. Cache rows are positions, so a step appends one row: the items of the batch lie side by side in
+   * it, as further heads of one item.
    *
    * @param bias (B * heads, 1, steps so far and this one)
    */
@@ -127,7 +128,7 @@ export class T5Attention extends Module {
     return { key: key!, value: value!, query: query! };
   }
 
-  /** @returns (B, queries, heads * d_kv), what the last product reads. */
+  /** @returns (B, queries, heads * d_kv), the input of the output projection. */
   private mix(
     query: tf.Tensor3D,
     { key, value, bias, keyMask }: KnownInputs & SelfInputs,

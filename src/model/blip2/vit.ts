@@ -1,3 +1,4 @@
+/** EVA ViT-g, the vision model of BLIP-2. */
 import * as tf from '@tensorflow/tfjs-core';
 import { selfAttention } from '../../ops/attention.js';
 import type { Blip2Config } from '../../weights/config.js';
@@ -14,7 +15,7 @@ type VisionConfig = Blip2Config['vision_config'];
  * Patch and position embeddings of EVA ViT-g: a convolution with stride = kernel = patch size written as one matrix
  * product, a class token in front, learned absolute positions (LAVIS eva_vit.py, HF Blip2VisionEmbeddings).
  */
-export class VisionEmbeddings extends Module {
+class VisionEmbeddings extends Module {
   static className = 'Blip2VisionEmbeddings';
   readonly classEmbedding: Parameter;
   readonly positionEmbedding: Parameter;
@@ -29,7 +30,7 @@ export class VisionEmbeddings extends Module {
     super(path);
     const { hidden_size: width, patch_size: patch, image_size: image } = config;
     this.grid = Math.floor(image / patch);
-    // As large as a patch's embedding of normalised pixels: with 0.02 a small model takes long to notice positions.
+    // The scale of a patch's embedding of normalised pixels: with 0.02 a small model takes long to learn positions.
     this.classEmbedding = this.parameter('class_embedding', [1, 1, width], { normal: 0.5 });
     this.positionEmbedding = this.parameter('position_embedding', [1, this.grid ** 2 + 1, width], {
       normal: 0.5,
@@ -102,7 +103,7 @@ class VisionAttention extends Module implements Sublayer {
 }
 
 /** One pre-norm block of EVA ViT-g; exact GELU. */
-export class VisionBlock extends Module implements Block<object> {
+class VisionBlock extends Module implements Block<object> {
   static className = 'Blip2EncoderLayer';
   private readonly norm1: LayerNorm;
   private readonly attention: VisionAttention;
@@ -157,7 +158,7 @@ export class VisionModel extends Module {
   }
 
   /**
-   * Everything before `post_layernorm`: frozen in training, so its output is what the feature store keeps.
+   * Everything before `post_layernorm`: frozen in training, so the feature store holds its output.
    *
    * @param pixels (n, 3, image, image) float32. @returns (n, 1 + grid^2, hidden) float32.
    */

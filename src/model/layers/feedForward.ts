@@ -1,3 +1,4 @@
+/** The feed-forward layer of a transformer block, with or without a gate. */
 import * as tf from '@tensorflow/tfjs-core';
 import { type GeluForm, gatedGelu, gelu } from '../../ops/activation.js';
 import { dropout } from '../../ops/dropout.js';
@@ -10,12 +11,12 @@ export interface FeedForwardSettings {
   /** Features of x, and between the products. */
   width: number;
   inner: number;
-  /** Names of the layers below the module's path. Of two first ones the first is the gate. */
+  /** Names of the layers below the module's path. With two first layers, the first of them is the gate. */
   first: readonly [string] | readonly [string, string];
   last: string;
   bias: boolean;
   activation: GeluForm | 'relu' | 'silu';
-  /** Dropout rates before the last product and of what is added to x. */
+  /** Dropout rates before the last product, and of the sublayer's result that is added to x. */
   dropout: { inner: number; result: number };
 }
 
@@ -39,7 +40,7 @@ export class FeedForward extends Module implements Sublayer {
     this.rate = settings.dropout.result;
   }
 
-  /** @param x (B, L, width). @returns (B, L, inner), what the last product reads. */
+  /** @param x (B, L, width). @returns (B, L, inner), the input of the last product. */
   inner(x: tf.Tensor3D, _tensors: object, context: Context): tf.Tensor3D {
     const { activation } = this.settings;
     const form = activation === 'erf' || activation === 'tanh' ? activation : undefined;

@@ -1,11 +1,12 @@
-import * as tf from '@tensorflow/tfjs-core';
+/** The Linear layer with an optional low-rank adapter. */
+import type * as tf from '@tensorflow/tfjs-core';
 import { isBf16 } from '../../ops/bf16.js';
 import { type LinearLayer, linears } from '../../ops/linear.js';
 import { type Context, inferenceContext, nextDropout } from '../context.js';
 import { Module, type Parameter, single } from './module.js';
 
 /** Settings of one low-rank adapter (Hu et al. 2021; names as in PEFT). */
-export interface LoraSettings {
+interface LoraSettings {
   r: number;
   /** The factor on B A x: alpha / r. */
   scaling: number;
@@ -22,7 +23,6 @@ export class Linear extends Module {
   readonly weight: Parameter;
   readonly bias: Parameter | undefined;
   lora: { A: Parameter; B: Parameter; scaling: number; dropout: number } | undefined;
-  private mergedLora = false;
 
   constructor(
     path: string,
@@ -49,35 +49,9 @@ export class Linear extends Module {
     };
   }
 
-  /**
-   * Adds scaling * B A to the weight, so that the adapter costs nothing at inference. No-op when merged already.
-   *
-   * @throws Error for a weight kept as bf16: taking the update out again could not restore what rounding lost.
-   */
-  mergeLora(): void {
-    this.addDelta(1);
-  }
-
-  /** Takes a merged adapter out of the weight again, to float32 rounding. */
-  unmergeLora(): void {
-    this.addDelta(-1);
-  }
-
-  /** Whether the weight is kept in bf16, and x rounded so: then x may be stored so before. */
+  /** Whether the weight is stored in bf16. The product then rounds x to bf16, so x may be stored as bf16. */
   get readsBf16(): boolean {
     return isBf16(this.weight.value);
-  }
-
-  private addDelta(sign: 1 | -1): void {
-    const merge = sign === 1;
-    if (!this.lora || this.mergedLora === merge) return;
-    const { A, B, scaling } = this.lora;
-    if (this.readsBf16) throw new Error(`${this.path}: an adapter is not merged into bf16 weights`);
-    tf.tidy(() => {
-      const delta = tf.mul(tf.matMul(B.value as tf.Tensor2D, A.value as tf.Tensor2D), sign * scaling);
-      this.weight.value.assign(tf.add(this.weight.value, delta));
-    });
-    this.mergedLora = merge;
   }
 
   /** @param addend (..., out), added to the result. */
@@ -85,17 +59,14 @@ export class Linear extends Module {
     return linears(x, [{ ...this.operands(context), addend }])[0] as T;
   }
 
-  /** The weights as they are now; draws the next dropout of an adapter that is not merged. */
+  /** The weights as they are now; draws the next dropout of an adapter. */
   operands(context: Context): LinearLayer {
-    const lora =
-      this.lora && !this.mergedLora
-        ? {
-            A: this.lora.A.value as tf.Tensor2D,
-            B: this.lora.B.value as tf.Tensor2D,
-            scale: this.lora.scaling,
-            dropout: nextDropout(context, this.lora.dropout),
-          }
-        : undefined;
+    const lora = this.lora && {
+      A: this.lora.A.value as tf.Tensor2D,
+      B: this.lora.B.value as tf.Tensor2D,
+      scale: this.lora.scaling,
+      dropout: nextDropout(context, this.lora.dropout),
+    };
     const bias = this.bias?.value as tf.Tensor1D | undefined;
     return { weight: this.weight.value as tf.Tensor2D, bias, lora };
   }
@@ -117,7 +88,7 @@ export class Linear extends Module {
 /**
  * Layers of one input, computed as one operation: x (..., in) to (..., out) each, in their order.
  *
- * @param bf16 whether the results may be stored in bf16 (src/ops/bf16.ts): their reader takes them so
+ * @param bf16 allow results stored in bf16 (src/ops/bf16.ts); only where every reader accepts bf16
  */
 export function forwardAll<T extends tf.Tensor>(
   layers: readonly Linear[],
@@ -132,10 +103,13 @@ export function forwardAll<T extends tf.Tensor>(
   ) as T[];
 }
 
-/** Whether all layers round what they read to bf16. */
+/** Whether all layers round their input to bf16. */
 export const readInBf16 = (layers: readonly Linear[]): boolean => layers.every((layer) => layer.readsBf16);
 
-/** How attention may round its operands, and store what `reader` alone reads: see ops/attention.ts. */
+/**
+ * Options of attention whose result `reader` alone reads: rounded operands, and a result stored in bf16
+ * (ops/attention.ts).
+ */
 export const readBy = (reader: Linear, context: Context) => ({ half: context.mixed, bf16: reader.readsBf16 });
 
 /** Linear layers of a module by checkpoint path, for adapters. */

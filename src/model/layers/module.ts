@@ -1,10 +1,11 @@
+/** Modules and parameters: tfjs layers that know their children, and tensors under checkpoint names. */
 import * as tf from '@tensorflow/tfjs-core';
 import { type LayerVariable, layers } from '@tensorflow/tfjs-layers';
 import type { Rng } from '../../base/random.js';
 import { toBf16 } from '../../ops/bf16.js';
 
-/** How a parameter starts when no checkpoint gives it a value. */
-export type Initial = 'zeros' | 'ones' | { normal: number } | { uniform: number };
+/** Initial value of a parameter that no checkpoint sets. */
+type Initial = 'zeros' | 'ones' | { normal: number } | { uniform: number };
 
 /**
  * One named tensor of the model. The name is the checkpoint's own, so that files, variables, optimizer state and
@@ -46,7 +47,8 @@ export class Parameter {
   }
 
   /**
-   * Uses the variable of another model's parameter, which stays that model's: a frozen weight that several share.
+   * Uses the variable of another model's parameter, which that model keeps owning: several models share a frozen
+   * weight.
    *
    * @throws Error when it has a value already or is trained
    */

@@ -1,8 +1,9 @@
+/** Layer normalisation and RMS normalisation as layers. */
 import type * as tf from '@tensorflow/tfjs-core';
 import { layerNorm, rmsNorm } from '../../ops/norm.js';
 import { Module, type Parameter, single } from './module.js';
 
-/** What both norms share: one scale per channel, applied over the last axis; (..., d) float32 in and out. */
+/** Base of both norms: one scale per channel, applied over the last axis; (..., d) float32 in and out. */
 export abstract class Norm extends Module {
   readonly weight: Parameter;
 
@@ -15,7 +16,7 @@ export abstract class Norm extends Module {
     this.weight = this.parameter('weight', [size], 'ones');
   }
 
-  /** @param bf16 whether the result may be stored in bf16 (src/ops/bf16.ts): its readers are layers in bf16 alone. */
+  /** @param bf16 allow a result stored in bf16 (src/ops/bf16.ts); only where all its readers are layers in bf16. */
   abstract forward<T extends tf.Tensor>(x: T, bf16?: boolean): T;
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {

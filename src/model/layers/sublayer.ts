@@ -1,6 +1,6 @@
 /**
- * What transformer blocks are made of: x + layer(norm(x)), or norm(x + layer(x)). Which results are stored in bf16 and which
- * are computed again in the backward pass is decided here, so that a model's own files hold its mathematics alone.
+ * Sublayers of transformer blocks: x + layer(norm(x)), or norm(x + layer(x)). This file decides which results are
+ * stored in bf16 and which the backward pass recomputes, so that a model's own files hold its mathematics alone.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { storesActivationsInBf16 } from '../../ops/bf16.js';
@@ -11,25 +11,25 @@ import { type Linear, readInBf16 } from './linear.js';
 import { type Module, variablesOf } from './module.js';
 import type { Norm } from './norm.js';
 
-/** dropout(last(inner(x, tensors))): attention or a feed-forward layer, bound to what it reads besides x. */
+/** dropout(last(inner(x, tensors))): attention or a feed-forward layer, with its inputs besides x. */
 export interface Sublayer<T extends Tensors<T> = object> {
   /** The layers that `inner` begins with, and the only ones with parameters that it reads. */
   readonly first: readonly Linear[];
   readonly last: Linear;
-  /** The dropout rate of what is added to x. */
+  /** The dropout rate of the result that is added to x. */
   readonly rate: number;
   /** Whether light recomputation (context.ts) computes `inner` again. */
   readonly recomputedWhenLight?: boolean;
-  /** What `inner` reads besides x and parameters: see ops/recompute.ts. */
+  /** Inputs of `inner` besides x and parameters: see ops/recompute.ts. */
   readonly tensors: T;
   inner(x: tf.Tensor3D, tensors: T, context: Context): tf.Tensor3D;
 }
 
 /**
- * x + dropout(layer(norm(x))), without dropout added by the last product itself; (B, L, d) float32 in and out.
+ * x + dropout(layer(norm(x))); without dropout the last product adds x itself. (B, L, d) float32 in and out.
  *
- * Recomputation ends before the last product: nobody needs its result again, and it is a fifth to a quarter of a block's work.
- * The norm's result is kept in place of x where it is stored in bf16, half the memory.
+ * Recomputation ends before the last product, whose result the backward pass does not read; it is a fifth to a quarter
+ * of a block's work. A norm's result stored in bf16 is saved for backward instead of x, at half the memory.
  */
 export function preNorm<T extends Tensors<T>>(
   x: tf.Tensor3D,
@@ -71,17 +71,17 @@ const recomputes = ({ recomputedWhenLight }: Sublayer, { recompute }: Context): 
 
 /** One of a model's equal blocks: (B, L, d) in and out. */
 export interface Block<T extends Tensors<T>> extends Module {
-  /** Whether `forward` has its sublayers recomputed one by one ({@link preNorm}) rather than the whole block. */
+  /** Whether `forward` recomputes its sublayers one by one ({@link preNorm}) instead of the whole block. */
   readonly recomputesSublayers?: boolean;
   forward(x: tf.Tensor3D, tensors: T, context: Context): tf.Tensor3D;
 }
 
 /**
- * Runs blocks one after another. A block's output is freed once the next block has read it: those of all blocks of
- * FlanT5-XL take 0.6 GB, of ViT-g 1.8 GB (workloads/xl.json).
+ * Runs blocks one after another. A block's output is freed once the next block has read it. Keeping them all would cost
+ * 0.6 GB for FlanT5-XL and 1.8 GB for ViT-g (workloads/xl.json).
  *
- * @param x what the first block reads; stays the caller's
- * @param tensors what every block reads besides
+ * @param x input of the first block; the caller keeps owning it
+ * @param tensors further inputs of every block
  */
 export function runBlocks<T extends Tensors<T>>(
   blocks: readonly Block<T>[],

@@ -1,3 +1,4 @@
+/** Words that name an answer, in languages of other scripts. */
 import type { Language } from './language.js';
 
 /** Languages of other scripts. */

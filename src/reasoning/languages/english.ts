@@ -1,3 +1,4 @@
+/** Words that name an answer, in English. */
 import type { Language } from './language.js';
 
 const GRADE = '(?:most|more)\\s+\\w+|correct|right|best|final|accurate|appropriate|true|likely|only|logical';

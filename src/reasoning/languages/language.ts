@@ -7,11 +7,11 @@ export interface Language {
   code: string;
   /** False where words are written, or particles joined, without spaces. */
   spaced: boolean;
-  /** What is given: "answer". */
+  /** The noun of a given answer: "answer". */
   answer: string;
-  /** What is chosen, in the singular: "option", "choice". */
+  /** The noun of a chosen option, in the singular: "option", "choice". */
   choice: string;
-  /** What stands before a letter wherever one is mentioned: "options", "answer"; and what stands behind it. */
+  /** Words before a letter wherever one is mentioned, "options", "answer"; and words behind it. */
   option: string;
   optionBehind?: string;
   /** The adjectives of both, before or behind: "correct", "most likely". */

@@ -1,3 +1,4 @@
+/** Words that name an answer, in languages written in Latin and Cyrillic letters. */
 import type { Language } from './language.js';
 
 /** Languages written in Latin and Cyrillic letters with spaces. */

@@ -44,7 +44,7 @@ export function mtl({ config: { text, train }, tokenizer, cues }: ObjectiveSetti
   };
 }
 
-/** One target, whatever beta says. */
+/** One target, whatever beta says: the answer, or the reasoning followed by the answer (the paper's STL, section 3.3). */
 export function stl({ config: { text, train }, tokenizer, cues }: ObjectiveSettings): Objective {
   return {
     losses: [{ name: 'qa', weight: 1 }],

@@ -26,7 +26,7 @@ export interface EpochEvaluation {
   skipped: number;
 }
 
-/** What result.json says. */
+/** Contents of result.json. */
 export interface RunResult {
   /** 0-based epoch with the best validation accuracy; the last one when there is no validation split. */
   bestEpoch: number;
@@ -97,7 +97,10 @@ export async function existingRun(folder: string): Promise<RunPaths> {
   return paths;
 }
 
-/** Everything that decides a run's numbers; where features are kept and how often it saves do not. */
+/**
+ * Hash of everything that decides a run's numbers; the folder of features and the intervals of saving and logging do
+ * not.
+ */
 export function identity(config: Config): string {
   return configHash(decisive(config));
 }
@@ -130,14 +133,21 @@ export async function makeRunFolder(folder: string): Promise<RunPaths> {
 export async function claimRunFolder(paths: RunPaths, config: Config): Promise<void> {
   const { folder } = paths;
   const earlier = await readFile(paths.config, 'utf8').catch(() => undefined);
+  let claimed = config;
   if (earlier !== undefined && (await hasLearned(paths))) {
     const before = parseFile(paths.config, earlier, (text) => parse(text) as Config);
-    if (identity(before) !== identity(config))
+    claimed = withGroupsOf(before, config);
+    if (identity(before) !== identity(claimed))
       throw new UsageError(
-        `${folder}: holds a run with another configuration (${firstDifference(decisive(before), decisive(config)) ?? 'other defaults'}); use another --run folder`,
+        `${folder}: holds a run with another configuration (${firstDifference(decisive(before), decisive(claimed)) ?? 'other defaults'}); use another --run folder`,
       );
   }
-  await writeFileAtomic(paths.config, dumpConfig(config));
+  await writeFileAtomic(paths.config, dumpConfig(claimed));
+}
+
+/** A recipe that leaves model.train to a base model that is gone by now means the groups of the run. */
+function withGroupsOf(run: Config, config: Config): Config {
+  return { ...config, model: { train: run.model?.train, ...config.model } };
 }
 
 /** Whether there is a whole checkpoint, or a result whose checkpoints were removed. */
@@ -171,7 +181,7 @@ function firstDifference(a: unknown, b: unknown, path = ''): string | undefined 
 }
 
 /**
- * Writes run.json: what is needed to tell where a number came from.
+ * Writes run.json: the origin of the run's numbers.
  *
  * @param continues the run has learned something from the files that an earlier run.json names.
  * @throws DataError when it continues and one of them has changed since.

@@ -1,18 +1,26 @@
+/** The lock of a run folder: one training at a time. */
 import { stat } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { UsageError } from '../../base/errors.js';
 
+/** A folder that another process works in. */
+export class HeldError extends UsageError {}
+
 /**
  * Holds a run folder for one training: two in the same folder would overwrite each other's checkpoints.
  *
- * What is held is a Linux abstract socket with the folder's number in its name. It ends with the process, however that ends,
- * so a killed run leaves nothing behind that the next one would have to judge. It reaches as far as the machine does (its
- * network namespace); on other systems, and where no socket can be made, nothing is held.
+ * The lock is a Linux abstract socket with the folder's inode number in its name. The socket ends with the process, so
+ * a killed run leaves no stale lock. It covers one machine (its network namespace); on other systems, and where no
+ * socket can be made, there is no lock.
  *
- * @returns what lets the folder go.
- * @throws UsageError when the folder is held already.
+ * @param what is done in it, for the message, and the option that names another.
+ * @returns a function that releases the folder.
+ * @throws HeldError when the folder is held already.
  */
-export async function holdRunFolder(folder: string): Promise<() => void> {
+export async function holdFolder(
+  folder: string,
+  what: { doing: string; option: string } = { doing: 'training', option: '--run' },
+): Promise<() => void> {
   if (process.platform !== 'linux') return () => undefined;
   const name = await socketOf(folder);
   const server = createServer((socket) => socket.destroy());
@@ -21,8 +29,8 @@ export async function holdRunFolder(folder: string): Promise<() => void> {
     server.listen(name, () => resolve(undefined));
   });
   if (problem?.code === 'EADDRINUSE')
-    throw new UsageError(
-      `${folder}: another process is training in it; wait for it or use another --run folder`,
+    throw new HeldError(
+      `${folder}: another process is ${what.doing} in it; wait for it or use another ${what.option} folder`,
     );
   if (problem) return () => undefined;
   server.unref();

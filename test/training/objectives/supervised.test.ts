@@ -1,3 +1,4 @@
+/** The paper's two objectives, MTL and STL. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,8 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DataError, UsageError } from '../../../src/base/errors.js';
 import { Rng } from '../../../src/base/random.js';
 import { resolveConfig } from '../../../src/config/load.js';
+import type { Sample } from '../../../src/data/sample.js';
 import { encodeText } from '../../../src/text/encode.js';
-import { qaPrompt, stlTarget } from '../../../src/text/prompts.js';
+import { qaPrompt, qaTarget, reasoningTarget } from '../../../src/text/prompts.js';
 import { Tokenizer } from '../../../src/text/tokenizer.js';
 import { objectiveOf } from '../../../src/training/objectives/index.js';
 import type { ObjectiveSettings } from '../../../src/training/objectives/objective.js';
@@ -76,7 +78,7 @@ describe('answer and reasoning at once', () => {
     expect(answers.encode(samples).targets).toEqual(both.encode(samples).targets.slice(0, 1));
   });
 
-  it('count what they cut', async () => {
+  it('count the texts they truncate', async () => {
     const red = (n: number) => Array.from({ length: n }, () => 'red').join(' ');
     const base = { question: red(5), options: ['red', 'blue'], answer: 0, reasoning: red(9) };
     const samples = [base, { ...base, reasoning: red(80) }, { ...base, reasoning: red(10) }].map(
@@ -117,6 +119,7 @@ describe('answer and reasoning at once', () => {
 });
 
 describe('one target', () => {
+  const joined = (sample: Sample) => `${reasoningTarget(sample)} ${qaTarget(sample)}`;
   const joint = (...overrides: string[]) =>
     settings(
       ...['train.mode=stl', 'train.stlTarget=reasoning-answer', 'eval.scorer=generate'],
@@ -129,13 +132,13 @@ describe('one target', () => {
     for (let i = 0; i < 50; i++) {
       const sample = randomSample(rng, { reasoning: randomText(rng, 1 + rng.int(30)) });
       const { targets } = objective.encode([sample]);
-      expect(targets).toEqual([{ name: 'qa', rows: [withEos(stlTarget(sample))], start: undefined }]);
+      expect(targets).toEqual([{ name: 'qa', rows: [withEos(joined(sample))], start: undefined }]);
     }
   });
 
-  it('cuts the reasoning of a joint target, never its answer', async () => {
+  it('truncates the reasoning of a joint target, never its answer', async () => {
     const sample = randomSample(new Rng('cut'), { reasoning: randomText(new Rng('long'), 100) });
-    const whole = withEos(stlTarget(sample));
+    const whole = withEos(joined(sample));
     const { targets, truncated } = stl(await joint('text.maxReasoning=40')).encode([sample]);
     const [row] = targets[0]!.rows;
     expect(row).toHaveLength(40);

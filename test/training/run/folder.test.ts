@@ -1,3 +1,4 @@
+/** Run folders: their owner, damaged files. */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -114,6 +115,17 @@ describe('a run folder', () => {
     await expect(openRunFolder(folder, await configOf(...free, 'eval.maxNewTokens=31'))).rejects.toThrow(
       'another configuration (eval.maxNewTokens was 30, is now 31)',
     );
+  });
+
+  it('keeps its groups when a recipe leaves them to a base model that is gone by now', async () => {
+    const named = await configOf('model.train=[lora]');
+    await openSavedRun(named);
+    const silent = await configOf();
+    expect(silent.model.train).toBeUndefined();
+    const { config: file } = await openRunFolder(folder, silent);
+    expect((await resolveConfig({ recipe: file })).config).toEqual(named);
+    const error = await openRunFolder(folder, await configOf('model.train=[qformer]')).catch((e) => e);
+    expect(error.message).toContain('model.train was ["lora"], is now ["qformer"]');
   });
 
   it.each([

@@ -8,7 +8,7 @@ import { broadcastStrides, sizeOf, writeLayout } from '../strides.js';
 import { type Call, isNumeric, native } from './kernel.js';
 
 /** y = f(x), into a fresh tensor. */
-export function unary(
+function unary(
   backend: NativeBackend,
   op: UnaryOp,
   x: TensorInfo,
@@ -32,7 +32,7 @@ export function unary(
 }
 
 /** out = f(a, b) with broadcasting, into a fresh tensor; undefined when the layout is beyond native code. */
-export function binary(
+function binary(
   backend: NativeBackend,
   op: BinaryOp,
   a: TensorInfo,

@@ -18,7 +18,10 @@ type Result = TensorInfo | TensorInfo[] | undefined;
 
 const kernels = new Map<string, (call: never) => Result>();
 
-/** Adds a native kernel, for every native backend; `run` returns undefined for what it leaves to tfjs-backend-cpu. */
+/**
+ * Adds a native kernel, for every native backend; `run` returns undefined for a call that it leaves to
+ * tfjs-backend-cpu.
+ */
 export function native<Inputs, Attrs>(kernelName: string, run: (call: Call<Inputs, Attrs>) => Result): void {
   kernels.set(kernelName, run);
 }

@@ -66,7 +66,7 @@ export function transpose(
 }
 
 /** x[begin : begin + size], a copy. */
-export function slice(
+function slice(
   backend: NativeBackend,
   x: TensorInfo,
   begin: readonly number[],
@@ -87,18 +87,15 @@ export function cast(backend: NativeBackend, x: TensorInfo, dtype: NumericDtype)
 }
 
 /** A tensor with every element set to a value. */
-export function filled(
-  backend: NativeBackend,
-  shape: number[],
-  dtype: NumericDtype,
-  value: number,
-): TensorInfo {
+function filled(backend: NativeBackend, shape: number[], dtype: NumericDtype, value: number): TensorInfo {
   const y = backend.output(shape, dtype);
   backend.device.fill(DTYPE[dtype], backend.bufferOf(y), sizeOf(shape), value);
   return y;
 }
 
-/** Writes a row into its place in storage (1, capacity, width), which nobody else may read meanwhile (ops/rowCache.ts). */
+/**
+ * Writes a row into its place in storage (1, capacity, width), which nothing else may read meanwhile (ops/rowCache.ts).
+ */
 export function appendRow(backend: NativeBackend, storage: TensorInfo, row: TensorInfo, at: number): void {
   const [, capacity, width] = storage.shape as [number, number, number];
   const fits = at < capacity && sizeOf(row.shape) === width;
@@ -190,7 +187,7 @@ function registerViews(): void {
     const { reps } = attrs;
     const dense = denseStrides(x.shape);
     const shape = x.shape.map((dim, i) => dim * reps[i]!);
-    // Every dimension becomes a repetition, which stands still in x, and the dimension itself.
+    // Every dimension becomes two: the repetition, with stride 0 in x, and the dimension itself.
     const dims = x.shape.flatMap((dim, i) => [reps[i]!, dim]);
     return readView(
       backend,

@@ -8,7 +8,7 @@ import { broadcastStrides, sizeOf, writeLayout } from '../strides.js';
 import { type Call, native } from './kernel.js';
 import { broadcast } from './movement.js';
 
-export interface MatMulAttrs {
+interface MatMulAttrs {
   transposeA?: boolean;
   transposeB?: boolean;
 }
@@ -115,7 +115,7 @@ interface ConvAttrs {
 }
 type Shape4 = [number, number, number, number];
 
-/** The convolution's sizes in the parameter block; undefined for what native code does not do. */
+/** The convolution's sizes in the parameter block; undefined where native code lacks it. */
 function convolution(
   backend: NativeBackend,
   xShape: number[],

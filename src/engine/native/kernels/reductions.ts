@@ -37,7 +37,7 @@ function reduce(
       first = Math.min(first, i);
       last = i;
       reduced *= dim;
-      // What lay between two reduced axes is counted below, by a transpose.
+      // Axes that are not neighbours are brought together by a transpose below.
       outer *= inner;
       inner = 1;
       if (keepDims) shape.push(1);
@@ -121,7 +121,7 @@ function registerReductions(): void {
     native(name, ({ inputs: { x }, attrs, backend }: Call<X, Axes>) => {
       if (x.dtype !== 'float32' && x.dtype !== 'int32') return undefined;
       const axes = util.parseAxisParam((attrs.reductionIndices ?? attrs.axis) as number, x.shape);
-      // The largest of nothing is left to tfjs.
+      // The maximum of no elements is left to tfjs.
       if (axes.some((axis) => x.shape[axis] === 0)) return undefined;
       return reduce(backend, op, x, axes, x.dtype, attrs.keepDims);
     });

@@ -1,5 +1,5 @@
 /**
- * GELU and T5's gated GELU, forward and backward.
+ * GELU and gated GELU, forward and backward.
  *
  * erf form: x Phi(x), with Phi's tail Q(a) = 1 - Phi(a) as exp(-a^2 / 2) t P(t), t = 1 / (1 + 0.3 a), P of degree 9
  * fitted for this file (relative error 4e-9 on [0, 14], about 3e-7 after float32 rounding). The usual
@@ -27,7 +27,7 @@ struct GeluGradCall {
   GeluForm form = GeluForm::erf;
   REASVQA_CALL("geluGrad", dy, x, dx, form)
 };
-/** y = dropout(gelu(gate) up): T5 drops from the unit's result, and each is one pass over the model's widest tensors. */
+/** y = dropout(gelu(gate) up): dropout follows in the same pass, since these are the model's widest tensors. */
 struct GatedGeluCall {
   Operand gate, up, y;
   GeluForm form = GeluForm::erf;

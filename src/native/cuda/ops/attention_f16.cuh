@@ -9,7 +9,7 @@
  * width are scores) and turned around (their products over the 32 rows are results), so that every operand is read as words
  * of two neighbours in the depth.
  *
- * J: steps of 16 columns that the width is padded to with zeros: 4 or 6, for heads of up to 64 and 96 (T5, ViT-g: 64, 88).
+ * J: steps of 16 columns that the width is padded to with zeros: 4 or 6, for heads of up to 64 and 96.
  */
 #pragma once
 #include "cuda/ops/attention.cuh"

@@ -12,20 +12,10 @@ const std::vector<std::string>& commonOptions() {
   return options;
 }
 
-std::string join(const std::vector<int>& numbers) {
-  std::string text;
-  for (const int number : numbers) text += (text.empty() ? "" : " or ") + std::to_string(number);
-  return text;
-}
-
 }  // namespace
 
 Compiler::Compiler(const std::vector<int>& majors, int capability)
-    : library_(Library::toolkit("libnvrtc", majors)), cacheFolder_(kernelCacheFolder()) {
-  if (!library_) {
-    throw CudaError("NVRTC " + join(majors) + " not found in " + Library::searched() + ": pip install nvidia-cuda-nvrtc" +
-                    (majors.front() == 12 ? "-cu12" : "") + ", or the CUDA toolkit; REASVQA_CUDA_PATH names another folder");
-  }
+    : library_(Library::toolkit("libnvrtc", majors, "NVRTC", "nvidia-cuda-nvrtc")), cacheFolder_(kernelCacheFolder()) {
   library_.bind(errorText_, "nvrtcGetErrorString");
   library_.bind(version_, "nvrtcVersion");
   library_.bind(supportedCount_, "nvrtcGetNumSupportedArchs");

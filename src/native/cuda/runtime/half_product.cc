@@ -6,8 +6,8 @@
  * down to 2^-29 of the greatest keep all bits, the next 10 powers of two lose one each. The powers are found and used on the
  * device (half_product.cu), in two launches for both operands. f32 is what is summed in and what is stored.
  *
- * GPUs for data centres (sm_80, 90, 100) do 16, 15 and 28 FLOPs in f16 for one in f32: a step of FlanT5-XL trains 1.2 TFLOP
- * in its Q-Former. The others (sm_86, 89, 120) do two to four, which converting the operands takes up again.
+ * GPUs for data centres (sm_80, 90, 100) do 16, 15 and 28 FLOPs in f16 for one in f32: a step of FlanT5-XL
+ * has 1.2 TFLOP of such products. The others (sm_86, 89, 120) do two to four, which converting the operands takes up again.
  *
  * TF32 needs no powers, but has half the rate, and Hopper's tensor cores cut operands to its 11 bits instead of rounding:
  * gradients of 15 small models were off by 0.93 % (rms) with that, by 0.80 % in f32.

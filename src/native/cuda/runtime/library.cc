@@ -16,6 +16,13 @@ std::string variable(const char* name) {
   return value == nullptr ? "" : value;
 }
 
+/** Where toolkit libraries are looked for, for messages. */
+std::string searched() {
+  const std::string chosen = variable("REASVQA_CUDA_PATH");
+  if (!chosen.empty()) return "REASVQA_CUDA_PATH=" + chosen;
+  return "the loader's path, /usr/local/cuda* and Python's nvidia packages";
+}
+
 std::vector<std::string> split(const std::string& list) {
   std::vector<std::string> parts;
   for (size_t at = 0; at < list.size();) {
@@ -123,7 +130,8 @@ Library Library::driver() {
   return open("libcuda.so.1", 1);
 }
 
-Library Library::toolkit(const std::string& stem, const std::vector<int>& majors) {
+Library Library::toolkit(const std::string& stem, const std::vector<int>& majors, const std::string& title,
+                         const std::string& package) {
   const std::vector<std::string> folders = libraryFolders();
   for (const int major : majors) {
     const std::string file = stem + ".so." + std::to_string(major);
@@ -139,13 +147,10 @@ Library Library::toolkit(const std::string& stem, const std::vector<int>& majors
       if (library) return library;
     }
   }
-  return {};
-}
-
-std::string Library::searched() {
-  const std::string chosen = variable("REASVQA_CUDA_PATH");
-  if (!chosen.empty()) return "REASVQA_CUDA_PATH=" + chosen;
-  return "the loader's path, /usr/local/cuda* and Python's nvidia packages";
+  std::string versions;
+  for (const int major : majors) versions += (versions.empty() ? "" : " or ") + std::to_string(major);
+  throw CudaError(title + " " + versions + " not found in " + searched() + ": pip install " + package +
+                  (majors.front() == 12 ? "-cu12" : "") + ", or the CUDA toolkit; REASVQA_CUDA_PATH names another folder");
 }
 
 }  // namespace reasvqa::cuda

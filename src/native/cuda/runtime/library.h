@@ -41,10 +41,13 @@ class Library {
 
   /** The driver's library: in REASVQA_CUDA_PATH, else on the loader's path. Empty when there is none. */
   static Library driver();
-  /** The first of `<stem>.so.<major>` that loads, by the majors' order; empty when there is none. */
-  static Library toolkit(const std::string& stem, const std::vector<int>& majors);
-  /** Where toolkit() looks, for messages. */
-  static std::string searched();
+  /**
+   * The first of `<stem>.so.<major>` that loads, by the majors' order.
+   *
+   * Throws CudaError naming `title`, the places searched and the pip package (`<package>-cu12` for CUDA 12).
+   */
+  static Library toolkit(const std::string& stem, const std::vector<int>& majors, const std::string& title,
+                         const std::string& package);
 
  private:
   struct Close {

@@ -58,13 +58,8 @@ std::string shapeText(const Gemm& g) {
 
 }  // namespace
 
-BlasLt::BlasLt(const std::vector<int>& majors) : library_(Library::toolkit("libcublasLt", majors)) {
-  if (!library_) {
-    std::string names;
-    for (const int major : majors) names += (names.empty() ? "" : " or ") + std::to_string(major);
-    throw CudaError("cuBLASLt " + names + " not found in " + Library::searched() + ": pip install nvidia-cublas" +
-                    (majors.front() == 12 ? "-cu12" : "") + ", or the CUDA toolkit; REASVQA_CUDA_PATH names another folder");
-  }
+BlasLt::BlasLt(const std::vector<int>& majors)
+    : library_(Library::toolkit("libcublasLt", majors, "cuBLASLt", "nvidia-cublas")) {
   library_.bind(create_, "cublasLtCreate");
   library_.bind(version_, "cublasLtGetVersion");
   library_.bind(descCreate_, "cublasLtMatmulDescCreate");

@@ -1,0 +1,245 @@
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import { messageOf, UsageError } from '../base/errors.js';
+import type { Execution, Executor } from '../sweep/executor.js';
+import type { Sweep, TrialState } from '../sweep/folder.js';
+import type { Queued } from '../sweep/slurm/commands.js';
+import type { SweepSpec } from '../sweep/spec.js';
+import {
+  type EngineChoice,
+  fromCwd,
+  type Io,
+  integer,
+  interruptible,
+  note,
+  number,
+  print,
+  printJson,
+  type RecipeOptions,
+  startEngine,
+  table,
+  withEngine,
+  withRecipe,
+} from './io.js';
+import { emitted, type SchedulerOptions, schedulerExecutor, withScheduler } from './scheduler.js';
+import { addSweepTrial } from './sweepTrial.js';
+
+interface PlanOptions extends RecipeOptions {
+  sweep?: string;
+  seeds?: string;
+  json?: boolean;
+}
+
+/** Who runs trials. */
+interface ExecutorOptions extends EngineChoice, SchedulerOptions {
+  executor: 'shared' | 'local' | 'slurm';
+  atOnce?: number;
+  halving?: boolean;
+}
+
+interface RunOptions extends PlanOptions, ExecutorOptions {
+  dryRun?: boolean;
+  samplesPerSecond?: number;
+}
+
+export function addSweep(program: Command, io: Io): void {
+  const sweep = program
+    .command('sweep')
+    .summary('train one recipe many times: grids of keys, seeds')
+    .description(
+      'Trains every combination of the values given, and writes results.csv and the figure. --set train.beta=0,0.5,0.8 is an axis; a recipe may have a section sweep (src/sweep/README.md). The same command continues a sweep that was stopped.',
+    );
+  withRunOptions(sweep.command('run', { isDefault: true }))
+    .summary('plan, train what is missing, collect (the default)')
+    .action((recipe: string | undefined, options: RunOptions) => run(io, recipe, options));
+  withPlanOptions(sweep.command('plan'))
+    .summary('write the plan without training')
+    .action((recipe: string | undefined, options: PlanOptions) => plan(io, recipe, options));
+  addSweepTrial(sweep, io);
+  for (const [name, summary] of [
+    ['status', 'say where each trial stands'],
+    ['collect', 'write results.csv and the figure from the trials that are done'],
+  ] as const)
+    sweep
+      .command(name)
+      .summary(summary)
+      .argument('<folder>', 'sweep folder')
+      .option('--json', 'print as JSON (default: off)')
+      .action((folder: string, options: { json?: boolean }) => show(io, name, fromCwd(io, folder), options));
+}
+
+function withPlanOptions(command: Command): Command {
+  return withRecipe(command)
+    .option('--sweep <folder>', 'sweep folder, made when missing (default: runs/<name of the recipe>)')
+    .option('--seeds <n>', 'how many seeds, or the seeds themselves: 1,2,3 (default: the recipe)')
+    .option('--json', 'print as JSON (default: off)');
+}
+
+function withRunOptions(command: Command): Command {
+  return withScheduler(withEngine(withPlanOptions(command)))
+    .addOption(
+      new Option(
+        '--executor <name>',
+        'shared: all trials in this process on one copy of the frozen weights; local: one process a GPU; slurm: an array of jobs',
+      )
+        .choices(['shared', 'local', 'slurm'])
+        .default('shared'),
+    )
+    .option('--at-once <n>', 'most trials in lockstep (default: what memory holds)', integer(1))
+    .option(
+      '--halving',
+      'stop the worse half of the settings after an epoch, again and again: cheaper, another protocol (default: off)',
+    )
+    .option('--dry-run', 'print trials, steps, hours and disk instead of running (default: off)')
+    .option(
+      '--samples-per-second <n>',
+      'with --dry-run: the rate to reckon with (default: that of trials that have finished)',
+      number(0.001, 1e9),
+    );
+}
+
+async function specOf(io: Io, recipe: string | undefined, options: PlanOptions) {
+  const { resolveSweep } = await import('../sweep/spec.js');
+  const { parseSeeds } = await import('../sweep/axes.js');
+  const spec = await resolveSweep({
+    recipe,
+    overrides: options.set,
+    ...(options.seeds === undefined ? {} : { seeds: parseSeeds(options.seeds) }),
+    cwd: io.cwd,
+  });
+  for (const warning of spec.warnings) note(io, `reasvqa: ${warning}`);
+  return spec;
+}
+
+/** `runs/figure4` for bench/shapes/figure4.yaml, which is the name its figure has in the paper. */
+function folderOf(io: Io, recipe: string | undefined, { sweep }: PlanOptions): string {
+  const name =
+    recipe
+      ?.split(/[/\\]/)
+      .at(-1)
+      ?.replace(/\.ya?ml$/, '') ?? 'sweep';
+  const set = recipe?.split(/[/\\]/).at(-2);
+  return fromCwd(io, sweep ?? `runs/${set ? `${set}-` : ''}${name}`);
+}
+
+async function plan(io: Io, recipe: string | undefined, options: PlanOptions): Promise<void> {
+  const { planSweep, trialStates } = await import('../sweep/folder.js');
+  const sweep = await planSweep(folderOf(io, recipe, options), await specOf(io, recipe, options));
+  printStates(io, sweep, await trialStates(sweep), options);
+}
+
+async function run(io: Io, recipe: string | undefined, options: RunOptions): Promise<void> {
+  const folder = folderOf(io, recipe, options);
+  if (options.halving && (options.executor !== 'shared' || options.emit))
+    throw new UsageError('--halving: only the executor shared compares trials while they run; leave it out');
+  const spec = await specOf(io, recipe, options);
+  const { failureOf, runSweep } = await import('../sweep/run.js');
+  const say = (line: string) => note(io, `sweep: ${line}`);
+  if (options.dryRun) return estimate(io, folder, spec, options);
+  if (options.emit) return emit(io, folder, spec, options);
+  const { sweep, states, figure } = await interruptible(async (signal) => {
+    if (spec.world) {
+      const { makeWorldOf } = await import('../sweep/world.js');
+      await makeWorldOf(spec.trials[0]!.config, spec.world, signal);
+    }
+    const protocol = options.halving ? 'halving' : 'full';
+    return runSweep({
+      folder,
+      spec,
+      protocol,
+      executor: await executorOf(io, options),
+      engine: options,
+      signal,
+      say,
+    });
+  });
+  printStates(io, sweep, states, options);
+  if (figure) note(io, `figure: ${figure}`);
+  const failure = failureOf(states);
+  if (failure) throw failure;
+}
+
+/** Says what the sweep would take, without writing anything. */
+async function estimate(io: Io, folder: string, spec: SweepSpec, options: RunOptions): Promise<void> {
+  const { previewSweep } = await import('../sweep/folder.js');
+  const { describeEstimate, estimateSweep } = await import('../sweep/estimate.js');
+  const { samplesPerSecond, engine, json } = options;
+  const found = await estimateSweep(await previewSweep(folder, spec), {
+    ...{ samplesPerSecond, engine },
+    // The world asks at most four questions about a clip.
+    ...(spec.world ? { questions: 4 * spec.world.clips } : {}),
+  });
+  if (json) return void printJson(io, found);
+  for (const line of describeEstimate(found)) print(io, line);
+}
+
+/** Prints the job file of a scheduler for the trials that are missing; plans them, since the jobs read the plan. */
+async function emit(io: Io, folder: string, spec: SweepSpec, options: RunOptions): Promise<void> {
+  const { planSweep, trialStates } = await import('../sweep/folder.js');
+  const { missing } = await import('../sweep/run.js');
+  const sweep = await planSweep(folder, spec);
+  const file = await emitted(sweep, missing(await trialStates(sweep)), options, options);
+  io.stdout.write(file);
+}
+
+/** What runs trials, by the options of the command line. */
+export async function executorOf(io: Io, options: ExecutorOptions): Promise<Executor> {
+  if (options.executor !== 'shared') return schedulerExecutor(options.executor, options);
+  const { runShared } = await import('../sweep/shared.js');
+  const { runHalving } = await import('../sweep/halving.js');
+  return async (execution: Execution) => {
+    await startEngine(io, options);
+    const { atOnce, halving } = options;
+    return halving ? runHalving(execution, { atOnce }) : runShared(execution, { atOnce });
+  };
+}
+
+async function show(
+  io: Io,
+  what: 'status' | 'collect',
+  folder: string,
+  options: { json?: boolean },
+): Promise<void> {
+  const { readSweep, trialStates } = await import('../sweep/folder.js');
+  const { collect } = await import('../sweep/results.js');
+  const { settleJobs } = await import('../sweep/slurm/jobs.js');
+  const sweep = await readSweep(folder);
+  // Away from the cluster the folder still says what is done.
+  const jobs = await settleJobs(sweep).catch((error) => void note(io, `sweep: ${messageOf(error)}`));
+  const states = what === 'collect' ? await collect(sweep) : await trialStates(sweep);
+  printStates(io, sweep, states, options, jobs);
+  if (what === 'status') return;
+  const { drawSweepFigure } = await import('../sweep/figure.js');
+  const figure = await drawSweepFigure(sweep, states, (line) => note(io, `sweep: ${line}`));
+  if (figure) note(io, `figure: ${figure}`);
+}
+
+function printStates(
+  io: Io,
+  sweep: Sweep,
+  states: readonly TrialState[],
+  { json }: { json?: boolean },
+  jobs?: ReadonlyMap<string, Queued>,
+): void {
+  if (json) {
+    const lines = states.map(({ trial, ...rest }) => {
+      const { id, arm, settings, folder } = trial;
+      const job = jobs?.get(id);
+      return { id, arm, settings, folder, ...rest, ...(job ? { job: jobText(job) } : {}) };
+    });
+    return void printJson(io, lines);
+  }
+  const rows = states.map(({ trial, state, result, halved, error }) => [
+    trial.id,
+    state,
+    (result?.score?.total.accuracy ?? halved?.accuracy)?.toFixed(2) ?? '',
+    result ? `${result.seconds.toFixed(0)} s` : '',
+    jobs?.has(trial.id)
+      ? `Slurm ${jobText(jobs.get(trial.id)!)}`
+      : (error?.message ?? (trial.from ? `in ${trial.from}` : '')),
+  ]);
+  print(io, table([['trial', 'state', 'accuracy', 'time', ''], ...rows], [2, 3]));
+  print(io, sweep.folder);
+}
+
+const jobText = ({ job, index, state }: Queued) => `${job}_${index} ${state}`;

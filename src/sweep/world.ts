@@ -1,0 +1,138 @@
+/**
+ * The data of the built-in world: clips and questions, a teacher that errs writing reasoning over HTTP, and its refinement.
+ * Every stage is the code that real data runs through, and continues where an earlier call stopped.
+ */
+import { stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { UsageError } from '../base/errors.js';
+import { createProgress, say } from '../base/progress.js';
+import { readSplit } from '../batches/split.js';
+import type { Config } from '../config/schema.js';
+import { openTeacher } from '../reasoning/client.js';
+import { generateReasoning } from '../reasoning/generate.js';
+import { type RefineStats, refineFile } from '../reasoning/refineFile.js';
+import { makeShapes, type ShapesSummary } from '../shapes/dataset.js';
+import { startTeacher } from '../shapes/teacherServer.js';
+import { readFrames } from '../video/frames.js';
+
+/** Seed of worlds that recipes ask for. */
+export const WORLD_SEED = 'shapes';
+
+/** Frames the teacher is shown (paper, section 4.1: N = 4). */
+const TEACHER_FRAMES = 4;
+
+export interface WorldFolder {
+  folder: string;
+  /** Of the world and of where the teacher errs. */
+  seed: string;
+  signal: AbortSignal;
+}
+
+/** The files of a world, in one folder. */
+export const worldFiles = (folder: string) => ({
+  videos: join(folder, 'videos'),
+  train: join(folder, 'train.csv'),
+  val: join(folder, 'val.csv'),
+  test: join(folder, 'test.csv'),
+  /** The teacher's own texts. */
+  generated: join(folder, 'generated.jsonl'),
+  refined: join(folder, 'refined.jsonl'),
+});
+
+/** Writes clips and questions; two fifths as many clips validate, and as many test. */
+export async function makeClips({ folder, seed }: WorldFolder, clips: number): Promise<ShapesSummary> {
+  const others = Math.round(0.4 * clips);
+  const progress = createProgress({ label: '  clips', unit: 'clips' });
+  const onProgress = (done: number) => progress.tick(done);
+  const sizes = { train: clips, val: others, test: others };
+  const summary = await makeShapes({ out: folder, seed, ...sizes, onProgress }).finally(() =>
+    progress.done(),
+  );
+  const { questions, clips: made } = summary;
+  say(
+    `  ${questions.train} training and ${questions.val} validation questions about ${made.train + made.val} clips`,
+  );
+  return summary;
+}
+
+/** Another teacher than the world's own: where its texts go, and the share of questions it answers wrongly. */
+export interface OtherTeacher {
+  out: string;
+  errorRate: number;
+}
+
+/**
+ * Lets a teacher write reasoning for every training question: the world's own unless another is given.
+ *
+ * @param config of any recipe on this world's files
+ */
+export async function teach(
+  config: Config,
+  { folder, seed, signal }: WorldFolder,
+  other?: OtherTeacher,
+): Promise<void> {
+  const withoutReasoning: Config = { ...config, data: { ...config.data, addPunctuation: false } };
+  delete withoutReasoning.data.reasoning;
+  const { samples, paths } = await readSplit(withoutReasoning, worldFiles(folder).train, false);
+  const errors = other ? { errorRate: other.errorRate } : {};
+  const server = await startTeacher({ dataset: folder, seed, ...errors });
+  const progress = createProgress({ label: '  teacher', total: samples.length, unit: 'questions' });
+  try {
+    const client = await openTeacher({ baseUrl: server.url, model: server.model });
+    const { judged, correct } = await generateReasoning({
+      samples,
+      framesOf: ({ id, video }) =>
+        readFrames({ path: paths.get(video)!, id, count: TEACHER_FRAMES, mode: 'uniform', signal }),
+      frameCount: TEACHER_FRAMES,
+      client,
+      out: other?.out ?? worldFiles(folder).generated,
+      onProgress: ({ done, failed }) => progress.tick(done + failed),
+      onNotice: (line) => progress.say(`  ${line}`),
+      signal,
+    });
+    progress.done(`the teacher answers ${((100 * correct) / judged).toFixed(1)} % correctly`);
+  } finally {
+    progress.done();
+    await server.close();
+  }
+}
+
+/** Takes the conclusions out of the teacher's texts. */
+export async function refineWorld(folder: string): Promise<RefineStats> {
+  const { generated, refined } = worldFiles(folder);
+  const stats = await refineFile({ input: generated, output: refined });
+  const sentences = Object.values(stats.removed).reduce((a, b) => a + b, 0);
+  const { samples, correct, incorrect, kept } = stats;
+  say(
+    `  ${sentences} conclusions removed from ${samples} texts (${correct} correct, ${incorrect} incorrect reasoning); ${kept} have steps left`,
+  );
+  return stats;
+}
+
+/** All of it, unless its last file is there. */
+export async function makeWorld(config: Config, world: WorldFolder, clips: number): Promise<void> {
+  const known = await stat(worldFiles(world.folder).refined).catch(() => undefined);
+  if (known?.isFile()) return;
+  say(`${world.folder}: writing the shapes world, ${clips} training clips`);
+  await makeClips(world, clips);
+  await teach(config, world);
+  await refineWorld(world.folder);
+}
+
+/** The world's data where a shapes recipe's files are to be. @throws UsageError for another dataset's recipe */
+export async function makeWorldOf(
+  config: Config,
+  { clips }: { clips: number },
+  signal: AbortSignal,
+): Promise<void> {
+  const { dataset, train, reasoning } = config.data;
+  if (dataset !== 'shapes' || !train)
+    throw new UsageError(`sweep.world: makes data of the shapes world, and data.dataset is ${dataset}`);
+  const folder = dirname(train);
+  const { train: ownTrain, refined } = worldFiles(folder);
+  if (train !== ownTrain || (reasoning !== undefined && dirname(reasoning) !== folder))
+    throw new UsageError(
+      `sweep.world: writes ${ownTrain} and ${refined}; data.train is ${train}, data.reasoning ${reasoning ?? 'not set'}`,
+    );
+  await makeWorld(config, { folder, seed: WORLD_SEED, signal }, clips);
+}

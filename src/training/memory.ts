@@ -1,0 +1,67 @@
+/** How much memory one more trial in lockstep takes. */
+import { disposeVisual } from '../batches/batch.js';
+import { Loader } from '../batches/loader.js';
+import { readSplit } from '../batches/split.js';
+import type { DeviceMemoryUse } from '../engine/engine.js';
+import { trainingContext } from '../model/context.js';
+import { gradients } from './gradients.js';
+import { AdamW } from './optimizer.js';
+import type { TrainRequest } from './run.js';
+import { attachTrial, type Base, openBuilder } from './trial.js';
+
+/** Bytes of one trial on a base that is open. */
+export interface TrialMemory {
+  /** As long as it trains: weights of its own, the optimizer's moments, the gradients of an update. */
+  kept: number;
+  /** While it computes: activations. */
+  passing: number;
+}
+
+/**
+ * Attaches a trial, computes the gradients of its first batch and frees everything again. Nothing in its folder changes.
+ *
+ * @param memory of the engine in use, asked before and after
+ */
+export async function measureTrial(
+  { config, folder, base }: Pick<TrainRequest, 'config' | 'folder'> & { base: Base },
+  memory: () => DeviceMemoryUse,
+): Promise<TrialMemory> {
+  const before = memory().inUse;
+  const trial = await attachTrial(base, config);
+  const optimizer = new AdamW(trial.trainable, config.train);
+  try {
+    const own = memory().inUse - before;
+    const weights = trial.trainable.reduce((sum, { size }) => sum + 4 * size, 0);
+    const split = await readSplit(config, config.data.train!, true);
+    const builder = openBuilder(trial, config, split, {
+      runFolder: folder,
+      onWarning: () => undefined,
+      training: true,
+    });
+    const settings = { batch: config.train.batch, shuffle: true, seed: config.train.seed, dropLast: false };
+    const loader = new Loader(split.samples, settings, (samples, rng) => builder.prepare(samples, rng));
+    memory().resetPeak();
+    for await (const { batch } of loader.epoch(0)) {
+      const input = builder.input(batch);
+      const { objective, student, trainable } = trial;
+      const context = trainingContext(student.precision, config.train.seed, config.train.recompute);
+      const { grads, losses } = gradients(
+        student,
+        input,
+        batch.lesson.targets,
+        objective,
+        trainable,
+        context,
+      );
+      losses.dispose();
+      for (const grad of grads) grad.dispose();
+      disposeVisual(input);
+      break;
+    }
+    const passing = Math.max(0, memory().peak - before - own);
+    return { kept: own + (config.train.accumulate > 1 ? weights : 0), passing };
+  } finally {
+    optimizer.dispose();
+    trial.dispose();
+  }
+}

@@ -1,0 +1,170 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Interrupted } from '../../src/base/errors.js';
+import { dumpConfig } from '../../src/config/load.js';
+import type { Execution } from '../../src/sweep/executor.js';
+import { type PlannedTrial, planSweep, type Sweep, trialStates } from '../../src/sweep/folder.js';
+import { runShared, type SharedOptions } from '../../src/sweep/shared.js';
+import { resolveSweep } from '../../src/sweep/spec.js';
+import { readMetrics } from '../../src/training/run/metrics.js';
+import { train } from '../../src/training/train.js';
+import { useFastEngine } from '../model/support.js';
+import { learned, makeWorld, signalAtLook, type World, worldConfig } from '../training/support.js';
+
+let scratch: string;
+let world: World;
+beforeAll(async () => {
+  await useFastEngine();
+  scratch = await mkdtemp(join(tmpdir(), 'reasvqa-shared-'));
+  world = await makeWorld(join(scratch, 'world'));
+});
+afterAll(() => rm(scratch, { recursive: true }));
+
+let count = 0;
+
+/** A sweep over the tiny world; `sets` as on the command line. */
+async function makeSweep(...sets: string[]): Promise<Sweep> {
+  // Each in a folder of its own: equal trials of sweeps beside each other are trained once.
+  const folder = join(scratch, `sweeps-${count++}`, 'sweep');
+  const recipe = join(scratch, `recipe-${count}.yaml`);
+  await writeFile(recipe, dumpConfig(await worldConfig(world)));
+  return planSweep(folder, await resolveSweep({ recipe, overrides: ['train.alpha=null', ...sets] }));
+}
+
+async function run(
+  sweep: Sweep,
+  options: SharedOptions & { signal?: AbortSignal; trials?: PlannedTrial[] } = {},
+): Promise<string[]> {
+  const said: string[] = [];
+  const { signal = new AbortController().signal, trials = sweep.trials, ...rest } = options;
+  const execution: Execution = {
+    ...{ sweep, trials, signal, engine: { engine: 'auto' } },
+    say: (line) => said.push(line),
+  };
+  await runShared(execution, rest);
+  return said;
+}
+
+/** What a trial learned and said, next to a run of the same configuration by itself. */
+async function expectAsAlone({ id, config, folder }: PlannedTrial): Promise<void> {
+  const alone = join(scratch, `alone-${count++}`);
+  const result = await train({ config, folder: alone, engine: {} });
+  expect(await learned(folder), id).toEqual(await learned(alone));
+  expect(readMetrics(folder), id).toEqual(readMetrics(alone));
+  expect(await readFile(join(folder, 'predictions.jsonl'), 'utf8'), id).toBe(
+    await readFile(join(alone, 'predictions.jsonl'), 'utf8'),
+  );
+  const shared = JSON.parse(await readFile(join(folder, 'result.json'), 'utf8'));
+  for (const key of ['bestEpoch', 'score', 'last', 'steps', 'config', 'sha256'] as const)
+    expect(shared[key], `${id} ${key}`).toEqual(result[key]);
+}
+
+describe('the shared executor', () => {
+  it.each([
+    ['kept features', ['features.cache=true']],
+    [
+      'frames decoded and drawn anew',
+      ['features.cache=false', 'video.sampling=random', 'video.crop=random-resized'],
+    ],
+    ['gradients of several batches', ['train.accumulate=2', 'train.clipNorm=1']],
+  ])('gives every trial the bits of a run alone: %s', async (_, settings) => {
+    const before = tf.memory().numTensors;
+    const sweep = await makeSweep('train.beta=0,0.5,0.9', 'train.seed=1,2', ...settings);
+    const said = await run(sweep);
+    expect(said).toEqual([]);
+    expect(tf.memory().numTensors).toBe(before);
+    for (const trial of sweep.trials) await expectAsAlone(trial);
+  });
+
+  it('gives bits of a run alone to trials that differ in what and how they learn', async () => {
+    const sweep = await makeSweep(
+      'train.mode=mtl,stl',
+      'train.reasoningSet=all,correct',
+      'model.train=[lora],[qformer, lora]',
+      'train.epochs=1',
+    );
+    await run(sweep);
+    for (const trial of sweep.trials) await expectAsAlone(trial);
+  });
+
+  it('lets trials whose vision model learns see with weights of their own', async () => {
+    const sweep = await makeSweep(
+      'model.train=[qformer],[all],[all, lora]',
+      'features.cache=false',
+      'train.epochs=1',
+    );
+    await run(sweep);
+    for (const trial of sweep.trials) await expectAsAlone(trial);
+  });
+
+  it.each([1, 2, 5, 7, 9, 12, 14])('continues where it was stopped, at look %i', async (look) => {
+    const sweep = await makeSweep('train.beta=0,0.8', 'train.checkpointEverySteps=2');
+    const signal = signalAtLook(look);
+    await expect(run(sweep, { signal })).rejects.toThrow(Interrupted);
+    for (const { folder } of sweep.trials) expect(await readdir(folder)).not.toContain('result.json');
+    await run(sweep);
+    for (const trial of sweep.trials) await expectAsAlone(trial);
+  });
+
+  it('brings trials that stand at different places into step', async () => {
+    const sweep = await makeSweep('train.beta=0,0.5,0.8', 'train.checkpointEverySteps=1');
+    const [first, second] = sweep.trials;
+    // The first is an epoch ahead, the second two batches, the third at the start.
+    for (const [trial, look] of [
+      [first!, 9],
+      [second!, 2],
+    ] as const)
+      await expect(run(sweep, { trials: [trial], signal: signalAtLook(look) })).rejects.toThrow(Interrupted);
+    await run(sweep);
+    for (const trial of sweep.trials) await expectAsAlone(trial);
+  });
+
+  it('goes on without a trial that fails, and records why', async () => {
+    const sweep = await makeSweep('train.beta=0,0.5,0.8', 'train.learningRate=3e-3,1e30', 'train.clipNorm=0');
+    const said = await run(sweep);
+    const states = await trialStates(sweep);
+    const failed = states.filter(({ state }) => state === 'failed');
+    expect(failed.map(({ trial }) => trial.config.train.learningRate)).toEqual([1e30, 1e30, 1e30]);
+    for (const { error } of failed) expect(error!.message).toMatch(/^loss is NaN at step /);
+    expect(said.filter((line) => /failed: /.test(line))).toHaveLength(3);
+    for (const { trial, state } of states) if (state === 'done') await expectAsAlone(trial);
+    expect(states.filter(({ state }) => state === 'done')).toHaveLength(3);
+  });
+
+  it('fails the trials whose data is missing and trains the others', async () => {
+    const sweep = await makeSweep(
+      `data.reasoning=${join(world.data, 'refined.jsonl')},${join(scratch, 'gone.jsonl')}`,
+    );
+    await run(sweep);
+    const states = await trialStates(sweep);
+    expect(states.map(({ state }) => state)).toEqual(['done', 'failed']);
+    expect(states[1]!.error).toMatchObject({ exitCode: 3 });
+    expect(states[1]!.error!.message).toContain('gone.jsonl');
+  });
+
+  it('trains as many at a time as memory holds, says so, and gives the same bits', async () => {
+    const sweep = await makeSweep('train.beta=0,0.4,0.8,0.9', 'train.epochs=1');
+    const uses: number[] = [];
+    const engine = await import('../../src/engine/engine.js');
+    const memory = () => {
+      const use = engine.deviceMemory();
+      if (!use) return undefined;
+      uses.push(use.inUse);
+      return { ...use, available: 1 };
+    };
+    const said = await run(sweep, { memory });
+    if (uses.length === 0) return;
+    expect(said).toContain('1 of 4 trials at a time: memory holds no more');
+    for (const trial of sweep.trials) await expectAsAlone(trial);
+  });
+
+  it('trains at most as many at a time as asked for', async () => {
+    const sweep = await makeSweep('train.beta=0,0.4,0.8', 'train.epochs=1');
+    const said = await run(sweep, { atOnce: 2 });
+    expect(said).toEqual(['2 of 3 trials at a time: as asked for']);
+    for (const trial of sweep.trials) await expectAsAlone(trial);
+  });
+});
