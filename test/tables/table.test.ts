@@ -38,7 +38,7 @@ describe('on the built-in world', () => {
   it.each(PAPER_TABLES.map(({ number }) => number))('table %i runs', async (number) => {
     const t = performance.now();
     const { code, stdout, stderr } = await table(number);
-    console.log(number, (performance.now() - t).toFixed(0), stdout, code ? stderr : stderr.slice(0,300));
+    console.log(number, (performance.now() - t).toFixed(0), stdout, code ? stderr : stderr.slice(0, 300));
     expect(code).toBe(0);
   });
 });
