@@ -124,10 +124,7 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
   const say = (line: string) => note(io, `sweep: ${line}`);
   if (options.emit) return emit(io, folder, spec, options);
   const { sweep, states } = await interruptible(async (signal) => {
-    if (spec.world) {
-      const { makeWorldOf } = await import('../sweep/world.js');
-      await makeWorldOf(spec.trials[0]!.config, spec.world, signal);
-    }
+    await makeWorld(spec, signal);
     const protocol = options.halving ? 'halving' : 'full';
     return runSweep({
       folder,
@@ -144,10 +141,17 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
   if (failure) throw failure;
 }
 
-/** Prints the job file of a scheduler for the trials that are missing; plans them, since the jobs read the plan. */
+async function makeWorld({ world, trials }: SweepSpec, signal: AbortSignal): Promise<void> {
+  if (!world) return;
+  const { makeWorldOf } = await import('../sweep/world.js');
+  await makeWorldOf(trials[0]!.config, world, signal);
+}
+
+/** Prints the job file of a scheduler for the trials that are missing; plans them, since jobs read the plan and its data. */
 async function emit(io: Io, folder: string, spec: SweepSpec, options: RunOptions): Promise<void> {
   const { planSweep, trialStates } = await import('../sweep/folder.js');
   const { missing } = await import('../sweep/run.js');
+  await interruptible((signal) => makeWorld(spec, signal));
   const sweep = await planSweep(folder, spec);
   const file = await emitted(sweep, missing(await trialStates(sweep)), options, options);
   io.stdout.write(file);
