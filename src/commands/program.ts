@@ -13,10 +13,11 @@ import { addRuns } from './runs.js';
 import { addScore } from './score.js';
 import { addShapes } from './shapes.js';
 import { addSweep } from './sweep.js';
+import { addTable } from './table.js';
 import { addTrain } from './train.js';
 import { addWeights } from './weights.js';
 
-/** The command line. Files of commands hold options and printing; what they call is imported when it runs. */
+/** The command line. Files of commands hold options and printing; they import the rest when they run. */
 export function buildProgram(io: Io, version: string): Command {
   const program = new Command('reasvqa')
     .description(
@@ -40,6 +41,7 @@ export function buildProgram(io: Io, version: string): Command {
   addDemo(program, io);
   addTrain(program, io);
   addSweep(program, io);
+  addTable(program, io);
   addEvaluate(program, io);
   addReport(program, io);
   addRuns(program, io);

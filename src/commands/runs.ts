@@ -21,14 +21,22 @@ async function runs(io: Io, path: string, options: { json?: boolean }): Promise<
   if (options.json) return printJson(io, listed);
   if (listed.length === 0) return note(io, `no run or sweep folder below ${path}`);
   const head = ['folder', 'state', 'accuracy', 'beta', 'seed', 'engine', 'hours'];
+  const shownPath = (folder: string) => {
+    const path = relative(io.cwd, folder);
+    return path.startsWith('..') ? folder : path || '.';
+  };
   const rows = listed.map((one) => [
-    ...[relative(io.cwd, one.folder) || '.', stateText(one), one.accuracy?.toFixed(2) ?? ''],
-    ...[few(one.beta), few(one.seed), few(one.engine), one.hours?.toFixed(2) ?? ''],
+    ...[shownPath(one.folder), stateText(one), one.accuracy?.toFixed(2) ?? ''],
+    ...[few(one.beta), few(one.seed), few(one.engine), hoursText(one.hours)],
   ]);
   print(io, table([head, ...rows], [2, 6]));
 }
 
 const stateText = ({ state, trials }: Listed) => (trials ? `${state} ${trials.done}/${trials.total}` : state);
+
+/** Two digits that say something: a demo trains for half a minute. */
+const hoursText = (hours: number | null) =>
+  hours === null ? '' : hours < 0.1 ? String(Number(hours.toPrecision(2))) : hours.toFixed(2);
 
 /** All of a few values, else how many there are. */
 const few = (values: readonly (string | number)[]) =>

@@ -12,6 +12,7 @@ import {
   integer,
   interruptible,
   note,
+  number,
   print,
   printJson,
   type RecipeOptions,
@@ -29,10 +30,16 @@ interface PlanOptions extends RecipeOptions {
   json?: boolean;
 }
 
-interface RunOptions extends PlanOptions, EngineChoice, SchedulerOptions {
+/** Who runs trials. */
+interface ExecutorOptions extends EngineChoice, SchedulerOptions {
   executor: 'shared' | 'local' | 'slurm';
   atOnce?: number;
   halving?: boolean;
+}
+
+interface RunOptions extends PlanOptions, ExecutorOptions {
+  dryRun?: boolean;
+  samplesPerSecond?: number;
 }
 
 export function addSweep(program: Command, io: Io): void {
@@ -82,6 +89,12 @@ function withRunOptions(command: Command): Command {
     .option(
       '--halving',
       'stop the worse half of the settings after an epoch, again and again: cheaper, another protocol (default: off)',
+    )
+    .option('--dry-run', 'print trials, steps, hours and disk instead of running (default: off)')
+    .option(
+      '--samples-per-second <n>',
+      'with --dry-run: the rate to reckon with (default: that of trials that have finished)',
+      number(0.001, 1e9),
     );
 }
 
@@ -122,8 +135,9 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
   const spec = await specOf(io, recipe, options);
   const { failureOf, runSweep } = await import('../sweep/run.js');
   const say = (line: string) => note(io, `sweep: ${line}`);
+  if (options.dryRun) return estimate(io, folder, spec, options);
   if (options.emit) return emit(io, folder, spec, options);
-  const { sweep, states } = await interruptible(async (signal) => {
+  const { sweep, states, figure } = await interruptible(async (signal) => {
     await makeWorld(spec, signal);
     const protocol = options.halving ? 'halving' : 'full';
     return runSweep({
@@ -137,6 +151,7 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
     });
   });
   printStates(io, sweep, states, options);
+  if (figure) note(io, `figure: ${figure}`);
   const failure = failureOf(states);
   if (failure) throw failure;
 }
@@ -145,6 +160,20 @@ async function makeWorld({ world, trials }: SweepSpec, signal: AbortSignal): Pro
   if (!world) return;
   const { makeWorldOf } = await import('../sweep/world.js');
   await makeWorldOf(trials[0]!.config, world, signal);
+}
+
+/** Says what the sweep would take, without writing anything. */
+async function estimate(io: Io, folder: string, spec: SweepSpec, options: RunOptions): Promise<void> {
+  const { previewSweep } = await import('../sweep/folder.js');
+  const { describeEstimate, estimateSweep } = await import('../sweep/estimate.js');
+  const { samplesPerSecond, engine, json } = options;
+  const found = await estimateSweep(await previewSweep(folder, spec), {
+    ...{ samplesPerSecond, engine },
+    // The world asks at most four questions about a clip.
+    ...(spec.world ? { questions: 4 * spec.world.clips } : {}),
+  });
+  if (json) return void printJson(io, found);
+  for (const line of describeEstimate(found)) print(io, line);
 }
 
 /** Prints the job file of a scheduler for the trials that are missing; plans them, since jobs read the plan and its data. */
@@ -157,7 +186,8 @@ async function emit(io: Io, folder: string, spec: SweepSpec, options: RunOptions
   io.stdout.write(file);
 }
 
-async function executorOf(io: Io, options: RunOptions): Promise<Executor> {
+/** What runs trials, by the options of the command line. */
+export async function executorOf(io: Io, options: ExecutorOptions): Promise<Executor> {
   if (options.executor !== 'shared') return schedulerExecutor(options.executor, options);
   const { runShared } = await import('../sweep/shared.js');
   const { runHalving } = await import('../sweep/halving.js');
@@ -182,6 +212,10 @@ async function show(
   const jobs = await settleJobs(sweep).catch((error) => void note(io, `sweep: ${messageOf(error)}`));
   const states = what === 'collect' ? await collect(sweep) : await trialStates(sweep);
   printStates(io, sweep, states, options, jobs);
+  if (what === 'status') return;
+  const { drawSweepFigure } = await import('../sweep/figure.js');
+  const figure = await drawSweepFigure(sweep, states, (line) => note(io, `sweep: ${line}`));
+  if (figure) note(io, `figure: ${figure}`);
 }
 
 function printStates(

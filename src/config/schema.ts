@@ -1,3 +1,4 @@
+/** The schema of a recipe: every key with its type, default and documentation. */
 import { z } from 'zod';
 import { datasetNames, datasetRecords } from '../data/datasets/index.js';
 import { studentKinds, trainableGroups } from '../model/registry.js';
@@ -12,9 +13,9 @@ import { trainingModes } from './modes.js';
 declare module 'zod' {
   interface GlobalMeta {
     kind?: 'path' | 'pathOrId';
-    /** Values that are known when they are asked for. */
+    /** Values of the key, read when they are needed. */
     values?: () => readonly string[];
-    /** What is added to the description when it is asked for. */
+    /** An addition to the description, made when it is needed. */
     details?: () => string;
   }
 }

@@ -226,7 +226,12 @@ function checkAgainst(
   }
 }
 
-async function readSubset(file: string, rowCount: number, annotations: string): Promise<number[]> {
+/**
+ * Reads 0-based row numbers of an annotation file, separated by white space or commas.
+ *
+ * @throws DataError naming file:line of a number that is no row, or is there twice
+ */
+export async function readSubset(file: string, rowCount: number, annotations: string): Promise<number[]> {
   const text = await readTextFile(file);
   const seen = new Set<number>();
   for (const [index, lineText] of text.split('\n').entries()) {

@@ -4,15 +4,14 @@ import { ANSWER_TAG } from './plain.js';
 import { isAnswerKey, isQuestionKey } from './replyKeys.js';
 
 /**
- * The frame of a teacher's reply and what stands in it: thinking marked off by tags, a chat template's tokens, code
- * fences, JSON.
+ * The marks in a teacher's reply: tags of thinking, a chat template's tokens, code fences, JSON.
  *
- * Thinking is reasoning like any other once its marks are gone, so it stays in the prose. It is no answer: a model
- * weighs options there, and only what it says outside counts. An opening tag without its closing one, as in a reply
- * cut at max_tokens, leaves no answer; a closing tag without its opening one ends thinking that began with the text.
+ * Thinking without its marks is reasoning like any other, so it stays in the prose. It holds no answer: a model weighs
+ * options there, and only statements outside of it count. An opening tag without its closing one, as in a reply cut at
+ * max_tokens, leaves no answer; a closing tag without its opening one ends thinking that began with the text.
  */
 export interface Reply {
-  /** The text in kept and removed pieces; white space that stands in for a removed mark is a piece too. */
+  /** The text in kept and removed pieces; white space that replaces a removed mark is a piece too. */
   pieces: Piece[];
   /** The kept pieces together. */
   prose: string;
@@ -119,7 +118,7 @@ function trimmed(pieces: Piece[]): Piece[] {
   );
 }
 
-/** `{"A": "wrong"}` says what the line `A: wrong` says. */
+/** `{"A": "wrong"}` means the same as the line `A: wrong`. */
 const LETTER_KEY = /^[A-Z]$/;
 
 /** Of every object its texts stay, one below the other; brackets, keys, numbers and the answer go. */

@@ -30,7 +30,7 @@ export interface Point {
 const WIDTH = 360;
 /** Of the axes alone; the legend stands above them. */
 const AXES = 176;
-const LEFT = 58;
+const LEFT = 66;
 const RIGHT = 18;
 const BOTTOM = 44;
 const LEGEND_LINE = 18;
@@ -64,13 +64,13 @@ export function plotSvg(plot: Plot): string {
     points.map((point) => point.x),
     LEFT,
     WIDTH - RIGHT,
-    false,
+    { whole: points.every(({ x }) => Number.isInteger(x)) },
   );
   const y = axis(
     points.flatMap((point) => [point.low, point.high]),
     base,
     top,
-    plot.percent ?? false,
+    { fraction: plot.percent ?? false },
   );
   return [
     head,
@@ -114,8 +114,14 @@ interface Axis {
   step: number;
 }
 
+/** What the values of an axis are: fractions end at 0 and 1, whole numbers have no ticks between them. */
+interface AxisKind {
+  fraction?: boolean;
+  whole?: boolean;
+}
+
 /** A linear axis from `from` to `to` (pixels) that holds all values and ends on round ones. */
-function axis(values: number[], from: number, to: number, fraction: boolean): Axis {
+function axis(values: number[], from: number, to: number, { fraction, whole }: AxisKind): Axis {
   let low = Math.min(...values);
   let high = Math.max(...values);
   if (low > 0 && low < 0.35 * high) low = 0;
@@ -124,7 +130,7 @@ function axis(values: number[], from: number, to: number, fraction: boolean): Ax
     low -= room;
     high += room;
   }
-  const step = niceStep((high - low) / 5);
+  const step = whole ? Math.max(1, Math.ceil(niceStep((high - low) / 5))) : niceStep((high - low) / 5);
   let first = Math.floor(low / step + 1e-9);
   let last = Math.ceil(high / step - 1e-9);
   if (fraction) {

@@ -1,7 +1,7 @@
 /**
- * The small, regular English of the shapes world: names, places and sentences about events. Questions call an
- * object by its colour alone ("the red object"), because its shape would give away what its touch does; captions
- * and reasoning name both. An object keeps the name of its first colour after it has been painted.
+ * The small, regular English of the shapes world: names, places and sentences about events. Questions call an object by
+ * its colour alone ("the red object"), because its shape would give away the effect of its touch; captions and
+ * reasoning name both. An object keeps the name of its first colour after it has been painted.
  */
 import {
   BEATS,
@@ -17,7 +17,7 @@ import {
   type Shape,
 } from './scene.js';
 
-/** What an object does in one beat, as the questions see it. `push` is what a pushed object suffers. */
+/** An object's action in one beat, as questions name it. `push` is the pushed object's. */
 export type Action = Direction | Effect;
 
 export const EFFECT_PRESENT: Readonly<Record<Effect, string>> = {

@@ -67,7 +67,7 @@ export function drawSceneSlot(facts: ClipFacts, beat: number, rng: Rng): Slot {
 type SceneWriter = (facts: ClipFacts, rng: Rng, beat: number, moment: string) => Slot | undefined;
 type EventWriter = (facts: ClipFacts, rng: Rng) => Slot | undefined;
 
-/** "in frame 1"; the first and last also by what they are. */
+/** "in frame 1"; the first and last frame also by those words. */
 function momentOf(beat: number, rng: Rng): string {
   const frame = `in frame ${beat + 1}`;
   if (beat === 0) return rng.pick([frame, 'at the start']);
@@ -208,7 +208,7 @@ const movedCountSlot: EventWriter = (facts, rng) => {
   };
 };
 
-/** Who touched whom; the shape is left out so that it cannot be read off the words. */
+/** The two objects of a touch; their shapes are left out so that the words do not tell them. */
 const touchSlot: EventWriter = ({ clip }, rng) => {
   const touches = clip.events.filter((e) => e.kind !== 'move');
   const touch = rng.pick(touches);
@@ -247,7 +247,7 @@ function objectSlot(clip: Clip, colour: Colour, told: Pick<Slot, 'write' | 'ask'
   };
 }
 
-/** What became of an object, in one of the five ways. */
+/** The effect on an object, one of five. */
 const effectSlot: EventWriter = ({ clip }, rng) => {
   const effects = clip.events.filter((e) => e.kind !== 'move');
   const event = rng.pick(effects);

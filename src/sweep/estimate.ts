@@ -60,7 +60,7 @@ export async function estimateSweep(
   options: EstimateOptions = {},
 ): Promise<Estimate> {
   const states = await Promise.all(sweep.trials.map(trialState));
-  const left = states.flatMap(({ state, trial }) => (state === 'done' ? [] : [trial]));
+  const left = states.flatMap(({ state, trial }) => (state === 'done' || state === 'halved' ? [] : [trial]));
   const notes = new Set<string>();
   const counter = new QuestionCounter(options.questions, notes);
   const work = await Promise.all(

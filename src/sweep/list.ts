@@ -1,7 +1,7 @@
 /** Lists run and sweep folders below a path: where each stands and what came out. */
 import { type Dirent, existsSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { join, relative, sep } from 'node:path';
+import { basename, dirname, join, relative, sep } from 'node:path';
 import pLimit from 'p-limit';
 import { DataError, messageOf } from '../base/errors.js';
 import { isRecord } from '../base/values.js';
@@ -86,7 +86,9 @@ async function look(
 ): Promise<Listed | undefined> {
   const isRun =
     names.has('config.yaml') && ['run.json', 'checkpoints', 'result.json'].some((n) => names.has(n));
-  const kind = names.has('plan.jsonl') ? 'sweep' : isRun || names.has('error.json') ? 'run' : undefined;
+  // A trial may have failed before it was a run.
+  const failed = names.has('error.json') && basename(dirname(folder)) === 'trials';
+  const kind = names.has('plan.jsonl') ? 'sweep' : isRun || failed ? 'run' : undefined;
   if (!kind) return undefined;
   try {
     return kind === 'sweep' ? await sweepAt(folder) : await runAt(folder, names);
@@ -138,13 +140,13 @@ async function checkpointNames(folder: string): Promise<string[]> {
 async function settingsOf(config: string): Promise<Pick<Listed, 'beta' | 'seed'>> {
   const text = await readFile(config, 'utf8').catch(() => '');
   const train = /^train:\n((?: .*(?:\n|$))*)/m.exec(text)?.[1] ?? '';
-  const valueOf = (key: string) => new RegExp(`^ {2}${key}: (.+)$`, 'm').exec(train)?.[1];
+  const given = (key: string) => new RegExp(`^ {2}${key}: (.+)$`, 'm').exec(train)?.[1];
   const numbers = (value: string | undefined) =>
     Number.isFinite(Number(value ?? 'none')) ? [Number(value)] : [];
   // Single-task training has no loss of reasoning, whatever beta says (src/training/result.ts).
   return {
-    beta: valueOf('mode') === 'stl' ? [0] : numbers(valueOf('beta')),
-    seed: numbers(valueOf('seed')),
+    beta: given('mode') === 'stl' ? [0] : numbers(given('beta')),
+    seed: numbers(given('seed')),
   };
 }
 

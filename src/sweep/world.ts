@@ -15,6 +15,9 @@ import { makeShapes, type ShapesSummary } from '../shapes/dataset.js';
 import { startTeacher } from '../shapes/teacherServer.js';
 import { readFrames } from '../video/frames.js';
 
+/** Seed of worlds that recipes ask for. */
+export const WORLD_SEED = 'shapes';
+
 /** Frames the teacher is shown (paper, section 4.1: N = 4). */
 const TEACHER_FRAMES = 4;
 
@@ -52,16 +55,27 @@ export async function makeClips({ folder, seed }: WorldFolder, clips: number): P
   return summary;
 }
 
+/** Another teacher than the world's own: where its texts go, and the share of questions it answers wrongly. */
+export interface OtherTeacher {
+  out: string;
+  errorRate: number;
+}
+
 /**
- * Lets the world's teacher write reasoning for every training question.
+ * Lets a teacher write reasoning for every training question: the world's own unless another is given.
  *
  * @param config of any recipe on this world's files
  */
-export async function teach(config: Config, { folder, seed, signal }: WorldFolder): Promise<void> {
+export async function teach(
+  config: Config,
+  { folder, seed, signal }: WorldFolder,
+  other?: OtherTeacher,
+): Promise<void> {
   const withoutReasoning: Config = { ...config, data: { ...config.data, addPunctuation: false } };
   delete withoutReasoning.data.reasoning;
   const { samples, paths } = await readSplit(withoutReasoning, worldFiles(folder).train, false);
-  const server = await startTeacher({ dataset: folder, seed });
+  const errors = other ? { errorRate: other.errorRate } : {};
+  const server = await startTeacher({ dataset: folder, seed, ...errors });
   const progress = createProgress({ label: '  teacher', total: samples.length, unit: 'questions' });
   try {
     const client = await openTeacher({ baseUrl: server.url, model: server.model });
@@ -71,7 +85,7 @@ export async function teach(config: Config, { folder, seed, signal }: WorldFolde
         readFrames({ path: paths.get(video)!, id, count: TEACHER_FRAMES, mode: 'uniform', signal }),
       frameCount: TEACHER_FRAMES,
       client,
-      out: worldFiles(folder).generated,
+      out: other?.out ?? worldFiles(folder).generated,
       onProgress: ({ done, failed }) => progress.tick(done + failed),
       onNotice: (line) => progress.say(`  ${line}`),
       signal,
@@ -120,5 +134,5 @@ export async function makeWorldOf(
     throw new UsageError(
       `sweep.world: writes ${ownTrain} and ${refined}; data.train is ${train}, data.reasoning ${reasoning ?? 'not set'}`,
     );
-  await makeWorld(config, { folder, seed: 'shapes', signal }, clips);
+  await makeWorld(config, { folder, seed: WORLD_SEED, signal }, clips);
 }

@@ -5,6 +5,7 @@ import { writeFileAtomic } from '../base/files.js';
 import { readSplit } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
 import { datasetOf } from '../data/datasets/index.js';
+import type { Prediction } from '../evaluation/evaluate.js';
 import { officialPredictions, type ScoreResult } from '../evaluation/score.js';
 import { evaluateSplit } from '../evaluation/split.js';
 import type { RunPaths } from './run/folder.js';
@@ -16,8 +17,8 @@ export interface EvaluateRunRequest {
   config: Config;
   /** Annotations to answer. */
   file: string;
-  /** Prediction file; its folder is made. */
-  out: string;
+  /** Prediction file in the official form; its folder is made. None is written without. */
+  out?: string;
   /** Only the first so many questions. */
   limit?: number | undefined;
   onProgress?: (done: number, total: number) => void;
@@ -27,7 +28,7 @@ export interface EvaluateRunRequest {
 /** @throws DataError for annotations, videos or checkpoints that cannot be used */
 export async function evaluateRun(
   request: EvaluateRunRequest,
-): Promise<{ answered: number; score: ScoreResult | undefined }> {
+): Promise<{ answered: number; predictions: Prediction[]; score: ScoreResult | undefined }> {
   const { paths, config, file, out, limit, onProgress, onNotice = () => undefined } = request;
   const split = await readSplit(config, file, false);
   for (const line of split.notices) onNotice(line);
@@ -36,17 +37,23 @@ export async function evaluateRun(
   try {
     const options = { runFolder: paths.folder, onWarning: onNotice, training: false };
     const builder = openBuilder(trial, config, split, options);
-    const { answered, byId, score } = await evaluateSplit({ ...trial, builder, config }, samples, {
-      onProgress: (done) => onProgress?.(done, samples.length),
-      onNotice,
-      blind: true,
-    });
-    await mkdir(dirname(out), { recursive: true });
-    await writeFileAtomic(
-      out,
-      officialPredictions(answered, byId, datasetOf(config.data.dataset).predictionKey),
+    const { answered, predictions, byId, score } = await evaluateSplit(
+      { ...trial, builder, config },
+      samples,
+      {
+        onProgress: (done) => onProgress?.(done, samples.length),
+        onNotice,
+        blind: true,
+      },
     );
-    return { answered: answered.length, score };
+    if (out !== undefined) {
+      await mkdir(dirname(out), { recursive: true });
+      await writeFileAtomic(
+        out,
+        officialPredictions(answered, byId, datasetOf(config.data.dataset).predictionKey),
+      );
+    }
+    return { answered: answered.length, predictions, score };
   } finally {
     trial.dispose();
   }

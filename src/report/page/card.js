@@ -55,18 +55,20 @@ function tags(example, filters) {
   return [...plain, make('span', { class: `tag ${kind}` }, text)];
 }
 
-function frames({ frames: pictures, times, error }) {
-  if (pictures.length === 0) return make('p', { class: 'note' }, `No frames: ${error ?? 'none were read'}.`);
-  return make(
-    'ol',
-    { class: 'frames' },
-    pictures.map(({ type, data }, i) => {
-      const when = Number.isFinite(times[i]) ? `${times[i].toFixed(1)} s` : `frame ${i + 1}`;
-      const alt = `Frame ${i + 1} of ${pictures.length}, ${when}`;
-      const image = make('img', { src: `data:image/${type};base64,${data}`, alt });
-      return make('li', {}, image, make('span', { 'aria-hidden': 'true' }, when));
-    }),
-  );
+/** Every frame is a window on the clip's one picture. */
+function frames({ type, data, width, height, times, error }) {
+  if (error !== undefined) return make('p', { class: 'note' }, `No frames: ${error}.`);
+  const items = times.map((time, i) => {
+    const when = Number.isFinite(time) ? `${time.toFixed(1)} s` : `frame ${i + 1}`;
+    const image = make('img', {
+      src: `data:image/${type};base64,${data}`,
+      alt: `Frame ${i + 1} of ${times.length}, ${when}`,
+      style: `height: ${100 * times.length}%; top: ${-100 * i}%`,
+    });
+    const pane = make('span', { class: 'pane', style: `aspect-ratio: ${width} / ${height}` }, image);
+    return make('li', {}, pane, make('span', { 'aria-hidden': 'true' }, when));
+  });
+  return make('ol', { class: 'frames' }, items);
 }
 
 /** A row an option, a column a setting that was asked. */
@@ -94,8 +96,8 @@ function answerCell({ chosen, picks, probabilities }, option, { answer }) {
   const cell = make('td');
   const share = probabilities?.[option];
   if (share !== undefined) {
-    const bar = make('meter', { min: '0', max: '1000', value: String(share), 'aria-hidden': 'true' });
-    cell.append(`${(share / 10).toFixed(1)} %`, bar);
+    const filled = make('span', { style: `width: ${share / 10}%` });
+    cell.append(`${(share / 10).toFixed(1)} %`, make('span', { class: 'bar' }, filled));
   }
   const seeds = picks.filter((pick) => pick === option).length;
   if (chosen === option) {

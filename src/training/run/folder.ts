@@ -15,8 +15,8 @@ import { isRecord } from '../../base/values.js';
 import { configHash, dumpConfig } from '../../config/load.js';
 import type { Config } from '../../config/schema.js';
 import type { ScoreResult } from '../../evaluation/score.js';
-import { listCheckpoints } from './checkpoint.js';
 import { changedFile, fileHashes, gitCommit } from './provenance.js';
+import { listCheckpoints } from './steps.js';
 
 /** Accuracy after one epoch. */
 export interface EpochEvaluation {
@@ -26,7 +26,7 @@ export interface EpochEvaluation {
   skipped: number;
 }
 
-/** What result.json says. */
+/** Contents of result.json. */
 export interface RunResult {
   /** 0-based epoch with the best validation accuracy; the last one when there is no validation split. */
   bestEpoch: number;
@@ -97,7 +97,10 @@ export async function existingRun(folder: string): Promise<RunPaths> {
   return paths;
 }
 
-/** Everything that decides a run's numbers; where features are kept and how often it saves do not. */
+/**
+ * Hash of everything that decides a run's numbers; the folder of features and the intervals of saving and logging do
+ * not.
+ */
 export function identity(config: Config): string {
   return configHash(decisive(config));
 }
@@ -178,7 +181,7 @@ function firstDifference(a: unknown, b: unknown, path = ''): string | undefined 
 }
 
 /**
- * Writes run.json: what is needed to tell where a number came from.
+ * Writes run.json: the origin of the run's numbers.
  *
  * @param continues the run has learned something from the files that an earlier run.json names.
  * @throws DataError when it continues and one of them has changed since.

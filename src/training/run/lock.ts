@@ -1,3 +1,4 @@
+/** The lock of a run folder: one training at a time. */
 import { stat } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { UsageError } from '../../base/errors.js';
@@ -8,12 +9,12 @@ export class HeldError extends UsageError {}
 /**
  * Holds a run folder for one training: two in the same folder would overwrite each other's checkpoints.
  *
- * What is held is a Linux abstract socket with the folder's number in its name. It ends with the process, however that ends,
- * so a killed run leaves nothing behind that the next one would have to judge. It reaches as far as the machine does (its
- * network namespace); on other systems, and where no socket can be made, nothing is held.
+ * The lock is a Linux abstract socket with the folder's inode number in its name. The socket ends with the process, so
+ * a killed run leaves no stale lock. It covers one machine (its network namespace); on other systems, and where no
+ * socket can be made, there is no lock.
  *
  * @param what is done in it, for the message, and the option that names another.
- * @returns what lets the folder go.
+ * @returns a function that releases the folder.
  * @throws HeldError when the folder is held already.
  */
 export async function holdFolder(

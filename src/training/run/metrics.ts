@@ -1,3 +1,4 @@
+/** The metrics of a run: metrics.jsonl, and a TensorBoard event file beside it. */
 import {
   closeSync,
   existsSync,
@@ -15,7 +16,7 @@ import { join } from 'node:path';
 import { DataError, messageOf } from '../../base/errors.js';
 import { readRecords, scalarRecord, versionRecord } from './tensorboard.js';
 
-/** One line of metrics.jsonl: the step, what was measured, and which of it was not a finite number. */
+/** One line of metrics.jsonl: the step, the values, and the names of values that were not finite. */
 export interface MetricsLine {
   step: number;
   /** Names whose value is null because it was "NaN", "Infinity" or "-Infinity". */
@@ -119,7 +120,7 @@ export function readWallTimes(folder: string, lines: readonly MetricsLine[]): nu
 /** The pieces of a file's content up to `step`, in order. */
 type Keep = (content: Buffer, path: string, step: number) => Buffer[];
 
-/** An append-only file that can be cut back by step. */
+/** An append-only file that can be truncated by step. */
 class Target {
   size: number;
   private file: number;
@@ -149,7 +150,7 @@ class Target {
     guarded(this.path, () => fsyncSync(this.file));
   }
 
-  /** Keeps the records up to `step`. The file is replaced as a whole, and only when something has to go. */
+  /** Keeps the records up to `step`. The file is replaced as a whole, and only when a record is removed. */
   keep(step: number): void {
     const content = guarded(this.path, () => readFileSync(this.path));
     const kept = Buffer.concat(this.pieces(content, this.path, step));

@@ -35,8 +35,7 @@ export interface EventRecord {
 }
 
 /**
- * The whole records of an event file; what follows the last whole one, as a killed process leaves it, is not among
- * them.
+ * The whole records of an event file; without a partial record at the end, which a killed process leaves.
  */
 export function* readRecords(file: Uint8Array): Generator<EventRecord> {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);

@@ -1,0 +1,114 @@
+import { type Command, Option } from 'commander';
+import { TABLE_FORMATS, type TableFormat } from '../tables/format.js';
+import type { TablePlan } from '../tables/run.js';
+import { TABLE_DATASETS } from '../tables/table.js';
+import {
+  type EngineChoice,
+  fromCwd,
+  type Io,
+  integer,
+  interruptible,
+  note,
+  number,
+  print,
+  startEngine,
+  withEngine,
+} from './io.js';
+import { executorOf } from './sweep.js';
+
+interface TableOptions extends EngineChoice {
+  dataset: string;
+  sweep?: string;
+  seeds: string;
+  set: string[];
+  subset?: string;
+  format: TableFormat;
+  dryRun?: boolean;
+  samplesPerSecond?: number;
+  atOnce?: number;
+}
+
+export function addTable(program: Command, io: Io): void {
+  withEngine(program.command('table'))
+    .summary("train what a table of the paper compares, and print it beside the paper's numbers")
+    .description(
+      'Trains the rows of a table that are missing as a sweep and prints accuracies with standard errors, what the paper prints, and which differences between rows are noise. The same command continues. Tables 1, 2, 3, 5, 6, 8, 9 and 10; on the built-in world every table runs, and makes its data.',
+    )
+    .argument('<number>', 'number of the table in the paper')
+    .requiredOption('--dataset <name>', `one of ${TABLE_DATASETS.join(', ')} (required)`)
+    .option('--sweep <folder>', 'sweep folder, made when missing (default: runs/table-<number>-<dataset>)')
+    .option('--seeds <n>', 'how many seeds, or the seeds themselves: 1,2,3', '3')
+    .option(
+      '-s, --set <key=value>',
+      'set a recipe key for all rows, for example train.epochs=5 (default: none)',
+      (text: string, earlier: string[]) => [...earlier, text],
+      [],
+    )
+    .option(
+      '--subset <file>',
+      '0-based rows of the annotations that table 6 scores (default: atp-hard.txt beside them)',
+    )
+    .addOption(
+      new Option('--format <name>', 'how the table is printed').choices([...TABLE_FORMATS]).default('text'),
+    )
+    .option('--dry-run', 'print trials, steps, hours and disk instead (default: off)')
+    .option(
+      '--samples-per-second <n>',
+      'rate for the hours of --dry-run while no trial has finished (default: unknown)',
+      number(0.001, 1e6),
+    )
+    .option('--at-once <n>', 'most trials in lockstep (default: what memory holds)', integer(1))
+    .action((name: string, options: TableOptions) => table(io, name, options));
+}
+
+async function table(io: Io, name: string, options: TableOptions): Promise<void> {
+  const { planTable } = await import('../tables/run.js');
+  const { parseSeeds } = await import('../sweep/axes.js');
+  const plan = await planTable({
+    ...{ number: name, dataset: options.dataset, overrides: options.set, cwd: io.cwd },
+    seeds: parseSeeds(options.seeds),
+    ...(options.subset === undefined ? {} : { subset: fromCwd(io, options.subset) }),
+  });
+  for (const warning of plan.spec.warnings) note(io, `reasvqa: ${warning}`);
+  const folder = fromCwd(io, options.sweep ?? `runs/table-${plan.table.number}-${plan.dataset}`);
+  if (options.dryRun) return dryRun(io, plan, folder, options);
+  await run(io, plan, folder, options);
+}
+
+async function dryRun(io: Io, plan: TablePlan, folder: string, options: TableOptions): Promise<void> {
+  const { previewSweep } = await import('../sweep/folder.js');
+  const { describeEstimate, estimateSweep } = await import('../sweep/estimate.js');
+  const { questionsToCome } = await import('../tables/materials.js');
+  const estimate = await estimateSweep(await previewSweep(folder, plan.spec), {
+    samplesPerSecond: options.samplesPerSecond,
+    engine: options.engine,
+    questions: plan.dataset === 'shapes' ? questionsToCome : undefined,
+  });
+  for (const line of describeEstimate(estimate)) print(io, line);
+}
+
+async function run(io: Io, plan: TablePlan, folder: string, options: TableOptions): Promise<void> {
+  const { answerTest, collectTable, lacksTest, requireData, writingsNeeded } = await import(
+    '../tables/run.js'
+  );
+  const { failureOf, runSweep } = await import('../sweep/run.js');
+  const say = (line: string) => note(io, `table: ${line}`);
+  const states = await interruptible(async (signal) => {
+    if (plan.dataset === 'shapes') {
+      const { makeMaterials } = await import('../tables/materials.js');
+      await makeMaterials(plan.config, plan.writings, writingsNeeded(plan), signal);
+    }
+    await requireData(plan);
+    const executor = await executorOf(io, { ...options, executor: 'shared', sbatchArg: [], volume: [] });
+    const ran = await runSweep({ folder, spec: plan.spec, executor, engine: options, signal, say });
+    if (await lacksTest(plan, ran.states)) {
+      await startEngine(io, options);
+      await answerTest(plan, ran.states, say);
+    }
+    return ran.states;
+  });
+  const { formatTable } = await import('../tables/format.js');
+  print(io, formatTable(await collectTable(plan, states), options.format));
+  const failure = failureOf(states);
+  if (failure) throw failure;
+}
