@@ -193,12 +193,15 @@ export async function configOf(io: Io, recipe: string | undefined, options: Reci
   return resolved;
 }
 
-/** Runs work that SIGINT or SIGTERM stops through a signal; a second one ends the process at once. */
+/**
+ * Runs work that SIGINT or SIGTERM stops through a signal. A second SIGINT ends the process at once; SIGTERM may come more
+ * than once, since schedulers send it to a job's script, which passes it on, and to each process of the job.
+ */
 export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   const stop = () => controller.abort();
   process.once('SIGINT', stop);
-  process.once('SIGTERM', stop);
+  process.on('SIGTERM', stop);
   try {
     return await work(controller.signal);
   } finally {

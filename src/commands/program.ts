@@ -8,6 +8,8 @@ import { addDoctor } from './doctor.js';
 import { addEvaluate } from './evaluate.js';
 import type { Io } from './io.js';
 import { addGenerate, addRefine } from './reasoning.js';
+import { addReport } from './report.js';
+import { addRuns } from './runs.js';
 import { addScore } from './score.js';
 import { addShapes } from './shapes.js';
 import { addSweep } from './sweep.js';
@@ -41,6 +43,8 @@ export function buildProgram(io: Io, version: string): Command {
   addSweep(program, io);
   addTable(program, io);
   addEvaluate(program, io);
+  addReport(program, io);
+  addRuns(program, io);
   addScore(program, io);
   addConfig(program, io);
   addData(program, io);

@@ -1,7 +1,10 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
+import { messageOf, UsageError } from '../base/errors.js';
 import type { Execution, Executor } from '../sweep/executor.js';
 import type { Sweep, TrialState } from '../sweep/folder.js';
+import type { Queued } from '../sweep/slurm/commands.js';
+import type { SweepSpec } from '../sweep/spec.js';
 import {
   type EngineChoice,
   fromCwd,
@@ -9,6 +12,7 @@ import {
   integer,
   interruptible,
   note,
+  number,
   print,
   printJson,
   type RecipeOptions,
@@ -17,6 +21,8 @@ import {
   withEngine,
   withRecipe,
 } from './io.js';
+import { emitted, type SchedulerOptions, schedulerExecutor, withScheduler } from './scheduler.js';
+import { addSweepTrial } from './sweepTrial.js';
 
 interface PlanOptions extends RecipeOptions {
   sweep?: string;
@@ -24,9 +30,15 @@ interface PlanOptions extends RecipeOptions {
   json?: boolean;
 }
 
-interface RunOptions extends PlanOptions, EngineChoice {
-  executor: 'shared';
+/** Options of {@link withExecutor}: where trials run, and what they would take. */
+export interface ExecutorOptions extends EngineChoice, SchedulerOptions {
+  executor: 'shared' | 'local' | 'slurm';
   atOnce?: number;
+  dryRun?: boolean;
+  samplesPerSecond?: number;
+}
+
+interface RunOptions extends PlanOptions, ExecutorOptions {
   halving?: boolean;
 }
 
@@ -43,6 +55,7 @@ export function addSweep(program: Command, io: Io): void {
   withPlanOptions(sweep.command('plan'))
     .summary('write the plan without training')
     .action((recipe: string | undefined, options: PlanOptions) => plan(io, recipe, options));
+  addSweepTrial(sweep, io);
   for (const [name, summary] of [
     ['status', 'say where each trial stands'],
     ['collect', 'write results.csv and the figure from the trials that are done'],
@@ -62,18 +75,31 @@ function withPlanOptions(command: Command): Command {
     .option('--json', 'print as JSON (default: off)');
 }
 
-function withRunOptions(command: Command): Command {
-  return withEngine(withPlanOptions(command))
+/** Options of every command that runs trials. */
+export function withExecutor(command: Command): Command {
+  return withScheduler(withEngine(command))
     .addOption(
-      new Option('--executor <name>', 'shared: all trials in this process on one copy of the frozen weights')
-        .choices(['shared'])
+      new Option(
+        '--executor <name>',
+        'shared: all trials in this process on one copy of the frozen weights; local: one process a GPU; slurm: an array of jobs',
+      )
+        .choices(['shared', 'local', 'slurm'])
         .default('shared'),
     )
     .option('--at-once <n>', 'most trials in lockstep (default: what memory holds)', integer(1))
+    .option('--dry-run', 'print trials, steps, hours and disk instead of running (default: off)')
     .option(
-      '--halving',
-      'stop the worse half of the settings after an epoch, again and again: cheaper, another protocol (default: off)',
+      '--samples-per-second <n>',
+      'with --dry-run: the rate to reckon with (default: that of trials that have finished)',
+      number(0.001, 1e9),
     );
+}
+
+function withRunOptions(command: Command): Command {
+  return withExecutor(withPlanOptions(command)).option(
+    '--halving',
+    'stop the worse half of the settings after an epoch, again and again: cheaper, another protocol (default: off)',
+  );
 }
 
 async function specOf(io: Io, recipe: string | undefined, options: PlanOptions) {
@@ -108,10 +134,14 @@ async function plan(io: Io, recipe: string | undefined, options: PlanOptions): P
 
 async function run(io: Io, recipe: string | undefined, options: RunOptions): Promise<void> {
   const folder = folderOf(io, recipe, options);
+  if (options.halving && (options.executor !== 'shared' || options.emit))
+    throw new UsageError('--halving: only the executor shared compares trials while they run; leave it out');
   const spec = await specOf(io, recipe, options);
   const { failureOf, runSweep } = await import('../sweep/run.js');
   const say = (line: string) => note(io, `sweep: ${line}`);
-  const { sweep, states } = await interruptible(async (signal) => {
+  if (options.dryRun) return estimate(io, folder, spec, options);
+  if (options.emit) return emit(io, folder, spec, options);
+  const { sweep, states, figure } = await interruptible(async (signal) => {
     if (spec.world) {
       const { makeWorldOf } = await import('../sweep/world.js');
       await makeWorldOf(spec.trials[0]!.config, spec.world, signal);
@@ -128,15 +158,45 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
     });
   });
   printStates(io, sweep, states, options);
+  if (figure) note(io, `figure: ${figure}`);
   const failure = failureOf(states);
   if (failure) throw failure;
+}
+
+/** Says what the sweep would take, without writing anything. */
+export async function estimate(
+  io: Io,
+  folder: string,
+  spec: SweepSpec,
+  options: ExecutorOptions & { json?: boolean },
+): Promise<void> {
+  const { previewSweep } = await import('../sweep/folder.js');
+  const { describeEstimate, estimateSweep } = await import('../sweep/estimate.js');
+  const { samplesPerSecond, engine, json } = options;
+  const found = await estimateSweep(await previewSweep(folder, spec), {
+    ...{ samplesPerSecond, engine },
+    // The world asks at most four questions about a clip.
+    ...(spec.world ? { questions: 4 * spec.world.clips } : {}),
+  });
+  if (json) return void printJson(io, found);
+  for (const line of describeEstimate(found)) print(io, line);
+}
+
+/** Prints the job file of a scheduler for the trials that are missing; plans them, since the jobs read the plan. */
+export async function emit(io: Io, folder: string, spec: SweepSpec, options: ExecutorOptions): Promise<void> {
+  const { planSweep, trialStates } = await import('../sweep/folder.js');
+  const { missing } = await import('../sweep/run.js');
+  const sweep = await planSweep(folder, spec);
+  const file = await emitted(sweep, missing(await trialStates(sweep)), options, options);
+  io.stdout.write(file);
 }
 
 /** What runs trials, by the options of the command line. */
 export async function executorOf(
   io: Io,
-  options: EngineChoice & Pick<RunOptions, 'executor' | 'atOnce' | 'halving'>,
+  options: ExecutorOptions & { halving?: boolean },
 ): Promise<Executor> {
+  if (options.executor !== 'shared') return schedulerExecutor(options.executor, options);
   const { runShared } = await import('../sweep/shared.js');
   const { runHalving } = await import('../sweep/halving.js');
   return async (execution: Execution) => {
@@ -154,8 +214,16 @@ async function show(
 ): Promise<void> {
   const { readSweep, trialStates } = await import('../sweep/folder.js');
   const { collect } = await import('../sweep/results.js');
+  const { settleJobs } = await import('../sweep/slurm/jobs.js');
   const sweep = await readSweep(folder);
-  printStates(io, sweep, what === 'collect' ? await collect(sweep) : await trialStates(sweep), options);
+  // Away from the cluster the folder still says what is done.
+  const jobs = await settleJobs(sweep).catch((error) => void note(io, `sweep: ${messageOf(error)}`));
+  const states = what === 'collect' ? await collect(sweep) : await trialStates(sweep);
+  printStates(io, sweep, states, options, jobs);
+  if (what === 'status') return;
+  const { drawSweepFigure } = await import('../sweep/figure.js');
+  const figure = await drawSweepFigure(sweep, states, (line) => note(io, `sweep: ${line}`));
+  if (figure) note(io, `figure: ${figure}`);
 }
 
 function printStates(
@@ -163,11 +231,13 @@ function printStates(
   sweep: Sweep,
   states: readonly TrialState[],
   { json }: { json?: boolean },
+  jobs?: ReadonlyMap<string, Queued>,
 ): void {
   if (json) {
     const lines = states.map(({ trial, ...rest }) => {
       const { id, arm, settings, folder } = trial;
-      return { id, arm, settings, folder, ...rest };
+      const job = jobs?.get(id);
+      return { id, arm, settings, folder, ...rest, ...(job ? { job: jobText(job) } : {}) };
     });
     return void printJson(io, lines);
   }
@@ -176,8 +246,12 @@ function printStates(
     state,
     (result?.score?.total.accuracy ?? halved?.accuracy)?.toFixed(2) ?? '',
     result ? `${result.seconds.toFixed(0)} s` : '',
-    error?.message ?? (trial.from ? `in ${trial.from}` : ''),
+    jobs?.has(trial.id)
+      ? `Slurm ${jobText(jobs.get(trial.id)!)}`
+      : (error?.message ?? (trial.from ? `in ${trial.from}` : '')),
   ]);
   print(io, table([['trial', 'state', 'accuracy', 'time', ''], ...rows], [2, 3]));
   print(io, sweep.folder);
 }
+
+const jobText = ({ job, index, state }: Queued) => `${job}_${index} ${state}`;

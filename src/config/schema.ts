@@ -1,3 +1,4 @@
+/** The schema of a recipe: every key with its type, default and documentation. */
 import { z } from 'zod';
 import { datasetNames, datasetRecords } from '../data/datasets/index.js';
 import { studentKinds, trainableGroups } from '../model/registry.js';

@@ -1,28 +1,26 @@
 /**
  * The whole method on the built-in world: data, a teacher over HTTP, reasoning generated and refined, students with
- * and without the reasoning loss, their evaluation, a report. Every stage is the code that real data runs through, and
- * every stage continues where an earlier call stopped.
+ * and without the reasoning loss, their evaluation, a report. The students are a sweep of two betas. Every stage is the code
+ * that real data runs through, and continues where an earlier call stopped.
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createProgress, formatDuration, say } from '../base/progress.js';
-import { readSplit } from '../batches/split.js';
-import { resolveConfig } from '../config/load.js';
-import type { Config } from '../config/schema.js';
+import { formatDuration, say } from '../base/progress.js';
 import type { EngineInfo } from '../engine/engine.js';
-import { openTeacher } from '../reasoning/client.js';
-import { generateReasoning } from '../reasoning/generate.js';
-import { type RefineStats, refineFile } from '../reasoning/refineFile.js';
-import { makeShapes, type ShapesSummary } from '../shapes/dataset.js';
-import { startTeacher } from '../shapes/teacherServer.js';
-import { type RunResult, runPaths } from '../training/run/folder.js';
-import { train } from '../training/train.js';
-import { readFrames } from '../video/frames.js';
-import { type DemoRun, writeDemoReport } from './report.js';
+import type { RefineStats } from '../reasoning/refineFile.js';
+import { writeReport } from '../report/report.js';
+import type { ShapesSummary } from '../shapes/dataset.js';
+import { firstSeeds } from '../sweep/axes.js';
+import { reportParts } from '../sweep/report.js';
+import { failureOf, runSweep } from '../sweep/run.js';
+import { runShared } from '../sweep/shared.js';
+import { resolveSweep, type SweepSpec } from '../sweep/spec.js';
+import { makeClips, refineWorld, teach, worldFiles } from '../sweep/world.js';
+import type { RunResult } from '../training/run/folder.js';
 
 export interface DemoRequest {
-  /** Everything the demo writes lies here. */
+  /** Everything the demo writes lies here: a sweep folder, with the world in `data`. */
   folder: string;
   engine: EngineInfo;
   /** Clips to train on; two fifths as many to validate. */
@@ -45,9 +43,6 @@ export interface DemoResult {
 
 const RECIPE = fileURLToPath(new URL('../../bench/shapes/base.yaml', import.meta.url));
 
-/** Frames the teacher is shown (paper, section 4.1: N = 4). */
-const TEACHER_FRAMES = 4;
-
 /**
  * Share of the time that each stage takes, measured with one seed on two cores; they only serve to say how long is
  * left.
@@ -55,57 +50,91 @@ const TEACHER_FRAMES = 4;
 const STAGE_WEIGHTS = { data: 4, generate: 20, refine: 1, train: 60, report: 4 };
 
 export async function runDemo(request: DemoRequest): Promise<DemoResult> {
-  const { folder, seeds, betas } = request;
+  const { folder, seeds, betas, signal, clips } = request;
   const started = performance.now();
   await mkdir(folder, { recursive: true });
-  const trainings = seeds * betas.length;
-  const stages = new Stages(trainings, started);
+  const stages = new Stages(seeds * betas.length, started);
+  const world = { folder: join(folder, 'data'), seed: 'demo', signal };
+  const spec = await demoSpec(request, world.folder);
 
   stages.next('data', 'writing clips and questions of the shapes world');
-  const summary = await makeData(request);
+  const summary = await makeClips(world, clips);
 
   stages.next('generate', 'a teacher that errs writes reasoning, over HTTP');
-  const config = await demoConfig(request, 0, 1);
-  await generate(config, folder, request.signal);
+  await teach(spec.trials[0]!.config, world);
 
   stages.next('refine', 'conclusions are taken out of the reasoning');
-  const stats = await refineFile({ input: generatedFile(folder), output: refinedFile(folder) });
-  say(`  ${describeRefinement(stats)}`);
+  const stats = await refineWorld(world.folder);
 
-  const runs: DemoRun[] = [];
-  for (let seed = 1; seed <= seeds; seed++)
-    for (const beta of betas) {
-      const what = beta === 0 ? 'answers alone' : 'answers and reasoning';
-      stages.next('train', `training on ${what} (beta ${beta}${seeds > 1 ? `, seed ${seed}` : ''})`);
-      const runFolder = join(folder, `beta-${beta}-seed-${seed}`);
-      const runConfig = await demoConfig(request, beta, seed);
-      const result = await train({
-        config: runConfig,
-        folder: runFolder,
-        signal: request.signal,
-        label: '  student',
-      });
-      runs.push({ beta, seed, config: runConfig, paths: runPaths(runFolder), result });
-    }
+  const of = seeds > 1 ? `, seeds 1 to ${seeds}` : '';
+  stages.next(
+    'train',
+    `training on answers alone (beta 0), and on answers and reasoning (beta ${betas[1]})${of}`,
+  );
+  const { states } = await runSweep({
+    ...{ folder, spec, signal, executor: runShared, engine: { engine: 'auto' } },
+    say: (line) => say(`  ${line}`),
+  });
+  const failure = failureOf(states);
+  if (failure) throw failure;
+  const runs = states.map(({ trial: { config }, result }) => ({
+    ...{ beta: config.train.beta, seed: config.train.seed, result: result! },
+  }));
 
   stages.next('report', 'writing the report');
   const report = join(folder, 'report.html');
-  await writeDemoReport(report, {
-    runs,
-    engine: request.engine,
-    summary,
-    refinement: stats,
-    generated: generatedFile(folder),
-    seconds: (performance.now() - started) / 1000,
+  await writeReport({
+    out: report,
+    ...(await reportParts([folder])),
+    title: 'ReasVQA on the shapes world',
+    raw: worldFiles(world.folder).generated,
+    facts: factsOf(request.engine, summary, stats, performance.now() - started),
+    notes: [
+      'Accuracy is on the validation split at the best epoch; the test split was not looked at.',
+      'The world, its teacher and the base model ship with the program: this page shows that the method runs, not what it gains on real video.',
+    ],
+    onNotice: (line) => say(`  warning: ${line}`),
   });
-  return {
-    folder,
-    report,
-    runs: runs.map(({ beta, seed, result }) => ({ beta, seed, result })),
-    teacherAccuracy: stats.teacherAccuracy,
-    seconds: (performance.now() - started) / 1000,
-  };
+  const { teacherAccuracy } = stats;
+  return { folder, report, runs, teacherAccuracy, seconds: (performance.now() - started) / 1000 };
 }
+
+/** The shapes recipe on the demo's own data, with two betas. */
+function demoSpec({ betas, seeds, overrides }: DemoRequest, data: string): Promise<SweepSpec> {
+  const { videos, train, val, test, refined } = worldFiles(data);
+  const files = { videos, train, val, test, reasoning: refined };
+  return resolveSweep({
+    recipe: RECIPE,
+    overrides: [
+      ...Object.entries(files).map(([key, file]) => `data.${key}=${JSON.stringify(file)}`),
+      `train.beta=${betas.join()}`,
+      ...overrides,
+    ],
+    seeds: firstSeeds(seeds),
+  });
+}
+
+/** What no run folder tells. */
+function factsOf(engine: EngineInfo, summary: ShapesSummary, stats: RefineStats, milliseconds: number) {
+  const { questions, clips } = summary;
+  const { teacherAccuracy } = stats;
+  return [
+    { label: 'This call', value: `${engine.description}, ${formatDuration(milliseconds)}` },
+    {
+      label: 'World',
+      value: `${questions.train} training and ${questions.val} validation questions about ${clips.train + clips.val} clips`,
+    },
+    {
+      label: 'Teacher',
+      value:
+        teacherAccuracy === null
+          ? 'not judged'
+          : `right in ${(100 * teacherAccuracy).toFixed(1)} % of its answers`,
+    },
+  ];
+}
+
+const STAGES = Object.keys(STAGE_WEIGHTS).length;
 
 /** Says which stage begins and about how long is left. */
 class Stages {
@@ -113,99 +142,23 @@ class Stages {
   private done = 0;
   private current = 0;
   private readonly total: number;
+  private readonly trainWeight: number;
 
   constructor(
-    private readonly trainings: number,
+    trainings: number,
     private readonly started: number,
   ) {
-    const { data, generate, refine, train, report } = STAGE_WEIGHTS;
-    this.total = data + generate + refine + report + train * trainings;
+    this.trainWeight = STAGE_WEIGHTS.train * trainings;
+    const { data, generate, refine, report } = STAGE_WEIGHTS;
+    this.total = data + generate + refine + report + this.trainWeight;
   }
 
   next(stage: keyof typeof STAGE_WEIGHTS, what: string): void {
     this.done += this.current;
-    this.current = STAGE_WEIGHTS[stage];
+    this.current = stage === 'train' ? this.trainWeight : STAGE_WEIGHTS[stage];
     const passed = performance.now() - this.started;
     const left = this.done > 0 ? (passed * (this.total - this.done)) / this.done : undefined;
     const time = left === undefined ? '' : `  (about ${formatDuration(left)} left)`;
-    say(`[${++this.index}/${4 + this.trainings}] ${what}${time}`);
+    say(`[${++this.index}/${STAGES}] ${what}${time}`);
   }
-}
-
-const dataFolder = (folder: string) => join(folder, 'data');
-const generatedFile = (folder: string) => join(folder, 'data', 'generated.jsonl');
-const refinedFile = (folder: string) => join(folder, 'data', 'refined.jsonl');
-
-async function makeData({ folder, clips: train }: DemoRequest): Promise<ShapesSummary> {
-  const others = Math.round(0.4 * train);
-  const progress = createProgress({ label: '  clips', unit: 'clips' });
-  const summary = await makeShapes({
-    out: dataFolder(folder),
-    seed: 'demo',
-    ...{ train, val: others, test: others },
-    onProgress: (done) => progress.tick(done),
-  }).finally(() => progress.done());
-  const { questions, clips } = summary;
-  say(
-    `  ${questions.train} training and ${questions.val} validation questions about ${clips.train + clips.val} clips`,
-  );
-  return summary;
-}
-
-/** The shapes recipe on the demo's own data. */
-async function demoConfig({ folder, overrides }: DemoRequest, beta: number, seed: number): Promise<Config> {
-  const data = dataFolder(folder);
-  const { config } = await resolveConfig({
-    recipe: RECIPE,
-    overrides: [
-      `data.videos=${join(data, 'videos')}`,
-      `data.train=${join(data, 'train.csv')}`,
-      `data.val=${join(data, 'val.csv')}`,
-      `data.test=${join(data, 'test.csv')}`,
-      `data.reasoning=${refinedFile(folder)}`,
-      // One folder for all students: they share the frozen vision model.
-      `features.folder=${join(folder, 'features')}`,
-      `train.beta=${beta}`,
-      `train.seed=${seed}`,
-      ...overrides,
-    ],
-  });
-  return config;
-}
-
-async function generate(config: Config, folder: string, signal: AbortSignal): Promise<void> {
-  const withoutReasoning: Config = { ...config, data: { ...config.data, addPunctuation: false } };
-  delete withoutReasoning.data.reasoning;
-  const { samples, paths } = await readSplit(withoutReasoning, config.data.train!, false);
-  const server = await startTeacher({ dataset: dataFolder(folder), seed: 'demo' });
-  const progress = createProgress({ label: '  teacher', total: samples.length, unit: 'questions' });
-  try {
-    const client = await openTeacher({ baseUrl: server.url, model: server.model });
-    const { judged, correct } = await generateReasoning({
-      samples,
-      framesOf: (sample) =>
-        readFrames({
-          path: paths.get(sample.video)!,
-          id: sample.id,
-          count: TEACHER_FRAMES,
-          mode: 'uniform',
-          signal,
-        }),
-      frameCount: TEACHER_FRAMES,
-      client,
-      out: generatedFile(folder),
-      onProgress: ({ done, failed }) => progress.tick(done + failed),
-      onNotice: (line) => progress.say(`  ${line}`),
-      signal,
-    });
-    progress.done(`the teacher answers ${((100 * correct) / judged).toFixed(1)} % correctly`);
-  } finally {
-    progress.done();
-    await server.close();
-  }
-}
-
-function describeRefinement({ samples, kept, removed, correct, incorrect }: RefineStats): string {
-  const sentences = Object.values(removed).reduce((a, b) => a + b, 0);
-  return `${sentences} conclusions removed from ${samples} texts (${correct} correct, ${incorrect} incorrect reasoning); ${kept} have steps left`;
 }

@@ -180,17 +180,23 @@ function argMax(values: readonly number[]): number {
   return values.indexOf(Math.max(...values));
 }
 
-/** The model's own reasoning about samples, greedily decoded; see {@link reasonAbout}. */
+/**
+ * The model's own reasoning about samples, greedily decoded; see {@link reasonAbout}.
+ *
+ * @returns the texts in the order of the samples; a sample that is left out for its video (data.onBadVideo: skip) has none
+ */
 export async function writeReasoning(
   answerer: Answerer,
   samples: readonly Sample[],
   maxNewTokens: number,
-): Promise<string[]> {
+): Promise<{ id: string; text: string }[]> {
   const host = await answerer.builder.prepare(samples);
+  if (host.samples.length === 0) return [];
   const prompts = answerer.builder.reasoningPrompts(host.samples) ?? host.prompts;
-  return withEncoded(answerer, { ...host, prompts }, (encoded) =>
+  const texts = withEncoded(answerer, { ...host, prompts }, (encoded) =>
     reasonAbout(answerer, encoded, maxNewTokens),
   );
+  return host.samples.map(({ id }, i) => ({ id, text: texts[i]! }));
 }
 
 /**

@@ -9,7 +9,7 @@ import { selectTrainable } from './trainable.js';
 /** What of a recipe decides the size: its section `model`. */
 export interface ModelSettings {
   base: string;
-  /** The student's own groups unless given. */
+  /** Groups that learn; those of the base's architecture unless given. */
   train?: readonly string[] | undefined;
   lora: { r: number; alpha: number; dropout: number; targets: string[] };
 }
@@ -30,9 +30,9 @@ export interface StudentSize {
 export async function studentSize(settings: ModelSettings): Promise<StudentSize | undefined> {
   const found = await configOf(settings.base);
   if (!found) return undefined;
+  const groups = settings.train ?? found.kind.defaultGroups;
   const student = await found.kind.create(found.config, 'f32');
   try {
-    const groups = settings.train ?? found.kind.defaultGroups;
     if (groups.includes('lora')) {
       const { r, alpha, dropout, targets } = settings.lora;
       const rest = { rankPattern: {}, alphaPattern: {}, useRslora: false, baseModel: settings.base };

@@ -4,12 +4,11 @@ import { ANSWER_TAG } from './plain.js';
 import { isAnswerKey, isQuestionKey } from './replyKeys.js';
 
 /**
- * The frame of a teacher's reply and what stands in it: thinking marked off by tags, a chat template's tokens, code
- * fences, JSON.
+ * The marks in a teacher's reply: tags of thinking, a chat template's tokens, code fences, JSON.
  *
- * Thinking is reasoning like any other once its marks are gone, so it stays in the prose. It is no answer: a model
- * weighs options there, and only what it says outside counts. An opening tag without its closing one, as in a reply
- * cut at max_tokens, leaves no answer; a closing tag without its opening one ends thinking that began with the text.
+ * Thinking without its marks is reasoning like any other, so it stays in the prose. It holds no answer: a model weighs
+ * options there, and only statements outside of it count. An opening tag without its closing one, as in a reply cut at
+ * max_tokens, leaves no answer; a closing tag without its opening one ends thinking that began with the text.
  */
 export interface Reply {
   /** The text in kept and removed pieces; white space that stands in for a removed mark is a piece too. */

@@ -14,11 +14,11 @@ import { verdictsIn } from './verdicts.js';
  * Refinement removes the patterns' headers and sentences, every sentence that states an answer ("option C is correct")
  * and every sentence that refers to the predicted option by its letter, or is nothing but that option. In a list that
  * judges option by option it removes the item called right and every item that is a verdict alone. From Incorrect
- * Reasoning the words of the ground truth are removed as well, so sentences may be left incomplete, as the paper says.
+ * Reasoning it also removes the words of the ground truth, so sentences may be left incomplete, as the paper says.
  *
- * What is no prose goes first ({@link readReply}): tags of thinking, a chat template's tokens, code fences, JSON with its
- * answer; thinking itself is reasoning and is refined as the rest is. Everything kept is kept byte for byte, but that
- * a mark between two words gives way to white space and texts in JSON lose their escapes.
+ * Marks go first ({@link readReply}): tags of thinking, a chat template's tokens, code fences, JSON with its answer.
+ * Thinking is refined as the rest is. All kept text stays byte for byte, except that white space replaces a mark
+ * between two words and texts in JSON lose their escapes.
  */
 export interface RefineSettings {
   question?: string;

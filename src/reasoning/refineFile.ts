@@ -6,7 +6,7 @@ import { shown } from '../data/problems.js';
 import { predictedAnswer } from './answer.js';
 import { readJsonLines } from './jsonl.js';
 import type { Pattern } from './patterns.js';
-import { type RefineSettings, refine } from './refine.js';
+import { type RefinedPart, type RefineSettings, refine } from './refine.js';
 import type { ReasoningRow } from './row.js';
 
 export interface RefineFileOptions {
@@ -64,7 +64,7 @@ export async function refineFile(options: RefineFileOptions): Promise<RefineStat
   let after = 0;
   await writeAtomic(options.output, async (file) => {
     for await (const { value, line } of readJsonLines(options.input)) {
-      const row = readRow(value, `${options.input}:${line}`);
+      const row = readGenerated(value, `${options.input}:${line}`);
       const first = seen.get(row.id);
       if (first !== undefined) {
         throw new DataError(
@@ -103,20 +103,27 @@ async function refuseSameFile(input: string, output: string): Promise<void> {
   }
 }
 
-type Row = Pick<
+/** What refinement reads of a line that `generate` wrote. */
+export type GeneratedText = Pick<
   ReasoningRow,
   'id' | 'question' | 'options' | 'reasoning' | 'predicted' | 'answer' | 'correct'
 >;
 
-function refineRow(row: Row, options: RefineFileOptions) {
-  if (options.mode === 'original') return { reasoning: row.reasoning.trim(), removed: [], counts: {} };
-  const { refined, removed, counts } = refine(row.reasoning, {
+/** One text as a file of refined reasoning holds it, and the teacher's own cut into what was kept and removed. */
+export function refineRow(
+  row: GeneratedText,
+  options: Pick<RefineFileOptions, 'mode' | 'patterns' | 'groundTruth'>,
+): { reasoning: string; removed: string[]; counts: Record<string, number>; parts: RefinedPart[] } {
+  const original = row.reasoning.trim();
+  if (options.mode === 'original')
+    return { reasoning: original, removed: [], counts: {}, parts: [{ text: original }] };
+  const { refined, removed, counts, parts } = refine(row.reasoning, {
     ...row,
     ...(row.predicted === null ? readAgain(row) : {}),
     ...(options.patterns ? { patterns: options.patterns } : {}),
     ...(options.groundTruth ? { groundTruth: options.groundTruth } : {}),
   });
-  return { reasoning: refined, removed, counts };
+  return { reasoning: refined, removed, counts, parts };
 }
 
 /**
@@ -128,7 +135,7 @@ function readAgain({
   options,
   answer,
   correct,
-}: Row): Pick<RefineSettings, 'predicted' | 'correct'> {
+}: GeneratedText): Pick<RefineSettings, 'predicted' | 'correct'> {
   const read = predictedAnswer(reasoning, options);
   if (read === null) return { predicted: undefined, correct };
   return { predicted: read, correct: answer === null ? null : read === answer };
@@ -149,7 +156,11 @@ function emptyStats(): RefineStats {
   };
 }
 
-function count(stats: RefineStats, row: Row, result: { reasoning: string; counts: Record<string, number> }) {
+function count(
+  stats: RefineStats,
+  row: GeneratedText,
+  result: { reasoning: string; counts: Record<string, number> },
+) {
   stats.samples++;
   if (result.reasoning === '') stats.empty++;
   else stats.kept++;
@@ -174,7 +185,7 @@ function finished(stats: RefineStats, before: number, after: number): RefineStat
 }
 
 /** A checked row of generated reasoning. @throws DataError naming `where` and the field. */
-function readRow(value: Record<string, unknown>, where: string): Row {
+export function readGenerated(value: Record<string, unknown>, where: string): GeneratedText {
   const wrong = (field: string, expected: string): never => {
     throw new DataError(`${where}: field "${field}": expected ${expected}, found ${shown(value[field])}`);
   };

@@ -1,13 +1,36 @@
-import type { Plot, Series } from './data.js';
 import { escapeHtml } from './escape.js';
+
+export interface Plot {
+  title: string;
+  xLabel: string;
+  yLabel: string;
+  /** The y values are fractions, shown in percent. */
+  percent?: boolean;
+  series: Series[];
+}
+
+export interface Series {
+  name: string;
+  /** In the order of x; a point whose mean is not finite breaks the line. */
+  points: readonly Point[];
+}
+
+/** A value with the range that it is the mean of. */
+export interface Point {
+  x: number;
+  mean: number;
+  low: number;
+  high: number;
+}
 
 /**
  * Line plots as inline SVG. Colours are CSS variables of the page (`--s0` ...) with defaults, so that a plot follows
  * light and dark; series differ by dashes as well, for print and for eyes that do not tell the colours apart.
  */
 const WIDTH = 360;
-const HEIGHT = 240;
-const LEFT = 58;
+/** Of the axes alone; the legend stands above them. */
+const AXES = 176;
+const LEFT = 66;
 const RIGHT = 18;
 const BOTTOM = 44;
 const LEGEND_LINE = 18;
@@ -15,6 +38,9 @@ const LEGEND_LINE = 18;
 /** Okabe and Ito's palette, in the order that keeps neighbours apart. */
 export const SERIES_COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#8a6d00', '#56b4e9'];
 const DASHES = ['', '7 4', '2 3', '9 3 2 3', '12 4', '4 4'];
+
+/** Names longer than this are cut in a legend. */
+const LONGEST_NAME = 40;
 
 /** More points than this are drawn as the mean of so many stretches, with their range as a band. */
 const STRETCHES = 120;
@@ -25,41 +51,36 @@ export function plotSvg(plot: Plot): string {
   const points = drawn.flatMap((line) => line.filter((point) => point !== undefined));
   const legend = legendRows(plot.series);
   const top = 10 + legend.length * LEGEND_LINE;
+  const base = top + AXES;
+  const height = base + BOTTOM;
   const label = `${plot.title}: ${plot.yLabel} over ${plot.xLabel}, ${describe(plot)}`;
   const head =
-    `<svg class="plot" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escapeHtml(label)}" ` +
+    `<svg class="plot" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escapeHtml(label)}" ` +
     'xmlns="http://www.w3.org/2000/svg" font-family="inherit" font-size="12">';
   if (points.length === 0) {
-    return `${head}<text x="${WIDTH / 2}" y="${HEIGHT / 2}" text-anchor="middle" fill="var(--muted, #666)">nothing was recorded</text></svg>`;
+    return `${head}<text x="${WIDTH / 2}" y="${height / 2}" text-anchor="middle" fill="var(--muted, #666)">nothing was recorded</text></svg>`;
   }
   const x = axis(
     points.map((point) => point.x),
     LEFT,
     WIDTH - RIGHT,
-    false,
+    { whole: points.every(({ x }) => Number.isInteger(x)) },
   );
   const y = axis(
     points.flatMap((point) => [point.low, point.high]),
-    HEIGHT - BOTTOM,
+    base,
     top,
-    plot.percent ?? false,
+    { fraction: plot.percent ?? false },
   );
   return [
     head,
     yAxis(plot, y),
-    xAxis(plot, x),
+    xAxis(plot, x, base),
     ...drawn.map((line, i) => band(line, x, y, i)),
     ...drawn.map((line, i) => curve(line, x, y, i)),
     legendSvg(legend),
     '</svg>',
   ].join('\n');
-}
-
-interface Point {
-  x: number;
-  mean: number;
-  low: number;
-  high: number;
 }
 
 /** A series as at most {@link STRETCHES} points; undefined breaks the line. */
@@ -68,21 +89,24 @@ function reduce(series: Series): (Point | undefined)[] {
   const size = points.length > STRETCHES * 2 ? Math.ceil(points.length / STRETCHES) : 1;
   const reduced: (Point | undefined)[] = [];
   for (let at = 0; at < points.length; at += size) {
-    const stretch = points.slice(at, at + size).filter(([x, y]) => Number.isFinite(x) && Number.isFinite(y));
+    const stretch = points.slice(at, at + size).filter(isFinitePoint);
     if (stretch.length === 0) {
       reduced.push(undefined);
       continue;
     }
-    const values = stretch.map(([, y]) => y);
+    const meanOf = (of: (point: Point) => number) =>
+      stretch.reduce((sum, point) => sum + of(point), 0) / stretch.length;
     reduced.push({
-      x: stretch.reduce((sum, [x]) => sum + x, 0) / stretch.length,
-      mean: values.reduce((sum, y) => sum + y, 0) / values.length,
-      low: Math.min(...values),
-      high: Math.max(...values),
+      x: meanOf(({ x }) => x),
+      mean: meanOf(({ mean }) => mean),
+      low: Math.min(...stretch.map(({ low }) => low)),
+      high: Math.max(...stretch.map(({ high }) => high)),
     });
   }
   return reduced;
 }
+
+const isFinitePoint = ({ x, mean, low, high }: Point) => [x, mean, low, high].every(Number.isFinite);
 
 interface Axis {
   at(value: number): number;
@@ -90,8 +114,14 @@ interface Axis {
   step: number;
 }
 
+/** What the values of an axis are: fractions end at 0 and 1, whole numbers have no ticks between them. */
+interface AxisKind {
+  fraction?: boolean;
+  whole?: boolean;
+}
+
 /** A linear axis from `from` to `to` (pixels) that holds all values and ends on round ones. */
-function axis(values: number[], from: number, to: number, fraction: boolean): Axis {
+function axis(values: number[], from: number, to: number, { fraction, whole }: AxisKind): Axis {
   let low = Math.min(...values);
   let high = Math.max(...values);
   if (low > 0 && low < 0.35 * high) low = 0;
@@ -100,7 +130,7 @@ function axis(values: number[], from: number, to: number, fraction: boolean): Ax
     low -= room;
     high += room;
   }
-  const step = niceStep((high - low) / 5);
+  const step = whole ? Math.max(1, Math.ceil(niceStep((high - low) / 5))) : niceStep((high - low) / 5);
   let first = Math.floor(low / step + 1e-9);
   let last = Math.ceil(high / step - 1e-9);
   if (fraction) {
@@ -147,8 +177,7 @@ function yAxis(plot: Plot, y: Axis): string {
   return `${rows.join('')}<text transform="translate(13 ${middle}) rotate(-90)" text-anchor="middle" fill="var(--muted, #5b6470)">${escapeHtml(plot.yLabel)}</text>`;
 }
 
-function xAxis(plot: Plot, x: Axis): string {
-  const base = HEIGHT - BOTTOM;
+function xAxis(plot: Plot, x: Axis, base: number): string {
   const marks = x.ticks.map((tick) => {
     const at = px(x.at(tick));
     return (
@@ -158,7 +187,7 @@ function xAxis(plot: Plot, x: Axis): string {
   });
   return (
     `<line x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${base}" y2="${base}" stroke="var(--muted, #5b6470)"/>${marks.join('')}` +
-    `<text x="${(LEFT + WIDTH - RIGHT) / 2}" y="${HEIGHT - 8}" text-anchor="middle" fill="var(--muted, #5b6470)">${escapeHtml(plot.xLabel)}</text>`
+    `<text x="${(LEFT + WIDTH - RIGHT) / 2}" y="${base + BOTTOM - 8}" text-anchor="middle" fill="var(--muted, #5b6470)">${escapeHtml(plot.xLabel)}</text>`
   );
 }
 
@@ -206,7 +235,8 @@ function colour(series: number): string {
 }
 
 function dash(series: number): string {
-  const pattern = DASHES[series % DASHES.length];
+  // Past six series a colour comes again with another dash.
+  const pattern = DASHES[(series + Math.floor(series / SERIES_COLOURS.length)) % DASHES.length];
   return pattern ? ` stroke-dasharray="${pattern}"` : '';
 }
 
@@ -221,7 +251,7 @@ function legendRows(series: Series[]): LegendItem[][] {
   const rows: LegendItem[][] = [];
   let x = Number.POSITIVE_INFINITY;
   series.forEach((item, i) => {
-    const name = item.name.length > 40 ? `${item.name.slice(0, 39)}…` : item.name;
+    const name = item.name.length > LONGEST_NAME ? `${item.name.slice(0, LONGEST_NAME - 1)}…` : item.name;
     const width = 44 + name.length * 6.6;
     if (x + width > WIDTH - RIGHT) {
       rows.push([]);
@@ -251,12 +281,14 @@ function legendSvg(rows: LegendItem[][]): string {
 function describe(plot: Plot): string {
   return plot.series
     .map(({ name, points }) => {
-      const finite = points.filter(([, y]) => Number.isFinite(y));
+      const finite = points.filter(isFinitePoint);
       const show = (y: number) =>
         plot.percent ? `${(y * 100).toFixed(1)} %` : Number(y.toPrecision(3)).toString();
       const first = finite[0];
       const last = finite.at(-1);
-      return first && last ? `${name} from ${show(first[1])} to ${show(last[1])}` : `${name} without values`;
+      return first && last
+        ? `${name} from ${show(first.mean)} to ${show(last.mean)}`
+        : `${name} without values`;
     })
     .join('; ');
 }

@@ -1,3 +1,4 @@
+/** Chooses questions so that templates, answers and letters are balanced. */
 import { Rng } from '../base/random.js';
 import { type QuestionType, STILL, type Template } from './candidate.js';
 import { askAll, placeAnswer, type ShapesQuestion } from './questions.js';
@@ -54,7 +55,7 @@ export class QuestionBalancer {
     return questions;
   }
 
-  /** How full the share of this question's answer would be with it; the least loaded is asked next. */
+  /** Load of this question's answer after it, relative to the answer's share; the least loaded is asked next. */
   private load(question: ShapesQuestion): number {
     return ((this.chosen.get(answerKey(question)) ?? 0) + 1) / answerShare(question);
   }
@@ -71,7 +72,7 @@ function answerKey({ template, options, answer }: ShapesQuestion): string {
 
 const MOTION_WORDS: readonly string[] = DIRECTIONS;
 
-/** The share of a template spread evenly over its answers; what an object did is mostly a motion. */
+/** The share of a template spread evenly over its answers; most actions of an object are motions. */
 function answerShare({ template, options, answer }: ShapesQuestion): number {
   const share = TEMPLATE_SHARE[template];
   if (isAction(template)) {

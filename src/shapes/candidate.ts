@@ -1,4 +1,4 @@
-/** What a question about a shapes clip is made of, and the closed sets of options. */
+/** The parts of a question about a shapes clip, and the closed sets of options. */
 import { EFFECT_PAST } from './language.js';
 import { COLOURS, type Colour, DIRECTIONS, type Direction, EFFECTS, type Effect } from './scene.js';
 
@@ -32,7 +32,7 @@ export type Template = (typeof TEMPLATES)[number];
 export interface Evidence {
   /** Indices of the objects concerned, the one the question is about first. */
   objects: number[];
-  /** Beats in which the answer happens; none when it is that an object stays still. */
+  /** Beats in which the answer happens; none for an object that stays still. */
   beats: number[];
   /** Beats the question asks about, when it limits them. */
   span?: number[];

@@ -1,9 +1,8 @@
 /**
- * Captions of shapes clips: what the base model learns from before it sees any question. Each sample pairs four
- * frames with an instruction and its target: descriptions, tracking, cloze, prose, and choosing the statement that fits
- * (the instruction tuning FlanT5 brings along), by completing it or by answering a plain question. No question of the
- * dataset is among them, and none asks why something happens or what came before, after or while what: that is left to
- * fine-tuning and to the teacher's reasoning.
+ * Captions of shapes clips: the data of the base model's pre-training. Each sample pairs four frames with an
+ * instruction and its target: descriptions, tracking, cloze, prose, and choosing the statement that fits, by completing
+ * it or by answering a plain question. No question of the dataset is among them, and no caption is about causes or the
+ * order of events: fine-tuning and the teacher's reasoning teach those.
  */
 
 import { Rng } from '../base/random.js';
@@ -51,9 +50,12 @@ export interface CaptionOptions {
   mix?: Partial<Record<CaptionTask, number>>;
   /** Share of cloze and choices that are about one frame; the others are about what happens. Default 0.4. */
   sceneShare?: number;
-  /** Of those about what happens, share about motion over any number of frames. Default 0: from one to the next. */
+  /**
+   * Share, among those about what happens, that are about motion over any number of frames. Default 0: from one frame
+   * to the next.
+   */
   spanShare?: number;
-  /** Share of choices that list whole statements instead of what fills the slot. Default 0.2. */
+  /** Share of choices that list whole statements instead of values of the slot. Default 0.2. */
   statementShare?: number;
   /** Share of choices whose wrong options come first from what the clip suggests. Default 0: from everything. */
   nearShare?: number;
@@ -139,14 +141,14 @@ const WRITERS: Readonly<Record<CaptionTask, (facts: ClipFacts, rng: Rng, shares:
   choice: (facts, rng, shares) => choiceOf(drawSlot(facts, rng, shares), rng, false, shares),
   explain: (facts, rng, shares) => choiceOf(drawSlot(facts, rng, shares), rng, true, shares),
   narrate: (facts, rng) => ({ prompt: NARRATION_PROMPT, target: narrate(facts, rng) }),
-  // A model that only ever answered questions with letters finds any other word after one nearly impossible.
+  // A model trained on letters alone as answers gives every other word a probability near 0.
   reason: (facts, rng, shares) => ({
     prompt: choiceOf(drawSlot(facts, rng, shares), rng, false, shares).prompt,
     target: narrate(facts, rng),
   }),
 };
 
-/** The whole clip: what there is and what happens, in order. */
+/** The whole clip: its objects and events, in order. */
 export function describeClip(facts: ClipFacts): string {
   const { clip } = facts;
   const things = clip.objects.map((_, i) => `a ${nameOf(clip, i, 'full')}`);
@@ -154,7 +156,7 @@ export function describeClip(facts: ClipFacts): string {
   return [`${listOf(things)} on a ${clip.background} background.`, ...events].join(' ');
 }
 
-/** What is where at the end of a beat, which is what sampled frame `beat + 1` of four shows. */
+/** Places of the objects at the end of a beat, as sampled frame `beat + 1` of four shows them. */
 export function describeFrame(facts: ClipFacts, beat: number): string {
   const parts = facts.clip.objects.flatMap((object, i) => {
     const place = placeOf(facts, beat, i);

@@ -1,3 +1,4 @@
+/** Writes a dataset of the shapes world in NExT-QA's format. */
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -86,7 +87,7 @@ export async function makeShapes(options: ShapesOptions): Promise<ShapesSummary>
   return { ...summary, out, reused: false };
 }
 
-/** Makes the folder, and takes away what an earlier or interrupted run left that is not of this dataset. */
+/** Makes the folder, and removes files of an earlier or interrupted run that are not of this dataset. */
 async function clearFolder(out: string, lines: EventsLine[]): Promise<void> {
   const videos = join(out, 'videos');
   const wanted = new Set(lines.map(({ video }) => `${video}.webp`));
@@ -168,7 +169,7 @@ function inventClips(settings: Settings): EventsLine[] {
   return lines;
 }
 
-/** What a clip tells, without where exactly in its cell an object stands and how it trembles. */
+/** A clip's story, without the exact places and the tremble of its objects. */
 export function storyOf({ objects, events }: Clip): string {
   return JSON.stringify([objects.map(({ colour, shape, cell }) => [colour, shape, cell]), events]);
 }

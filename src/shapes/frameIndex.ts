@@ -1,9 +1,10 @@
+/** Recognises clips and frames by their pixels. */
 import { createHash } from 'node:crypto';
 import sharp from 'sharp';
 import { renderFrames } from './render.js';
 import type { Clip } from './scene.js';
 
-/** Which clip a request's images show, and which of its frames each of them is. */
+/** The clip that a request's images show, and the frame of each image. */
 interface Sighting {
   clip: Clip;
   frames: number[];
@@ -15,9 +16,8 @@ const SIDE = 16;
 const MAX_DIFFERENCE = 5;
 
 /**
- * Recognises frames of a set of clips by their pixels alone. An image that was stored without loss is found by a
- * hash of its pixels; one that was scaled or compressed on the way by the nearest of the small mean-colour
- * pictures, if it is near enough.
+ * Recognises frames of a set of clips by their pixels alone. A hash of its pixels finds an image that was stored
+ * without loss. The nearest small mean-colour picture finds one that was scaled or compressed, if it is near enough.
  */
 export class FrameIndex {
   private readonly hashes = new Map<string, { clip: number; frame: number }[]>();

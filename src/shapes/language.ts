@@ -17,7 +17,7 @@ import {
   type Shape,
 } from './scene.js';
 
-/** What an object does in one beat, as the questions see it. `push` is what a pushed object suffers. */
+/** An object's action in one beat, as questions name it. `push` is the pushed object's. */
 export type Action = Direction | Effect;
 
 export const EFFECT_PRESENT: Readonly<Record<Effect, string>> = {

@@ -1,9 +1,9 @@
 /**
- * What happens between two frames, in the prose of a large model: the English that FlanT5 knows and a model trained on
- * captions alone does not ("In frame 2, ...", "There is no ..."). A quarter of the words of the teacher's reasoning
- * never stood in a caption, and the output head, which fine-tuning leaves frozen, could not write them.
+ * Events between two frames, in the prose of a large model: English that FlanT5 knows and a model trained on captions
+ * alone does not ("In frame 2, ...", "There is no ..."). A quarter of the words of the teacher's reasoning occur in no
+ * other caption, and the output head, which fine-tuning leaves frozen, could not write them.
  *
- * Only what the frames show: no cause, no law of a shape, nothing about a question.
+ * The prose describes the frames alone: no cause, no law of a shape, nothing about a question.
  */
 import type { Rng } from '../base/random.js';
 import {
@@ -44,7 +44,7 @@ function change(facts: ClipFacts, beat: number): string {
   return `${spanOf(beat)}, ${clauses.length === 0 ? 'every object stays still' : clauses.join(', ')}`;
 }
 
-/** What became of an object that was touched, or what is not there or did not move. */
+/** The effect on a touched object, or an object that is absent or did not move. */
 function after(facts: ClipFacts, beat: number, rng: Rng): string {
   const effects = facts.clip.events.flatMap((event) =>
     event.kind !== 'move' && event.beat === beat

@@ -48,7 +48,7 @@ export function askAll(clip: Clip, rng: Rng): ShapesQuestion[] {
   return candidatesOf(factsOf(clip)).map((candidate) => withOptions(candidate, rng));
 }
 
-/** What we know of a question text about this clip, or undefined when it is not one of ours. */
+/** The question of ours with this text about this clip, or undefined when there is none. */
 export function lookUp(facts: ClipFacts, question: string): PosedQuestion | undefined {
   return candidatesOf(facts).find((candidate) => candidate.question === question);
 }

@@ -1,3 +1,4 @@
+/** Lists of options to read without a clip. */
 import { Rng } from '../base/random.js';
 import { optionLetter } from '../data/sample.js';
 import { qaPrompt } from '../text/prompts.js';
@@ -18,12 +19,15 @@ const READABLE: readonly (readonly string[])[] = [
   [...MOTIONS, ...REACTIONS],
 ];
 
-/** Options of a list. Two are where letters begin: of 3 or 5 options none was found in 3,000 steps, of these in 400. */
+/**
+ * Numbers of options in a list. Letters are first learned with two: with 3 or 5 options none was found in 3,000 steps,
+ * with these in 400.
+ */
 const COUNTS = [2, 2, 3, 4, 5];
 
 /**
  * An endless stream of options without a clip: which letter belongs to a text, which text to a letter, and texts to
- * repeat before their letters, one or all. FlanT5 brings from its instructions what these teach.
+ * repeat before their letters, one or all. FlanT5 already knows this from its instruction tuning.
  */
 export function* readingSamples(seed: number | string): Generator<ReadingSample, never> {
   const rng = new Rng(`reading/${seed}`);

@@ -1,7 +1,7 @@
 /**
- * What the built-in teacher writes about a question: steps in the style of the paper's Figure 2 (what the frames
- * show, what follows, which options fall away). Told to defend a wrong option, it claims one thing that the frames
- * do not show; the other steps stay true, as the paper observed of imperfect reasoning.
+ * The built-in teacher's reasoning about a question: steps in the style of the paper's Figure 2 (contents of the
+ * frames, inference, options ruled out). For a wrong option it claims one thing that the frames do not show; the other
+ * steps stay true, as the paper observed of imperfect reasoning.
  */
 import type { Rng } from '../base/random.js';
 import { MOTION, type PosedQuestion, REACTION, STILL } from './candidate.js';
@@ -220,7 +220,7 @@ class Story {
     return `in every frame, the ${colour} object ${SHAPE_LOOK[shape]}, so it is a ${shape}`;
   }
 
-  /** Lists what is counted; a wrong count lists one thing too few or only states the number. */
+  /** Lists the counted objects; a wrong count lists one too few or only states the number. */
   private countSteps(): string[] {
     const { evidence, template } = this.question;
     const number = (NUMBERS as readonly string[]).indexOf(this.claim);

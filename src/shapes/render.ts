@@ -1,3 +1,4 @@
+/** Draws clips, frame by frame, and writes them as animated WebP. */
 import { rename, rm } from 'node:fs/promises';
 import sharp from 'sharp';
 import { DataError, messageOf } from '../base/errors.js';

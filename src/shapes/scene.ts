@@ -1,7 +1,7 @@
 /**
- * The shapes world: what a clip consists of. 2 to 4 coloured shapes stand on a 3 x 3 grid, move along its rows and
- * columns and touch each other. What a touch does depends only on the shape of the one that moves (see
- * {@link EFFECT_OF}), so every change has a cause that can be seen and explained.
+ * The shapes world: the parts of a clip. 2 to 4 coloured shapes stand on a 3 x 3 grid, move along its rows and columns
+ * and touch each other. The effect of a touch depends only on the shape of the moving object (see {@link EFFECT_OF}),
+ * so every change has a visible cause.
  *
  * Time has four beats: beat 0 is the scene at rest, events belong to beats 1 to 3. Four uniformly sampled frames
  * show one beat each.
@@ -19,10 +19,10 @@ export const DIRECTIONS = ['left', 'right', 'up', 'down'] as const;
 export type Direction = (typeof DIRECTIONS)[number];
 
 export const EFFECTS = ['push', 'vanish', 'shrink', 'grow', 'paint'] as const;
-/** What a touch does to the object that is touched. */
+/** Effects of a touch on the touched object. */
 export type Effect = (typeof EFFECTS)[number];
 
-/** The law of the world: the shape of the object that moves decides what its touch does. */
+/** The law of the world: the shape of the moving object decides the effect of its touch. */
 export const EFFECT_OF: Readonly<Record<Shape, Effect>> = {
   circle: 'push',
   star: 'vanish',
@@ -59,7 +59,7 @@ export interface ShapeObject {
   shape: Shape;
   /** Grid cell 0 to 8 in beat 0, index into {@link LOCATIONS}. */
   cell: number;
-  /** Where in the cell it stands, in scene units from the centre. */
+  /** Offset within the cell, in scene units from the centre. */
   offset: readonly [number, number];
   /** Phase of the slight tremble every object has, in radians. */
   phase: number;
@@ -76,7 +76,7 @@ export interface MoveEvent {
   target?: number;
 }
 
-/** What happens to an object because `cause` touched it in the same beat. */
+/** An effect on an object that `cause` touched in the same beat. */
 export interface EffectEvent {
   kind: Effect;
   beat: number;

@@ -1,3 +1,4 @@
+/** Invents clips: the events of each beat, by the rules of the shapes world. */
 import { Rng } from '../base/random.js';
 import {
   BACKGROUNDS,
@@ -22,7 +23,7 @@ interface SimulateOptions {
   frames?: number;
 }
 
-/** What the story may still do with an object. */
+/** State of an object in the story. */
 interface Actor {
   cell: number;
   gone: boolean;

@@ -208,7 +208,7 @@ const movedCountSlot: EventWriter = (facts, rng) => {
   };
 };
 
-/** Who touched whom; the shape is left out so that it cannot be read off the words. */
+/** The two objects of a touch; their shapes are left out so that the words do not tell them. */
 const touchSlot: EventWriter = ({ clip }, rng) => {
   const touches = clip.events.filter((e) => e.kind !== 'move');
   const touch = rng.pick(touches);
@@ -247,7 +247,7 @@ function objectSlot(clip: Clip, colour: Colour, told: Pick<Slot, 'write' | 'ask'
   };
 }
 
-/** What became of an object, in one of the five ways. */
+/** The effect on an object, one of five. */
 const effectSlot: EventWriter = ({ clip }, rng) => {
   const effects = clip.events.filter((e) => e.kind !== 'move');
   const event = rng.pick(effects);

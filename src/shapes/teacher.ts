@@ -1,7 +1,7 @@
 /**
- * The built-in teacher's knowledge: it is shown frames and a question, recognises the clip by its pixels, and
- * reasons from what happened in it. It is wrong about a fixed share of the questions, as a real model is: then it
- * defends another option, with at least one step that the frames do not show.
+ * The built-in teacher: it sees frames and a question, recognises the clip by its pixels, and reasons from the clip's
+ * events. Like a real model it is wrong, about a fixed share of the questions: there it defends another option, with at
+ * least one step that the frames do not show.
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -111,7 +111,7 @@ function temptation(clip: Clip, posed: PosedQuestion, options: readonly string[]
   return rng.pick(plausible.length > 0 && rng.float() < 0.7 ? plausible : wrong);
 }
 
-/** For a question it does not understand: it says what it sees and picks an option. */
+/** Answer to a question that it does not understand: a description of the frames and some option. */
 function guess(clip: Clip, frames: readonly number[], options: readonly string[], rng: Rng): TeacherReply {
   const facts = factsOf(clip);
   const frameOf = frameNumbers(clip, frames);

@@ -1,9 +1,10 @@
+/** Styles of the teacher's text. */
 import type { Rng } from '../base/random.js';
 import { optionLetter } from '../data/sample.js';
 
 /**
- * How the teacher ends: every closing phrase of the paper's appendix A.4. `{L}` is the letter, `{T}` the option.
- * `lead` comes before the steps.
+ * Endings of the teacher's text: every closing phrase of the paper's appendix A.4. `{L}` is the letter, `{T}` the
+ * option. `lead` comes before the steps.
  */
 interface Ending {
   lead?: string;

@@ -1,3 +1,4 @@
+/** Questions about the order of events. */
 import { type Candidate, MOTION, MOTIONS, others, REACTION, REACTIONS, STILL, unique } from './candidate.js';
 import { type Action, type ClipFacts, EFFECT_PAST, isMotion, theObject } from './language.js';
 import type { Clip, ClipEvent, Direction, Effect } from './scene.js';
@@ -5,7 +6,7 @@ import type { Clip, ClipEvent, Direction, Effect } from './scene.js';
 type When = 'after' | 'before' | 'while';
 const WHEN_TYPE = { after: 'TN', before: 'TP', while: 'TC' } as const;
 
-/** What another object did, and which other object moved, after, before or while something happened. */
+/** Questions about another object's action, or about which other object moved, after, before or during an event. */
 export function temporalQuestions(facts: ClipFacts): Candidate[] {
   const candidates: Candidate[] = [];
   const anchors = facts.clip.events.map((event) => ({ event, text: anchorText(facts.clip, event) }));

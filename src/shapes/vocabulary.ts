@@ -32,7 +32,7 @@ const QUESTION_WORDS = words(
     'object objects other shape colour background at start end',
 );
 
-/** What only the teacher says, and capitals at the start of its sentences. */
+/** Words of the teacher alone, and capitals at the start of its sentences. */
 const REASONING_WORDS = words(
   'a an and on of no or not so because by with every each has have only number round sides points arms ' +
     'video frames step first next then last finally look shows shown see seen can between both same as we us let ' +

@@ -97,15 +97,9 @@ export function firstSeeds(count: number): number[] {
   return Array.from({ length: count }, (_, i) => i + 1);
 }
 
-/** An override text of a key's value, which {@link parseOverride} reads back. */
+/** An override text of a key's value, which {@link parseOverride} reads back; text is quoted. */
 export function overrideOf(key: string, value: unknown): string {
-  return `${key}=${value === undefined || value === null ? 'null' : typeof value === 'string' ? quoted(key, value) : JSON.stringify(value)}`;
-}
-
-/** Text that YAML would read as something else, or that begins with a quote, is quoted. */
-function quoted(key: string, value: string): string {
-  const { value: read } = parseOverride(`${key}=${value}`);
-  return read === value ? value : JSON.stringify(value);
+  return `${key}=${JSON.stringify(value ?? null)}`;
 }
 
 /**
@@ -133,7 +127,7 @@ function slug(text: string): string {
     .replace(/^[-.]+|-+$/g, '')
     .slice(0, LONGEST_SLUG);
   // Only letter case, spaces, commas and brackets may be lost without a mark.
-  const same = plain.replaceAll('-', '') === text.replace(/[\s,[\]{}"'()-]/g, '');
+  const same = !text.startsWith('-') && plain.replaceAll('-', '') === text.replace(/[\s,[\]{}"'()-]/g, '');
   if (same && plain !== '') return plain.toLowerCase();
   const hash = createHash('sha256').update(text).digest('hex').slice(0, 6);
   return [plain.toLowerCase(), hash].filter((part) => part !== '').join('-');

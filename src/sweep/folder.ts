@@ -97,14 +97,12 @@ export async function planSweep(
     );
   });
   await writeFileAtomic(paths.info, `${JSON.stringify(sweep.info, null, 2)}\n`);
-  await writeFileAtomic(
-    paths.plan,
-    sweep.trials.map((trial) => `${JSON.stringify(planLine(trial))}\n`).join(''),
-  );
+  const lines = sweep.trials.map((trial) => `${JSON.stringify(planLine(trial))}\n`);
+  await writeFileAtomic(paths.plan, lines.join(''));
   return sweep;
 }
 
-/** The sweep that {@link planSweep} would write; nothing is written. @throws as it does */
+/** The sweep that {@link planSweep} would write. */
 export async function previewSweep(
   folder: string,
   spec: SweepSpec,
@@ -112,10 +110,9 @@ export async function previewSweep(
 ): Promise<Sweep> {
   const before = (await isSweep(folder)) ? await readSweep(folder) : undefined;
   if (before) requireSame(before, spec, protocol);
-  const earlier = new Set(before?.trials.map(({ identity }) => identity));
-  const added = spec.trials.filter(
-    ({ identity, id }) => !earlier.has(identity) || !before?.trials.some((t) => t.id === id),
-  );
+  const isKnown = ({ identity, id }: Trial) =>
+    before?.trials.some((trial) => trial.identity === identity && trial.id === id) ?? false;
+  const added = spec.trials.filter((trial) => !isKnown(trial));
   const trials = await withSources(folder, [
     ...(before?.trials ?? []),
     ...added.map((trial) => placed(folder, withFeatures(folder, trial))),

@@ -3,6 +3,7 @@ import { DataError, ReasVqaError } from '../base/errors.js';
 import { holdFolder } from '../training/run/lock.js';
 import { changedFile, fileHashes } from '../training/run/provenance.js';
 import type { EngineChoice, Executor } from './executor.js';
+import { drawSweepFigure } from './figure.js';
 import {
   isSweep,
   type PlannedTrial,
@@ -26,13 +27,20 @@ export interface RunSweepRequest {
   say: (line: string) => void;
 }
 
+export interface SweepResult {
+  sweep: Sweep;
+  /** Every trial's, in the order of the plan. */
+  states: TrialState[];
+  /** Path of the figure's SVG, where one was drawn. */
+  figure: string | undefined;
+}
+
 /**
- * Plans, runs what is missing and writes results.csv. The same call over the folder continues it.
+ * Plans, runs what is missing, and writes results.csv and the figure. The same call over the folder continues it.
  *
- * @returns every trial's state, in the order of the plan
  * @throws UsageError when another process runs this sweep, or the folder holds another one; Interrupted when stopped
  */
-export async function runSweep(request: RunSweepRequest): Promise<{ sweep: Sweep; states: TrialState[] }> {
+export async function runSweep(request: RunSweepRequest): Promise<SweepResult> {
   const { folder, spec, protocol = 'full', executor, say } = request;
   if (!spec && !(await isSweep(folder)))
     throw new DataError(`${folder}: is not a sweep folder (plan.jsonl is missing); give the recipe to sweep`);
@@ -47,17 +55,19 @@ export async function runSweep(request: RunSweepRequest): Promise<{ sweep: Sweep
     const { engine, signal } = request;
     try {
       if (trials.length > 0) await executor({ sweep, trials, engine, signal, say });
-    } finally {
+    } catch (error) {
       await collect(sweep);
+      throw error;
     }
-    return { sweep, states: await trialStates(sweep) };
+    const states = await collect(sweep);
+    return { sweep, states, figure: await drawSweepFigure(sweep, states, say) };
   } finally {
     release();
   }
 }
 
 /** Trials to run: of equal ones the first, whose folder the others point to. */
-function missing(states: readonly TrialState[]): PlannedTrial[] {
+export function missing(states: readonly TrialState[]): PlannedTrial[] {
   const folders = new Set<string>();
   return states.flatMap(({ trial, state }) => {
     if (state === 'done' || state === 'halved' || folders.has(trial.folder)) return [];

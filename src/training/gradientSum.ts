@@ -1,9 +1,9 @@
-/** Gradients of the batches that one update is made of. */
+/** Sum of the gradients of the batches of one update. */
 import * as tf from '@tensorflow/tfjs-core';
 
 export class GradientSum {
   private grads: tf.Tensor[] | undefined;
-  /** How many batches are in it. */
+  /** Number of batches in the sum. */
   batches = 0;
 
   /** Takes the gradients over. */

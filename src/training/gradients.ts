@@ -1,4 +1,4 @@
-/** Losses and gradients of one batch: the forward pass of the student, the objective's loss, and the pass back. */
+/** Losses and gradients of one batch: the forward pass of the student, the objective's loss, and the backward pass. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Context } from '../model/context.js';
 import type { Parameter } from '../model/layers/module.js';
@@ -17,7 +17,7 @@ import {
 export interface PendingLosses {
   /** Waits for them; once. */
   read(): LossValues;
-  /** Instead of reading. */
+  /** Frees them without reading. */
   dispose(): void;
 }
 
@@ -32,7 +32,7 @@ type LossRule = Pick<Objective, 'losses' | 'loss'>;
 /**
  * Losses and gradients of one batch. Nothing waits for the device here.
  *
- * @param parameters what is differentiated; a parameter the loss does not depend on gets a zero gradient.
+ * @param parameters to differentiate by; a parameter that the loss does not depend on gets a zero gradient.
  */
 export function gradients(
   student: Student,

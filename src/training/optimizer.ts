@@ -1,3 +1,4 @@
+/** AdamW over the parameters of a trial, with gradient clipping. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Parameter } from '../model/layers/module.js';
 import { adamwStep, globalNorm } from '../ops/adamw.js';

@@ -19,6 +19,7 @@ export async function writeResult({
   if (best) await copyFile(paths.predictionsOf(best.epoch), paths.predictions);
   metrics.flush();
   const samples = config.train.epochs * loader.samplesPerEpoch;
+  const { engine, sha256 } = await readRunInfo(paths);
   const result: RunResult = {
     bestEpoch: best?.epoch ?? config.train.epochs - 1,
     bestStep: best?.step ?? state.step,
@@ -32,7 +33,7 @@ export async function writeResult({
     trainableParameters: optimizer.parameters.reduce((sum, p) => sum + p.size, 0),
     beta: config.train.mode === 'stl' ? 0 : config.train.beta,
     seed: config.train.seed,
-    ...(await readRunInfo(paths)),
+    ...{ engine, sha256 },
     config: identity(config),
   };
   await writeFileAtomic(paths.result, `${JSON.stringify(result, null, 2)}\n`);

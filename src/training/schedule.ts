@@ -1,4 +1,4 @@
-/** How the learning rate moves over a run. */
+/** The schedule of the learning rate over a run. */
 export interface ScheduleSettings {
   schedule: 'cosine-epoch' | 'cosine-step' | 'constant';
   learningRate: number;

@@ -1,6 +1,6 @@
 /**
- * Base and trial: what is frozen is opened once (checkpoint, tokenizer), and any number of students with what each of them
- * learns are attached to it. A trial computes the same bits as one that has a base of its own.
+ * Base and trial. The base is opened once: frozen weights and tokenizer. Any number of trials are attached to it: a
+ * student with its own trainable parameters. A trial computes the same bits as one with a base of its own.
  */
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
@@ -24,39 +24,39 @@ import { noticesOf } from '../weights/comparison.js';
 import { objectiveOf } from './objectives/index.js';
 import type { Objective } from './objectives/objective.js';
 
-/** What trials share. */
+/** The shared part of trials. */
 export interface Base {
   readonly weights: Weights;
   readonly tokenizer: Tokenizer;
-  /** What the user should know about its checkpoint. */
+  /** Notices for the user about its checkpoint. */
   readonly notices: string[];
-  /** Hash under which features of its frozen vision weights are kept; computed once. */
+  /** Hash of the frozen vision weights, part of the features' cache key; computed once. */
   visionHash(): Promise<string>;
   dispose(): void;
 }
 
-/** A student with what it learns. */
+/** A student with its trainable parameters and its objective. */
 export interface Trial {
   student: Student;
   tokenizer: Tokenizer;
   adapter: AttachedAdapter | undefined;
-  /** What learns, in model order. */
+  /** Trainable parameters, in model order. */
   trainable: Parameter[];
   /** The vision model itself learns, so its features cannot be computed outside the tape. */
   learnsVision: boolean;
-  /** It sees with weights of its own, learned or an adapter's, so that it shares no features with other trials. */
+  /** It sees with weights of its own, learned or an adapter's, so it shares no features with other trials. */
   ownSight: boolean;
-  /** Hash of the frozen vision weights, when their features are kept (features.cache). */
+  /** Hash of the frozen vision weights, when their features are stored (features.cache). */
   visionHash: string | undefined;
   objective: Objective;
   /** Tokens that start the decoder on either task, when text.decoderCue is task. */
   cues: { answer: number; reasoning: number } | undefined;
-  /** Frees what is its own; the base stays. */
+  /** Frees the trial's own tensors; the base stays. */
   dispose(): void;
 }
 
 /**
- * Opens what the recipes share: the frozen weights of their base model and its tokenizer.
+ * Opens the shared part of the recipes: the frozen weights of their base model and its tokenizer.
  *
  * @param configs of the trials to come; they name one base model, tokenizer and precision.
  * @throws DataError for weights, EngineError for a precision that the engine in use lacks
@@ -67,7 +67,7 @@ export async function openBase(
 ): Promise<Base> {
   const { base, tokenizer: tokenizerAt, precision } = sharedModel(configs);
   await requireFolder(base);
-  // Another model is named as such, before its tokenizer is found to be another.
+  // Another model is refused by name before its tokenizer is.
   const { kind } = await readStudentConfig(base);
   const tokenizer = await Tokenizer.load(tokenizerAt);
   const trained = [...new Set(configs.flatMap((config) => groupsOf(config, kind)))];
@@ -106,9 +106,10 @@ async function requireFolder(base: string): Promise<void> {
 }
 
 /**
- * Attaches one trial: its own copy of what it trains, and its adapter, the one named or a fresh one drawn with the seed.
+ * Attaches one trial: its own copy of the trainable parameters, and its adapter, the named one or a fresh one drawn
+ * with the seed.
  *
- * @throws UsageError for kept features of a vision model that learns, or a group that this model does not have
+ * @throws UsageError for stored features of a vision model that learns, or a group that this model does not have
  */
 export async function attachTrial(base: Base, config: Config): Promise<Trial> {
   const { weights, tokenizer } = base;
@@ -201,7 +202,10 @@ function cueTokens({ text }: Config, tokenizer: Tokenizer): Trial['cues'] {
   return { answer: answer!, reasoning: reasoning! };
 }
 
-/** Of the base where the trial sees with its weights alone; else of the trial, whose adapter may reach the vision model. */
+/**
+ * The base's hash where the trial's vision weights are all the base's; else the trial's own, since its adapter may
+ * reach the vision model.
+ */
 function visionHashOf(base: Base, student: Student): Promise<string> {
   return seesLikeBase(base, student) ? base.visionHash() : hashOfVision(student);
 }
@@ -216,10 +220,7 @@ function seesLikeBase({ weights }: Base, student: Student): boolean {
   return student.featureParameters().every(({ name }) => shared.has(name));
 }
 
-/**
- * The features of the frozen vision model are kept under this hash of its settings, which no weight's shape shows, and its
- * weights; reading them all back takes a while.
- */
+/** Hash of the vision model's weights, and of its settings, which no weight's shape shows. */
 async function hashOfVision(student: Student): Promise<string> {
   const hash = createHash('sha256');
   hash.update(JSON.stringify(student.visionSettings));
@@ -231,16 +232,16 @@ async function hashOfVision(student: Student): Promise<string> {
   return hash.digest('hex');
 }
 
-/** What builds batches of a split is given. */
+/** Options of a batch builder. */
 export interface BuilderOptions {
-  /** Where features are kept unless features.folder says so. */
+  /** Run folder, which holds the features unless features.folder names another. */
   runFolder: string;
   onWarning: (line: string) => void;
   /** Encode what the objective learns from each sample. */
   training: boolean;
 }
 
-/** What turns a split's samples into batches for this trial's student. */
+/** Makes the batch builder of a split for this trial's student. */
 export function openBuilder(
   { student, tokenizer, objective, visionHash, learnsVision }: Trial,
   config: Config,

@@ -1,3 +1,4 @@
+/** Presents a checkpoint under canonical tensor names, whatever layout it was published in. */
 import { DataError } from '../base/errors.js';
 import type { TensorData } from './dtypes.js';
 import { formatShape, quote } from './header.js';
@@ -6,7 +7,7 @@ import { DECODER_TABLE } from './ownTables.js';
 import type { LoadedTensor, ReadOptions, TensorInfo } from './safetensors.js';
 import type { TensorSource } from './source.js';
 
-/** A source under canonical names, with what was left out of it. */
+/** A source under canonical names, with a report of the tensors left out. */
 export interface CanonicalSource extends TensorSource {
   readonly report: {
     /** Tensors of the file that the model does not use, with the reason. */
@@ -18,7 +19,7 @@ export interface CanonicalSource extends TensorSource {
   };
 }
 
-/** Where a canonical tensor comes from: one tensor, or the two halves of a qkv bias. */
+/** Origin of a canonical tensor: one tensor, or the two halves of a qkv bias. */
 type Origin = { tensor: string } | { q: string; v: string };
 
 /**

@@ -1,4 +1,4 @@
-/** Which files a path to a checkpoint means: one .safetensors file, an index of shards, or shards without an index. */
+/** The files of a checkpoint at a path: one .safetensors file, an index of shards, or shards without an index. */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError } from '../base/errors.js';
@@ -7,7 +7,7 @@ import { refusePickle, refusePickles } from './notWeights.js';
 const INDEX_SUFFIX = '.safetensors.index.json';
 
 interface CheckpointFiles {
-  /** What messages name: the file, the index, or the pattern of shards that have no index. */
+  /** Name in messages: the file, the index, or the pattern of shards without an index. */
   path: string;
   /** Files that together are the checkpoint; absent where an index names them. */
   files?: string[];
@@ -25,9 +25,9 @@ interface ShardSet {
 }
 
 /**
- * The checkpoint at a path that the user gave. In a folder, whatever else is there, the first of these is taken:
- * model.safetensors, model.safetensors.index.json, the only other index, a full set of model-0000i-of-0000N shards, the
- * only other set or .safetensors file.
+ * The checkpoint at a path that the user gave. A folder's checkpoint is the first of these that is there, whatever else
+ * is: model.safetensors, model.safetensors.index.json, the only other index, a full set of model-0000i-of-0000N shards,
+ * the only other set or .safetensors file.
  *
  * @throws DataError: nothing there, several candidates, a set that lacks shards, nothing but pickles.
  */

@@ -1,4 +1,4 @@
-/** A checkpoint beside what its config.json asks for. */
+/** Compares a checkpoint with the tensors that its config.json asks for. */
 import { DataError } from '../base/errors.js';
 import { type Dtype, isReal, REAL_TYPES } from './dtypes.js';
 import { formatShape } from './header.js';
@@ -8,7 +8,7 @@ import { refusedType, type TensorSource } from './source.js';
 /** Canonical tensor names and shapes; Linear weights are (out, in), as PyTorch stores them. */
 export type ExpectedTensors = Map<string, number[]>;
 
-/** What the headers of a checkpoint tell. */
+/** Result of comparing the headers of a checkpoint. */
 interface HeaderComparison {
   /** Expected and absent. */
   missing: string[];
@@ -20,7 +20,7 @@ interface HeaderComparison {
 }
 
 export interface Comparison extends HeaderComparison {
-  /** Tables in place of the shared one; found only in checkpoints that can be loaded. */
+  /** Tables that replace the shared one; looked for only in checkpoints that can be loaded. */
   own: OwnTable[];
   /** Names of weight files that are passed over for model.safetensors. */
   unread: string[];
@@ -63,7 +63,7 @@ export function formatComparison(comparison: Comparison): string[] {
   ];
 }
 
-/** What is said when a checkpoint that can be loaded has more than the model. */
+/** Notices for the user about a checkpoint that has more tensors or files than the model needs. */
 export function noticesOf({ unexpected, own, unread }: Comparison, path: string): string[] {
   const notices = own.map((name) => `${path}: ${describeOwnTable(name)}`);
   const count = unexpected.length;
@@ -73,7 +73,7 @@ export function noticesOf({ unexpected, own, unread }: Comparison, path: string)
   return notices;
 }
 
-/** What keeps a checkpoint from being loaded, counted, for one line; undefined when nothing does. */
+/** Counts of the faults that keep a checkpoint from being loaded, in one line; undefined without any. */
 export function faultsOf({ missing, misshaped, unreadable }: HeaderComparison): string | undefined {
   const faults = [
     [missing.length, 'missing'],

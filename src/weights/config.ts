@@ -1,3 +1,4 @@
+/** Reads and checks the config.json of BLIP-2 with FlanT5. */
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { DataError, messageOf } from '../base/errors.js';

@@ -1,3 +1,4 @@
+/** Element types of safetensors files, and conversions between them and float32. */
 import { endianness } from 'node:os';
 import { EngineError } from '../base/errors.js';
 
@@ -22,7 +23,7 @@ export const DTYPE_BYTES = {
 
 export type Dtype = keyof typeof DTYPE_BYTES;
 
-/** The types that weights can have; whole numbers are quantised weights, which mean nothing without their scales. */
+/** Types of weights that are read; integers are quantised weights, which need scales. */
 export const REAL_TYPES = 'F32, F16 or BF16';
 
 export function isReal(dtype: Dtype): boolean {

@@ -1,3 +1,4 @@
+/** Downloads files, resumable and checked. */
 import { type FileHandle, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,7 +20,7 @@ export interface FetchOptions {
   attempts?: number;
   /** First pause between attempts in milliseconds, doubled each time up to a minute. Default 1000. */
   backoffMs?: number;
-  /** A connection that brings nothing for this long is cut and tried again. Default 60 s. */
+  /** A connection without a byte for this long is closed and tried again. Default 60 s. */
   stallMs?: number;
   signal?: AbortSignal;
 }
@@ -49,10 +50,10 @@ function hubEndpoint(): string {
 
 /**
  * Downloads a file so that `path` holds either all of it or is untouched. Bytes go to `<path>.part`; an interrupted
- * download continues there by a range request, guarded by the ETag in `<path>.part.etag` against a file that changed.
- * A complete file that agrees with `expectedSize` and `sha256` is not fetched again. HF_TOKEN from the environment is
- * sent to the hub (fetch drops it when redirected to another host) and never stored. Requests go through the proxy that
- * the environment names, see {@link networkFetch}.
+ * download continues there by a range request, guarded by the ETag in `<path>.part.etag` against a file that changed. A
+ * complete file that agrees with `expectedSize` and `sha256` is not fetched again. HF_TOKEN from the environment is
+ * sent to the hub (fetch drops it when redirected to another host) and never stored. Requests use the proxy that the
+ * environment names, see {@link networkFetch}.
  *
  * @returns whether anything was downloaded.
  * @throws UsageError for an address that is no http(s) URL, or a proxy that cannot be used.
@@ -122,7 +123,7 @@ async function downloadWithRetries(
 /** One request. Returns when the whole file is in `part`, of which `size` bytes are there already. */
 async function downloadOnce(url: string, part: string, size: number, options: FetchOptions): Promise<void> {
   const etag = size > 0 ? await readFile(`${part}.etag`, 'utf8').catch(() => undefined) : undefined;
-  // With neither an ETag nor a hash, nothing would notice that the halves belong to different files.
+  // Without an ETag or a hash, halves of two different files would go unnoticed.
   const have = etag || options.sha256 ? size : 0;
   const headers: Record<string, string> = { 'accept-encoding': 'identity' };
   const token = process.env.HF_TOKEN;
@@ -162,7 +163,7 @@ async function request(url: string, headers: Record<string, string>, signal: Abo
 }
 
 /**
- * Where the body of a response belongs in the file, or undefined when the part is complete already.
+ * Byte offset of a response's body in the file; undefined when the part is complete already.
  *
  * @throws DataError for answers that will not change; Transient for those that may.
  */

@@ -1,8 +1,9 @@
+/** The header of a safetensors file, parsed and checked. */
 import { DataError, messageOf } from '../base/errors.js';
 import { isRecord, shortened } from '../base/values.js';
 import { DTYPE_BYTES, type Dtype, isDtype } from './dtypes.js';
 
-/** Where a tensor lies; begin and end are byte offsets into the file. */
+/** Place of a tensor; begin and end are byte offsets into the file. */
 export interface TensorEntry {
   dtype: Dtype;
   shape: number[];

@@ -1,15 +1,15 @@
 /**
- * What PEFT's adapter_config.json says, with the keys that PEFT 0.21 has. In a saved adapter the tensors say it all but their
- * scale. So keys are of four kinds: those that give rank and scale are computed with; those that chose modules or first
- * values when it was made are read over; those that change what is computed must be off; and so must keys of versions
- * to come, since nothing tells which kind they are of.
+ * PEFT's adapter_config.json, with the keys of PEFT 0.21. The tensors of a saved adapter hold everything but their
+ * scale, so there are four kinds of keys. Rank and scale are used. Keys that chose modules or initial values are
+ * ignored. Keys that change the computation must be off. Unknown keys of later versions must be off too, since their
+ * kind is not known.
  */
 import { z } from 'zod';
 import { DataError, UsageError } from '../base/errors.js';
 import { isRecord } from '../base/values.js';
 import { quote } from './header.js';
 
-/** What PEFT's adapter_config.json says about a LoRA adapter, in the terms of the LoRA paper. */
+/** Settings of a LoRA adapter from PEFT's adapter_config.json, in the terms of the LoRA paper. */
 export interface LoraConfig {
   r: number;
   alpha: number;
@@ -21,9 +21,9 @@ export interface LoraConfig {
   alphaPattern: Record<string, number>;
   /** Scale by alpha / sqrt(r) instead of alpha / r. */
   useRslora: boolean;
-  /** What the adapter was trained on, for provenance. */
+  /** Base model of the adapter's training, for provenance. */
   baseModel?: string;
-  /** The keys that chose modules beside target_modules, kept for the file that is written after further training. */
+  /** The keys that chose modules beside target_modules; they are written again after further training. */
   selection?: Record<string, unknown>;
 }
 
@@ -40,7 +40,7 @@ const schema = z.looseObject({
   base_model_name_or_path: z.string().nullish(),
 });
 
-/** Beside target_modules these chose the modules that an adapter has. */
+/** Keys beside target_modules that chose the modules of an adapter. */
 const SELECTION = ['exclude_modules', 'layers_to_transform', 'layers_pattern'];
 
 /** Keys that do not change what a saved adapter computes. */
@@ -66,7 +66,7 @@ const HARMLESS = new Set([
   'task_type',
 ]);
 
-/** Keys that change what an adapter computes, or say that it holds more than LoRA's two matrices a module. */
+/** Keys that change an adapter's computation, or mean more than LoRA's two matrices a module. */
 const REFUSED = new Set([
   'alora_invocation_tokens',
   'arrow_config',
@@ -85,7 +85,7 @@ const REFUSED = new Set([
   'velora_config',
 ]);
 
-/** Initialisations that leave the base weights as they are; others take from them what they put into the adapter. */
+/** Initialisations that leave the base weights unchanged; others subtract the adapter's initial value from them. */
 const HARMLESS_INITS = ['gaussian', 'eva', 'orthogonal'];
 
 /**
@@ -233,7 +233,9 @@ function compile(prefix: string, pattern: string, suffix: string): RegExp {
   return new RegExp(prefix + fromPython(pattern) + suffix);
 }
 
-/** What Python writes another way: \A and \Z for the ends, (?P<name>...) and (?P=name) for named groups. */
+/**
+ * Python's syntax that differs from JavaScript's: \A and \Z for the ends, (?P<name>...) and (?P=name) for named groups.
+ */
 function fromPython(pattern: string): string {
   return pattern.replace(/\\(.)|\(\?P(?:<|=(\w+)\))/gs, (text, escaped, name) => {
     if (escaped !== undefined) return escaped === 'A' ? '^' : escaped === 'Z' ? '$' : text;

@@ -1,3 +1,4 @@
+/** Manifests of public checkpoints, and their download. */
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
@@ -33,7 +34,7 @@ const manifestSchema = z.strictObject({
     .min(1),
   approximateBytes: z.number().int().positive(),
   parameters: z.number().int().positive().optional(),
-  /** What its config.json must say, so that another model under the same name is noticed. */
+  /** Values that its config.json must have, to detect another model under the same name. */
   expect: z
     .strictObject({
       num_query_tokens: z.number().optional(),
@@ -44,7 +45,7 @@ const manifestSchema = z.strictObject({
     .optional(),
 });
 
-/** A public checkpoint: where it is and what it should be. */
+/** A public checkpoint: its address, files and expected settings. */
 type Manifest = z.output<typeof manifestSchema>;
 
 /** The folder of the manifests that ship with the project. */

@@ -5,13 +5,16 @@
  * and a bare T5 such as google/flan-t5-xl.
  */
 
-/** What a source name means. */
+/** Meaning of a source name. */
 type Meaning =
   /** The canonical tensor itself. */
   | { kind: 'tensor'; name: string }
   /** Half of a fused qkv bias that older files keep apart; `name` is the fused tensor. */
   | { kind: 'qkv-bias'; name: string; part: 'q' | 'v' }
-  /** A copy of the shared T5 embedding, `name`: needed when that is absent, or when it is a table of its own. */
+  /**
+   * A copy of the shared T5 embedding, `name`: needed when the shared table is absent, or when the copy has other
+   * values.
+   */
   | { kind: 'embedding-copy'; name: string; own: string }
   /** Known, and not part of this model. */
   | { kind: 'ignored'; reason: string }

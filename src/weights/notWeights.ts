@@ -1,4 +1,4 @@
-/** What is found where a file of weights should be: Git LFS pointers, and Python pickles, which are programs. */
+/** Files in the place of weights that are refused: Git LFS pointers, and Python pickles, which are programs. */
 import { join } from 'node:path';
 import { DataError } from '../base/errors.js';
 import { isLfsPointer } from '../base/lfsPointer.js';
@@ -13,10 +13,10 @@ export function refuseLfsPointer(path: string, bytes: Uint8Array): void {
 
 const PICKLE = /\.(bin|pt|pth|ckpt|pkl|pickle)$/i;
 
-/** What a Trainer leaves beside the weights; no weights to convert. */
+/** Files that a Trainer leaves beside the weights; they hold no weights to convert. */
 const NO_WEIGHTS = /^(training_args|optimizer|scheduler|scaler|rng_state)/;
 
-/** How a model's weights come without a pickle. */
+/** How to get a model's weights without a pickle. */
 const OF_A_MODEL = "take the repository's .safetensors files";
 
 /**

@@ -1,9 +1,9 @@
-/** Models that are taken for BLIP-2 with FlanT5: their config.json looks alike, and what they compute differs. */
+/** Models that are easily taken for BLIP-2 with FlanT5: their config.json looks alike, their computation differs. */
 import { DataError } from '../base/errors.js';
 import { isRecord } from '../base/values.js';
 import { quote } from './header.js';
 
-/** What a `model_type` of the family is. */
+/** Descriptions of each `model_type` of the family. */
 const FAMILY: Readonly<Record<string, string>> = {
   instructblip: 'InstructBLIP, whose Q-Former reads the question',
   instructblipvideo: 'InstructBLIP for video, whose Q-Former reads the question',
@@ -20,11 +20,11 @@ const RETRIEVAL = /^Blip2(ForImageTextRetrieval|TextModelWithProjection|VisionMo
 const LANGUAGE_MODELS: Readonly<Record<string, string>> = { opt: 'OPT', llama: 'Vicuna' };
 
 /**
- * Refuses a config.json of another model than BLIP-2 with FlanT5. Files that do not say what they are pass.
+ * Refuses a config.json of another model than BLIP-2 with FlanT5. Files without a `model_type` pass.
  *
  * @param json its content, not yet checked.
  * @param origin the file, for the message.
- * @throws DataError naming the key, and what the model is where that is known.
+ * @throws DataError naming the key, and the model where it is known.
  */
 export function refuseOtherModel(json: unknown, origin: string): void {
   if (!isRecord(json)) return;
@@ -54,7 +54,7 @@ function own(table: Readonly<Record<string, string>>, key: string): string | und
   return Object.hasOwn(table, key) ? table[key] : undefined;
 }
 
-/** What a `model_type` that is not supported is, to be put behind it in a message; nothing for unknown ones. */
+/** Description of an unsupported `model_type`, to follow it in a message; empty for an unknown one. */
 export function describeOther(modelType: unknown): string {
   const what = typeof modelType === 'string' ? own(FAMILY, modelType) : undefined;
   return what ? `: this is ${what}` : '';

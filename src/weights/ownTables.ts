@@ -1,8 +1,8 @@
 /**
  * T5 shares one table of embeddings: the encoder and the decoder read their tokens from it, and a tied head writes with
- * it. Files may hold it again under each of these names, and what stands there may be another table. transformers 5 then
- * keeps both ("with different values, so we will NOT tie them"), whatever `tie_word_embeddings` says, and itself writes
- * `tie_word_embeddings: true` beside a FlanT5's own head; transformers 4 took the one for the other.
+ * it. Files may hold it again under each of these names, and that copy may have other values. transformers 5 then keeps
+ * both ("with different values, so we will NOT tie them"), whatever `tie_word_embeddings` says, and itself writes
+ * `tie_word_embeddings: true` beside a FlanT5's own head; transformers 4 replaces them by the shared table.
  */
 import { readReal, type TensorSource } from './source.js';
 
@@ -10,13 +10,13 @@ export const SHARED_TABLE = 'language_model.shared.weight';
 export const DECODER_TABLE = 'language_model.decoder.embed_tokens.weight';
 export const HEAD_TABLE = 'language_model.lm_head.weight';
 
-/** Names that a file may give to the shared table, or to a table in its place. */
+/** Names of the shared table in files, or of a table that replaces it. */
 export const TABLES = [DECODER_TABLE, HEAD_TABLE] as const;
 
 export type OwnTable = (typeof TABLES)[number];
 
 /**
- * Which of the names hold other values than the shared table.
+ * The names that hold other values than the shared table.
  *
  * @param source under canonical names, with tables of the shape that config.json gives them.
  * @param expected what the model has a parameter for anyway: an untied head, say.
@@ -36,7 +36,7 @@ export async function ownTables(
   return found;
 }
 
-/** What is said of a table of its own: which one is used, here and by transformers. */
+/** A notice about a table with other values: which table is used, here and by transformers. */
 export function describeOwnTable(name: OwnTable): string {
   const though = name === HEAD_TABLE ? 'text_config.tie_word_embeddings is true' : 'T5 shares that table';
   return `${name} holds other values than ${SHARED_TABLE}, though ${though}; it is used as it is, as by transformers 5 (transformers 4 uses the shared table)`;

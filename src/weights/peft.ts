@@ -1,3 +1,4 @@
+/** LoRA adapters in PEFT's layout, read and written. */
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError, messageOf } from '../base/errors.js';
@@ -28,7 +29,7 @@ export interface LoraModule {
 /** The model that the adapter's paths start from: the language model (BLIP-2's T5) alone, or the whole. */
 export type AdapterBase = 't5' | 'blip2';
 
-/** Where a model has its language model, and which paths of an adapter start there. */
+/** Path of a model's language model, and a test for adapter paths that start there. */
 interface LanguageModelPaths {
   /** With a dot at its end. */
   prefix: string;
@@ -197,7 +198,7 @@ function relativePath(canonical: string, { base, prefix = T5_PATHS.prefix }: Ada
   throw new DataError(`${quote(canonical)} is not part of T5: write the adapter with base 'blip2'`);
 }
 
-/** What PEFT would refuse to load is refused here, while the weights are still in memory. */
+/** Refuses an adapter that PEFT would refuse to load, while the weights are still in memory. */
 function checkModule(place: string, module: LoraModule, path: string, config: LoraConfig): void {
   const { r } = loraScaling(config, path);
   if (r !== module.r) throw new DataError(`${place}: rank ${module.r}, but the configuration gives ${r}`);

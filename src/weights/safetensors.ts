@@ -1,3 +1,4 @@
+/** Reads safetensors files, one tensor's bytes at a time. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
@@ -32,9 +33,8 @@ export interface ReadOptions {
   /** Refuse NaN and infinity: a DataError names the tensor and the first index. */
   finite?: boolean;
   /**
-   * Memory to put the elements in, if it is large enough; the result is then valid until the next read into it.
-   * Loading many tensors through one buffer is three times faster than fresh memory for each, whose pages the
-   * system must first clear.
+   * Buffer for the elements, used if it is large enough; the result is then valid until the next read into it. One
+   * buffer for many tensors is three times faster than fresh memory for each, whose pages the system must first clear.
    */
   buffer?: ArrayBuffer;
 }

@@ -1,3 +1,4 @@
+/** Writes safetensors files. */
 import type { FileHandle } from 'node:fs/promises';
 import { DataError } from '../base/errors.js';
 import { writeAtomic } from '../base/files.js';
@@ -43,7 +44,7 @@ const ARRAY_OF: Partial<Record<Dtype, new (length: number) => TensorData>> = {
 };
 
 /**
- * Writes a .safetensors file atomically: whatever was at `path` stays until the new file is complete. The header is
+ * Writes a .safetensors file atomically: an earlier file at `path` stays until the new one is complete. The header is
  * padded with spaces so that the data starts at a multiple of 8. Equal input gives equal bytes.
  *
  * @throws DataError when a tensor's data does not fit its dtype and shape, or the file cannot be written.

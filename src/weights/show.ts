@@ -1,4 +1,4 @@
-/** What `weights show` lists. */
+/** The lists of `weights show`. */
 import { DTYPE_BYTES, type Dtype } from './dtypes.js';
 import type { TensorSource } from './source.js';
 
@@ -24,7 +24,7 @@ export interface WeightsSummary {
   metadata: Record<string, string>;
 }
 
-/** What an open checkpoint holds, from its headers. */
+/** The tensors of an open checkpoint, from its headers. */
 export function summaryOf(source: TensorSource): WeightsSummary {
   const rows = source.names().map((name): TensorRow => {
     const { dtype, shape } = source.info(name);

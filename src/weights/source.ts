@@ -1,11 +1,12 @@
+/** The interface of everything that named tensors are read from. */
 import { DataError } from '../base/errors.js';
 import { type Dtype, isReal, REAL_TYPES } from './dtypes.js';
 import { quote } from './header.js';
 import type { LoadedTensor, ReadOptions, SafetensorsFile, TensorInfo } from './safetensors.js';
 
-/** Named tensors from wherever they lie: one file, shards, another naming scheme, several checkpoints. */
+/** Named tensors from any place: one file, shards, another naming scheme, several checkpoints. */
 export interface TensorSource {
-  /** What the user named, for messages. */
+  /** The path that the user gave, for messages. */
   readonly path: string;
   readonly metadata: Record<string, string>;
   names(): string[];
@@ -26,7 +27,7 @@ export async function readReal(name: string, source: TensorSource): Promise<Floa
   return (await source.read(name, { finite: true })).data as Float32Array;
 }
 
-/** What is said of a weight of a type that is not read as one. */
+/** The error text for a weight of an unsupported type. */
 export function refusedType(file: string, name: string, dtype: Dtype): string {
   return `${file}: tensor ${quote(name)} is ${dtype}, expected ${REAL_TYPES}; save the model in one of these`;
 }

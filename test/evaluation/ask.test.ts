@@ -49,7 +49,8 @@ async function evaluated(
   const builder = openBuilder(asked, asked.config, { paths }, options);
   const [evaluation] = await evaluate([{ ...asked, builder }], samples);
   const { predictions } = evaluation!;
-  return { predictions, reasoning: await writeReasoning({ ...asked, builder }, samples, 12) };
+  const written = await writeReasoning({ ...asked, builder }, samples, 12);
+  return { predictions, reasoning: written.map(({ text }) => text) };
 }
 
 describe('ask', () => {

@@ -1,14 +1,16 @@
 import { expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
-import type { Plot } from '../../src/report/data.js';
-import { niceStep, plotSvg, tickLabel } from '../../src/report/plot.js';
+import { niceStep, type Plot, plotSvg, tickLabel } from '../../src/report/plot.js';
 import { parseHtml } from './htmlReader.js';
 
 const plot = (...points: [number, number][][]): Plot => ({
   title: 'Loss',
   xLabel: 'step',
   yLabel: 'loss',
-  series: points.map((list, i) => ({ name: `run ${i}`, points: list })),
+  series: points.map((list, i) => ({
+    name: `run ${i}`,
+    points: list.map(([x, y]) => ({ x, mean: y, low: y, high: y })),
+  })),
 });
 
 /** Points of every drawn line. */
@@ -17,6 +19,8 @@ function lines(svg: string): [number, number][][] {
     (match[1] as string).split('L').map((pair) => pair.split(' ').map(Number) as [number, number]),
   );
 }
+
+const heightOf = (svg: string) => Number(/viewBox="0 0 360 (\d+)"/.exec(svg)![1]);
 
 it('keeps every drawn point inside the axes, for any data', () => {
   const rng = new Rng('plots');
@@ -31,10 +35,10 @@ it('keeps every drawn point inside the axes, for any data', () => {
     parseHtml(svg);
     expect(svg).not.toMatch(/NaN|Infinity|undefined/);
     for (const [x, y] of lines(svg).flat()) {
-      expect(x).toBeGreaterThanOrEqual(58);
+      expect(x).toBeGreaterThanOrEqual(66);
       expect(x).toBeLessThanOrEqual(342);
       expect(y).toBeGreaterThanOrEqual(0);
-      expect(y).toBeLessThanOrEqual(196);
+      expect(y).toBeLessThanOrEqual(heightOf(svg) - 44);
     }
   }
 });
@@ -145,4 +149,34 @@ it.each<[number, number, boolean, string]>([
   [0.00002, 0.00001, false, '2.0e-5'],
 ])('tick %d in steps of %d is %s', (value, step, percent, label) => {
   expect(tickLabel(value, step, percent)).toBe(label);
+});
+
+it('draws the range of several seeds as a band, and keeps the axes at full height under any legend', () => {
+  const points = [0, 1, 2].map((x) => ({ x, mean: 2, low: 1, high: 3 }));
+  const series = Array.from({ length: 18 }, (_, i) => ({ name: `a setting with a long name, ${i}`, points }));
+  const one = plotSvg({ ...plot(), series: series.slice(0, 1) });
+  const many = plotSvg({ ...plot(), series });
+  expect(one).toContain('opacity="0.14"');
+  const tall = (svg: string) =>
+    Math.max(
+      ...lines(svg)
+        .flat()
+        .map(([, y]) => y),
+    );
+  expect(heightOf(many) - tall(many)).toBe(heightOf(one) - tall(one));
+  const looks = [
+    ...many.matchAll(/stroke="(var[^"]+)" stroke-width="2"[^>]*?(?:stroke-dasharray="([^"]+)")?\/>/g),
+  ];
+  expect(new Set(looks.map(([, colour, dash]) => `${colour} ${dash}`)).size).toBe(18);
+});
+
+it('has no ticks between whole numbers of epochs', () => {
+  const svg = plotSvg(
+    plot([
+      [1, 0.2],
+      [2, 0.4],
+    ]),
+  );
+  expect(svg).toContain('>1</text>');
+  expect(svg).not.toContain('>1.5</text>');
 });

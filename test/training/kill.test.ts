@@ -5,12 +5,15 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { csv } from '../../src/base/csv.js';
 import { Rng } from '../../src/base/random.js';
 import { selectEngine } from '../../src/engine/engine.js';
 import { addonPath } from '../../src/engine/native/load.js';
+import { readSweep, sweepPaths, trialStates } from '../../src/sweep/folder.js';
+import { COST_COLUMNS, resultRows } from '../../src/sweep/results.js';
 import { readMetrics } from '../../src/training/run/metrics.js';
 import { nativeMissing } from '../model/support.js';
-import { learned, makeWorld, type World, worldConfig } from './support.js';
+import { learned, makeWorld, type World, worldConfig, worldSettings } from './support.js';
 
 const KILLS = 10;
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -46,11 +49,12 @@ describe.skipIf(nativeMissing)(
 
     /** Runs the child, killed `delay` ms after its `steps`-th step; resolves to whether it came to its end. */
     async function run(
+      what: 'train' | 'sweep',
       config: string,
       folder: string,
       kill?: { steps: number; delay: number },
     ): Promise<boolean> {
-      const child = spawn(process.execPath, [join(bundled, 'child.mjs'), config, folder], {
+      const child = spawn(process.execPath, [join(bundled, 'child.mjs'), what, config, folder], {
         stdio: ['ignore', 'pipe', 'pipe'],
         env: { ...process.env, REASVQA_ADDON: addonPath() },
       });
@@ -75,20 +79,53 @@ describe.skipIf(nativeMissing)(
       const config = join(scratch, 'config.json');
       await writeFile(config, JSON.stringify(await worldConfig(world, ...settings)));
       const whole = join(scratch, 'whole');
-      expect(await run(config, whole)).toBe(true);
+      expect(await run('train', config, whole)).toBe(true);
 
+      await killUntilDone('train', config, (broken) => expectSame(broken, whole));
+    });
+
+    it(`at ${KILLS} random moments of a sweep collects the results of one that is not`, async () => {
+      const grid = ['train.beta=0,0.8', 'train.seed=1,2'];
+      const settings = [...worldSettings(world), 'train.checkpointEverySteps=1', ...grid];
+      const config = join(scratch, 'sweep.json');
+      await writeFile(config, JSON.stringify(settings));
+      // In folders of their own: trials that a sweep beside it has finished are not run again.
+      const whole = join(scratch, 'whole-sweep', 'sweep');
+      expect(await run('sweep', config, whole)).toBe(true);
+      await killUntilDone('sweep', config, async (broken) => {
+        expect(await resultsOf(broken)).toEqual(await resultsOf(whole));
+        for (const { id, folder } of (await readSweep(broken)).trials)
+          await expectSame(folder, join(sweepPaths(whole).trials, id));
+      });
+    });
+
+    /** Kills and starts again until there were enough kills, and checks each folder that came to its end. */
+    async function killUntilDone(
+      what: 'train' | 'sweep',
+      config: string,
+      check: (folder: string) => Promise<void>,
+    ): Promise<void> {
       const rng = new Rng('kills');
       let kills = 0;
       let runs = 0;
-      // A fast machine may come to the end before the tenth kill: then another run takes the rest.
+      // A fast machine may come to the end before the last kill: then another run takes the rest.
       while (kills < KILLS) {
-        const broken = join(scratch, `broken-${runs++}`);
+        const broken = join(scratch, `broken-${what}-${runs++}`, what);
         const before = kills;
-        while (!(await run(config, broken, killAfter(kills, rng)))) kills++;
+        while (!(await run(what, config, broken, killAfter(kills, rng)))) kills++;
         expect(kills).toBeGreaterThan(before);
-        await expectSame(broken, whole);
+        await check(broken);
       }
-    });
+    }
+
+    /** results.csv without what depends on the machine and its load. */
+    async function resultsOf(folder: string): Promise<string[][]> {
+      const sweep = await readSweep(folder);
+      const [header, ...rows] = resultRows(sweep, await trialStates(sweep));
+      const kept = header!.map((name) => !COST_COLUMNS.some((cost) => cost === name));
+      expect(await readFile(sweepPaths(folder).results, 'utf8')).toBe(csv([header!, ...rows]));
+      return [header!, ...rows].map((row) => row.filter((_, i) => kept[i]));
+    }
 
     /** No kill once there were enough. */
     function killAfter(kills: number, rng: Rng) {

@@ -68,7 +68,12 @@ export async function makeBase(
 }
 
 /** A recipe for a world: two epochs of batches of four over everything, logged at every step. */
-export async function worldConfig({ data, base, folder }: World, ...overrides: string[]): Promise<Config> {
+export async function worldConfig(world: World, ...overrides: string[]): Promise<Config> {
+  return (await resolveConfig({ overrides: [...worldSettings(world), ...overrides] })).config;
+}
+
+/** The `--set` texts of {@link worldConfig}. */
+export function worldSettings({ data, base, folder }: World): string[] {
   const settings = {
     'data.dataset': 'shapes',
     'data.videos': join(data, 'videos'),
@@ -89,8 +94,7 @@ export async function worldConfig({ data, base, folder }: World, ...overrides: s
     'features.cache': true,
     'features.folder': join(folder, 'features'),
   };
-  const given = Object.entries(settings).map(([key, value]) => `${key}=${value}`);
-  return (await resolveConfig({ overrides: [...given, ...overrides] })).config;
+  return Object.entries(settings).map(([key, value]) => `${key}=${value}`);
 }
 
 /** Hashes of everything that a run learned: trainables and optimizer moments of its last checkpoint. */

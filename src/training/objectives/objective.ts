@@ -1,6 +1,6 @@
 /**
- * An objective: what a student learns from a batch, as data. Named targets with their tokens, a weight each, and the loss
- * that they add up to.
+ * An objective: the targets of a batch as data. Each target has a name, tokens and a weight; the loss is their weighted
+ * sum.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Lesson } from '../../batches/batch.js';
@@ -16,7 +16,7 @@ export interface NamedLoss {
   readonly weight: number;
 }
 
-/** What the step hands to an objective that answers with the student itself. */
+/** Input of an objective that generates with the student inside the step. */
 export interface StepInput {
   student: Student;
   input: StudentInput;
@@ -26,7 +26,7 @@ export interface StepInput {
   pass: number;
 }
 
-/** What an objective is made from. */
+/** Settings that an objective is made from. */
 export interface ObjectiveSettings {
   config: Pick<Config, 'text' | 'train'>;
   tokenizer: Tokenizer;
@@ -36,11 +36,11 @@ export interface ObjectiveSettings {
 
 export interface Objective {
   readonly losses: readonly NamedLoss[];
-  /** The targets of samples, encoded on the host ahead of the step. @throws DataError when a sample lacks what is learned */
+  /** The targets of samples, encoded on the host ahead of the step. @throws DataError when a sample lacks a target */
   encode(samples: readonly Sample[]): Lesson;
   /**
-   * Inside the step: targets that the student itself writes (sampling and rewarding its answers), or that depend on what
-   * it computes now. The lesson's own targets unless given.
+   * Called inside the step: targets that the student itself generates (sampling and rewarding its answers), or that
+   * depend on its present weights. The lesson's own targets unless given.
    */
   respond?(step: StepInput): Target[];
   /** The scalar that is differentiated; {@link weightedMeans} unless given. */

@@ -1,7 +1,7 @@
 /**
- * Checkpoints of a run: `checkpoints/step-N/` holds everything that learns, the optimizer's moments and where the run
- * stands. A folder is written under another name and renamed, so one that is there is whole; what a kill leaves
- * behind is swept away by the next run. The order of samples and the dropout bits follow from the seed and the step,
+ * Checkpoints of a run: `checkpoints/step-N/` holds the trainable parameters, the optimizer's moments and the state of
+ * the run. A folder is written under another name and renamed, so a folder with its final name is whole; the next run
+ * removes the leftovers of a killed one. The order of samples and the dropout bits follow from the seed and the step,
  * so no generator state needs saving.
  */
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
@@ -21,7 +21,7 @@ import type { AdamW } from '../optimizer.js';
 const stateSchema = z.strictObject({
   /** Optimizer steps taken. */
   step: z.int().min(0),
-  /** Where the next batch comes from. */
+  /** Place of the next batch. */
   epoch: z.int().min(0),
   batch: z.int().min(0),
   /** Seconds of training so far. */
@@ -32,7 +32,7 @@ const stateSchema = z.strictObject({
 
 export type RunState = z.output<typeof stateSchema>;
 
-/** What a checkpoint is taken of. */
+/** The parts of a trial that a checkpoint holds. */
 interface Trained {
   student: Student;
   adapter: AttachedAdapter | undefined;
@@ -114,7 +114,10 @@ export async function listCheckpoints(checkpoints: string): Promise<number[]> {
     .sort((a, b) => a - b);
 }
 
-/** Where a checkpoint stands. @throws DataError when its state is damaged or it belongs to another configuration. */
+/**
+ * The state of the run at a checkpoint. @throws DataError when its state is damaged or it belongs to another
+ * configuration.
+ */
 export async function readState(checkpoints: string, step: number, configHash: string): Promise<RunState> {
   const path = join(checkpoints, folderOf(step), 'state.json');
   let state: RunState;

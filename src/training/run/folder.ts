@@ -19,14 +19,14 @@ import { listCheckpoints } from './checkpoint.js';
 import { changedFile, fileHashes, gitCommit } from './provenance.js';
 
 /** Accuracy after one epoch. */
-interface EpochEvaluation {
+export interface EpochEvaluation {
   epoch: number;
   step: number;
   score: ScoreResult;
   skipped: number;
 }
 
-/** What result.json says. */
+/** Contents of result.json. */
 export interface RunResult {
   /** 0-based epoch with the best validation accuracy; the last one when there is no validation split. */
   bestEpoch: number;
@@ -55,7 +55,11 @@ export interface RunResult {
 }
 
 /** The part of run.json that is read again. */
-export type RunInfo = Pick<RunResult, 'engine' | 'sha256'>;
+export type RunInfo = Pick<RunResult, 'engine' | 'sha256'> & {
+  cpu?: string | undefined;
+  node?: string | undefined;
+  commit?: string | undefined;
+};
 
 export interface RunPaths {
   folder: string;
@@ -93,7 +97,10 @@ export async function existingRun(folder: string): Promise<RunPaths> {
   return paths;
 }
 
-/** Everything that decides a run's numbers; where features are kept and how often it saves do not. */
+/**
+ * Hash of everything that decides a run's numbers; the folder of features and the intervals of saving and logging do
+ * not.
+ */
 export function identity(config: Config): string {
   return configHash(decisive(config));
 }
@@ -174,7 +181,7 @@ function firstDifference(a: unknown, b: unknown, path = ''): string | undefined 
 }
 
 /**
- * Writes run.json: what is needed to tell where a number came from.
+ * Writes run.json: the origin of the run's numbers.
  *
  * @param continues the run has learned something from the files that an earlier run.json names.
  * @throws DataError when it continues and one of them has changed since.
@@ -212,7 +219,8 @@ async function requireUnchanged(paths: RunPaths, hashes: Record<string, string>)
 export async function readRunInfo(paths: RunPaths): Promise<RunInfo> {
   const text = await readFile(paths.run, 'utf8').catch(() => undefined);
   const info = text === undefined ? {} : parseFile(paths.run, text, (t) => JSON.parse(t) as Partial<RunInfo>);
-  return { engine: info.engine ?? { name: 'unknown' }, sha256: info.sha256 ?? {} };
+  const { engine = { name: 'unknown' }, sha256 = {}, cpu, node, commit } = info;
+  return { engine, sha256, cpu, node, commit };
 }
 
 /** Evaluations so far, by epoch. */

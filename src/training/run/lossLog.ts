@@ -12,12 +12,12 @@ interface LossPlace {
   samples: string[];
 }
 
-/** How many batches may wait: bounds what they hold, and how late a loss that is not finite is noticed. */
+/** Most batches with unread losses: bounds their memory, and the delay until a loss that is not finite is noticed. */
 export const MOST_UNREAD = 64;
 
 /**
- * Losses since the last line of metrics. They stay on the device until somebody needs them: reading waits for everything
- * that a GPU was given to do, and meanwhile it is given nothing new.
+ * Losses since the last line of metrics. They stay on the device until they are needed, because reading waits until a
+ * GPU has finished its queue and leaves it idle.
  */
 export class LossLog {
   private unread: { losses: PendingLosses; place: LossPlace }[] = [];
@@ -30,7 +30,9 @@ export class LossLog {
     if (this.unread.length > MOST_UNREAD) this.settle();
   }
 
-  /** Reads what is left. @throws ReasVqaError for the first loss that is not finite, with the ids of its samples. */
+  /**
+   * Reads the unread losses. @throws ReasVqaError for the first loss that is not finite, with the ids of its samples.
+   */
   settle(): void {
     for (let next = this.unread.shift(); next; next = this.unread.shift()) {
       const values = next.losses.read();
@@ -60,7 +62,7 @@ export class LossLog {
     return mean(this.values.flatMap(({ parts }) => (name in parts ? [parts[name]!] : [])));
   }
 
-  /** What {@link take} gave last, for a progress line: it reads nothing. */
+  /** The last result of {@link take}, for a progress line; nothing is read. */
   get last(): LossValues | undefined {
     return this.latest;
   }

@@ -1,3 +1,4 @@
+/** The metrics of a run: metrics.jsonl, and a TensorBoard event file beside it. */
 import {
   closeSync,
   existsSync,
@@ -15,8 +16,8 @@ import { join } from 'node:path';
 import { DataError, messageOf } from '../../base/errors.js';
 import { readRecords, scalarRecord, versionRecord } from './tensorboard.js';
 
-/** One line of metrics.jsonl: the step, what was measured, and which of it was not a finite number. */
-interface MetricsLine {
+/** One line of metrics.jsonl: the step, the values, and the names of values that were not finite. */
+export interface MetricsLine {
   step: number;
   /** Names whose value is null because it was "NaN", "Infinity" or "-Infinity". */
   nonFinite?: Record<string, string>;
@@ -100,10 +101,26 @@ export function readMetrics(folder: string): MetricsLine[] {
   return found;
 }
 
+/**
+ * When each line of {@link readMetrics} was written, in seconds since 1970, from the event file: the lines themselves hold
+ * nothing that two equal runs differ in.
+ *
+ * @returns undefined where the two files do not tell the same, as after an event file was removed.
+ */
+export function readWallTimes(folder: string, lines: readonly MetricsLine[]): number[] | undefined {
+  const name = existsSync(folder) ? eventFiles(folder).at(-1) : undefined;
+  if (name === undefined) return undefined;
+  const path = join(folder, name);
+  // The first record names the format.
+  const records = [...readRecords(guarded(path, () => readFileSync(path)))].slice(1, lines.length + 1);
+  const same = records.length === lines.length && records.every(({ step }, i) => step === lines[i]!.step);
+  return same ? records.map(({ time }) => time) : undefined;
+}
+
 /** The pieces of a file's content up to `step`, in order. */
 type Keep = (content: Buffer, path: string, step: number) => Buffer[];
 
-/** An append-only file that can be cut back by step. */
+/** An append-only file that can be truncated by step. */
 class Target {
   size: number;
   private file: number;
@@ -133,7 +150,7 @@ class Target {
     guarded(this.path, () => fsyncSync(this.file));
   }
 
-  /** Keeps the records up to `step`. The file is replaced as a whole, and only when something has to go. */
+  /** Keeps the records up to `step`. The file is replaced as a whole, and only when a record is removed. */
   keep(step: number): void {
     const content = guarded(this.path, () => readFileSync(this.path));
     const kept = Buffer.concat(this.pieces(content, this.path, step));
@@ -200,11 +217,16 @@ function* parseLines(
 
 /** The folder's event file, or the name of a new one as TensorBoard's own writers form it. */
 function eventFile(folder: string, now: () => number): string {
-  const found = readdirSync(folder).filter(
-    (name) => name.startsWith('events.out.tfevents.') && !name.includes('.tmp-'),
-  );
   const host = hostname().replace(/[^\w-]/g, '_') || 'host';
-  return found.sort().at(-1) ?? `events.out.tfevents.${String(Math.floor(now())).padStart(10, '0')}.${host}`;
+  return (
+    eventFiles(folder).at(-1) ?? `events.out.tfevents.${String(Math.floor(now())).padStart(10, '0')}.${host}`
+  );
+}
+
+function eventFiles(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((name) => name.startsWith('events.out.tfevents.') && !name.includes('.tmp-'))
+    .sort();
 }
 
 function guarded<T>(path: string, action: () => T): T {

@@ -1,4 +1,4 @@
-/** Where a run's numbers come from: the files it reads, by SHA-256, and the state of this program. */
+/** The origin of a run's numbers: the files it reads, by SHA-256, and the commit of this program. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';

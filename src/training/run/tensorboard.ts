@@ -26,11 +26,18 @@ export function scalarRecord(wallTime: number, step: number, scalars: Record<str
   return record(Buffer.concat([double(1, wallTime), varint(2, step), bytes(5, Buffer.concat(values))]));
 }
 
+/** A record's bytes in its file, its step, and when it was written, in seconds since 1970 (NaN when it does not say). */
+export interface EventRecord {
+  start: number;
+  end: number;
+  step: number;
+  time: number;
+}
+
 /**
- * The whole records of an event file with the step of each; what follows the last whole one, as a killed process
- * leaves it, is not among them.
+ * The whole records of an event file; without a partial record at the end, which a killed process leaves.
  */
-export function* readRecords(file: Uint8Array): Generator<{ start: number; end: number; step: number }> {
+export function* readRecords(file: Uint8Array): Generator<EventRecord> {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   for (let start = 0; start + 16 <= file.length; ) {
     const length = Number(view.getBigUint64(start, true));
@@ -39,9 +46,15 @@ export function* readRecords(file: Uint8Array): Generator<{ start: number; end: 
     if (end > file.length) return;
     const data = file.subarray(start + 12, end - 4);
     if (view.getUint32(end - 4, true) !== maskedCrc32c(data)) return;
-    yield { start, end, step: stepOf(data) };
+    yield { start, end, step: stepOf(data), time: timeOf(data) };
     start = end;
   }
+}
+
+/** The wall time of an Event, which writers put first. */
+function timeOf(event: Uint8Array): number {
+  const view = new DataView(event.buffer, event.byteOffset, event.byteLength);
+  return event[0] === 0x09 && event.length >= 9 ? view.getFloat64(1, true) : Number.NaN;
 }
 
 /** The step field of an Event; 0, the protocol buffer default, when it has none. */

@@ -1,0 +1,141 @@
+/**
+ * What the teacher wrote about questions: its own text with what refinement removed. A recipe names the refined file alone;
+ * the teacher's own texts are looked for beside it.
+ */
+import { open, readdir } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { readJsonLines } from '../reasoning/jsonl.js';
+import type { RefinedPart } from '../reasoning/refine.js';
+import {
+  type GeneratedText,
+  type RefineFileOptions,
+  readGenerated,
+  refineRow,
+} from '../reasoning/refineFile.js';
+
+/** One text for the page. */
+export interface TeacherText {
+  /** The option that the teacher named; null when it named none, undefined when only the refined text is there. */
+  predicted?: number | null;
+  /** Whether that is the right one. */
+  correct: boolean | null;
+  /** What it wrote, cut into what training saw and what was removed before. */
+  parts: RefinedPart[];
+  /** What the reader has to know about the text. */
+  note?: string;
+}
+
+/** A refined file as it is joined onto questions. */
+export interface RefinedTexts {
+  file: string;
+  /** By question id. */
+  rows: Map<string, { reasoning: string; correct: boolean | null }>;
+}
+
+/** @throws DataError naming file:line for a line that is not JSON, or a file that cannot be read */
+export async function readRefined(file: string): Promise<RefinedTexts> {
+  const rows: RefinedTexts['rows'] = new Map();
+  for await (const { value } of readJsonLines(file)) {
+    const { id, reasoning, correct } = value;
+    if (typeof id === 'string' && typeof reasoning === 'string')
+      rows.set(id, { reasoning, correct: typeof correct === 'boolean' ? correct : null });
+  }
+  return { file, rows };
+}
+
+/** How a refined text may have come from the teacher's: the ways of `reasvqa refine`, the default first. */
+const WAYS: Pick<RefineFileOptions, 'mode' | 'groundTruth'>[] = [
+  {},
+  { groundTruth: 'words' },
+  { groundTruth: 'keep' },
+  { mode: 'original' },
+];
+
+/**
+ * The teacher's texts about some questions.
+ *
+ * @param raw the file of the teacher's own texts; looked for beside the refined one unless given
+ * @returns by id, and a line for the reader where the own texts were not found
+ */
+export async function teacherTexts(
+  refined: RefinedTexts,
+  ids: ReadonlySet<string>,
+  raw?: string,
+): Promise<{ texts: Map<string, TeacherText>; notice: string | undefined }> {
+  const found =
+    raw === undefined
+      ? await Promise.all((await rawFilesBeside(refined.file)).map((file) => readRaw(file, ids)))
+      : [await readRaw(raw, ids)];
+  const [best] = found
+    .map((rows) => ({ rows, fits: [...rows.values()].filter((row) => wayOf(row, refined)).length }))
+    .sort((a, b) => b.fits - a.fits);
+  const rows = best && (best.fits > 0 || raw !== undefined) ? best.rows : new Map<string, GeneratedText>();
+  const texts = [...ids].flatMap((id): [string, TeacherText][] => {
+    const text = textOf(rows.get(id), refined, id);
+    return text ? [[id, text]] : [];
+  });
+  const notice =
+    rows.size > 0
+      ? undefined
+      : `${refined.file}: the teacher's own texts were not found beside it, so what refinement removed cannot be shown; name their file with --raw`;
+  return { texts: new Map(texts), notice };
+}
+
+function textOf(raw: GeneratedText | undefined, refined: RefinedTexts, id: string): TeacherText | undefined {
+  const row = refined.rows.get(id);
+  if (!raw)
+    return row && { correct: row.correct, parts: [{ text: row.reasoning }], note: 'the refined text alone' };
+  const { predicted, correct } = raw;
+  const way = wayOf(raw, refined);
+  if (way) {
+    const note = way.mode === 'original' ? 'trained on as it was written' : undefined;
+    return { predicted, correct, parts: refineRow(raw, way).parts, ...(note ? { note } : {}) };
+  }
+  if (!row)
+    return { predicted, correct, parts: [{ text: raw.reasoning }], note: 'not among the refined texts' };
+  return {
+    ...{ predicted, correct, parts: [{ text: row.reasoning }] },
+    note: 'the refined text alone: it was refined with other settings or an older version',
+  };
+}
+
+/** The way of refining that gives what the refined file holds. A text of which nothing was left has no line there. */
+function wayOf(raw: GeneratedText, { rows }: RefinedTexts): (typeof WAYS)[number] | undefined {
+  const wanted = rows.get(raw.id)?.reasoning.trim() ?? '';
+  return WAYS.find((way) => refineRow(raw, way).reasoning.trim() === wanted);
+}
+
+async function readRaw(file: string, ids: ReadonlySet<string>): Promise<Map<string, GeneratedText>> {
+  const rows = new Map<string, GeneratedText>();
+  // A file that is being written ends in part of a line.
+  for await (const { value, line } of readJsonLines(file, { onTorn: () => undefined }))
+    if (ids.has(String(value.id))) rows.set(String(value.id), readGenerated(value, `${file}:${line}`));
+  return rows;
+}
+
+/** Files of JSON lines beside another that hold what `generate` writes, and that file itself if it does. */
+async function rawFilesBeside(file: string): Promise<string[]> {
+  const names = await readdir(dirname(file)).catch(() => []);
+  const others = names.filter((name) => name.endsWith('.jsonl') && name !== basename(file)).sort();
+  const paths = [file, ...others.map((name) => join(dirname(file), name))];
+  const are = await Promise.all(paths.map(holdsTeacherTexts));
+  return paths.filter((_, i) => are[i]);
+}
+
+/** Longer than any first line that `generate` writes. */
+const LONGEST_LINE = 1 << 20;
+
+async function holdsTeacherTexts(path: string): Promise<boolean> {
+  const file = await open(path).catch(() => undefined);
+  try {
+    if (!file) return false;
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(LONGEST_LINE), 0, LONGEST_LINE, 0);
+    const line = buffer.toString('utf8', 0, bytesRead).split('\n', 1)[0]!;
+    const value = JSON.parse(line);
+    return typeof value?.reasoning === 'string' && Array.isArray(value.options) && 'predicted' in value;
+  } catch {
+    return false;
+  } finally {
+    await file?.close();
+  }
+}
