@@ -1,3 +1,4 @@
+/** Imports and names across the rooms of src. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -99,10 +100,11 @@ describe('the structure of src', () => {
     expect(told).toEqual([]);
   });
 
-  it('names an architecture in model/ and weights/ alone, and the base model of the paper as a default', () => {
+  it('names an architecture in model/, weights/ and the tables of the paper alone', () => {
+    // The default base model, and sources of defaults.
     const known = ['Salesforce/blip2-flan-t5-xl', '(the paper: BLIP-2 FlanT5-XL)', 'InstructBLIP'];
     const naming = files
-      .filter((file) => !/^(model|weights)\//.test(file))
+      .filter((file) => !/^(model|weights|tables)\//.test(file))
       .flatMap((file) => {
         const lines = readFileSync(join(src, file), 'utf8').split('\n');
         return lines.map((line, i) => ({ place: `${file}:${i + 1}`, line }));

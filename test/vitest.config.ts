@@ -1,3 +1,4 @@
+/** Settings of the test runner. */
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({

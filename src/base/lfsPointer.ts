@@ -1,4 +1,4 @@
-/** Git LFS pointers: small texts that stand in a checkout where a large file was not fetched. */
+/** Git LFS pointers: small texts in a checkout that replace large files that were not fetched. */
 
 const START = 'version https://git-lfs.github.com/spec/';
 

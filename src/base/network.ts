@@ -186,10 +186,10 @@ function basic(url: URL): string {
 }
 
 /**
- * Whether a list of `no_proxy` names an address. Its items stand between commas or blanks: `*` is everything; a name
+ * Whether a list of `no_proxy` names an address. Its items are separated by commas or blanks: `*` is everything; a name
  * is that host and all below it, whether it begins with `.`, `*.` or neither; an IP address and a range such as
- * 10.0.0.0/8 are compared with addresses written as numbers, names are not looked up; `:port` after a host is that
- * port alone.
+ * 10.0.0.0/8 are compared with addresses written as numbers, names are not looked up; `:port` after a host is that port
+ * alone.
  */
 export function isListed(url: URL, list: string): boolean {
   const host = bare(url.hostname);

@@ -1,4 +1,4 @@
-/** Recipes and workloads that come with the package: they are found from any folder by the paths that the README gives. */
+/** Recipes and workloads that come with the package, found from any folder by the README's paths. */
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -10,7 +10,7 @@ import { encodeText, framePrefixRows } from '../text/encode.js';
 import { qaPrompt } from '../text/prompts.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 
-/** What samples teach, as token ids. */
+/** The targets of samples, as token ids. */
 export interface Lesson {
   targets: Target[];
   /** Number of truncated texts, by their kind and the key that limits them. */
@@ -37,7 +37,7 @@ export class BatchBuilder {
   private told = false;
   private readonly framePrefixes: TokenRows | undefined;
 
-  /** @param teach encodes what is learned from samples; absent in evaluation */
+  /** @param teach encodes the targets of samples; absent in evaluation */
   constructor(
     private readonly config: Pick<Config, 'data' | 'text' | 'video'>,
     private readonly tokenizer: Tokenizer,

@@ -6,7 +6,7 @@ import { EXIT } from '../base/errors.js';
 import { createProgress, type Progress } from '../base/progress.js';
 import type { EngineInfo, EngineName, EngineOptions } from '../engine/engine.js';
 
-/** Where a command reads and writes; tests give their own. */
+/** The streams, folder and environment of a command; tests pass their own. */
 export interface Io {
   /** Results only. */
   stdout: Writer;

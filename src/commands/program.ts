@@ -17,7 +17,7 @@ import { addTable } from './table.js';
 import { addTrain } from './train.js';
 import { addWeights } from './weights.js';
 
-/** The command line. Files of commands hold options and printing; what they call is imported when it runs. */
+/** The command line. Files of commands hold options and printing; they import the rest when they run. */
 export function buildProgram(io: Io, version: string): Command {
   const program = new Command('reasvqa')
     .description(

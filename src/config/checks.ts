@@ -3,7 +3,7 @@ import { UsageError } from '../base/errors.js';
 import { datasetOf } from '../data/datasets/index.js';
 import type { Config } from './schema.js';
 
-/** A setting that contradicts another: the key to blame and what is wrong. */
+/** A setting that contradicts another: its key, and the message. */
 interface Contradiction {
   key: string;
   message: string;

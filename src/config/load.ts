@@ -37,7 +37,7 @@ export interface ResolvedConfig {
 
 type Values = Record<string, unknown>;
 
-/** The section of a recipe that says what a sweep varies. */
+/** The section of a recipe with the keys that a sweep varies. */
 const SWEEP = 'sweep';
 
 /**

@@ -16,7 +16,7 @@ import { messageOf, UsageError } from '../base/errors.js';
 import { isRecord, shortened } from '../base/values.js';
 import { configKey, sectionKeys, suggestKey } from './keys.js';
 
-/** A recipe as written, on top of the one it extends: its values, and where each key stands. */
+/** A recipe as written, on top of the one it extends: its values, and the place of each key. */
 export interface Recipe {
   /** The path as the user gave it, for messages. */
   file: string;
@@ -149,8 +149,8 @@ export interface Override {
 }
 
 /**
- * Reads `train.beta=0.5`. The value is YAML, except that keys that hold text or a path take it as it stands unless it
- * is quoted (so `video.template=Frame {i}: ` needs no further quoting).
+ * Reads `train.beta=0.5`. The value is YAML, except that keys that hold text or a path take it unchanged unless it is
+ * quoted (so `video.template=Frame {i}: ` needs no further quoting).
  *
  * @throws UsageError for a missing `=`, an unknown key, a section, or a value that is not YAML.
  */

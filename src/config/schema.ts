@@ -13,9 +13,9 @@ import { trainingModes } from './modes.js';
 declare module 'zod' {
   interface GlobalMeta {
     kind?: 'path' | 'pathOrId';
-    /** Values that are known when they are asked for. */
+    /** Values of the key, read when they are needed. */
     values?: () => readonly string[];
-    /** What is added to the description when it is asked for. */
+    /** An addition to the description, made when it is needed. */
     details?: () => string;
   }
 }

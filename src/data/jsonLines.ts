@@ -8,7 +8,7 @@ import { JsonSyntaxError, numberedLines, parseJson } from './textFile.js';
  * Reads one object a line. A line that is no object is a problem in the log; a text without any object is one problem.
  * Blank lines are skipped.
  *
- * @param what a line stands for, in the message about an empty file.
+ * @param what the meaning of a line, for the message about an empty file.
  */
 export function* readJsonLines(
   text: string,
@@ -26,7 +26,7 @@ export function* readJsonLines(
   }
 }
 
-/** The JSON object of a line, or what stands there instead. */
+/** The JSON object of a line, or the text there instead. */
 function recordOf(content: string): { record?: Record<string, unknown>; got: string } {
   try {
     const value = parseJson(content);

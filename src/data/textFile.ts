@@ -95,7 +95,7 @@ function noJson(text: string, offset: number): string {
   return ` (${word} is no JSON: write ${instead})`;
 }
 
-/** Whether a JSON value is given: pandas and Hugging Face's datasets write what a row does not have as null. */
+/** Whether a JSON value is given: pandas and Hugging Face's datasets write a missing value as null. */
 export function isGiven(value: unknown): boolean {
   return value !== undefined && value !== null;
 }

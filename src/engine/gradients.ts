@@ -60,7 +60,7 @@ const meanGradient: GradConfig = {
   },
 };
 
-/** The gradient of an operand that was broadcast: summed over what it was repeated along. dy itself when it was not. */
+/** The gradient of an operand: dy summed over the axes along which it was broadcast, or dy itself. */
 function reduced(dy: Tensor, { shape }: Tensor): Tensor {
   if (util.arraysEqual(dy.shape, shape)) return dy;
   return reshape(sum(dy, broadcast_util.getReductionAxes(shape, dy.shape)), shape);

@@ -67,7 +67,7 @@ function refuseChange(before: TensorflowOptions, now: TensorflowOptions): void {
       );
 }
 
-/** TensorFlow reads these when its library is loaded; what the user has set stays. */
+/** TensorFlow reads these variables when its library is loaded; the user's own values stay. */
 function prepareEnvironment(threads: number, device: number | undefined): void {
   const { env } = process;
   env.TF_NUM_INTRAOP_THREADS ??= String(threads);

@@ -98,7 +98,7 @@ export class StoredFeatures implements FeatureSource {
   private readonly identities = new Map<string, Promise<string>>();
 
   /**
-   * @param live decodes what is missing, uniformly and whole
+   * @param live decodes missing clips, uniformly sampled and uncropped
    * @param visionHash hash of the frozen weights that the features come from
    */
   constructor(

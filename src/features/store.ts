@@ -99,7 +99,7 @@ export class FeatureStore {
   }
 
   /**
-   * Stores features, replacing what the key held.
+   * Stores features, replacing earlier ones of the key.
    *
    * @throws DataError when they cannot be written (a full disk); nothing partial stays behind.
    */

@@ -14,7 +14,7 @@ import { isTrained } from './trainable.js';
 /**
  * Refuses a precision that the engine in use lacks.
  *
- * @param setting what the user wrote. @throws EngineError
+ * @param setting the key or option that asked for it. @throws EngineError
  */
 export function requirePrecision(precision: Precision, setting: string): void {
   if (precision === 'bf16' && !hasBf16())

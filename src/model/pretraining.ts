@@ -11,7 +11,7 @@ export interface PretrainingSupport {
   /**
    * A config.json of a few million parameters.
    *
-   * @param visualTokens what the language model reads of one frame
+   * @param visualTokens number of visual tokens of one frame
    */
   smallConfig(vocabularySize: number, visualTokens: number): object;
   /**

@@ -42,7 +42,7 @@ export function trainableGroups(): [string, ...string[]] {
  */
 export function kindOf(json: unknown, origin: string): StudentKind {
   const type = (json as { model_type?: unknown } | null)?.model_type;
-  // Older files of BLIP-2 do not say what they are.
+  // Older files of BLIP-2 have no model_type.
   const kind = kinds.get(typeof type === 'string' ? type : blip2.modelType);
   if (kind) return kind;
   throw new DataError(

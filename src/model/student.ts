@@ -49,7 +49,7 @@ export interface Target {
 export interface TokenLosses {
   /** -log p(token), float32, differentiable; 0 where {@link target} is -1. */
   values: tf.Tensor1D;
-  /** Index of the target that each value belongs to; -1 for padding. Tokens of a row stand in reading order. */
+  /** Index of the target that each value belongs to; -1 for padding. Tokens of a row are in reading order. */
   target: Int16Array;
   /** Index of the sample that each value belongs to. */
   row: Int32Array;
@@ -123,7 +123,7 @@ export interface Student {
   readonly vocabulary: number;
   /** Shape of one frame's features, (tokens, width). */
   readonly featureShape: readonly [number, number];
-  /** Shape of what the language model reads of one frame, (tokens, width). */
+  /** Shape of the language model's visual tokens of one frame, (tokens, width). */
   readonly visualShape: readonly [number, number];
   /** Settings that features depend on and that no weight's shape shows. */
   readonly visionSettings: unknown;
@@ -141,7 +141,7 @@ export interface Student {
   /** Large matrices that only products read; precision bf16 stores them in bf16 while they are frozen. */
   matrices(): Parameter[];
 
-  /** What the language model reads of each frame, (frames, ...visualShape). Differentiable. */
+  /** The language model's visual tokens of each frame, (frames, ...visualShape). Differentiable. */
   look(visual: Visual, context: Context): tf.Tensor3D;
   /** Runs everything before the first generated token. Evaluation only; tensors live until disposed. */
   encode(input: StudentInput): Encoded;

@@ -167,7 +167,7 @@ export class Pretraining {
   }
 
   /**
-   * @param seed of the first weights and of what is learned from.
+   * @param seed of the initial weights and of the data.
    * @param student as an earlier stage left it, taken over; fresh weights when absent.
    */
   static async open(tokenizer: Tokenizer, seed: number, student?: Student): Promise<Pretraining> {

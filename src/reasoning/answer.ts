@@ -318,7 +318,7 @@ function conclusions(plain: string, choices: Choices, cues: Cues[]): Candidate[]
   return found;
 }
 
-/** The option whose letter stands here and ends the sentence: ", C.", ": (C)", " C. pick up the ball". */
+/** The option whose letter is here and ends the sentence: ", C.", ": (C)", " C. pick up the ball". */
 function ending(tail: string, choices: Choices): number | undefined {
   const match =
     /^[\s,:：，、]*[([⟦]?([A-Z])[)\]⟧]?(?:[^\S\n]*(?:$|[\n!?。！？])|[^\S\n]*[.:)][^\S\n]*([^\n]*))/.exec(

@@ -87,7 +87,7 @@ export function cuesIn(plain: string): Cues[] {
   return found;
 }
 
-/** Whether a negation of any language stands in `plain`. */
+/** Whether `plain` has a negation of any language. */
 export function denies(plain: string): boolean {
   return NEGATION.test(plain);
 }

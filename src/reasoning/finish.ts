@@ -28,7 +28,7 @@ const STOP = [
   'normal', // ERNIE
 ];
 
-/** ... and for one that was cut because it, or prompt and answer together, were as long as allowed. */
+/** The names for an answer truncated at its own limit, or at that of prompt and answer together. */
 const LENGTH = [
   'length', // OpenAI and those that follow it
   'maxtokens', // Anthropic, Gemini, Cohere, watsonx

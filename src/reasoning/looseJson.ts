@@ -8,7 +8,7 @@ export interface Leaf {
   /** Of the nearest object around it. */
   key: string;
   value: string;
-  /** Range in the text; of a string what stands between its quotes. */
+  /** Range in the text; a string's is that between its quotes. */
   start: number;
   end: number;
 }

@@ -11,7 +11,7 @@ import { isAnswerKey, isQuestionKey } from './replyKeys.js';
  * max_tokens, leaves no answer; a closing tag without its opening one ends thinking that began with the text.
  */
 export interface Reply {
-  /** The text in kept and removed pieces; white space that stands in for a removed mark is a piece too. */
+  /** The text in kept and removed pieces; white space that replaces a removed mark is a piece too. */
   pieces: Piece[];
   /** The kept pieces together. */
   prose: string;
@@ -118,7 +118,7 @@ function trimmed(pieces: Piece[]): Piece[] {
   );
 }
 
-/** `{"A": "wrong"}` says what the line `A: wrong` says. */
+/** `{"A": "wrong"}` means the same as the line `A: wrong`. */
 const LETTER_KEY = /^[A-Z]$/;
 
 /** Of every object its texts stay, one below the other; brackets, keys, numbers and the answer go. */

@@ -17,7 +17,7 @@ import type { Header } from './sentences.js';
 export interface Pattern {
   /** The paper's wording; statistics are counted under it. */
   name: string;
-  /** A header (with its line, see above), or words that condemn the sentence they stand in. */
+  /** A header (with its line, see above), or words that remove their sentence. */
   header?: Header;
   /** Matched against a sentence without emphasis marks and with single spaces. */
   words?: RegExp;

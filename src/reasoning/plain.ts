@@ -30,7 +30,7 @@ export function comparable(text: string): string {
     .replace(/^(?:the|a|an)\s+(?=\S)/, '');
 }
 
-/** Cyrillic letters that look like option letters count as those only where they stand alone. */
+/** Cyrillic letters that look like option letters count as such only by themselves. */
 const CYRILLIC: Record<string, string> = { А: 'A', В: 'B', С: 'C', Е: 'E' };
 
 function usualForms(text: string): string {

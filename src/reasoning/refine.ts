@@ -52,7 +52,7 @@ export interface Refined {
   removed: string[];
   /** Number of removals by pattern. */
   counts: Record<string, number>;
-  /** The original, cut into kept and removed pieces, with the white space that stands in for a mark. */
+  /** The original in kept and removed pieces, with white space that replaces a mark. */
   parts: RefinedPart[];
 }
 
@@ -294,7 +294,7 @@ function markSpaces(text: string, units: Unit[], reasons: Mark[], marks: Mark[])
   }
 }
 
-/** Words too common to give an option away; `words` mode leaves them. */
+/** Words too common to identify an option; `words` mode keeps them. */
 const COMMON = new Set(
   (
     'a an and are as at be been by for from had has have he her him his in into is it its of off on or out she so ' +

@@ -1,4 +1,4 @@
-/** Reads the events of a streamed answer, in the forms that servers which are nearly OpenAI-compatible give them. */
+/** Reads the events of a streamed answer, in the forms of nearly OpenAI-compatible servers. */
 import { isRecord } from '../base/values.js';
 import { endingOf } from './finish.js';
 import { messageIn } from './transport.js';

@@ -37,7 +37,7 @@ const MARKED_HEADER = new RegExp(
 const PLAIN_HEADER =
   /^[^\S\n]*(?:[-*•][^\S\n]+)?(?:the\s+)?(?:final\s+|correct\s+)*(answer|conclusion|detailed\s+explanation)[^\S\n]*:/gim;
 
-/** A header that is none of these ends one that stands before it on its line. */
+/** Any other header ends a header before it on its line. */
 const OTHER_HEADER = /#{2,6}[^\S\n]*\p{L}/u;
 
 interface FoundHeader {

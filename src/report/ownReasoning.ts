@@ -4,28 +4,12 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DataError } from '../base/errors.js';
 import { writeFileAtomic } from '../base/files.js';
-import type { Config } from '../config/schema.js';
-import type { Sample } from '../data/sample.js';
-import { writeReasoning } from '../evaluation/evaluate.js';
 import { bestOf } from '../training/run/folder.js';
-import { openTrained } from '../training/trained.js';
-import { openBuilder, type Trial } from '../training/trial.js';
+import { isHeld } from '../training/run/lock.js';
 import type { Run } from './runs.js';
-
-/** A question and where its video lies. */
-export interface Asked {
-  sample: Sample;
-  path: string;
-}
-
-/** One line of reasoning.jsonl. */
-interface Written {
-  id: string;
-  /** Optimizer step of the checkpoint that wrote it. */
-  step: number;
-  text: string;
-}
+import type { Asked, Written } from './writeOwn.js';
 
 /**
  * The student's own reasoning about questions, by id; as long as what it was trained to write may be (text.maxReasoning).
@@ -46,8 +30,11 @@ export async function ownReasoning(
   const known = new Set(kept.map(({ id }) => id));
   const missing = questions.filter(({ sample }) => !known.has(sample.id));
   if (missing.length > 0) {
+    // Opening a checkpoint sweeps away one that is half written.
+    if (await isHeld(run.paths.folder)) throw new DataError('another process is training in it');
+    const { writeOwn } = await import('./writeOwn.js');
     await startEngine();
-    kept.push(...(await write(run, missing, onNotice)));
+    kept.push(...(await writeOwn(run, missing, onNotice)));
     const lines = kept.map((line) => `${JSON.stringify(line)}\n`);
     await writeFileAtomic(file, lines.join('')).catch((error) =>
       onNotice(`${error.message}; the next report computes the student's reasoning again`),
@@ -67,38 +54,4 @@ async function readWritten(file: string): Promise<Written[]> {
       return [];
     }
   });
-}
-
-async function write(
-  { paths, config }: Run,
-  questions: readonly Asked[],
-  onNotice: (line: string) => void,
-): Promise<Written[]> {
-  const lenient: Config = { ...config, data: { ...config.data, onBadVideo: 'skip' } };
-  const { trial, step } = await openTrained(paths, lenient);
-  try {
-    const written: Written[] = [];
-    for (let at = 0; at < questions.length; at += config.eval.batch) {
-      const batch = questions.slice(at, at + config.eval.batch);
-      const texts = await writeBatch(trial, lenient, paths.folder, batch, onNotice);
-      written.push(...texts.map(({ id, text }) => ({ id, step, text })));
-    }
-    return written;
-  } finally {
-    trial.dispose();
-  }
-}
-
-async function writeBatch(
-  trial: Trial,
-  config: Config,
-  runFolder: string,
-  questions: readonly Asked[],
-  onNotice: (line: string) => void,
-): Promise<{ id: string; text: string }[]> {
-  const samples = questions.map(({ sample }) => sample);
-  const paths = new Map(questions.map(({ sample, path }) => [sample.video, path]));
-  const options = { runFolder, onWarning: onNotice, training: false };
-  const builder = openBuilder(trial, config, { paths }, options);
-  return writeReasoning({ ...trial, builder }, samples, config.text.maxReasoning);
 }

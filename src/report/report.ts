@@ -8,7 +8,7 @@ import { plotsOf } from './curves.js';
 import { chooseExamples, type Example, evenly } from './examples.js';
 import { factsOf, runRows, sharedKeys, summaryOf } from './facts.js';
 import { ownReasoning } from './ownReasoning.js';
-import type { PageData, PageExample } from './page/data.js';
+import type { PageClip, PageData, PageExample } from './page/data.js';
 import { type Fact, renderPage } from './page/html.js';
 import { type ReportRun, type Run, readRuns } from './runs.js';
 import { groupRuns, type Setting } from './settings.js';
@@ -153,24 +153,14 @@ async function pageData(
   const clips = new Map<string, Example>();
   for (const example of examples) if (!clips.has(clipOf(example))) clips.set(clipOf(example), example);
   const places = new Map([...clips.keys()].map((key, i) => [key, i]));
-  const shown = await thumbnails(
-    [...clips.values()].map(({ sample, path, config }) => ({
-      ...{ id: sample.id, path, start: sample.start, end: sample.end, fps: config.data.fps },
-    })),
-    FRAME_BYTES,
-  );
-  const unread = shown.filter(({ error, path }) => error !== undefined && path !== undefined);
-  if (unread.length > 0)
-    onNotice(
-      `${unread.length} of ${shown.length} clips cannot be read, the first: ${unread[0]!.error}; the report goes on without their frames`,
-    );
+  const shown = await framesOf([...clips.values()], onNotice);
   const keys = keysOf(examples);
   return {
     settings: settings.map(({ name, runs }) => ({
       name,
       seeds: runs.map(({ config }) => config.train.seed),
     })),
-    clips: shown.map(({ path: _, ...clip }) => clip),
+    clips: shown,
     examples: examples.map((example, i): PageExample => {
       const { sample, split, answers, teacher } = example;
       const { id, dataset, type, question, options, answer = null } = sample;
@@ -183,6 +173,22 @@ async function pageData(
       };
     }),
   };
+}
+
+/** Pictures of the clips of examples, in their order. */
+async function framesOf(examples: readonly Example[], onNotice: (line: string) => void): Promise<PageClip[]> {
+  const there = examples.filter(({ path }) => path !== undefined);
+  const clips = there.map(({ sample: { id, start, end }, path, config }) => ({
+    ...{ id, path: path!, start, end, fps: config.data.fps },
+  }));
+  const pictures = await thumbnails(clips, FRAME_BYTES);
+  const unread = pictures.flatMap((picture) => ('error' in picture ? [picture.error] : []));
+  if (unread.length > 0)
+    onNotice(
+      `${unread.length} of ${clips.length} clips cannot be read, the first: ${unread[0]}; the report goes on without their frames`,
+    );
+  const byExample = new Map(there.map((example, i) => [example, pictures[i]!]));
+  return examples.map((example) => byExample.get(example) ?? { error: 'the video is not there' });
 }
 
 /** Questions about one clip share its frames. */

@@ -66,10 +66,12 @@ export async function teacherTexts(
     raw === undefined
       ? await Promise.all((await rawFilesBeside(refined.file)).map((file) => readRaw(file, ids)))
       : [await readRaw(raw, ids)];
-  const [best] = found
-    .map((rows) => ({ rows, fits: [...rows.values()].filter((row) => wayOf(row, refined)).length }))
-    .sort((a, b) => b.fits - a.fits);
-  const rows = best && (best.fits > 0 || raw !== undefined) ? best.rows : new Map<string, GeneratedText>();
+  const read = found.map(
+    (rows) => new Map([...rows].map(([id, row]) => [id, { row, fit: fitOf(row, refined) }])),
+  );
+  const fitting = (file: ReadonlyMap<string, Own>) => [...file.values()].filter(({ fit }) => fit).length;
+  const [best] = read.sort((a, b) => fitting(b) - fitting(a));
+  const rows = best && (raw !== undefined || fitting(best) > 0) ? best : new Map<string, Own>();
   const texts = [...ids].flatMap((id): [string, TeacherText][] => {
     const text = textOf(rows.get(id), refined, id);
     return text ? [[id, text]] : [];
@@ -81,18 +83,27 @@ export async function teacherTexts(
   return { texts: new Map(texts), notice };
 }
 
-function textOf(raw: GeneratedText | undefined, refined: RefinedTexts, id: string): TeacherText | undefined {
+/** A text of the teacher's own, and how the refined one came from it. */
+interface Own {
+  row: GeneratedText;
+  fit: Fit | undefined;
+}
+
+interface Fit {
+  way: (typeof WAYS)[number];
+  parts: RefinedPart[];
+}
+
+function textOf(own: Own | undefined, refined: RefinedTexts, id: string): TeacherText | undefined {
   const row = refined.rows.get(id);
-  if (!raw)
+  if (!own)
     return row && { correct: row.correct, parts: [{ text: row.reasoning }], note: 'the refined text alone' };
-  const { predicted, correct } = raw;
-  const way = wayOf(raw, refined);
-  if (way) {
-    const note = way.mode === 'original' ? 'trained on as it was written' : undefined;
-    return { predicted, correct, parts: refineRow(raw, way).parts, ...(note ? { note } : {}) };
+  const { predicted, correct, reasoning } = own.row;
+  if (own.fit) {
+    const note = own.fit.way.mode === 'original' ? { note: 'trained on as it was written' } : {};
+    return { predicted, correct, parts: own.fit.parts, ...note };
   }
-  if (!row)
-    return { predicted, correct, parts: [{ text: raw.reasoning }], note: 'not among the refined texts' };
+  if (!row) return { predicted, correct, parts: [{ text: reasoning }], note: 'not among the refined texts' };
   return {
     ...{ predicted, correct, parts: [{ text: row.reasoning }] },
     note: 'the refined text alone: it was refined with other settings or an older version',
@@ -100,9 +111,13 @@ function textOf(raw: GeneratedText | undefined, refined: RefinedTexts, id: strin
 }
 
 /** The way of refining that gives what the refined file holds. A text of which nothing was left has no line there. */
-function wayOf(raw: GeneratedText, { rows }: RefinedTexts): (typeof WAYS)[number] | undefined {
-  const wanted = rows.get(raw.id)?.reasoning.trim() ?? '';
-  return WAYS.find((way) => refineRow(raw, way).reasoning.trim() === wanted);
+function fitOf(row: GeneratedText, { rows }: RefinedTexts): Fit | undefined {
+  const wanted = rows.get(row.id)?.reasoning.trim() ?? '';
+  for (const way of WAYS) {
+    const { reasoning, parts } = refineRow(row, way);
+    if (reasoning.trim() === wanted) return { way, parts };
+  }
+  return undefined;
 }
 
 async function readRaw(file: string, ids: ReadonlySet<string>): Promise<Map<string, GeneratedText>> {

@@ -57,7 +57,7 @@ export interface CaptionOptions {
   spanShare?: number;
   /** Share of choices that list whole statements instead of values of the slot. Default 0.2. */
   statementShare?: number;
-  /** Share of choices whose wrong options come first from what the clip suggests. Default 0: from everything. */
+  /** Share of choices that prefer wrong options suggested by the clip. Default 0: from everything. */
   nearShare?: number;
   /** Share of cloze and the other choices that are plain questions instead of statements to complete. Default 0. */
   questionShare?: number;
@@ -191,7 +191,7 @@ function askFor(slot: Slot, rng: Rng, { questionShare }: Shares): string {
 const WRONG_COUNTS = [1, 2, 3, 4, 4];
 
 /**
- * Captions of which one is true, in the form of the question prompt.
+ * Captions, one of them true, in the form of the question prompt.
  *
  * @param explained the target says the right one before its letter; whole statements are then never listed.
  */

@@ -1,7 +1,7 @@
 /**
- * The small, regular English of the shapes world: names, places and sentences about events. Questions call an
- * object by its colour alone ("the red object"), because its shape would give away what its touch does; captions
- * and reasoning name both. An object keeps the name of its first colour after it has been painted.
+ * The small, regular English of the shapes world: names, places and sentences about events. Questions call an object by
+ * its colour alone ("the red object"), because its shape would give away the effect of its touch; captions and
+ * reasoning name both. An object keeps the name of its first colour after it has been painted.
  */
 import {
   BEATS,

@@ -72,7 +72,7 @@ class Story {
     this.isTrue = claim === question.right;
   }
 
-  /** Where the objects that matter stand just before it happens; always true. */
+  /** Places of the objects that matter just before the event; always true. */
   context(): string[] {
     const { evidence, template } = this.question;
     const steps: string[] = [];

@@ -113,7 +113,7 @@ function drawFrame(
   });
 }
 
-/** Paints every pixel alike, doubling what is painted: forty times faster than pixel by pixel. */
+/** Paints every pixel alike by doubling the painted part: forty times faster than pixel by pixel. */
 function fill(pixels: Uint8Array, rgb: Rgb): void {
   pixels.set(rgb);
   for (let done = 3; done < pixels.length; done *= 2) pixels.copyWithin(done, 0, done);

@@ -67,7 +67,7 @@ export function drawSceneSlot(facts: ClipFacts, beat: number, rng: Rng): Slot {
 type SceneWriter = (facts: ClipFacts, rng: Rng, beat: number, moment: string) => Slot | undefined;
 type EventWriter = (facts: ClipFacts, rng: Rng) => Slot | undefined;
 
-/** "in frame 1"; the first and last also by what they are. */
+/** "in frame 1"; the first and last frame also by those words. */
 function momentOf(beat: number, rng: Rng): string {
   const frame = `in frame ${beat + 1}`;
   if (beat === 0) return rng.pick([frame, 'at the start']);

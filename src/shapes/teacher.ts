@@ -101,7 +101,7 @@ function frameNumbers(clip: Clip, frames: readonly number[]): (beat: number) => 
   };
 }
 
-/** A wrong option to believe in: one that names an object of the clip when there is such. */
+/** A wrong option to defend: one that names an object of the clip, if there is one. */
 function temptation(clip: Clip, posed: PosedQuestion, options: readonly string[], rng: Rng): string {
   const wrong = options.filter((option) => option !== posed.right);
   const plausible = wrong.filter((option) => {

@@ -237,7 +237,7 @@ export interface BuilderOptions {
   /** Run folder, which holds the features unless features.folder names another. */
   runFolder: string;
   onWarning: (line: string) => void;
-  /** Encode what the objective learns from each sample. */
+  /** Encode the objective's targets of each sample. */
   training: boolean;
 }
 

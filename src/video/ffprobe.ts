@@ -93,7 +93,7 @@ export async function probePackets(
   return { readable, stream, packets, stderr };
 }
 
-/** Lists the frames that decoding the whole file gives, in the order they are shown. */
+/** Lists the frames of a full decode, in the order they are shown. */
 export async function probeFrames(
   file: string,
   stream: number,
@@ -141,7 +141,7 @@ function largestStream({ streams = [], format }: ProbeOutput): ProbedStream | un
   };
 }
 
-/** The average rate the file states, which is what decord gives SeViLA. */
+/** The average rate the file states, as decord returns it to SeViLA. */
 function statedRate(stream: { avg_frame_rate?: string; r_frame_rate?: string }): number | undefined {
   for (const text of [stream.avg_frame_rate, stream.r_frame_rate]) {
     const [numerator, denominator] = fraction(text ?? '0/0');

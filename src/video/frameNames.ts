@@ -33,7 +33,7 @@ const MINUS = /(?<=^|[^\p{L}\p{N}-])-(?=\d)/gu;
 
 const collator = new Intl.Collator('en', { numeric: true });
 
-/** Whether a file name is that of one frame of an image folder. */
+/** Whether a file name can be a frame of an image folder. */
 function isImageName(name: string): boolean {
   return !isSystemEntry(name) && IMAGE_EXTENSIONS.has(extname(name).toLowerCase());
 }
@@ -47,7 +47,7 @@ export function sortFrameNames(names: readonly string[]): string[] {
  * Orders the images of a folder: in natural order, frame2 before frame10, and with decimal numbers by their value,
  * 0.25 before 0.5 before 1. Where some names have a minus sign before a number and others none, it counts.
  *
- * @param names entries of the folder; what is no image is left out.
+ * @param names entries of the folder; entries that are no images are left out.
  */
 export function orderFrames(names: readonly string[]): FrameOrder {
   const images = names.filter(isImageName);

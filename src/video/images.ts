@@ -108,7 +108,7 @@ async function describe(bytes: Buffer, name: string) {
   return { pages, width, pageHeight: metadata.pageHeight ?? height, delay };
 }
 
-/** Whether a GIF lacks the block that ends it; libvips takes such a file for one with fewer frames. */
+/** Whether a GIF lacks the block that ends it; libvips reads such a file as one with fewer frames. */
 function isCutGif(bytes: Buffer): boolean {
   if (bytes.toString('latin1', 0, 3) !== 'GIF') return false;
   const paletteBytes = (flags = 0) => (flags & 0x80 ? 3 * 2 ** ((flags & 7) + 1) : 0);

@@ -52,7 +52,7 @@ interface Header {
 }
 
 /**
- * The place of the next marker: 0xff and what is neither 0 (a 0xff of the data) nor another 0xff (filling).
+ * The place of the next marker: 0xff and a byte that is neither 0 (a 0xff of the data) nor another 0xff (filling).
  *
  * @param inScan restart markers belong to the data of a scan.
  */
@@ -71,7 +71,7 @@ function segmentEnd(bytes: Buffer, at: number, marker: number): number {
   return at + 4 <= bytes.length ? at + 2 + bytes.readUInt16BE(at + 2) : Number.POSITIVE_INFINITY;
 }
 
-/** Markers without a segment; where they stand between segments they say nothing. */
+/** Markers without a segment; between segments they have no meaning. */
 function standsAlone(marker: number): boolean {
   return isRestart(marker) || marker === SOI || marker === 0x01;
 }

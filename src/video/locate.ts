@@ -59,9 +59,9 @@ export class VideoLocator {
   }
 
   /**
-   * The file (or folder of images) of a video, or undefined when there is none. In order: the path as it stands, the
-   * path with a known extension, a path that differs in Unicode form at most (listing.ts), then the same for the path
-   * the map gives.
+   * The file (or folder of images) of a video, or undefined when there is none. In order: the path unchanged, the path
+   * with a known extension, a path that differs in Unicode form at most (listing.ts), then the same for the path the
+   * map gives.
    *
    * @param video as the annotation names it.
    * @throws DataError when the path leaves the root, or fits several files.
@@ -74,8 +74,8 @@ export class VideoLocator {
   /**
    * Finds the videos of many samples.
    *
-   * @param onError is given what is wrong with a sample's path, one that leaves the root or fits several files; without
-   *   it that is thrown.
+   * @param onError called with the fault of a sample's path, which leaves the root or fits several files; without it
+   *   the fault is thrown.
    * @throws DataError naming the sample, see `onError`.
    */
   async locate(

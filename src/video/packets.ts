@@ -5,7 +5,7 @@ import type { Packet, ProbedStream } from './ffprobe.js';
 /** Containers that keep a time stamp and a place for every packet. */
 const STAMPED = ['mov', 'matroska', 'flv'];
 
-/** Codecs of which every packet is one shown picture, but for what is looked for below. */
+/** Codecs in which every packet is one shown picture, with the exceptions that are checked below. */
 const CODECS = ['h264', 'hevc', 'vp9', 'av1'];
 
 /** Frames closer than this are hidden ones that a muxer gave a stamp of their own. */
@@ -94,8 +94,8 @@ async function hasSplice(read: ReadAt, packets: readonly Packet[]): Promise<bool
 const LONGEST_HEADER = 64;
 
 /**
- * Types of the NAL units in a packet: each stands behind its length in 4 bytes, and they fill the packet exactly,
- * which also tells where in matroska and flv the data begin.
+ * Types of the NAL units in a packet: each follows its length in 4 bytes, and they fill the packet exactly, which also
+ * tells where in matroska and flv the data begin.
  *
  * @returns undefined when the packet is not laid out so.
  */

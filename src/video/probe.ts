@@ -130,7 +130,7 @@ function tableOf(
   };
 }
 
-/** The error of a video of which some frames do not decode; `frame` is the first of them that was asked for. */
+/** The error of a video with frames that do not decode; `frame` is the first requested one of them. */
 export function brokenVideo(
   name: string,
   decoded: number,
@@ -169,9 +169,9 @@ function checkComplete(
 }
 
 /**
- * Refuses a file of which a frame is missing after the decoder complained. No fault are pictures before the first
- * restart, or that belong before it, in a stream that was cut from a longer one; pictures at the joints of an edit
- * list; and packets that hold no picture.
+ * Refuses a file with a missing frame after the decoder complained. No fault are pictures before the first restart, or
+ * that belong before it, in a stream that was cut from a longer one; pictures at the joints of an edit list; and
+ * packets that hold no picture.
  *
  * Without time stamps a frame is known by its packet's place. Then only complaints made on reading the packets count:
  * those of the decoder may be about pictures it shows.
@@ -207,7 +207,7 @@ function firstWholePts(packets: readonly Packet[], frames: readonly ShownFrame[]
   return Math.max(frames[0]?.pts ?? 0, packets.find(({ key }) => key)?.pts ?? Number.NEGATIVE_INFINITY);
 }
 
-/** Place of the second frame in the order of the file: pictures that belong before the first stand between the two. */
+/** Place of the second frame in the order of the file: pictures that belong before the first are between the two. */
 function secondInFile(frames: readonly ShownFrame[]): number {
   const places = frames.map(({ pos }) => pos as number).sort((a, b) => a - b);
   return places[1] ?? (places[0] as number);

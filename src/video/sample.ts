@@ -78,7 +78,7 @@ function frameAt({ times, fps }: FrameTimes, seconds: number): number {
   return lo;
 }
 
-/** Whether every frame stands within half a frame of its place at a constant rate. */
+/** Whether every frame is within half a frame of its place at a constant rate. */
 export function isConstantRate(times: Float64Array, fps: number): boolean {
   return times.every((time, i) => Math.abs(time - i / fps) <= 0.5 / fps);
 }

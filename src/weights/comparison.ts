@@ -26,7 +26,7 @@ export interface Comparison extends HeaderComparison {
   unread: string[];
 }
 
-/** Compares the tensors of a source under canonical names with what a config asks for. Reads no data. */
+/** Compares the tensors of a source under canonical names with those that a config asks for. Reads no data. */
 export function compareCheckpoint(expected: ExpectedTensors, source: TensorSource): HeaderComparison {
   const comparison: HeaderComparison = { missing: [], unexpected: [], misshaped: [], unreadable: [] };
   const wanted = new Map(expected);

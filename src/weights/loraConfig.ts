@@ -43,7 +43,7 @@ const schema = z.looseObject({
 /** Keys beside target_modules that chose the modules of an adapter. */
 const SELECTION = ['exclude_modules', 'layers_to_transform', 'layers_pattern'];
 
-/** Keys that do not change what a saved adapter computes. */
+/** Keys that do not change a saved adapter's computation. */
 const HARMLESS = new Set([
   ...Object.keys(schema.shape),
   ...SELECTION,

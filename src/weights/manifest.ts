@@ -78,7 +78,7 @@ async function readManifest(path: string): Promise<Manifest> {
   return result.data;
 }
 
-/** @throws DataError naming the first key in which a config differs from what the manifest promises. */
+/** @throws DataError naming the first key in which a config differs from the manifest. */
 export function checkConfig(manifest: Manifest, config: Blip2Config, origin: string): void {
   const { num_query_tokens: queries, ...parts } = manifest.expect ?? {};
   const expected: [string, unknown, unknown][] = [];

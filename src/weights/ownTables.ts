@@ -19,7 +19,7 @@ export type OwnTable = (typeof TABLES)[number];
  * The names that hold other values than the shared table.
  *
  * @param source under canonical names, with tables of the shape that config.json gives them.
- * @param expected what the model has a parameter for anyway: an untied head, say.
+ * @param expected tables that the model has parameters for anyway, such as an untied head.
  */
 export async function ownTables(
   source: TensorSource,

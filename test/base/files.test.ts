@@ -1,3 +1,4 @@
+/** Atomic writing: links, pipes, full disks. */
 import { execFileSync } from 'node:child_process';
 import {
   closeSync,
@@ -56,7 +57,7 @@ it.skipIf(process.platform === 'win32')('writes into a pipe or device and does n
   expect(lstatSync(path).isFIFO()).toBe(true);
 });
 
-it('says what failed and leaves nothing behind', async () => {
+it('names the failure and leaves no temporary file', async () => {
   const path = join(folder, 'folder');
   mkdirSync(path);
   await expect(writeFileAtomic(path, 'x')).rejects.toThrow(/folder: could not be written/);

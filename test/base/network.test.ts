@@ -1,3 +1,4 @@
+/** The proxy of an address, and requests through real proxies on 127.0.0.1. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -230,7 +231,7 @@ describe.skipIf(!openssl)(
       return (server.address() as AddressInfo).port;
     }
 
-    it('goes through a tunnel that the proxy opens', async () => {
+    it('uses a tunnel that the proxy opens', async () => {
       const { proxy } = await setup({ port: await tlsServer() });
       vi.stubEnv('HTTPS_PROXY', `http://me:secret@${proxy.host}`);
       vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');

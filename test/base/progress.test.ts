@@ -1,3 +1,4 @@
+/** Progress on a terminal and off one, with a clock of the tests. */
 import { expect, it } from 'vitest';
 import { createProgress, formatDuration, type ProgressOptions, say } from '../../src/base/progress.js';
 

@@ -1,3 +1,4 @@
+/** Batches of samples: clips, token rows, truncation, unreadable videos. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -74,7 +75,7 @@ describe('a batch', () => {
     }
   });
 
-  it('has the prompt of each sample, whole with </s>, and what the objective teaches', async () => {
+  it("has the prompt of each sample, whole with </s>, and the objective's targets", async () => {
     const samples = numbered(3);
     const builder = await builderOf({ overrides: ['text.maxPrompt=4096'], teach: true });
     const { prompts, lesson, clips } = await builder.prepare(samples);
@@ -95,7 +96,7 @@ describe('a batch', () => {
     await expect((await builderOf({ teach: true })).prepare(blind)).rejects.toThrow(/has no answer/);
   });
 
-  it('counts what it cuts and says so once', async () => {
+  it('counts truncated texts and says so once', async () => {
     const base = { question: red(5), options: ['red', 'blue'], answer: 0, reasoning: red(9) };
     const samples = [
       base,
@@ -119,7 +120,7 @@ describe('a batch', () => {
     expect(builder.cutNotice()).toBeUndefined();
   });
 
-  it('draws for each sample by its id, whatever stands beside it', async () => {
+  it('draws for each sample by its id, whatever else is in the batch', async () => {
     const draws = async (samples: Sample[]) => {
       const source = new NumberedClips();
       await (await builderOf({ source })).prepare(samples, new Rng('epoch'));

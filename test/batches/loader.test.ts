@@ -1,3 +1,4 @@
+/** The order of batches, and reading ahead. */
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.js';
 import { Rng } from '../../src/base/random.js';

@@ -1,3 +1,4 @@
+/** The reasoning of a training split: chosen by grade and by fraction. */
 import { describe, expect, it } from 'vitest';
 import { selectReasoning } from '../../src/batches/split.js';
 import type { Config } from '../../src/config/schema.js';

@@ -57,7 +57,7 @@ const CASES: Record<string, (json: ReturnType<typeof workloadJson>) => void> = {
   },
 };
 
-describe('stepFlops equals what a composed step multiplies', () => {
+describe('stepFlops equals the products of a composed step', () => {
   for (const [title, change] of Object.entries(CASES))
     it.each(['live', 'cached'] as const)(`${title}, %s features`, async (features) => {
       const json = workloadJson('tiny');

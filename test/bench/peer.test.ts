@@ -1,3 +1,4 @@
+/** The peer process, and PyTorch as one where PEER_PYTHON names it. */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';

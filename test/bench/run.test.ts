@@ -255,7 +255,7 @@ describe('with frozen weights in bf16', () => {
     expect(products).toMatch(/^96 x 96 x 96, bf16: [\d.]+ GFLOP\/s$/);
   });
 
-  it('load reads back what it wrote, and leaves neither tensors nor files', async () => {
+  it('load reads its checkpoint back, and leaves neither tensors nor files', async () => {
     const before = tf.memory().numTensors;
     const files = async () => (await readdir(tmpdir())).filter((name) => name.startsWith('reasvqa-load-'));
     const there = await files();

@@ -1,3 +1,4 @@
+/** Medians and rates of measured times. */
 import { describe, expect, it } from 'vitest';
 import { median, mediansOf, secondsPerCall, spread } from '../../bench/speed/statistics.mjs';
 import { Rng } from '../../src/base/random.js';

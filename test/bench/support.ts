@@ -1,3 +1,4 @@
+/** Workloads and options for the tests of the benches. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { BenchOptions } from '../../src/commands/bench.js';

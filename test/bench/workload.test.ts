@@ -1,3 +1,4 @@
+/** Workload files: those that ship, and errors of bad ones. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -41,7 +42,7 @@ describe('workloads that ship', () => {
   });
 });
 
-describe('a bad workload is one line that names file, key and what was expected', () => {
+describe('a bad workload is one line that names file, key and expectation', () => {
   const cases: [string, (json: ReturnType<typeof workloadJson>) => unknown, RegExp][] = [
     ['no object', () => [], /the file: expected an object/],
     ['no batch', ({ batch: _, ...rest }) => rest, /batch: expected an object/],

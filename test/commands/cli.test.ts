@@ -1,3 +1,4 @@
+/** The command line: help, wrong usage, exit codes. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** `data check`, `score` and `refine` on the command line. */
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,7 +37,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 describe('data check', () => {
-  it('counts what is sound', async () => {
+  it('counts sound rows', async () => {
     const { code, stdout } = await run('data', 'check', 'recipe.yaml', '--decode');
     expect(code).toBe(0);
     expect(stdout).toContain('train: 2 samples of 2 videos in');
@@ -51,7 +52,7 @@ describe('data check', () => {
     expect(stdout).toContain('gone_1: no video in');
   });
 
-  it('goes on after a file or folder that is missing', async () => {
+  it('continues after a missing file or folder', async () => {
     const set = ['--set', 'data.train=none.csv', '--set', 'data.val=bad.csv', '--set', 'data.videos=none'];
     const { code, stdout, stderr } = await run('data', 'check', 'recipe.yaml', ...set);
     expect(code).toBe(3);

@@ -1,3 +1,4 @@
+/** `doctor` and `weights` on the command line. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -62,7 +63,7 @@ describe('weights', () => {
     );
   });
 
-  it('fetch without a name lists what there is; an unknown name is a usage error', async () => {
+  it('fetch without a name lists the checkpoints; an unknown name is a usage error', async () => {
     const { code, stdout } = await run('weights', 'fetch');
     expect(code).toBe(0);
     expect(stdout).toContain('blip2-flan-t5-xl');

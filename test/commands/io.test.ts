@@ -1,3 +1,4 @@
+/** Failing output streams of a command. */
 import { PassThrough, Writable } from 'node:stream';
 import { expect, it } from 'vitest';
 import { guardOutput } from '../../src/commands/io.js';

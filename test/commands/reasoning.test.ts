@@ -1,3 +1,4 @@
+/** `generate` and `refine` on the command line, against the built-in teacher. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** Runs a command in this process, with captured streams. */
 import { main } from '../../src/cli.js';
 import type { Io } from '../../src/commands/io.js';
 

@@ -1,3 +1,4 @@
+/** `weights show` on the command line. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -64,7 +65,7 @@ describe('weights show', () => {
     expect(stdout).toMatch(/\nhas every tensor that config\.json asks for\n$/);
   });
 
-  it('names what is missing, of another shape and unexpected', async () => {
+  it('names tensors that are missing, of another shape and unexpected', async () => {
     await writeCheckpoint((shapes) => {
       shapes.delete('query_tokens');
       shapes.set('language_projection.bias', [9]);

@@ -1,3 +1,4 @@
+/** Recipes that extend other recipes. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** The list of keys, and the nearest key to a misspelt one. */
 import { describe, expect, it } from 'vitest';
 import { CONFIG_KEYS, configKey, keysTable, nearest, sectionKeys } from '../../src/config/keys.js';
 

@@ -1,3 +1,4 @@
+/** Resolving a recipe: defaults, overrides, paths, and errors with their place. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -232,7 +233,7 @@ describe('overrides', () => {
     expect(config.data.videos).toBe(join(folder, 'clips'));
   });
 
-  it('take text as it stands', async () => {
+  it('take text unchanged', async () => {
     const { config } = await resolveText(MINIMAL, [
       'video.template=Picture {i}: ',
       'text.template="Q: {question} O: {options} #"',
@@ -328,7 +329,7 @@ describe('contradictions', () => {
     expect(await failure(MINIMAL, overrides)).toContain(expected);
   });
 
-  it('allow what is right', async () => {
+  it('allow right combinations', async () => {
     for (const overrides of [
       cached,
       ['train.alpha=0.2000001'],
@@ -338,7 +339,7 @@ describe('contradictions', () => {
       await expect(resolveText(MINIMAL, overrides)).resolves.toBeDefined();
   });
 
-  it('warn about what does nothing', async () => {
+  it('warn about settings without effect', async () => {
     const { warnings } = await resolveText(MINIMAL, [
       'train.mode=stl',
       'train.beta=0.5',
@@ -357,7 +358,7 @@ describe('contradictions', () => {
 });
 
 describe('dump and hash', () => {
-  it('what is dumped reads back the same, from any folder', async () => {
+  it('a dumped recipe reads back the same, from any folder', async () => {
     const rng = new Rng('dump');
     for (let i = 0; i < 40; i++) {
       const overrides = [

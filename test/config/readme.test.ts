@@ -1,3 +1,4 @@
+/** The page of keys equals the schema. */
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { keysTable } from '../../src/config/keys.js';

@@ -1,3 +1,4 @@
+/** Every recipe that ships. */
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';

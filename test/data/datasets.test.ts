@@ -114,7 +114,7 @@ describe('data check', () => {
     expect(code).toBe(0);
   });
 
-  it('lists what is wrong', async () => {
+  it('lists every fault', async () => {
     await writeFile(at('wrong.tsv'), tsv([...ROWS, ['q5', 'gone', 'what', 'what', 'a|b', 'a'], ['q6']]));
     const { code, stdout } = await run('data', 'check', 'recipe.yaml', '--set', 'data.val=wrong.tsv');
     expect(code).toBe(3);

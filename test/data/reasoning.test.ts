@@ -1,3 +1,4 @@
+/** Joining reasoning onto samples, and final punctuation. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

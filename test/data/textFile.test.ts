@@ -1,3 +1,4 @@
+/** Text files of other kinds, and places of JSON errors. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** Memory and data of the native backend. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import * as tf from '@tensorflow/tfjs-core';
@@ -52,7 +53,7 @@ describe('native backend', () => {
     expect(device.memory().buffers).toBe(before);
   });
 
-  it('copies what it is given', () => {
+  it('copies the given values', () => {
     const values = Float32Array.of(1, 2);
     const x = tf.tensor1d(values);
     values[0] = 9;
@@ -111,7 +112,7 @@ describe('native backend', () => {
     expect(backend().numDataIds()).toBe(before.ids);
   });
 
-  it('says what was requested when memory is out, and loses nothing', () => {
+  it('names the requested bytes when memory is out, and loses nothing', () => {
     const x = tf.ones([4]);
     const ids = backend().numDataIds();
     expect(() => backend().output([2 ** 50], 'float32')).toThrow(/out of memory: 4294967296 MiB requested/);

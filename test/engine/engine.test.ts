@@ -1,3 +1,4 @@
+/** Choosing an engine, bad settings, and the report of doctor. */
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -154,7 +155,7 @@ describe('engine report', () => {
     expect(JSON.parse(JSON.stringify(report))).toEqual(report);
   });
 
-  it('says what is missing and how to get it', () => {
+  it('names missing parts and how to get them', () => {
     vi.stubEnv('PATH', '/nonexistent');
     const { missing, tools } = engineReport();
     vi.unstubAllEnvs();

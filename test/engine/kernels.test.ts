@@ -522,7 +522,7 @@ describe.each(MACHINES)('kernels ($title) equal tfjs-backend-cpu', (machine) => 
   });
 });
 
-describe('what still falls back', () => {
+describe('kernels that still fall back', () => {
   it('is counted by kernel name', async () => {
     await selectEngine('native-cpu');
     resetFallbackCounts();

@@ -1,3 +1,4 @@
+/** Tensors saved for backward: clones without records on the tape. */
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { selectEngine } from '../../src/engine/engine.js';
@@ -23,7 +24,7 @@ function recorded(run: () => void): string[] {
   return names;
 }
 
-describe('what operations save for their gradients', () => {
+describe('tensors saved for backward', () => {
   beforeEach(async () => {
     await selectEngine('native-cpu');
   });
@@ -62,7 +63,7 @@ describe('what operations save for their gradients', () => {
     x.dispose();
   });
 
-  it('frees what was saved', () => {
+  it('frees saved tensors', () => {
     const x = tf.tensor1d([1, 2]);
     const before = tf.memory();
     for (let i = 0; i < 3; i++) tf.grad((t) => tf.mul(t, tf.exp(t)))(x).dispose();

@@ -1,3 +1,4 @@
+/** tfjs's notes on tensors, stored in our records. */
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { selectEngine } from '../../src/engine/engine.js';
@@ -7,7 +8,7 @@ import { device } from '../native/support.js';
 const stateMap = (): unknown =>
   (tf.engine() as unknown as { state: { tensorInfo: unknown } }).state.tensorInfo;
 
-describe('what tfjs notes of tensors', () => {
+describe("tfjs's notes on tensors", () => {
   beforeEach(async () => {
     await selectEngine('native-cpu');
   });

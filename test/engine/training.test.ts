@@ -1,3 +1,4 @@
+/** Training steps on the native engines: no fall-backs, no leaks. */
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { currentDevice, type EngineName, selectEngine } from '../../src/engine/engine.js';

@@ -1,3 +1,4 @@
+/** The feature store: keys, damaged files, several processes. */
 import {
   mkdir,
   mkdtemp,

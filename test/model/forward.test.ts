@@ -1,3 +1,4 @@
+/** BLIP-2's forward pass: packing, recomputation, precision. */
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
@@ -213,7 +214,7 @@ describe('dropout', () => {
 describe('the encoder', () => {
   beforeAll(useFastEngine);
 
-  it('does not see padding: what stands in padded places changes nothing', () => {
+  it('does not see padding: values in padded places change nothing', () => {
     student = tinyStudent();
     const { module } = student;
     const { input, targets, pixels } = randomBatch(new Rng('padding'), student.config);
@@ -237,7 +238,7 @@ describe('the encoder', () => {
     pixels.dispose();
   });
 
-  it('gives each video of a batch what it gives it alone', () => {
+  it('computes the same for each video in a batch and alone', () => {
     student = tinyStudent();
     const { module } = student;
     const batch = randomBatch(new Rng('alone'), student.config, { videos: 3 });
@@ -261,7 +262,7 @@ describe('the encoder', () => {
     batch.pixels.dispose();
   });
 
-  it('says what is wrong with pixels of another size and ids that do not fit', () => {
+  it('refuses pixels of another size and ids that do not fit, with the reason', () => {
     student = tinyStudent();
     const { module } = student;
     const wrong = tf.zeros([2, 3, 8, 8]) as tf.Tensor4D;

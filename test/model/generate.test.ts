@@ -1,3 +1,4 @@
+/** Text generation with a key/value cache against full decoder passes. */
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
@@ -67,7 +68,7 @@ onEngines('greedy decoding', ['native-cpu', 'native-cuda', 'cpu', 'wasm', 'tenso
     expect(cued).not.toEqual(ids);
   });
 
-  it('begins with the forced tokens and goes on from them', () => {
+  it('begins with the forced tokens and continues after them', () => {
     const forced = [17, 4, 33];
     const ids = written({ maxNewTokens: NEW_TOKENS, forced });
     expect(ids.map((row) => row.slice(0, 3))).toEqual([forced, forced, forced]);

@@ -1,3 +1,4 @@
+/** The student as tfjs layers: parameters, names, trainable groups. */
 import * as tf from '@tensorflow/tfjs-core';
 import { layers } from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -160,7 +161,7 @@ describe('a parameter', () => {
   });
 });
 
-describe('what learns', () => {
+describe('trainable parameters', () => {
   const EXPECTED: Record<string, RegExp> = {
     qformer: /^qformer\./,
     query_tokens: /^query_tokens$/,

@@ -1,3 +1,4 @@
+/** Checkpoints saved, loaded and damaged. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -165,7 +166,7 @@ describe('a damaged checkpoint', () => {
     expect(await refusal()).toMatch(new RegExp(`${name} has shape .3, 3., expected .\\d+, 20.`));
   });
 
-  it('names what a truncated file lacks, at any length', async () => {
+  it('names the missing part of a truncated file, at any length', async () => {
     const path = join(folder, 'model.safetensors');
     const bytes = await readFile(path);
     for (const length of [0, 7, 100, bytes.length >> 1, bytes.length - 1]) {

@@ -1,3 +1,4 @@
+/** The weights that precision bf16 stores in bf16. */
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, expect, it } from 'vitest';
 import { EngineError } from '../../src/base/errors.js';
@@ -33,7 +34,7 @@ it('takes linear weights and the head, and of those none that is trained', () =>
 });
 
 onEngines('precision bf16', ['native-cpu', 'native-cuda'], (engine) => {
-  it('computes what stays float32 on 16-bit units where there are some, and only there', () => {
+  it('multiplies float32 weights on 16-bit units where the engine has some, and only there', () => {
     const student = tinyStudent();
     const { hidden_size: width } = student.config.vision_config;
     const rng = new Rng('features');
@@ -59,7 +60,7 @@ onEngines('precision bf16', ['native-cpu', 'native-cuda'], (engine) => {
     student.dispose();
   });
 
-  it("is each student's own: what one computes is the same whatever the other did before", () => {
+  it('belongs to each student: another student of another precision changes no result', () => {
     const students = (['f32', 'bf16'] as const).map((precision) => tinyStudent({}, { precision }));
     const { input, targets, pixels } = randomBatch(new Rng('own'), students[0]!.config);
     const outputs = (student: (typeof students)[number]) => {

@@ -59,7 +59,7 @@ const silentConfig = (...overrides: string[]) =>
   worldConfig(world, 'train.epochs=1', 'train.batch=12', ...overrides);
 
 describe('the registry of architectures', () => {
-  it('knows BLIP-2, and what is registered, with its groups', () => {
+  it('knows BLIP-2 and registered architectures, with their groups', () => {
     expect(studentKinds()).toEqual([blip2, toy]);
     expect(trainableGroups()).toEqual([...blip2.groups, 'projector', 'mix', 'lora', 'all']);
   });
@@ -71,7 +71,7 @@ describe('the registry of architectures', () => {
       expect(kindOf(silent, 'config.json')).toBe(blip2);
   });
 
-  it('names what it knows for a model_type that it does not', async () => {
+  it('names the known architectures for an unknown model_type', async () => {
     const folder = await mkdtemp(join(scratch, 'other-'));
     await writeFile(join(folder, 'config.json'), JSON.stringify({ model_type: 'llava' }));
     const error = await readStudentConfig(folder).catch((e) => e);

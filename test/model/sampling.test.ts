@@ -1,3 +1,4 @@
+/** Choosing tokens: greedy, sampled, with log-probabilities. */
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
@@ -161,7 +162,7 @@ describe('sampling', () => {
     expect(new Set(together.flat()).size).toBeGreaterThan(8);
   });
 
-  it('never takes what is banned nor what has no probability, and shares the rest', () => {
+  it('never draws a banned token or one of probability 0, and shares the rest', () => {
     const rng = new Rng('banned');
     for (let round = 0; round < 5; round++) {
       const logits = randomLogits(rng, 6, 1);

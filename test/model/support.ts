@@ -1,3 +1,4 @@
+/** Small students and random batches for the tests of models. */
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { messageOf } from '../../src/base/errors.js';

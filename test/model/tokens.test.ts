@@ -1,3 +1,4 @@
+/** Padding of token ids and labels. */
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { padLabels, padTokens } from '../../src/model/tokens.js';
@@ -17,7 +18,7 @@ const rowOf = (values: Int32Array, columns: number, row: number) => [
 ];
 
 describe('padTokens', () => {
-  it('pads on the right to the longest row, with a mask of what is real', () => {
+  it('pads on the right to the longest row, with a mask of the real tokens', () => {
     const rng = new Rng('tokens');
     for (let round = 0; round < ROUNDS; round++) {
       const rows = randomRagged(rng);

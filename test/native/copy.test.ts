@@ -215,7 +215,7 @@ describe.each(MACHINES)('copies with $title kernels', ({ title, device: on, prep
     }
   });
 
-  it('adds in place, broadcast or not, and refuses what a dtype has not', () => {
+  it('adds in place, broadcast or not, and refuses operations that a dtype lacks', () => {
     withBuffers(on, (buffers) => {
       for (const columns of [7, 8]) {
         const x = Float32Array.from({ length: 5 * columns }, (_, i) => i);

@@ -131,7 +131,7 @@ describe.skipIf(cudaMissing !== undefined)(
       },
     );
 
-    it('refuses to keep what is not multiplied in f16', () => {
+    it('refuses to save f16 operands of products in f32', () => {
       const attrs = { heads: 1, keys: 1, scale: 1, dropout: NO_DROPOUT };
       /** One query and one key of one head, D wide. */
       const attend = (on: NativeDevice, D: number, half: boolean, words: number | undefined) => {

@@ -1,3 +1,4 @@
+/** Matrix products of every instruction set against float64. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import type { NativeDevice } from '../../src/engine/native/addon.js';

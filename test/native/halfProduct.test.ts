@@ -139,7 +139,7 @@ describe.skipIf(reason !== undefined)(
       expect([...values].map(String)).toEqual(['Infinity', '-Infinity', 'NaN', '15']);
     });
 
-    it('give 0 for what is too small for the inverse of its powers', () => {
+    it('give 0 for products too small for the inverse of their powers', () => {
       expect(
         pairwise([
           [1e-20, 1e-20],

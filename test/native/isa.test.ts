@@ -1,3 +1,4 @@
+/** Instruction sets and their kernel objects. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';

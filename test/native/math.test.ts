@@ -1,3 +1,4 @@
+/** Elementary functions of every instruction set against float64. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import type { UnaryOp } from '../../src/engine/native/addon.js';

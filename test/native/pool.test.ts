@@ -1,3 +1,4 @@
+/** The buffer pool. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { device } from './support.js';
@@ -55,7 +56,7 @@ describe('buffer pool', () => {
     for (const [id] of live.values()) device.release(id);
   });
 
-  it('serves batches of other lengths from what it has', () => {
+  it('serves batches of other lengths from cached blocks', () => {
     device.trim();
     device.resetPeak();
     const rng = new Rng('lengths');
@@ -77,7 +78,7 @@ describe('buffer pool', () => {
     device.trim();
   });
 
-  it('bounds what it keeps', () => {
+  it('bounds its cached bytes', () => {
     device.trim();
     device.resetPeak();
     const size = 32 << 20;

@@ -240,7 +240,7 @@ describe.each(MACHINES)('reductions with $title kernels', ({ title, device: on, 
     });
   });
 
-  it('refuses what it cannot do', () => {
+  it('refuses unsupported calls', () => {
     const none = new Float32Array(0);
     const one = new Float32Array(1);
     expect(() => reduce(on, 'argMax', none, new Int32Array(1), [1, 0, 1])).toThrow(/argMax of nothing/);

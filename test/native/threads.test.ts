@@ -1,3 +1,4 @@
+/** The thread pool. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { fusedCalls, type Operand } from '../../src/engine/native/calls.js';
 import { nativeDevice } from '../../src/engine/native/load.js';

@@ -1,3 +1,4 @@
+/** GELU and gated GELU. */
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';

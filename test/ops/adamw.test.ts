@@ -1,3 +1,4 @@
+/** AdamW and the global gradient norm. */
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';

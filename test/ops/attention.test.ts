@@ -1,3 +1,4 @@
+/** Attention against float64. */
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
@@ -163,7 +164,7 @@ onEveryForm('attention', () => {
     expect(hit).toEqual([12, 13, 14]);
   });
 
-  it('names operation, shapes and what was expected when shapes do not fit', () => {
+  it('names operation, shapes and expectation when shapes do not fit', () => {
     const t = (...shape: [number, number, number]): tf.Tensor3D => tf.zeros(shape);
     const options = { heads: 2, scale: 1 };
     const expected = /attention: got q \(1, 3, 4\), k \(1, 5, 6\).*expected q \(B, Lq, 2 D\)/;

@@ -1,3 +1,4 @@
+/** The backward pass: gradients, memory, errors. */
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
@@ -52,7 +53,7 @@ describe('backward', () => {
   const leaked = (...expected: unknown[]): number =>
     tf.memory().numTensors - before - expected.flat().filter((each) => each !== undefined).length;
 
-  it('leaves nothing behind, and gives undefined for what the value does not depend on', () => {
+  it('leaks nothing, and returns undefined for a tensor that the value does not depend on', () => {
     tf.tidy(() => {
       const xs = [...inputs(), tf.scalar(3)];
       const { value, grads } = valueAndGradients(
@@ -77,7 +78,7 @@ describe('backward', () => {
     expect([...inside.grads[0]!.dataSync()]).toEqual([2, 2]);
   });
 
-  it('frees gradients and what operations saved as soon as the pass is past them', () => {
+  it('frees gradients and saved tensors as soon as the pass is past them', () => {
     const x = tf.ones([1000]);
     const base = tf.memory().numBytes;
     const alive: number[] = [];

@@ -1,3 +1,4 @@
+/** Cross-entropy of a linear head in chunks. */
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';

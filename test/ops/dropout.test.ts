@@ -1,3 +1,4 @@
+/** Dropout and its stream of keys. */
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';

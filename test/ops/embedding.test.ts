@@ -1,3 +1,4 @@
+/** Rows of an embedding table and their gradient. */
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';

@@ -1,3 +1,4 @@
+/** Fused kernels against the composed forms. */
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';

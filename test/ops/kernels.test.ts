@@ -52,7 +52,7 @@ it('every kernel is found on native-cpu but the one for results in bf16', () => 
   expect(missing).toEqual(['ReasRmsNormGradFromResult']);
 });
 
-it('an engine registers what it has; operations find that, and no fused form when those are switched off', async () => {
+it('an engine registers its kernels; operations find them, and no fused form when those are switched off', async () => {
   await tf.setBackend('cpu');
   expect(hasFused('ReasGelu')).toBe(false);
   registerKernels('cpu', {

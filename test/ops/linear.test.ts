@@ -1,3 +1,4 @@
+/** Linear layers with low-rank updates. */
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
@@ -268,7 +269,7 @@ onEveryForm('linear', () => {
     tf.dispose([weight, bias]);
   });
 
-  it('names operation, shapes and what was expected when shapes do not fit', () => {
+  it('names operation, shapes and expectation when shapes do not fit', () => {
     const x = tf.zeros([2, 3]);
     const weight = tf.zeros([4, 5]) as tf.Tensor2D;
     expect(() => linear(x, weight)).toThrow(

@@ -1,3 +1,4 @@
+/** Layer and RMS normalisation. */
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
@@ -121,7 +122,7 @@ onEveryForm('norm', () => {
     weight.dispose();
   });
 
-  it('names operation, shapes and what was expected when shapes do not fit', () => {
+  it('names operation, shapes and expectation when shapes do not fit', () => {
     const x = tf.zeros([2, 3]);
     const short = tf.zeros([2]) as tf.Tensor1D;
     expect(() => rmsNorm(x, short, 1e-6)).toThrow(/rmsNorm: got x \(2, 3\), weight \(2\); expected/);

@@ -1,3 +1,4 @@
+/** Philox against its published values. */
 import { describe, expect, it } from 'vitest';
 import { philox, philoxKeepMask } from '../../src/ops/philox.js';
 

@@ -1,3 +1,4 @@
+/** Gradient checkpointing: the same gradients, less memory. */
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
@@ -179,7 +180,7 @@ onEveryForm('recompute', () => {
     tf.dispose([weight, given]);
   });
 
-  it('runs the function once, and frees what it made, outside a gradient', () => {
+  it('runs the function once outside a gradient, and frees its tensors', () => {
     const x = tf.ones([3]);
     const before = tf.memory().numTensors;
     let calls = 0;

@@ -1,3 +1,4 @@
+/** The rows of a key/value cache. */
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { RowCache } from '../../src/ops/rowCache.js';
@@ -34,7 +35,7 @@ onEveryForm('row cache', () => {
     cache.dispose();
   });
 
-  it('refuses a row of another width or type, and keeps what it has', () => {
+  it('refuses a row of another width or type, and keeps its rows', () => {
     const cache = new RowCache();
     tf.tidy(() => {
       cache.append(tf.tensor1d([1, 2]));

@@ -1,3 +1,4 @@
+/** Runs one test body on every engine and form, and compares with float64. */
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-layers';
 import '@tensorflow/tfjs-backend-cpu';

@@ -1,3 +1,4 @@
+/** Internals of tfjs that operations rely on. */
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { isFrozen, jointly, taped } from '../../src/ops/tape.js';
@@ -54,7 +55,7 @@ describe('tape', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it('frees what an operation saved when the operation fails, and records nothing', () => {
+  it('frees the saved tensors of an operation that fails, and records nothing', () => {
     const before = tf.memory().numTensors;
     const failing = (t: tf.Tensor): tf.Tensor =>
       taped(
@@ -108,7 +109,7 @@ describe('tape', () => {
     ]).toEqual([2, 2]);
   });
 
-  it('supports a gradient of a gradient of what is plain inside it', () => {
+  it('supports a gradient of a gradient of the plain operations inside it', () => {
     const x = tf.scalar(3);
     const first = (t: tf.Tensor): tf.Tensor => tf.grad((u) => product(u, tf.square(u), []))(t);
     expect(first(x).dataSync()[0]).toBeCloseTo(27, 4); // x^3

@@ -1,3 +1,4 @@
+/** The npm package: its content, and its use after installation. */
 import { chmod, cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -113,7 +114,7 @@ describe('an installed package', () => {
     expect({ stdout, stderr }).toEqual({ stdout: '[]\n', stderr: '' });
   });
 
-  it('has types for what it exports', async () => {
+  it('has types for its exports', async () => {
     await writeFile(
       join(installed.folder, 'consumer.mts'),
       `import { ask, type Answer, EXIT, loadRun, train, type RunResult } from 'reasvqa';

@@ -1,3 +1,4 @@
+/** Pre-training of the small base model. */
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { selectEngine } from '../../src/engine/engine.js';
@@ -66,7 +67,7 @@ describe('pre-training', () => {
     }
   });
 
-  it('grows deeper without a change in what it says, and trains the new layers', async () => {
+  it('grows deeper without a change of its output, and trains the new layers', async () => {
     const pretraining = await Pretraining.open(tokenizer, 7);
     try {
       const { depth, ...shallow } = small('questions');
@@ -109,7 +110,7 @@ describe('pre-training', () => {
     expect(await losses(2)).not.toEqual(first);
   });
 
-  it('goes on from a model an earlier stage left, scores without changing it, and frees everything', async () => {
+  it('continues from the model of an earlier stage, scores without changing it, and frees everything', async () => {
     const before = tf.memory().numTensors;
     const first = await Pretraining.open(tokenizer, 1);
     await run(first, small('words'));

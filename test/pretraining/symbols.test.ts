@@ -1,3 +1,4 @@
+/** Frames as symbols. */
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';

@@ -1,3 +1,4 @@
+/** The address of a teacher, as people paste it. */
 import { expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.js';
 import { teacherAddress } from '../../src/reasoning/address.js';

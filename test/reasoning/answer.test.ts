@@ -1,3 +1,4 @@
+/** Reading the chosen option out of a teacher's text. */
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { optionLetter } from '../../src/data/sample.js';

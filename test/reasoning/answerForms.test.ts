@@ -1,3 +1,4 @@
+/** Forms of an answer in many languages: read, and removed by refinement. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -18,7 +19,7 @@ function both(text: string, options = OPTIONS) {
   return { answer, refined };
 }
 
-describe('every form of an answer is read and taken out, and the sentence on the video stays', () => {
+describe('every form of an answer is read and removed, and the sentence on the video stays', () => {
   const forms: [Stated, string[]][] = [
     [
       'boxed',
@@ -127,7 +128,7 @@ describe('every form of an answer is read and taken out, and the sentence on the
   ])('behind the sentence, on its line: %j', (text) => {
     expect(both(STEP + text)).toMatchObject({ answer: { option: 2 }, refined: STEP });
   });
-  it('a box around what is no option loses its marks alone', () => {
+  it('a box around text that is no option loses only its marks', () => {
     expect(both('The angle is \\boxed{\\pi / 2}. Answer: C').refined).toBe('The angle is \\pi / 2.');
     expect(both('It takes <|begin_of_box|>3 s<|end_of_box|> here. So C.').refined).toBe('It takes 3 s here.');
   });
@@ -232,7 +233,7 @@ describe('a language', () => {
   it('has three replies or more in the table below', () => {
     for (const { code } of LANGUAGES) expect(BY_LANGUAGE[code]?.length, code).toBeGreaterThanOrEqual(3);
   });
-  it.each(Object.entries(BY_LANGUAGE))('%s is read, with any letter, and taken out', (_, texts) => {
+  it.each(Object.entries(BY_LANGUAGE))('%s is read, with any letter, and removed', (_, texts) => {
     for (const text of texts) {
       for (const letter of text.includes('{L}') ? ['C', 'A', 'D'] : ['C']) {
         const reply = text.replaceAll('{L}', letter);

@@ -1,3 +1,4 @@
+/** The client of a teacher against servers that fail in many ways. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { UsageError } from '../../src/base/errors.js';
 import { openTeacher, TeacherError, type TeacherSettings } from '../../src/reasoning/client.js';
@@ -128,7 +129,7 @@ it('takes the first of several whole answers', async () => {
   expect((await ask()).text).toBe('It is blue.');
 });
 
-describe('what is tried again', () => {
+describe('failures that are tried again', () => {
   const bad: [string, Reply, RegExp][] = [
     [
       '500 with error.message',
@@ -288,7 +289,7 @@ it('gives up on a silent server, a slow one and an endless answer', async () => 
   expect((await failure(endless.ask())).message).toMatch(/did not end within 1.0 MiB/);
 });
 
-describe('what is not tried again', () => {
+describe('failures that are not tried again', () => {
   it.each([
     [400, 'sample'],
     [422, 'sample'],
@@ -510,7 +511,7 @@ describe('waiting', () => {
     expect(backoffMs(backoff, 0, 0, () => 0.999)).toBeCloseTo(1499);
   });
 
-  it('honours what the server asks, up to 15 minutes', () => {
+  it("honours the server's Retry-After, up to 15 minutes", () => {
     const backoff = { retries: 9, baseMs: 1000, maxMs: 5000 };
     expect(backoffMs(backoff, 0, 30_000)).toBe(30_000);
     expect(backoffMs(backoff, 0, 1e12)).toBe(900_000);

@@ -1,3 +1,4 @@
+/** Meanings of finish_reason. */
 import { expect, it } from 'vitest';
 import { type Ending, endingOf } from '../../src/reasoning/finish.js';
 

@@ -1,3 +1,4 @@
+/** Generation of reasoning: continuation, failures, order. */
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -334,7 +335,7 @@ it('points at rows of earlier versions that were not finished', async () => {
   ]);
 });
 
-it('stops with one line when the server is down or refuses everything, keeping what is done', async () => {
+it('stops with one line when the server is down or refuses everything, and keeps finished rows', async () => {
   const { run, server } = await setup((item, response) =>
     item.number > 5 ? json(response, 401, { error: { message: 'bad key' } }) : good(item, response),
   );

@@ -1,3 +1,4 @@
+/** JSON lines: torn files, full disks, two writers. */
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,7 +11,7 @@ import { JsonAppender, readJsonLines } from '../../src/reasoning/jsonl.js';
 const folder = mkdtempSync(join(tmpdir(), 'jsonl-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-it('reads back what was appended, with true line numbers and offsets', async () => {
+it('reads appended lines back, with true line numbers and offsets', async () => {
   const path = join(folder, 'a.jsonl');
   const rng = new Rng('jsonl');
   const values = Array.from({ length: 300 }, (_, i) => ({ i, text: '€🐶\u2028\n'.repeat(rng.int(2000)) }));

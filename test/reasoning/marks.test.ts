@@ -1,3 +1,4 @@
+/** Taking a reply apart: thinking, JSON, tokens. */
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { predictedAnswer } from '../../src/reasoning/answer.js';
@@ -52,7 +53,7 @@ describe('thinking', () => {
     expect(refined(text, null)).toBe(STEP);
   });
 
-  it('that nothing closes does not swallow what a closed one left outside', () => {
+  it('without a closing tag does not swallow text outside of a closed one', () => {
     const { spoken } = readReply('One. <think>a</think><think>b</think> Two. <think>c');
     expect(spoken.split(/\s+/)).toEqual(['One.', 'Two.', '']);
     expect(readReply('One.</think> Two.').spoken).toBe(' Two.');

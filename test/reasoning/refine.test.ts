@@ -1,3 +1,4 @@
+/** Refinement of single texts. */
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.js';
 import { Rng } from '../../src/base/random.js';
@@ -84,7 +85,7 @@ describe('the closing forms of appendix A.4', () => {
     expect(refine(`**Detailed Explanation:** ${steps} **Answer**: C`, RIGHT).refined).toBe(steps);
   });
 
-  it('leaves what another header on the line announces', () => {
+  it('keeps the text behind another header on the line', () => {
     const text =
       '###Answer: C ###Reasoning: He sits. He runs. ###Conclusion: It is the closet. ### Note: He stops.';
     expect(refine(text, RIGHT).refined).toBe('###Reasoning: He sits. He runs. ### Note: He stops.');
@@ -146,7 +147,7 @@ describe('a predicted option', () => {
   });
 });
 
-it('counts what it removed under the paper’s names, and can show it in place', () => {
+it('counts removals under the paper’s names, and can show them in place', () => {
   const text =
     '1. He sits.\n2. Option C shows it. He folds it.\n\nThus, the correct answer is C.\n###Answer: C\n';
   const result = refine(text, RIGHT);

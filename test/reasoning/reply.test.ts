@@ -1,3 +1,4 @@
+/** Streamed replies of nearly OpenAI-compatible servers. */
 import { describe, expect, it } from 'vitest';
 import { ReplyReader, withSteps } from '../../src/reasoning/reply.js';
 
@@ -102,7 +103,7 @@ describe('thinking', () => {
     expect(read(...events)).toMatchObject({ steps: 'He bends', content: 'C' });
   });
 
-  it('in several pieces of one event stands in lines', () => {
+  it('in several pieces of one event becomes lines', () => {
     const reasoning_details = [{ summary: 'He bends.' }, { summary: 'He runs.' }];
     expect(read(delta({ reasoning_details }))?.steps).toBe('He bends.\nHe runs.');
   });

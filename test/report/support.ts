@@ -61,7 +61,7 @@ export async function runConfig({ data }: ReportWorld, settings: RunSettings = {
       ],
       ...[`data.val=${join(data, 'val.csv')}`, `data.reasoning=${join(data, 'refined.jsonl')}`],
       ...['model.base=weights/shapes', `train.beta=${beta}`, `train.seed=${seed}`, 'train.epochs=2'],
-      ...['train.batch=4', ...overrides],
+      ...['train.batch=4', 'data.addPunctuation=false', ...overrides],
     ],
   });
   return config;

@@ -1,3 +1,4 @@
+/** Captions of the shapes world are true. */
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import {
@@ -109,7 +110,7 @@ describe('captionSamples', () => {
     expect(checked).toBeGreaterThan(1800);
   });
 
-  it('puts what the clip suggests before other wrong options', () => {
+  it('prefers wrong options that the clip suggests', () => {
     const near = take(3000, 'near', { nearShare: 1, statementShare: 0, mix: { choice: 30 } });
     let checked = 0;
     for (const { clip, prompt, target } of near) {
@@ -320,7 +321,7 @@ describe('descriptions', () => {
     );
   });
 
-  it('tell what a frame shows, in the colours it has then', () => {
+  it('describe a frame, in its colours at that time', () => {
     expect(describeFrame(factsOf(pushed), 0)).toBe(
       'red circle left, blue star centre, green cross bottom right.',
     );

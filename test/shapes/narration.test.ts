@@ -1,3 +1,4 @@
+/** Prose about two frames is true. */
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { factsOf } from '../../src/shapes/language.js';
@@ -68,7 +69,7 @@ function holds(clip: Clip, sentence: string): boolean {
 }
 
 describe('narrate', () => {
-  it('says only what is true of the clip, in one to three sentences', () => {
+  it('is true of the clip, in one to three sentences', () => {
     const rng = new Rng('narration-test');
     const lengths = new Set<number>();
     const kinds = new Set<string>();

@@ -1,3 +1,4 @@
+/** Questions of the shapes world: right, balanced, not answerable without the clip. */
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { QuestionBalancer } from '../../src/shapes/balance.js';

@@ -1,3 +1,4 @@
+/** Lists of options to read. */
 import { describe, expect, it } from 'vitest';
 import { readingSamples } from '../../src/shapes/reading.js';
 

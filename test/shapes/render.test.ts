@@ -1,3 +1,4 @@
+/** Drawn frames and written clips. */
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -57,7 +58,7 @@ function distinctObjects(clip: Clip): number[] {
 }
 
 describe('four sampled frames', () => {
-  it('show by their pixels where every object is, and what vanished', () => {
+  it('show every object in its place, and no object that has vanished', () => {
     let checked = 0;
     for (const clip of clips) {
       const states = restStates(clip);

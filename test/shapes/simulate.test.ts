@@ -1,3 +1,4 @@
+/** Invented clips follow the rules of the world. */
 import { describe, expect, it } from 'vitest';
 import { beatOfFrame, uniformIndices } from '../../src/shapes/render.js';
 import {

@@ -1,3 +1,4 @@
+/** The built-in teacher: its share of errors, its steps, its recognition of clips. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -189,7 +190,7 @@ describe('ShapesTeacher', () => {
     }
   });
 
-  it('describes what it sees and guesses when it does not understand the question', async () => {
+  it('describes the frames and guesses when it does not understand the question', async () => {
     const { clip } = replies[0]!;
     const options = ['a dog', 'a cat', 'a bird'];
     const reply = await teacher.answer(await encode(sampleFrames(clip, 4)), 'which animal is it?', options);
@@ -198,7 +199,7 @@ describe('ShapesTeacher', () => {
     expect(predictedAnswer(reply.text, options)).toBe(reply.chosen);
   });
 
-  it('says what is missing in a folder that is no dataset', async () => {
+  it('names the missing file of a folder that is no dataset', async () => {
     await expect(ShapesTeacher.open({ dataset: join(folder, 'nothing') })).rejects.toThrow(DataError);
     await expect(ShapesTeacher.open({ dataset: join(folder, 'nothing') })).rejects.toThrow(
       'not a complete shapes dataset',

@@ -1,3 +1,4 @@
+/** The teacher's server and its faults. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -105,7 +106,7 @@ describe('startTeacher', () => {
     expect((await fetch(`${url}/nothing`)).status).toBe(404);
   });
 
-  it('refuses what it cannot answer, in the form of OpenAI errors', async () => {
+  it('refuses requests that it cannot answer, in the form of OpenAI errors', async () => {
     const { url, stats } = await start();
     const gray = await sharp({ create: { width: 64, height: 64, channels: 3, background: '#777' } })
       .png()

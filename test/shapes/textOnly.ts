@@ -1,3 +1,4 @@
+/** Guesses answers from the text alone, which must not beat chance. */
 import { Rng } from '../../src/base/random.js';
 import type { ShapesQuestion } from '../../src/shapes/questions.js';
 

@@ -1,3 +1,4 @@
+/** The tokenizer of the shapes world. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

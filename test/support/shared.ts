@@ -1,3 +1,4 @@
+/** Finds files of ../shared, which tests may use and skip without. */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 

@@ -1,3 +1,4 @@
+/** Parsing generated answers. */
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { optionLetter } from '../../src/data/sample.js';

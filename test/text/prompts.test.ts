@@ -1,3 +1,4 @@
+/** Prompts and targets as text. */
 import { describe, expect, it } from 'vitest';
 import { DataError } from '../../src/base/errors.js';
 import type { Sample } from '../../src/data/sample.js';
@@ -15,7 +16,7 @@ const sample: Sample = {
 };
 
 describe('prompts', () => {
-  it('is the template of reference-models.md 3.2, byte for byte', () => {
+  it('is the template of SeViLA, byte for byte', () => {
     expect(qaPrompt(sample)).toBe(
       'Question: why did the boy clap? Option A: happy. Option B: cold. Option C: tired. Option D: music. Option E: hungry. Considering the information presented in the frame, select the correct answer from the options.',
     );

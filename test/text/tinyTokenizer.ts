@@ -1,3 +1,4 @@
+/** Writes a small Unigram tokenizer. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 

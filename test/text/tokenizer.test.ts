@@ -1,3 +1,4 @@
+/** The tokenizer: FlanT5's golden encodings, small ones, bad files. */
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -76,7 +77,7 @@ describe.skipIf(!flanFolder)(`FlanT5 tokenizer${unless}`, () => {
     }
   });
 
-  it('knows the ids that reference-models.md gives', () => {
+  it('knows the special tokens and option letters of FlanT5', () => {
     expect([...tokenizer.letterIds(5)]).toEqual([71, 272, 205, 309, 262]);
     expect(tokenizer.optionId).toBe(10231);
     expect([tokenizer.padId, tokenizer.eosId, tokenizer.unkId]).toEqual([0, 1, 2]);
@@ -215,7 +216,7 @@ describe('tokenizer by Hugging Face id', () => {
   });
   afterAll(() => new Promise((resolve) => server.close(resolve)));
 
-  it('downloads once, then reads its cache, and never goes out when offline', async () => {
+  it('downloads once, then reads its cache, and sends nothing when offline', async () => {
     vi.stubEnv('HF_ENDPOINT', `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
     const cacheFolder = join(folder, 'cache');
     const first = await Tokenizer.load('someone/tiny', { cacheFolder });
@@ -228,7 +229,7 @@ describe('tokenizer by Hugging Face id', () => {
     );
   });
 
-  it('goes through the proxy of the environment, and asks nothing for what is in the cache', async () => {
+  it('uses the proxy of the environment, and sends nothing for a cached tokenizer', async () => {
     const proxy = await webProxy({ port: (server.address() as AddressInfo).port });
     vi.stubEnv('HF_ENDPOINT', 'http://hub.invalid');
     vi.stubEnv('http_proxy', proxy.host);
@@ -245,7 +246,7 @@ describe('tokenizer by Hugging Face id', () => {
     );
   });
 
-  it('keeps nothing half downloaded, and names what the hub lacks', async () => {
+  it('keeps no partial download, and names the file that the hub lacks', async () => {
     vi.stubEnv('HF_ENDPOINT', `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
     const cacheFolder = join(folder, 'cache');
     await expect(Tokenizer.load('someone/fifth', { cacheFolder })).rejects.toThrow(

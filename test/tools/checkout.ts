@@ -1,3 +1,4 @@
+/** A small checkout with fake tools, for the tests of setup. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

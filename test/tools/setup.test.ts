@@ -1,3 +1,4 @@
+/** Setting up a checkout. */
 import { existsSync, readFileSync } from 'node:fs';
 import { readdir, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** The last line of `npm test`. */
 import { describe, expect, it } from 'vitest';
 // @ts-expect-error a tool without declarations
 import { addCounts, countsOfOutput, countsOfVitest, summary } from '../../tools/testCounts.mjs';

@@ -1,3 +1,4 @@
+/** Losses and gradients of one batch. */
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';

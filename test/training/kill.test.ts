@@ -1,3 +1,4 @@
+/** Runs killed at any moment continue to the same bits. */
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,3 +1,4 @@
+/** AdamW against float64, with decay, clipping and state. */
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';

@@ -1,3 +1,4 @@
+/** The learning rate over a run. */
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { learningRateAt, type ScheduleSettings } from '../../src/training/schedule.js';
@@ -52,7 +53,7 @@ describe('the learning rate', () => {
     expect(learningRateAt(PAPER, 4266, 4266, 10)).toBeCloseTo(3e-5 * 0.5 * (1 + Math.cos(Math.PI / 10)), 12);
   });
 
-  it('goes on warming up when the warm-up is longer than an epoch', () => {
+  it('continues to warm up when the warm-up is longer than an epoch', () => {
     const rates = Array.from({ length: 1000 }, (_, step) => learningRateAt(PAPER, step, 100, 20));
     expect(rates).toEqual([...rates].sort((a, b) => a - b));
     expect(rates[999]).toBeCloseTo(3e-5 * 0.999, 8);

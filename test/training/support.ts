@@ -1,3 +1,4 @@
+/** A small world, base model and recipe for the tests of training. */
 import { createHash } from 'node:crypto';
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

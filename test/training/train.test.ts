@@ -1,3 +1,4 @@
+/** Whole runs: results, interruption, accumulation, bad videos. */
 import { cp, mkdtemp, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -140,7 +141,7 @@ describe('a run', () => {
     expect(await learned(other.folder)).not.toEqual(await learned(one.folder));
   });
 
-  it('learns nothing but what the recipe names', async () => {
+  it('trains only the groups that the recipe names', async () => {
     const { folder, result } = await trained(
       'train.epochs=1',
       'model.train=[language_projection, lora]',
@@ -345,7 +346,7 @@ describe('accumulation', () => {
       expect(relativeDifference(actual, expected.get(name)!), name).toBeLessThan(1e-4);
   });
 
-  it('takes what there is at the end of an epoch', async () => {
+  it('updates with the batches there are at the end of an epoch', async () => {
     const { samples } = await readAnnotations({ dataset: 'shapes', file: join(world.data, 'train.csv') });
     const { result } = await trained(
       'train.epochs=1',

@@ -1,3 +1,4 @@
+/** Trials on a shared base equal runs of their own. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,7 +36,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(scratch, { recursive: true }));
 
-it('keeps features under another hash when config.json changes what the same vision weights compute', async () => {
+it('has another feature hash when config.json changes the computation of the same vision weights', async () => {
   const base = join(scratch, 'base');
   await makeBase(base, 0);
   const config = await worldConfig({ folder: scratch, data: join(scratch, 'data'), base });
@@ -81,7 +82,7 @@ it('trains an adapter of the vision model, as PEFT may have put one on BLIP-2, a
   expect(Math.max(...(after.data as Float32Array).map(Math.abs))).toBeGreaterThan(1e-4);
 });
 
-it('keeps features under another hash when a frozen adapter changes what the vision model computes', async () => {
+it("has another feature hash when a frozen adapter changes the vision model's computation", async () => {
   const world = await makeWorld(join(scratch, 'frozen-adapter'));
   const path = 'vision_model.encoder.layers.0.self_attn.qkv';
   const width = (await readFile(join(world.base, 'config.json'), 'utf8').then(JSON.parse)).vision_config
@@ -252,7 +253,7 @@ describe('trials on one base', () => {
     });
   });
 
-  it('can be freed in any order; the base stays as it was, and what is attached then starts as the first did', async () => {
+  it('can be freed in any order; the base stays unchanged, and a later trial starts as the first did', async () => {
     const [config, other] = (await configsOf()) as [Config, Config];
     const base = await openBase([config, other]);
     const held = tf.memory().numTensors;

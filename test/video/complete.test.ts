@@ -1,3 +1,4 @@
+/** Truncated video files, by container. */
 import { expect, test } from 'vitest';
 import { endBeyondFile } from '../../src/video/complete.js';
 

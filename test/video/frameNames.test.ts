@@ -1,3 +1,4 @@
+/** The order of frames by their names. */
 import { describe, expect, test } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { orderFrames, sortFrameNames } from '../../src/video/frameNames.js';
@@ -64,7 +65,7 @@ describe('the order of frames', () => {
   });
 });
 
-describe('what is said of names that can be read in two ways', () => {
+describe('the notice of names that can be read in two ways', () => {
   test.each<[string[], object]>([
     [['0.25', '0.5', '0.75'], { reading: 'decimals', first: '0.25.png', second: '0.5.png' }],
     [['1.9', '1.10'], { reading: 'versions', first: '1.9.png', second: '1.10.png' }],

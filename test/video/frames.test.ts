@@ -1,3 +1,4 @@
+/** Frames of image folders, animations and video files. */
 import {
   copyFile,
   mkdir,

@@ -1,3 +1,4 @@
+/** JPEGs with harmless faults, and truncated ones. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

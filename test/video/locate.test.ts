@@ -1,3 +1,4 @@
+/** Finding the videos of samples. */
 import * as fs from 'node:fs/promises';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,3 +1,4 @@
+/** Pixels for the vision model, and training crops. */
 import { describe, expect, test } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import type { Frames } from '../../src/video/frames.js';

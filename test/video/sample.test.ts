@@ -1,3 +1,4 @@
+/** The frames of a clip against SeViLA's. */
 import { describe, expect, test } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { clipRange, isConstantRate, sampleFrames } from '../../src/video/sample.js';

@@ -1,3 +1,4 @@
+/** The files of a checkpoint at a path. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** Comparing checkpoints with their config.json. */
 import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DataError } from '../../src/base/errors.js';
@@ -38,7 +39,7 @@ describe('compareCheckpoint', () => {
     ]);
   });
 
-  it('refuses what cannot be loaded, and passes what is only unexpected', () => {
+  it('refuses a checkpoint that cannot be loaded, and accepts unexpected tensors', () => {
     const check = (tensors: Record<string, { shape: number[] }>) => () =>
       requireComplete(compareCheckpoint(expected, memorySource(tensors)), 'x.safetensors');
     expect(check({ a: { shape: [2, 3] }, b: { shape: [4] }, z: { shape: [] } })).not.toThrow();
@@ -53,7 +54,7 @@ describe('compareCheckpoint', () => {
     );
   });
 
-  it('says in one line what is not used', () => {
+  it('names unused tensors in one line', () => {
     const noticesFor = (...unexpected: string[]) =>
       noticesOf({ ...CLEAN, unexpected, own: [], unread: [] }, 'weights/x');
     expect(noticesFor()).toEqual([]);

@@ -1,3 +1,4 @@
+/** Parsing BLIP-2's config.json. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

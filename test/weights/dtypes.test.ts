@@ -1,3 +1,4 @@
+/** Conversions between 16-bit and 32-bit floats, exhaustively. */
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { narrowBf16, narrowF16, widenBf16, widenF16 } from '../../src/weights/dtypes.js';

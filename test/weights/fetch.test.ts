@@ -1,3 +1,4 @@
+/** Downloads: resumed, through proxies, refused. */
 import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';

@@ -1,3 +1,4 @@
+/** Writes small safetensors files. */
 import { type FileHandle, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Rng } from '../../src/base/random.js';

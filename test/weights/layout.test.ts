@@ -1,3 +1,4 @@
+/** The written-down layout of BLIP-2 FlanT5-XL. */
 import { describe, expect, it } from 'vitest';
 import { parseBlip2Config } from '../../src/weights/config.js';
 import { elements } from './fixtures.js';
@@ -13,11 +14,11 @@ describe('expectedTensors', () => {
   const expected = expectedTensors(parseBlip2Config(XL));
 
   it('lists the 1291 keys of BLIP-2 FlanT5-XL without its two embedding copies', () => {
-    // reference-models.md 2.1 counts both copies of the shared embedding.
+    // The published list counts both copies of the shared embedding.
     expect(expected.size).toBe(1291 - 2);
   });
 
-  it('has the parameter counts of reference-models.md 1.5', () => {
+  it('has the published parameter counts', () => {
     const count = (prefix: string) =>
       parameters([...expected].filter(([name]) => name.startsWith(prefix)).map(([, shape]) => shape));
     expect(count('vision_model.')).toBe(985_952_256);

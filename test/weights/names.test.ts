@@ -1,3 +1,4 @@
+/** Names of every published layout. */
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { canonicalSource } from '../../src/weights/canonical.js';
@@ -47,7 +48,7 @@ function checkpoint(seed: string): Tensors {
   return tensors;
 }
 
-/** The inverse of the table of reference-models.md 2.2, written apart from the code under test. */
+/** The inverse of the table of published names, written apart from the code under test. */
 function toLavis(name: string): string {
   return name
     .replace('vision_model.embeddings.class_embedding', 'visual_encoder.cls_token')
@@ -116,7 +117,7 @@ describe('layouts', () => {
     await expectSame(canonicalSource(memorySource(splitBiases(truth))), truth);
   });
 
-  it('reads LAVIS names, and reports what it leaves out', async () => {
+  it('reads LAVIS names, and reports tensors it leaves out', async () => {
     const truth = checkpoint('lavis');
     const extra = {
       'Qformer.bert.embeddings.position_ids': { shape: [1, 512], data: new Float32Array(512) },

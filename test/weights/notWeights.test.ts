@@ -1,3 +1,4 @@
+/** Git LFS pointers in the place of weights. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** config.json files of other models. */
 import { describe, expect, it } from 'vitest';
 import { DataError } from '../../src/base/errors.js';
 import { parseBlip2Config } from '../../src/weights/config.js';

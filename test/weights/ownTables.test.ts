@@ -1,3 +1,4 @@
+/** Embedding tables that differ from the shared one. */
 import { describe, expect, it } from 'vitest';
 import { describeOwnTable, ownTables } from '../../src/weights/ownTables.js';
 import { memorySource } from './fixtures.js';

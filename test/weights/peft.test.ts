@@ -1,3 +1,4 @@
+/** PEFT adapters: round trips, bad files, targets. */
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -115,7 +116,7 @@ describe('writing and reading', () => {
     });
   });
 
-  it('refuses to write what PEFT could not load', async () => {
+  it('refuses to write an adapter that PEFT could not load', async () => {
     const folder = join(root, 'refused');
     const good = adapter('t5');
     const module = [...good.modules.values()][0]!;

@@ -1,3 +1,4 @@
+/** Reading and writing safetensors. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** Bad safetensors files, and fuzzing. */
 import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

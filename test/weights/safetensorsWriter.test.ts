@@ -1,3 +1,4 @@
+/** Failing writes. */
 import { type FileHandle, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -7,8 +7,8 @@ import { readQuestions } from './jsonQuestions.js';
 import { readSevilaQuestion } from './sevila.js';
 
 /**
- * Reads the questions of either form. In JSON the `qid` is `<type>_<video>_<number>`, and `video` may stand in a folder;
- * both forms give a question the id of the official prediction files, `<video>_<number>`.
+ * Reads the questions of either form. In JSON the `qid` is `<type>_<video>_<number>`, and `video` may name a folder
+ * too; in both forms a question's id is that of the official prediction files, `<video>_<number>`.
  */
 export async function readChoiceFile(text: string, layout: CsvLayout, log: ProblemLog): Promise<Sample[]> {
   if (!/^\s*[[{]/.test(text)) {

@@ -7,7 +7,7 @@ import type { Sample } from '../sample.js';
 import { isGiven, JsonSyntaxError, parseJson } from '../textFile.js';
 import { elementLines } from './jsonArray.js';
 
-/** Where in the file one question stands; adds problems under `[index].field`. */
+/** The place of one question in the file; adds problems under `[index].field`. */
 export interface Place {
   line: number;
   path: (field: string) => string;
@@ -18,7 +18,7 @@ export interface Place {
 type QuestionReader = (item: Record<string, unknown>, place: Place, blind: boolean) => Sample | undefined;
 
 /**
- * Reads the questions of a JSON list, or one that stands alone. Null counts as not given, and when no question has an
+ * Reads the questions of a JSON list, or a single question. Null counts as not given, and when no question has an
  * answer the split is blind.
  *
  * @param idField names the id of a question in messages.

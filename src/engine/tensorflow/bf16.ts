@@ -3,7 +3,7 @@
  * by name, so a tensor's record may hold a bf16 id while tfjs sees float32.
  *
  * Rules: `ReasToBf16` alone makes bf16 tensors (rounded to nearest even); clones share them; `ReasBf16MatMul`
- * multiplies with them as they are; every other kernel gets them widened to float32 and gives float32; reads widen.
+ * multiplies with them as they are; every other kernel gets them widened to float32 and returns float32; reads widen.
  */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { registerKernels } from '../../ops/kernels.js';

@@ -25,7 +25,7 @@ export interface TensorflowPackage {
 const SETUP =
   'reasvqa doctor --fix tensorflow --python PYTHON (a Python that has tensorflow or tensorflow_cpu) or --libtensorflow FOLDER';
 
-/** Where tools/setup-tensorflow.sh puts what it builds, this project, and the folder the user runs in. */
+/** The output folder of tools/setup-tensorflow.sh, this project, and the user's current folder. */
 function searchPlaces(): string[] {
   const project = fileURLToPath(new URL('../../..', import.meta.url));
   return [join(project, 'build/tensorflow'), project, process.cwd()];

@@ -78,7 +78,7 @@ export class Blip2 extends Module {
     return this.qformer.forward(tf.reshape(expanded, [image.shape[0], queries, width]), image, context);
   }
 
-  /** Features of every frame -> what the language model reads, (B * N, queries, d_model). */
+  /** Features of every frame -> the language model's visual tokens, (B * N, queries, d_model). */
   project(features: tf.Tensor3D, context: Context): tf.Tensor3D {
     const image = this.vision.postLayernorm.forward(features);
     return this.languageProjection.forward(this.queryOutput(image, context), context);

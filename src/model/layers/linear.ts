@@ -103,7 +103,7 @@ export function forwardAll<T extends tf.Tensor>(
   ) as T[];
 }
 
-/** Whether all layers round what they read to bf16. */
+/** Whether all layers round their input to bf16. */
 export const readInBf16 = (layers: readonly Linear[]): boolean => layers.every((layer) => layer.readsBf16);
 
 /**

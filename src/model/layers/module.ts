@@ -4,7 +4,7 @@ import { type LayerVariable, layers } from '@tensorflow/tfjs-layers';
 import type { Rng } from '../../base/random.js';
 import { toBf16 } from '../../ops/bf16.js';
 
-/** How a parameter starts when no checkpoint gives it a value. */
+/** Initial value of a parameter that no checkpoint sets. */
 type Initial = 'zeros' | 'ones' | { normal: number } | { uniform: number };
 
 /**

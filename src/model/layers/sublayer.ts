@@ -80,8 +80,8 @@ export interface Block<T extends Tensors<T>> extends Module {
  * Runs blocks one after another. A block's output is freed once the next block has read it. Keeping them all would cost
  * 0.6 GB for FlanT5-XL and 1.8 GB for ViT-g (workloads/xl.json).
  *
- * @param x what the first block reads; stays the caller's
- * @param tensors what every block reads besides
+ * @param x input of the first block; the caller keeps owning it
+ * @param tensors further inputs of every block
  */
 export function runBlocks<T extends Tensors<T>>(
   blocks: readonly Block<T>[],

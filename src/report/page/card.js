@@ -55,18 +55,20 @@ function tags(example, filters) {
   return [...plain, make('span', { class: `tag ${kind}` }, text)];
 }
 
-function frames({ frames: pictures, times, error }) {
-  if (pictures.length === 0) return make('p', { class: 'note' }, `No frames: ${error ?? 'none were read'}.`);
-  return make(
-    'ol',
-    { class: 'frames' },
-    pictures.map(({ type, data }, i) => {
-      const when = Number.isFinite(times[i]) ? `${times[i].toFixed(1)} s` : `frame ${i + 1}`;
-      const alt = `Frame ${i + 1} of ${pictures.length}, ${when}`;
-      const image = make('img', { src: `data:image/${type};base64,${data}`, alt });
-      return make('li', {}, image, make('span', { 'aria-hidden': 'true' }, when));
-    }),
-  );
+/** Every frame is a window on the clip's one picture. */
+function frames({ type, data, width, height, times, error }) {
+  if (error !== undefined) return make('p', { class: 'note' }, `No frames: ${error}.`);
+  const items = times.map((time, i) => {
+    const when = Number.isFinite(time) ? `${time.toFixed(1)} s` : `frame ${i + 1}`;
+    const image = make('img', {
+      src: `data:image/${type};base64,${data}`,
+      alt: `Frame ${i + 1} of ${times.length}, ${when}`,
+      style: `height: ${100 * times.length}%; top: ${-100 * i}%`,
+    });
+    const pane = make('span', { class: 'pane', style: `aspect-ratio: ${width} / ${height}` }, image);
+    return make('li', {}, pane, make('span', { 'aria-hidden': 'true' }, when));
+  });
+  return make('ol', { class: 'frames' }, items);
 }
 
 /** A row an option, a column a setting that was asked. */

@@ -7,14 +7,19 @@ export interface PageData {
   examples: PageExample[];
 }
 
-export interface PageClip {
-  /** Base64 of each picture, and what it is (`png`, `jpeg`). */
-  frames: { type: string; data: string }[];
-  /** Seconds since the video's first frame. */
-  times: number[];
-  /** Why there are no frames. */
-  error?: string;
-}
+/** One picture with the frames of a clip below each other, or why there is none. */
+export type PageClip =
+  | {
+      /** What the picture is (`webp`, `jpeg`), in base64. */
+      type: string;
+      data: string;
+      /** Of one frame, in pixels. */
+      width: number;
+      height: number;
+      /** Seconds since the video's first frame, one a frame. */
+      times: number[];
+    }
+  | { error: string };
 
 export interface PageExample {
   /** Unique; what stands behind the # of its address. */

@@ -159,7 +159,7 @@ function examples({ examples: data, available }: ReportContent): string {
   return `<p class="note">${taken} Left and right arrow go through them; up and down do in the list.</p>
 <noscript><p>The examples need JavaScript, which this page carries in itself.</p></noscript>
 <form id="filters" class="card filters" role="search" aria-label="Examples">
-<label class="search">Search<input type="search" name="text" autocomplete="off"></label>
+<div class="field search"><label for="filter-text">Search</label><input type="search" id="filter-text" name="text" autocomplete="off"></div>
 ${selects(data)}
 <button type="reset">Clear</button>
 </form>
@@ -215,5 +215,7 @@ function selects({ examples: shown, settings: all }: PageData): string {
 
 function select(label: string, name: string, choices: readonly Choice[], useful: boolean): string {
   const options = choices.map(([value, text]) => `<option value="${e(value)}">${e(text)}</option>`).join('');
-  return `<label${useful ? '' : ' hidden=""'}>${label}<select name="${name}">${options}</select></label>`;
+  const id = `filter-${name}`;
+  const field = `<label for="${id}">${label}</label><select id="${id}" name="${name}">${options}</select>`;
+  return `<div class="field"${useful ? '' : ' hidden=""'}>${field}</div>`;
 }

@@ -4,7 +4,7 @@
  * removes the leftovers of a killed one. The order of samples and the dropout bits follow from the seed and the step,
  * so no generator state needs saving.
  */
-import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
@@ -17,6 +17,9 @@ import { firstNotFinite } from '../../weights/finite.js';
 import { SafetensorsFile, type WritableTensor, writeSafetensors } from '../../weights/safetensors.js';
 import { fileSource } from '../../weights/source.js';
 import type { AdamW } from '../optimizer.js';
+import { folderOf, listCheckpoints, PARTIAL } from './steps.js';
+
+export { listCheckpoints };
 
 const stateSchema = z.strictObject({
   /** Optimizer steps taken. */
@@ -36,12 +39,6 @@ export type RunState = z.output<typeof stateSchema>;
 interface Trained {
   student: Student;
   adapter: AttachedAdapter | undefined;
-}
-
-const PARTIAL = '.partial-';
-
-function folderOf(step: number): string {
-  return `step-${String(step).padStart(8, '0')}`;
 }
 
 /**
@@ -101,17 +98,6 @@ function writableState(optimizer: AdamW): Map<string, WritableTensor> {
       data: async () => (await variable.data()) as Float32Array,
     });
   return tensors;
-}
-
-/** Steps of the whole checkpoints in the folder, ascending. Partial ones are removed. */
-export async function listCheckpoints(checkpoints: string): Promise<number[]> {
-  const entries = await readdir(checkpoints).catch(() => []);
-  for (const entry of entries)
-    if (entry.startsWith(PARTIAL)) await rm(join(checkpoints, entry), { recursive: true, force: true });
-  return entries
-    .filter((entry) => /^step-\d+$/.test(entry))
-    .map((entry) => Number(entry.slice('step-'.length)))
-    .sort((a, b) => a - b);
 }
 
 /**

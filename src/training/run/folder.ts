@@ -15,8 +15,8 @@ import { isRecord } from '../../base/values.js';
 import { configHash, dumpConfig } from '../../config/load.js';
 import type { Config } from '../../config/schema.js';
 import type { ScoreResult } from '../../evaluation/score.js';
-import { listCheckpoints } from './checkpoint.js';
 import { changedFile, fileHashes, gitCommit } from './provenance.js';
+import { listCheckpoints } from './steps.js';
 
 /** Accuracy after one epoch. */
 export interface EpochEvaluation {

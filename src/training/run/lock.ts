@@ -1,4 +1,4 @@
-/** One training a run folder. */
+/** The lock of a run folder: one training at a time. */
 import { stat } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { UsageError } from '../../base/errors.js';

@@ -30,7 +30,7 @@ export async function fileHashes(config: Config): Promise<Record<string, string>
   return hashes;
 }
 
-/** The first file whose hash is not what it was; files that are known on one side alone do not count. */
+/** The first file whose hash has changed; files that only one side knows do not count. */
 export function changedFile(
   before: Readonly<Record<string, string>>,
   now: Readonly<Record<string, string>>,
@@ -38,7 +38,7 @@ export function changedFile(
   return Object.keys(before).find((file) => file in now && now[file] !== before[file]);
 }
 
-/** Hashing 8 GB of weights at every start would cost longer than loading them: large files are told by size. */
+/** Hashing 8 GB of weights at every start would take longer than loading them, so large files are compared by size. */
 const LARGE_FILE_BYTES = 2 ** 30;
 
 /** Hashes by path, size and time of last change: the trials of a sweep read the same files. */

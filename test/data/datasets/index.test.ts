@@ -1,3 +1,4 @@
+/** The registry of datasets, and the page on them. */
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

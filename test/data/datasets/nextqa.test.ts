@@ -1,3 +1,4 @@
+/** NExT-QA's and IntentQA's csv, with faults of every field. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -105,7 +106,7 @@ describe('NExT-QA rows', () => {
   });
 });
 
-describe('what is wrong is named with its place', () => {
+describe('faults are named with their place', () => {
   test('a file of another kind, without all of it in the message', async () => {
     const { problems } = await readAnnotations({
       dataset: 'nextqa',

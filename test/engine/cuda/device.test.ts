@@ -29,7 +29,7 @@ describe.skipIf(cudaMissing !== undefined)(
       expect(info.index).toBeLessThan(info.count);
     });
 
-    it('reads back what was written, at every size and offset', () => {
+    it('reads written values back, at every size and offset', () => {
       const rng = new Rng('copies');
       for (const n of [1, 3, 255, 1024, 70_001, 5_000_003]) {
         const values = Float32Array.from({ length: n }, () => rng.normal());

@@ -73,7 +73,7 @@ onShim(`opening a device that cannot be used${cudaMissing ? ` (SKIPPED: ${cudaMi
     expect(text).toMatch(/cuBLASLt 12 not found .*pip install nvidia-cublas-cu12/);
   });
 
-  it('a library is not what its name says', () => {
+  it('a library has another content than its name', () => {
     const path = only('libcuda.so.1', 'libcublasLt.so.12', 'libnvrtc-builtins.so.12');
     symlinkSync(join(process.env.REASVQA_CUDA_PATH!, 'libcublasLt.so.12'), join(path, 'libnvrtc.so.12'));
     expect(opening({ REASVQA_CUDA_PATH: path })).toMatch(

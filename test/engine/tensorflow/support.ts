@@ -1,3 +1,4 @@
+/** Counts the tensors that TensorFlow holds. */
 import * as tf from '@tensorflow/tfjs-core';
 
 /** Tensors that TensorFlow's binding holds; tfjs's own count does not see those that a kernel forgot. */

@@ -1,3 +1,4 @@
+/** Several targets packed into one decoder sequence. */
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../../src/base/random.js';
 import { MASKED, packTargets } from '../../../src/model/blip2/packing.js';

@@ -1,3 +1,4 @@
+/** T5's relative position buckets against the published table and a restatement. */
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../../src/base/random.js';
 import { relativeBucket, relativeBuckets } from '../../../src/model/blip2/relativeBias.js';

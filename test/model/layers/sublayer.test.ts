@@ -1,3 +1,4 @@
+/** Transformer blocks with and without recomputation. */
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { Rng } from '../../../src/base/random.js';

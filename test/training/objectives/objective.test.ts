@@ -1,3 +1,4 @@
+/** Objectives: weighted means, a loss of their own, targets made inside the step. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -147,7 +148,7 @@ describe('a loss of the objective', () => {
     return { values, all };
   }
 
-  it('that says what the weights say is the same, and it is what is differentiated', () => {
+  it('that equals the weighted sum trains the same, and its gradient is the one that is used', () => {
     const weighted = gradientsOf(OBJECTIVE);
     const shares = [0.2, 0.8];
     const same = (losses: TokenLosses) => weightedMeans(losses, tokenWeights(losses, shares));

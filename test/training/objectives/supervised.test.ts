@@ -1,3 +1,4 @@
+/** The paper's two objectives, MTL and STL. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -77,7 +78,7 @@ describe('answer and reasoning at once', () => {
     expect(answers.encode(samples).targets).toEqual(both.encode(samples).targets.slice(0, 1));
   });
 
-  it('count what they cut', async () => {
+  it('count the texts they truncate', async () => {
     const red = (n: number) => Array.from({ length: n }, () => 'red').join(' ');
     const base = { question: red(5), options: ['red', 'blue'], answer: 0, reasoning: red(9) };
     const samples = [base, { ...base, reasoning: red(80) }, { ...base, reasoning: red(10) }].map(
@@ -135,7 +136,7 @@ describe('one target', () => {
     }
   });
 
-  it('cuts the reasoning of a joint target, never its answer', async () => {
+  it('truncates the reasoning of a joint target, never its answer', async () => {
     const sample = randomSample(new Rng('cut'), { reasoning: randomText(new Rng('long'), 100) });
     const whole = withEos(joined(sample));
     const { targets, truncated } = stl(await joint('text.maxReasoning=40')).encode([sample]);

@@ -1,3 +1,4 @@
+/** Checkpoints: full disks, damage, values that are not finite. */
 import {
   type FileHandle,
   mkdir,
@@ -260,7 +261,7 @@ describe('a damaged checkpoint', () => {
     },
   );
 
-  it('that holds more than what learns is refused: the rest would stay untrained', async () => {
+  it('with a tensor that is not trainable here is refused: it would stay untrained', async () => {
     const fewer = optimizer.parameters.filter((p) => !p.name.startsWith('language_projection.'));
     await expect(loadTrainables(folder, 4, fewer)).rejects.toThrow(
       /trainable\.safetensors: tensor language_projection\.\w+ is not among what learns/,

@@ -1,3 +1,4 @@
+/** Run folders: their owner, damaged files. */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** The log of losses. */
 import { describe, expect, it } from 'vitest';
 import { ReasVqaError } from '../../../src/base/errors.js';
 import type { PendingLosses } from '../../../src/training/gradients.js';

@@ -1,3 +1,4 @@
+/** metrics.jsonl and the event file, continued and truncated. */
 import {
   appendFileSync,
   mkdirSync,
@@ -56,7 +57,7 @@ it('needs no flush to outlive its process', () => {
   log.close();
 });
 
-it('writes what is not finite as null, with its name', () => {
+it('writes a value that is not finite as null, with its name', () => {
   const log = new MetricsLog(folder);
   log.scalar(7, { loss: Number.NaN, norm: Number.NEGATIVE_INFINITY, lr: 1 });
   log.close();
@@ -66,7 +67,7 @@ it('writes what is not finite as null, with its name', () => {
   expect(events()[0]?.scalars).toEqual({ loss: Number.NaN, norm: Number.NEGATIVE_INFINITY, lr: 1 });
 });
 
-it('resumes at a step: what came after is gone, the rest is byte for byte', () => {
+it('resumes at a step: later records are gone, earlier ones stay byte for byte', () => {
   const whole = new MetricsLog(folder, () => 1.7e9);
   for (let step = 1; step <= 20; step++) whole.scalar(step, { loss: 1 / step });
   whole.close();

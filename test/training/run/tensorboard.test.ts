@@ -1,3 +1,4 @@
+/** Event files against an independent reader. */
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../../src/base/random.js';
 import {

@@ -1,3 +1,4 @@
+/** Makes small videos with ffmpeg. */
 import { execFileSync, spawnSync } from 'node:child_process';
 
 /** Whether ffmpeg and ffprobe can be run here. */
