@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -38,7 +38,7 @@ describe('on the built-in world', () => {
   it.each(PAPER_TABLES.map(({ number }) => number))('table %i runs', async (number) => {
     const t = performance.now();
     const { code, stdout, stderr } = await table(number);
-    console.log(number, (performance.now() - t).toFixed(0), stdout, code ? stderr : stderr.slice(0,300));
+    console.log(number, (performance.now() - t).toFixed(0), stdout, code ? stderr : stderr.slice(0, 300));
     expect(code).toBe(0);
   });
 });
