@@ -26,9 +26,13 @@ export function addSweepTrial(sweep: Command, io: Io): void {
     )
     .addArgument(new Argument('<folder>', 'folder of the sweep'))
     .addArgument(new Argument('[id]', 'name of the trial, as sweep status prints it'))
-    .option('--index <n>', 'the trial in line n of plan.jsonl instead, from 1', integer(1))
+    .option(
+      '--index <n>',
+      'the trial in line n of plan.jsonl instead, from 1 (default: the one named)',
+      integer(1),
+    )
     .addOption(
-      new Option('--ended <status>', 'record how its process ended, as job scripts see it (137: killed)')
+      new Option('--ended <status>', 'record how its process ended, 137 for killed (default: train)')
         .argParser(integer(0))
         .hideHelp(),
     )

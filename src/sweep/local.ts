@@ -12,7 +12,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError, EXIT, Interrupted, messageOf, UsageError } from '../base/errors.js';
-import { HeldError, holdFolder } from '../training/run/lock.js';
+import { isHeld } from '../training/run/lock.js';
 import type { EngineChoice, Execution, Executor } from './executor.js';
 import { clearFailure, type PlannedTrial, trialState } from './folder.js';
 import { type End, engineArguments, ownCommand } from './process.js';
@@ -77,12 +77,12 @@ async function runTrial(
   command: readonly string[],
   { sweep, say, signal }: Execution,
 ): Promise<boolean> {
-  if (await isHeld(trial.folder)) return false;
-  // It may have been finished by who held it.
-  if ((await trialState(trial)).state === 'done') return true;
   let end: End;
   try {
     await mkdir(trial.folder, { recursive: true });
+    if (await isHeld(trial.folder)) return false;
+    // It may have been finished by who held it.
+    if ((await trialState(trial)).state === 'done') return true;
     await clearFailure(trial);
     const words = ['sweep', 'trial', sweep.folder, trial.id, ...engineArguments(place)];
     end = await runChild([...command, ...words], trial, signal, say);
@@ -99,16 +99,6 @@ async function runTrial(
 
 /** With a checkpoint, or before there was anything to save; or never begun, since the folder was held. */
 const stoppedCleanly = ({ code, signal }: End) => code === EXIT.interrupted || signal === 'SIGTERM';
-
-async function isHeld(folder: string): Promise<boolean> {
-  try {
-    (await holdFolder(folder))();
-    return false;
-  } catch (error) {
-    // A folder that is not there yet is nobody's.
-    return error instanceof HeldError;
-  }
-}
 
 async function runChild(
   [program, ...words]: string[],

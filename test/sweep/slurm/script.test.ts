@@ -122,7 +122,7 @@ describe('a task', () => {
       const output = execFileSync('bash', ['-c', `${functions}\n${text}`], {
         env,
         encoding: 'utf8',
-        stdio: 'pipe',
+        stdio: ['ignore', 'pipe', 'pipe'],
       });
       return { lines: output.split('\n').filter(Boolean), code: 0 };
     } catch (error) {
