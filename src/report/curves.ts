@@ -51,14 +51,14 @@ function metricPlots(settings: readonly Setting[]): Plot[] {
     yLabel: name,
     series: settings.map((setting) =>
       seriesOf(setting, ({ metrics }) =>
-        metrics.flatMap((line): XY[] => (name in line ? [[line.step, pick(line[name])]] : [])),
+        metrics.flatMap((line): XY[] => (name in line ? [[line.step, numberOf(line[name])]] : [])),
       ),
     ),
   }));
 }
 
 /** A value that was not finite is null in the file, and breaks the line. */
-const pick = (value: unknown) => (typeof value === 'number' ? value : Number.NaN);
+const numberOf = (value: unknown) => (typeof value === 'number' ? value : Number.NaN);
 
 const TITLES: Record<string, string> = {
   'train/loss': 'Loss',

@@ -140,13 +140,13 @@ async function checkpointNames(folder: string): Promise<string[]> {
 async function settingsOf(config: string): Promise<Pick<Listed, 'beta' | 'seed'>> {
   const text = await readFile(config, 'utf8').catch(() => '');
   const train = /^train:\n((?: .*(?:\n|$))*)/m.exec(text)?.[1] ?? '';
-  const given = (key: string) => new RegExp(`^ {2}${key}: (.+)$`, 'm').exec(train)?.[1];
+  const textOf = (key: string) => new RegExp(`^ {2}${key}: (.+)$`, 'm').exec(train)?.[1];
   const numbers = (value: string | undefined) =>
     Number.isFinite(Number(value ?? 'none')) ? [Number(value)] : [];
   // Single-task training has no loss of reasoning, whatever beta says (src/training/result.ts).
   return {
-    beta: given('mode') === 'stl' ? [0] : numbers(given('beta')),
-    seed: numbers(given('seed')),
+    beta: textOf('mode') === 'stl' ? [0] : numbers(textOf('beta')),
+    seed: numbers(textOf('seed')),
   };
 }
 

@@ -207,7 +207,7 @@ describe('what a report goes on without, and says so', () => {
     expect(notices[0]).toMatch(
       new RegExp(`no video for \\d+ of \\d+ questions shown, the first ${world.val[0]!.id}`),
     );
-    expect(notices[1]).toMatch(/1 of 7 clips cannot be read, the first: .*cannot be read as an image/);
+    expect(notices[1]).toMatch(/1 of 6 clips cannot be read, the first: .*cannot be read as an image/);
     expect(data!.clips.filter((clip) => 'data' in clip)).toHaveLength(5);
   });
 

@@ -9,6 +9,8 @@ import { optionLetter, type Sample } from '../../src/data/sample.js';
 import { type ScoreResult, scoreAnswers } from '../../src/evaluation/score.js';
 import { refineFile } from '../../src/reasoning/refineFile.js';
 import { makeShapes } from '../../src/shapes/dataset.js';
+import { type PlannedTrial, planSweep } from '../../src/sweep/folder.js';
+import { type Arm, resolveSweep } from '../../src/sweep/spec.js';
 import { identity, makeRunFolder } from '../../src/training/run/folder.js';
 import { MetricsLog } from '../../src/training/run/metrics.js';
 
@@ -48,23 +50,21 @@ export interface RunSettings {
   /** Epochs that were evaluated. */
   evaluated?: number;
   overrides?: readonly string[];
+  /** Instead of one made from the above. */
+  config?: Config;
 }
 
-export async function runConfig({ data }: ReportWorld, settings: RunSettings = {}): Promise<Config> {
+/** Recipe keys of a run in the world, but for beta and seed. */
+const recipeOf = ({ data }: ReportWorld): string[] => [
+  ...['data.dataset=shapes', `data.videos=${join(data, 'videos')}`, `data.train=${join(data, 'train.csv')}`],
+  ...[`data.val=${join(data, 'val.csv')}`, `data.reasoning=${join(data, 'refined.jsonl')}`],
+  ...['data.addPunctuation=false', 'model.base=weights/shapes', 'train.batch=4'],
+];
+
+export async function runConfig(world: ReportWorld, settings: RunSettings = {}): Promise<Config> {
   const { beta = 0.8, seed = 1, overrides = [] } = settings;
-  const { config } = await resolveConfig({
-    overrides: [
-      ...[
-        'data.dataset=shapes',
-        `data.videos=${join(data, 'videos')}`,
-        `data.train=${join(data, 'train.csv')}`,
-      ],
-      ...[`data.val=${join(data, 'val.csv')}`, `data.reasoning=${join(data, 'refined.jsonl')}`],
-      ...['model.base=weights/shapes', `train.beta=${beta}`, `train.seed=${seed}`, 'train.epochs=2'],
-      ...['train.batch=4', 'data.addPunctuation=false', ...overrides],
-    ],
-  });
-  return config;
+  const given = [...recipeOf(world), `train.beta=${beta}`, `train.seed=${seed}`, ...overrides];
+  return (await resolveConfig({ overrides: given })).config;
 }
 
 /** Writes a run folder. */
@@ -74,7 +74,7 @@ export async function writeRun(
   settings: RunSettings = {},
 ): Promise<Config> {
   const { done = true, evaluated = 2 } = settings;
-  const config = await runConfig(world, settings);
+  const config = settings.config ?? (await runConfig(world, settings));
   const paths = await makeRunFolder(folder);
   await writeFile(paths.config, dumpConfig(config));
   const engine = { name: 'native-cpu', threads: 2 };
@@ -113,6 +113,13 @@ export async function writeRun(
   };
   await writeFile(paths.result, JSON.stringify(result));
   return config;
+}
+
+/** Plans a sweep of two betas and two seeds and gives its trials. */
+export async function planTrials(world: ReportWorld, folder: string, arms?: Arm[]): Promise<PlannedTrial[]> {
+  const overrides = [...recipeOf(world), 'train.beta=0,0.8'];
+  const spec = await resolveSweep({ overrides, seeds: [1, 2], arms });
+  return (await planSweep(folder, spec)).trials;
 }
 
 /** Two lines an epoch, 3 steps and 4 seconds apart, and one for each evaluation, a minute later. */

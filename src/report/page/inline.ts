@@ -5,12 +5,16 @@ import { readFile } from 'node:fs/promises';
 /** They come with the package as they are (package.json, files); compiled code finds them from dist as from src. */
 const FOLDER = new URL('../../../src/report/page/', import.meta.url);
 
-/** In the order in which they use each other. */
+/** In the order in which they build on each other. */
+const STYLE = ['style.css', 'examples.css'];
 const PROGRAM = ['filter.js', 'card.js', 'browser.js'];
 
 const read = (name: string) => readFile(new URL(name, FOLDER), 'utf8');
 
-export const readStyle = (): Promise<string> => read('style.css');
+/** The style sheets as one. */
+export async function readStyle(): Promise<string> {
+  return (await Promise.all(STYLE.map(read))).join('\n');
+}
 
 /** The page's program as one script: its modules import nothing but each other. */
 export async function readProgram(): Promise<string> {
