@@ -142,10 +142,7 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
   if (options.dryRun) return estimate(io, folder, spec, options);
   if (options.emit) return emit(io, folder, spec, options);
   const { sweep, states, figure } = await interruptible(async (signal) => {
-    if (spec.world) {
-      const { makeWorldOf } = await import('../sweep/world.js');
-      await makeWorldOf(spec.trials[0]!.config, spec.world, signal);
-    }
+    await makeWorld(spec, signal);
     const protocol = options.halving ? 'halving' : 'full';
     return runSweep({
       folder,
@@ -161,6 +158,12 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
   if (figure) note(io, `figure: ${figure}`);
   const failure = failureOf(states);
   if (failure) throw failure;
+}
+
+async function makeWorld({ world, trials }: SweepSpec, signal: AbortSignal): Promise<void> {
+  if (!world) return;
+  const { makeWorldOf } = await import('../sweep/world.js');
+  await makeWorldOf(trials[0]!.config, world, signal);
 }
 
 /** Says what the sweep would take, without writing anything. */
@@ -182,10 +185,11 @@ export async function estimate(
   for (const line of describeEstimate(found)) print(io, line);
 }
 
-/** Prints the job file of a scheduler for the trials that are missing; plans them, since the jobs read the plan. */
+/** Prints the job file of a scheduler for the trials that are missing; plans them, since jobs read the plan and its data. */
 export async function emit(io: Io, folder: string, spec: SweepSpec, options: ExecutorOptions): Promise<void> {
   const { planSweep, trialStates } = await import('../sweep/folder.js');
   const { missing } = await import('../sweep/run.js');
+  await interruptible((signal) => makeWorld(spec, signal));
   const sweep = await planSweep(folder, spec);
   const file = await emitted(sweep, missing(await trialStates(sweep)), options, options);
   io.stdout.write(file);

@@ -51,7 +51,10 @@ async function runTrial(
   const trial = trialOf(await readSweep(folder), which);
   if (options.ended !== undefined) {
     const { endOfStatus } = await import('../sweep/process.js');
-    const reason = await recordEnd(trial, endOfStatus(options.ended), 'the output of the job');
+    const { logOfTask } = await import('../sweep/slurm/script.js');
+    const { SLURM_ARRAY_JOB_ID: job, SLURM_ARRAY_TASK_ID: task } = io.env;
+    const log = job && task ? logOfTask(folder, job, task) : 'where the job printed it';
+    const reason = await recordEnd(trial, endOfStatus(options.ended), log);
     if (reason !== undefined) note(io, `${trial.id}: failed: ${reason}`);
     return;
   }

@@ -25,18 +25,23 @@ const HELD_WAIT = 3000;
 export interface LocalOptions {
   /** Numbers of the GPUs to use; default all that native-cuda sees. */
   devices?: readonly number[];
-  /** Runs `reasvqa` with arguments; tests give their own. */
+  /** Runs `reasvqa` with arguments; tests give their own, and their own patience. */
   command?: readonly string[];
+  heldWait?: number;
 }
 
 /** @throws UsageError for devices that the engine does not have, EngineError when the GPUs cannot be counted */
-export function localExecutor({ devices, command = ownCommand() }: LocalOptions = {}): Executor {
+export function localExecutor({
+  devices,
+  command = ownCommand(),
+  heldWait = HELD_WAIT,
+}: LocalOptions = {}): Executor {
   return async (execution) => {
     const { trials, signal, sweep, say } = execution;
     const places = await placesOf(execution.engine, devices, command);
     let waiting = [...trials];
     for (let tries = 0; waiting.length > 0 && !signal.aborted && tries < HELD_TRIES; tries++) {
-      if (tries > 0) await sleep(HELD_WAIT, undefined, { signal }).catch(() => undefined);
+      if (tries > 0) await sleep(heldWait, undefined, { signal }).catch(() => undefined);
       waiting = await runAll(waiting, places, command, execution);
     }
     if (signal.aborted)
