@@ -1,8 +1,7 @@
 /** Tables of accuracy: one a set of validation questions, a row a setting, and what each setting gains on the first. */
 import { datasetOf } from '../data/datasets/index.js';
 import type { ScoreResult } from '../evaluation/score.js';
-import { type Answers, answersWhere } from './answers.js';
-import type { Predictions } from './predictions.js';
+import { answersWhere, judged } from './answers.js';
 import type { Run } from './runs.js';
 import type { Setting } from './settings.js';
 import {
@@ -135,14 +134,5 @@ function gainOf(setting: Setting, baseline: Setting, groups: readonly string[], 
 function answersOf({ runs }: Setting): SeededAnswers[] {
   return runs.flatMap(({ config, predictions }) =>
     predictions ? [{ seed: config.train.seed, answers: judged(predictions) }] : [],
-  );
-}
-
-/** Questions without a right answer cannot be compared. */
-function judged(predictions: Predictions): Answers {
-  return new Map(
-    [...predictions].flatMap(([id, { type, prediction, answer }]) =>
-      answer === undefined ? [] : [[id, { type, right: prediction === answer }]],
-    ),
   );
 }

@@ -1,8 +1,6 @@
 /** What a trained student answered, question by question: the predictions of a run folder. */
 import { DataError } from '../base/errors.js';
-import { readJsonLines } from '../data/jsonLines.js';
-import { ProblemLog, shown } from '../data/problems.js';
-import { isGiven, readTextFile } from '../data/textFile.js';
+import { type Predictions, readPredictions } from './predictions.js';
 
 export interface Answer {
   right: boolean;
@@ -19,31 +17,24 @@ export type Answers = ReadonlyMap<string, Answer>;
  * @throws DataError naming file:line and field of the first thing that is wrong; for a file that is missing or blind
  */
 export async function readAnswers(file: string): Promise<Answers> {
-  const text = await readTextFile(file);
-  const log = new ProblemLog(file);
-  const answers = new Map<string, Answer>();
-  let blind = 0;
-  for (const { line, record } of readJsonLines(text, 'prediction', log)) {
-    const { id, type, prediction, answer } = record;
-    const before = log.problems.length;
-    if (typeof id !== 'string' || id === '') log.add(line, 'id', 'a text', shown(id));
-    else if (answers.has(id)) log.add(line, 'id', 'an id used once', `${shown(id)} again`);
-    if (typeof type !== 'string') log.add(line, 'type', 'a text', shown(type));
-    if (!isIndex(prediction)) log.add(line, 'prediction', 'an option, counted from 0', shown(prediction));
-    if (!isGiven(answer)) blind++;
-    else if (!isIndex(answer)) log.add(line, 'answer', 'an option, counted from 0', shown(answer));
-    if (log.problems.length > before) continue;
-    answers.set(id as string, { right: prediction === answer, type: type as string });
-  }
-  log.throwIfAny();
+  const predictions = await readPredictions(file);
+  const answers = judged(predictions);
+  const blind = predictions.size - answers.size;
   if (blind > 0)
     throw new DataError(
-      `${file}: ${blind} of ${answers.size} questions have no right answer to compare with`,
+      `${file}: ${blind} of ${predictions.size} questions have no right answer to compare with`,
     );
   return answers;
 }
 
-const isIndex = (value: unknown) => Number.isInteger(value) && (value as number) >= 0;
+/** The answers that a right one is known of. */
+export function judged(predictions: Predictions): Answers {
+  return new Map(
+    [...predictions].flatMap(([id, { type, prediction, answer }]) =>
+      answer === undefined ? [] : [[id, { type, right: prediction === answer }]],
+    ),
+  );
+}
 
 /** Share of right answers, in [0, 1]; NaN without questions. */
 export function accuracyOf(answers: Answers): number {

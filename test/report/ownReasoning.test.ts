@@ -6,7 +6,7 @@ import { EngineError } from '../../src/base/errors.js';
 import { selectEngine } from '../../src/engine/engine.js';
 import type { PageData } from '../../src/report/page/data.js';
 import { type ReportRequest, writeReport } from '../../src/report/report.js';
-import { holdRunFolder } from '../../src/training/run/lock.js';
+import { holdFolder } from '../../src/training/run/lock.js';
 import { train } from '../../src/training/train.js';
 import { makeWorld, worldConfig } from '../training/support.js';
 
@@ -65,7 +65,7 @@ describe('the student’s own reasoning', () => {
   it('is left out, and the page says so, without an engine, a checkpoint, or while the run is trained', async () => {
     await rm(join(run, 'reasoning.jsonl'));
     if (process.platform === 'linux') {
-      const letGo = await holdRunFolder(run);
+      const letGo = await holdFolder(run);
       const held = await own();
       letGo();
       expect(held).toMatchObject({ started: 0, texts: [] });

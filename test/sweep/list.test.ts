@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { DataError } from '../../src/base/errors.js';
-import { recordFailure } from '../../src/sweep/folder.js';
+import { recordFailure, recordHalved } from '../../src/sweep/folder.js';
 import { listRuns } from '../../src/sweep/list.js';
-import { holdRunFolder } from '../../src/training/run/lock.js';
+import { holdFolder } from '../../src/training/run/lock.js';
 import { makeReportWorld, planTrials, type ReportWorld, writeRun } from '../report/support.js';
 
 let scratch: string;
@@ -68,7 +68,7 @@ describe('runs', () => {
 
   it.runIf(onLinux)('that are held are running', async () => {
     await writeRun(world, join(root, 'a'), { done: false });
-    const letGo = await holdRunFolder(join(root, 'a'));
+    const letGo = await holdFolder(join(root, 'a'));
     expect(await states()).toEqual(['a running']);
     letGo();
     expect(await states()).toEqual(['a stopped']);
@@ -123,12 +123,14 @@ describe('sweeps', () => {
     await recordFailure(trials[0]!, new DataError('no data'));
     expect((await states())[0]).toBe('sweep failed 3/4');
     if (onLinux) {
-      const letGo = await holdRunFolder(trials[0]!.folder);
+      const letGo = await holdFolder(trials[0]!.folder);
       expect((await states())[0]).toBe('sweep running 3/4');
       letGo();
     }
+    await recordHalved(trials[0]!, { epoch: 1, accuracy: 20 });
+    expect((await states()).slice(0, 2)).toEqual(['sweep done 4/4', 'sweep/trials/beta-0-seed-1 halved']);
     await writeRun(world, trials[0]!.folder, { config: trials[0]!.config });
-    expect((await states())[0]).toBe('sweep done 4/4');
+    expect((await states()).slice(0, 2)).toEqual(['sweep done 4/4', 'sweep/trials/beta-0-seed-1 done']);
   });
 });
 

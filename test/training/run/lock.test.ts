@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { UsageError } from '../../../src/base/errors.js';
-import { holdRunFolder, isHeld } from '../../../src/training/run/lock.js';
+import { holdFolder, isHeld } from '../../../src/training/run/lock.js';
 
 describe.runIf(process.platform === 'linux')('the lock of a run folder', () => {
   let folder: string;
@@ -16,14 +16,14 @@ describe.runIf(process.platform === 'linux')('the lock of a run folder', () => {
 
   it('is held once, until it is let go', async () => {
     expect(await isHeld(folder)).toBe(false);
-    const letGo = await holdRunFolder(folder);
+    const letGo = await holdFolder(folder);
     expect(await isHeld(folder)).toBe(true);
-    await expect(holdRunFolder(folder)).rejects.toThrow(UsageError);
+    await expect(holdFolder(folder)).rejects.toThrow(UsageError);
     // Asking changes nothing.
     expect(await isHeld(folder)).toBe(true);
     letGo();
     expect(await isHeld(folder)).toBe(false);
-    (await holdRunFolder(folder))();
+    (await holdFolder(folder))();
   });
 
   it('is seen while its process is busy, and ends with it', async () => {
