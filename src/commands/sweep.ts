@@ -30,16 +30,16 @@ interface PlanOptions extends RecipeOptions {
   json?: boolean;
 }
 
-/** Who runs trials. */
-interface ExecutorOptions extends EngineChoice, SchedulerOptions {
+/** Options of {@link withExecutor}: where trials run, and what they would take. */
+export interface ExecutorOptions extends EngineChoice, SchedulerOptions {
   executor: 'shared' | 'local' | 'slurm';
   atOnce?: number;
-  halving?: boolean;
+  dryRun?: boolean;
+  samplesPerSecond?: number;
 }
 
 interface RunOptions extends PlanOptions, ExecutorOptions {
-  dryRun?: boolean;
-  samplesPerSecond?: number;
+  halving?: boolean;
 }
 
 export function addSweep(program: Command, io: Io): void {
@@ -75,8 +75,9 @@ function withPlanOptions(command: Command): Command {
     .option('--json', 'print as JSON (default: off)');
 }
 
-function withRunOptions(command: Command): Command {
-  return withScheduler(withEngine(withPlanOptions(command)))
+/** Options of every command that runs trials. */
+export function withExecutor(command: Command): Command {
+  return withScheduler(withEngine(command))
     .addOption(
       new Option(
         '--executor <name>',
@@ -86,16 +87,19 @@ function withRunOptions(command: Command): Command {
         .default('shared'),
     )
     .option('--at-once <n>', 'most trials in lockstep (default: what memory holds)', integer(1))
-    .option(
-      '--halving',
-      'stop the worse half of the settings after an epoch, again and again: cheaper, another protocol (default: off)',
-    )
     .option('--dry-run', 'print trials, steps, hours and disk instead of running (default: off)')
     .option(
       '--samples-per-second <n>',
       'with --dry-run: the rate to reckon with (default: that of trials that have finished)',
       number(0.001, 1e9),
     );
+}
+
+function withRunOptions(command: Command): Command {
+  return withExecutor(withPlanOptions(command)).option(
+    '--halving',
+    'stop the worse half of the settings after an epoch, again and again: cheaper, another protocol (default: off)',
+  );
 }
 
 async function specOf(io: Io, recipe: string | undefined, options: PlanOptions) {
@@ -138,10 +142,7 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
   if (options.dryRun) return estimate(io, folder, spec, options);
   if (options.emit) return emit(io, folder, spec, options);
   const { sweep, states, figure } = await interruptible(async (signal) => {
-    if (spec.world) {
-      const { makeWorldOf } = await import('../sweep/world.js');
-      await makeWorldOf(spec.trials[0]!.config, spec.world, signal);
-    }
+    await makeWorld(spec, signal);
     const protocol = options.halving ? 'halving' : 'full';
     return runSweep({
       folder,
@@ -159,8 +160,19 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
   if (failure) throw failure;
 }
 
+async function makeWorld({ world, trials }: SweepSpec, signal: AbortSignal): Promise<void> {
+  if (!world) return;
+  const { makeWorldOf } = await import('../sweep/world.js');
+  await makeWorldOf(trials[0]!.config, world, signal);
+}
+
 /** Says what the sweep would take, without writing anything. */
-async function estimate(io: Io, folder: string, spec: SweepSpec, options: RunOptions): Promise<void> {
+export async function estimate(
+  io: Io,
+  folder: string,
+  spec: SweepSpec,
+  options: ExecutorOptions & { json?: boolean },
+): Promise<void> {
   const { previewSweep } = await import('../sweep/folder.js');
   const { describeEstimate, estimateSweep } = await import('../sweep/estimate.js');
   const { samplesPerSecond, engine, json } = options;
@@ -173,17 +185,21 @@ async function estimate(io: Io, folder: string, spec: SweepSpec, options: RunOpt
   for (const line of describeEstimate(found)) print(io, line);
 }
 
-/** Prints the job file of a scheduler for the trials that are missing; plans them, since the jobs read the plan. */
-async function emit(io: Io, folder: string, spec: SweepSpec, options: RunOptions): Promise<void> {
+/** Prints the job file of a scheduler for the trials that are missing; plans them, since jobs read the plan and its data. */
+export async function emit(io: Io, folder: string, spec: SweepSpec, options: ExecutorOptions): Promise<void> {
   const { planSweep, trialStates } = await import('../sweep/folder.js');
   const { missing } = await import('../sweep/run.js');
+  await interruptible((signal) => makeWorld(spec, signal));
   const sweep = await planSweep(folder, spec);
   const file = await emitted(sweep, missing(await trialStates(sweep)), options, options);
   io.stdout.write(file);
 }
 
 /** What runs trials, by the options of the command line. */
-export async function executorOf(io: Io, options: ExecutorOptions): Promise<Executor> {
+export async function executorOf(
+  io: Io,
+  options: ExecutorOptions & { halving?: boolean },
+): Promise<Executor> {
   if (options.executor !== 'shared') return schedulerExecutor(options.executor, options);
   const { runShared } = await import('../sweep/shared.js');
   const { runHalving } = await import('../sweep/halving.js');

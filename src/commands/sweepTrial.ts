@@ -26,9 +26,13 @@ export function addSweepTrial(sweep: Command, io: Io): void {
     )
     .addArgument(new Argument('<folder>', 'folder of the sweep'))
     .addArgument(new Argument('[id]', 'name of the trial, as sweep status prints it'))
-    .option('--index <n>', 'the trial in line n of plan.jsonl instead, from 1', integer(1))
+    .option(
+      '--index <n>',
+      'the trial in line n of plan.jsonl instead, from 1 (default: the one named)',
+      integer(1),
+    )
     .addOption(
-      new Option('--ended <status>', 'record how its process ended, as job scripts see it (137: killed)')
+      new Option('--ended <status>', 'record how its process ended, 137 for killed (default: train)')
         .argParser(integer(0))
         .hideHelp(),
     )
@@ -51,7 +55,10 @@ async function runTrial(
   const trial = trialOf(await readSweep(folder), which);
   if (options.ended !== undefined) {
     const { endOfStatus } = await import('../sweep/process.js');
-    const reason = await recordEnd(trial, endOfStatus(options.ended), 'the output of the job');
+    const { logOfTask } = await import('../sweep/slurm/script.js');
+    const { SLURM_ARRAY_JOB_ID: job, SLURM_ARRAY_TASK_ID: task } = io.env;
+    const log = job && task ? logOfTask(folder, job, task) : 'where the job printed it';
+    const reason = await recordEnd(trial, endOfStatus(options.ended), log);
     if (reason !== undefined) note(io, `${trial.id}: failed: ${reason}`);
     return;
   }

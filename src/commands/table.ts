@@ -2,34 +2,20 @@ import { type Command, Option } from 'commander';
 import { TABLE_FORMATS, type TableFormat } from '../tables/format.js';
 import type { TablePlan } from '../tables/run.js';
 import { TABLE_DATASETS } from '../tables/table.js';
-import {
-  type EngineChoice,
-  fromCwd,
-  type Io,
-  integer,
-  interruptible,
-  note,
-  number,
-  print,
-  startEngine,
-  withEngine,
-} from './io.js';
-import { executorOf } from './sweep.js';
+import { fromCwd, type Io, interruptible, note, print, startEngine } from './io.js';
+import { type ExecutorOptions, emit, estimate, executorOf, withExecutor } from './sweep.js';
 
-interface TableOptions extends EngineChoice {
+interface TableOptions extends ExecutorOptions {
   dataset: string;
   sweep?: string;
   seeds: string;
   set: string[];
   subset?: string;
   format: TableFormat;
-  dryRun?: boolean;
-  samplesPerSecond?: number;
-  atOnce?: number;
 }
 
 export function addTable(program: Command, io: Io): void {
-  withEngine(program.command('table'))
+  withExecutor(program.command('table'))
     .summary("train what a table of the paper compares, and print it beside the paper's numbers")
     .description(
       'Trains the rows of a table that are missing as a sweep and prints accuracies with standard errors, what the paper prints, and which differences between rows are noise. The same command continues. Tables 1, 2, 3, 5, 6, 8, 9 and 10; on the built-in world every table runs, and makes its data.',
@@ -51,13 +37,6 @@ export function addTable(program: Command, io: Io): void {
     .addOption(
       new Option('--format <name>', 'how the table is printed').choices([...TABLE_FORMATS]).default('text'),
     )
-    .option('--dry-run', 'print trials, steps, hours and disk instead (default: off)')
-    .option(
-      '--samples-per-second <n>',
-      'rate for the hours of --dry-run while no trial has finished (default: unknown)',
-      number(0.001, 1e6),
-    )
-    .option('--at-once <n>', 'most trials in lockstep (default: what memory holds)', integer(1))
     .action((name: string, options: TableOptions) => table(io, name, options));
 }
 
@@ -71,20 +50,9 @@ async function table(io: Io, name: string, options: TableOptions): Promise<void>
   });
   for (const warning of plan.spec.warnings) note(io, `reasvqa: ${warning}`);
   const folder = fromCwd(io, options.sweep ?? `runs/table-${plan.table.number}-${plan.dataset}`);
-  if (options.dryRun) return dryRun(io, plan, folder, options);
+  if (options.dryRun) return estimate(io, folder, plan.spec, options);
+  if (options.emit) return emit(io, folder, plan.spec, options);
   await run(io, plan, folder, options);
-}
-
-async function dryRun(io: Io, plan: TablePlan, folder: string, options: TableOptions): Promise<void> {
-  const { previewSweep } = await import('../sweep/folder.js');
-  const { describeEstimate, estimateSweep } = await import('../sweep/estimate.js');
-  const { questionsToCome } = await import('../tables/materials.js');
-  const estimate = await estimateSweep(await previewSweep(folder, plan.spec), {
-    samplesPerSecond: options.samplesPerSecond,
-    engine: options.engine,
-    questions: plan.dataset === 'shapes' ? questionsToCome : undefined,
-  });
-  for (const line of describeEstimate(estimate)) print(io, line);
 }
 
 async function run(io: Io, plan: TablePlan, folder: string, options: TableOptions): Promise<void> {
@@ -94,12 +62,12 @@ async function run(io: Io, plan: TablePlan, folder: string, options: TableOption
   const { failureOf, runSweep } = await import('../sweep/run.js');
   const say = (line: string) => note(io, `table: ${line}`);
   const states = await interruptible(async (signal) => {
-    if (plan.dataset === 'shapes') {
+    if (plan.spec.world) {
       const { makeMaterials } = await import('../tables/materials.js');
-      await makeMaterials(plan.config, plan.writings, writingsNeeded(plan), signal);
+      await makeMaterials(plan.config, plan.spec.world, plan.writings, writingsNeeded(plan), signal);
     }
     await requireData(plan);
-    const executor = await executorOf(io, { ...options, executor: 'shared', sbatchArg: [], volume: [] });
+    const executor = await executorOf(io, options);
     const ran = await runSweep({ folder, spec: plan.spec, executor, engine: options, signal, say });
     if (await lacksTest(plan, ran.states)) {
       await startEngine(io, options);

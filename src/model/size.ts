@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { listManifests } from '../weights/manifest.js';
 import { addAdapter } from './adapter.js';
 import { kindOf, readStudentConfig } from './registry.js';
-import { selectTrainable } from './trainable.js';
+import { isLora, selectTrainable } from './trainable.js';
 
 /** What of a recipe decides the size: its section `model`. */
 export interface ModelSettings {
@@ -17,6 +17,8 @@ export interface ModelSettings {
 export interface StudentSize {
   /** Numbers that are learned. */
   trainable: number;
+  /** Of these, numbers of the LoRA matrices. */
+  adapter: number;
   /** Numbers in the kept features of one frame. */
   featuresPerFrame: number;
 }
@@ -38,9 +40,14 @@ export async function studentSize(settings: ModelSettings): Promise<StudentSize 
       const rest = { rankPattern: {}, alphaPattern: {}, useRslora: false, baseModel: settings.base };
       addAdapter(student, { r, alpha, dropout, targetModules: targets, ...rest });
     }
-    const trainable = selectTrainable(student, groups).reduce((sum, { size }) => sum + size, 0);
+    const trained = selectTrainable(student, groups);
+    const sizeOf = (parameters: typeof trained) => parameters.reduce((sum, { size }) => sum + size, 0);
     const [tokens, width] = student.featureShape;
-    return { trainable, featuresPerFrame: tokens * width };
+    return {
+      trainable: sizeOf(trained),
+      adapter: sizeOf(trained.filter(({ name }) => isLora(name))),
+      featuresPerFrame: tokens * width,
+    };
   } finally {
     student.dispose();
   }

@@ -12,7 +12,7 @@ export interface Answer {
 export type Answers = ReadonlyMap<string, Answer>;
 
 /**
- * Reads a file of predictions (src/evaluation/evaluate.ts), such as predictions.jsonl of a run folder.
+ * Reads a file of predictions, such as predictions.jsonl of a run folder, into right and wrong.
  *
  * @throws DataError naming file:line and field of the first thing that is wrong; for a file that is missing or blind
  */
@@ -27,7 +27,7 @@ export async function readAnswers(file: string): Promise<Answers> {
   return answers;
 }
 
-/** The answers that a right one is known of. */
+/** Predictions of questions whose right answer is known. */
 export function judged(predictions: Predictions): Answers {
   return new Map(
     [...predictions].flatMap(([id, { type, prediction, answer }]) =>

@@ -112,7 +112,7 @@ export function trialId(arm: string | undefined, settings: Settings, keys: reado
   const lasts = keys.map(lastName);
   const short = (key: string) =>
     lasts.filter((name) => name === lastName(key)).length > 1 ? key : lastName(key);
-  const parts = Object.entries(settings).map(([key, value]) => `${slug(short(key))}-${slug(textOf(value))}`);
+  const parts = Object.entries(settings).map(([key, value]) => `${short(key)}-${slug(textOf(value))}`);
   return [...(arm ? [slug(arm)] : []), ...parts].join('-') || 'trial';
 }
 

@@ -43,8 +43,9 @@ export interface Estimate {
   notes: string[];
 }
 
-/** A value and its two AdamW moments, in float32. */
+/** A value and its two AdamW moments, in float32; adapters once more, in PEFT's layout (src/training/run/checkpoint.ts). */
 const BYTES_PER_TRAINABLE = 12;
+const BYTES_PER_ADAPTER = 4;
 /** The best checkpoint and the last one stay (src/training/train.ts). */
 const CHECKPOINTS = 2;
 /** Kept features are float32. */
@@ -69,7 +70,11 @@ export async function estimateSweep(
   const known = work.every((each) => each !== undefined);
   const sum = (of: 'steps' | 'samples') =>
     known ? work.reduce((total, each) => total + each[of], 0) : undefined;
-  const rate = await rateOf(sweep, options);
+  const { rateOf, from } = await rates(sweep, options);
+  // A trial of another base model has another rate; one without a rate leaves the hours unknown.
+  const seconds = known
+    ? left.reduce((total, { config }, i) => total + work[i]!.samples / rateOf(config.model.base), 0)
+    : Number.NaN;
   const samples = sum('samples');
   if (!known) notes.add('the annotations are not there, so the number of questions is unknown');
   return {
@@ -77,9 +82,9 @@ export async function estimateSweep(
     done: states.length - left.length,
     steps: sum('steps'),
     samples,
-    hours: samples === undefined || !rate.value ? undefined : samples / rate.value / 3600,
-    samplesPerSecond: rate.value,
-    rateFrom: rate.from,
+    hours: Number.isNaN(seconds) ? undefined : seconds / 3600,
+    samplesPerSecond: samples && seconds > 0 ? samples / seconds : undefined,
+    rateFrom: from,
     ...(await diskOf(left, counter, notes)),
     notes: [...notes],
   };
@@ -151,32 +156,35 @@ class QuestionCounter {
 
 const isThere = async (file: string) => (await stat(file).catch(() => undefined))?.isFile() ?? false;
 
-interface Rate {
-  value: number | undefined;
+interface Rates {
+  /** Samples a second on a base model; NaN where it is unknown. */
+  rateOf: (base: string) => number;
   from: string;
 }
 
 /** The median rate of finished trials of this sweep and those beside it, of the same base model and engine. */
-async function rateOf(
+async function rates(
   { folder, trials }: Pick<Sweep, 'folder' | 'trials'>,
   { samplesPerSecond, engine = 'auto' }: EstimateOptions,
-): Promise<Rate> {
+): Promise<Rates> {
   const bases = new Set(trials.map(({ config }) => config.model.base));
   const finished = (await finishedAround(folder)).filter(
     ({ base, engine: ran }) => bases.has(base) && (engine === 'auto' || ran === engine),
   );
-  if (finished.length > 0) {
-    const rates = finished.map(({ rate }) => rate).sort((a, b) => a - b);
-    const engines = [...new Set(finished.map((each) => each.engine))].join(', ');
-    return {
-      value: rates[Math.floor(rates.length / 2)],
-      from: `median of ${rates.length} finished trial${rates.length > 1 ? 's' : ''} on ${engines}`,
-    };
-  }
-  if (samplesPerSecond !== undefined) return { value: samplesPerSecond, from: '--samples-per-second' };
+  const engines = [...new Set(finished.map((each) => each.engine))].join(', ');
+  const measured = `median of ${finished.length} finished trial${finished.length > 1 ? 's' : ''} on ${engines}`;
+  const told = samplesPerSecond === undefined ? [] : ['--samples-per-second'];
+  const isMeasured = [...bases].every((base) => finished.some((each) => each.base === base));
+  const sources = [...(finished.length > 0 ? [measured] : []), ...(isMeasured ? [] : told)];
   return {
-    value: undefined,
-    from: 'unknown until a trial has run, or --samples-per-second N says it',
+    rateOf: (base) => {
+      const own = finished.filter((each) => each.base === base).map(({ rate }) => rate);
+      return own.sort((a, b) => a - b)[own.length >> 1] ?? samplesPerSecond ?? Number.NaN;
+    },
+    from:
+      isMeasured || told.length > 0
+        ? sources.join(' and ')
+        : 'unknown until a trial has run, or --samples-per-second N says it',
   };
 }
 
@@ -216,12 +224,13 @@ async function diskOf(
       notes.add(`${config.model.base}: no config.json there, so sizes are unknown`);
       return { checkpointBytes: undefined, featureBytes: config.features.cache ? undefined : 0 };
     }
-    checkpointBytes += size.trainable * BYTES_PER_TRAINABLE * CHECKPOINTS;
+    const bytes = size.trainable * BYTES_PER_TRAINABLE + size.adapter * BYTES_PER_ADAPTER;
+    checkpointBytes += bytes * CHECKPOINTS;
     if (!config.features.cache) continue;
     const clips = (await counter.clips(config))?.size ?? (await counter.trained(config));
-    const bytes = (clips ?? 0) * config.video.frames * size.featuresPerFrame * BYTES_PER_FEATURE;
+    const features = (clips ?? 0) * config.video.frames * size.featuresPerFrame * BYTES_PER_FEATURE;
     if (clips === undefined) featuresKnown = false;
-    stores.set(config.features.folder ?? dirname(folder), bytes);
+    stores.set(config.features.folder ?? dirname(folder), features);
   }
   const featureBytes = featuresKnown ? [...stores.values()].reduce((a, b) => a + b, 0) : undefined;
   return { checkpointBytes, featureBytes };

@@ -109,7 +109,7 @@ async function runAt(folder: string, names: ReadonlySet<string>): Promise<Listed
       ...{ folder, kind: 'run', state: 'done' },
       accuracy: percent(result.score?.total),
       ...{ beta: [result.beta], seed: [result.seed], engine: engineOf(result.engine) },
-      hours: result.seconds / 3600,
+      hours: Number.isFinite(result.seconds) ? result.seconds / 3600 : null,
     };
   const [held, best, { engine }, steps] = await Promise.all([
     isHeld(folder),

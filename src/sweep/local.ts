@@ -12,7 +12,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError, EXIT, Interrupted, messageOf, UsageError } from '../base/errors.js';
-import { HeldError, holdFolder } from '../training/run/lock.js';
+import { isHeld } from '../training/run/lock.js';
 import type { EngineChoice, Execution, Executor } from './executor.js';
 import { clearFailure, type PlannedTrial, trialState } from './folder.js';
 import { type End, engineArguments, ownCommand } from './process.js';
@@ -25,18 +25,23 @@ const HELD_WAIT = 3000;
 export interface LocalOptions {
   /** Numbers of the GPUs to use; default all that native-cuda sees. */
   devices?: readonly number[];
-  /** Runs `reasvqa` with arguments; tests give their own. */
+  /** Runs `reasvqa` with arguments; tests give their own, and their own patience. */
   command?: readonly string[];
+  heldWait?: number;
 }
 
 /** @throws UsageError for devices that the engine does not have, EngineError when the GPUs cannot be counted */
-export function localExecutor({ devices, command = ownCommand() }: LocalOptions = {}): Executor {
+export function localExecutor({
+  devices,
+  command = ownCommand(),
+  heldWait = HELD_WAIT,
+}: LocalOptions = {}): Executor {
   return async (execution) => {
     const { trials, signal, sweep, say } = execution;
     const places = await placesOf(execution.engine, devices, command);
     let waiting = [...trials];
     for (let tries = 0; waiting.length > 0 && !signal.aborted && tries < HELD_TRIES; tries++) {
-      if (tries > 0) await sleep(HELD_WAIT, undefined, { signal }).catch(() => undefined);
+      if (tries > 0) await sleep(heldWait, undefined, { signal }).catch(() => undefined);
       waiting = await runAll(waiting, places, command, execution);
     }
     if (signal.aborted)
@@ -72,12 +77,12 @@ async function runTrial(
   command: readonly string[],
   { sweep, say, signal }: Execution,
 ): Promise<boolean> {
-  if (await isHeld(trial.folder)) return false;
-  // It may have been finished by who held it.
-  if ((await trialState(trial)).state === 'done') return true;
   let end: End;
   try {
     await mkdir(trial.folder, { recursive: true });
+    if (await isHeld(trial.folder)) return false;
+    // It may have been finished by who held it.
+    if ((await trialState(trial)).state === 'done') return true;
     await clearFailure(trial);
     const words = ['sweep', 'trial', sweep.folder, trial.id, ...engineArguments(place)];
     end = await runChild([...command, ...words], trial, signal, say);
@@ -94,16 +99,6 @@ async function runTrial(
 
 /** With a checkpoint, or before there was anything to save; or never begun, since the folder was held. */
 const stoppedCleanly = ({ code, signal }: End) => code === EXIT.interrupted || signal === 'SIGTERM';
-
-async function isHeld(folder: string): Promise<boolean> {
-  try {
-    (await holdFolder(folder))();
-    return false;
-  } catch (error) {
-    // A folder that is not there yet is nobody's.
-    return error instanceof HeldError;
-  }
-}
 
 async function runChild(
   [program, ...words]: string[],

@@ -109,9 +109,9 @@ export async function resolveSweep(request: SweepRequest): Promise<SweepSpec> {
   );
   const axes = [...inRecipe.filter(({ key }) => !given.axes.some((axis) => axis.key === key)), ...given.axes];
   const arms = request.arms ?? armsOf(section, folder, place);
-  requireDistinct(axes, arms, given.fixed);
   const seeds = seedsOf(request, section, axes);
   const seeded = seeds ? [...axes, { key: SEED, values: seeds }] : seedLast(axes);
+  requireDistinct(seeded, arms, given.fixed);
   return {
     ...(await resolveTrials(arms, seeded, { recipe, cwd, fixed: given.fixed })),
     figure: section.figure,

@@ -2,9 +2,9 @@
  * The data of the built-in world: clips and questions, a teacher that errs writing reasoning over HTTP, and its refinement.
  * Every stage is the code that real data runs through, and continues where an earlier call stopped.
  */
-import { stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { UsageError } from '../base/errors.js';
+import { readFile, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { DataError, UsageError } from '../base/errors.js';
 import { createProgress, say } from '../base/progress.js';
 import { readSplit } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
@@ -113,10 +113,26 @@ export async function refineWorld(folder: string): Promise<RefineStats> {
 export async function makeWorld(config: Config, world: WorldFolder, clips: number): Promise<void> {
   const known = await stat(worldFiles(world.folder).refined).catch(() => undefined);
   if (known?.isFile()) return;
+  await refuseOther(world, clips);
   say(`${world.folder}: writing the shapes world, ${clips} training clips`);
   await makeClips(world, clips);
   await teach(config, world);
   await refineWorld(world.folder);
+}
+
+/** Making this world would replace the clips of another one. @throws DataError */
+async function refuseOther({ folder, seed }: WorldFolder, clips: number): Promise<void> {
+  const text = await readFile(join(folder, 'shapes.json'), 'utf8').catch(() => undefined);
+  const settings = text === undefined ? undefined : (JSON.parse(text) as ShapesFile).settings;
+  if (settings === undefined || (settings.seed === seed && settings.train === clips)) return;
+  throw new DataError(
+    `${folder}: holds another shapes world (seed ${settings.seed}, ${settings.train} training clips) without ${basename(worldFiles(folder).refined)}; write that with reasvqa generate and refine, or use another folder`,
+  );
+}
+
+/** What shapes.json says of a world. */
+interface ShapesFile {
+  settings?: { seed: string; train: number };
 }
 
 /** The world's data where a shapes recipe's files are to be. @throws UsageError for another dataset's recipe */

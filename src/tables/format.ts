@@ -36,7 +36,7 @@ function remarks({ number, title, dataset, split, seeds, rows, printed }: TableR
 const hasComparison = ({ rows }: TableResult) => rows.some(({ comparison }) => comparison);
 
 function headerOf(result: TableResult): string[] {
-  return ['', ...result.columns, ...(hasComparison(result) ? ['difference of the total to'] : [])];
+  return ['', ...result.columns, ...(hasComparison(result) ? ['total less that of'] : [])];
 }
 
 /** A row's own line and, where the paper prints numbers, theirs below it; other people's rows have theirs alone. */

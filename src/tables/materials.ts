@@ -14,12 +14,6 @@ import { refineFile } from '../reasoning/refineFile.js';
 import { makeWorldOf, teach, WORLD_SEED } from '../sweep/world.js';
 import type { Writings } from './table.js';
 
-/** Training clips of a world that is made for a table, as many as the demo's. */
-export const WORLD_CLIPS = 300;
-
-/** Its training questions: four a clip (src/shapes/dataset.ts). */
-export const questionsToCome = 4 * WORLD_CLIPS;
-
 /** Share of questions that the smaller teacher answers wrongly: InternVL(4B) has 59.8 % right on NExT-QA (paper, table 4). */
 const SMALLER_ERROR_RATE = 0.402;
 
@@ -30,11 +24,12 @@ const SMALLER_ERROR_RATE = 0.402;
  */
 export async function makeMaterials(
   config: Config,
+  world: { clips: number },
   writings: Writings,
   needed: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  await makeWorldOf(config, { clips: WORLD_CLIPS }, signal);
+  await makeWorldOf(config, world, signal);
   const folder = dirname(writings.refined);
   const lacks = async (file: string) => needed.includes(file) && !(await isThere(file));
   const { brief, detailed, smallerOriginal, smallerRefined } = writings;

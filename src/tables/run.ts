@@ -77,8 +77,13 @@ export async function planTable(request: TableRequest): Promise<TablePlan> {
     ...{ recipe, arms, seeds, cwd },
     overrides: fixed.filter((text) => keyOf(text) !== REASONING),
   });
+  // The world's data are made where they are missing.
+  if (dataset === 'shapes') spec.world = { clips: WORLD_CLIPS };
   return { table, dataset, seeds, spec, recipe, config, writings, subset: request.subset };
 }
+
+/** Training clips of a world that is made for a table, as many as the demo's. */
+const WORLD_CLIPS = 300;
 
 const REASONING = 'data.reasoning';
 const keyOf = (text: string) => text.slice(0, text.indexOf('=')).trim();

@@ -18,7 +18,7 @@ async function written(...lines: string[]): Promise<string> {
 }
 
 const line = (id: string, prediction: unknown, answer?: unknown, type: unknown = 'CW') =>
-  JSON.stringify({ id, type, prediction, answer, scores: [0.5, -1, 0] });
+  JSON.stringify({ id, type, prediction, answer, scores: [0.5, -1, 2] });
 
 describe('readAnswers', () => {
   it('tells right from wrong, with the type', async () => {

@@ -58,12 +58,13 @@ describe('an estimate', () => {
     const estimate = await estimateSweep(await preview(`${dataset}/figure4.yaml`, ...NO_DATA));
     expect(estimate).toMatchObject({ trials: 15, done: 0, steps: 15 * steps, samples: 15 * steps * 8 });
     expect(estimate.hours).toBeUndefined();
-    expect(estimate.checkpointBytes).toBe(15 * 111_458_560 * 12 * 2);
+    // Two checkpoints: values and two moments, and the adapter once more.
+    expect(estimate.checkpointBytes).toBe(15 * 2 * (111_458_560 * 12 + 4_718_592 * 4));
     expect(estimate.featureBytes).toBe(0);
     expect(estimate.notes.join()).toContain(`${questions} training questions (as published with`);
     const lines = describeEstimate(estimate).join('\n');
     expect(lines).toContain('hours   unknown until a trial has run, or --samples-per-second N says it');
-    expect(lines).toContain('40 GB of checkpoints');
+    expect(lines).toContain('41 GB of checkpoints');
   });
 
   it('has hours at the rate that it is told', async () => {
@@ -100,6 +101,30 @@ describe('an estimate', () => {
     expect((await asked({ engine: 'native-cuda' })).rateFrom).toBe('--samples-per-second');
     // 1,200 questions in batches of 16, three epochs.
     expect(await asked()).toMatchObject({ trials: 18, steps: 18 * 225, samples: 18 * 3600, hours: 0.3 });
+  });
+
+  it("takes the rate of each trial's own base model", async () => {
+    const recipe = join(root, 'bench/shapes/base.yaml');
+    const beside = async (name: string, base: string, rate: number) => {
+      const spec = await resolveSweep({ recipe, overrides: [`model.base=${base}`], cwd: folder });
+      const { trials } = await planSweep(join(folder, 'runs', name), spec);
+      await finish(trials[0]!, rate);
+    };
+    const spec = await resolveSweep({
+      ...{ recipe, overrides: NO_DATA, cwd: folder },
+      arms: ['./small', './large'].map((base) => ({ name: base.slice(2), set: [`model.base=${base}`] })),
+    });
+    const estimate = async (options: EstimateOptions = {}) =>
+      estimateSweep(await previewSweep(join(folder, 'runs', 'sweep'), spec), { questions: 1600, ...options });
+    await beside('one', './small', 100);
+    // The other one's is not known.
+    expect((await estimate()).hours).toBeUndefined();
+    expect(await estimate({ samplesPerSecond: 5 })).toMatchObject({
+      hours: (4800 / 100 + 4800 / 5) / 3600,
+      rateFrom: 'median of 1 finished trial on native-cpu and --samples-per-second',
+    });
+    await beside('two', './large', 10);
+    expect((await estimate()).hours).toBeCloseTo((4800 / 100 + 4800 / 10) / 3600, 12);
   });
 
   it('leaves out what is done', async () => {

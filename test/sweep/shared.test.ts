@@ -1,18 +1,15 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Interrupted } from '../../src/base/errors.js';
-import { dumpConfig } from '../../src/config/load.js';
-import type { Execution } from '../../src/sweep/executor.js';
-import { type PlannedTrial, planSweep, type Sweep, trialStates } from '../../src/sweep/folder.js';
-import { runShared, type SharedOptions } from '../../src/sweep/shared.js';
-import { resolveSweep } from '../../src/sweep/spec.js';
+import { type PlannedTrial, trialStates } from '../../src/sweep/folder.js';
 import { readMetrics } from '../../src/training/run/metrics.js';
 import { train } from '../../src/training/train.js';
 import { useFastEngine } from '../model/support.js';
-import { learned, makeWorld, signalAtLook, type World, worldConfig } from '../training/support.js';
+import { learned, makeWorld, signalAtLook, type World } from '../training/support.js';
+import { makeSweep as makeSweepOf, run } from './support.js';
 
 let scratch: string;
 let world: World;
@@ -25,28 +22,7 @@ afterAll(() => rm(scratch, { recursive: true }));
 
 let count = 0;
 
-/** A sweep over the tiny world; `sets` as on the command line. */
-async function makeSweep(...sets: string[]): Promise<Sweep> {
-  // Each in a folder of its own: equal trials of sweeps beside each other are trained once.
-  const folder = join(scratch, `sweeps-${count++}`, 'sweep');
-  const recipe = join(scratch, `recipe-${count}.yaml`);
-  await writeFile(recipe, dumpConfig(await worldConfig(world)));
-  return planSweep(folder, await resolveSweep({ recipe, overrides: ['train.alpha=null', ...sets] }));
-}
-
-async function run(
-  sweep: Sweep,
-  options: SharedOptions & { signal?: AbortSignal; trials?: PlannedTrial[] } = {},
-): Promise<string[]> {
-  const said: string[] = [];
-  const { signal = new AbortController().signal, trials = sweep.trials, ...rest } = options;
-  const execution: Execution = {
-    ...{ sweep, trials, signal, engine: { engine: 'auto' } },
-    say: (line) => said.push(line),
-  };
-  await runShared(execution, rest);
-  return said;
-}
+const makeSweep = (...sets: string[]) => makeSweepOf(world, sets);
 
 /** What a trial learned and said, next to a run of the same configuration by itself. */
 async function expectAsAlone({ id, config, folder }: PlannedTrial): Promise<void> {
@@ -100,7 +76,7 @@ describe('the shared executor', () => {
     for (const trial of sweep.trials) await expectAsAlone(trial);
   });
 
-  it.each([1, 2, 5, 7, 9, 12, 14])('continues where it was stopped, at look %i', async (look) => {
+  it.each([2, 7, 14])('continues where it was stopped, at look %i', async (look) => {
     const sweep = await makeSweep('train.beta=0,0.8', 'train.checkpointEverySteps=2');
     const signal = signalAtLook(look);
     await expect(run(sweep, { signal })).rejects.toThrow(Interrupted);

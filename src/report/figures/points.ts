@@ -48,8 +48,9 @@ export function pointsOf(trials: readonly FigureTrial[], request: PointRequest):
   const { xName, xOf, isBaseline } = request;
   if (trials.length === 0) throw new UsageError('a figure needs at least one finished trial, got none');
   const points = new Map<string, FigurePoint>();
-  for (const { dataset, arm = '', seed, answers, ...rest } of trials) {
-    const x = xOf({ dataset, arm, seed, answers, ...rest });
+  for (const trial of trials) {
+    const { dataset, arm = '', seed, answers } = trial;
+    const x = xOf(trial);
     const key = JSON.stringify([dataset, arm, x]);
     const point = points.get(key) ?? emptyPoint(dataset, arm, x);
     if (point.runs.some((run) => run.seed === seed))

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { DataError, messageOf, ReasVqaError } from '../../base/errors.js';
 import type { EngineChoice, Execution, Executor } from '../executor.js';
 import { clearFailure, type PlannedTrial, recordFailure, type Sweep, trialState } from '../folder.js';
+import { shellWord } from '../process.js';
 import { indexOf } from '../trial.js';
 import { cancel, submit } from './commands.js';
 import { type Job, queuedTrials, readJobs, writeJobs } from './jobs.js';
@@ -24,7 +25,7 @@ export function slurmExecutor(options: SlurmOptions = {}): Executor {
     if (missing.length > 0) await submitTrials(missing, earlier, execution, options);
     if (missing.length + queued.size > 0)
       say(
-        `watch: reasvqa sweep status ${sweep.folder}, or squeue --me; this command can be run again at any time`,
+        `watch: reasvqa sweep status ${shellWord(sweep.folder)}, or squeue --me; this command can be run again at any time`,
       );
   };
 }
@@ -50,7 +51,7 @@ async function submitTrials(
   } catch (error) {
     // The trials are on their way; collecting by hand takes a second.
     say(
-      `the collecting job was not submitted (${messageOf(error)}); afterwards run reasvqa sweep collect ${folder}`,
+      `the collecting job was not submitted (${messageOf(error)}); afterwards run reasvqa sweep collect ${shellWord(folder)}`,
     );
   }
 }

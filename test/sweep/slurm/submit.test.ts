@@ -13,7 +13,7 @@ import { slurmExecutor } from '../../../src/sweep/slurm/submit.js';
 import { train } from '../../../src/training/train.js';
 import { nativeMissing } from '../../model/support.js';
 import { learned, makeWorld, type World } from '../../training/support.js';
-import { planBetas } from '../smallSweep.js';
+import { hasCheckpoint, planBetas, processOf } from '../smallSweep.js';
 import { type Cluster, slurmMissing, startCluster } from './cluster.js';
 
 const skipped = slurmMissing ?? nativeMissing;
@@ -68,27 +68,12 @@ describe.skipIf(skipped)(`a sweep on Slurm${skipped ? `, SKIPPED: ${skipped}` : 
     ).join('\n');
   }
 
-  async function hasCheckpoint(sweep: Sweep, trial: number): Promise<boolean> {
-    const folder = join(sweep.trials[trial]!.folder, 'checkpoints');
-    return (await readdir(folder).catch(() => [])).some((name) => name.startsWith('step-'));
-  }
-
   async function rowsOf(sweep: Sweep): Promise<Record<string, string>[]> {
     return parse(await readFile(sweepPaths(sweep.folder).results), { columns: true });
   }
 
-  /** The process that trains a line of the plan. */
-  async function pidOf({ folder }: Sweep, index: number): Promise<number> {
-    for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-      const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
-      if (words.includes(folder) && words.includes(String(index)) && words.includes('trial'))
-        return Number(pid);
-    }
-    throw new Error(`no process trains trial ${index} of ${folder}`);
-  }
-
   it('comes to the results of undisturbed trials when tasks are told to stop, requeued and killed', async () => {
-    const settings = ['train.epochs=12', 'train.checkpointEverySteps=1'];
+    const settings = ['train.epochs=8', 'train.checkpointEverySteps=1'];
     const sweep = await planBetas(world, join(scratch, 'it\'s 100%a "grid"'), [0, 0.5, 0.8], ...settings);
     const said = await submit(sweep);
     const job = /^job (\d+): 3 trials/m.exec(said)?.[1];
@@ -101,7 +86,7 @@ describe.skipIf(skipped)(`a sweep on Slurm${skipped ? `, SKIPPED: ${skipped}` : 
     await cluster.run('scontrol', 'requeue', `${job}_2`);
     // As the kernel does where memory runs out.
     await until(sweep, () => hasCheckpoint(sweep, 2));
-    process.kill(await pidOf(sweep, 3), 'SIGKILL');
+    process.kill((await processOf(sweep, '3'))!, 'SIGKILL');
 
     // What waits or runs is not submitted a second time.
     expect([...(await queuedTrials(sweep)).keys()]).toEqual(expect.arrayContaining(['beta-0', 'beta-0.5']));
