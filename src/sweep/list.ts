@@ -14,10 +14,10 @@ export interface Listed {
   folder: string;
   kind: 'run' | 'sweep';
   /**
-   * `stopped` has a checkpoint to go on from; `waiting` has nothing to do it with yet (of a sweep: trials are left to do);
+   * `halved` was stopped early by its sweep's protocol; `stopped` has a checkpoint to go on from; `waiting` has nothing to do it with yet (of a sweep: trials are left to do);
    * `unreadable` holds a damaged file.
    */
-  state: 'done' | 'running' | 'stopped' | 'failed' | 'waiting' | 'unreadable';
+  state: 'done' | 'halved' | 'running' | 'stopped' | 'failed' | 'waiting' | 'unreadable';
   /** Percent of the validation questions, at the best epoch so far; of a sweep its best trial's. */
   accuracy: number | null;
   /** One value, or of a sweep all that its trials have. */
@@ -26,7 +26,7 @@ export interface Listed {
   engine: string[];
   /** Of training. */
   hours: number | null;
-  /** Of a sweep: its trials. */
+  /** Of a sweep: its trials, and how many of them have nothing left to do. */
   trials?: { done: number; total: number };
 }
 
@@ -87,8 +87,9 @@ async function look(
   const isRun =
     names.has('config.yaml') && ['run.json', 'checkpoints', 'result.json'].some((n) => names.has(n));
   // A trial may have failed before it was a run.
-  const failed = names.has('error.json') && basename(dirname(folder)) === 'trials';
-  const kind = names.has('plan.jsonl') ? 'sweep' : isRun || failed ? 'run' : undefined;
+  const isTrial =
+    (names.has('error.json') || names.has('halved.json')) && basename(dirname(folder)) === 'trials';
+  const kind = names.has('plan.jsonl') ? 'sweep' : isRun || isTrial ? 'run' : undefined;
   if (!kind) return undefined;
   try {
     return kind === 'sweep' ? await sweepAt(folder) : await runAt(folder, names);
@@ -108,7 +109,7 @@ async function runAt(folder: string, names: ReadonlySet<string>): Promise<Listed
       ...{ folder, kind: 'run', state: 'done' },
       accuracy: percent(result.score?.total),
       ...{ beta: [result.beta], seed: [result.seed], engine: engineOf(result.engine) },
-      hours: result.seconds / 3600,
+      hours: Number.isFinite(result.seconds) ? result.seconds / 3600 : null,
     };
   const [held, best, { engine }, steps] = await Promise.all([
     isHeld(folder),
@@ -119,12 +120,18 @@ async function runAt(folder: string, names: ReadonlySet<string>): Promise<Listed
   const last = steps.at(-1);
   return {
     ...{ folder, kind: 'run' },
-    state: held ? 'running' : names.has('error.json') ? 'failed' : last ? 'stopped' : 'waiting',
+    state: held ? 'running' : unfinishedState(names, last !== undefined),
     accuracy: percent(best?.score.total),
     ...(await settingsOf(paths.config)),
     engine: names.has('run.json') ? engineOf(engine) : [],
     hours: last ? await hoursOf(join(paths.checkpoints, last, 'state.json')) : null,
   };
+}
+
+function unfinishedState(names: ReadonlySet<string>, hasCheckpoint: boolean): Listed['state'] {
+  if (names.has('halved.json')) return 'halved';
+  if (names.has('error.json')) return 'failed';
+  return hasCheckpoint ? 'stopped' : 'waiting';
 }
 
 const percent = (accuracy?: { correct: number; count: number }) =>
@@ -158,10 +165,9 @@ async function hoursOf(state: string): Promise<number | null> {
 async function sweepAt(folder: string): Promise<Listed> {
   const sweep = await readSweep(folder);
   const states = await trialStates(sweep);
-  const done = states.filter(({ state }) => state === 'done');
   const configs = sweep.trials.map(({ config }) => config);
   const distinct = <T>(values: T[]) => [...new Set(values)];
-  const results = done.flatMap(({ result }) => result ?? []);
+  const results = states.flatMap(({ result }) => result ?? []);
   const accuracies = results.flatMap(({ score }) => percent(score?.total) ?? []);
   return {
     ...{ folder, kind: 'sweep', state: await sweepState(folder, states) },
@@ -170,13 +176,15 @@ async function sweepAt(folder: string): Promise<Listed> {
     seed: distinct(configs.map(({ train }) => train.seed)),
     engine: distinct(results.flatMap(({ engine }) => engineOf(engine))),
     hours: results.reduce((sum, { seconds }) => sum + seconds, 0) / 3600,
-    trials: { done: done.length, total: states.length },
+    trials: { done: states.filter(({ state }) => isOver(state)).length, total: states.length },
   };
 }
 
+const isOver = (state: TrialState['state']) => state === 'done' || state === 'halved';
+
 /** Failed is a sweep in which nothing but failed trials is left to do. */
 async function sweepState(folder: string, states: readonly TrialState[]): Promise<Listed['state']> {
-  const left = states.filter(({ state }) => state !== 'done');
+  const left = states.filter(({ state }) => !isOver(state));
   if (left.length === 0) return 'done';
   const places = [folder, ...left.map(({ trial }) => trial.folder)].filter((place) => existsSync(place));
   if ((await Promise.all(places.map(isHeld))).includes(true)) return 'running';

@@ -72,7 +72,7 @@ const textOf = (value: unknown) => (typeof value === 'string' ? value : (JSON.st
 function stateNotices(folder: string, states: readonly TrialState[], begun: readonly boolean[]): string[] {
   const total = states.length;
   const waiting = begun.filter((has) => !has).length;
-  const unfinished = states.filter(({ state }, i) => state !== 'done' && begun[i]).length;
+  const unfinished = states.filter(({ state }, i) => !['done', 'halved'].includes(state) && begun[i]).length;
   return [
     ...(waiting > 0 ? [`${folder}: ${waiting} of ${total} trials have not begun`] : []),
     ...(unfinished > 0 ? [`${folder}: ${unfinished} of ${total} trials are not finished`] : []),

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { DataError } from '../../src/base/errors.js';
-import { recordFailure } from '../../src/sweep/folder.js';
+import { recordFailure, recordHalved } from '../../src/sweep/folder.js';
 import { listRuns } from '../../src/sweep/list.js';
 import { holdFolder } from '../../src/training/run/lock.js';
 import { makeReportWorld, planTrials, type ReportWorld, writeRun } from '../report/support.js';
@@ -127,8 +127,10 @@ describe('sweeps', () => {
       expect((await states())[0]).toBe('sweep running 3/4');
       letGo();
     }
+    await recordHalved(trials[0]!, { epoch: 1, accuracy: 20 });
+    expect((await states()).slice(0, 2)).toEqual(['sweep done 4/4', 'sweep/trials/beta-0-seed-1 halved']);
     await writeRun(world, trials[0]!.folder, { config: trials[0]!.config });
-    expect((await states())[0]).toBe('sweep done 4/4');
+    expect((await states()).slice(0, 2)).toEqual(['sweep done 4/4', 'sweep/trials/beta-0-seed-1 done']);
   });
 });
 

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DataError } from '../../../src/base/errors.js';
 import { Rng } from '../../../src/base/random.js';
-import { MetricsLog, readMetrics } from '../../../src/training/run/metrics.js';
+import { MetricsLog, readMetrics, readWallTimes } from '../../../src/training/run/metrics.js';
 import { decodeEvents } from './eventReader.js';
 
 let folder: string;
@@ -132,4 +132,22 @@ it('ignores other files, and a run without metrics has none', () => {
   const log = new MetricsLog(folder, clock());
   log.close();
   expect(readdirSync(folder)).toHaveLength(3);
+});
+
+it('tells when each line was written, as long as both files tell the same', () => {
+  const times = () => readWallTimes(folder, readMetrics(folder));
+  expect(times()).toBeUndefined();
+  const log = new MetricsLog(folder, clock());
+  for (const step of [1, 2, 2, 5]) log.scalar(step, { loss: 1 });
+  log.close();
+  // The first two seconds are those of the file's name and its first record.
+  expect(times()).toEqual([2, 3, 4, 5].map((second) => 1.7e9 + second));
+  appendFileSync(join(folder, 'metrics.jsonl'), '{"step":6}\n');
+  expect(times()).toBeUndefined();
+  const kept = new MetricsLog(folder, clock());
+  kept.truncateAfter(2);
+  kept.close();
+  expect(times()).toHaveLength(3);
+  truncateSync(eventPath(), 0);
+  expect(times()).toBeUndefined();
 });
