@@ -59,6 +59,9 @@ export {
 } from './reasoning/refineFile.js';
 export type { ReasoningRow } from './reasoning/row.js';
 export type { ShapesOptions, ShapesSummary } from './shapes/dataset.js';
+export type { Execution, Executor } from './sweep/executor.js';
+export type { RunSweepRequest, SweepResult } from './sweep/run.js';
+export type { SweepRequest, SweepSpec } from './sweep/spec.js';
 export { Tokenizer, type TokenizerLoadOptions } from './text/tokenizer.js';
 export type { EvaluateRunRequest } from './training/evaluateRun.js';
 export type { Objective, ObjectiveSettings, StepInput } from './training/objectives/objective.js';
@@ -95,6 +98,14 @@ export const registerObjective = later(
 );
 /** Trains a recipe to the end in a run folder, or continues there. */
 export const train = later(async () => (await import('./training/train.js')).train);
+/** Resolves a recipe's grid, arms and seeds into trials. */
+export const resolveSweep = later(async () => (await import('./sweep/spec.js')).resolveSweep);
+/** Plans a sweep, runs the trials that are missing and writes results.csv and the figure. */
+export const runSweep = later(async () => (await import('./sweep/run.js')).runSweep);
+/** The executor that trains all trials in this process, in lockstep. */
+export const runShared = later(async () => (await import('./sweep/shared.js')).runShared);
+/** Writes one HTML file over run folders. */
+export const writeReport = later(async () => (await import('./report/report.js')).writeReport);
 /** Opens a run folder's student at its best checkpoint. */
 export const loadRun = later(async () => (await import('./training/trained.js')).loadRun);
 /** Reads a split: its samples, the paths of their videos, and notices for the user. */

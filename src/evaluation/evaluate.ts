@@ -48,17 +48,29 @@ export interface Evaluator extends Answerer {
 }
 
 /**
- * Answers every sample, in order; several students that see alike answer each batch in turn.
+ * Answers every sample, in order.
  *
  * `letter`: the options' letters compared after a forced "Option", in one decoder pass. SeViLA reads the same logits
  * off its second generated token (sevila.py:522-535), which agrees whenever generation starts with "Option".
  * `generate`: writes text greedily and parses an answer from it, for models trained to reason first.
  *
- * @param evaluators the first one's builder reads the videos and its settings make the batches
- * @returns one evaluation an evaluator
  * @throws DataError when no video could be read, which is no accuracy of 0.
  */
 export async function evaluate(
+  evaluator: Evaluator,
+  samples: readonly Sample[],
+  onProgress?: (done: number) => void,
+): Promise<Evaluation> {
+  const [evaluation] = await evaluateAll([evaluator], samples, onProgress);
+  return evaluation!;
+}
+
+/**
+ * {@link evaluate} of several students that see alike: each batch is read once, and they answer it in turn.
+ *
+ * @param evaluators the first one's builder reads the videos and its settings make the batches
+ */
+export async function evaluateAll(
   evaluators: readonly Evaluator[],
   samples: readonly Sample[],
   onProgress?: (done: number) => void,

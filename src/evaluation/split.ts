@@ -1,6 +1,6 @@
 /** The evaluation sequence, once: answer a split's samples, tell what was left out or cut, score. */
 import type { Sample } from '../data/sample.js';
-import { type Evaluator, evaluate, type Prediction } from './evaluate.js';
+import { type Evaluator, evaluateAll, type Prediction } from './evaluate.js';
 import { type ScoreResult, scoreAnswers } from './score.js';
 
 export interface SplitEvaluation {
@@ -40,7 +40,7 @@ export async function evaluateTogether(
   { onProgress, onNotice, blind = false }: SplitOptions = {},
 ): Promise<SplitEvaluation[]> {
   let done = 0;
-  const evaluations = await evaluate(evaluators, samples, (count) => {
+  const evaluations = await evaluateAll(evaluators, samples, (count) => {
     done += count;
     onProgress?.(done);
   });

@@ -47,8 +47,7 @@ async function evaluated(
 ): Promise<{ predictions: Prediction[]; reasoning: string[] }> {
   const options = { runFolder: scratch, onWarning: () => undefined, training: false };
   const builder = openBuilder(asked, asked.config, { paths }, options);
-  const [evaluation] = await evaluate([{ ...asked, builder }], samples);
-  const { predictions } = evaluation!;
+  const { predictions } = await evaluate({ ...asked, builder }, samples);
   const written = await writeReasoning({ ...asked, builder }, samples, 12);
   return { predictions, reasoning: written.map(({ text }) => text) };
 }
