@@ -10,7 +10,13 @@ import type { Sample } from '../data/sample.js';
 import { trainingContext } from '../model/context.js';
 import { GradientSum } from './gradientSum.js';
 import { AdamW } from './optimizer.js';
-import { listCheckpoints, loadCheckpoint, type RunState, readState } from './run/checkpoint.js';
+import {
+  listCheckpoints,
+  loadCheckpoint,
+  type RunState,
+  readState,
+  removePartials,
+} from './run/checkpoint.js';
 import { identity, type RunPaths, runPaths } from './run/folder.js';
 import { LossLog } from './run/lossLog.js';
 import { MetricsLog } from './run/metrics.js';
@@ -163,6 +169,7 @@ async function resume(
   notice: (line: string) => void,
 ): Promise<RunState> {
   const hash = identity(config);
+  await removePartials(paths.checkpoints);
   const last = (await listCheckpoints(paths.checkpoints)).at(-1);
   if (last === undefined) return { step: 0, epoch: 0, batch: 0, seconds: 0, config: hash };
   const state = await readState(paths.checkpoints, last, hash);

@@ -17,9 +17,9 @@ import { firstNotFinite } from '../../weights/finite.js';
 import { SafetensorsFile, type WritableTensor, writeSafetensors } from '../../weights/safetensors.js';
 import { fileSource } from '../../weights/source.js';
 import type { AdamW } from '../optimizer.js';
-import { folderOf, listCheckpoints, PARTIAL } from './steps.js';
+import { folderOf, listCheckpoints, PARTIAL, removePartials } from './steps.js';
 
-export { listCheckpoints };
+export { listCheckpoints, removePartials };
 
 const stateSchema = z.strictObject({
   /** Optimizer steps taken. */

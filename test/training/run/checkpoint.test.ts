@@ -26,6 +26,7 @@ import {
   loadTrainables,
   type RunState,
   readState,
+  removePartials,
   saveCheckpoint,
 } from '../../../src/training/run/checkpoint.js';
 import { randomise, tinyStudent, useFastEngine } from '../../model/support.js';
@@ -135,13 +136,17 @@ describe('a checkpoint', () => {
     other.dispose();
   });
 
-  it('that a kill left half written is swept away', async () => {
+  it('that is half written is no checkpoint, stays while others look, and is swept away by the next run', async () => {
     await saveCheckpoint(folder, { student, adapter }, optimizer, stateAt(5));
     await mkdir(join(folder, '.partial-step-00000006'));
     await writeFile(join(folder, '.partial-step-00000006', 'trainable.safetensors'), 'half');
     expect(await listCheckpoints(folder)).toEqual([5]);
+    // Another process may be writing it.
+    expect((await readdir(folder)).sort()).toEqual(['.partial-step-00000006', 'step-00000005']);
+    await removePartials(folder);
     expect(await readdir(folder)).toEqual(['step-00000005']);
     expect(await listCheckpoints(join(folder, 'nowhere'))).toEqual([]);
+    await removePartials(join(folder, 'nowhere'));
   });
 });
 
