@@ -5,12 +5,12 @@ import { createProgress, say } from '../base/progress.js';
 import { evaluateTogether, type SplitEvaluation } from '../evaluation/split.js';
 import { keepCheckpoints } from './run/checkpoint.js';
 import { bestOf, readEvaluations } from './run/folder.js';
-import { type Cohort, going, interrupted, type Run } from './run.js';
+import { attempt, type Cohort, going, interrupted, type Run } from './run.js';
 
 /** Evaluates each run after the epoch that it has just completed, unless that is done; videos are read once for all. */
 export async function finishEvaluations(cohort: Cohort): Promise<void> {
   const due: Run[] = [];
-  for (const run of going(cohort)) if (await isDue(run)) due.push(run);
+  for (const run of going(cohort)) if (await attempt(run, () => isDue(run))) due.push(run);
   if (due.length === 0) return;
   const { split } = due[0]!.validation!;
   const { label, signal } = cohort;
@@ -33,7 +33,7 @@ export async function finishEvaluations(cohort: Cohort): Promise<void> {
     },
   );
   progress?.done(`accuracy ${evaluations.map(({ score }) => score!.total.accuracy.toFixed(2)).join(', ')} %`);
-  for (const [i, run] of due.entries()) await record(run, evaluations[i]!);
+  for (const [i, run] of due.entries()) await attempt(run, () => record(run, evaluations[i]!));
 }
 
 async function isDue({ state, paths, validation }: Run): Promise<boolean> {

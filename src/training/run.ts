@@ -33,6 +33,7 @@ export interface TrainRequest {
 
 /** Everything one run works with. */
 export interface Run {
+  request: TrainRequest;
   config: Config;
   paths: RunPaths;
   trial: Trial;
@@ -71,6 +72,8 @@ export interface SharedBatch extends HostBatch {
 /** Runs in lockstep: they read the same samples in the same order, so that one read of a batch serves them all. */
 export interface Cohort {
   runs: Run[];
+  /** Why runs that were asked for could not be opened. */
+  unopened: Map<TrainRequest, unknown>;
   loader: Loader<SharedBatch>;
   label: string | undefined;
   signal: AbortSignal | undefined;
@@ -81,7 +84,18 @@ export interface Cohort {
 export const going = ({ runs }: Pick<Cohort, 'runs'>): Run[] =>
   runs.filter(({ failure }) => failure === undefined);
 
-/** What stops runs whose signal fired; everything is saved. */
+/** Keeps the failure of one run from stopping the others. @returns what the work gives; undefined when it failed */
+export async function attempt<T>(run: Run, work: () => T | Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof Interrupted) throw error;
+    run.failure = error;
+    return undefined;
+  }
+}
+
+/** What stops runs whose signal fired, of which one at least has not failed; everything is saved. */
 export function interrupted(cohort: Pick<Cohort, 'runs'>): Interrupted {
   const [first, ...others] = going(cohort);
   const { paths, state } = first!;

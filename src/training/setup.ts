@@ -56,12 +56,15 @@ export function cohortKey(
 }
 
 /**
+ * A run that cannot be opened (its adapter or a checkpoint is damaged, say) leaves the others theirs.
+ *
  * @param requests of runs with one {@link cohortKey}; the first one's signal and base are everyone's
- * @throws DataError for data, weights or checkpoints that cannot be used
+ * @throws DataError for data or weights that cannot be used
  */
 export async function openCohort(requests: readonly TrainRequest[], label?: string): Promise<Cohort> {
   const opened = new Opened();
   const runs: Run[] = [];
+  const unopened = new Map<TrainRequest, unknown>();
   const dispose = () => opened.dispose();
   try {
     const splits: Splits[] = [];
@@ -77,9 +80,12 @@ export async function openCohort(requests: readonly TrainRequest[], label?: stri
     );
     for (const [i, request] of requests.entries()) {
       if (!given) tell(request, base.notices);
-      runs.push(opened.add(await openRun(request, splits[i]!, base, loader)));
+      const run = await openRun(request, splits[i]!, base, loader).catch(
+        (error) => void unopened.set(request, error),
+      );
+      if (run) runs.push(opened.add(run));
     }
-    return { runs, loader, label, signal, dispose };
+    return { runs, unopened, loader, label, signal, dispose };
   } catch (error) {
     dispose();
     throw error;
@@ -130,7 +136,7 @@ async function openRun(
     opened.add({ dispose: () => metrics.close() });
     metrics.truncateAfter(state.step);
     return {
-      ...{ config, paths, trial, optimizer, loader, builder, metrics, state, label },
+      ...{ request, config, paths, trial, optimizer, loader, builder, metrics, state, label },
       samples: new Map(train.samples.map((sample) => [sample.id, sample])),
       context: trainingContext(student.precision, settings.seed, settings.recompute),
       validation: val && { split: val, evaluator: { ...trial, builder: answering!, config } },

@@ -6,7 +6,7 @@
  * bits and the schedule all follow from the seed and the step. Runs that read the same samples in the same order train
  * in lockstep (`trainTogether`): each computes the bits that it would compute alone.
  */
-import { DataError, Interrupted } from '../base/errors.js';
+import { DataError } from '../base/errors.js';
 import { createProgress, say } from '../base/progress.js';
 import type { Lesson } from '../batches/batch.js';
 import { SharedInput } from '../batches/sharedInput.js';
@@ -28,7 +28,15 @@ import {
   writeRunInfo,
 } from './run/folder.js';
 import { holdFolder } from './run/lock.js';
-import { type Cohort, going, interrupted, type Run, type SharedBatch, type TrainRequest } from './run.js';
+import {
+  attempt,
+  type Cohort,
+  going,
+  interrupted,
+  type Run,
+  type SharedBatch,
+  type TrainRequest,
+} from './run.js';
 import { learningRateAt } from './schedule.js';
 import { openCohort } from './setup.js';
 
@@ -93,25 +101,30 @@ async function trainOpen(outcomes: readonly Outcome[], label: string | undefined
   const requests = outcomes.map(({ request }) => request);
   const cohort = await openCohort(requests, label);
   try {
-    await trainCohort(cohort, requests);
-    for (const [i, run] of cohort.runs.entries()) {
-      const outcome = outcomes[i]!;
-      if (run.failure === undefined && run.state.epoch === run.config.train.epochs)
-        await attempt(cohort, run, async () => {
-          outcome.result = await writeResult(run);
-          if (run.label) say(`${run.label}: ${describeResult(outcome.result)}`);
-        });
-      if (run.failure !== undefined) outcome.error = run.failure;
+    await trainCohort(cohort);
+    for (const outcome of outcomes) {
+      const run = cohort.runs.find(({ request }) => request === outcome.request);
+      if (run) await finish(run, outcome);
+      else outcome.error = cohort.unopened.get(outcome.request);
     }
   } finally {
     cohort.dispose();
   }
 }
 
-async function trainCohort(cohort: Cohort, requests: readonly TrainRequest[]): Promise<void> {
-  for (const [i, run] of cohort.runs.entries()) {
-    const { engine = engineFacts() } = requests[i]!;
-    await attempt(cohort, run, () => writeRunInfo(run.paths, run.config, engine, run.state.step > 0));
+async function finish(run: Run, outcome: Outcome): Promise<void> {
+  if (run.failure === undefined && run.state.epoch === run.config.train.epochs)
+    await attempt(run, async () => {
+      outcome.result = await writeResult(run);
+      if (run.label) say(`${run.label}: ${describeResult(outcome.result)}`);
+    });
+  if (run.failure !== undefined) outcome.error = run.failure;
+}
+
+async function trainCohort(cohort: Cohort): Promise<void> {
+  for (const run of cohort.runs) {
+    const { engine = engineFacts() } = run.request;
+    await attempt(run, () => writeRunInfo(run.paths, run.config, engine, run.state.step > 0));
   }
   for (let epoch = nextEpoch(cohort); epoch !== undefined; epoch = nextEpoch(cohort)) {
     await finishEvaluations(cohort);
@@ -128,20 +141,12 @@ function nextEpoch(cohort: Cohort): number | undefined {
   return epochs.length > 0 ? Math.min(...epochs) : undefined;
 }
 
-/** Keeps the failure of one run of several from stopping the others. */
-async function attempt(cohort: Cohort, run: Run, work: () => Promise<void>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    if (cohort.runs.length === 1 || error instanceof Interrupted) throw error;
-    run.failure = error;
-  }
-}
-
 /** One pass over the data for the runs that stand in this epoch, with a checkpoint at its end. */
 async function trainEpoch(cohort: Cohort, epoch: number): Promise<void> {
   const { loader, signal } = cohort;
-  const standing = going(cohort).filter(({ state }) => state.epoch === epoch);
+  const standing = going(cohort).filter(
+    ({ state, untilEpoch }) => state.epoch === epoch && epoch < untilEpoch,
+  );
   for (const run of standing) Object.assign(run, { next: run.state.batch, learns: run.state.batch > 0 });
   const from = Math.min(...standing.map(({ next }) => next));
   const progress = epochProgress(cohort, epoch, from);
@@ -155,7 +160,7 @@ async function trainEpoch(cohort: Cohort, epoch: number): Promise<void> {
       const inputs = new SharedInput(batch);
       try {
         for (const run of due)
-          await attempt(cohort, run, async () => {
+          await attempt(run, async () => {
             const turn = { batch, lesson: batch.lessons[cohort.runs.indexOf(run)]!, index };
             if (batch.samples.length === 0) advance(run, turn);
             else inputs.use(run.trial, run.builder, (input) => advance(run, { ...turn, input }));
@@ -170,8 +175,8 @@ async function trainEpoch(cohort: Cohort, epoch: number): Promise<void> {
       const updated = due.filter(({ failure, sum }) => failure === undefined && sum.batches === 0);
       if (updated.length === 0) continue;
       const stops = signal?.aborted ?? false;
-      for (const run of updated) if (stops || isSaveDue(run)) await attempt(cohort, run, () => save(run));
-      if (stops) throw interrupted(cohort);
+      for (const run of updated) if (stops || isSaveDue(run)) await attempt(run, () => save(run));
+      if (stops && going(cohort).length > 0) throw interrupted(cohort);
     }
   } finally {
     for (const { sum } of standing) sum.dispose();

@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { rmSync, writeFileSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
@@ -23,6 +24,12 @@ afterAll(() => rm(scratch, { recursive: true }));
 let count = 0;
 
 const makeSweep = (...sets: string[]) => makeSweepOf(world, sets);
+
+/** Puts a file in the place of a run's checkpoints. */
+function blockCheckpoints(folder: string): void {
+  rmSync(join(folder, 'checkpoints'), { recursive: true });
+  writeFileSync(join(folder, 'checkpoints'), '');
+}
 
 /** What a trial learned and said, next to a run of the same configuration by itself. */
 async function expectAsAlone({ id, config, folder }: PlannedTrial): Promise<void> {
@@ -108,6 +115,42 @@ describe('the shared executor', () => {
     expect(said.filter((line) => /failed: /.test(line))).toHaveLength(3);
     for (const { trial, state } of states) if (state === 'done') await expectAsAlone(trial);
     expect(states.filter(({ state }) => state === 'done')).toHaveLength(3);
+  });
+
+  it('ends each trial at its own last epoch', async () => {
+    const sweep = await makeSweep('train.epochs=1,3,2', 'train.beta=0,0.8');
+    await run(sweep);
+    for (const trial of sweep.trials) await expectAsAlone(trial);
+  });
+
+  it('goes on without a trial that cannot be opened, or whose evaluations are damaged', async () => {
+    const sweep = await makeSweep('model.lora.targets=[q],[v],[nowhere]', 'train.epochs=2');
+    const [first, second] = sweep.trials;
+    // The second stands behind its first epoch, of which the evaluation was recorded.
+    const stopped = run(sweep, { trials: [second!], signal: signalAtLook(9) });
+    await expect(stopped).rejects.toThrow(Interrupted);
+    await writeFile(join(second!.folder, 'evaluations.json'), '[{');
+    await run(sweep);
+    const states = await trialStates(sweep);
+    expect(states.map(({ state }) => state)).toEqual(['done', 'failed', 'failed']);
+    expect(states[1]!.error!.message).toMatch(/evaluations\.json: damaged/);
+    expect(states[2]!.error!.message).toMatch(/nowhere/);
+    await expectAsAlone(first!);
+  });
+
+  it('records why each trial failed where none can be opened', async () => {
+    const sweep = await makeSweep('model.lora.targets=[here],[nowhere]');
+    await run(sweep);
+    const messages = (await trialStates(sweep)).map(({ error }) => error?.message);
+    expect(messages).toEqual([expect.stringMatching(/"here"/), expect.stringMatching(/"nowhere"/)]);
+  });
+
+  it('says what failed where no checkpoint can be saved when it is stopped', async () => {
+    const sweep = await makeSweep('train.beta=0,0.8');
+    const signal = signalAtLook(3, (look) => {
+      if (look === 2) for (const { folder } of sweep.trials) blockCheckpoints(folder);
+    });
+    await expect(run(sweep, { signal })).rejects.toThrow(/checkpoints/);
   });
 
   it('fails the trials whose data is missing and trains the others', async () => {
