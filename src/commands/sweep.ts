@@ -137,7 +137,7 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
   if (options.halving && (options.executor !== 'shared' || options.emit))
     throw new UsageError('--halving: only the executor shared compares trials while they run; leave it out');
   const spec = await specOf(io, recipe, options);
-  const { failureOf, runSweep } = await import('../sweep/run.js');
+  const { failureOf, runSweep, unfinishedOf } = await import('../sweep/run.js');
   const say = (line: string) => note(io, `sweep: ${line}`);
   if (options.dryRun) return estimate(io, folder, spec, options);
   if (options.emit) return emit(io, folder, spec, options);
@@ -156,7 +156,8 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
   });
   printStates(io, sweep, states, options);
   if (figure) note(io, `figure: ${figure}`);
-  const failure = failureOf(states);
+  // Slurm's trials have only been submitted.
+  const failure = failureOf(states) ?? (options.executor === 'slurm' ? undefined : unfinishedOf(states));
   if (failure) throw failure;
 }
 

@@ -59,7 +59,7 @@ async function run(io: Io, plan: TablePlan, folder: string, options: TableOption
   const { answerTest, collectTable, lacksTest, requireData, writingsNeeded } = await import(
     '../tables/run.js'
   );
-  const { failureOf, runSweep } = await import('../sweep/run.js');
+  const { failureOf, runSweep, unfinishedOf } = await import('../sweep/run.js');
   const say = (line: string) => note(io, `table: ${line}`);
   const states = await interruptible(async (signal) => {
     if (plan.spec.world) {
@@ -77,6 +77,7 @@ async function run(io: Io, plan: TablePlan, folder: string, options: TableOption
   });
   const { formatTable } = await import('../tables/format.js');
   print(io, formatTable(await collectTable(plan, states), options.format));
-  const failure = failureOf(states);
+  // Slurm's trials have only been submitted.
+  const failure = failureOf(states) ?? (options.executor === 'slurm' ? undefined : unfinishedOf(states));
   if (failure) throw failure;
 }

@@ -13,7 +13,7 @@ import { writeReport } from '../report/report.js';
 import type { ShapesSummary } from '../shapes/dataset.js';
 import { firstSeeds } from '../sweep/axes.js';
 import { reportParts } from '../sweep/report.js';
-import { failureOf, runSweep } from '../sweep/run.js';
+import { failureOf, runSweep, unfinishedOf } from '../sweep/run.js';
 import { runShared } from '../sweep/shared.js';
 import { resolveSweep, type SweepSpec } from '../sweep/spec.js';
 import { makeClips, refineWorld, teach, worldFiles } from '../sweep/world.js';
@@ -75,7 +75,7 @@ export async function runDemo(request: DemoRequest): Promise<DemoResult> {
     ...{ folder, spec, signal, executor: runShared, engine: { engine: 'auto' } },
     say: (line) => say(`  ${line}`),
   });
-  const failure = failureOf(states);
+  const failure = failureOf(states) ?? unfinishedOf(states);
   if (failure) throw failure;
   const runs = states.map(({ trial: { config }, result }) => ({
     ...{ beta: config.train.beta, seed: config.train.seed, result: result! },

@@ -99,6 +99,8 @@ export function firstSeeds(count: number): number[] {
 
 /** An override text of a key's value, which {@link parseOverride} reads back; text is quoted. */
 export function overrideOf(key: string, value: unknown): string {
+  // JSON would write null, which stands for the default.
+  if (typeof value === 'number' && !Number.isFinite(value)) return `${key}=.nan`;
   return `${key}=${JSON.stringify(value ?? null)}`;
 }
 
@@ -113,8 +115,21 @@ export function trialId(arm: string | undefined, settings: Settings, keys: reado
   const short = (key: string) =>
     lasts.filter((name) => name === lastName(key)).length > 1 ? key : lastName(key);
   const parts = Object.entries(settings).map(([key, value]) => `${short(key)}-${slug(textOf(value))}`);
-  return [...(arm ? [slug(arm)] : []), ...parts].join('-') || 'trial';
+  return withinLength([...(arm ? [slug(arm)] : []), ...parts].join('-')) || 'trial';
 }
+
+/** In bytes of UTF-8: file systems take 255, and names are told apart by a few more. */
+const LONGEST_ID = 190;
+
+function withinLength(id: string): string {
+  if (Buffer.byteLength(id) <= LONGEST_ID) return id;
+  const start = Buffer.from(id)
+    .subarray(0, LONGEST_ID - 7)
+    .toString();
+  return `${start.replace(/\uFFFD+$/, '')}-${shortHash(id)}`;
+}
+
+const shortHash = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 6);
 
 const lastName = (key: string) => key.split('.').at(-1)!;
 const textOf = (value: unknown) => (typeof value === 'string' ? value : (JSON.stringify(value) ?? 'default'));
@@ -129,6 +144,5 @@ function slug(text: string): string {
   // Only letter case, spaces, commas and brackets may be lost without a mark.
   const same = !text.startsWith('-') && plain.replaceAll('-', '') === text.replace(/[\s,[\]{}"'()-]/g, '');
   if (same && plain !== '') return plain.toLowerCase();
-  const hash = createHash('sha256').update(text).digest('hex').slice(0, 6);
-  return [plain.toLowerCase(), hash].filter((part) => part !== '').join('-');
+  return [plain.toLowerCase(), shortHash(text)].filter((part) => part !== '').join('-');
 }

@@ -12,8 +12,9 @@ import { basename, dirname, join, relative, resolve } from 'node:path';
 import { z } from 'zod';
 import { DataError, EXIT, type ExitCode, messageOf, ReasVqaError, UsageError } from '../base/errors.js';
 import { writeFileAtomic } from '../base/files.js';
+import { isRecord } from '../base/values.js';
 import type { Config } from '../config/schema.js';
-import { type RunResult, readResult, runPaths } from '../training/run/folder.js';
+import { identity, type RunResult, readResult, runPaths } from '../training/run/folder.js';
 import type { Settings } from './axes.js';
 import type { SweepSpec, Trial } from './spec.js';
 
@@ -90,16 +91,23 @@ export async function planSweep(
 ): Promise<Sweep> {
   const paths = sweepPaths(folder);
   const sweep = await previewSweep(folder, spec, protocol);
-  await mkdir(paths.trials, { recursive: true }).catch((error) => {
+  await makeSweepFolder(folder);
+  await writeFileAtomic(paths.info, `${JSON.stringify(sweep.info, null, 2)}\n`);
+  const lines = sweep.trials.map((trial) => `${JSON.stringify(planLine(trial))}\n`);
+  await writeFileAtomic(paths.plan, lines.join(''));
+  return sweep;
+}
+
+/** @throws DataError when it cannot be made, UsageError when it is a run's */
+export async function makeSweepFolder(folder: string): Promise<void> {
+  if (await stat(runPaths(folder).config).catch(() => undefined))
+    throw new UsageError(`${folder}: is a run folder (it has config.yaml); use another --sweep folder`);
+  await mkdir(sweepPaths(folder).trials, { recursive: true }).catch((error) => {
     throw new DataError(
       `${folder}: cannot be made or written to (${messageOf(error)}); use another --sweep folder`,
       { cause: error },
     );
   });
-  await writeFileAtomic(paths.info, `${JSON.stringify(sweep.info, null, 2)}\n`);
-  const lines = sweep.trials.map((trial) => `${JSON.stringify(planLine(trial))}\n`);
-  await writeFileAtomic(paths.plan, lines.join(''));
-  return sweep;
 }
 
 /** The sweep that {@link planSweep} would write. */
@@ -110,18 +118,13 @@ export async function previewSweep(
 ): Promise<Sweep> {
   const before = (await isSweep(folder)) ? await readSweep(folder) : undefined;
   if (before) requireSame(before, spec, protocol);
-  const isKnown = ({ identity, id }: Trial) =>
-    before?.trials.some((trial) => trial.identity === identity && trial.id === id) ?? false;
-  const added = spec.trials.filter((trial) => !isKnown(trial));
-  const trials = await withSources(folder, [
-    ...(before?.trials ?? []),
-    ...added.map((trial) => placed(folder, withFeatures(folder, trial))),
-  ]);
+  const keys = mergedKeys(before?.info.keys ?? [], spec.keys);
+  const trials = await withSources(folder, merged(folder, before?.trials ?? [], spec.trials, keys));
   requireUniqueIds(trials, folder);
   const info: SweepInfo = {
     version: 1,
     bases: { ...before?.info.bases, ...spec.bases },
-    keys: mergedKeys(before?.info.keys ?? [], spec.keys),
+    keys,
     figure: spec.figure ?? before?.info.figure,
     protocol,
   };
@@ -153,6 +156,32 @@ function requireUniqueIds(trials: readonly PlannedTrial[], folder: string): void
       `${folder}: trial ${twice} is planned with another configuration; use another --sweep folder`,
     );
 }
+
+/**
+ * The trials of a plan, then those asked for that it lacks. One that it has keeps its place and name, whatever the order
+ * and number of the keys that are swept now, and so counts once.
+ */
+function merged(
+  folder: string,
+  before: readonly PlannedTrial[],
+  asked: readonly Trial[],
+  keys: readonly string[],
+): PlannedTrial[] {
+  const valuesOf = ({ arm, identity, config }: Trial) =>
+    JSON.stringify([arm, identity, ...keys.map((key) => valueAt(config, key))]);
+  const places = new Map(before.map((trial, i) => [valuesOf(trial), i]));
+  const trials = [...before];
+  for (const plain of asked) {
+    const trial = withFeatures(folder, plain);
+    const known = places.get(valuesOf(trial));
+    if (known === undefined) trials.push(placed(folder, trial));
+    else trials[known] = { ...trials[known]!, settings: { ...trial.settings, ...trials[known]!.settings } };
+  }
+  return trials;
+}
+
+const valueAt = (config: Config, key: string): unknown =>
+  key.split('.').reduce<unknown>((value, name) => (isRecord(value) ? value[name] : undefined), config);
 
 const mergedKeys = (before: readonly string[], now: readonly string[]): string[] => [
   ...now,
@@ -187,10 +216,10 @@ const planLine = ({ id, arm, settings, identity, from, config }: PlannedTrial) =
 /** @throws DataError when the folder holds no sweep, or a damaged one */
 export async function readSweep(folder: string): Promise<Sweep> {
   const paths = sweepPaths(folder);
-  const info = await readJson(paths.info, folder, infoSchema);
   const text = await readFile(paths.plan, 'utf8').catch(() => {
     throw notASweep(folder);
   });
+  const info = await readJson(paths.info, infoSchema);
   const trials = text
     .split('\n')
     .filter((line) => line !== '')
@@ -201,7 +230,13 @@ export async function readSweep(folder: string): Promise<Sweep> {
 function parsePlanLine(line: string, place: string): Trial & { from?: string | undefined } {
   const parsed = parsedBy(planSchema, line);
   if (!parsed) throw new DataError(`${place}: not a trial; restore the file or use another --sweep folder`);
-  return { ...parsed, config: parsed.config as unknown as Config, settings: parsed.settings as Settings };
+  const config = parsed.config as unknown as Config;
+  // Its result would be another configuration's, and count for nothing.
+  if (identity(config) !== parsed.identity)
+    throw new DataError(
+      `${place}: trial ${parsed.id} was changed since it was planned; restore the file or use another --sweep folder`,
+    );
+  return { ...parsed, config, settings: parsed.settings as Settings };
 }
 
 const notASweep = (folder: string) =>
@@ -209,9 +244,9 @@ const notASweep = (folder: string) =>
     `${folder}: is not a sweep folder (plan.jsonl is missing); make it with reasvqa sweep RECIPE --sweep FOLDER`,
   );
 
-async function readJson<T>(path: string, folder: string, schema: z.ZodType<T>): Promise<T> {
+async function readJson<T>(path: string, schema: z.ZodType<T>): Promise<T> {
   const text = await readFile(path, 'utf8').catch(() => {
-    throw notASweep(folder);
+    throw new DataError(`${path}: missing; restore it or use another --sweep folder`);
   });
   const value = parsedBy(schema, text);
   if (value === undefined) throw new DataError(`${path}: damaged; restore it or use another --sweep folder`);

@@ -49,7 +49,8 @@ function bySetting(trials: readonly PlannedTrial[]): PlannedTrial[][] {
   const found = new Map<string, PlannedTrial[]>();
   for (const trial of trials) {
     const { 'train.seed': _, ...setting } = trial.settings;
-    const key = JSON.stringify([trial.arm, setting]);
+    // A plan that was widened has keys in more than one order.
+    const key = JSON.stringify([trial.arm, Object.entries(setting).sort()]);
     found.set(key, [...(found.get(key) ?? []), trial]);
   }
   return [...found.values()];

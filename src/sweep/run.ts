@@ -1,11 +1,12 @@
 /** Runs a sweep: its plan, the trials that are missing, and what they found. */
-import { DataError, ReasVqaError } from '../base/errors.js';
+import { DataError, Interrupted, messageOf, ReasVqaError } from '../base/errors.js';
 import { holdFolder } from '../training/run/lock.js';
 import { changedFile, fileHashes } from '../training/run/provenance.js';
 import type { EngineChoice, Executor } from './executor.js';
 import { drawSweepFigure } from './figure.js';
 import {
   isSweep,
+  makeSweepFolder,
   type PlannedTrial,
   planSweep,
   readSweep,
@@ -44,10 +45,10 @@ export async function runSweep(request: RunSweepRequest): Promise<SweepResult> {
   const { folder, spec, protocol = 'full', executor, say } = request;
   if (!spec && !(await isSweep(folder)))
     throw new DataError(`${folder}: is not a sweep folder (plan.jsonl is missing); give the recipe to sweep`);
-  const planned = spec ? await planSweep(folder, spec, protocol) : undefined;
+  await makeSweepFolder(folder);
   const release = await holdFolder(folder, { doing: 'running the sweep', option: '--sweep' });
   try {
-    const sweep = planned ?? (await readSweep(folder));
+    const sweep = spec ? await planSweep(folder, spec, protocol) : await readSweep(folder);
     const before = await trialStates(sweep);
     await requireSameFiles(before);
     const trials = missing(before);
@@ -56,7 +57,8 @@ export async function runSweep(request: RunSweepRequest): Promise<SweepResult> {
     try {
       if (trials.length > 0) await executor({ sweep, trials, engine, signal, say });
     } catch (error) {
-      await collect(sweep);
+      // A full disk, say, must not hide what happened.
+      await collect(sweep).catch((problem) => say(messageOf(problem)));
       throw error;
     }
     const states = await collect(sweep);
@@ -92,6 +94,17 @@ async function requireSameFiles(states: readonly TrialState[]): Promise<void> {
         `${changed}: has changed since trial ${trial.id} was trained (${trial.folder}); restore it or use another --sweep folder`,
       );
   }
+}
+
+/** What to say about trials that are neither done nor failed though the executor has ended; undefined when all are. */
+export function unfinishedOf(states: readonly TrialState[]): Interrupted | undefined {
+  const left = states.filter(({ state }) => state === 'waiting' || state === 'stopped');
+  const [first] = left;
+  if (!first) return undefined;
+  const one = left.length === 1;
+  return new Interrupted(
+    `${left.length} of ${states.length} trials ${one ? 'is' : 'are'} not finished (${first.trial.id}${one ? '' : ' and others'}); run the same command again to continue`,
+  );
 }
 
 /** What to say about trials that failed, with the exit code of the first; undefined when none did. */

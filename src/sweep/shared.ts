@@ -12,7 +12,8 @@ import { cohortKey, readSplits } from '../training/setup.js';
 import { trainTogether } from '../training/train.js';
 import { type Base, openBase } from '../training/trial.js';
 import type { Execution } from './executor.js';
-import { clearFailure, type PlannedTrial, recordFailure } from './folder.js';
+import { clearFailure, type PlannedTrial } from './folder.js';
+import { recordQuietly } from './trial.js';
 
 export interface SharedOptions {
   /** Most trials in lockstep; what memory holds unless given. */
@@ -106,7 +107,7 @@ async function failed(
   if (error instanceof Interrupted || signal.aborted) throw error;
   for (const trial of trials) {
     // Whoever trains in the folder will finish it.
-    if (!(error instanceof HeldError)) await recordFailure(trial, error);
+    if (!(error instanceof HeldError)) await recordQuietly(trial, error);
     say(`${trial.id}: ${error instanceof HeldError ? '' : 'failed: '}${messageOf(error)}`);
   }
   return undefined;

@@ -19,7 +19,7 @@ import { z } from 'zod';
 import { UsageError } from '../base/errors.js';
 import { givenOrOwn } from '../base/packageFiles.js';
 import { configKey } from '../config/keys.js';
-import { resolveConfig } from '../config/load.js';
+import { configHash, resolveConfig } from '../config/load.js';
 import { readRecipe, unknownKey } from '../config/recipe.js';
 import type { Config } from '../config/schema.js';
 import { identity } from '../training/run/folder.js';
@@ -171,6 +171,8 @@ function requireDistinct(axes: readonly Axis[], arms: readonly Arm[], fixed: rea
     for (const key of set.map(nameOf))
       if (keys.includes(key))
         throw new UsageError(`${key}: both an axis of the grid and a setting of arm ${name}; give it once`);
+      else if (fixed.map(nameOf).includes(key))
+        throw new UsageError(`--set ${key}: arm ${name} has its own; leave it out, or change the arms`);
   const both = fixed.map(nameOf).find((key) => keys.includes(key));
   if (both)
     throw new UsageError(`--set ${both}: the sweep varies it; give its values as a list, ${both}=A,B`);
@@ -222,6 +224,7 @@ async function resolveTrials(
       for (const line of warnings) told.set(line, (told.get(line) ?? 0) + 1);
     }
   }
+  requireDifferent(trials);
   return {
     trials: withUniqueIds(trials),
     keys: keys.includes(SEED) ? keys : [...keys, SEED],
@@ -229,6 +232,18 @@ async function resolveTrials(
     // What one value of a grid leaves without effect (reasoning at beta 0, say) is what the sweep is about.
     warnings: [...told].flatMap(([line, count]) => (count === trials.length ? [line] : [])),
   };
+}
+
+/** Values that differ in writing alone (a default and null, `a` and `./a`) would count one trial twice. */
+function requireDifferent(trials: readonly Trial[]): void {
+  const found = new Map<string, string>();
+  for (const { id, arm, config } of trials) {
+    const key = JSON.stringify([arm, configHash(config)]);
+    const other = found.get(key);
+    if (other !== undefined)
+      throw new UsageError(`${other} and ${id}: are one configuration; leave one of the values out`);
+    found.set(key, id);
+  }
 }
 
 function resolveArm(arm: Arm | undefined, settings: Settings, { recipe, cwd, fixed }: Common) {

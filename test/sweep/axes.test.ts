@@ -114,6 +114,14 @@ describe('trialId', () => {
       'train.batch-4-eval.batch-8',
     );
   });
+  it('keeps many long values within what a folder may be named, and apart', () => {
+    const many = Array.from({ length: 12 }, (_, i) => `some.quiteLongKey${i}`);
+    const settingsOf = (last: string) =>
+      Object.fromEntries(many.map((key, i) => [key, i === 11 ? last : '語'.repeat(30)]));
+    const names = ['a', 'b'].map((last) => trialId('arm', settingsOf(last), many));
+    expect(new Set(names).size).toBe(2);
+    for (const name of names) expect(Buffer.byteLength(name)).toBeLessThan(200);
+  });
   it('gives a name that every file system takes, and different ones to different values', () => {
     const values = [
       'a/b',

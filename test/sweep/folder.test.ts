@@ -79,6 +79,34 @@ describe('planSweep', () => {
   });
 
   it.each([
+    ['the axes in another order', ['train.epochs=1,2', 'train.beta=0,0.5'], 4],
+    [
+      'a key more, whose value was the default',
+      ['train.beta=0,0.5', 'train.epochs=1,2', 'train.seed=42,7'],
+      8,
+    ],
+    ['a key less', ['train.beta=0,0.5'], 6],
+  ])('knows its trials again: %s', async (_, sets, count) => {
+    const folder = newFolder();
+    const first = await plan(folder, 'train.beta=0,0.5', 'train.epochs=1,2');
+    const wider = await plan(folder, ...sets);
+    expect(wider.trials.slice(0, 4).map(({ id }) => id)).toEqual(first.trials.map(({ id }) => id));
+    expect(wider.trials).toHaveLength(count);
+    expect(new Set(wider.trials.map(({ identity }) => identity)).size).toBe(count);
+    const full = wider.info.keys.filter((key) => sets.some((set) => set.startsWith(key)));
+    for (const { settings, config } of wider.trials.slice(0, 4))
+      if (full.includes('train.seed')) expect(settings['train.seed']).toBe(config.train.seed);
+  });
+
+  it('refuses the folder of a run', async () => {
+    const folder = newFolder();
+    await mkdir(folder, { recursive: true });
+    await writeFile(runPaths(folder).config, 'train: {}\n');
+    await expect(plan(folder, 'train.beta=0,0.5')).rejects.toThrow(UsageError);
+    await expect(plan(folder, 'train.beta=0,0.5')).rejects.toThrow(/is a run folder .*another --sweep/);
+  });
+
+  it.each([
     ['another value for all', ['train.beta=0,0.5', 'train.epochs=3'], /holds a sweep of another recipe/],
     ['another protocol', ['train.beta=0,0.5'], /follow the protocol full, asked for is halving/],
   ])('refuses a folder of %s', async (what, sets, message) => {
@@ -138,6 +166,20 @@ describe('readSweep', () => {
     await expect(readSweep(folder)).rejects.toThrow(`${path}:2: not a trial`);
     await writeFile(sweepPaths(folder).info, '{');
     await expect(readSweep(folder)).rejects.toThrow(/sweep\.json: damaged/);
+  });
+  it('takes no configuration that was changed by hand', async () => {
+    const folder = newFolder();
+    await plan(folder, 'train.beta=0,0.5');
+    const path = sweepPaths(folder).plan;
+    await writeFile(path, (await readFile(path, 'utf8')).replaceAll('"epochs":10', '"epochs":11'));
+    await expect(readSweep(folder)).rejects.toThrow(DataError);
+    await expect(readSweep(folder)).rejects.toThrow(`${path}:1: trial beta-0 was changed`);
+  });
+  it('says that sweep.json is missing', async () => {
+    const folder = newFolder();
+    await plan(folder, 'train.beta=0,0.5');
+    await rm(sweepPaths(folder).info);
+    await expect(readSweep(folder)).rejects.toThrow(/sweep\.json: missing; restore it/);
   });
   it('takes no trial whose name leaves the folder', async () => {
     const folder = newFolder();

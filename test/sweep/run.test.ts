@@ -1,11 +1,12 @@
-import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdirSync } from 'node:fs';
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { DataError, Interrupted } from '../../src/base/errors.js';
 import type { Executor } from '../../src/sweep/executor.js';
 import { sweepPaths } from '../../src/sweep/folder.js';
-import { failureOf, type RunSweepRequest, runSweep } from '../../src/sweep/run.js';
+import { failureOf, type RunSweepRequest, runSweep, unfinishedOf } from '../../src/sweep/run.js';
 import { runShared } from '../../src/sweep/shared.js';
 import { holdFolder } from '../../src/training/run/lock.js';
 import { useFastEngine } from '../model/support.js';
@@ -70,6 +71,45 @@ describe('runSweep', () => {
     await expect(runSweep(request)).rejects.toThrow(
       /refined\.jsonl: has changed since trial beta-0 was trained/,
     );
+  });
+
+  it('plans nothing in a folder where another process runs a sweep', async () => {
+    const request = await requestOf(GRID);
+    await runSweep({ ...request, executor: async () => undefined });
+    const before = await readFile(sweepPaths(request.folder).plan, 'utf8');
+    const release = await holdFolder(request.folder);
+    try {
+      const wider = { ...request, spec: await specOf(world, ['train.beta=0,0.3,0.8', 'train.epochs=1']) };
+      await expect(runSweep(wider)).rejects.toThrow(/another process is running the sweep in it/);
+    } finally {
+      release();
+    }
+    expect(await readFile(sweepPaths(request.folder).plan, 'utf8')).toBe(before);
+  });
+
+  it('throws what stopped it, though results.csv cannot be written either', async () => {
+    const request = await requestOf(GRID);
+    const executor: Executor = async ({ sweep }) => {
+      await mkdir(sweepPaths(sweep.folder).results);
+      throw new Interrupted('stopped');
+    };
+    await expect(runSweep({ ...request, executor })).rejects.toThrow(Interrupted);
+    expect(said.at(-1)).toMatch(/results\.csv: could not be written/);
+  });
+
+  it('goes on where a failure cannot be recorded, and says so', async () => {
+    const request = await requestOf(['train.learningRate=1e30,3e-3', 'train.epochs=1']);
+    const executor: Executor = (execution) => {
+      const block = () => {
+        for (const { folder } of execution.trials)
+          mkdirSync(join(folder, 'error.json', 'x'), { recursive: true });
+      };
+      return runShared({ ...execution, signal: signalAtLook(1e9, block) });
+    };
+    const { states } = await runSweep({ ...request, executor });
+    expect(states.map(({ state }) => state)).toEqual(['waiting', 'done']);
+    expect(unfinishedOf(states)).toBeInstanceOf(Interrupted);
+    expect(unfinishedOf(states)!.message).toMatch(/1 of 2 trials is not finished \(learningRate-1e\+30\)/);
   });
 
   it('does not run in a folder where another process does', async () => {

@@ -41,6 +41,28 @@ describe('resolveSweep', () => {
     expect(new Set(trials.map(({ identity }) => identity)).size).toBe(8);
   });
 
+  it.each([
+    ['a default, spelled out', 'train.beta=null,0.8', /beta-default and beta-0\.8/],
+    ['one path in two spellings', 'data.reasoning=r.jsonl,./r.jsonl', /are one configuration/],
+  ])('refuses a value that is there twice: %s', async (_, set, message) => {
+    const path = await recipe('');
+    const asked = resolveSweep({ recipe: path, overrides: [set] });
+    await expect(asked).rejects.toThrow(UsageError);
+    await expect(asked).rejects.toThrow(message);
+  });
+
+  it.each(['train.beta=.nan,0.5', 'train.learningRate=.inf,1e-4'])('refuses %s', async (set) => {
+    const asked = resolveSweep({ recipe: await recipe(''), overrides: [set] });
+    await expect(asked).rejects.toThrow(/expected number/);
+  });
+
+  it('refuses one value for all of a key that an arm sets', async () => {
+    const path = await recipe('sweep: { arms: { half: { train.reasoningFraction: 0.5 }, whole: {} } }\n');
+    const asked = resolveSweep({ recipe: path, overrides: ['train.reasoningFraction=0.1'] });
+    await expect(asked).rejects.toThrow(UsageError);
+    await expect(asked).rejects.toThrow(/--set train\.reasoningFraction: arm half has its own/);
+  });
+
   it('derives alpha from every beta', async () => {
     const { trials } = await resolveSweep({
       recipe: await recipe(''),
