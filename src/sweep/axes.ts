@@ -129,7 +129,8 @@ function withinLength(id: string): string {
   return `${start.replace(/\uFFFD+$/, '')}-${shortHash(id)}`;
 }
 
-const shortHash = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 6);
+/** Six hexadecimal digits that tell texts apart in names. */
+export const shortHash = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 6);
 
 const lastName = (key: string) => key.split('.').at(-1)!;
 const textOf = (value: unknown) => (typeof value === 'string' ? value : (JSON.stringify(value) ?? 'default'));

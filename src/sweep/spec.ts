@@ -30,6 +30,7 @@ import {
   firstSeeds,
   overrideOf,
   type Settings,
+  shortHash,
   splitOverrides,
   trialId,
 } from './axes.js';
@@ -257,11 +258,13 @@ function resolveArm(arm: Arm | undefined, settings: Settings, { recipe, cwd, fix
   });
 }
 
-/** Names that came out the same (they differed in letter case, say) are told apart by their configuration. */
+/** Names that came out the same (they differed in letter case, say) are told apart by their arm and configuration. */
 function withUniqueIds(trials: readonly Trial[]): Trial[] {
   const count = new Map<string, number>();
   for (const { id } of trials) count.set(id, (count.get(id) ?? 0) + 1);
   return trials.map((trial) =>
-    count.get(trial.id)! > 1 ? { ...trial, id: `${trial.id}-${trial.identity.slice(0, 6)}` } : trial,
+    count.get(trial.id)! > 1
+      ? { ...trial, id: `${trial.id}-${shortHash(JSON.stringify([trial.arm, configHash(trial.config)]))}` }
+      : trial,
   );
 }

@@ -63,6 +63,12 @@ describe('resolveSweep', () => {
     await expect(asked).rejects.toThrow(/--set train\.reasoningFraction: arm half has its own/);
   });
 
+  it('tells arms apart whose names and settings are one but for letter case', async () => {
+    const path = await recipe('sweep: { arms: { "B b": {}, "b B": {} } }\n');
+    const ids = (await resolveSweep({ recipe: path })).trials.map(({ id }) => id);
+    expect(new Set(ids).size).toBe(2);
+  });
+
   it('derives alpha from every beta', async () => {
     const { trials } = await resolveSweep({
       recipe: await recipe(''),
