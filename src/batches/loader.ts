@@ -1,4 +1,5 @@
 /** Streams the batches of an epoch, the next one prepared while the caller works on the current one. */
+import { setImmediate as turn } from 'node:timers/promises';
 import { UsageError } from '../base/errors.js';
 import { Rng } from '../base/random.js';
 import type { Sample } from '../data/sample.js';
@@ -67,6 +68,8 @@ export class Loader<T> {
       next = index + 1 < count ? prepare(index + 1) : undefined;
       // Whoever stops early must not leave an unhandled rejection behind.
       next?.catch(() => {});
+      // Batches that are in memory resolve at once: without a turn of the event loop no signal would be seen before the end.
+      await turn();
       yield current;
     }
   }

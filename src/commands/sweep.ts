@@ -137,6 +137,8 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
   if (options.halving && (options.executor !== 'shared' || options.emit))
     throw new UsageError('--halving: only the executor shared compares trials while they run; leave it out');
   const spec = await specOf(io, recipe, options);
+  if (options.gres && options.engine === 'auto')
+    note(io, 'warning: --gres asks for GPUs and the engine auto takes none; add --engine native-cuda');
   const { failureOf, runSweep, unfinishedOf } = await import('../sweep/run.js');
   const say = (line: string) => note(io, `sweep: ${line}`);
   if (options.dryRun) return estimate(io, folder, spec, options);

@@ -105,8 +105,9 @@ async function readText(path: string, file: string): Promise<string> {
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path));
   } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new UsageError(`${file}: ${missing ? 'no such recipe' : `cannot be read (${messageOf(error)})`}`, {
+    const { code } = error as NodeJS.ErrnoException;
+    const known = { ENOENT: 'no such recipe', EISDIR: 'is a folder; give a recipe file' }[code ?? ''];
+    throw new UsageError(`${file}: ${known ?? `cannot be read (${messageOf(error)})`}`, {
       cause: error,
     });
   }

@@ -14,7 +14,7 @@ import { DataError, EXIT, type ExitCode, messageOf, ReasVqaError, UsageError } f
 import { writeFileAtomic } from '../base/files.js';
 import { isRecord } from '../base/values.js';
 import type { Config } from '../config/schema.js';
-import { identity, type RunResult, readResult, runPaths } from '../training/run/folder.js';
+import { configDifference, identity, type RunResult, readResult, runPaths } from '../training/run/folder.js';
 import type { Settings } from './axes.js';
 import type { SweepSpec, Trial } from './spec.js';
 
@@ -136,7 +136,7 @@ function requireSame(before: Sweep, spec: SweepSpec, protocol: SweepInfo['protoc
   for (const [arm, hash] of Object.entries(spec.bases))
     if (info.bases[arm] !== undefined && info.bases[arm] !== hash)
       throw new UsageError(
-        `${folder}: holds a sweep of another recipe${arm ? ` (arm ${arm} differs)` : ''}; use another --sweep folder, or the settings that sweep.json was made with`,
+        `${folder}: holds a sweep of another recipe (${arm ? `arm ${arm}: ` : ''}${whatDiffers(before, spec, arm)}); use another --sweep folder`,
       );
   if (!Object.keys(spec.bases).some((arm) => arm in info.bases) && Object.keys(info.bases).length > 0)
     throw new UsageError(
@@ -146,6 +146,15 @@ function requireSame(before: Sweep, spec: SweepSpec, protocol: SweepInfo['protoc
     throw new UsageError(
       `${folder}: its trials follow the protocol ${info.protocol}, asked for is ${protocol}; use another --sweep folder`,
     );
+}
+
+/** The first key that an arm's trials have another value of, beside those that either sweep varies. */
+function whatDiffers({ trials, info }: Sweep, spec: SweepSpec, arm: string): string {
+  const configOf = (all: readonly Trial[]) => all.find((trial) => (trial.arm ?? '') === arm)?.config;
+  const [then, now] = [configOf(trials), configOf(spec.trials)];
+  const varied = [...info.keys, ...spec.keys];
+  const derived = varied.includes('train.beta') ? ['train.alpha'] : [];
+  return (then && now && configDifference(then, now, [...varied, ...derived])) ?? 'other defaults';
 }
 
 function requireUniqueIds(trials: readonly PlannedTrial[], folder: string): void {

@@ -114,6 +114,16 @@ describe('the order of batches', () => {
     await new Promise((resolve) => setImmediate(resolve));
   });
 
+  it('lets signals in between batches that are in memory', async () => {
+    let fired = false;
+    setImmediate(() => {
+      fired = true;
+    });
+    const seen: boolean[] = [];
+    for await (const _ of loaderOf(20).epoch(0)) seen.push(fired);
+    expect(seen.at(-1)).toBe(true);
+  });
+
   it('refuses a batch that no epoch can fill', () => {
     expect(() => loaderOf(3, { dropLast: true })).toThrow(UsageError);
     expect(() => loaderOf(3, { dropLast: true })).toThrow(/train\.batch: 4 is larger than the 3 samples/);

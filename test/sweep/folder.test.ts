@@ -107,7 +107,11 @@ describe('planSweep', () => {
   });
 
   it.each([
-    ['another value for all', ['train.beta=0,0.5', 'train.epochs=3'], /holds a sweep of another recipe/],
+    [
+      'another value for all',
+      ['train.beta=0,0.5', 'train.epochs=3'],
+      /holds a sweep of another recipe \(train\.epochs was 10, is now 3\)/,
+    ],
     ['another protocol', ['train.beta=0,0.5'], /follow the protocol full, asked for is halving/],
   ])('refuses a folder of %s', async (what, sets, message) => {
     const folder = newFolder();

@@ -105,6 +105,27 @@ export function identity(config: Config): string {
   return configHash(decisive(config));
 }
 
+/**
+ * The first key in which two configurations differ, as `train.epochs was 2, is now 3`.
+ *
+ * @param except keys that may differ
+ */
+export function configDifference(
+  before: Config,
+  now: Config,
+  except: readonly string[] = [],
+): string | undefined {
+  const [a, b] = [before, now].map(
+    (config) => structuredClone(decisive(config)) as unknown as Record<string, unknown>,
+  );
+  for (const key of except)
+    for (const values of [a!, b!]) {
+      const [section, name] = key.split(/\.(.*)/s);
+      if (isRecord(values[section!])) delete (values[section!] as Record<string, unknown>)[name!];
+    }
+  return firstDifference(a, b);
+}
+
 function decisive(config: Config): Config {
   const { features: _, ...rest } = config;
   const { checkpointEverySteps: _every, logEverySteps: _log, ...train } = config.train;
