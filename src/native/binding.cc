@@ -1,3 +1,4 @@
+// Arguments and calls of bound functions, checked as they come from JavaScript; see binding.h.
 #include "binding.h"
 
 #include <cmath>
