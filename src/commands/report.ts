@@ -1,3 +1,4 @@
+/** `reasvqa report`: one HTML page about runs and sweeps. */
 import type { Command } from 'commander';
 import {
   type EngineChoice,

@@ -1,3 +1,4 @@
+/** `reasvqa runs`: lists run and sweep folders. */
 import type { Command } from 'commander';
 import type { Listed } from '../sweep/list.js';
 import { fromCwd, type Io, note, print, printJson, table } from './io.js';

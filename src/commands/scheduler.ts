@@ -1,26 +1,20 @@
+/** Options of the executors local and slurm, and the job files of `--emit`. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { UsageError } from '../base/errors.js';
+import type { EmitOptions } from '../sweep/emit/plan.js';
 import type { EngineChoice, Executor } from '../sweep/executor.js';
 import type { PlannedTrial, Sweep } from '../sweep/folder.js';
+import type { SlurmOptions } from '../sweep/slurm/script.js';
 import { integer } from './io.js';
 
 /** Job files that `--emit` prints. */
 const EMITTED = ['slurm', 'k8s', 'sky'] as const;
 
 /** Options of {@link withScheduler}. */
-export interface SchedulerOptions {
+export interface SchedulerOptions extends SlurmOptions, EmitOptions {
   emit?: (typeof EMITTED)[number];
   devices?: number[];
-  partition?: string;
-  account?: string;
-  qos?: string;
-  time?: string;
-  gres?: string;
-  cpusPerTask?: number;
-  mem?: string;
-  maxParallel?: number;
   sbatchArg: string[];
-  image?: string;
   volume: string[];
 }
 

@@ -1,3 +1,4 @@
+/** `reasvqa sweep`: grids of keys and seeds as trials of one plan. */
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import { messageOf, UsageError } from '../base/errors.js';

@@ -1,3 +1,4 @@
+/** `reasvqa sweep trial`: one trial of a plan, in a process of its own. */
 import { Argument, type Command, Option } from 'commander';
 import { UsageError } from '../base/errors.js';
 import {

@@ -1,3 +1,4 @@
+/** `reasvqa table`: a table of the paper, trained where it is missing. */
 import { type Command, Option } from 'commander';
 import { TABLE_FORMATS, type TableFormat } from '../tables/format.js';
 import type { TablePlan } from '../tables/run.js';
