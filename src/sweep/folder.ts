@@ -15,6 +15,7 @@ import { writeFileAtomic } from '../base/files.js';
 import { isRecord } from '../base/values.js';
 import type { Config } from '../config/schema.js';
 import { configDifference, identity, type RunResult, readResult, runPaths } from '../training/run/folder.js';
+import { changedFile, fileHashes } from '../training/run/provenance.js';
 import type { Settings } from './axes.js';
 import type { SweepSpec, Trial } from './spec.js';
 
@@ -306,6 +307,11 @@ export async function trialState(trial: PlannedTrial): Promise<TrialState> {
   return { trial, state: checkpoints.some((name) => name.startsWith('step-')) ? 'stopped' : 'waiting' };
 }
 
+/** The first file that has changed since a trial that is done read it. */
+export async function fileChangedSince({ trial, result }: TrialState): Promise<string | undefined> {
+  return result && changedFile(result.sha256 ?? {}, await fileHashes(trial.config));
+}
+
 export async function trialStates(sweep: Sweep): Promise<TrialState[]> {
   return Promise.all(sweep.trials.map(trialState));
 }
@@ -362,9 +368,11 @@ async function finishedBeside(folder: string): Promise<Map<string, string>> {
     const other = join(parent, name);
     if (name === basename(folder) || !(await isSweep(other))) continue;
     const sweep = await readSweep(other).catch(() => undefined);
-    for (const trial of sweep?.info.protocol === 'full' ? sweep.trials : [])
-      if (trial.from === undefined && (await trialState(trial)).state === 'done')
+    for (const trial of sweep?.info.protocol === 'full' ? sweep.trials : []) {
+      const state = trial.from === undefined ? await trialState(trial) : undefined;
+      if (state?.state === 'done' && (await fileChangedSince(state)) === undefined)
         found.set(trial.identity, trial.folder);
+    }
   }
   return found;
 }

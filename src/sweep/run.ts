@@ -1,10 +1,10 @@
 /** Runs a sweep: its plan, the trials that are missing, and what they found. */
 import { DataError, Interrupted, messageOf, ReasVqaError } from '../base/errors.js';
 import { holdFolder } from '../training/run/lock.js';
-import { changedFile, fileHashes } from '../training/run/provenance.js';
 import type { EngineChoice, Executor } from './executor.js';
 import { drawSweepFigure } from './figure.js';
 import {
+  fileChangedSince,
   isSweep,
   makeSweepFolder,
   type PlannedTrial,
@@ -87,11 +87,12 @@ function describe(states: readonly TrialState[], trials: readonly PlannedTrial[]
 
 /** Numbers from two versions of a file are not one sweep. */
 async function requireSameFiles(states: readonly TrialState[]): Promise<void> {
-  for (const { trial, result } of states) {
-    const changed = result && changedFile(result.sha256 ?? {}, await fileHashes(trial.config));
+  for (const state of states) {
+    const changed = await fileChangedSince(state);
+    const { id, folder } = state.trial;
     if (changed)
       throw new DataError(
-        `${changed}: has changed since trial ${trial.id} was trained (${trial.folder}); restore it or use another --sweep folder`,
+        `${changed}: has changed since trial ${id} was trained (${folder}); restore it or use another --sweep folder`,
       );
   }
 }

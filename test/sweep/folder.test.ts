@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,7 +35,11 @@ const plan = async (folder: string, ...sets: string[]) =>
   planSweep(folder, await resolveSweep({ recipe, overrides: sets }));
 
 /** A result as training writes it: so many of ten questions right. */
-async function finish({ folder, identity, config }: PlannedTrial, correct: number): Promise<void> {
+async function finish(
+  { folder, identity, config }: PlannedTrial,
+  correct: number,
+  sha256: Record<string, string> = {},
+): Promise<void> {
   const total = { correct, count: 10, accuracy: 10 * correct };
   const score = { dataset: 'jsonl', types: {}, groups: { Why: total }, total };
   await mkdir(folder, { recursive: true });
@@ -50,7 +55,7 @@ async function finish({ folder, identity, config }: PlannedTrial, correct: numbe
       samplesPerSecond: 20,
     },
     ...{ peakMemoryBytes: 1e9, trainableParameters: 10, beta: config.train.beta, seed: config.train.seed },
-    ...{ engine: { name: 'cpu' }, sha256: {}, config: identity },
+    ...{ engine: { name: 'cpu' }, sha256, config: identity },
   };
   await writeFile(runPaths(folder).result, JSON.stringify(result));
 }
@@ -134,6 +139,19 @@ describe('planSweep', () => {
     expect((await plan(folder, 'train.beta=0,0.5,0.8')).trials.map(({ from }) => from)).toEqual(
       Array(3).fill(undefined),
     );
+  });
+
+  it('takes no trial whose files have changed since a sweep beside it read them', async () => {
+    const folder = newFolder();
+    const earlier = await plan(join(folder, '..', 'earlier'), 'train.beta=0,0.5');
+    const file = join(scratch, 't.jsonl');
+    await writeFile(file, 'as it is now');
+    const now = createHash('sha256').update('as it is now').digest('hex');
+    await finish(earlier.trials[0]!, 7, { [file]: now });
+    await finish(earlier.trials[1]!, 7, { [file]: 'as it was' });
+    const { trials } = await plan(folder, 'train.beta=0,0.5');
+    expect(trials.map(({ from }) => from)).toEqual(['../earlier/trials/beta-0', undefined]);
+    await rm(file);
   });
 
   it('trains equal trials of two arms once', async () => {
