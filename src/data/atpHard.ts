@@ -4,6 +4,7 @@
  * themselves (videocon's nextqa-atphard.csv), from which the numbers are found here.
  */
 import { DataError } from '../base/errors.js';
+import { groupBy } from '../base/groups.js';
 import { readAnnotations } from './annotations.js';
 import type { Sample } from './sample.js';
 
@@ -18,11 +19,7 @@ import type { Sample } from './sample.js';
 export async function rowNumbers(all: string, some: string): Promise<number[]> {
   const { samples: rows } = await readAnnotations({ dataset: 'nextqa', file: all });
   const { samples: wanted } = await readAnnotations({ dataset: 'nextqa', file: some });
-  const byText = new Map<string, number[]>();
-  for (const [row, sample] of rows.entries()) {
-    const key = textOf(sample);
-    byText.set(key, [...(byText.get(key) ?? []), row]);
-  }
+  const byText = groupBy(rows.keys(), (row) => textOf(rows[row]!));
   const found = new Set<number>();
   for (const sample of wanted) {
     const candidates = byText.get(textOf(sample)) ?? [];

@@ -1,4 +1,5 @@
 /** Tables of accuracy: one a set of validation questions, a row a setting, and what each setting gains on the first. */
+import { groupBy } from '../base/groups.js';
 import { datasetOf } from '../data/datasets/index.js';
 import type { ScoreResult } from '../evaluation/score.js';
 import { answersWhere, judged } from './answers.js';
@@ -49,15 +50,11 @@ const TOTAL = 'Total';
 
 /** The tables; settings without an evaluation are in none. */
 export function accuracyTables(settings: readonly Setting[]): AccuracyTable[] {
-  const bySplit = new Map<string, Setting[]>();
-  for (const setting of settings) {
+  const evaluated = settings.flatMap((setting) => {
     const runs = setting.runs.filter(({ score }) => score !== null);
-    const [first] = runs;
-    if (!first) continue;
-    const key = validationOf(first);
-    bySplit.set(key, [...(bySplit.get(key) ?? []), { ...setting, runs }]);
-  }
-  return [...bySplit.values()].map(tableOf);
+    return runs.length > 0 ? [{ ...setting, runs }] : [];
+  });
+  return [...groupBy(evaluated, ({ runs }) => validationOf(runs[0]!)).values()].map(tableOf);
 }
 
 /** What tells one set of validation questions from another. */

@@ -1,4 +1,5 @@
 /** The curves of a report: one line a setting, the mean over its seeds with their range, from the runs' own logs. */
+import { groupBy } from '../base/groups.js';
 import type { Accuracy, ScoreResult } from '../evaluation/score.js';
 import type { Plot, Point } from './plot.js';
 import type { Run } from './runs.js';
@@ -98,13 +99,15 @@ type XY = readonly [number, number];
 
 /** Mean and range over a setting's runs at every x that any of them has. */
 function seriesOf({ name, runs }: Setting, pointsOf: (run: Run) => XY[]): { name: string; points: Point[] } {
-  const byX = new Map<number, number[]>();
-  for (const [x, y] of runs.flatMap(pointsOf)) byX.set(x, [...(byX.get(x) ?? []), y]);
-  const points = [...byX].map(([x, values]) => ({
-    x,
-    mean: values.reduce((sum, value) => sum + value, 0) / values.length,
-    low: Math.min(...values),
-    high: Math.max(...values),
-  }));
+  const byX = groupBy(runs.flatMap(pointsOf), ([x]) => x);
+  const points = [...byX].map(([x, members]) => {
+    const values = members.map(([, y]) => y);
+    return {
+      x,
+      mean: values.reduce((sum, value) => sum + value, 0) / values.length,
+      low: Math.min(...values),
+      high: Math.max(...values),
+    };
+  });
   return { name, points: points.sort((a, b) => a.x - b.x) };
 }

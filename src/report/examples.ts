@@ -3,7 +3,9 @@
  * what the teacher wrote. Where there are more than are wanted, they are taken at equal distances in the order of their
  * file, so that counts of right and wrong stay fair.
  */
+
 import { DataError } from '../base/errors.js';
+import { groupBy } from '../base/groups.js';
 import type { Config } from '../config/schema.js';
 import { readAnnotations } from '../data/annotations.js';
 import { prepareText } from '../data/prepare.js';
@@ -185,12 +187,7 @@ async function located<Found extends Omit<Example, 'path'>>(
   questions: readonly Found[],
   onNotice: (line: string) => void,
 ): Promise<(Found & { path: string | undefined })[]> {
-  const byRoot = new Map<string, Found[]>();
-  for (const question of questions) {
-    const { videos, map = '' } = question.config.data;
-    const key = JSON.stringify([videos, map]);
-    byRoot.set(key, [...(byRoot.get(key) ?? []), question]);
-  }
+  const byRoot = groupBy(questions, ({ config: { data } }) => JSON.stringify([data.videos, data.map]));
   const paths = new Map<Found, string | undefined>();
   for (const members of byRoot.values()) {
     const { videos, map } = members[0]!.config.data;

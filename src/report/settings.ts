@@ -2,7 +2,9 @@
  * The settings of a report: runs that differ in nothing but their seed are one. A setting is named by the keys that differ
  * between settings.
  */
+
 import { basename } from 'node:path';
+import { groupBy } from '../base/groups.js';
 import { isRecord } from '../base/values.js';
 import { CONFIG_KEYS, configKey } from '../config/keys.js';
 import type { Config } from '../config/schema.js';
@@ -25,12 +27,9 @@ const MOST_KEYS = 4;
 
 /** Groups runs, in the order in which their settings appear. */
 export function groupRuns(runs: readonly Run[]): Setting[] {
-  const bySetting = new Map<string, Run[]>();
-  for (const run of runs) {
-    const key = JSON.stringify([...valuesOf(run.config)].filter(([name]) => !SILENT.test(name)));
-    bySetting.set(key, [...(bySetting.get(key) ?? []), run]);
-  }
-  const groups = [...bySetting.values()];
+  const settingOf = ({ config }: Run) =>
+    JSON.stringify([...valuesOf(config)].filter(([name]) => !SILENT.test(name)));
+  const groups = [...groupBy(runs, settingOf).values()];
   const keys = differingKeys(groups.map(([first]) => first!.config));
   const names = namesOf(groups, keys);
   return groups.map((group, i) => ({

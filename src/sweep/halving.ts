@@ -5,7 +5,9 @@
  * Settings are ranked by validation accuracy at their best epoch so far, meaned over their seeds. A schedule is not shortened: a
  * trial that reaches the last epoch has the bits of a trial of a full sweep.
  */
+
 import { UsageError } from '../base/errors.js';
+import { groupBy } from '../base/groups.js';
 import { Rng } from '../base/random.js';
 import { bestOf, readEvaluations, runPaths } from '../training/run/folder.js';
 import type { Execution } from './executor.js';
@@ -46,14 +48,10 @@ export async function runHalving(execution: Execution, options: SharedOptions = 
 
 /** Trials that differ in the seed alone. */
 function bySetting(trials: readonly PlannedTrial[]): PlannedTrial[][] {
-  const found = new Map<string, PlannedTrial[]>();
-  for (const trial of trials) {
-    const { 'train.seed': _, ...setting } = trial.settings;
+  const settingOf = ({ arm, settings: { 'train.seed': _, ...setting } }: PlannedTrial) =>
     // A plan that was widened has keys in more than one order.
-    const key = JSON.stringify([trial.arm, Object.entries(setting).sort()]);
-    found.set(key, [...(found.get(key) ?? []), trial]);
-  }
-  return [...found.values()];
+    JSON.stringify([arm, Object.entries(setting).sort()]);
+  return [...groupBy(trials, settingOf).values()];
 }
 
 function epochsOf(trials: readonly PlannedTrial[]): number {

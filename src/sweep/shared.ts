@@ -3,12 +3,14 @@
  * order train in lockstep: videos are decoded and the frozen vision model computes once a batch for all of them, everything
  * behind it once a trial. Each trial computes the bits that it would compute alone.
  */
+
 import { Interrupted, messageOf } from '../base/errors.js';
+import { groupBy } from '../base/groups.js';
 import { type DeviceMemoryUse, deviceMemory } from '../engine/engine.js';
 import { measureTrial } from '../training/memory.js';
 import { HeldError } from '../training/run/lock.js';
 import type { TrainRequest } from '../training/run.js';
-import { cohortKey, readSplits } from '../training/setup.js';
+import { cohortKey, type Splits, sharedSplits } from '../training/splits.js';
 import { trainTogether } from '../training/train.js';
 import { type Base, openBase } from '../training/trial.js';
 import type { Execution } from './executor.js';
@@ -26,7 +28,7 @@ export interface SharedOptions {
 
 /** Tries every trial; see {@link Executor}. */
 export async function runShared(execution: Execution, options: SharedOptions = {}): Promise<void> {
-  for (const group of grouped(execution.trials, ({ config }) => baseKey(config.model))) {
+  for (const group of groupBy(execution.trials, ({ config }) => baseKey(config.model)).values()) {
     const configs = group.map(({ config }) => config);
     const base = await openBase(configs).catch((error) => failed(execution, group, error));
     if (!base) continue;
@@ -42,25 +44,23 @@ export async function runShared(execution: Execution, options: SharedOptions = {
 const baseKey = ({ base, tokenizer, precision }: PlannedTrial['config']['model']) =>
   JSON.stringify([base, tokenizer, precision]);
 
-function grouped<T>(items: readonly T[], keyOf: (item: T) => string): T[][] {
-  const groups = new Map<string, T[]>();
-  for (const item of items) groups.set(keyOf(item), [...(groups.get(keyOf(item)) ?? []), item]);
-  return [...groups.values()];
-}
+/** A trial whose data has been read. */
+type ReadTrial = PlannedTrial & { splits: Splits };
 
 /** Trials that can go in lockstep, in the order of the plan. One whose data cannot be read has failed. */
-async function cohorts(execution: Execution, trials: readonly PlannedTrial[]): Promise<PlannedTrial[][]> {
-  const keys = new Map<PlannedTrial, string>();
+async function cohorts(execution: Execution, trials: readonly PlannedTrial[]): Promise<ReadTrial[][]> {
+  const readSplits = sharedSplits();
+  const read: ReadTrial[] = [];
   for (const trial of trials) {
     const splits = await readSplits(trial.config).catch((error) => failed(execution, [trial], error));
-    if (splits) keys.set(trial, cohortKey(trial.config, splits));
+    if (splits) read.push({ ...trial, splits });
   }
-  return grouped([...keys.keys()], (trial) => keys.get(trial)!);
+  return [...groupBy(read, ({ config, splits }) => cohortKey(config, splits)).values()];
 }
 
 async function runCohort(
   execution: Execution,
-  trials: readonly PlannedTrial[],
+  trials: readonly ReadTrial[],
   base: Base,
   options: SharedOptions,
 ): Promise<void> {
@@ -74,18 +74,18 @@ async function runCohort(
     await runTogether(execution, trials.slice(i, i + most), request);
 }
 
-type MakeRequest = (trial: PlannedTrial) => TrainRequest & { base: Base };
+type MakeRequest = (trial: ReadTrial) => TrainRequest & { base: Base; splits: Splits };
 
 const requestOf =
   ({ signal }: Execution, base: Base, { untilEpoch }: SharedOptions): MakeRequest =>
-  ({ config, folder, id }) => ({
-    ...{ config, folder, base, signal, label: id },
+  ({ config, folder, id, splits }) => ({
+    ...{ config, folder, base, splits, signal, label: id },
     ...(untilEpoch === undefined ? {} : { untilEpoch }),
   });
 
 async function runTogether(
   execution: Execution,
-  trials: readonly PlannedTrial[],
+  trials: readonly ReadTrial[],
   request: MakeRequest,
 ): Promise<void> {
   for (const trial of trials) await clearFailure(trial);
@@ -122,7 +122,7 @@ const USABLE = 0.9;
  * passing once in all, since one trial computes at a time.
  */
 async function trialsThatFit(
-  trials: readonly PlannedTrial[],
+  trials: readonly ReadTrial[],
   request: MakeRequest,
   { memory = deviceMemory }: SharedOptions,
 ): Promise<number> {

@@ -1,12 +1,12 @@
 /** How much memory one more trial in lockstep takes. */
 import { disposeVisual } from '../batches/batch.js';
 import { Loader } from '../batches/loader.js';
-import { readSplit } from '../batches/split.js';
 import type { DeviceMemoryUse } from '../engine/engine.js';
 import { trainingContext } from '../model/context.js';
 import { gradients } from './gradients.js';
 import { AdamW } from './optimizer.js';
 import type { TrainRequest } from './run.js';
+import type { Splits } from './splits.js';
 import { attachTrial, type Base, openBuilder } from './trial.js';
 
 /** Bytes of one trial on a base that is open. */
@@ -23,7 +23,7 @@ export interface TrialMemory {
  * @param memory of the engine in use, asked before and after
  */
 export async function measureTrial(
-  { config, folder, base }: Pick<TrainRequest, 'config' | 'folder'> & { base: Base },
+  { config, folder, base, splits }: Pick<TrainRequest, 'config' | 'folder'> & { base: Base; splits: Splits },
   memory: () => DeviceMemoryUse,
 ): Promise<TrialMemory> {
   const before = memory().inUse;
@@ -32,7 +32,7 @@ export async function measureTrial(
   try {
     const own = memory().inUse - before;
     const weights = trial.trainable.reduce((sum, { size }) => sum + 4 * size, 0);
-    const split = await readSplit(config, config.data.train!, true);
+    const split = splits.train;
     const builder = openBuilder(trial, config, split, {
       runFolder: folder,
       onWarning: () => undefined,

@@ -13,6 +13,7 @@ import type { RunState } from './run/checkpoint.js';
 import type { RunPaths } from './run/folder.js';
 import type { LossLog } from './run/lossLog.js';
 import type { MetricsLog } from './run/metrics.js';
+import type { Splits } from './splits.js';
 import type { Base, Trial } from './trial.js';
 
 export interface TrainRequest {
@@ -23,6 +24,8 @@ export interface TrainRequest {
   engine?: Record<string, unknown>;
   /** Frozen weights that other trials of this process use too; opened and freed by the run unless given. */
   base?: Base;
+  /** What the recipe's data sections name, where it was read already. */
+  splits?: Splits;
   /** Stops after the current step, with a checkpoint. */
   signal?: AbortSignal;
   /** Prints progress under this name; silent when absent. */

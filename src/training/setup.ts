@@ -4,7 +4,6 @@ import { DataError } from '../base/errors.js';
 import { say } from '../base/progress.js';
 import type { Rng } from '../base/random.js';
 import { Loader } from '../batches/loader.js';
-import { readSplit, type Split } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
 import type { Sample } from '../data/sample.js';
 import { trainingContext } from '../model/context.js';
@@ -21,39 +20,8 @@ import { identity, type RunPaths, runPaths } from './run/folder.js';
 import { LossLog } from './run/lossLog.js';
 import { MetricsLog } from './run/metrics.js';
 import type { Cohort, Run, SharedBatch, TrainRequest } from './run.js';
+import { cohortKey, readSplits, type Splits } from './splits.js';
 import { attachTrial, type Base, openBase, openBuilder } from './trial.js';
-
-/** The splits of one run. */
-export interface Splits {
-  train: Split;
-  val: Split | undefined;
-}
-
-export async function readSplits(config: Config): Promise<Splits> {
-  const { train, val } = config.data;
-  return {
-    train: await readSplit(config, train!, true),
-    val: val ? await readSplit(config, val, false) : undefined,
-  };
-}
-
-/**
- * What runs of one cohort have in common: the samples in their order, and everything that turns them into clips and prompts.
- * What is learned from them, and how, is each run's own.
- */
-export function cohortKey(
-  { data, video, text, model, train, eval: evaluation, features }: Config,
-  splits: Splits,
-): string {
-  const { reasoning: _, ...common } = data;
-  const { base, tokenizer, precision, adapter } = model;
-  const { seed, batch, accumulate, dropLast } = train;
-  const ids = (split: Split | undefined) => split?.samples.map(({ id }) => id);
-  return JSON.stringify([
-    ...[common, video, text, { base, tokenizer, precision, adapter }, { seed, batch, accumulate, dropLast }],
-    ...[{ batch: evaluation.batch }, features, ids(splits.train), ids(splits.val)],
-  ]);
-}
 
 /**
  * A run that cannot be opened (its adapter or a checkpoint is damaged, say) leaves the others theirs.
@@ -68,7 +36,7 @@ export async function openCohort(requests: readonly TrainRequest[], label?: stri
   const dispose = () => opened.dispose();
   try {
     const splits: Splits[] = [];
-    for (const { config } of requests) splits.push(await readSplits(config));
+    for (const { config, splits: read } of requests) splits.push(read ?? (await readSplits(config)));
     requireOneOrder(requests, splits);
     const { base: given, signal, config } = requests[0]!;
     const base = given ?? opened.add(await openBase([config]));

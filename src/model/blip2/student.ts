@@ -1,5 +1,7 @@
 /** BLIP-2 FlanT5 as a student: ragged token rows and named targets in, blip2.ts's padded and packed batches inside. */
+
 import * as tf from '@tensorflow/tfjs-core';
+import { groupBy } from '../../base/groups.js';
 import { withHalfProducts } from '../../ops/bf16.js';
 import { IGNORED } from '../../ops/labels.js';
 import { CLIP_MEAN, CLIP_STD } from '../../video/normalisation.js';
@@ -197,11 +199,7 @@ interface Member {
 
 /** Targets by the prompt they answer: each prompt is encoded once, and its targets go through the decoder in one pass. */
 function promptGroups(members: Member[], shared: TokenRows): { prompts: TokenRows; members: Member[] }[] {
-  const groups = new Map<TokenRows, Member[]>();
-  for (const member of members) {
-    const prompts = member.target.prompts ?? shared;
-    groups.set(prompts, [...(groups.get(prompts) ?? []), member]);
-  }
+  const groups = groupBy(members, ({ target }) => target.prompts ?? shared);
   return [...groups].map(([prompts, members]) => ({ prompts, members }));
 }
 

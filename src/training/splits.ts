@@ -1,0 +1,47 @@
+/** The splits that a run reads, and which runs read alike. */
+import { readSplit, type Split } from '../batches/split.js';
+import type { Config } from '../config/schema.js';
+
+export interface Splits {
+  train: Split;
+  val: Split | undefined;
+}
+
+export async function readSplits(config: Config): Promise<Splits> {
+  const { train, val } = config.data;
+  return {
+    train: await readSplit(config, train!, true),
+    val: val ? await readSplit(config, val, false) : undefined,
+  };
+}
+
+/** {@link readSplits} for many runs: files are read, and samples kept, once for all that read alike. */
+export function sharedSplits(): (config: Config) => Promise<Splits> {
+  const known = new Map<string, Promise<Splits>>();
+  return (config) => {
+    const { mode, stlTarget, reasoningSet, reasoningFraction, seed } = config.train;
+    // What selects reasoning (src/batches/split.ts).
+    const key = JSON.stringify([config.data, mode, stlTarget, reasoningSet, reasoningFraction, seed]);
+    const splits = known.get(key) ?? readSplits(config);
+    known.set(key, splits);
+    return splits;
+  };
+}
+
+/**
+ * What runs of one cohort have in common: the samples in their order, and everything that turns them into clips and prompts.
+ * What is learned from them, and how, is each run's own.
+ */
+export function cohortKey(
+  { data, video, text, model, train, eval: evaluation, features }: Config,
+  splits: Splits,
+): string {
+  const { reasoning: _, ...common } = data;
+  const { base, tokenizer, precision, adapter } = model;
+  const { seed, batch, accumulate, dropLast } = train;
+  const ids = (split: Split | undefined) => split?.samples.map(({ id }) => id);
+  return JSON.stringify([
+    ...[common, video, text, { base, tokenizer, precision, adapter }, { seed, batch, accumulate, dropLast }],
+    ...[{ batch: evaluation.batch }, features, ids(splits.train), ids(splits.val)],
+  ]);
+}
