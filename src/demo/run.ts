@@ -58,7 +58,7 @@ export async function runDemo(request: DemoRequest): Promise<DemoResult> {
   const spec = await demoSpec(request, world.folder);
 
   stages.next('data', 'writing clips and questions of the shapes world');
-  const summary = await makeClips(world, clips);
+  const summary = await makeClips(world, { clips });
 
   stages.next('generate', 'a teacher that errs writes reasoning, over HTTP');
   await teach(spec.trials[0]!.config, world);

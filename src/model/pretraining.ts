@@ -1,12 +1,6 @@
 /** An architecture's part in training a small model from random weights (src/pretraining). */
 import type { Student } from './student.js';
 
-/** Layers of an encoder and a decoder, as config.json counts them. */
-export interface Depth {
-  num_layers: number;
-  num_decoder_layers: number;
-}
-
 export interface PretrainingSupport {
   /**
    * A config.json of a few million parameters.
@@ -22,10 +16,4 @@ export interface PretrainingSupport {
   startLanguageModel(student: Student, words: ReadonlyMap<number, Float32Array>): void;
   /** How much faster than the others a parameter learns. */
   learningRateFactor(parameterName: string): number;
-  /**
-   * A deeper student that computes the same function as the given one, which is disposed.
-   *
-   * @throws RangeError when a stack would have to more than double, or to shrink
-   */
-  deepened(student: Student, depth: Depth): Student;
 }

@@ -1,7 +1,8 @@
 /**
- * Trains the small base model of the shapes world from random weights, on captions. It learns here what a published
- * model already knows in the paper's setting: seeing, and following a multiple-choice instruction. The questions of the
- * data set are never used, and its clips come from other seeds.
+ * Trains the small base model of the shapes world from random weights, on frames and texts. It learns here what a
+ * published model already knows in the paper's setting: seeing what a frame shows, reading, and answering with a letter.
+ * It learns nothing of what happens between frames: no motion, touch or effect, no cause and no law of a shape. The
+ * questions of the data set are never used, and its clips come from other seeds.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { UsageError } from '../base/errors.js';
@@ -9,7 +10,7 @@ import { Rng } from '../base/random.js';
 import { type Context, inferenceContext } from '../model/context.js';
 import type { StudentKind } from '../model/kind.js';
 import { initialiseMissing } from '../model/layers/module.js';
-import type { Depth, PretrainingSupport } from '../model/pretraining.js';
+import type { PretrainingSupport } from '../model/pretraining.js';
 import { studentKind, studentKinds } from '../model/registry.js';
 import type { Student, TokenLosses } from '../model/student.js';
 import { selectTrainable } from '../model/trainable.js';
@@ -21,7 +22,7 @@ import type { Tokenizer } from '../text/tokenizer.js';
 import { AdamW } from '../training/optimizer.js';
 import { learningRateAt } from '../training/schedule.js';
 import { toPixelValues } from '../video/preprocess.js';
-import { type BatchSettings, type CaptionBatch, captionBatches, type Group } from './captionBatch.js';
+import { type Batch, type BatchSettings, batches, type Group } from './batch.js';
 import { SceneSymbols, SLOTS } from './symbols.js';
 
 /** One stage of pre-training. A part of the model with no samples in this stage stays frozen. */
@@ -29,93 +30,22 @@ export interface PretrainStage extends BatchSettings {
   name: string;
   /** Visual tokens of the stage: symbols (symbols.ts), or the model's own of the frames. */
   sees: 'symbols' | 'frames';
-  /** Depth that the language model grows to before the stage. */
-  depth?: Depth;
   steps: number;
   /** Learning rate of the first step after the warm-up; it falls along a cosine to 0. */
   learningRate: number;
   warmupSteps: number;
 }
 
-const COMMON = { learningRate: 1e-3, warmupSteps: 100 };
-const NOTHING = { reading: 0, single: 0, clips: 0, captions: 0 };
-const CAPTIONS = { clips: 12, captions: 4 };
-/** Mostly events: they are learned last, and most questions are about them. */
-const EVENTS = {
-  sceneShare: 0.15,
-  mix: { describe: 0.5, frame: 0.25, change: 2, follow: 0.5, cloze: 5, choice: 6, explain: 2 },
-} as const;
-
-/**
- * Answers as letters: finding the answer and then its option takes more layers than writing it, and is learned slowest.
- */
-const CHOICES = {
-  sceneShare: 0.2,
-  statementShare: 0,
-  mix: { describe: 0, frame: 0, change: 0.5, follow: 0.25, cloze: 2, choice: 8, explain: 3, narrate: 0.5 },
-} as const;
-/**
- * Plain questions over any number of frames, with wrong options that the clip suggests. With other wrong options it was
- * enough to know whether a thing was seen anywhere: which object is at a place was found among the clip's own objects
- * in 26 % after `choices`, in 86 % after this stage.
- */
-const QUESTIONS = {
-  ...CHOICES,
-  sceneShare: 0.3,
-  spanShare: 0.4,
-  nearShare: 0.75,
-  questionShare: 0.7,
-  mix: { describe: 0, frame: 0, change: 0.5, follow: 0.25, cloze: 5, choice: 9, explain: 2, narrate: 0.5 },
-} as const;
-/**
- * Prose beside questions, in the style of the teacher's reasoning. Without it reasoning began at a loss of 7.2 a token,
- * and learning it cost 11 of 57 points of accuracy; with it reasoning began at 2.2 and cost half a point.
- */
-const REASONS = { ...QUESTIONS, mix: { ...QUESTIONS.mix, cloze: 3, narrate: 1, reason: 6 } } as const;
-const PROSE = { ...EVENTS, mix: { ...EVENTS.mix, change: 1, narrate: 5 } } as const;
+const COMMON = { learningRate: 1e-3, warmupSteps: 100, lists: 0, stories: 0, single: 0, clips: 0, texts: 0 };
 
 /** The stages that made weights/shapes/model.safetensors, in this order. */
 export const PRETRAIN_STAGES: readonly PretrainStage[] = [
-  { ...COMMON, ...NOTHING, name: 'words', sees: 'symbols', steps: 2000, reading: 24, single: 32 },
-  { ...COMMON, name: 'language', sees: 'symbols', steps: 2500, reading: 8, single: 8, ...CAPTIONS },
-  { ...COMMON, name: 'events', sees: 'symbols', steps: 1900, reading: 4, single: 4, ...CAPTIONS, ...EVENTS },
-  { ...COMMON, ...NOTHING, name: 'sight', sees: 'frames', steps: 3500, clips: 12 },
-  { ...COMMON, ...NOTHING, name: 'both', sees: 'frames', steps: 500, ...CAPTIONS, ...PROSE },
+  { ...COMMON, name: 'sight', sees: 'frames', steps: 3500, clips: 12 },
+  { ...COMMON, name: 'words', sees: 'symbols', steps: 600, lists: 24, single: 32 },
   {
     ...COMMON,
-    name: 'choices',
-    sees: 'symbols',
-    steps: 1800,
-    learningRate: 8e-4,
-    reading: 4,
-    single: 4,
-    ...CAPTIONS,
-    ...CHOICES,
-  },
-  {
-    ...COMMON,
-    name: 'questions',
-    sees: 'symbols',
-    // The model could write how an object moved (74 % of cloze) but not find it among options (26 %): that takes more
-    // layers.
-    depth: { num_layers: 4, num_decoder_layers: 6 },
-    steps: 5500,
-    learningRate: 6e-4,
-    reading: 4,
-    single: 16,
-    ...CAPTIONS,
-    ...QUESTIONS,
-  },
-  {
-    ...COMMON,
-    name: 'reasons',
-    sees: 'symbols',
-    steps: 800,
-    learningRate: 4e-4,
-    reading: 4,
-    single: 16,
-    ...CAPTIONS,
-    ...REASONS,
+    ...{ name: 'language', sees: 'symbols', steps: 1400 },
+    ...{ lists: 6, stories: 12, single: 8, clips: 12, texts: 3 },
   },
 ];
 
@@ -139,13 +69,13 @@ async function supportOf(kind: StudentKind): Promise<PretrainingSupport> {
   return kind.pretraining();
 }
 
-/** Mean loss and share of samples whose whole target was predicted (teacher forced), by caption task. */
+/** Mean loss and share of samples whose whole target was predicted (teacher forced), by task. */
 type TaskScores = Record<string, { loss: number; exact: number; count: number }>;
 
 interface Stage {
   settings: PretrainStage;
   optimizer: AdamW;
-  batches: Generator<CaptionBatch, never>;
+  batches: Generator<Batch, never>;
   done: number;
 }
 
@@ -159,8 +89,7 @@ export class Pretraining {
   private constructor(
     private readonly tokenizer: Tokenizer,
     private readonly seed: number,
-    /** Replaced by a stage that makes it deeper. */
-    public student: Student,
+    readonly student: Student,
     private readonly support: PretrainingSupport,
   ) {
     this.symbols = new SceneSymbols(student.visualShape[1]);
@@ -185,8 +114,8 @@ export class Pretraining {
   /** Begins a stage, with fresh moments and clips of its own. */
   begin(settings: PretrainStage): void {
     this.stage?.optimizer.dispose();
-    if (settings.depth) this.student = this.support.deepened(this.student, settings.depth);
-    const reads = settings.reading + settings.single + settings.captions > 0;
+    const { lists, stories, single, texts } = settings;
+    const reads = lists + stories + single + texts > 0;
     const looks = settings.sees === 'frames';
     const parameters = selectTrainable(this.student, ['all']).filter(({ name }) =>
       name.startsWith(this.student.languageModelPath) ? reads : looks,
@@ -231,11 +160,11 @@ export class Pretraining {
     return this.stage;
   }
 
-  private stream(settings: PretrainStage, name: string): Generator<CaptionBatch, never> {
-    return captionBatches(`${this.seed}/${name}`, settings, this.tokenizer);
+  private stream(settings: PretrainStage, name: string): Generator<Batch, never> {
+    return batches(`${this.seed}/${name}`, settings, this.tokenizer);
   }
 
-  private loss(batch: CaptionBatch, pixels: tf.Tensor4D | undefined): tf.Scalar {
+  private loss(batch: Batch, pixels: tf.Tensor4D | undefined): tf.Scalar {
     const visual = this.lookAt(batch, pixels);
     const parts: tf.Scalar[] = [];
     if (batch.groups.length > 0) {
@@ -248,7 +177,7 @@ export class Pretraining {
   }
 
   /** The visual tokens of a batch, (clips * 4, slots, width). */
-  private lookAt({ shown }: CaptionBatch, pixels: tf.Tensor4D | undefined): tf.Tensor3D | undefined {
+  private lookAt({ shown }: Batch, pixels: tf.Tensor4D | undefined): tf.Tensor3D | undefined {
     if (shown.length === 0) return undefined;
     if (!pixels) return this.symbols.tokens(shown);
     return this.student.look({ pixels }, this.context);
@@ -258,7 +187,7 @@ export class Pretraining {
   private lossesOf(visual: tf.Tensor3D | undefined, { frames, prompts, targets }: Group): TokenLosses {
     const { student, context } = this;
     const count = frames[0]!.length;
-    const learned = [{ name: 'caption', rows: targets }];
+    const learned = [{ name: 'text', rows: targets }];
     if (!visual || count === 0) {
       const tokens = tf.zeros([0, ...student.visualShape]) as tf.Tensor3D;
       return student.losses({ visual: { tokens }, frames: count, prompts }, learned, context);
@@ -269,7 +198,7 @@ export class Pretraining {
   }
 
   /** The frames of a batch, (clips * 4, 3, image, image); undefined where symbols stand for them. */
-  private async pixelsOf({ shown }: CaptionBatch): Promise<tf.Tensor4D | undefined> {
+  private async pixelsOf({ shown }: Batch): Promise<tf.Tensor4D | undefined> {
     if (this.current().settings.sees === 'symbols') return undefined;
     const { imageSize } = this.student.preprocessing;
     const parts = await Promise.all(

@@ -7,7 +7,7 @@ import { writeFileAtomic } from '../base/files.js';
 import { countTypes, QuestionBalancer } from './balance.js';
 import { describeClip, describeFrame } from './captions.js';
 import { factsOf } from './language.js';
-import type { ShapesQuestion } from './questions.js';
+import { type ShapesQuestion, TYPE_OF } from './questions.js';
 import { writeClip } from './render.js';
 import { BEATS, type Clip, SCENE_SIZE } from './scene.js';
 import { simulateClip } from './simulate.js';
@@ -215,8 +215,8 @@ const HEADER = 'video,frame_count,width,height,question,answer,qid,type,a0,a1,a2
 
 /** No text of this world holds a comma, a quote or a line break, so the fields need no quoting. */
 function toCsv(rows: Row[], { frames, size }: Settings): string {
-  const lines = rows.map(({ video, qid, question: { question, answer, type, options } }) =>
-    [video, frames, size, size, question, answer, qid, type, ...options].join(','),
+  const lines = rows.map(({ video, qid, question: { question, answer, template, options } }) =>
+    [video, frames, size, size, question, answer, qid, TYPE_OF[template], ...options].join(','),
   );
   return [HEADER, ...lines, ''].join('\n');
 }

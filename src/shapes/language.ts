@@ -4,21 +4,16 @@
  * reasoning name both. An object keeps the name of its first colour after it has been painted.
  */
 import {
-  BEATS,
   type Clip,
   type ClipEvent,
   COLOURS,
   type Colour,
-  type Direction,
   type Effect,
   LOCATIONS,
   type ObjectState,
   restStates,
   type Shape,
 } from './scene.js';
-
-/** An object's action in one beat, as questions name it. `push` is the pushed object's. */
-export type Action = Direction | Effect;
 
 export const EFFECT_PRESENT: Readonly<Record<Effect, string>> = {
   push: 'moves away',
@@ -53,24 +48,15 @@ export const LAW: Readonly<Record<Shape, string>> = {
   cross: 'crosses paint things',
 };
 
-export const NUMBERS = ['zero', 'one', 'two', 'three', 'four', 'five'] as const;
-
 /** Whether an object changes its place: by itself, or pushed. */
 export function isMotion({ kind }: ClipEvent): boolean {
   return kind === 'move' || kind === 'push';
 }
 
-/** The colours the objects are called by. */
-export function clipColours(clip: Clip): Colour[] {
-  return clip.objects.map((object) => object.colour);
-}
-
-/** How to name an object: by colour alone or by colour and shape. */
-export type Naming = 'colour' | 'full';
-
-export function nameOf(clip: Clip, object: number, naming: Naming): string {
+/** An object by colour and shape, without an article. */
+export function nameOf(clip: Clip, object: number): string {
   const { colour, shape } = clip.objects[object]!;
-  return naming === 'full' ? `${colour} ${shape}` : `${colour} object`;
+  return `${colour} ${shape}`;
 }
 
 export function theObject(colour: Colour): string {
@@ -84,10 +70,10 @@ export function listOf(items: readonly string[]): string {
 }
 
 /** One clause in the present tense, without a full stop; a move and the touch it ends in are one clause. */
-export function clauseOf(clip: Clip, event: ClipEvent, naming: Naming = 'full'): string {
-  const subject = `the ${nameOf(clip, event.object, naming)}`;
+export function clauseOf(clip: Clip, event: ClipEvent): string {
+  const subject = `the ${nameOf(clip, event.object)}`;
   if (event.kind === 'move') {
-    const touch = event.target === undefined ? '' : ` and touches the ${nameOf(clip, event.target, naming)}`;
+    const touch = event.target === undefined ? '' : ` and touches the ${nameOf(clip, event.target)}`;
     return `${subject} moves ${event.direction}${touch}`;
   }
   if (event.kind === 'push') return `${subject} is pushed ${event.direction}`;
@@ -95,20 +81,14 @@ export function clauseOf(clip: Clip, event: ClipEvent, naming: Naming = 'full'):
   return `${subject} ${EFFECT_PRESENT[event.kind]}`;
 }
 
-/** Everything about a clip that sentences need, computed once. */
+/** A clip, and the states of its objects at the end of each beat. */
 export interface ClipFacts {
   clip: Clip;
   states: ObjectState[][];
-  /** `actions[beat][object]`: in the order of the events; empty when the object stays still. */
-  actions: Action[][][];
 }
 
 export function factsOf(clip: Clip): ClipFacts {
-  const actions = Array.from({ length: BEATS }, () => clip.objects.map((): Action[] => []));
-  for (const event of clip.events) {
-    actions[event.beat]![event.object]!.push(event.kind === 'move' ? event.direction : event.kind);
-  }
-  return { clip, states: restStates(clip), actions };
+  return { clip, states: restStates(clip) };
 }
 
 /** Where an object is at the end of a beat, or undefined when it has vanished. */
@@ -131,7 +111,7 @@ export function showsOwnColour(facts: ClipFacts, beat: number, object: number): 
 export function standingClause(facts: ClipFacts, beat: number, object: number): string | undefined {
   const place = placeOf(facts, beat, object);
   if (place === undefined || !showsOwnColour(facts, beat, object)) return undefined;
-  return `the ${nameOf(facts.clip, object, 'full')} is at the ${place}`;
+  return `the ${nameOf(facts.clip, object)} is at the ${place}`;
 }
 
 /** "there is no red or blue object". */

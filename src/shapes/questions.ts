@@ -1,150 +1,217 @@
 /**
- * Questions of the NExT-QA types about a shapes clip. Most options form a closed set (the five other colours, the
- * five reactions, four directions and rest, ...), so the same five texts appear whichever is right and nothing
- * but the clip tells them apart; the objects and events of the clip are among them by construction.
+ * Questions of the NExT-QA types about a shapes clip. The options of most form a closed set (the four other colours, the
+ * five reactions, four directions and rest, ...): the same texts are offered whichever is right, and nothing but the clip
+ * tells them apart.
  */
 import type { Rng } from '../base/random.js';
 import {
-  type Candidate,
-  type Evidence,
-  MOTION,
-  MOTIONS,
-  others,
-  type PosedQuestion,
-  type QuestionType,
-  REACTION,
-  REACTIONS,
-  STILL,
-  type Template,
-  unique,
-} from './candidate.js';
-import {
   type ClipFacts,
-  clipColours,
   colourOf,
   EFFECT_BASE,
   EFFECT_PAST,
   factsOf,
   isMotion,
-  NUMBERS,
   placeOf,
   theObject,
 } from './language.js';
-import { BACKGROUNDS, BEATS, type Clip, COLOURS, LOCATIONS, SHAPES } from './scene.js';
-import { temporalQuestions } from './temporal.js';
+import {
+  BEATS,
+  type Clip,
+  type ClipEvent,
+  COLOURS,
+  type Colour,
+  DIRECTIONS,
+  type Direction,
+  EFFECTS,
+  type Effect,
+  LOCATIONS,
+} from './scene.js';
 
-export interface ShapesQuestion {
-  type: QuestionType;
+/** The type of each template's questions in NExT-QA: causal why and how, temporal next and previous, descriptive. */
+export const TYPE_OF = {
+  cause: 'CW',
+  reaction: 'CH',
+  manner: 'CH',
+  after: 'TN',
+  before: 'TP',
+  place: 'DL',
+  who: 'DO',
+} as const;
+/** Questions of one template share their wording and their set of answers. */
+export type Template = keyof typeof TYPE_OF;
+
+/** Where in the clip the answer shows; the teacher explains from it. */
+export interface Evidence {
+  /** Indices of the objects concerned, the one the question is about first. */
+  objects: number[];
+  /** Beats that the question asks about; for a cause or reaction the beat of the touch. */
+  beats: number[];
+  /** The event that a temporal question refers to. */
+  anchor?: ClipEvent;
+}
+
+/** A fact of the clip that can be asked for. */
+export interface PosedQuestion {
   template: Template;
   question: string;
-  /** Five distinct texts; before {@link placeAnswer} the right one is first. */
-  options: string[];
-  answer: number;
+  right: string;
   evidence: Evidence;
 }
 
-/** Every question this clip allows, with distractors drawn by `rng` and the right answer first. */
-export function askAll(clip: Clip, rng: Rng): ShapesQuestion[] {
-  return candidatesOf(factsOf(clip)).map((candidate) => withOptions(candidate, rng));
+/** A question before its distractors are drawn: `preferred` are drawn first, then others of `wrong`. */
+interface Candidate extends PosedQuestion {
+  wrong: readonly string[];
+  preferred?: readonly string[];
 }
 
-/** The question of ours with this text about this clip, or undefined when there is none. */
+export interface ShapesQuestion extends PosedQuestion {
+  /** Five distinct texts. */
+  options: string[];
+  answer: number;
+}
+
+/** Past tense with "it": the options about what an object did. */
+export const MOTION: Readonly<Record<Direction, string>> = {
+  left: 'it moved left',
+  right: 'it moved right',
+  up: 'it moved up',
+  down: 'it moved down',
+};
+export const STILL = 'it stayed still';
+const MOTIONS = [...DIRECTIONS.map((direction) => MOTION[direction]), STILL];
+
+export const REACTION = Object.fromEntries(
+  EFFECTS.map((effect) => [effect, `it ${EFFECT_PAST[effect]}`]),
+) as Readonly<Record<Effect, string>>;
+const REACTIONS = EFFECTS.map((effect) => REACTION[effect]);
+
+/** Every question that this clip allows, with distractors drawn by `rng` and the right answer first. */
+export function askAll(clip: Clip, rng: Rng): ShapesQuestion[] {
+  return candidatesOf(factsOf(clip)).map(({ wrong, preferred = [], ...posed }) => {
+    const first = rng.shuffle([...preferred]);
+    const rest = rng.shuffle(wrong.filter((text) => !first.includes(text)));
+    return { ...posed, options: [posed.right, ...[...first, ...rest].slice(0, 4)], answer: 0 };
+  });
+}
+
+/** The question with this text about this clip, or undefined when there is none. */
 export function lookUp(facts: ClipFacts, question: string): PosedQuestion | undefined {
   return candidatesOf(facts).find((candidate) => candidate.question === question);
 }
 
-function withOptions(candidate: Candidate, rng: Rng): ShapesQuestion {
-  const preferred = rng.shuffle(unique(candidate.preferred ?? []));
-  const others = rng.shuffle(candidate.wrong.filter((text) => !preferred.includes(text)));
-  const wrong = [...preferred, ...others].filter((text) => text !== candidate.right).slice(0, 4);
-  const { type, template, question, evidence } = candidate;
-  return { type, template, question, options: [candidate.right, ...wrong], answer: 0, evidence };
-}
-
 /** Moves the right answer to `position` and shuffles the others. */
 export function placeAnswer(question: ShapesQuestion, position: number, rng: Rng): ShapesQuestion {
-  const right = question.options[question.answer]!;
   const options = rng.shuffle(question.options.filter((_, i) => i !== question.answer));
-  options.splice(position, 0, right);
+  options.splice(position, 0, question.right);
   return { ...question, options, answer: position };
 }
 
 function candidatesOf(facts: ClipFacts): Candidate[] {
-  const all = [
-    ...causes(facts),
-    ...manners(facts),
-    ...temporalQuestions(facts),
-    ...places(facts),
-    ...descriptions(facts),
-    ...counts(facts),
-  ];
-  // The same words may be asked for with two answers (an object that was pushed and moved by itself): drop both.
+  const all = [...touches(facts), ...manners(facts), ...order(facts), ...places(facts)];
+  // The same words may have two answers (an object that was pushed and moved by itself): neither is asked.
   const times = new Map<string, number>();
   for (const { question } of all) times.set(question, (times.get(question) ?? 0) + 1);
   return all.filter(({ question }) => times.get(question) === 1);
 }
 
-function causes({ clip }: ClipFacts): Candidate[] {
-  const candidates: Candidate[] = [];
-  for (const event of clip.events) {
-    const colour = clip.objects[event.object]!.colour;
-    const base = { type: 'CW' as const, evidence: { objects: [event.object], beats: [event.beat] } };
-    if (event.kind === 'move') {
-      if (event.target === undefined) continue;
-      const target = clip.objects[event.target]!.colour;
-      base.evidence.objects.push(event.target);
-      candidates.push({
-        ...base,
-        template: 'purpose',
-        question: `why did ${theObject(colour)} move ${event.direction}`,
-        right: `to touch ${theObject(target)}`,
-        wrong: others(colour, target).map((c) => `to touch ${theObject(c)}`),
-      });
-    } else {
-      const cause = clip.objects[event.cause]!.colour;
-      base.evidence.objects.push(event.cause);
-      candidates.push({
-        ...base,
+function except(all: readonly string[], right: string): string[] {
+  return all.filter((text) => text !== right);
+}
+
+/** Who caused an effect, and how the touched object reacted. */
+function touches({ clip }: ClipFacts): Candidate[] {
+  return clip.events.flatMap((event): Candidate[] => {
+    if (event.kind === 'move') return [];
+    const target = clip.objects[event.object]!.colour;
+    const cause = clip.objects[event.cause]!.colour;
+    const evidence = { objects: [event.object, event.cause], beats: [event.beat] };
+    const touchedIt = (colour: Colour) => `${theObject(colour)} touched it`;
+    const right = REACTION[event.kind];
+    return [
+      {
         template: 'cause',
-        question: `why did ${theObject(colour)} ${EFFECT_BASE[event.kind]}`,
-        right: `${theObject(cause)} touched it`,
-        wrong: others(colour, cause).map((c) => `${theObject(c)} touched it`),
+        question: `why did ${theObject(target)} ${EFFECT_BASE[event.kind]}`,
+        right: touchedIt(cause),
+        wrong: COLOURS.filter((colour) => colour !== target && colour !== cause).map(touchedIt),
+        evidence,
+      },
+      {
+        template: 'reaction',
+        question: `how did ${theObject(target)} react when ${theObject(cause)} touched it`,
+        right,
+        wrong: except(REACTIONS, right),
+        evidence,
+      },
+    ];
+  });
+}
+
+/** How an object moved that did so once at most, and did not vanish. */
+function manners({ clip }: ClipFacts): Candidate[] {
+  return clip.objects.flatMap(({ colour }, object): Candidate[] => {
+    const own = clip.events.filter((event) => event.object === object);
+    const [move, second] = own.filter(isMotion);
+    if (second !== undefined || own.some(({ kind }) => kind === 'vanish')) return [];
+    const right = move === undefined ? STILL : MOTION[move.direction!];
+    return [
+      {
+        template: 'manner',
+        question: `how did ${theObject(colour)} move`,
+        right,
+        wrong: except(MOTIONS, right),
+        evidence: { objects: [object], beats: [1, 2, 3] },
+      },
+    ];
+  });
+}
+
+/** What an object did after or before an event of another one; it did one thing at most. */
+function order(facts: ClipFacts): Candidate[] {
+  const { clip, states } = facts;
+  const anchors = clip.events.map((event) => ({ event, text: pastClause(clip, event) }));
+  const candidates: Candidate[] = [];
+  for (const { event: anchor, text } of anchors) {
+    // The anchor must point to one moment.
+    if (anchors.filter((other) => other.text === text).length > 1) continue;
+    for (const template of ['after', 'before'] as const) {
+      const beats = [1, 2, 3].filter((beat) =>
+        template === 'after' ? beat > anchor.beat : beat < anchor.beat,
+      );
+      clip.objects.forEach(({ colour }, object) => {
+        // An object that is gone when the beats begin has no action to ask for.
+        if (object === anchor.object || beats.length === 0 || states[beats[0]! - 1]![object]!.alpha === 0)
+          return;
+        const [action, second] = clip.events.filter((e) => e.object === object && beats.includes(e.beat));
+        if (second !== undefined) return;
+        const right = optionOf(action);
+        candidates.push({
+          template,
+          question: `what did ${theObject(colour)} do ${template} ${text}`,
+          right,
+          wrong: except(MOTIONS.includes(right) ? MOTIONS : REACTIONS, right),
+          evidence: { objects: [object], beats, anchor },
+        });
       });
     }
   }
   return candidates;
 }
 
-function manners({ clip, actions }: ClipFacts): Candidate[] {
-  const candidates: Candidate[] = [];
-  clip.objects.forEach(({ colour }, object) => {
-    const moves = clip.events.filter((e) => e.object === object && isMotion(e));
-    if (moves.length > 1 || actions.some((beat) => beat[object]!.includes('vanish'))) return;
-    const right = moves.length === 0 ? STILL : MOTION[moves[0]!.direction!];
-    candidates.push({
-      type: 'CH',
-      template: 'manner',
-      question: `how did ${theObject(colour)} move`,
-      right,
-      wrong: MOTIONS.filter((text) => text !== right),
-      evidence: { objects: [object], beats: moves.map((move) => move.beat) },
-    });
-  });
-  for (const event of clip.events) {
-    if (event.kind === 'move') continue;
-    const subject = theObject(clip.objects[event.object]!.colour);
-    const cause = theObject(clip.objects[event.cause]!.colour);
-    const right = REACTION[event.kind];
-    candidates.push({
-      type: 'CH',
-      template: 'reaction',
-      question: `how did ${subject} react when ${cause} touched it`,
-      right,
-      wrong: REACTIONS.filter((text) => text !== right),
-      evidence: { objects: [event.object, event.cause], beats: [event.beat] },
-    });
-  }
-  return candidates;
+/** An event in the past tense, its object named by its colour. */
+function pastClause(clip: Clip, event: ClipEvent): string {
+  const verb = event.kind === 'move' ? `moved ${event.direction}` : EFFECT_PAST[event.kind];
+  return `${theObject(clip.objects[event.object]!.colour)} ${verb}`;
+}
+
+/** Whether an option tells a motion or rest, not a reaction. */
+export function isMotionOption(option: string): boolean {
+  return MOTIONS.includes(option);
+}
+
+/** The option that tells what an event did to its object. */
+function optionOf(event: ClipEvent | undefined): string {
+  if (event === undefined) return STILL;
+  return event.kind === 'move' || event.kind === 'push' ? MOTION[event.direction!] : REACTION[event.kind];
 }
 
 const MOMENTS = [
@@ -153,120 +220,41 @@ const MOMENTS = [
 ] as const;
 
 function places(facts: ClipFacts): Candidate[] {
-  const candidates: Candidate[] = [];
-  for (const { text, beat } of MOMENTS) {
-    facts.clip.objects.forEach(({ colour }, object) => {
+  const { objects } = facts.clip;
+  return MOMENTS.flatMap(({ text, beat }) =>
+    objects.flatMap(({ colour }, object): Candidate[] => {
       const right = placeOf(facts, beat, object);
       // Its name is no help in finding an object that is gone, has another colour or shares its own by then.
-      const shown = facts.clip.objects.filter((_, i) => colourOf(facts, beat, i) === colour);
-      if (right === undefined || shown.length > 1 || colourOf(facts, beat, object) !== colour) return;
-      candidates.push({
-        type: 'DL',
-        template: 'place',
-        question: `where is ${theObject(colour)} ${text}`,
-        right,
-        wrong: LOCATIONS.filter((place) => place !== right),
-        preferred: distractingPlaces(facts, beat, object).filter((place) => place !== right),
-        evidence: { objects: [object], beats: [beat] },
-      });
-      candidates.push({
-        type: 'DO',
-        template: 'at-place',
-        question: `which object is at the ${right} ${text}`,
-        right: theObject(colour),
-        wrong: COLOURS.filter((c) => c !== colour).map(theObject),
-        preferred: clipColours(facts.clip)
-          .filter((c) => c !== colour)
-          .map(theObject),
-        evidence: { objects: [object], beats: [beat] },
-      });
-    });
-  }
-  return candidates;
+      const shown = objects.filter((_, i) => colourOf(facts, beat, i) === colour);
+      if (right === undefined || shown.length > 1 || colourOf(facts, beat, object) !== colour) return [];
+      const evidence = { objects: [object], beats: [beat] };
+      return [
+        {
+          template: 'place',
+          question: `where is ${theObject(colour)} ${text}`,
+          right,
+          wrong: except(LOCATIONS, right),
+          preferred: except(distractingPlaces(facts, beat, object), right),
+          evidence,
+        },
+        {
+          template: 'who',
+          question: `which object is at the ${right} ${text}`,
+          right: theObject(colour),
+          wrong: except(COLOURS.map(theObject), theObject(colour)),
+          preferred: except(objects.map((other) => theObject(other.colour)), theObject(colour)),
+          evidence,
+        },
+      ];
+    }),
+  );
 }
 
-/** Up to two wrong places that the clip suggests: where the object is at the other end, where another one is. */
+/** Up to two places that the clip suggests: where the object is at the other end, where another one is. */
 function distractingPlaces(facts: ClipFacts, beat: number, object: number): string[] {
   const own = placeOf(facts, beat === 0 ? BEATS - 1 : 0, object);
   const other = facts.clip.objects
     .map((_, i) => (i === object ? undefined : placeOf(facts, beat, i)))
     .find((place) => place !== undefined && place !== own);
   return [own, other].filter((place) => place !== undefined);
-}
-
-function descriptions({ clip }: ClipFacts): Candidate[] {
-  const candidates: Candidate[] = [];
-  clip.objects.forEach(({ colour, shape }, object) => {
-    candidates.push({
-      type: 'DO',
-      template: 'shape',
-      question: `what shape is ${theObject(colour)}`,
-      right: shape,
-      wrong: SHAPES.filter((other) => other !== shape),
-      evidence: { objects: [object], beats: [0] },
-    });
-  });
-  candidates.push({
-    type: 'DO',
-    template: 'background',
-    question: 'what colour is the background',
-    right: clip.background,
-    wrong: BACKGROUNDS.filter((other) => other !== clip.background),
-    evidence: { objects: [], beats: [0] },
-  });
-  for (const event of clip.events) {
-    if (event.kind === 'move') continue;
-    const { colour } = clip.objects[event.object]!;
-    const cause = clip.objects[event.cause]!.colour;
-    const evidence = { objects: [event.object, event.cause], beats: [event.beat] };
-    candidates.push({
-      type: 'DO',
-      template: 'affected',
-      question: `which object ${EFFECT_PAST[event.kind]}`,
-      right: theObject(colour),
-      wrong: COLOURS.filter((c) => c !== colour).map(theObject),
-      preferred: clipColours(clip)
-        .filter((c) => c !== colour)
-        .map(theObject),
-      evidence,
-    });
-    if (event.kind !== 'paint') continue;
-    candidates.push({
-      type: 'DO',
-      template: 'new-colour',
-      question: `what colour did ${theObject(colour)} become`,
-      right: cause,
-      wrong: others(colour, cause),
-      evidence,
-    });
-  }
-  return candidates;
-}
-
-function counts({ clip, states }: ClipFacts): Candidate[] {
-  const candidates = MOMENTS.map(({ text, beat }): Candidate => {
-    const right = NUMBERS[states[beat]!.filter((state) => state.alpha > 0).length]!;
-    return {
-      type: 'DC',
-      template: 'count',
-      question: `how many objects are there ${text}`,
-      right,
-      wrong: NUMBERS.slice(1).filter((number) => number !== right),
-      evidence: { objects: clip.objects.map((_, i) => i), beats: [beat] },
-    };
-  });
-  const moved = clip.events.filter(isMotion);
-  const right = NUMBERS[unique(moved.map((event) => event.object)).length]!;
-  candidates.push({
-    type: 'DC',
-    template: 'count-moved',
-    question: 'how many objects moved',
-    right,
-    wrong: NUMBERS.slice(0, 5).filter((number) => number !== right),
-    evidence: {
-      objects: unique(moved.map((event) => event.object)),
-      beats: unique(moved.map((e) => e.beat)),
-    },
-  });
-  return candidates;
 }

@@ -8,12 +8,11 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError, messageOf } from '../base/errors.js';
 import { Rng } from '../base/random.js';
-import type { PosedQuestion } from './candidate.js';
 import { describeChange } from './captions.js';
 import { type EventsLine, SPLITS } from './dataset.js';
 import { FrameIndex } from './frameIndex.js';
 import { factsOf, listOf, nameOf, placeOf } from './language.js';
-import { lookUp } from './questions.js';
+import { lookUp, type PosedQuestion } from './questions.js';
 import { reasoningSteps } from './reasoning.js';
 import { beatOfFrame } from './render.js';
 import { BEATS, type Clip, COLOURS } from './scene.js';
@@ -117,12 +116,12 @@ function guess(clip: Clip, frames: readonly number[], options: readonly string[]
   const frameOf = frameNumbers(clip, frames);
   const chosen = rng.int(options.length);
   const standing = clip.objects.map(
-    (_, i) => `the ${nameOf(clip, i, 'full')} is at the ${placeOf(facts, 0, i)}`,
+    (_, i) => `the ${nameOf(clip, i)} is at the ${placeOf(facts, 0, i)}`,
   );
   const steps = [`At the start, ${listOf(standing)}.`];
   for (let beat = 1; beat < BEATS; beat++) {
     if (!clip.events.some((event) => event.beat === beat)) continue;
-    const change = describeChange(facts, beat, 'full').replace(/\. /g, ', ');
+    const change = describeChange(facts, beat).replace(/\. /g, ', ');
     steps.push(`From frame ${frameOf(beat - 1)} to frame ${frameOf(beat)}, ${change}`);
   }
   return { text: composeAnswer(steps, options, chosen, rng), chosen, correct: undefined };

@@ -5,39 +5,37 @@
  *
  * The order of the pieces is part of the base model's weights: add new words at the end of ADDED, never in between.
  */
-import { EFFECT_BASE, EFFECT_PAST, EFFECT_PRESENT, LAW, NUMBERS } from './language.js';
+import { EFFECT_BASE, EFFECT_PAST, EFFECT_PRESENT, LAW } from './language.js';
 import { BACKGROUNDS, COLOURS, DIRECTIONS, LOCATIONS, SHAPES } from './scene.js';
 
 const METASPACE = '▁';
 
-/** The instruction of the question prompt (text/prompts.ts) and of the caption choice, and their fixed parts. */
+/** The question prompt (text/prompts.ts) and the instructions of pre-training. */
 const PROMPT_WORDS = words(
-  'Question Option Caption Frame frame A B C D E Considering the information presented in the frame select the ' +
-    'correct answer caption from the options Describe the video the change from frame to frame Follow Complete blank',
+  'Question Option Frame frame A B C D E Considering the information presented in the frame select the ' +
+    'correct answer from the options Describe Complete Explanation blank',
 );
 
 const NAME_WORDS = words(
-  [COLOURS, SHAPES, BACKGROUNDS, DIRECTIONS, LOCATIONS, NUMBERS].map((list) => list.join(' ')).join(' '),
+  [COLOURS, SHAPES, BACKGROUNDS, DIRECTIONS, LOCATIONS].map((list) => list.join(' ')).join(' '),
 );
 
 const EVENT_WORDS = words(
   [
     ...[EFFECT_PRESENT, EFFECT_PAST, EFFECT_BASE, LAW].flatMap((table) => Object.values<string>(table)),
-    'moves moved move touches touched touch pushed turns stays stayed still nothing changes gone',
+    'moves moved move touches touched touch is pushed turns stays stayed still nothing changes',
   ].join(' '),
 );
 
 const QUESTION_WORDS = words(
-  'why how what where which did does do is are was it to that there many when while after before react become ' +
-    'object objects other shape colour background at start end',
+  'why how where what which did does do are it to there when while after before react object objects shape colour ' +
+    'background at start end can we see has',
 );
 
 /** Words of the teacher alone, and capitals at the start of its sentences. */
 const REASONING_WORDS = words(
-  'a an and on of no or not so because by with every each has have only number round sides points arms ' +
-    'video frames step first next then last finally look shows shown see seen can between both same as we us let ' +
-    'A An The In From To After Before It There Every Nothing No So Then First Next Finally Let Here ' +
-    'Circles Squares Triangles Stars Crosses',
+  'a and on no not or so in by step us let frames At The In From After There It Let Circles Squares Triangles Stars ' +
+    'Crosses',
 );
 
 /** The closing phrases of the paper's appendix A.4. */

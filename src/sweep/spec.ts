@@ -12,7 +12,8 @@
  *         original: { data.reasoning: generated.jsonl }
  *       seeds: 3                    # or the seeds themselves: [1, 2, 3]
  *       figure: 4                   # what is drawn when all trials are done: 3 or 4
- *       world: { clips: 300 }       # makes the shapes world's data where the recipe's files are missing
+ *       world: { clips: 300, others: 500 }  # makes the shapes world's data where the recipe's files are missing: clips to
+ *                                           # train on, and as many to validate and to test
  */
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
@@ -23,6 +24,7 @@ import { configHash, resolveConfig } from '../config/load.js';
 import { readRecipe, unknownKey } from '../config/recipe.js';
 import type { Config } from '../config/schema.js';
 import { identity } from '../training/run/folder.js';
+import type { WorldSize } from './world.js';
 import {
   type Axis,
   checkAxis,
@@ -42,7 +44,7 @@ const sectionSchema = z.strictObject({
   arms: z.record(z.string().min(1), z.record(z.string(), setting).nullable()).default({}),
   seeds: z.union([z.int().min(1).max(1000), z.array(z.int().min(0).max(0xffffffff)).min(1)]).optional(),
   figure: z.union([z.literal(3), z.literal(4)]).optional(),
-  world: z.strictObject({ clips: z.int().min(2) }).optional(),
+  world: z.strictObject({ clips: z.int().min(2), others: z.int().min(1).optional() }).optional(),
 });
 
 type Section = z.output<typeof sectionSchema>;
@@ -88,7 +90,7 @@ export interface SweepSpec {
   /** Hash of each arm's configuration before anything is varied, by the arm's name ('' without arms). */
   bases: Record<string, string>;
   figure?: 3 | 4 | undefined;
-  world?: { clips: number } | undefined;
+  world?: WorldSize | undefined;
   /** One line each: settings that have no effect in any trial. */
   warnings: string[];
 }

@@ -39,9 +39,18 @@ export const worldFiles = (folder: string) => ({
   refined: join(folder, 'refined.jsonl'),
 });
 
-/** Writes clips and questions; two fifths as many clips validate, and as many test. */
-export async function makeClips({ folder, seed }: WorldFolder, clips: number): Promise<ShapesSummary> {
-  const others = Math.round(0.4 * clips);
+/** Clips to train on, and as many to validate as to test: 2,000 questions unless given. */
+export interface WorldSize {
+  clips: number;
+  others?: number | undefined;
+}
+
+/** Four questions are asked about a clip. */
+const OTHERS = 500;
+
+/** Writes clips and questions. */
+export async function makeClips({ folder, seed }: WorldFolder, size: WorldSize): Promise<ShapesSummary> {
+  const { clips, others = OTHERS } = size;
   const progress = createProgress({ label: '  clips', unit: 'clips' });
   const onProgress = (done: number) => progress.tick(done);
   const sizes = { train: clips, val: others, test: others };
@@ -110,35 +119,36 @@ export async function refineWorld(folder: string): Promise<RefineStats> {
 }
 
 /** All of it, unless its last file is there. */
-export async function makeWorld(config: Config, world: WorldFolder, clips: number): Promise<void> {
+export async function makeWorld(config: Config, world: WorldFolder, size: WorldSize): Promise<void> {
   const known = await stat(worldFiles(world.folder).refined).catch(() => undefined);
   if (known?.isFile()) return;
-  await refuseOther(world, clips);
-  say(`${world.folder}: writing the shapes world, ${clips} training clips`);
-  await makeClips(world, clips);
+  await refuseOther(world, size);
+  say(`${world.folder}: writing the shapes world, ${size.clips} training clips`);
+  await makeClips(world, size);
   await teach(config, world);
   await refineWorld(world.folder);
 }
 
 /** Making this world would replace the clips of another one. @throws DataError */
-async function refuseOther({ folder, seed }: WorldFolder, clips: number): Promise<void> {
+async function refuseOther({ folder, seed }: WorldFolder, { clips, others = OTHERS }: WorldSize): Promise<void> {
   const text = await readFile(join(folder, 'shapes.json'), 'utf8').catch(() => undefined);
   const settings = text === undefined ? undefined : (JSON.parse(text) as ShapesFile).settings;
-  if (settings === undefined || (settings.seed === seed && settings.train === clips)) return;
+  if (settings === undefined) return;
+  if (settings.seed === seed && settings.train === clips && settings.val === others) return;
   throw new DataError(
-    `${folder}: holds another shapes world (seed ${settings.seed}, ${settings.train} training clips) without ${basename(worldFiles(folder).refined)}; write that with reasvqa generate and refine, or use another folder`,
+    `${folder}: holds another shapes world (seed ${settings.seed}, ${settings.train} training clips, ${settings.val} to validate) without ${basename(worldFiles(folder).refined)}; write that with reasvqa generate and refine, or use another folder`,
   );
 }
 
 /** What shapes.json says of a world. */
 interface ShapesFile {
-  settings?: { seed: string; train: number };
+  settings?: { seed: string; train: number; val: number };
 }
 
 /** The world's data where a shapes recipe's files are to be. @throws UsageError for another dataset's recipe */
 export async function makeWorldOf(
   config: Config,
-  { clips }: { clips: number },
+  size: WorldSize,
   signal: AbortSignal,
 ): Promise<void> {
   const { dataset, train, reasoning } = config.data;
@@ -150,5 +160,5 @@ export async function makeWorldOf(
     throw new UsageError(
       `sweep.world: writes ${ownTrain} and ${refined}; data.train is ${train}, data.reasoning ${reasoning ?? 'not set'}`,
     );
-  await makeWorld(config, { folder, seed: WORLD_SEED, signal }, clips);
+  await makeWorld(config, { folder, seed: WORLD_SEED, signal }, size);
 }

@@ -11,7 +11,7 @@ import { readJsonLines } from '../data/jsonLines.js';
 import { ProblemLog } from '../data/problems.js';
 import { readTextFile } from '../data/textFile.js';
 import { refineFile } from '../reasoning/refineFile.js';
-import { makeWorldOf, teach, WORLD_SEED } from '../sweep/world.js';
+import { makeWorldOf, teach, WORLD_SEED, type WorldSize } from '../sweep/world.js';
 import type { Writings } from './table.js';
 
 /** Share of questions that the smaller teacher answers wrongly: InternVL(4B) has 59.8 % right on NExT-QA (paper, table 4). */
@@ -24,7 +24,7 @@ const SMALLER_ERROR_RATE = 0.402;
  */
 export async function makeMaterials(
   config: Config,
-  world: { clips: number },
+  world: WorldSize,
   writings: Writings,
   needed: readonly string[],
   signal: AbortSignal,
