@@ -38,11 +38,6 @@ export const BACKGROUND_RGB: Readonly<Record<Background, Rgb>> = {
 /** Frames per second the clips are written with. */
 const CLIP_FPS = 8;
 
-/** Frame numbers of a uniform sample, as every dataset is sampled (video/sample.ts). */
-export function uniformIndices(frames: number, n: number): number[] {
-  return sampleIndices({ frameCount: frames, lo: 0, hi: frames }, n);
-}
-
 /**
  * The beat whose events are over at a frame. Events start a little before their beat and are complete at its
  * middle, which is where a uniform sample of four frames looks.
@@ -51,9 +46,9 @@ export function beatOfFrame(frames: number, frame: number): number {
   return Math.min(BEATS - 1, Math.floor(((frame + 0.5) / frames) * BEATS));
 }
 
-/** n uniformly sampled frames, exactly the pixels that {@link writeClip} stores. */
+/** n frames, sampled uniformly as of every dataset: exactly the pixels that {@link writeClip} stores. */
 export function sampleFrames(clip: Clip, n: number, size = SCENE_SIZE): Frames {
-  return renderFrames(clip, uniformIndices(clip.frames, n), size);
+  return renderFrames(clip, sampleIndices({ frameCount: clip.frames, lo: 0, hi: clip.frames }, n), size);
 }
 
 /** Draws the frames at `indices`. */
@@ -61,9 +56,13 @@ export function renderFrames(clip: Clip, indices: readonly number[], size = SCEN
   const states = restStates(clip);
   const bytes = size * size * 3;
   const data = new Uint8Array(indices.length * bytes);
-  indices.forEach((frame, i) => {
-    drawFrame(data.subarray(i * bytes, (i + 1) * bytes), clip, states, frame, size);
-  });
+  for (const [i, frame] of indices.entries()) {
+    const pixels = data.subarray(i * bytes, (i + 1) * bytes);
+    fill(pixels, BACKGROUND_RGB[clip.background]);
+    clip.objects.forEach(({ shape }, object) => {
+      drawShape(pixels, size, shape, lookAt(clip, states, object, frame));
+    });
+  }
   const timestamps = indices.map((frame) => frame / CLIP_FPS);
   return { data, n: indices.length, height: size, width: size, indices: [...indices], timestamps };
 }
@@ -79,38 +78,16 @@ export async function writeClip(path: string, clip: Clip, size = SCENE_SIZE): Pr
   const { data } = renderFrames(clip, all, size);
   const temporary = `${path}.tmp-${process.pid}`;
   try {
-    await sharp(data, {
-      raw: { width: size, height: size * clip.frames, channels: 3, pageHeight: size },
-    })
+    const raw = { width: size, height: size * clip.frames, channels: 3, pageHeight: size } as const;
+    await sharp(data, { raw })
       .webp({ lossless: true, effort: 0, loop: 0, delay: all.map(() => 1000 / CLIP_FPS) })
       .toFile(temporary);
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
-    throw new DataError(`${path}: clip ${clip.id} could not be written (${messageOf(error)})`, {
-      cause: error,
-    });
+    const message = `${path}: clip ${clip.id} could not be written (${messageOf(error)})`;
+    throw new DataError(message, { cause: error });
   }
-}
-
-function drawFrame(
-  pixels: Uint8Array,
-  clip: Clip,
-  states: readonly ObjectState[][],
-  frame: number,
-  size: number,
-): void {
-  fill(pixels, BACKGROUND_RGB[clip.background]);
-  const time = ((frame + 0.5) / clip.frames) * BEATS;
-  clip.objects.forEach((object, i) => {
-    const look = lookAt(clip, states, i, time);
-    if (look.alpha <= 0) return;
-    // A slight tremble keeps two frames of a clip from being equal: WebP encoders merge equal frames.
-    const angle = object.phase + 2.4 * frame;
-    const x = look.x + 0.4 * Math.cos(angle);
-    const y = look.y + 0.4 * Math.sin(angle);
-    drawShape(pixels, size, object.shape, { ...look, x, y });
-  });
 }
 
 /** Paints every pixel alike by doubling the painted part: forty times faster than pixel by pixel. */
@@ -124,25 +101,28 @@ interface Look {
   y: number;
   radius: number;
   alpha: number;
-  rgb: Rgb;
+  rgb: readonly number[];
 }
 
 /** Movers travel from 0.15 before their beat to 0.3 into it; a push keeps step; other effects follow until 0.5. */
-function lookAt(clip: Clip, states: readonly ObjectState[][], object: number, time: number): Look {
+function lookAt(clip: Clip, states: readonly ObjectState[][], object: number, frame: number): Look {
+  const time = ((frame + 0.5) / clip.frames) * BEATS;
   const beat = Math.min(BEATS - 1, Math.floor(time + 0.2));
-  const after = states[beat]?.[object] as ObjectState;
-  const before = (states[Math.max(0, beat - 1)] as ObjectState[])[object] as ObjectState;
-  const moving = ease((time - beat + 0.15) / 0.45);
-  const changing = ease((time - beat - 0.2) / 0.3);
+  const before = states[Math.max(0, beat - 1)]![object]!;
+  const after = states[beat]![object]!;
   // A pushed object starts when the mover has reached it and then stays in contact.
   const pushed = clip.events.some((e) => e.kind === 'push' && e.beat === beat && e.object === object);
-  const progress = pushed ? ease((time - beat + 0.05) / 0.35) : moving;
+  const moving = pushed ? ease((time - beat + 0.05) / 0.35) : ease((time - beat + 0.15) / 0.45);
+  const changing = ease((time - beat - 0.2) / 0.3);
+  const [from, to] = [before, after].map(({ colour }) => OBJECT_RGB[COLOURS[colour]!]);
+  // A slight tremble keeps two frames of a clip from being equal: WebP encoders merge equal frames.
+  const angle = clip.objects[object]!.phase + 2.4 * frame;
   return {
-    x: mix(before.x, after.x, progress),
-    y: mix(before.y, after.y, progress),
+    x: mix(before.x, after.x, moving) + 0.4 * Math.cos(angle),
+    y: mix(before.y, after.y, moving) + 0.4 * Math.sin(angle),
     radius: mix(before.radius, after.radius, changing),
     alpha: mix(before.alpha, after.alpha, changing),
-    rgb: mixRgb(before.colour, after.colour, changing),
+    rgb: from!.map((value, c) => mix(value, to![c]!, changing)),
   };
 }
 
@@ -155,66 +135,48 @@ function mix(a: number, b: number, t: number): number {
   return a + (b - a) * t;
 }
 
-function mixRgb(from: number, to: number, t: number): Rgb {
-  const a = OBJECT_RGB[COLOURS[from] as Colour];
-  const b = OBJECT_RGB[COLOURS[to] as Colour];
-  return [mix(a[0], b[0], t), mix(a[1], b[1], t), mix(a[2], b[2], t)];
-}
-
 /** Blends one shape over the frame; positions and sizes snap to quarter pixels so that masks can be shared. */
 function drawShape(pixels: Uint8Array, size: number, shape: Shape, look: Look): void {
-  const scale = size / SCENE_SIZE;
-  const x4 = Math.round(look.x * scale * 4);
-  const y4 = Math.round(look.y * scale * 4);
-  const r4 = Math.max(1, Math.round(look.radius * scale * 4));
+  const quarters = (length: number) => Math.round((length * size * 4) / SCENE_SIZE);
+  const x4 = quarters(look.x);
+  const y4 = quarters(look.y);
+  const r4 = Math.max(1, quarters(look.radius));
+  const reach = Math.ceil((r4 * 1.3) / 4) + 1;
+  const side = 2 * reach + 1;
   const left = Math.floor(x4 / 4);
   const top = Math.floor(y4 / 4);
-  const mask = coverage(shape, r4, x4 - left * 4, y4 - top * 4);
-  for (let row = 0; row < mask.side; row++) {
-    const y = top - mask.reach + row;
-    if (y < 0 || y >= size) continue;
-    for (let column = 0; column < mask.side; column++) {
-      const x = left - mask.reach + column;
-      const covered = (mask.values[row * mask.side + column] as number) * look.alpha;
-      if (x < 0 || x >= size || covered === 0) continue;
-      const at = (y * size + x) * 3;
-      for (let c = 0; c < 3; c++) {
-        pixels[at + c] = Math.round(mix(pixels[at + c] as number, look.rgb[c] as number, covered));
-      }
-    }
+  const mask = maskOf(shape, r4, x4 - left * 4, y4 - top * 4, reach);
+  for (let i = 0; i < mask.length; i++) {
+    const x = left - reach + (i % side);
+    const y = top - reach + Math.floor(i / side);
+    const covered = mask[i]! * look.alpha;
+    if (covered === 0 || x < 0 || x >= size || y < 0 || y >= size) continue;
+    const at = (y * size + x) * 3;
+    for (let c = 0; c < 3; c++) pixels[at + c] = Math.round(mix(pixels[at + c]!, look.rgb[c]!, covered));
   }
 }
 
-interface Mask {
-  /** Coverage 0 to 1 of side x side pixels; pixel (reach, reach) holds the centre. */
-  values: Float32Array;
-  side: number;
-  reach: number;
-}
-
-const masks = new Map<string, Mask>();
+const masks = new Map<string, Float32Array>();
 const MAX_MASKS = 20_000;
 
-/** Anti-aliased mask from 4 x 4 samples a pixel; all lengths in quarter pixels. */
-function coverage(shape: Shape, r4: number, x4: number, y4: number): Mask {
+/**
+ * Coverage of pixels, 0 to 1, from 4 x 4 samples each: (side, side) with side = 2 * reach + 1, the centre in the middle
+ * pixel. Other lengths are in quarter pixels.
+ */
+function maskOf(shape: Shape, r4: number, x4: number, y4: number, reach: number): Float32Array {
   const key = `${shape}/${r4}/${x4}/${y4}`;
   const known = masks.get(key);
   if (known !== undefined) return known;
-  const outline = OUTLINES[shape];
-  const reach = Math.ceil((r4 * 1.3) / 4) + 1;
   const side = 2 * reach + 1;
-  const values = new Float32Array(side * side);
-  for (let i = 0; i < values.length; i++) {
-    let inside = 0;
+  const mask = new Float32Array(side * side);
+  for (let i = 0; i < mask.length; i++) {
     for (let s = 0; s < 16; s++) {
       const px = (i % side) - reach + ((s % 4) + 0.5) / 4 - x4 / 4;
       const py = Math.floor(i / side) - reach + (Math.floor(s / 4) + 0.5) / 4 - y4 / 4;
-      if (outline((px * 4) / r4, (py * 4) / r4)) inside++;
+      if (OUTLINES[shape]((px * 4) / r4, (py * 4) / r4)) mask[i]! += 1 / 16;
     }
-    values[i] = inside / 16;
   }
   if (masks.size >= MAX_MASKS) masks.clear();
-  const mask = { values, side, reach };
   masks.set(key, mask);
   return mask;
 }
@@ -223,32 +185,24 @@ function coverage(shape: Shape, r4: number, x4: number, y4: number): Mask {
 const OUTLINES: Readonly<Record<Shape, (x: number, y: number) => boolean>> = {
   circle: (x, y) => x * x + y * y <= 1,
   square: (x, y) => Math.max(Math.abs(x), Math.abs(y)) <= 0.9,
-  triangle: polygon(regular(3, 1.25, 1.25)),
-  star: polygon(regular(5, 1.3, 0.52)),
+  triangle: polygon([1.25, 1.25, 1.25]),
+  star: polygon(Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? 1.3 : 0.52))),
   cross: (x, y) => Math.max(Math.abs(x), Math.abs(y)) <= 1.08 && Math.min(Math.abs(x), Math.abs(y)) <= 0.36,
 };
 
-/** Corners of a star with n points (outer and inner radius alternate), the first one up. */
-function regular(n: number, outer: number, inner: number): [number, number][] {
-  const corners: [number, number][] = [];
-  const steps = outer === inner ? n : 2 * n;
-  for (let i = 0; i < steps; i++) {
-    const radius = outer === inner || i % 2 === 0 ? outer : inner;
-    const angle = (2 * Math.PI * i) / steps;
-    corners.push([radius * Math.sin(angle), -radius * Math.cos(angle)]);
-  }
-  return corners;
-}
-
-/** Even-odd test; a triangle is shifted down so that its middle, not its centroid, is at the origin. */
-function polygon(corners: [number, number][]): (x: number, y: number) => boolean {
-  const ys = corners.map((corner) => corner[1]);
+/**
+ * Even-odd test of a polygon with corners all around at these distances from the origin, the first one up. It is
+ * shifted so that the middle of its height is at the origin.
+ */
+function polygon(radii: number[]): (x: number, y: number) => boolean {
+  const angles = radii.map((_, i) => (2 * Math.PI * i) / radii.length);
+  const xs = radii.map((radius, i) => radius * Math.sin(angles[i]!));
+  const ys = radii.map((radius, i) => -radius * Math.cos(angles[i]!));
   const shift = (Math.max(...ys) + Math.min(...ys)) / 2;
   return (x, y) => {
     let inside = false;
-    for (let i = 0, j = corners.length - 1; i < corners.length; j = i++) {
-      const [xi, yi] = corners[i] as [number, number];
-      const [xj, yj] = corners[j] as [number, number];
+    for (let i = 0, j = radii.length - 1; i < radii.length; j = i++) {
+      const [xi, yi, xj, yj] = [xs[i]!, ys[i]!, xs[j]!, ys[j]!];
       const above = yi - shift > y;
       if (above !== yj - shift > y && x < ((xj - xi) * (y - yi + shift)) / (yj - yi) + xi) inside = !inside;
     }

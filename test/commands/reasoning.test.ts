@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RunningTeacher, startTeacher } from '../../src/shapes/teacherServer.js';
+import { teacherFront } from '../support/teacherFront.js';
 import { reasvqa } from './support.js';
 
 let folder: string;
 let teacher: RunningTeacher;
+let front: Awaited<ReturnType<typeof teacherFront>>;
 const run = (...argv: string[]) => reasvqa(argv, { cwd: folder });
 const recipe = ['dataset=shapes', 'videos=world/videos', 'train=world/train.csv'].flatMap((setting) => [
   '--set',
@@ -32,8 +34,10 @@ beforeAll(async () => {
   expect(made.code, made.stderr).toBe(0);
   expect(JSON.parse(made.stdout).clips).toEqual({ train: 6, val: 2, test: 2 });
   teacher = await startTeacher({ dataset: join(folder, 'world') });
+  front = await teacherFront(teacher.url);
 });
 afterAll(async () => {
+  await front?.close();
   await teacher?.close();
   await rm(folder, { recursive: true, force: true });
 });
@@ -44,7 +48,7 @@ describe('generate and refine over the built-in world', () => {
       'generate',
       ...recipe,
       '--teacher',
-      teacher.url,
+      front.url,
       '--model',
       'shapes-teacher',
       '--out',
@@ -63,13 +67,12 @@ describe('generate and refine over the built-in world', () => {
     const { total, done, skipped } = JSON.parse(first.stdout);
     expect(total).toBeGreaterThan(0);
     expect({ done, skipped }).toEqual({ done: total, skipped: 0 });
-    const asked = teacher.stats.requests;
-    expect(asked).toBe(total);
+    expect(front.received).toHaveLength(total);
 
     const second = await generate();
     expect(second.stdout).toContain(`${total} of ${total} samples in g.jsonl, ${total} from earlier runs\n`);
     expect(second.stdout).toMatch(/^teacher accuracy: \d+\.\d\d %$/m);
-    expect(teacher.stats.requests).toBe(asked);
+    expect(front.received).toHaveLength(total);
 
     const refined = await run('refine', 'g.jsonl', '--out', 'r.jsonl', '--json');
     expect(refined.code, refined.stderr).toBe(0);

@@ -1,6 +1,6 @@
 /** Invented clips follow the rules of the world. */
 import { describe, expect, it } from 'vitest';
-import { beatOfFrame, uniformIndices } from '../../src/shapes/render.js';
+import { beatOfFrame } from '../../src/shapes/render.js';
 import {
   BEATS,
   type Clip,
@@ -13,6 +13,7 @@ import {
   STEP,
 } from '../../src/shapes/scene.js';
 import { simulateClip } from '../../src/shapes/simulate.js';
+import { sampleFrames } from '../../src/video/sample.js';
 
 const clips = Array.from({ length: 600 }, (_, i) => simulateClip(`simulate-test/${i}`));
 
@@ -134,7 +135,8 @@ describe('simulateClip', () => {
 describe('frames and beats', () => {
   it('shows one beat in each of four uniformly sampled frames, whatever the length', () => {
     for (const frames of [8, 9, 12, 16, 17, 24, 31, 64]) {
-      expect(uniformIndices(frames, 4).map((index) => beatOfFrame(frames, index))).toEqual([0, 1, 2, 3]);
+      const indices = sampleFrames({ frameCount: frames, lo: 0, hi: frames }, 4);
+      expect(indices.map((index) => beatOfFrame(frames, index))).toEqual([0, 1, 2, 3]);
     }
   });
 });
