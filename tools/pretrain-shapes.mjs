@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /**
- * Pre-trains the small base model of the shapes world, stage by stage (src/pretraining/pretrain.ts).
+ * Pre-trains the small base model of the shapes world, stage by stage (src/pretraining/pretrain.ts): 40 minutes on two
+ * cores.
  *
  *   node tools/pretrain-shapes.mjs [--out FOLDER] [--keep FOLDER]
  *
@@ -31,8 +32,6 @@ const isKept = (stage) => values.keep !== undefined && existsSync(join(keptIn(st
 const next = PRETRAIN_STAGES.findLastIndex(isKept) + 1;
 const known = next > 0 ? (await loadStudent(keptIn(PRETRAIN_STAGES[next - 1]))).student : undefined;
 const pretraining = await Pretraining.open(await Tokenizer.load(`${root}weights/shapes`), SEED, known);
-const parameters = [...pretraining.student.module.parameters()].reduce((sum, p) => sum + p.size, 0);
-console.error(`${parameters} parameters`);
 const started = Date.now();
 const seconds = () => ((Date.now() - started) / 1000).toFixed(0);
 
@@ -45,10 +44,8 @@ for (const stage of PRETRAIN_STAGES.slice(next)) {
       console.error(`${stage.name} ${done}/${stage.steps}  loss ${(loss / 100).toFixed(4)}  ${seconds()} s`);
       loss = 0;
     }
-    if (done % 1000 === 0 || done === stage.steps) {
-      console.error(JSON.stringify(await pretraining.evaluate(8)));
-    }
   }
+  console.error(JSON.stringify(await pretraining.evaluate(8)));
   if (values.keep) await saveStudent(pretraining.student, keptIn(stage), { stage: stage.name });
 }
 // bf16 keeps the file half as large; the demo loads it as float32.

@@ -40,11 +40,11 @@ const COMMON = { learningRate: 1e-3, warmupSteps: 100, lists: 0, stories: 0, sin
 
 /** The stages that made weights/shapes/model.safetensors, in this order. */
 export const PRETRAIN_STAGES: readonly PretrainStage[] = [
-  { ...COMMON, name: 'sight', sees: 'frames', steps: 3500, clips: 12 },
+  { ...COMMON, name: 'sight', sees: 'frames', steps: 3000, clips: 12 },
   { ...COMMON, name: 'words', sees: 'symbols', steps: 600, lists: 24, single: 32 },
   {
     ...COMMON,
-    ...{ name: 'language', sees: 'symbols', steps: 1400 },
+    ...{ name: 'language', sees: 'symbols', steps: 1800 },
     ...{ lists: 6, stories: 12, single: 8, clips: 12, texts: 3 },
   },
 ];

@@ -70,7 +70,10 @@ export function* stories(seed: string): Generator<Text, never> {
     const colours = rng.shuffle([...COLOURS]).slice(0, 3 + rng.int(3));
     const names = colours.map((colour) => `the ${colour} ${rng.pick(SHAPES)}`);
     const told = Array.from({ length: 1 + rng.int(3) }, () => tell(names, rng));
-    const story = layOutSteps(told.map(({ clause }) => sentence(`${moment(rng)}${clause}`)), rng);
+    const story = layOutSteps(
+      told.map(({ clause }) => sentence(`${moment(rng)}${clause}`)),
+      rng,
+    );
     const { ask: asked, right, values } = rng.pick(rng.pick(told).asks);
     const isOnly = told.flatMap(({ asks }) => asks).filter((other) => other.ask === asked).length === 1;
     const roll = rng.float();
@@ -83,7 +86,8 @@ export function* stories(seed: string): Generator<Text, never> {
     const options = rng.shuffle([right, ...wrong]);
     const prompt = ask(question, options);
     if (roll < 0.4) yield { prompt: `Question: ${question}`, target: right };
-    else if (roll < 0.6) yield { prompt: `Explanation ${prompt}`, target: `${right} ${letterOf(right, options)}` };
+    else if (roll < 0.6)
+      yield { prompt: `Explanation ${prompt}`, target: `${right} ${letterOf(right, options)}` };
     else yield { prompt, target: letterOf(right, options) };
   }
 }
@@ -120,7 +124,11 @@ function tell(names: readonly string[], rng: Rng): Told {
     }
     default: {
       const verb = EFFECT_PRESENT[rng.pick(EFFECTS)];
-      const does = { ask: `what does ${subject} do`, right: verb, values: EFFECTS.map((e) => EFFECT_PRESENT[e]) };
+      const does = {
+        ask: `what does ${subject} do`,
+        right: verb,
+        values: EFFECTS.map((e) => EFFECT_PRESENT[e]),
+      };
       return { clause: `${subject} ${verb}`, asks: [who(`which ${verb}`), does] };
     }
   }

@@ -36,13 +36,19 @@ export const STILL_TASKS = ['describe', 'prose', 'complete', 'explain', 'choose'
 type StillTask = (typeof STILL_TASKS)[number];
 
 /** One text about one of the frames; `beats` are those of the frames shown, in order. */
-export function aboutFrames(facts: ClipFacts, beats: readonly number[], rng: Rng): Text & { task: StillTask } {
+export function aboutFrames(
+  facts: ClipFacts,
+  beats: readonly number[],
+  rng: Rng,
+): Text & { task: StillTask } {
   const roll = rng.float();
   const shown = rng.int(beats.length);
   const frame = `frame ${shown + 1}`;
   if (roll < 0.1)
     return { task: 'describe', prompt: `Describe ${frame}.`, target: describeFrame(facts, beats[shown]!) };
-  const slot = drawSlot(facts, beats[shown]!, `in ${frame}`, rng);
+  const end = shown === 0 ? 'at the start' : shown === beats.length - 1 ? 'at the end' : undefined;
+  const moment = end !== undefined && rng.chance(0.5) ? end : `in ${frame}`;
+  const slot = drawSlot(facts, beats[shown]!, moment, rng);
   const question = rng.chance(0.5) ? slot.ask : `Complete: ${slot.write('blank')}`;
   if (roll < 0.35) return { task: 'complete', prompt: `Question: ${question}`, target: slot.right };
   const options = optionsOf(slot, rng);

@@ -1,6 +1,13 @@
 /** Chooses questions so that templates, answers and letters are balanced. */
 import { Rng } from '../base/random.js';
-import { askAll, isMotionOption, placeAnswer, type ShapesQuestion, type Template, TYPE_OF } from './questions.js';
+import {
+  askAll,
+  isMotionOption,
+  placeAnswer,
+  type ShapesQuestion,
+  type Template,
+  TYPE_OF,
+} from './questions.js';
 import type { Clip } from './scene.js';
 
 /** Share of each template among the questions of a dataset, causal most as in NExT-QA, and its number of answers. */

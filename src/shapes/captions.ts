@@ -20,5 +20,7 @@ export function describeFrame(facts: ClipFacts, beat: number): string {
 /** The events of a beat. */
 export function describeChange({ clip }: ClipFacts, beat: number): string {
   const events = clip.events.filter((event) => event.beat === beat);
-  return events.length === 0 ? 'nothing changes.' : events.map((event) => `${clauseOf(clip, event)}.`).join(' ');
+  return events.length === 0
+    ? 'nothing changes.'
+    : events.map((event) => `${clauseOf(clip, event)}.`).join(' ');
 }

@@ -242,7 +242,10 @@ function places(facts: ClipFacts): Candidate[] {
           question: `which object is at the ${right} ${text}`,
           right: theObject(colour),
           wrong: except(COLOURS.map(theObject), theObject(colour)),
-          preferred: except(objects.map((other) => theObject(other.colour)), theObject(colour)),
+          preferred: except(
+            objects.map((other) => theObject(other.colour)),
+            theObject(colour),
+          ),
           evidence,
         },
       ];

@@ -115,9 +115,7 @@ function guess(clip: Clip, frames: readonly number[], options: readonly string[]
   const facts = factsOf(clip);
   const frameOf = frameNumbers(clip, frames);
   const chosen = rng.int(options.length);
-  const standing = clip.objects.map(
-    (_, i) => `the ${nameOf(clip, i)} is at the ${placeOf(facts, 0, i)}`,
-  );
+  const standing = clip.objects.map((_, i) => `the ${nameOf(clip, i)} is at the ${placeOf(facts, 0, i)}`);
   const steps = [`At the start, ${listOf(standing)}.`];
   for (let beat = 1; beat < BEATS; beat++) {
     if (!clip.events.some((event) => event.beat === beat)) continue;

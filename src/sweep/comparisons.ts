@@ -51,7 +51,9 @@ export async function compareSettings(states: readonly TrialState[]): Promise<Co
 /** An arm's name and the values of the axes but the seed; "the recipe" when nothing is varied. */
 function settingName({ arm, settings }: TrialState['trial']): string {
   const others = Object.entries(settings).filter(([key]) => key !== 'train.seed');
-  const texts = others.map(([key, value]) => `${key} ${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  const texts = others.map(
+    ([key, value]) => `${key} ${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
   return [...(arm ? [arm] : []), ...(arm ? [] : texts)].join(', ') || 'the recipe';
 }
 
@@ -74,7 +76,13 @@ export async function writeComparisons(sweep: Sweep, compared: readonly Compared
   const rows = compared.map(({ name, epoch, accuracy, standardError, seeds, comparison: c }) => [
     ...[name, epoch, percent(accuracy), percent(standardError), seeds.join(' ')],
     ...(c
-      ? [percent(c.difference), percent(c.low), percent(c.high), c.perSeed.map(percent).join(' '), String(c.questions)]
+      ? [
+          percent(c.difference),
+          percent(c.low),
+          percent(c.high),
+          c.perSeed.map(percent).join(' '),
+          String(c.questions),
+        ]
       : ['', '', '', '', '']),
   ]);
   await writeFileAtomic(join(sweep.folder, 'comparisons.csv'), csv([header, ...rows]));

@@ -24,7 +24,6 @@ import { configHash, resolveConfig } from '../config/load.js';
 import { readRecipe, unknownKey } from '../config/recipe.js';
 import type { Config } from '../config/schema.js';
 import { identity } from '../training/run/folder.js';
-import type { WorldSize } from './world.js';
 import {
   type Axis,
   checkAxis,
@@ -36,6 +35,7 @@ import {
   splitOverrides,
   trialId,
 } from './axes.js';
+import type { WorldSize } from './world.js';
 
 const setting = z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(z.unknown())]);
 

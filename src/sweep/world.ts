@@ -130,7 +130,10 @@ export async function makeWorld(config: Config, world: WorldFolder, size: WorldS
 }
 
 /** Making this world would replace the clips of another one. @throws DataError */
-async function refuseOther({ folder, seed }: WorldFolder, { clips, others = OTHERS }: WorldSize): Promise<void> {
+async function refuseOther(
+  { folder, seed }: WorldFolder,
+  { clips, others = OTHERS }: WorldSize,
+): Promise<void> {
   const text = await readFile(join(folder, 'shapes.json'), 'utf8').catch(() => undefined);
   const settings = text === undefined ? undefined : (JSON.parse(text) as ShapesFile).settings;
   if (settings === undefined) return;
@@ -146,11 +149,7 @@ interface ShapesFile {
 }
 
 /** The world's data where a shapes recipe's files are to be. @throws UsageError for another dataset's recipe */
-export async function makeWorldOf(
-  config: Config,
-  size: WorldSize,
-  signal: AbortSignal,
-): Promise<void> {
+export async function makeWorldOf(config: Config, size: WorldSize, signal: AbortSignal): Promise<void> {
   const { dataset, train, reasoning } = config.data;
   if (dataset !== 'shapes' || !train)
     throw new UsageError(`sweep.world: makes data of the shapes world, and data.dataset is ${dataset}`);

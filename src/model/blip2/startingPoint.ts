@@ -13,7 +13,10 @@ import type { Student } from '../student.js';
 import { type BucketSettings, relativeBucket } from './relativeBias.js';
 import { Blip2Student } from './student.js';
 
-/** The architecture of BLIP-2 FlanT5 with 4.36 M parameters. */
+/**
+ * The architecture of BLIP-2 FlanT5 with 4.36 M parameters, without dropout: with T5's and BERT's 0.1 a model of this width
+ * forgot while it was fine-tuned what frames show (questions about places fell from 52 to 23 % in four epochs).
+ */
 function smallConfig(vocabularySize: number, visualTokens: number): object {
   return {
     model_type: 'blip-2',
@@ -31,6 +34,8 @@ function smallConfig(vocabularySize: number, visualTokens: number): object {
       num_hidden_layers: 4,
       num_attention_heads: 4,
       encoder_hidden_size: 128,
+      hidden_dropout_prob: 0,
+      attention_probs_dropout_prob: 0,
     },
     text_config: {
       vocab_size: vocabularySize,
@@ -45,6 +50,7 @@ function smallConfig(vocabularySize: number, visualTokens: number): object {
       feed_forward_proj: 'gated-gelu',
       dense_act_fn: 'gelu',
       tie_word_embeddings: false,
+      dropout_rate: 0,
     },
     num_query_tokens: visualTokens,
   };
