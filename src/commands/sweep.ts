@@ -2,6 +2,8 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import { messageOf, UsageError } from '../base/errors.js';
+import { differenceText } from '../report/statistics.js';
+import type { ComparedSetting } from '../sweep/comparisons.js';
 import type { Execution, Executor } from '../sweep/executor.js';
 import type { Sweep, TrialState } from '../sweep/folder.js';
 import type { Queued } from '../sweep/slurm/commands.js';
@@ -144,7 +146,7 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
   const say = (line: string) => note(io, `sweep: ${line}`);
   if (options.dryRun) return estimate(io, folder, spec, options);
   if (options.emit) return emit(io, folder, spec, options);
-  const { sweep, states, figure } = await interruptible(async (signal) => {
+  const { sweep, states, compared, figure } = await interruptible(async (signal) => {
     await makeWorld(spec, signal);
     const protocol = options.halving ? 'halving' : 'full';
     return runSweep({
@@ -158,6 +160,7 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
     });
   });
   printStates(io, sweep, states, options);
+  if (!options.json) printComparisons(io, compared);
   if (figure) note(io, `figure: ${figure}`);
   // Slurm's trials have only been submitted.
   const failure = failureOf(states) ?? (options.executor === 'slurm' ? undefined : unfinishedOf(states));
@@ -229,6 +232,10 @@ async function show(
   const states = what === 'collect' ? await collect(sweep) : await trialStates(sweep);
   printStates(io, sweep, states, options, jobs);
   if (what === 'status') return;
+  const { compareSettings, writeComparisons } = await import('../sweep/comparisons.js');
+  const compared = await compareSettings(states);
+  await writeComparisons(sweep, compared);
+  if (!options.json) printComparisons(io, compared);
   const { drawSweepFigure } = await import('../sweep/figure.js');
   const figure = await drawSweepFigure(sweep, states, (line) => note(io, `sweep: ${line}`));
   if (figure) note(io, `figure: ${figure}`);
@@ -261,5 +268,21 @@ function printStates(
   print(io, table([['trial', 'state', 'accuracy', 'time', ''], ...rows], [2, 3]));
   print(io, sweep.folder);
 }
+
+/** A line a setting: mean accuracy after the last epoch and at the best, and the last one's difference to the first setting. */
+function printComparisons(io: Io, compared: readonly ComparedSetting[]): void {
+  if (!compared.some(({ comparison }) => comparison)) return;
+  const at = (wanted: string) => compared.filter(({ epoch }) => epoch === wanted);
+  const best = new Map(at('best').map(({ name, accuracy }) => [name, accuracy]));
+  const first = compared[0]!.name;
+  const rows = at('last').map(({ name, accuracy, seeds, comparison }) => [
+    ...[name, String(seeds.length), percent(best.get(name)!), percent(accuracy)],
+    comparison ? differenceText(comparison) : '',
+  ]);
+  const header = ['setting', 'seeds', 'best epoch', 'last epoch', `less ${first}, last epoch`];
+  print(io, table([header, ...rows], [1, 2, 3]));
+}
+
+const percent = (fraction: number) => (100 * fraction).toFixed(2);
 
 const jobText = ({ job, index, state }: Queued) => `${job}_${index} ${state}`;

@@ -96,6 +96,23 @@ export function compare(
   return comparison;
 }
 
+/** `+2.6 [+0.9, +4.3]`, in percent; a `~` behind it says that the interval holds 0. */
+export function differenceText({
+  difference,
+  low,
+  high,
+  insideNoise,
+}: Pick<Comparison, 'difference' | 'low' | 'high' | 'insideNoise'>): string {
+  const interval = `[${signed(100 * low)}, ${signed(100 * high)}]`;
+  return `${signed(100 * difference)} ${interval}${insideNoise ? ' ~' : ''}`;
+}
+
+/** With one decimal and its sign; a difference that rounds to nothing has none. */
+export function signed(value: number): string {
+  const text = value.toFixed(1);
+  return Number(text) === 0 ? '0.0' : value > 0 ? `+${text}` : text;
+}
+
 /** The mean of n values, its standard error and 95 % interval under resampling. */
 export interface Resampled {
   mean: number;

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { csv } from '../base/csv.js';
 import { writeFileAtomic } from '../base/files.js';
 import { groupBy } from '../base/groups.js';
-import { readAnswers } from '../report/answers.js';
+import { accuracyOf, readAnswers } from '../report/answers.js';
 import { type Comparison, compare, meanAndStandardError, type SeededAnswers } from '../report/statistics.js';
 import { runPaths } from '../training/run/folder.js';
-import type { Sweep, TrialState } from './folder.js';
+import type { PlannedTrial, Sweep, TrialState } from './folder.js';
 
 /** When in training a student answered: at the end, or where its accuracy on the validation split was highest. */
 const EPOCHS = ['last', 'best'] as const;
@@ -30,14 +30,14 @@ export interface ComparedSetting {
  * @throws DataError for predictions that cannot be read
  */
 export async function compareSettings(states: readonly TrialState[]): Promise<ComparedSetting[]> {
-  const done = states.filter(({ state, halved }) => state === 'done' && !halved);
+  const done = states.filter(({ state, result }) => state === 'done' && result?.score);
   const settings = [...groupBy(done, ({ trial }) => settingName(trial))];
   const compared: ComparedSetting[] = [];
   for (const epoch of EPOCHS) {
     let first: SeededAnswers[] | undefined;
     for (const [name, trials] of settings) {
       const answers = await Promise.all(trials.map((state) => answersOf(state, epoch)));
-      const accuracies = answers.map(({ answers: of }) => share([...of.values()]));
+      const accuracies = answers.map((run) => accuracyOf(run.answers));
       const { mean: accuracy, standardError } = meanAndStandardError(accuracies);
       const seeds = answers.map(({ seed }) => seed);
       const comparison = first && compare(answers, first);
@@ -48,26 +48,25 @@ export async function compareSettings(states: readonly TrialState[]): Promise<Co
   return compared;
 }
 
-/** An arm's name and the values of the axes but the seed; "the recipe" when nothing is varied. */
-function settingName({ arm, settings }: TrialState['trial']): string {
+/** An arm's name and the values of the axes but the seed: `refined, reasoningFraction 0.25`. */
+export function settingName({ arm, settings }: Pick<PlannedTrial, 'arm' | 'settings'>): string {
   const others = Object.entries(settings).filter(([key]) => key !== 'train.seed');
-  const texts = others.map(
-    ([key, value]) => `${key} ${typeof value === 'string' ? value : JSON.stringify(value)}`,
-  );
-  return [...(arm ? [arm] : []), ...(arm ? [] : texts)].join(', ') || 'the recipe';
+  const texts = others.map(([key, value]) => `${key.split('.').at(-1)} ${textOf(value)}`);
+  return [...(arm ? [arm] : []), ...texts].join(', ');
 }
 
-async function answersOf({ trial, result }: TrialState, epoch: Epoch): Promise<SeededAnswers> {
+const textOf = (value: unknown) => (typeof value === 'string' ? value : (JSON.stringify(value) ?? 'default'));
+
+async function answersOf({ trial }: TrialState, epoch: Epoch): Promise<SeededAnswers> {
+  const { seed, epochs } = trial.config.train;
   const paths = runPaths(trial.folder);
-  const file = epoch === 'best' ? paths.predictions : paths.predictionsOf(trial.config.train.epochs - 1);
-  void result;
-  return { seed: trial.config.train.seed, answers: await readAnswers(file) };
+  const file = epoch === 'best' ? paths.predictions : paths.predictionsOf(epochs - 1);
+  return { seed, answers: await readAnswers(file) };
 }
 
-const share = (answers: readonly { right: boolean }[]) =>
-  answers.filter(({ right }) => right).length / answers.length;
-
+/** Writes comparisons.csv, in percent, where at least two settings have trials that are done. */
 export async function writeComparisons(sweep: Sweep, compared: readonly ComparedSetting[]): Promise<void> {
+  if (!compared.some(({ comparison }) => comparison)) return;
   const header = [
     ...['setting', 'epoch', 'accuracy', 'standard_error', 'seeds'],
     ...['difference', 'low', 'high', 'difference_of_each_seed', 'questions'],

@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { DataError } from '../base/errors.js';
 import type { ReportRequest } from '../report/report.js';
 import { runPaths } from '../training/run/folder.js';
+import { settingName } from './comparisons.js';
 import { isSweep, type PlannedTrial, readSweep, type TrialState, trialStates } from './folder.js';
 
 /** The part of a report's request that folders tell. */
@@ -60,14 +61,10 @@ const hasConfig = async ({ folder }: PlannedTrial) =>
   (await stat(runPaths(folder).config).catch(() => undefined)) !== undefined;
 
 /** Without arms the keys that differ name a setting; an arm's own keys may be many. */
-function runOf({ folder, arm, settings }: PlannedTrial): ReportRequest['runs'][number] {
-  if (!arm) return { folder };
-  const others = Object.entries(settings).filter(([key]) => key !== 'train.seed');
-  const texts = others.map(([key, value]) => `${key.split('.').at(-1)} ${textOf(value)}`);
-  return { folder, label: [arm, ...texts].join(', ') };
+function runOf(trial: PlannedTrial): ReportRequest['runs'][number] {
+  const { folder } = trial;
+  return trial.arm ? { folder, label: settingName(trial) } : { folder };
 }
-
-const textOf = (value: unknown) => (typeof value === 'string' ? value : (JSON.stringify(value) ?? 'default'));
 
 function stateNotices(folder: string, states: readonly TrialState[], begun: readonly boolean[]): string[] {
   const total = states.length;

@@ -1,6 +1,7 @@
 /** Runs a sweep: its plan, the trials that are missing, and what they found. */
 import { DataError, Interrupted, messageOf, ReasVqaError } from '../base/errors.js';
 import { holdFolder } from '../training/run/lock.js';
+import { type ComparedSetting, compareSettings, writeComparisons } from './comparisons.js';
 import type { EngineChoice, Executor } from './executor.js';
 import { drawSweepFigure } from './figure.js';
 import {
@@ -32,12 +33,14 @@ export interface SweepResult {
   sweep: Sweep;
   /** Every trial's, in the order of the plan. */
   states: TrialState[];
+  /** Every setting beside the first one. */
+  compared: ComparedSetting[];
   /** Path of the figure's SVG, where one was drawn. */
   figure: string | undefined;
 }
 
 /**
- * Plans, runs what is missing, and writes results.csv and the figure. The same call over the folder continues it.
+ * Plans, runs what is missing, and writes results.csv, comparisons.csv and the figure. The same call over the folder continues it.
  *
  * @throws UsageError when another process runs this sweep, or the folder holds another one; Interrupted when stopped
  */
@@ -62,7 +65,9 @@ export async function runSweep(request: RunSweepRequest): Promise<SweepResult> {
       throw error;
     }
     const states = await collect(sweep);
-    return { sweep, states, figure: await drawSweepFigure(sweep, states, say) };
+    const compared = await compareSettings(states);
+    await writeComparisons(sweep, compared);
+    return { sweep, states, compared, figure: await drawSweepFigure(sweep, states, say) };
   } finally {
     release();
   }

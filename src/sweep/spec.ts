@@ -12,8 +12,9 @@
  *         original: { data.reasoning: generated.jsonl }
  *       seeds: 3                    # or the seeds themselves: [1, 2, 3]
  *       figure: 4                   # what is drawn when all trials are done: 3 or 4
- *       world: { clips: 300, others: 500 }  # makes the shapes world's data where the recipe's files are missing: clips to
- *                                           # train on, and as many to validate and to test
+ *       # Makes the shapes world's data where the recipe's files are missing: clips to train on; as many to validate as to
+ *       # test; refined-0.5.jsonl beside the reasoning, of a teacher that errs about half of the questions.
+ *       world: { clips: 300, others: 500, teachers: [0.5] }
  */
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
@@ -44,7 +45,13 @@ const sectionSchema = z.strictObject({
   arms: z.record(z.string().min(1), z.record(z.string(), setting).nullable()).default({}),
   seeds: z.union([z.int().min(1).max(1000), z.array(z.int().min(0).max(0xffffffff)).min(1)]).optional(),
   figure: z.union([z.literal(3), z.literal(4)]).optional(),
-  world: z.strictObject({ clips: z.int().min(2), others: z.int().min(1).optional() }).optional(),
+  world: z
+    .strictObject({
+      clips: z.int().min(2),
+      others: z.int().min(1).optional(),
+      teachers: z.array(z.number().min(0).max(1)).optional(),
+    })
+    .optional(),
 });
 
 type Section = z.output<typeof sectionSchema>;

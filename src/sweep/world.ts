@@ -11,7 +11,7 @@ import type { Config } from '../config/schema.js';
 import { openTeacher } from '../reasoning/client.js';
 import { generateReasoning } from '../reasoning/generate.js';
 import { type RefineStats, refineFile } from '../reasoning/refineFile.js';
-import { makeShapes, type ShapesSummary } from '../shapes/dataset.js';
+import { makeShapes, type ShapesSummary, WORLD_VERSION } from '../shapes/dataset.js';
 import { startTeacher } from '../shapes/teacherServer.js';
 import { readFrames } from '../video/frames.js';
 
@@ -39,10 +39,13 @@ export const worldFiles = (folder: string) => ({
   refined: join(folder, 'refined.jsonl'),
 });
 
-/** Clips to train on, and as many to validate as to test: 2,000 questions unless given. */
 export interface WorldSize {
+  /** To train on. */
   clips: number;
+  /** To validate, and as many to test: 2,000 questions each unless given. */
   others?: number | undefined;
+  /** Shares of questions that further teachers answer wrongly. */
+  teachers?: readonly number[] | undefined;
 }
 
 /** Four questions are asked about a clip. */
@@ -106,9 +109,11 @@ export async function teach(
   }
 }
 
-/** Takes the conclusions out of the teacher's texts. */
-export async function refineWorld(folder: string): Promise<RefineStats> {
-  const { generated, refined } = worldFiles(folder);
+/** Takes the conclusions out of the teacher's texts, or another teacher's. */
+export async function refineWorld(
+  folder: string,
+  { generated, refined } = worldFiles(folder),
+): Promise<RefineStats> {
   const stats = await refineFile({ input: generated, output: refined });
   const sentences = Object.values(stats.removed).reduce((a, b) => a + b, 0);
   const { samples, correct, incorrect, kept } = stats;
@@ -118,10 +123,23 @@ export async function refineWorld(folder: string): Promise<RefineStats> {
   return stats;
 }
 
-/** All of it, unless its last file is there. */
-export async function makeWorld(config: Config, world: WorldFolder, size: WorldSize): Promise<void> {
-  const known = await stat(worldFiles(world.folder).refined).catch(() => undefined);
-  if (known?.isFile()) return;
+/** What of all of it is missing. */
+async function makeWorld(config: Config, world: WorldFolder, size: WorldSize): Promise<void> {
+  await refuseEarlier(world.folder);
+  if (!(await isFile(worldFiles(world.folder).refined))) await makeOwn(config, world, size);
+  for (const errorRate of size.teachers ?? []) {
+    const at = (name: string) => join(world.folder, `${name}-${errorRate}.jsonl`);
+    const files = { ...worldFiles(world.folder), generated: at('generated'), refined: at('refined') };
+    if (await isFile(files.refined)) continue;
+    say(`${world.folder}: a teacher that errs about ${Math.round(100 * errorRate)} % of the questions`);
+    await teach(config, world, { out: files.generated, errorRate });
+    await refineWorld(world.folder, files);
+  }
+}
+
+const isFile = async (path: string) => (await stat(path).catch(() => undefined))?.isFile() ?? false;
+
+async function makeOwn(config: Config, world: WorldFolder, size: WorldSize): Promise<void> {
   await refuseOther(world, size);
   say(`${world.folder}: writing the shapes world, ${size.clips} training clips`);
   await makeClips(world, size);
@@ -129,23 +147,39 @@ export async function makeWorld(config: Config, world: WorldFolder, size: WorldS
   await refineWorld(world.folder);
 }
 
+/** What shapes.json says of a world that lies in a folder. */
+async function settingsIn(folder: string): Promise<ShapesSettings | undefined> {
+  const text = await readFile(join(folder, 'shapes.json'), 'utf8').catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as { settings?: ShapesSettings }).settings;
+}
+
+interface ShapesSettings {
+  version: number;
+  seed: string;
+  train: number;
+  val: number;
+}
+
+/** A world of an earlier version has questions and events that the base model was not made for. @throws DataError */
+async function refuseEarlier(folder: string): Promise<void> {
+  const settings = await settingsIn(folder);
+  if (settings === undefined || settings.version === WORLD_VERSION) return;
+  throw new DataError(
+    `${folder}: holds a shapes world of version ${settings.version}, this program has version ${WORLD_VERSION}; remove the folder or use another`,
+  );
+}
+
 /** Making this world would replace the clips of another one. @throws DataError */
 async function refuseOther(
   { folder, seed }: WorldFolder,
   { clips, others = OTHERS }: WorldSize,
 ): Promise<void> {
-  const text = await readFile(join(folder, 'shapes.json'), 'utf8').catch(() => undefined);
-  const settings = text === undefined ? undefined : (JSON.parse(text) as ShapesFile).settings;
+  const settings = await settingsIn(folder);
   if (settings === undefined) return;
   if (settings.seed === seed && settings.train === clips && settings.val === others) return;
   throw new DataError(
     `${folder}: holds another shapes world (seed ${settings.seed}, ${settings.train} training clips, ${settings.val} to validate) without ${basename(worldFiles(folder).refined)}; write that with reasvqa generate and refine, or use another folder`,
   );
-}
-
-/** What shapes.json says of a world. */
-interface ShapesFile {
-  settings?: { seed: string; train: number; val: number };
 }
 
 /** The world's data where a shapes recipe's files are to be. @throws UsageError for another dataset's recipe */

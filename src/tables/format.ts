@@ -1,6 +1,7 @@
 /** A finished table as text for a terminal, as Markdown, or as csv. */
 import { csv } from '../base/csv.js';
 import { datasetOf } from '../data/datasets/index.js';
+import { differenceText, signed } from '../report/statistics.js';
 import type { ResultRow, TableCell, TableResult } from './results.js';
 
 export const TABLE_FORMATS = ['text', 'markdown', 'csv'] as const;
@@ -62,15 +63,7 @@ function cellText({ ours, standardError, paper }: TableCell): string {
 
 function comparisonText({ comparison }: ResultRow): string {
   if (!comparison) return '';
-  const { baseline, difference, low, high, insideNoise } = comparison;
-  const interval = `[${signed(100 * low)}, ${signed(100 * high)}]`;
-  return `${baseline}: ${signed(100 * difference)} ${interval}${insideNoise ? ' ~' : ''}`;
-}
-
-function signed(value: number): string {
-  const text = value.toFixed(1);
-  // A difference that rounds to nothing has no sign.
-  return Number(text) === 0 ? '0.0' : value > 0 ? `+${text}` : text;
+  return `${comparison.baseline}: ${differenceText(comparison)}`;
 }
 
 function aligned(rows: readonly string[][]): string {

@@ -11,7 +11,7 @@ import type { Parameter } from '../layers/module.js';
 import type { PretrainingSupport } from '../pretraining.js';
 import type { Student } from '../student.js';
 import { type BucketSettings, relativeBucket } from './relativeBias.js';
-import { Blip2Student } from './student.js';
+import type { Blip2Student } from './student.js';
 
 /**
  * The architecture of BLIP-2 FlanT5 with 4.36 M parameters, without dropout: with T5's and BERT's 0.1 a model of this width
