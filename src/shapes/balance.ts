@@ -12,11 +12,11 @@ import type { Clip } from './scene.js';
 
 /** Share of each template among the questions of a dataset, causal most as in NExT-QA, and its number of answers. */
 const SHARES: Readonly<Record<Template, { share: number; answers: number }>> = {
-  cause: { share: 24, answers: 6 },
-  reaction: { share: 16, answers: 5 },
-  manner: { share: 12, answers: 5 },
-  after: { share: 16, answers: 10 },
-  before: { share: 8, answers: 10 },
+  cause: { share: 28, answers: 6 },
+  reaction: { share: 22, answers: 5 },
+  manner: { share: 8, answers: 5 },
+  after: { share: 12, answers: 10 },
+  before: { share: 6, answers: 10 },
   place: { share: 14, answers: 9 },
   who: { share: 10, answers: 6 },
 };
