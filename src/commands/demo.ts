@@ -1,5 +1,7 @@
 /** `reasvqa demo`: the whole method on the built-in world. */
 import type { Command } from 'commander';
+import type { Comparison } from '../report/statistics.js';
+import type { ComparedSetting } from '../sweep/comparisons.js';
 import {
   type EngineChoice,
   fromCwd,
@@ -31,7 +33,7 @@ export function addDemo(program: Command, io: Io): void {
     .option('--out <folder>', 'folder for everything it writes', 'runs/demo')
     .option('--clips <n>', 'clips to train on; two fifths as many validate', integer(2), 300)
     .option('--seeds <n>', 'students of each kind', integer(1), 1)
-    .option('--beta <b>', 'weight of the reasoning loss, compared with 0', number(0.01, 1), 0.8)
+    .option('--beta <b>', 'weight of the reasoning loss, compared with 0', number(0.01, 1), 0.5)
     .option(
       '-s, --set <key=value>',
       'change a key of bench/shapes/base.yaml, for example train.epochs=2 (default: none)',
@@ -45,7 +47,7 @@ export function addDemo(program: Command, io: Io): void {
 async function demo(io: Io, options: DemoOptions): Promise<void> {
   const engine = await startEngine(io, options);
   const { runDemo } = await import('../demo/run.js');
-  const { meanAndStandardError } = await import('../report/statistics.js');
+  const { differenceText } = await import('../report/statistics.js');
   const { formatDuration } = await import('../base/progress.js');
   const { clips, seeds, beta, set: overrides } = options;
   const result = await interruptible((signal) =>
@@ -60,18 +62,25 @@ async function demo(io: Io, options: DemoOptions): Promise<void> {
     }),
   );
   if (options.json) return printJson(io, result);
-  const accuracies = (wanted: number) =>
-    result.runs.filter((run) => run.beta === wanted).map((run) => run.result.score!.total.accuracy);
-  const [before, after] = [accuracies(0), accuracies(beta)];
-  const show = (values: number[]) => {
-    const { mean, standardError } = meanAndStandardError(values);
-    return values.length > 1 ? `${mean.toFixed(2)} +- ${standardError.toFixed(2)}` : mean.toFixed(2);
-  };
+  const [alone, both] = result.compared.filter(({ epoch }) => epoch === 'last');
+  const show = ({ accuracy, standardError }: ComparedSetting) =>
+    `${(100 * accuracy).toFixed(2)}${seeds > 1 ? ` +- ${(100 * standardError).toFixed(2)}` : ''}`;
   const of = seeds > 1 ? ` (mean and standard error over ${seeds} seeds)` : '';
-  print(io, `accuracy on the validation split, in percent${of}; chance is 20`);
-  print(io, `  answers alone (beta 0)           ${show(before)}`);
-  print(io, `  answers and reasoning (beta ${beta})  ${show(after)}`);
-  print(io, `  gain                             ${show(after.map((value, i) => value - before[i]!))}`);
+  print(io, `accuracy on the validation split after the last pass, in percent${of}; chance is 20`);
+  print(io, `  answers alone (beta 0)           ${show(alone!)}`);
+  print(io, `  answers and reasoning (beta ${beta})  ${show(both!)}`);
+  const { comparison } = both!;
+  print(io, `  difference                       ${differenceText(comparison!)}, paired over questions`);
+  print(io, verdict(comparison!));
   print(io, `report: ${result.report}`);
   print(io, `done in ${formatDuration(result.seconds * 1000)}`);
+}
+
+/** What the interval says, in words. */
+function verdict({ insideNoise, difference }: Comparison): string {
+  if (insideNoise)
+    return 'the interval holds 0: students this young show no difference; bench/shapes/STUDY.md has longer runs';
+  return difference > 0
+    ? 'reasoning helped: the interval is above 0'
+    : 'reasoning did harm: the interval is below 0';
 }

@@ -12,6 +12,7 @@ import type { RefineStats } from '../reasoning/refineFile.js';
 import { writeReport } from '../report/report.js';
 import type { ShapesSummary } from '../shapes/dataset.js';
 import { firstSeeds } from '../sweep/axes.js';
+import type { ComparedSetting } from '../sweep/comparisons.js';
 import { reportParts } from '../sweep/report.js';
 import { failureOf, runSweep, unfinishedOf } from '../sweep/run.js';
 import { runShared } from '../sweep/shared.js';
@@ -37,9 +38,14 @@ export interface DemoResult {
   folder: string;
   report: string;
   runs: { beta: number; seed: number; result: RunResult }[];
+  /** Answers alone, then answers and reasoning: after the last epoch, and at the best. */
+  compared: ComparedSetting[];
   teacherAccuracy: number | null;
   seconds: number;
 }
+
+/** Passes over the training questions; the study's have more (bench/shapes/STUDY.md). */
+const EPOCHS = 3;
 
 const RECIPE = fileURLToPath(new URL('../../bench/shapes/base.yaml', import.meta.url));
 
@@ -58,7 +64,7 @@ export async function runDemo(request: DemoRequest): Promise<DemoResult> {
   const spec = await demoSpec(request, world.folder);
 
   stages.next('data', 'writing clips and questions of the shapes world');
-  const summary = await makeClips(world, { clips });
+  const summary = await makeClips(world, { clips, others: Math.round(0.4 * clips) });
 
   stages.next('generate', 'a teacher that errs writes reasoning, over HTTP');
   await teach(spec.trials[0]!.config, world);
@@ -71,7 +77,7 @@ export async function runDemo(request: DemoRequest): Promise<DemoResult> {
     'train',
     `training on answers alone (beta 0), and on answers and reasoning (beta ${betas[1]})${of}`,
   );
-  const { states } = await runSweep({
+  const { states, compared } = await runSweep({
     ...{ folder, spec, signal, executor: runShared, engine: { engine: 'auto' } },
     say: (line) => say(`  ${line}`),
   });
@@ -96,7 +102,7 @@ export async function runDemo(request: DemoRequest): Promise<DemoResult> {
     onNotice: (line) => say(`  warning: ${line}`),
   });
   const { teacherAccuracy } = stats;
-  return { folder, report, runs, teacherAccuracy, seconds: (performance.now() - started) / 1000 };
+  return { folder, report, runs, compared, teacherAccuracy, seconds: (performance.now() - started) / 1000 };
 }
 
 /** The shapes recipe on the demo's own data, with two betas. */
@@ -108,6 +114,7 @@ function demoSpec({ betas, seeds, overrides }: DemoRequest, data: string): Promi
     overrides: [
       ...Object.entries(files).map(([key, file]) => `data.${key}=${JSON.stringify(file)}`),
       `train.beta=${betas.join()}`,
+      `train.epochs=${EPOCHS}`,
       ...overrides,
     ],
     seeds: firstSeeds(seeds),

@@ -82,8 +82,8 @@ export async function planTable(request: TableRequest): Promise<TablePlan> {
   return { table, dataset, seeds, spec, recipe, config, writings, subset: request.subset };
 }
 
-/** Training clips of a world that is made for a table, as many as the demo's. */
-const WORLD_CLIPS = 300;
+/** Training clips of a world that is made for a table. */
+const WORLD_CLIPS = 750;
 
 const REASONING = 'data.reasoning';
 const keyOf = (text: string) => text.slice(0, text.indexOf('=')).trim();
