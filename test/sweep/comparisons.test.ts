@@ -1,0 +1,79 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { compareSettings, settingName, writeComparisons } from '../../src/sweep/comparisons.js';
+import type { Sweep, TrialState } from '../../src/sweep/folder.js';
+import { makeRunFolder, runPaths } from '../../src/training/run/folder.js';
+
+let scratch: string;
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'comparisons-'));
+});
+afterAll(() => rm(scratch, { recursive: true }));
+
+const QUESTIONS = 40;
+
+/** A trial of two epochs that answers the first `best` questions right at its best epoch, and `last` of them at the end. */
+async function trial(arm: string, seed: number, best: number, last: number): Promise<TrialState> {
+  const folder = join(scratch, `${arm}-${seed}-${best}-${last}`);
+  await makeRunFolder(folder);
+  const answers = (right: number) =>
+    Array.from({ length: QUESTIONS }, (_, i) =>
+      JSON.stringify({ id: `q${i}`, type: 'CW', prediction: i < right ? 2 : 1, answer: 2 }),
+    ).join('\n');
+  await writeFile(runPaths(folder).predictions, answers(best));
+  await writeFile(runPaths(folder).predictionsOf(1), answers(last));
+  const config = { train: { seed, epochs: 2 } };
+  const settings = { 'train.beta': arm === 'answers' ? 0 : 0.5, 'train.seed': seed };
+  return {
+    trial: { id: folder, arm, settings, folder, config, identity: '' },
+    state: 'done',
+    result: { score: {} },
+  } as unknown as TrialState;
+}
+
+it('pairs every setting with the first one, at the last epoch and at the best', async () => {
+  const states = [
+    await trial('answers', 1, 20, 16),
+    await trial('answers', 2, 20, 20),
+    await trial('refined', 1, 24, 24),
+    await trial('refined', 2, 28, 20),
+    { ...(await trial('refined', 3, 40, 40)), state: 'stopped' as const },
+  ];
+  const compared = await compareSettings(states);
+  expect(
+    compared.map(({ name, epoch, accuracy, seeds }) => [name, epoch, +accuracy.toFixed(6), seeds]),
+  ).toEqual([
+    ['answers, beta 0', 'last', 0.45, [1, 2]],
+    ['refined, beta 0.5', 'last', 0.55, [1, 2]],
+    ['answers, beta 0', 'best', 0.5, [1, 2]],
+    ['refined, beta 0.5', 'best', 0.65, [1, 2]],
+  ]);
+  const [, last, first, best] = compared.map(({ comparison }) => comparison);
+  expect(first).toBeUndefined();
+  expect(last!.difference).toBeCloseTo(0.1);
+  expect(last!.perSeed).toEqual([0.2, 0]);
+  expect(best!.perSeed[1]).toBeCloseTo(0.2);
+  expect(best!.low).toBeGreaterThan(0);
+
+  await writeComparisons({ folder: scratch } as Sweep, compared);
+  const lines = (await readFile(join(scratch, 'comparisons.csv'), 'utf8')).trim().split('\n');
+  expect(lines).toHaveLength(5);
+  expect(lines[2]).toMatch(/^"refined, beta 0.5",last,55.0000,5.0000,1 2,10.0000,/);
+});
+
+it('writes nothing where one setting is done, or none', async () => {
+  const folder = join(scratch, 'alone');
+  await makeRunFolder(folder);
+  for (const states of [[], [await trial('answers', 1, 8, 8)]]) {
+    await writeComparisons({ folder } as Sweep, await compareSettings(states));
+    await expect(readFile(join(folder, 'comparisons.csv'))).rejects.toThrow('ENOENT');
+  }
+});
+
+it('names a setting by arm and axes, without the seed', () => {
+  const settings = { 'train.beta': 0.2, 'model.train': ['lora'], 'train.seed': 4 };
+  expect(settingName({ arm: undefined, settings })).toBe('beta 0.2, train ["lora"]');
+  expect(settingName({ arm: 'stl', settings: { 'train.seed': 4 } })).toBe('stl');
+});
