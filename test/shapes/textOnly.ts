@@ -49,7 +49,7 @@ function likeness({ options }: ShapesQuestion, option: number): number {
 
 /** Places in the row or column of this one: objects move along them, and the other end of a way is offered too. */
 function inLine({ options }: ShapesQuestion, option: number): number {
-  const cells = options.map((text) => LOCATIONS.findIndex((place) => place === text));
+  const cells = options.map((text) => (LOCATIONS as readonly string[]).indexOf(text));
   const own = cells[option]!;
   return own < 0
     ? 0
