@@ -146,6 +146,6 @@ const nameOf = (clip: Clip, object: number) => theOne(clip.objects[object]!.colo
 const frameAt = (clip: Clip, when: string) => replay(clip)[when === 'start' ? 0 : 3]!;
 
 /** The name of the place where an object stands. */
-export function placeName({ cell }: Seen): string | undefined {
+export function placeName({ cell }: Seen): (typeof LOCATIONS)[number] | undefined {
   return cell === undefined ? undefined : LOCATIONS[cell];
 }
