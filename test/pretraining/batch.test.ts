@@ -91,7 +91,7 @@ describe('batches', () => {
 
 describe('the words of pre-training', () => {
   it('are known to the tokenizer', () => {
-    for (const { groups } of take('words', 60)) {
+    for (const { groups } of take('words', 30)) {
       for (const ids of groups.flatMap(({ prompts, targets }) => [...prompts, ...targets]))
         expect(ids.includes(tokenizer.unkId), tokenizer.decode(ids)).toBe(false);
     }
@@ -100,7 +100,7 @@ describe('the words of pre-training', () => {
   it('are all written in the stages that train the language model, but for these of the reasoning', () => {
     const written = new Set<number>();
     for (const stage of PRETRAIN_STAGES.filter(({ sees }) => sees === 'symbols')) {
-      for (const { groups } of take(`written/${stage.name}`, 30, stage))
+      for (const { groups } of take(`written/${stage.name}`, 20, stage))
         for (const id of groups.flatMap(({ targets }) => targets).flat()) written.add(id);
     }
     const needed = new Set(refinedReasoning().flatMap((text) => tokenizer.encode(text, { addEos: true })));

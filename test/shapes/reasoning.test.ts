@@ -27,30 +27,34 @@ function stepsTo(clip: Clip, { question, options }: ShapesQuestion, claim: strin
 describe('reasoningSteps', () => {
   it('takes only true steps to the right option', () => {
     const checked = new Map<string, number>();
+    const faults: object[] = [];
     for (const { clip, question } of asked) {
       const steps = stepsTo(clip, question, question.right);
       const clauses = steps.flatMap((step) => clausesOf(clip, step, question.question));
       const untrue = clauses.filter(({ holds }) => !holds);
-      expect({ clip: clip.id, question: question.question, steps, untrue }).toMatchObject({ untrue: [] });
+      if (untrue.length > 0) faults.push({ clip: clip.id, question: question.question, steps, untrue });
       checked.set(question.template, (checked.get(question.template) ?? 0) + 1);
     }
+    expect(faults).toEqual([]);
     expect([...checked.keys()].sort()).toEqual(Object.keys(TYPE_OF).sort());
     expect(Math.min(...checked.values())).toBeGreaterThan(50);
   });
 
   it('makes exactly one false claim for a wrong option, which is the option', () => {
+    const faults: object[] = [];
     for (const { clip, question } of asked) {
       for (const claim of question.options.slice(1)) {
         const steps = stepsTo(clip, question, claim);
         const clauses = steps.flatMap((step) => clausesOf(clip, step, question.question));
         const untrue = clauses.filter(({ holds }) => !holds).map(({ text }) => text);
-        const about = { clip: clip.id, question: question.question, claim, steps, untrue };
-        expect(about).toMatchObject({ untrue: [expect.stringContaining(keywordOf(claim))] });
+        if (untrue.length !== 1 || !untrue[0]!.includes(keywordOf(claim)))
+          faults.push({ clip: clip.id, question: question.question, claim, steps, untrue });
       }
     }
+    expect(faults).toEqual([]);
   });
 
-  it('says the claim of every option, and other steps for each', () => {
+  it('gives other steps for each option', () => {
     for (const { clip, question } of asked) {
       const texts = question.options.map((claim) => stepsTo(clip, question, claim).join(' '));
       expect(new Set(texts).size).toBe(5);
@@ -58,19 +62,16 @@ describe('reasoningSteps', () => {
   });
 
   it('never rules out the right option or the claim', () => {
+    const faults: object[] = [];
     for (const { clip, question } of asked) {
       for (const claim of question.options.slice(0, 2)) {
         const ruledOut = stepsTo(clip, question, claim).filter((step) => /\bno\b|\bnot\b/.test(step));
-        for (const step of ruledOut) {
-          for (const option of [claim, question.right]) {
-            const words = step.slice(0, -1).split(/[ ,]+/);
-            expect({ step, option, named: words.includes(keywordOf(option)) }).toMatchObject({
-              named: false,
-            });
-          }
-        }
+        const words = ruledOut.flatMap((step) => step.slice(0, -1).split(/[ ,]+/));
+        if ([claim, question.right].some((option) => words.includes(keywordOf(option))))
+          faults.push({ clip: clip.id, question: question.question, claim, ruledOut });
       }
     }
+    expect(faults).toEqual([]);
   });
 });
 

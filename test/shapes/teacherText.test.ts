@@ -11,7 +11,7 @@ import { simulateClip } from '../../src/shapes/simulate.js';
 import { composeAnswer, ENDINGS, layOutSteps } from '../../src/shapes/teacherText.js';
 
 /** Answers of the teacher, right and wrong, to some questions of each of many clips. */
-const answers = Array.from({ length: 120 }, (_, i) => {
+const answers = Array.from({ length: 80 }, (_, i) => {
   const clip = simulateClip(`teacher-text/${i}`);
   const facts = factsOf(clip);
   const rng = new Rng(clip.id);
@@ -49,7 +49,7 @@ describe('composeAnswer', () => {
     ];
     expect(ENDINGS).toHaveLength(phrases.length);
     for (const phrase of phrases)
-      expect(answers.filter(({ text }) => phrase.test(text)).length).toBeGreaterThan(30);
+      expect(answers.filter(({ text }) => phrase.test(text)).length).toBeGreaterThan(20);
   });
 
   it('states the letter once, or twice the same', () => {

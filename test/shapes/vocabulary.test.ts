@@ -37,7 +37,7 @@ const SPELLED = ['look'];
 /** Every kind of text the world can produce: captions, prompts with questions, answers of the teacher. */
 function* texts(): Generator<string> {
   const balancer = new QuestionBalancer('vocabulary-test');
-  for (let i = 0; i < 400; i++) {
+  for (let i = 0; i < 200; i++) {
     const clip = simulateClip(`vocabulary-test/${i}`);
     const facts = factsOf(clip);
     yield describeClip(facts);
@@ -98,7 +98,7 @@ describe('the shapes tokenizer', () => {
       expect(tokenizer.decode(ids)).toBe(text.replace(/\s+/g, ' '));
       count++;
     }
-    expect(count).toBeGreaterThan(5000);
+    expect(count).toBeGreaterThan(2900);
   });
 
   it('encodes any other ASCII text by its characters, and back', () => {
