@@ -1,16 +1,10 @@
 /** Which questions of the shapes world one frame answers: the world's counterpart of ATP-hard. */
 
 /**
- * How the templates begin whose answer is a state of the scene at one moment, which one frame shows: place, at-place, count,
- * shape and background (src/shapes/questions.ts). All others ask what happens, and an event is what differs between frames.
+ * How the questions begin whose answer is a state of the scene at one moment, which one frame shows (templates place and
+ * who, src/shapes/questions.ts). All others ask what happens, and an event is what differs between frames.
  */
-const ONE_FRAME = [
-  'where is ',
-  'which object is at the ',
-  'how many objects are there ',
-  'what shape is ',
-  'what colour is the background',
-];
+const ONE_FRAME = ['where is ', 'which object is at the '];
 
 /** Whether no single frame answers a question of this world. */
 export function needsSeveralFrames(question: string): boolean {

@@ -168,19 +168,21 @@ function manners({ clip }: ClipFacts): Candidate[] {
 /** What an object did after or before an event of another one; it did one thing at most. */
 function order(facts: ClipFacts): Candidate[] {
   const { clip, states } = facts;
-  const anchors = clip.events.map((event) => ({ event, text: pastClause(clip, event) }));
   const candidates: Candidate[] = [];
-  for (const { event: anchor, text } of anchors) {
-    // The anchor must point to one moment.
-    if (anchors.filter((other) => other.text === text).length > 1) continue;
+  for (const anchor of clip.events) {
+    const text = pastClause(clip, anchor);
+    // The anchor must point to one moment; an object that was pushed left has moved left.
+    const alike = clip.events.filter((e) => e.object === anchor.object && optionOf(e) === optionOf(anchor));
+    if (alike.length > 1) continue;
     for (const template of ['after', 'before'] as const) {
       const beats = [1, 2, 3].filter((beat) =>
         template === 'after' ? beat > anchor.beat : beat < anchor.beat,
       );
+      const partner = partnerOf(anchor, template);
       clip.objects.forEach(({ colour }, object) => {
+        if (object === anchor.object || object === partner || beats.length === 0) return;
         // An object that is gone when the beats begin has no action to ask for.
-        if (object === anchor.object || beats.length === 0 || states[beats[0]! - 1]![object]!.alpha === 0)
-          return;
+        if (states[beats[0]! - 1]![object]!.alpha === 0) return;
         const [action, second] = clip.events.filter((e) => e.object === object && beats.includes(e.beat));
         if (second !== undefined) return;
         const right = optionOf(action);
@@ -195,6 +197,15 @@ function order(facts: ClipFacts): Candidate[] {
     }
   }
   return candidates;
+}
+
+/**
+ * The object that had its part in the anchor's touch after the anchor (it was touched) or before (it touched), though in
+ * the same beat.
+ */
+function partnerOf(anchor: ClipEvent, template: 'after' | 'before'): number | undefined {
+  if (anchor.kind === 'move') return template === 'after' ? anchor.target : undefined;
+  return template === 'before' ? anchor.cause : undefined;
 }
 
 /** An event in the past tense, its object named by its colour. */

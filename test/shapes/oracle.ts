@@ -1,24 +1,54 @@
 /**
- * A second reading of a clip's events that decides whether an option is true, written from the meaning of the
- * words and without the code that makes questions: an object is followed from event to event by itself.
+ * A second reading of a clip that decides whether an option of a question is true, written from the meaning of the words
+ * and without the code that makes questions: every object is followed from event to event.
  */
-import { type Clip, type ClipEvent, EFFECT_OF, LOCATIONS } from '../../src/shapes/scene.js';
+import {
+  type Clip,
+  type ClipEvent,
+  type Colour,
+  type Effect,
+  LOCATIONS,
+  type Shape,
+} from '../../src/shapes/scene.js';
 
-const PAST = {
-  'moved away': 'push',
-  vanished: 'vanish',
-  shrank: 'shrink',
-  grew: 'grow',
-  'changed colour': 'paint',
-} as const;
-const BASE = {
-  'move away': 'push',
-  vanish: 'vanish',
-  shrink: 'shrink',
-  grow: 'grow',
-  'change colour': 'paint',
-} as const;
+/** The words of every effect: "it grew", "to grow", "it grows". */
+export const VERBS: readonly (readonly [past: string, base: string, present: string, effect: Effect])[] = [
+  ['moved away', 'move away', 'moves away', 'push'],
+  ['vanished', 'vanish', 'vanishes', 'vanish'],
+  ['shrank', 'shrink', 'shrinks', 'shrink'],
+  ['grew', 'grow', 'grows', 'grow'],
+  ['changed colour', 'change colour', 'changes colour', 'paint'],
+];
 
+/** What a frame shows of an object; `cell` is undefined once it has vanished. */
+export interface Seen {
+  named: Colour;
+  shape: Shape;
+  shown: Colour;
+  cell: number | undefined;
+}
+
+/** `replay(clip)[beat][object]`: the objects in the frames of beats 0 to 3. */
+export function replay({ objects, events }: Clip): Seen[][] {
+  return [0, 1, 2, 3].map((beat) =>
+    objects.map(({ colour, shape, cell }, object) => {
+      const seen: Seen = { named: colour, shape, shown: colour, cell };
+      for (const event of events) {
+        if (event.object !== object || event.beat > beat) continue;
+        if (isMotion(event)) seen.cell = event.to;
+        if (event.kind === 'vanish') seen.cell = undefined;
+        if (event.kind === 'paint') seen.shown = objects[event.cause]!.colour;
+      }
+      return seen;
+    }),
+  );
+}
+
+export function isMotion(event: ClipEvent): boolean {
+  return event.kind === 'move' || event.kind === 'push';
+}
+
+/** @throws Error for a question of no template, or about nothing that the clip holds. */
 export function truthOf(clip: Clip, question: string, option: string): boolean {
   for (const [pattern, holds] of RULES) {
     const match = pattern.exec(question);
@@ -27,154 +57,95 @@ export function truthOf(clip: Clip, question: string, option: string): boolean {
   throw new Error(`the oracle does not understand: ${question}`);
 }
 
-type Holds = (clip: Clip, option: string, words: string[]) => boolean;
-
-const RULES: [RegExp, Holds][] = [
-  [
-    /^why did the (\w+) object move (left|right|up|down)$/,
-    (clip, option, [who, way]) =>
-      clip.events.some(
-        (e) =>
-          e.kind === 'move' &&
-          is(clip, e.object, who) &&
-          e.direction === way &&
-          e.target !== undefined &&
-          option === `to touch the ${clip.objects[e.target]!.colour} object`,
-      ),
-  ],
+const RULES: [RegExp, (clip: Clip, option: string, words: string[]) => boolean][] = [
   [
     /^why did the (\w+) object (.+)$/,
-    (clip, option, [who, what]) =>
-      clip.events.some(
-        (e) =>
-          e.kind !== 'move' &&
-          e.kind === BASE[what as keyof typeof BASE] &&
-          is(clip, e.object, who) &&
-          option === `the ${clip.objects[e.cause]!.colour} object touched it`,
-      ),
-  ],
-  [
-    /^how did the (\w+) object move$/,
-    (clip, option, [who]) => {
-      const moves = clip.events.filter(
-        (e) => is(clip, e.object, who) && (e.kind === 'move' || e.kind === 'push'),
-      );
-      return option === 'it stayed still' ? moves.length === 0 : didThroughout(clip, who!, [1, 2, 3], option);
+    (clip, option, [who, what]) => {
+      const effect = effectOf(what!);
+      const events = clip.events.filter((e) => e.kind === effect && e.object === find(clip, who!));
+      return events.some((e) => 'cause' in e && option === `${nameOf(clip, e.cause)} touched it`);
     },
   ],
   [
     /^how did the (\w+) object react when the (\w+) object touched it$/,
     (clip, option, [who, by]) => {
-      const toucher = clip.objects.find((object) => object.colour === by)!;
-      const touched = clip.events.some(
-        (e) => e.kind !== 'move' && is(clip, e.object, who) && is(clip, e.cause, by),
-      );
-      return touched && PAST[option.slice(3) as keyof typeof PAST] === EFFECT_OF[toucher.shape];
+      const [object, cause] = [find(clip, who!), find(clip, by!)];
+      const effects = clip.events.filter((e) => 'cause' in e && e.object === object && e.cause === cause);
+      if (effects.length !== 1) throw new Error(`the ${by} object touched it ${effects.length} times`);
+      return didSo(effects[0]!, option.replace(/^it /, ''));
     },
   ],
   [
-    /^what did the (\w+) object do (after|before|while) the (\w+) object (.+)$/,
-    (clip, option, [who, when, other, what]) =>
-      didThroughout(clip, who!, beatsOf(clip, when!, other!, what!), option),
+    /^how did the (\w+) object move$/,
+    (clip, option, [who]) => {
+      const moves = clip.events.filter((e) => e.object === find(clip, who!) && isMotion(e));
+      return option === 'it stayed still' ? moves.length === 0 : moves.some((e) => saysSo(option, e));
+    },
   ],
   [
-    /^which other object moved (after|before|while) the (\w+) object (.+)$/,
-    (clip, option, [when, other, what]) => {
-      const beats = beatsOf(clip, when!, other!, what!);
-      return option !== `the ${other} object` && movers(clip, beats).includes(option);
+    /^what did the (\w+) object do (after|before) the (\w+) object (.+)$/,
+    (clip, option, [who, when, other, what]) => {
+      const named = clip.events.filter((e) => e.object === find(clip, other!) && didSo(e, what!));
+      if (named.length !== 1) throw new Error(`the ${other} object ${what} at ${named.length} moments`);
+      const own = clip.events.filter(
+        (e) =>
+          e.object === find(clip, who!) &&
+          (when === 'after' ? isBefore(named[0]!, e) : isBefore(e, named[0]!)),
+      );
+      return option === 'it stayed still' ? own.length === 0 : own.some((e) => saysSo(option, e));
     },
   ],
   [
     /^where is the (\w+) object at the (start|end)$/,
-    (clip, option, [who, when]) =>
-      cellOf(
-        clip,
-        clip.objects.findIndex((object) => object.colour === who),
-        when === 'start' ? 0 : 3,
-      ) === LOCATIONS.indexOf(option as (typeof LOCATIONS)[number]),
+    (clip, option, [who, when]) => {
+      const shown = frameAt(clip, when!).filter((seen) => seen.cell !== undefined && seen.shown === who);
+      if (shown.length !== 1) throw new Error(`${shown.length} objects are ${who} at the ${when}`);
+      return placeName(shown[0]!) === option;
+    },
   ],
   [
     /^which object is at the (.+) at the (start|end)$/,
     (clip, option, [place, when]) =>
-      clip.objects.some(
-        (object, i) =>
-          option === `the ${object.colour} object` &&
-          cellOf(clip, i, when === 'start' ? 0 : 3) ===
-            LOCATIONS.indexOf(place as (typeof LOCATIONS)[number]),
+      frameAt(clip, when!).some(
+        (seen) => placeName(seen) === place && [seen.shown, seen.named].some((c) => option === theOne(c)),
       ),
   ],
-  [
-    /^what shape is the (\w+) object$/,
-    (clip, option, [who]) => clip.objects.some((object) => object.colour === who && object.shape === option),
-  ],
-  [/^what colour is the background$/, (clip, option) => clip.background === option],
-  [
-    /^what colour did the (\w+) object become$/,
-    (clip, option, [who]) =>
-      clip.events.some((e) => e.kind === 'paint' && is(clip, e.object, who) && is(clip, e.cause, option)),
-  ],
-  [
-    /^which object (vanished|shrank|grew|changed colour|moved away)$/,
-    (clip, option, [what]) =>
-      clip.events.some(
-        (e) =>
-          e.kind === PAST[what as keyof typeof PAST] &&
-          option === `the ${clip.objects[e.object]!.colour} object`,
-      ),
-  ],
-  [
-    /^how many objects are there at the (start|end)$/,
-    (clip, option, [when]) => {
-      const gone = when === 'end' ? clip.events.filter((e) => e.kind === 'vanish').length : 0;
-      return COUNTING.indexOf(option) === clip.objects.length - gone;
-    },
-  ],
-  [/^how many objects moved$/, (clip, option) => COUNTING.indexOf(option) === movers(clip, [1, 2, 3]).length],
 ];
 
-const COUNTING = ['zero', 'one', 'two', 'three', 'four', 'five'];
-
-function is(clip: Clip, object: number, colour: string | undefined): boolean {
-  return clip.objects[object]!.colour === colour;
+/** Whether one event is over when another begins; within a beat an effect follows the touch that caused it. */
+function isBefore(first: ClipEvent, second: ClipEvent): boolean {
+  const isCause = first.kind === 'move' && 'cause' in second && second.cause === first.object;
+  return first.beat < second.beat || (first.beat === second.beat && isCause);
 }
 
-function movers(clip: Clip, beats: number[]): string[] {
-  const moved = clip.events.filter((e) => (e.kind === 'move' || e.kind === 'push') && beats.includes(e.beat));
-  return [...new Set(moved.map((e) => `the ${clip.objects[e.object]!.colour} object`))];
-}
-
-/** Beats after, before or in the one in which the object did that. */
-function beatsOf(clip: Clip, when: string, who: string, what: string): number[] {
-  const event = clip.events.find((e) => is(clip, e.object, who) && didSo(e, what));
-  if (event === undefined) throw new Error(`the ${who} object never ${what}`);
-  return [1, 2, 3].filter((beat) =>
-    when === 'after' ? beat > event.beat : when === 'before' ? beat < event.beat : beat === event.beat,
-  );
-}
-
+/** Whether "moved left" or "shrank" tells an event; what was pushed left has moved left, and moved away. */
 function didSo(event: ClipEvent, what: string): boolean {
   const way = /^moved (left|right|up|down)$/.exec(what)?.[1];
-  if (way !== undefined) return event.kind === 'move' && event.direction === way;
-  return event.kind === PAST[what as keyof typeof PAST];
+  return way === undefined ? event.kind === effectOf(what) : isMotion(event) && event.direction === way;
 }
 
-/** Whether "it moved left", "it shrank" or "it stayed still" tells what an object did in these beats. */
-function didThroughout(clip: Clip, who: string, beats: number[], option: string): boolean {
-  const own = clip.events.filter((e) => is(clip, e.object, who) && beats.includes(e.beat));
-  if (option === 'it stayed still') return own.length === 0;
-  const way = /^it moved (left|right|up|down)$/.exec(option)?.[1];
-  if (way !== undefined)
-    return own.some((e) => (e.kind === 'move' || e.kind === 'push') && e.direction === way);
-  return own.some((e) => e.kind === PAST[option.slice(3) as keyof typeof PAST]);
+function saysSo(option: string, event: ClipEvent): boolean {
+  return didSo(event, option.replace(/^it /, ''));
 }
 
-/** The cell after following every move and push up to a beat; undefined once the object has vanished. */
-function cellOf(clip: Clip, object: number, beat: number): number | undefined {
-  let cell: number | undefined = clip.objects[object]!.cell;
-  for (const event of clip.events) {
-    if (event.object !== object || event.beat > beat) continue;
-    if (event.kind === 'vanish') cell = undefined;
-    if (event.kind === 'move' || event.kind === 'push') cell = event.to;
-  }
-  return cell;
+/** @throws Error for words that tell no effect. */
+export function effectOf(words: string): Effect {
+  const verb = VERBS.find((forms) => (forms as readonly string[]).slice(0, 3).includes(words));
+  if (verb === undefined) throw new Error(`the oracle knows no effect: ${words}`);
+  return verb[3];
+}
+
+function find({ objects }: Clip, colour: string): number {
+  const index = objects.findIndex((object) => object.colour === colour);
+  if (index < 0) throw new Error(`there is no ${colour} object`);
+  return index;
+}
+
+const theOne = (colour: string) => `the ${colour} object`;
+const nameOf = (clip: Clip, object: number) => theOne(clip.objects[object]!.colour);
+const frameAt = (clip: Clip, when: string) => replay(clip)[when === 'start' ? 0 : 3]!;
+
+/** The name of the place where an object stands. */
+export function placeName({ cell }: Seen): (typeof LOCATIONS)[number] | undefined {
+  return cell === undefined ? undefined : LOCATIONS[cell];
 }

@@ -1,6 +1,7 @@
 /** Guesses answers from the text alone, which must not beat chance. */
 import { Rng } from '../../src/base/random.js';
 import type { ShapesQuestion } from '../../src/shapes/questions.js';
+import { LOCATIONS } from '../../src/shapes/scene.js';
 
 /** How likely an option looks to somebody who sees only the text. */
 type Scorer = (question: ShapesQuestion, option: number) => number;
@@ -18,6 +19,8 @@ export function heuristics(train: ShapesQuestion[]): Record<string, Scorer> {
     'the option that shares fewest words with the question': (q, i) => -overlap(q, i),
     'the option most like the others': (q, i) => likeness(q, i),
     'the option least like the others': (q, i) => -likeness(q, i),
+    'the place in line with most of the others': (q, i) => inLine(q, i),
+    'the place in line with fewest of the others': (q, i) => -inLine(q, i),
     'the most frequent answer': ({ options }, i) => byText.get(options[i]!) ?? 0,
     'the most frequent answer of the template': (q, i) =>
       byTemplate.get(`${q.template}/${q.options[i]}`) ?? 0,
@@ -42,6 +45,15 @@ function likeness({ options }: ShapesQuestion, option: number): number {
   return options
     .filter((_, i) => i !== option)
     .reduce((sum, other) => sum + other.split(' ').filter((word) => own.includes(word)).length, 0);
+}
+
+/** Places in the row or column of this one: objects move along them, and the other end of a way is offered too. */
+function inLine({ options }: ShapesQuestion, option: number): number {
+  const cells = options.map((text) => (LOCATIONS as readonly string[]).indexOf(text));
+  const own = cells[option]!;
+  return own < 0
+    ? 0
+    : cells.filter((cell) => cell % 3 === own % 3 || Math.floor(cell / 3) === Math.floor(own / 3)).length;
 }
 
 /** Conditional logistic regression over option words, pairs of question and option words, and pairs of options. */

@@ -1,4 +1,4 @@
-/** Initial weights and growth of the language model of the shapes world. */
+/** Initial weights of the language model of the shapes world. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Rng } from '../../../src/base/random.js';
 import { selectEngine } from '../../../src/engine/engine.js';
