@@ -44,7 +44,7 @@ export const PRETRAIN_STAGES: readonly PretrainStage[] = [
   { ...COMMON, name: 'words', sees: 'symbols', steps: 600, lists: 24, single: 32 },
   {
     ...COMMON,
-    ...{ name: 'language', sees: 'symbols', steps: 1800 },
+    ...{ name: 'language', sees: 'symbols', steps: 1700 },
     ...{ lists: 6, stories: 12, single: 8, clips: 12, texts: 3 },
   },
 ];

@@ -5,10 +5,10 @@
  */
 import { Rng } from '../base/random.js';
 import { optionLetter } from '../data/sample.js';
-import { EFFECT_PRESENT, sentence, theObject } from '../shapes/language.js';
+import { DEED, EFFECT_PRESENT, lawOf, sentence, theObject } from '../shapes/language.js';
 import { MOTION, REACTION, STILL } from '../shapes/questions.js';
 import { BACKGROUNDS, BEATS, COLOURS, DIRECTIONS, EFFECTS, LOCATIONS, SHAPES } from '../shapes/scene.js';
-import { layOutSteps } from '../shapes/teacherText.js';
+import { composeAnswer, layOutSteps } from '../shapes/teacherText.js';
 import { qaPrompt } from '../text/prompts.js';
 
 export interface Text {
@@ -22,6 +22,7 @@ const READABLE: readonly (readonly string[])[] = [
   COLOURS.map(theObject),
   LOCATIONS,
   [...Object.values(MOTION), STILL, ...Object.values(REACTION)],
+  COLOURS.map((colour) => `${theObject(colour)} touched it`),
 ];
 
 /**
@@ -70,17 +71,18 @@ export function* stories(seed: string): Generator<Text, never> {
     const colours = rng.shuffle([...COLOURS]).slice(0, 3 + rng.int(3));
     const names = colours.map((colour) => `the ${colour} ${rng.pick(SHAPES)}`);
     const told = Array.from({ length: 1 + rng.int(3) }, () => tell(names, rng));
-    const story = layOutSteps(
-      told.map(({ clause }) => sentence(`${moment(rng)}${clause}`)),
-      rng,
-    );
+    const steps = told.map(({ clause }) => sentence(clause));
     const { ask: asked, right, values } = rng.pick(rng.pick(told).asks);
     const isOnly = told.flatMap(({ asks }) => asks).filter((other) => other.ask === asked).length === 1;
     const roll = rng.float();
     if (roll < 0.25 || !isOnly) {
-      yield { prompt: `Question: ${story}`, target: story };
+      const text = rng.chance(0.5)
+        ? layOutSteps(steps, rng)
+        : composeAnswer(steps, names, rng.int(names.length), rng);
+      yield { prompt: `Question: ${text}`, target: text };
       continue;
     }
+    const story = layOutSteps(steps, rng);
     const question = `${story} ${asked}`;
     const wrong = rng.shuffle(values.filter((value) => value !== right)).slice(0, 4);
     const options = rng.shuffle([right, ...wrong]);
@@ -92,44 +94,81 @@ export function* stories(seed: string): Generator<Text, never> {
   }
 }
 
-function moment(rng: Rng): string {
-  const to = 2 + rng.int(BEATS - 1);
-  const span = `from frame ${to - 1} to frame ${to}, `;
-  return rng.pick([span, span, `in frame ${to}, `, 'after the touch, ', '']);
-}
-
 function tell(names: readonly string[], rng: Rng): Told {
   const [subject, other] = rng.shuffle([...names]) as [string, string];
   const who = (ask: string, right = subject) => ({ ask, right, values: names });
+  const to = 2 + rng.int(BEATS - 1);
+  const span = `from frame ${to - 1} to frame ${to}, `;
+  const when = rng.pick([span, span, `in frame ${to}, `, 'after the touch, ', '']);
   const way = rng.pick(DIRECTIONS);
   const whither = (verb: string) => ({ ask: `${subject} ${verb}`, right: way, values: DIRECTIONS });
-  switch (rng.int(6)) {
+  switch (rng.int(8)) {
     case 0:
       return {
-        clause: `${subject} moves ${way} and touches ${other}`,
-        asks: [who(`which touches ${other}`), who(`${subject} touches`, other), whither('moves')],
+        clause: `${when}${subject} moves ${way} and touches ${other}`,
+        asks: [
+          ...[who(`which moves ${way}`), whither('moves')],
+          ...[who(`which touches ${other}`), who(`${subject} touches`, other)],
+        ],
       };
     case 1: {
       const verb = rng.pick(['moves', 'is pushed']);
-      return { clause: `${subject} ${verb} ${way}`, asks: [who(`which ${verb} ${way}`), whither(verb)] };
+      return {
+        clause: `${when}${subject} ${verb} ${way}`,
+        asks: [who(`which ${verb} ${way}`), whither(verb)],
+      };
     }
     case 2:
-      return { clause: `${subject} stays still`, asks: [who('which stays still')] };
+      return { clause: `${when}${subject} stays still`, asks: [who('which stays still')] };
     case 3:
-      return { clause: `${subject} touches ${other}`, asks: [who(`which touches ${other}`)] };
+      return {
+        clause: `${when}${subject} touches ${other}`,
+        asks: [who(`which touches ${other}`), who(`${subject} touches`, other)],
+      };
     case 4: {
       const colour = rng.pick(COLOURS);
       const turns = { ask: `${subject} turns`, right: colour, values: COLOURS };
-      return { clause: `${subject} turns ${colour}`, asks: [who(`which turns ${colour}`), turns] };
+      return { clause: `${when}${subject} turns ${colour}`, asks: [who(`which turns ${colour}`), turns] };
     }
+    case 5: {
+      const ways = rng.pick(PAIRS);
+      return {
+        clause: `it does not move ${ways}`,
+        asks: [{ ask: 'it does not move', right: ways, values: PAIRS }],
+      };
+    }
+    case 6:
+      return supposedLaw(subject, names, rng);
     default: {
       const verb = EFFECT_PRESENT[rng.pick(EFFECTS)];
-      const does = {
-        ask: `what does ${subject} do`,
-        right: verb,
-        values: EFFECTS.map((e) => EFFECT_PRESENT[e]),
-      };
-      return { clause: `${subject} ${verb}`, asks: [who(`which ${verb}`), does] };
+      return { clause: `${when}${subject} ${verb}`, asks: [who(`which ${verb}`), doing(subject, verb)] };
     }
   }
+}
+
+const PAIRS = DIRECTIONS.flatMap((a, i) => DIRECTIONS.slice(i + 1).map((b) => `${a} or ${b}`));
+
+const doing = (subject: string, verb: string) => ({
+  ask: `what does ${subject} do`,
+  right: verb,
+  values: EFFECTS.map((effect) => EFFECT_PRESENT[effect]),
+});
+
+/** A law of any shape and any effect, and what follows: the words of a law, and nothing of which one is true. */
+function supposedLaw(subject: string, names: readonly string[], rng: Rng): Told {
+  const effect = rng.pick(EFFECTS);
+  const shape = rng.pick(SHAPES);
+  const verb = EFFECT_PRESENT[effect];
+  return {
+    clause: `${lawOf(shape, effect)}, so ${subject} ${verb}`,
+    asks: [
+      {
+        ask: `which ${DEED[effect]}`,
+        right: lawOf(shape, effect),
+        values: SHAPES.map((other) => lawOf(other, effect)),
+      },
+      doing(subject, verb),
+      { ask: `which ${verb}`, right: subject, values: names },
+    ],
+  };
 }

@@ -8,6 +8,7 @@ import { describeFrame } from '../shapes/captions.js';
 import {
   absenceClause,
   type ClipFacts,
+  colourOf,
   listOf,
   nameOf,
   placeOf,
@@ -46,8 +47,8 @@ export function aboutFrames(
   const frame = `frame ${shown + 1}`;
   if (roll < 0.1)
     return { task: 'describe', prompt: `Describe ${frame}.`, target: describeFrame(facts, beats[shown]!) };
-  const end = shown === 0 ? 'at the start' : shown === beats.length - 1 ? 'at the end' : undefined;
-  const moment = end !== undefined && rng.chance(0.5) ? end : `in ${frame}`;
+  const isEnd = beats.length > 1 && (shown === 0 || shown === beats.length - 1);
+  const moment = isEnd && rng.chance(0.5) ? `at the ${shown === 0 ? 'start' : 'end'}` : `in ${frame}`;
   const slot = drawSlot(facts, beats[shown]!, moment, rng);
   const question = rng.chance(0.5) ? slot.ask : `Complete: ${slot.write('blank')}`;
   if (roll < 0.35) return { task: 'complete', prompt: `Question: ${question}`, target: slot.right };
@@ -83,11 +84,15 @@ function drawSlot(facts: ClipFacts, beat: number, moment: string, rng: Rng): Slo
   }
 }
 
-/** An object that is called by the colour it shows at that beat. */
+/** An object that shows the colour it is called by at that beat, and is the only one that does. */
 function drawObject(facts: ClipFacts, beat: number, rng: Rng): number | undefined {
-  const object = rng.int(facts.clip.objects.length);
-  const isShown = placeOf(facts, beat, object) !== undefined && showsOwnColour(facts, beat, object);
-  return isShown ? object : undefined;
+  const { objects } = facts.clip;
+  const object = rng.int(objects.length);
+  const shown = objects.filter(
+    (_, i) => placeOf(facts, beat, i) !== undefined && colourOf(facts, beat, i) === objects[object]!.colour,
+  );
+  const isOwn = placeOf(facts, beat, object) !== undefined && showsOwnColour(facts, beat, object);
+  return isOwn && shown.length === 1 ? object : undefined;
 }
 
 const place: SlotWriter = (facts, beat, moment, rng) => {

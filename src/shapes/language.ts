@@ -39,14 +39,27 @@ export const EFFECT_BASE: Readonly<Record<Effect, string>> = {
   paint: 'change colour',
 };
 
-/** The law of each shape, as the teacher states it. */
-export const LAW: Readonly<Record<Shape, string>> = {
-  circle: 'circles push things away',
-  star: 'stars make things vanish',
-  square: 'squares make things shrink',
-  triangle: 'triangles make things grow',
-  cross: 'crosses paint things',
+const PLURAL: Readonly<Record<Shape, string>> = {
+  circle: 'circles',
+  square: 'squares',
+  triangle: 'triangles',
+  star: 'stars',
+  cross: 'crosses',
 };
+
+/** What a kind of objects does to others: the predicate of a law. */
+export const DEED: Readonly<Record<Effect, string>> = {
+  push: 'push things away',
+  vanish: 'make things vanish',
+  shrink: 'make things shrink',
+  grow: 'make things grow',
+  paint: 'paint things',
+};
+
+/** A law as the teacher states it, true or not: "stars make things vanish". */
+export function lawOf(shape: Shape, effect: Effect): string {
+  return `${PLURAL[shape]} ${DEED[effect]}`;
+}
 
 /** Whether an object changes its place: by itself, or pushed. */
 export function isMotion({ kind }: ClipEvent): boolean {

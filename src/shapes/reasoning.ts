@@ -9,7 +9,7 @@ import {
   type ClipFacts,
   clauseOf,
   EFFECT_PRESENT,
-  LAW,
+  lawOf,
   listOf,
   nameOf,
   placeOf,
@@ -116,7 +116,7 @@ class Story {
       return [`${this.span(beat)}, ${this.claimedName()} touches ${this.name(target)}`, outcome];
     const touch = `${this.span(beat)}, ${clauseOf(clip, move)}`;
     return this.isTrue
-      ? [touch, `${LAW[clip.objects[cause]!.shape]}, so ${outcome}`]
+      ? [touch, `${lawOf(clip.objects[cause]!.shape, effect.kind)}, so ${outcome}`]
       : [touch, `after the touch, ${this.name(target)} ${present(this.claim)}`];
   }
 

@@ -5,8 +5,8 @@
  *
  * The order of the pieces is part of the base model's weights: add new words at the end of ADDED, never in between.
  */
-import { EFFECT_BASE, EFFECT_PAST, EFFECT_PRESENT, LAW } from './language.js';
-import { BACKGROUNDS, COLOURS, DIRECTIONS, LOCATIONS, SHAPES } from './scene.js';
+import { EFFECT_BASE, EFFECT_PAST, EFFECT_PRESENT, lawOf } from './language.js';
+import { BACKGROUNDS, COLOURS, DIRECTIONS, EFFECT_OF, LOCATIONS, SHAPES } from './scene.js';
 
 const METASPACE = '▁';
 
@@ -22,7 +22,8 @@ const NAME_WORDS = words(
 
 const EVENT_WORDS = words(
   [
-    ...[EFFECT_PRESENT, EFFECT_PAST, EFFECT_BASE, LAW].flatMap((table) => Object.values<string>(table)),
+    ...[EFFECT_PRESENT, EFFECT_PAST, EFFECT_BASE].flatMap((table) => Object.values<string>(table)),
+    ...SHAPES.map((shape) => lawOf(shape, EFFECT_OF[shape])),
     'moves moved move touches touched touch is pushed turns stays stayed still nothing changes',
   ].join(' '),
 );
@@ -34,7 +35,7 @@ const QUESTION_WORDS = words(
 
 /** Words of the teacher alone, and capitals at the start of its sentences. */
 const REASONING_WORDS = words(
-  'a and on no not or so in by step us let frames At The In From After There It Let Circles Squares Triangles Stars ' +
+  'a and on no not or so in by step us let look frames At The In From After There It Let Circles Squares Triangles Stars ' +
     'Crosses',
 );
 

@@ -1,5 +1,5 @@
 /** Reads the texts of pre-training as a person would: sentences of a story, what is asked about it, the options. */
-import { COLOURS, DIRECTIONS } from '../../src/shapes/scene.js';
+import { COLOURS, DIRECTIONS, SHAPES } from '../../src/shapes/scene.js';
 import { VERBS } from '../shapes/oracle.js';
 
 /** A prompt in its parts; `asked` is what is left beside whole sentences. */
@@ -41,13 +41,24 @@ export interface Told {
   way?: string;
   touched?: string;
   colour?: string;
+  /** A supposed law, from which the sentence follows. */
+  law?: { text: string; shape: string; effect: string };
+  /** Ways that something does not move. */
+  ways?: string;
 }
 
 const MOMENT = '(?:from frame \\d to frame \\d, |in frame \\d, |after the touch, )?';
 const NAME = '(the \\w+ \\w+)';
 
+const LAW = /^((\w+?)(?:es|s) (push things away|paint things|make things \w+)), so (.*)$/;
+
 /** @throws Error for a sentence that no story has. */
 export function readSentence(text: string): Told {
+  const [, law, shape, effect, outcome] = LAW.exec(text.charAt(0).toLowerCase() + text.slice(1)) ?? [];
+  if (outcome !== undefined)
+    return { ...readSentence(outcome), law: { text: law!, shape: singular(shape!), effect: effect! } };
+  const ways = /^It does not move (\w+ or \w+)\.$/.exec(text)?.[1];
+  if (ways !== undefined) return { subject: 'it', verb: 'does not move', ways };
   const [, subject, rest] = new RegExp(`^${MOMENT}${NAME} (.+)\\.$`, 'i').exec(text) ?? [];
   if (subject === undefined) throw new Error(`no sentence of a story: ${text}`);
   const told: Told = { subject: subject.replace('The', 'the'), verb: rest! };
@@ -62,6 +73,9 @@ export function readSentence(text: string): Told {
   if (rest === 'stays still' || VERBS.some(([, , present]) => present === rest)) return told;
   throw new Error(`no sentence of a story: ${text}`);
 }
+
+/** "circl" of "circles" is a circle. */
+const singular = (stem: string) => SHAPES.find((shape) => shape.startsWith(stem))!;
 
 /** Every answer that a story gives to what is asked. @throws Error for what no story is asked. */
 export function answersTo(asked: string, story: readonly Told[]): Set<string> {
@@ -100,6 +114,17 @@ export function answersTo(asked: string, story: readonly Told[]): Set<string> {
     return collect(
       (told) => told.subject === does[0] && acts.includes(told.verb),
       (told) => told.verb,
+    );
+  if (asked === 'it does not move')
+    return collect(
+      ({ ways }) => ways !== undefined,
+      ({ ways }) => ways,
+    );
+  const law = find('which (push things away|paint things|make things \\w+)');
+  if (law)
+    return collect(
+      (told) => told.law?.effect === law[0],
+      (told) => told.law?.text,
     );
   const who = find(`which (stays still|${acts.join('|')})`);
   if (who) return collect((told) => told.verb === who[0], subject);
