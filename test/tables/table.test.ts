@@ -118,12 +118,12 @@ describe('on the built-in world', () => {
   });
 
   it('names the line of a result that is damaged, and goes on when it is mended', async () => {
-    const file = join(world.folder, 'runs/table-5-shapes/trials/mtl-all-seed-1/predictions.jsonl');
+    const file = join(world.folder, 'runs/table-5-shapes/trials/mtl-correct-seed-1/predictions.jsonl');
     const whole = await readFile(file, 'utf8');
     await writeFile(file, whole.slice(0, -20));
     const { code, stderr } = await table(5);
     expect(code).toBe(3);
-    expect(stderr).toMatch(/mtl-all-seed-1\/predictions\.jsonl:12: json: expected one JSON object/);
+    expect(stderr).toMatch(/mtl-correct-seed-1\/predictions\.jsonl:12: json: expected one JSON object/);
     await writeFile(file, whole);
     expect((await table(5)).code).toBe(0);
   });
