@@ -47,6 +47,11 @@ export const PRETRAIN_STAGES: readonly PretrainStage[] = [
     ...{ name: 'language', sees: 'symbols', steps: 1700 },
     ...{ lists: 6, stories: 12, single: 8, clips: 12, texts: 3 },
   },
+  {
+    ...COMMON,
+    ...{ name: 'letters', sees: 'symbols', steps: 700 },
+    ...{ lists: 20, stories: 8, single: 16, clips: 10, texts: 3 },
+  },
 ];
 
 /** Sampled frames of a clip: each shows one beat. */
