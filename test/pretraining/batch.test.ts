@@ -104,7 +104,9 @@ describe('the words of pre-training', () => {
         for (const id of groups.flatMap(({ targets }) => targets).flat()) written.add(id);
     }
     const needed = new Set(refinedReasoning().flatMap((text) => tokenizer.encode(text, { addEos: true })));
-    const missing = [...needed].filter((id) => !written.has(id)).flatMap((id) => tokenizer.decode([id]) || []);
+    const missing = [...needed]
+      .filter((id) => !written.has(id))
+      .flatMap((id) => tokenizer.decode([id]) || []);
     expect(missing).toEqual([]);
   });
 });

@@ -62,7 +62,7 @@ async function withModel<T>(use: (pretraining: Pretraining) => Promise<T>, from?
 }
 
 describe('pre-training', () => {
-  it('runs three stages: the eye on frames, then the language model on symbols', () => {
+  it('trains the eye on frames, then the language model on symbols', () => {
     expect(PRETRAIN_STAGES.map(({ name, sees }) => [name, sees])).toEqual([
       ['sight', 'frames'],
       ['words', 'symbols'],
