@@ -78,9 +78,10 @@ async function demo(io: Io, options: DemoOptions): Promise<void> {
 
 /** What the interval says, in words. */
 function verdict({ insideNoise, difference }: Comparison): string {
-  if (insideNoise)
-    return 'the interval holds 0: students this young show no difference; bench/shapes/STUDY.md has longer runs';
-  return difference > 0
-    ? 'reasoning helped: the interval is above 0'
-    : 'reasoning did harm: the interval is below 0';
+  const found = insideNoise
+    ? 'the interval holds 0: no difference is shown'
+    : difference > 0
+      ? 'the interval is above 0: reasoning helped'
+      : 'the interval is below 0: reasoning did harm';
+  return `${found}, after so few passes; bench/shapes/STUDY.md has longer runs`;
 }
