@@ -32,6 +32,8 @@ async function finish(trial: PlannedTrial, samplesPerSecond: number, engine = 'n
 }
 
 const NO_DATA = ['data.train=none.csv', 'data.val=none.csv'];
+/** Passes of the shapes recipe in these tests, whatever its own. */
+const THREE_EPOCHS = 'train.epochs=3';
 
 describe('the size of a student', () => {
   it('is counted for BLIP-2 FlanT5-XL without its weights', async () => {
@@ -75,7 +77,7 @@ describe('an estimate', () => {
 
   it('takes the rate of finished trials with its base model and engine, here and beside it', async () => {
     const asked = (options: EstimateOptions = {}) =>
-      preview('shapes/figure4.yaml', ...NO_DATA).then((sweep) =>
+      preview('shapes/figure4.yaml', ...NO_DATA, THREE_EPOCHS).then((sweep) =>
         estimateSweep(sweep, { questions: 1200, samplesPerSecond: 7, ...options }),
       );
     expect((await asked()).rateFrom).toBe('--samples-per-second');
@@ -111,7 +113,7 @@ describe('an estimate', () => {
       await finish(trials[0]!, rate);
     };
     const spec = await resolveSweep({
-      ...{ recipe, overrides: NO_DATA, cwd: folder },
+      ...{ recipe, overrides: [...NO_DATA, THREE_EPOCHS], cwd: folder },
       arms: ['./small', './large'].map((base) => ({ name: base.slice(2), set: [`model.base=${base}`] })),
     });
     const estimate = async (options: EstimateOptions = {}) =>
@@ -137,7 +139,7 @@ describe('an estimate', () => {
     const header = 'video,frame_count,width,height,question,answer,qid,type,a0,a1,a2,a3,a4';
     const rows = Array.from({ length: 10 }, (_, i) => `v${i >> 2},4,8,8,why,1,${i},CW,a,b,c,d,e`);
     await writeFile(join(folder, 'train.csv'), [header, ...rows, ''].join('\n'));
-    const set = ['data.train=train.csv', 'data.val=train.csv', 'train.batch=3'];
+    const set = ['data.train=train.csv', 'data.val=train.csv', 'train.batch=3', THREE_EPOCHS];
     const sweep = await preview('shapes/figure4.yaml', ...set);
     const estimate = await estimateSweep(sweep);
     expect(estimate).toMatchObject({ steps: 18 * 9, samples: 18 * 27 });

@@ -278,7 +278,7 @@ describe('an objective that answers with the student itself', () => {
 
   it('trains on the words that it writes in the step, evaluates and leaves nothing in memory', async () => {
     const before = tf.memory().numTensors;
-    const { folder, result, steps } = await run({ overrides: ['train.epochs=4', 'train.learningRate=0.01'] });
+    const { folder, result, steps } = await run({ overrides: ['train.epochs=8', 'train.learningRate=0.01'] });
     expect(tf.memory().numTensors).toBe(before);
     expect(result.score).not.toBeNull();
     expect(steps.map(({ pass }) => pass)).toEqual(steps.map((_, i) => i));
