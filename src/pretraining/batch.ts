@@ -51,7 +51,8 @@ export function* batches(
       const clip = simulateClip(`pretraining/${seed}/${n}/${shown.length}`);
       const first = shown.push(clip) - 1;
       const frames = beats.map((beat) => first * BEATS + beat);
-      return Array.from({ length: count }, () => ({ ...aboutFrames(factsOf(clip), beats, rng), frames }));
+      const facts = factsOf(clip);
+      return times(count, () => ({ ...aboutFrames(facts, beats, rng), frames }));
     };
     const every = Array.from({ length: BEATS }, (_, beat) => beat);
     const samples: Sample[][] = [
