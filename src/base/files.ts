@@ -55,6 +55,11 @@ async function writeInto(
   }
 }
 
+/** Whether a path is a file; not whether it can be read. */
+export async function isFile(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isFile() ?? false;
+}
+
 /** {@link writeAtomic} for content that is already in memory. */
 export async function writeFileAtomic(path: string, data: string | Uint8Array): Promise<void> {
   await writeAtomic(path, async (file) => {

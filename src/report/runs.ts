@@ -1,7 +1,8 @@
 /** What a report takes from a run folder, finished or not. */
-import { stat } from 'node:fs/promises';
+
 import { basename, join } from 'node:path';
 import { DataError } from '../base/errors.js';
+import { isFile } from '../base/files.js';
 import { resolveConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import type { ScoreResult } from '../evaluation/score.js';
@@ -98,8 +99,6 @@ async function bestPredictions(
   if (result) return result.score ? readPredictions(paths.predictions) : undefined;
   return best ? readPredictions(paths.predictionsOf(best.epoch)) : undefined;
 }
-
-const isFile = async (path: string) => (await stat(path).catch(() => undefined))?.isFile() ?? false;
 
 /** A run folder's name in tables: its last two parts, since those of trials and seeds repeat. */
 export function shortFolder(folder: string): string {

@@ -2,8 +2,9 @@
  * What a sweep would cost, before it runs: trials, steps, hours and disk. Works without data, weights and a network: what
  * cannot be known then is said to be unknown.
  */
-import { readdir, stat } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { isFile } from '../base/files.js';
 import { selectReasoning } from '../batches/split.js';
 import { trainsReasoning } from '../config/checks.js';
 import type { Config } from '../config/schema.js';
@@ -124,7 +125,7 @@ class QuestionCounter {
     // In one task, questions without the reasoning that it starts with are left out.
     if (config.train.mode !== 'stl' || !trainsReasoning(config)) return count;
     const file = data.reasoning;
-    if (samples && file && (await isThere(file)))
+    if (samples && file && (await isFile(file)))
       return selectReasoning((await joinReasoning(samples, file)).samples, config).length;
     this.notes.add('STL with reasoning leaves out questions without it: steps and hours are at most these');
     return count;
@@ -146,15 +147,13 @@ class QuestionCounter {
     const key = JSON.stringify([dataset, file]);
     const found =
       this.files.get(key) ??
-      isThere(file).then(async (there) =>
+      isFile(file).then(async (there) =>
         there ? (await readAnnotations({ dataset, file })).samples : undefined,
       );
     this.files.set(key, found);
     return found;
   }
 }
-
-const isThere = async (file: string) => (await stat(file).catch(() => undefined))?.isFile() ?? false;
 
 interface Rates {
   /** Samples a second on a base model; NaN where it is unknown. */

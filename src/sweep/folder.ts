@@ -11,7 +11,7 @@ import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { z } from 'zod';
 import { DataError, EXIT, type ExitCode, messageOf, ReasVqaError, UsageError } from '../base/errors.js';
-import { writeFileAtomic } from '../base/files.js';
+import { isFile, writeFileAtomic } from '../base/files.js';
 import { isRecord } from '../base/values.js';
 import type { Config } from '../config/schema.js';
 import { configDifference, identity, type RunResult, readResult, runPaths } from '../training/run/folder.js';
@@ -75,7 +75,7 @@ export function sweepPaths(folder: string): SweepPaths {
 
 /** Whether a folder holds a sweep. */
 export async function isSweep(folder: string): Promise<boolean> {
-  return (await stat(sweepPaths(folder).plan).catch(() => undefined))?.isFile() ?? false;
+  return isFile(sweepPaths(folder).plan);
 }
 
 /**

@@ -2,9 +2,10 @@
  * The data of the built-in world: clips and questions, a teacher that errs writing reasoning over HTTP, and its refinement.
  * Every stage is the code that real data runs through, and continues where an earlier call stopped.
  */
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { DataError, UsageError } from '../base/errors.js';
+import { isFile } from '../base/files.js';
 import { createProgress, say } from '../base/progress.js';
 import { readSplit } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
@@ -136,8 +137,6 @@ async function makeWorld(config: Config, world: WorldFolder, size: WorldSize): P
     await refineWorld(world.folder, files);
   }
 }
-
-const isFile = async (path: string) => (await stat(path).catch(() => undefined))?.isFile() ?? false;
 
 async function makeOwn(config: Config, world: WorldFolder, size: WorldSize): Promise<void> {
   await refuseOther(world, size);

@@ -1,9 +1,9 @@
 /** What the tables need of the built-in world beside its own reasoning: captions, and the writing of a smaller teacher. */
-import { stat } from 'node:fs/promises';
+
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { DataError } from '../base/errors.js';
-import { writeFileAtomic } from '../base/files.js';
+import { isFile, writeFileAtomic } from '../base/files.js';
 import { say } from '../base/progress.js';
 import type { Config } from '../config/schema.js';
 import { readAnnotations } from '../data/annotations.js';
@@ -31,7 +31,7 @@ export async function makeMaterials(
 ): Promise<void> {
   await makeWorldOf(config, world, signal);
   const folder = dirname(writings.refined);
-  const lacks = async (file: string) => needed.includes(file) && !(await isThere(file));
+  const lacks = async (file: string) => needed.includes(file) && !(await isFile(file));
   const { brief, detailed, smallerOriginal, smallerRefined } = writings;
   if ((await lacks(brief)) || (await lacks(detailed))) await writeCaptions(folder, config, writings);
   if ((await lacks(smallerOriginal)) || (await lacks(smallerRefined))) {
@@ -41,8 +41,6 @@ export async function makeMaterials(
     await refineFile({ input: smallerOriginal, output: smallerRefined });
   }
 }
-
-const isThere = async (file: string) => (await stat(file).catch(() => undefined))?.isFile() ?? false;
 
 const captionSchema = z.object({ video: z.string(), caption: z.string(), frames: z.array(z.string()) });
 

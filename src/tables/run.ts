@@ -1,8 +1,8 @@
 /** A table of the paper as a sweep: which trials its rows are, the data that they need, and what they answered. */
-import { stat } from 'node:fs/promises';
+
 import { dirname, join } from 'node:path';
 import { DataError, UsageError } from '../base/errors.js';
-import { writeFileAtomic } from '../base/files.js';
+import { isFile, writeFileAtomic } from '../base/files.js';
 import { evaluationFile } from '../config/checks.js';
 import { nearest } from '../config/keys.js';
 import { resolveConfig } from '../config/load.js';
@@ -163,18 +163,16 @@ export async function requireData(plan: TablePlan): Promise<void> {
   const { config, recipe } = plan;
   for (const key of ['train', 'val', ...(config.eval.split === 'test' ? (['test'] as const) : [])] as const) {
     const file = config.data[key];
-    if (file !== undefined && !(await isThere(file)))
+    if (file !== undefined && !(await isFile(file)))
       throw new DataError(
         `${file}: no such file (data.${key}); ${datasetOf(config.data.dataset).title}'s annotations belong there, or name others with --set data.${key}=FILE`,
       );
   }
   for (const file of writingsNeeded(plan))
-    if (!(await isThere(file)))
+    if (!(await isFile(file)))
       throw new DataError(`${file}: no such file; make it with ${commandFor(file, recipe, plan.writings)}`);
   if (plan.table.subset) await subsetOf(plan);
 }
-
-const isThere = async (file: string) => (await stat(file).catch(() => undefined))?.isFile() ?? false;
 
 function commandFor(file: string, recipe: string, writings: Writings): string {
   const generate = (out: string, more = '') =>
@@ -198,7 +196,7 @@ async function subsetOf({ config, dataset, subset }: TablePlan): Promise<Set<str
   if (dataset === 'shapes' && subset === undefined)
     return new Set(samples.filter(({ question }) => needsSeveralFrames(question)).map(({ id }) => id));
   const list = subset ?? join(dirname(file), 'atp-hard.txt');
-  if (!(await isThere(list)))
+  if (!(await isFile(list)))
     throw new DataError(
       `${list}: no such file; make it with reasvqa data atp-hard ${file} ATPHARD.csv --out ${list}, or name another with --subset`,
     );
@@ -217,7 +215,7 @@ export async function answerTest(
   if (config.eval.split !== 'test') return;
   for (const { trial, state } of states) {
     const out = predictionsFile(trial);
-    if (state !== 'done' || (await isThere(out))) continue;
+    if (state !== 'done' || (await isFile(out))) continue;
     say(`${trial.id}: answers the test split`);
     const { predictions } = await evaluateRun({
       paths: runPaths(trial.folder),
@@ -238,7 +236,7 @@ function predictionsFile({ config, folder }: PlannedTrial): string {
 export async function lacksTest({ config }: TablePlan, states: readonly TrialState[]): Promise<boolean> {
   if (config.eval.split !== 'test') return false;
   const done = states.filter(({ state }) => state === 'done');
-  return !(await Promise.all(done.map(({ trial }) => isThere(predictionsFile(trial))))).every(Boolean);
+  return !(await Promise.all(done.map(({ trial }) => isFile(predictionsFile(trial))))).every(Boolean);
 }
 
 /** @throws DataError naming file:line when the answers of a finished trial are damaged */

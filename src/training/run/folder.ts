@@ -10,7 +10,7 @@ import { arch, cpus, platform } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { DataError, messageOf, UsageError } from '../../base/errors.js';
-import { writeFileAtomic } from '../../base/files.js';
+import { isFile, writeFileAtomic } from '../../base/files.js';
 import { isRecord } from '../../base/values.js';
 import { configHash, dumpConfig } from '../../config/load.js';
 import type { Config } from '../../config/schema.js';
@@ -175,8 +175,6 @@ function withGroupsOf(run: Config, config: Config): Config {
 async function hasLearned(paths: RunPaths): Promise<boolean> {
   return (await listCheckpoints(paths.checkpoints)).length > 0 || (await isFile(paths.result));
 }
-
-const isFile = async (path: string) => (await stat(path).catch(() => undefined))?.isFile() ?? false;
 
 /** @throws DataError in one line for a file that was damaged since it was written. */
 function parseFile<T>(path: string, text: string, parseText: (text: string) => T): T {
