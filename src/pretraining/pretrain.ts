@@ -41,16 +41,11 @@ const COMMON = { learningRate: 1e-3, warmupSteps: 100, lists: 0, stories: 0, sin
 /** The stages that made weights/shapes/model.safetensors, in this order. */
 export const PRETRAIN_STAGES: readonly PretrainStage[] = [
   { ...COMMON, name: 'sight', sees: 'frames', steps: 3000, clips: 12 },
-  { ...COMMON, name: 'words', sees: 'symbols', steps: 600, lists: 24, single: 32 },
+  { ...COMMON, name: 'words', sees: 'symbols', steps: 1000, lists: 24, single: 32 },
   {
     ...COMMON,
-    ...{ name: 'language', sees: 'symbols', steps: 1700 },
-    ...{ lists: 6, stories: 12, single: 8, clips: 12, texts: 3 },
-  },
-  {
-    ...COMMON,
-    ...{ name: 'letters', sees: 'symbols', steps: 700 },
-    ...{ lists: 20, stories: 8, single: 16, clips: 10, texts: 3 },
+    ...{ name: 'language', sees: 'symbols', steps: 2300 },
+    ...{ lists: 12, stories: 8, single: 12, clips: 12, texts: 3 },
   },
 ];
 
@@ -74,8 +69,8 @@ async function supportOf(kind: StudentKind): Promise<PretrainingSupport> {
   return kind.pretraining();
 }
 
-/** Mean loss and share of samples whose whole target was predicted (teacher forced), by task. */
-type TaskScores = Record<string, { loss: number; exact: number; count: number }>;
+/** Samples of each task, and those whose whole target was predicted (teacher forced). */
+type TaskScores = Record<string, { exact: number; count: number }>;
 
 interface Stage {
   settings: PretrainStage;
@@ -125,15 +120,9 @@ export class Pretraining {
     const parameters = selectTrainable(this.student, ['all']).filter(({ name }) =>
       name.startsWith(this.student.languageModelPath) ? reads : looks,
     );
-    const optimizer = new AdamW(parameters, {
-      beta1: 0.9,
-      beta2: 0.98,
-      eps: 1e-8,
-      weightDecay: 0.01,
-      clipNorm: 1,
-    });
-    const batches = this.stream(settings, settings.name);
-    this.stage = { settings, optimizer, batches, done: 0 };
+    const adam = { beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: 0.01, clipNorm: 1 };
+    const optimizer = new AdamW(parameters, adam);
+    this.stage = { settings, optimizer, batches: this.stream(settings, settings.name), done: 0 };
   }
 
   /** One update of the stage; returns the weighted loss. */
@@ -230,15 +219,9 @@ export class Pretraining {
       tf.tidy(() => {
         const visual = this.lookAt(batch, pixels);
         if (pixels) places += this.symbols.accuracy(visual!, batch.shown) / batches;
-        for (const group of batch.groups) {
-          addScores(scores, group, this.lossesOf(visual, group));
-        }
+        for (const group of batch.groups) addScores(scores, group, this.lossesOf(visual, group));
       });
       pixels?.dispose();
-    }
-    for (const score of Object.values(scores)) {
-      score.loss /= score.count;
-      score.exact /= score.count;
     }
     return { scores, ...(this.current().settings.sees === 'frames' ? { places } : {}) };
   }
@@ -258,21 +241,14 @@ function tokenShares(losses: readonly TokenLosses[], groups: readonly Group[]): 
 }
 
 function addScores(scores: TaskScores, { tasks, targets }: Group, losses: TokenLosses): void {
-  const values = losses.values.dataSync();
   const best = losses.likeliest();
-  const sums = tasks.map(() => 0);
   const rows = tasks.map((): number[] => []);
   losses.target.forEach((index, i) => {
-    if (index < 0) return;
-    const row = losses.row[i]!;
-    sums[row]! += values[i]!;
-    rows[row]!.push(best[i]!);
+    if (index >= 0) rows[losses.row[i]!]!.push(best[i]!);
   });
   tasks.forEach((task, row) => {
-    scores[task] ??= { loss: 0, exact: 0, count: 0 };
-    const score = scores[task];
-    score.loss += sums[row]! / targets[row]!.length;
-    score.exact += targets[row]!.every((id, t) => rows[row]![t] === id) ? 1 : 0;
-    score.count++;
+    scores[task] ??= { exact: 0, count: 0 };
+    scores[task].count++;
+    if (targets[row]!.every((id, t) => rows[row]![t] === id)) scores[task].exact++;
   });
 }

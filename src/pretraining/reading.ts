@@ -22,7 +22,6 @@ const READABLE: readonly (readonly string[])[] = [
   COLOURS.map(theObject),
   LOCATIONS,
   [...Object.values(MOTION), STILL, ...Object.values(REACTION)],
-  COLOURS.map((colour) => `${theObject(colour)} touched it`),
 ];
 
 /**
@@ -102,29 +101,22 @@ function tell(names: readonly string[], rng: Rng): Told {
   const when = rng.pick([span, span, `in frame ${to}, `, 'after the touch, ', '']);
   const way = rng.pick(DIRECTIONS);
   const whither = (verb: string) => ({ ask: `${subject} ${verb}`, right: way, values: DIRECTIONS });
+  const touches = [who(`which touches ${other}`), who(`${subject} touches`, other)];
   switch (rng.int(8)) {
     case 0:
       return {
         clause: `${when}${subject} moves ${way} and touches ${other}`,
-        asks: [
-          ...[who(`which moves ${way}`), whither('moves')],
-          ...[who(`which touches ${other}`), who(`${subject} touches`, other)],
-        ],
+        asks: [who(`which moves ${way}`), whither('moves'), ...touches],
       };
     case 1: {
       const verb = rng.pick(['moves', 'is pushed']);
-      return {
-        clause: `${when}${subject} ${verb} ${way}`,
-        asks: [who(`which ${verb} ${way}`), whither(verb)],
-      };
+      const asks = [who(`which ${verb} ${way}`), whither(verb)];
+      return { clause: `${when}${subject} ${verb} ${way}`, asks };
     }
     case 2:
       return { clause: `${when}${subject} stays still`, asks: [who('which stays still')] };
     case 3:
-      return {
-        clause: `${when}${subject} touches ${other}`,
-        asks: [who(`which touches ${other}`), who(`${subject} touches`, other)],
-      };
+      return { clause: `${when}${subject} touches ${other}`, asks: touches };
     case 4: {
       const colour = rng.pick(COLOURS);
       const turns = { ask: `${subject} turns`, right: colour, values: COLOURS };

@@ -113,17 +113,15 @@ export class SceneSymbols {
 
   /** The class whose symbol has the largest cosine with `token`. */
   private nearest(attribute: number, token: Float32Array): number {
-    const cosines = this.classes[attribute]!.map((symbol) => {
-      let dot = 0;
-      let norm = 0;
-      for (let i = 0; i < this.width; i++) {
-        dot += symbol[i]! * token[i]!;
-        norm += symbol[i]! ** 2;
-      }
-      return dot / Math.sqrt(norm);
-    });
+    const cosines = this.classes[attribute]!.map(
+      (symbol) => dot(symbol, token) / Math.sqrt(dot(symbol, symbol)),
+    );
     return cosines.indexOf(Math.max(...cosines));
   }
+}
+
+function dot(a: Float32Array, b: Float32Array): number {
+  return a.reduce((sum, value, i) => sum + value * b[i]!, 0);
 }
 
 function addTo(out: Float32Array, vector: Float32Array, factor = 1): void {

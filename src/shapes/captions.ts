@@ -1,4 +1,4 @@
-/** Captions of clips and of single frames: captions.jsonl, and what the teacher says where it understands no question. */
+/** Captions of clips and of single frames, as captions.jsonl has them. */
 import { type ClipFacts, clauseOf, colourOf, listOf, nameOf, placeOf } from './language.js';
 
 /** The whole clip: its objects and events, in order. */
@@ -15,12 +15,4 @@ export function describeFrame(facts: ClipFacts, beat: number): string {
     return place === undefined ? [] : [`${colourOf(facts, beat, i)} ${object.shape} ${place}`];
   });
   return `${parts.join(', ')}.`;
-}
-
-/** The events of a beat. */
-export function describeChange({ clip }: ClipFacts, beat: number): string {
-  const events = clip.events.filter((event) => event.beat === beat);
-  return events.length === 0
-    ? 'nothing changes.'
-    : events.map((event) => `${clauseOf(clip, event)}.`).join(' ');
 }

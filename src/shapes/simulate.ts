@@ -18,11 +18,6 @@ import {
   type ShapeObject,
 } from './scene.js';
 
-interface SimulateOptions {
-  /** Frames of the clip; at least 8, so that each beat has a frame after its events. Default 16. */
-  frames?: number;
-}
-
 /** State of an object in the story. */
 interface Actor {
   cell: number;
@@ -47,9 +42,9 @@ interface Act {
  * without touching it; a mover covers at least one cell.
  *
  * @param id seed and name in one, for example `train-0001` behind a data seed.
+ * @param options `frames` of the clip: at least 8, so that each beat has a frame after its events. Default 16.
  */
-export function simulateClip(id: string, options: SimulateOptions = {}): Clip {
-  const frames = options.frames ?? 16;
+export function simulateClip(id: string, { frames = 16 }: { frames?: number } = {}): Clip {
   if (!Number.isInteger(frames) || frames < 8) {
     throw new RangeError(`shapes clip ${id}: ${frames} frames, expected a whole number of at least 8`);
   }
@@ -81,13 +76,8 @@ function placeObjects(rng: Rng, wanted: Effect): ShapeObject[] {
 
 /** Events of beats 1 to 3, or undefined when this layout does not allow the wanted first touch. */
 function tellStory(rng: Rng, objects: readonly ShapeObject[], wanted: Effect): ClipEvent[] | undefined {
-  const actors: Actor[] = objects.map(({ cell }) => ({
-    cell,
-    gone: false,
-    painted: false,
-    painter: false,
-    touched: false,
-  }));
+  const untouched = { gone: false, painted: false, painter: false, touched: false };
+  const actors: Actor[] = objects.map(({ cell }) => ({ cell, ...untouched }));
   const events: ClipEvent[] = [];
   const touchBeat = 1 + rng.int(BEATS - 1);
   for (let beat = 1; beat < BEATS; beat++) {
@@ -143,21 +133,18 @@ function occupant(actors: readonly Actor[], cell: number | undefined): number | 
 
 function possibleTouches(objects: readonly ShapeObject[], actors: readonly Actor[], beat: number): Act[] {
   const acts: Act[] = [];
-  for (let object = 0; object < actors.length; object++) {
-    const actor = actors[object] as Actor;
-    if (actor.gone || actor.painted) continue;
-    const kind = EFFECT_OF[(objects[object] as ShapeObject).shape];
-    for (const direction of DIRECTIONS) {
-      const act = touchIn(actors, beat, object, direction, kind);
-      if (act !== undefined) acts.push(act);
-    }
-  }
+  objects.forEach(({ shape }, object) => {
+    const { gone, painted } = actors[object]!;
+    if (gone || painted) return;
+    for (const direction of DIRECTIONS)
+      acts.push(...touchIn(actors, beat, object, direction, EFFECT_OF[shape]));
+  });
   return acts;
 }
 
 /**
- * A push starts beside its target and moves both by one cell; every other touch starts two cells away, so that
- * the mover is seen to travel.
+ * The touch in a direction, if there is one. A push starts beside its target and moves both by one cell; every other
+ * touch starts two cells away, so that the mover is seen to travel.
  */
 function touchIn(
   actors: readonly Actor[],
@@ -165,22 +152,22 @@ function touchIn(
   object: number,
   direction: Direction,
   kind: Effect,
-): Act | undefined {
+): Act[] {
   const from = (actors[object] as Actor).cell;
   const next = neighbour(from, direction);
   const far = next === undefined ? undefined : neighbour(next, direction);
-  if (next === undefined || far === undefined) return undefined;
+  if (next === undefined || far === undefined) return [];
   const target = occupant(actors, kind === 'push' ? next : far);
   const mustBeFree = kind === 'push' ? far : next;
-  if (target === undefined || occupant(actors, mustBeFree) !== undefined) return undefined;
+  if (target === undefined || occupant(actors, mustBeFree) !== undefined) return [];
   const hit = actors[target] as Actor;
-  if (hit.touched || hit.painted) return undefined;
+  if (hit.touched || hit.painted) return [];
   // Else the colour that an object is named by would be shown by another one alone.
-  if (kind === 'paint' && hit.painter) return undefined;
+  if (kind === 'paint' && hit.painter) return [];
   const move: MoveEvent = { kind: 'move', beat, object, direction, from, to: next, target };
   const effect: EffectEvent = { kind, beat, object: target, cause: object };
   if (kind === 'push') Object.assign(effect, { direction, from: next, to: far });
-  return { move, effect };
+  return [{ move, effect }];
 }
 
 /** Moves of one or two cells that touch nobody and cross no cell that `acts` use in the same beat. */
@@ -218,11 +205,6 @@ function possibleMoves(actors: readonly Actor[], beat: number, acts: readonly Ac
 
 function path(from: number, to: number, direction: Direction): number[] {
   const cells = [from];
-  for (let cell = from; cell !== to; ) {
-    const next = neighbour(cell, direction);
-    if (next === undefined) throw new RangeError(`no way ${direction} from cell ${from} to cell ${to}`);
-    cells.push(next);
-    cell = next;
-  }
+  while (cells.at(-1) !== to) cells.push(neighbour(cells.at(-1)!, direction)!);
   return cells;
 }

@@ -8,14 +8,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError, messageOf } from '../base/errors.js';
 import { Rng } from '../base/random.js';
-import { describeChange } from './captions.js';
 import { type EventsLine, SPLITS } from './dataset.js';
 import { FrameIndex } from './frameIndex.js';
-import { factsOf, listOf, nameOf, placeOf } from './language.js';
+import { factsOf } from './language.js';
 import { lookUp, type PosedQuestion } from './questions.js';
 import { reasoningSteps } from './reasoning.js';
 import { beatOfFrame } from './render.js';
-import { BEATS, type Clip, COLOURS } from './scene.js';
+import { type Clip, COLOURS } from './scene.js';
 import { composeAnswer } from './teacherText.js';
 
 export interface TeacherOptions {
@@ -31,17 +30,14 @@ export interface TeacherReply {
   text: string;
   /** 0-based index of the option it chose. */
   chosen: number;
-  /** Whether that is right; undefined for a question that is not of this world, where it guesses. */
-  correct: boolean | undefined;
+  correct: boolean;
 }
 
 export class ShapesTeacher {
   private constructor(
     private readonly index: FrameIndex,
     private readonly mistaken: ReadonlySet<string>,
-    private readonly known: ReadonlySet<string>,
     private readonly seed: number | string,
-    private readonly errorRate: number,
   ) {}
 
   /** @throws DataError when the folder does not hold a complete shapes dataset. */
@@ -49,22 +45,15 @@ export class ShapesTeacher {
     const { dataset, seed = 0, errorRate = 0.325 } = options;
     if (!(errorRate >= 0 && errorRate <= 1)) throw new RangeError(`error rate ${errorRate}, expected 0 to 1`);
     const { size, clips, questions } = await readSplit(dataset);
-    const mistaken = new Set<string>();
-    for (const split of questions) for (const key of someOf(split, errorRate, seed)) mistaken.add(key);
-    return new ShapesTeacher(
-      new FrameIndex(clips, size),
-      mistaken,
-      new Set(questions.flat()),
-      seed,
-      errorRate,
-    );
+    const mistaken = new Set(questions.flatMap((split) => someOf(split, errorRate, seed)));
+    return new ShapesTeacher(new FrameIndex(clips, size), mistaken, seed);
   }
 
   /**
    * Reasons about one question.
    *
    * @param images encoded frames in the order of time.
-   * @throws Error (one line) when the images show no clip of the dataset.
+   * @throws Error (one line) when the images show no clip of the dataset, or the question is not of this world.
    */
   async answer(
     images: readonly Uint8Array[],
@@ -75,19 +64,15 @@ export class ShapesTeacher {
     const asked = bare(question);
     const offered = options.map(bare);
     const rng = new Rng(`teacher/${this.seed}/${clip.id}/${asked}`);
-    const posed = lookUp(factsOf(clip), asked);
-    if (posed === undefined || !offered.includes(posed.right)) return guess(clip, frames, offered, rng);
-    const correct = !this.isMistaken(clip, asked);
-    const claim = correct ? posed.right : temptation(clip, posed, offered, rng);
     const facts = factsOf(clip);
+    const posed = lookUp(facts, asked);
+    if (posed === undefined || !offered.includes(posed.right))
+      throw new Error(`"${asked}" with these options is no question about ${clip.id} that I know`);
+    const isMistaken = this.mistaken.has(keyOf(clip.id, asked));
+    const claim = isMistaken ? temptation(clip, posed, offered, rng) : posed.right;
     const steps = reasoningSteps(facts, posed, offered, claim, { frameOf: frameNumbers(clip, frames), rng });
     const chosen = offered.indexOf(claim);
-    return { text: composeAnswer(steps, offered, chosen, rng), chosen, correct: claim === posed.right };
-  }
-
-  private isMistaken(clip: Clip, question: string): boolean {
-    const key = keyOf(clip.id, question);
-    return this.known.has(key) ? this.mistaken.has(key) : fraction(`${this.seed}/${key}`) < this.errorRate;
+    return { text: composeAnswer(steps, offered, chosen, rng), chosen, correct: !isMistaken };
   }
 }
 
@@ -108,21 +93,6 @@ function temptation(clip: Clip, posed: PosedQuestion, options: readonly string[]
     return colour === undefined || clip.objects.some((object) => object.colour === colour);
   });
   return rng.pick(plausible.length > 0 && rng.float() < 0.7 ? plausible : wrong);
-}
-
-/** Answer to a question that it does not understand: a description of the frames and some option. */
-function guess(clip: Clip, frames: readonly number[], options: readonly string[], rng: Rng): TeacherReply {
-  const facts = factsOf(clip);
-  const frameOf = frameNumbers(clip, frames);
-  const chosen = rng.int(options.length);
-  const standing = clip.objects.map((_, i) => `the ${nameOf(clip, i)} is at the ${placeOf(facts, 0, i)}`);
-  const steps = [`At the start, ${listOf(standing)}.`];
-  for (let beat = 1; beat < BEATS; beat++) {
-    if (!clip.events.some((event) => event.beat === beat)) continue;
-    const change = describeChange(facts, beat).replace(/\. /g, ', ');
-    steps.push(`From frame ${frameOf(beat - 1)} to frame ${frameOf(beat)}, ${change}`);
-  }
-  return { text: composeAnswer(steps, options, chosen, rng), chosen, correct: undefined };
 }
 
 /** Without the final mark that prompts add to questions and options. */
@@ -156,19 +126,10 @@ async function readSplit(folder: string): Promise<{ size: number; clips: Clip[];
     const { settings } = JSON.parse(await readFile(join(folder, 'shapes.json'), 'utf8'));
     const lines = (await readFile(join(folder, 'events.jsonl'), 'utf8')).split('\n').filter(Boolean);
     const clips = lines.map((line) => (JSON.parse(line) as EventsLine).clip);
-    const questions: string[][] = [];
-    for (const split of SPLITS) {
-      const rows = (await readFile(join(folder, `${split}.csv`), 'utf8'))
-        .split('\n')
-        .slice(1)
-        .filter(Boolean);
-      questions.push(
-        rows.map((row) => {
-          const fields = row.split(',');
-          return keyOf(fields[0]!, fields[4]!);
-        }),
-      );
-    }
+    const rowsOf = async (split: string) =>
+      (await readFile(join(folder, `${split}.csv`), 'utf8')).split('\n').slice(1).filter(Boolean);
+    const keyOfRow = (row: string) => keyOf(row.split(',')[0]!, row.split(',')[4]!);
+    const questions = await Promise.all(SPLITS.map(async (split) => (await rowsOf(split)).map(keyOfRow)));
     return { size: settings.size, clips, questions };
   } catch (error) {
     throw new DataError(`${folder}: not a complete shapes dataset (${messageOf(error)}); make it again`, {

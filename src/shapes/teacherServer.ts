@@ -53,11 +53,7 @@ class Refusal extends Error {
   }
 }
 
-async function handle(
-  teacher: ShapesTeacher,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+async function handle(teacher: ShapesTeacher, request: IncomingMessage, response: ServerResponse) {
   // A client that hangs up is its own affair.
   response.on('error', () => {});
   const route = `${request.method} ${request.url?.split('?')[0]}`;
@@ -150,16 +146,9 @@ function reply(response: ServerResponse, { stream, maxTokens, question }: ChatRe
   const base = { id: `chatcmpl-${randomUUID()}`, object, created, model: MODEL };
   if (!stream) {
     const message = { role: 'assistant', content: sent.join('') };
-    const prompt = question.split(/\s+/).length;
-    sendJson(response, 200, {
-      ...base,
-      choices: [{ index: 0, message, finish_reason: finish }],
-      usage: {
-        prompt_tokens: prompt,
-        completion_tokens: sent.length,
-        total_tokens: prompt + sent.length,
-      },
-    });
+    const [prompt, completion] = [question.split(/\s+/).length, sent.length];
+    const usage = { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion };
+    sendJson(response, 200, { ...base, choices: [{ index: 0, message, finish_reason: finish }], usage });
     return;
   }
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
@@ -174,10 +163,5 @@ function reply(response: ServerResponse, { stream, maxTokens, question }: ChatRe
 }
 
 function sendJson(response: ServerResponse, status: number, value: unknown): void {
-  const body = JSON.stringify(value);
-  response.writeHead(status, {
-    'content-type': 'application/json',
-    'content-length': Buffer.byteLength(body),
-  });
-  response.end(body);
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value));
 }

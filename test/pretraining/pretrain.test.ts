@@ -67,7 +67,6 @@ describe('pre-training', () => {
       ['sight', 'frames'],
       ['words', 'symbols'],
       ['language', 'symbols'],
-      ['letters', 'symbols'],
     ]);
   });
 
@@ -75,7 +74,6 @@ describe('pre-training', () => {
     ['sight', false],
     ['words', true],
     ['language', true],
-    ['letters', true],
   ])(
     'moves in stage %s every parameter of its part and no other; the language model: %s',
     async (name, language) => {

@@ -131,6 +131,11 @@ describe('startTeacher', () => {
       [shown([image('https://example.org/a.png'), text]), 400, /not a base64 data URL/],
       [shown([image(pngDataUrl(gray)), text]), 400, /shows no clip that I know/],
       [shown([image(pngDataUrl(Buffer.from('nothing'))), text]), 400, /cannot be read/],
+      [
+        shown([image(images.get(samples[0]!.video)![0]!), text]),
+        400,
+        /"what is it" with these options is no/,
+      ],
     ];
     for (const [body, status, message] of cases) {
       const response = await post(url, body);
