@@ -3,13 +3,15 @@
  * host memory ahead of its step, and becomes tensors inside it.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { DataError } from '../base/errors.js';
+import { DataError, messageOf } from '../base/errors.js';
 import type { Rng } from '../base/random.js';
 import type { Sample } from '../data/sample.js';
 import type { Student, Visual } from '../model/student.js';
-import { clipOf, readFrames } from '../video/frames.js';
+import { clipOf, type FrameRequest, readFrames } from '../video/frames.js';
 import { PREPROCESS_VERSION, randomResizedCrop, toPixelValues } from '../video/preprocess.js';
-import { type FeatureStore, featureKey, videoIdentity } from './store.js';
+import { sampleFrames } from '../video/sample.js';
+import { narrowBf16, widenBf16 } from '../weights/dtypes.js';
+import { type Features, type FeatureStore, type FeatureType, featureKey, videoIdentity } from './store.js';
 
 export interface FeatureSource {
   /**
@@ -49,22 +51,29 @@ export class LiveFrames implements FeatureSource {
   ) {}
 
   async load(sample: Sample, rng?: Rng): Promise<Float32Array> {
-    const { frames: count, sampling, crop, fps } = this.settings;
+    const { frames: count, sampling, crop } = this.settings;
+    const { imageSize } = this.student.preprocessing;
+    return this.read(sample, {
+      count,
+      ...(rng && sampling === 'random' ? { mode: 'random', rng } : { mode: 'uniform' }),
+      ...(rng && crop === 'random-resized' ? { crop: () => randomResizedCrop(rng, imageSize) } : {}),
+    });
+  }
+
+  /** Pixels of the frames that `how` asks for, (n, 3, image, image). */
+  async read(
+    sample: Sample,
+    how: Pick<FrameRequest, 'count' | 'mode' | 'rng' | 'crop' | 'pad' | 'signal'>,
+  ): Promise<Float32Array> {
     const { imageSize, mean, std } = this.student.preprocessing;
-    const random =
-      rng && sampling === 'random' ? { mode: 'random' as const, rng } : { mode: 'uniform' as const };
-    const cropped = rng !== undefined && crop === 'random-resized';
     const frames = await readFrames({
+      ...how,
       path: this.pathOf(sample),
       id: sample.id,
-      count,
-      ...random,
-      ...clipOf(sample, fps),
-      // A crop is cut from the frame at its own size, so that the picture is resampled once.
-      ...(cropped ? {} : { size: { width: imageSize, height: imageSize } }),
+      ...clipOf(sample, this.settings.fps),
+      size: { width: imageSize, height: imageSize },
     });
-    const box = cropped ? { crop: randomResizedCrop(rng, imageSize) } : {};
-    return toPixelValues(frames, { imageSize, mean, std, ...box });
+    return toPixelValues(frames, { imageSize, mean, std });
   }
 
   pathOf(sample: Sample): string {
@@ -81,43 +90,58 @@ export class LiveFrames implements FeatureSource {
 
   private pixelTensor(clips: readonly Float32Array[]): tf.Tensor4D {
     const { imageSize } = this.student.preprocessing;
-    return tf.tensor4d(concatenate(clips), [clips.length * this.settings.frames, 3, imageSize, imageSize]);
+    const pixels = concatenate(clips);
+    return tf.tensor4d(pixels, [pixels.length / (3 * imageSize ** 2), 3, imageSize, imageSize]);
   }
 }
 
 /** Clips cached in memory beside the store: a small data set is read from disk once, a large one does not fit. */
 const MEMORY_BYTES = 2 ** 30;
 
+/** The vision model that features come from. */
+export interface Encoder {
+  /** Hash of its frozen weights. */
+  visionHash: string;
+  /** Makes it ready to compute: its weights may not have been read yet. */
+  ready?: () => Promise<void>;
+}
+
+/** How features are stored, beside what {@link ClipSettings} say of the clips. */
+export interface StoreSettings {
+  dtype: FeatureType;
+  /** Frames kept of a clip that training draws its frames from (sampling random). */
+  frames: number;
+}
+
+/** How often a clip is read again because its video was replaced meanwhile. */
+const ATTEMPTS = 3;
+
 /**
  * Features of the frozen vision model, stored on disk; clips are (frames, ...featureShape). A missing clip is computed
  * and stored.
+ *
+ * Uniform frames are stored as they are. Where training draws frames at random, more of them are stored, the middles of
+ * `stored.frames` segments, and every use draws one of each of the clip's segments, as decoding would. Evaluation reads
+ * uniform frames, an entry of its own.
  */
 export class StoredFeatures implements FeatureSource {
-  private readonly memory = new Map<string, Float32Array>();
+  private readonly memory = new Map<string, Features>();
   private memoryBytes = 0;
   private readonly identities = new Map<string, Promise<string>>();
 
-  /**
-   * @param live decodes missing clips, uniformly sampled and uncropped
-   * @param visionHash hash of the frozen weights that the features come from
-   */
+  /** @param live decodes missing clips; its settings say what a clip is */
   constructor(
     private readonly student: Seeing,
     private readonly live: LiveFrames,
-    private readonly store: FeatureStore,
-    private readonly visionHash: string,
+    readonly store: FeatureStore,
+    private readonly encoder: Encoder,
+    private readonly stored: StoreSettings = { dtype: 'f32', frames: 32 },
   ) {}
 
-  async load(sample: Sample): Promise<Float32Array> {
-    const clip = `${sample.video}|${sample.start ?? ''}|${sample.end ?? ''}`;
-    const known = this.memory.get(clip);
-    if (known) return known;
-    const features = await this.stored(sample);
-    if (this.memoryBytes + features.byteLength <= MEMORY_BYTES) {
-      this.memory.set(clip, features);
-      this.memoryBytes += features.byteLength;
-    }
-    return features;
+  async load(sample: Sample, rng?: Rng): Promise<Float32Array> {
+    const drawn = rng && this.drawsFrames ? rng : undefined;
+    const features = await this.clip(sample, drawn !== undefined);
+    return drawn ? this.draw(features, drawn) : widened(features.data);
   }
 
   visual(clips: readonly Float32Array[]): Visual {
@@ -126,38 +150,132 @@ export class StoredFeatures implements FeatureSource {
     return { features: tf.tensor3d(concatenate(clips), [clips.length * frames, tokens, width]) };
   }
 
+  private get drawsFrames(): boolean {
+    return this.live.settings.sampling === 'random';
+  }
+
   /**
-   * A clip's features, from the store or computed and put there. The cache key is the clip (uniform sampling derives
-   * the indices from it), so a hit opens no video.
+   * The key of a clip as it lies in its folder now (uniform sampling derives the frames from it), so a hit opens no
+   * video.
+   *
+   * @param training as training reads it, or as evaluation does
+   * @throws DataError for a video that is not there
    */
-  private async stored(sample: Sample): Promise<Float32Array> {
+  async key(sample: Sample, training: boolean): Promise<string> {
+    return this.keyOf(sample, training && this.drawsFrames, await this.identityOf(sample));
+  }
+
+  /**
+   * Stores a clip unless it is there already.
+   *
+   * @returns whether it had to be computed
+   * @throws DataError for a video that cannot be read, StoreError for a store that cannot be written
+   */
+  async fill(sample: Sample, training: boolean, signal?: AbortSignal): Promise<boolean> {
+    if (await this.store.has(await this.key(sample, training))) return false;
+    await this.compute(sample, training && this.drawsFrames, signal);
+    return true;
+  }
+
+  /** From memory, from the store, or computed and put there. */
+  private async clip(sample: Sample, choice: boolean): Promise<Features> {
+    const clip = `${choice}|${sample.video}|${sample.start ?? ''}|${sample.end ?? ''}`;
+    const known = this.memory.get(clip);
+    if (known) return known;
+    const key = this.keyOf(sample, choice, await this.identityOf(sample));
+    const features = (await this.store.get(key)) ?? (await this.compute(sample, choice));
+    if (this.memoryBytes + features.data.byteLength <= MEMORY_BYTES && !this.memory.has(clip)) {
+      this.memory.set(clip, features);
+      this.memoryBytes += features.data.byteLength;
+    }
+    return features;
+  }
+
+  private keyOf(sample: Sample, choice: boolean, identity: string): string {
     const { frames, fps } = this.live.settings;
     const rate = fps === undefined ? '' : `|${fps}`;
-    const video = await this.identityOf(sample);
-    const key = featureKey({
-      visionHash: this.visionHash,
-      video: `${video}|${sample.start ?? ''}|${sample.end ?? ''}${rate}`,
-      frames: [frames],
+    return featureKey({
+      visionHash: this.encoder.visionHash,
+      video: `${identity}|${sample.start ?? ''}|${sample.end ?? ''}${rate}`,
+      frames: [choice ? this.kept : frames],
+      choice,
       imageSize: this.student.preprocessing.imageSize,
       preprocessVersion: PREPROCESS_VERSION,
+      dtype: this.stored.dtype,
     });
-    const stored = await this.store.get(key);
-    if (stored?.data instanceof Float32Array) return stored.data;
-    const { features } = this.live.visual([await this.live.load(sample)]);
-    const values = features!.dataSync() as Float32Array;
-    const { shape } = features!;
-    features!.dispose();
-    await this.store.put(key, { data: values, shape });
-    return values;
+  }
+
+  /** Frames kept to draw from; fewer than a clip has would repeat one. */
+  private get kept(): number {
+    return Math.max(this.stored.frames, this.live.settings.frames);
+  }
+
+  /** Computes a clip and stores it under the version of the video that was read, whole. */
+  private async compute(sample: Sample, choice: boolean, signal?: AbortSignal): Promise<Features> {
+    const { frames } = this.live.settings;
+    const path = this.live.pathOf(sample);
+    for (let attempt = 1; ; attempt++) {
+      const before = await this.identityOf(sample, true);
+      const how = { mode: 'uniform' as const, ...(signal && { signal }) };
+      const pixels = await this.live.read(
+        sample,
+        choice ? { ...how, count: this.kept, pad: false } : { ...how, count: frames },
+      );
+      if ((await this.identityOf(sample, true)) === before) {
+        const features = await this.see(pixels);
+        const about = {
+          encoder: this.encoder.visionHash,
+          frames: choice ? `${this.kept} to draw from` : String(frames),
+        };
+        await this.store.put(this.keyOf(sample, choice, before), features, about);
+        return features;
+      }
+      if (attempt === ATTEMPTS)
+        throw new DataError(`${sample.id}: ${path}: the video changes while it is read; wait until it is copied`);
+    }
+  }
+
+  private async see(pixels: Float32Array): Promise<Features> {
+    await this.encoder.ready?.();
+    const features = this.live.visual([pixels]).features!;
+    const values = (await features.data()) as Float32Array;
+    const { shape } = features;
+    features.dispose();
+    return { data: this.stored.dtype === 'bf16' ? narrowed(values) : values, shape };
+  }
+
+  /** One frame of each segment of the clip, of those that are stored. */
+  private draw({ data, shape }: Features, rng: Rng): Float32Array {
+    const frameCount = shape[0]!;
+    const size = data.length / frameCount;
+    const picks = sampleFrames({ frameCount, lo: 0, hi: frameCount }, this.live.settings.frames, rng);
+    return concatenate(picks.map((pick) => widened(data.subarray(pick * size, (pick + 1) * size))));
   }
 
   /** Computed once a video, since a folder of frames costs one stat a file and many clips share a video. */
-  private identityOf(sample: Sample): Promise<string> {
+  private identityOf(sample: Sample, again = false): Promise<string> {
     const path = this.live.pathOf(sample);
-    const known = this.identities.get(path) ?? videoIdentity(sample.video, path);
+    let known = again ? undefined : this.identities.get(path);
+    if (known) return known;
+    known = videoIdentity(sample.video, path).catch((error) => {
+      throw new DataError(`${sample.id}: ${path}: cannot be read (${messageOf(error)})`, { cause: error });
+    });
     this.identities.set(path, known);
     return known;
   }
+}
+
+function widened(data: Float32Array | Uint16Array): Float32Array {
+  if (data instanceof Float32Array) return data;
+  const values = new Float32Array(data.length);
+  widenBf16(data, values);
+  return values;
+}
+
+function narrowed(values: Float32Array): Uint16Array {
+  const bits = new Uint16Array(values.length);
+  narrowBf16(values, bits);
+  return bits;
 }
 
 function concatenate(parts: readonly Float32Array[]): Float32Array {

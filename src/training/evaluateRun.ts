@@ -33,7 +33,7 @@ export async function evaluateRun(
   const split = await readSplit(config, file, false);
   for (const line of split.notices) onNotice(line);
   const samples = split.samples.slice(0, limit);
-  const { trial } = await openTrained(paths, config);
+  const { trial } = await openTrained(paths, config, 'needed');
   try {
     const options = { runFolder: paths.folder, onWarning: onNotice, training: false };
     const builder = openBuilder(trial, config, split, options);

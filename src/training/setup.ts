@@ -39,7 +39,7 @@ export async function openCohort(requests: readonly TrainRequest[], label?: stri
     for (const { config, splits: read } of requests) splits.push(read ?? (await readSplits(config)));
     requireOneOrder(requests, splits);
     const { base: given, signal, config } = requests[0]!;
-    const base = given ?? opened.add(await openBase([config]));
+    const base = given ?? opened.add(await openBase([config], undefined, 'needed'));
     const { batch, seed, dropLast } = config.train;
     const loader = new Loader(
       splits[0]!.train.samples,

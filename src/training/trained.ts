@@ -4,11 +4,15 @@ import { resolveConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { listCheckpoints, loadTrainables } from './run/checkpoint.js';
 import { bestOf, existingRun, type RunPaths, readEvaluations } from './run/folder.js';
-import { openTrial, type Trial } from './trial.js';
+import { openTrial, type Sight, type Trial } from './trial.js';
 
 /** A finished (or still running) run's student at its best checkpoint, for evaluation and the report. */
-export async function openTrained(paths: RunPaths, config: Config): Promise<{ trial: Trial; step: number }> {
-  const trial = await openTrial(config);
+export async function openTrained(
+  paths: RunPaths,
+  config: Config,
+  sight: Sight = 'now',
+): Promise<{ trial: Trial; step: number }> {
+  const trial = await openTrial(config, sight);
   const steps = await listCheckpoints(paths.checkpoints);
   const best = bestOf(await readEvaluations(paths))?.step ?? steps.at(-1);
   if (best === undefined || !steps.includes(best)) {

@@ -127,9 +127,18 @@ export function configDifference(
 }
 
 function decisive(config: Config): Config {
-  const { features: _, ...rest } = config;
+  const { features, ...rest } = config;
   const { checkpointEverySteps: _every, logEverySteps: _log, ...train } = config.train;
-  return { ...rest, train } as Config;
+  return { ...rest, train, ...decisiveFeatures(features, config.video?.sampling) } as Config;
+}
+
+/** What stored features change in the numbers: those rounded to bf16, and frames drawn of those that are kept. */
+function decisiveFeatures(kept: Partial<Config['features']> = {}, sampling?: string) {
+  const { cache, dtype, frames } = kept;
+  const rounded = cache && dtype === 'bf16' ? { dtype } : {};
+  const drawn = cache && sampling === 'random' ? { frames } : {};
+  const features = { ...rounded, ...drawn };
+  return Object.keys(features).length > 0 ? { features } : {};
 }
 
 /** @throws DataError when it cannot be made. */
