@@ -186,7 +186,10 @@ async function stats(io: Io, recipe: string | undefined, options: StatsOptions):
   for (const { split, clips, present: count } of present)
     print(io, `${split}: ${count} of ${clips} clips are there`);
   if (leftovers.length > 0)
-    print(io, `${leftovers.length} files of stopped writers, ${megabytes(total(leftovers))}; features gc removes them`);
+    print(
+      io,
+      `${leftovers.length} files of stopped writers, ${megabytes(total(leftovers))}; features gc removes them`,
+    );
 }
 
 async function gc(io: Io, recipes: (string | undefined)[], options: GcOptions): Promise<void> {

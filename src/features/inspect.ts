@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import pLimit from 'p-limit';
 import { ENCODERS } from './encoders.js';
 import type { NeededClip } from './extract.js';
-import { FeatureStore } from './store.js';
+import type { FeatureStore } from './store.js';
 
 /** A file of the store. */
 export interface StoredFile {

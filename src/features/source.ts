@@ -11,7 +11,7 @@ import { clipOf, type FrameRequest, readFrames } from '../video/frames.js';
 import { PREPROCESS_VERSION, randomResizedCrop, toPixelValues } from '../video/preprocess.js';
 import { sampleFrames } from '../video/sample.js';
 import { narrowBf16, widenBf16 } from '../weights/dtypes.js';
-import { type Features, type FeatureStore, type FeatureType, featureKey, videoIdentity } from './store.js';
+import { type FeatureStore, type Features, type FeatureType, featureKey, videoIdentity } from './store.js';
 
 export interface FeatureSource {
   /**
@@ -231,7 +231,9 @@ export class StoredFeatures implements FeatureSource {
         return features;
       }
       if (attempt === ATTEMPTS)
-        throw new DataError(`${sample.id}: ${path}: the video changes while it is read; wait until it is copied`);
+        throw new DataError(
+          `${sample.id}: ${path}: the video changes while it is read; wait until it is copied`,
+        );
     }
   }
 

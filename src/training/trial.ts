@@ -176,7 +176,10 @@ function requireGroups({ kind }: Student, groups: readonly string[]): void {
 }
 
 /** A trial with a base of its own, which it frees. */
-export async function openTrial(config: Config, sight: Sight = 'now'): Promise<Trial & { notices: string[] }> {
+export async function openTrial(
+  config: Config,
+  sight: Sight = 'now',
+): Promise<Trial & { notices: string[] }> {
   const base = await openBase([config], undefined, sight);
   try {
     const trial = await attachTrial(base, config);

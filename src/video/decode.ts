@@ -41,8 +41,8 @@ export async function openVideoFile(path: string, id: string, signal?: AbortSign
   return {
     times: table.times,
     fps: table.fps,
-    read: (indices, readSignal = signal, fit = asItIs) =>
-      decodeFrames(path, id, table, indices, readSignal, fit),
+    read: (indices, readSignal = signal, fitFrame = asItIs) =>
+      decodeFrames(path, id, table, indices, readSignal, fitFrame),
   };
 }
 
@@ -50,7 +50,7 @@ export async function openVideoFile(path: string, id: string, signal?: AbortSign
  * Decodes frames of a probed video.
  *
  * @param indices ascending, without repeats, below table.stamps.length.
- * @param fit see VideoSource.read; each frame stays at its own size unless given.
+ * @param fitFrame see VideoSource.read; each frame stays at its own size unless given.
  * @throws DataError naming id, path, the frame that does not decode and how many do.
  */
 export async function decodeFrames(
@@ -59,7 +59,7 @@ export async function decodeFrames(
   table: VideoTable,
   indices: readonly number[],
   signal?: AbortSignal,
-  fit: FitFrame = asItIs,
+  fitFrame: FitFrame = asItIs,
 ): Promise<RawFrame[]> {
   const file = resolve(path);
   const segments = planSegments(table, indices);
@@ -68,7 +68,7 @@ export async function decodeFrames(
   const ended = signal ? AbortSignal.any([signal, failed.signal]) : failed.signal;
   const use = { name: videoName(id, path), signal };
   const parts = await Promise.all(
-    segments.map((segment) => decodeSegment(file, table, segment, fit, { ...use, signal: ended })),
+    segments.map((segment) => decodeSegment(file, table, segment, fitFrame, { ...use, signal: ended })),
   ).catch((error) => {
     failed.abort();
     throw error;
@@ -77,7 +77,7 @@ export async function decodeFrames(
 
   const wasSeeking = segments.some((segment) => segment.keyframe !== undefined);
   const whole = wasSeeking
-    ? await decodeSegment(file, table, { keyframe: undefined, indices: [...indices] }, fit, use)
+    ? await decodeSegment(file, table, { keyframe: undefined, indices: [...indices] }, fitFrame, use)
     : parts.find((part) => part.frames === undefined);
   if (whole?.frames) return whole.frames;
   return explainMissing(file, table, indices, whole?.stderr ?? '', use);
@@ -105,7 +105,7 @@ async function decodeSegment(
   file: string,
   table: VideoTable,
   segment: Segment,
-  fit: FitFrame,
+  fitFrame: FitFrame,
   use: ToolUse,
 ): Promise<{ frames: RawFrame[] | undefined; stderr: string }> {
   const { keyframe, indices } = segment;
@@ -136,7 +136,7 @@ async function decodeSegment(
     for await (const frame of ppmFrames(stdout)) {
       await fitting;
       const at = frames.push(frame) - 1;
-      fitting = Promise.resolve(fit(frame)).then((fitted) => {
+      fitting = Promise.resolve(fitFrame(frame)).then((fitted) => {
         frames[at] = fitted;
       });
       fitting.catch(() => undefined);

@@ -29,14 +29,14 @@ export async function openImageFolder(path: string, id: string, fps?: number): P
   return {
     fps,
     times: Float64Array.from(names, (_, i) => i / rate),
-    read: (indices, signal, fit = asItIs) =>
+    read: (indices, signal, fitFrame = asItIs) =>
       Promise.all(
         indices.map(async (index) => {
           signal?.throwIfAborted();
           const file = join(path, names[index] as string);
           const name = videoName(id, file);
           const [frame] = await decodeImage(await readBytes(file, name), name, {});
-          return fit(frame as RawFrame);
+          return fitFrame(frame as RawFrame);
         }),
       ),
   };
@@ -60,7 +60,7 @@ export async function openAnimation(path: string, id: string): Promise<VideoSour
   return {
     fps: duration > 0 ? pages / duration : undefined,
     times,
-    read: async (indices, signal, fit = asItIs) => {
+    read: async (indices, signal, fitFrame = asItIs) => {
       const frames: RawFrame[] = [];
       for (let i = 0; i < indices.length; ) {
         signal?.throwIfAborted();
@@ -76,7 +76,7 @@ export async function openAnimation(path: string, id: string): Promise<VideoSour
         // Copies, so that one kept frame does not keep the whole run in memory.
         for (const index of group) {
           const frame = run[index - first] as RawFrame;
-          frames.push(await fit({ ...frame, data: frame.data.slice() }));
+          frames.push(await fitFrame({ ...frame, data: frame.data.slice() }));
         }
         i += group.length;
       }

@@ -104,7 +104,20 @@ async function run<T>(
     watch.stop();
     signal?.removeEventListener('abort', abort);
     release(child);
+    await atMost(LAST_MOMENTS_MS, closed);
   }
+}
+
+/** A killed child is gone at once, unless it waits for a disk that never answers. */
+const LAST_MOMENTS_MS = 1000;
+
+async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work.catch(() => undefined), late]);
+  clearTimeout(timer);
 }
 
 function notStarted(tool: string, error: NodeJS.ErrnoException): DataError {

@@ -17,10 +17,10 @@ export interface VideoSource extends FrameTimes {
    * Decodes frames.
    *
    * @param indices ascending, without repeats, each below times.length.
-   * @param fit what becomes of each frame as soon as it is decoded: 32 frames of 8K at their own size are 3.2 GB.
+   * @param fitFrame what becomes of each frame as soon as it is decoded: 32 frames of 8K at their own size are 3.2 GB.
    * @throws DataError when a frame cannot be decoded.
    */
-  read(indices: readonly number[], signal?: AbortSignal, fit?: FitFrame): Promise<RawFrame[]>;
+  read(indices: readonly number[], signal?: AbortSignal, fitFrame?: FitFrame): Promise<RawFrame[]>;
 }
 
 /** The start of every message about a video: the id of the sample or video that asked for it, then the file. */
