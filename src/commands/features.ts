@@ -100,12 +100,17 @@ function addGc(features: Command, io: Io): void {
 }
 
 /** The features of a recipe, opened on the engine that was asked for. */
-async function open(io: Io, recipe: string | undefined, options: RecipeOptions & EngineChoice) {
+async function open(
+  io: Io,
+  recipe: string | undefined,
+  options: RecipeOptions & EngineChoice,
+  complete = false,
+) {
   const { config } = await configOf(io, recipe, options);
   const { openRecipeFeatures, storeFolder } = await import('../training/features.js');
   storeFolder(config);
   await startEngine(io, options);
-  const features = await openRecipeFeatures(config);
+  const features = await openRecipeFeatures(config, { complete });
   for (const line of features.notices.splice(0)) note(io, line);
   return { config, ...features };
 }
@@ -198,7 +203,7 @@ async function gc(io: Io, recipes: (string | undefined)[], options: GcOptions): 
   let folder: string | undefined;
   // Every recipe is read before the first file is removed.
   for (const recipe of recipes) {
-    const { store, clips, dispose } = await open(io, recipe, options);
+    const { store, clips, dispose } = await open(io, recipe, options, true);
     dispose();
     if (folder !== undefined && folder !== store.folder)
       throw new UsageError(`features.folder: the recipes name two stores, ${folder} and ${store.folder}`);

@@ -257,12 +257,14 @@ export class StoredFeatures implements FeatureSource {
   /** Computed once a video, since a folder of frames costs one stat a file and many clips share a video. */
   private identityOf(sample: Sample, again = false): Promise<string> {
     const path = this.live.pathOf(sample);
-    let known = again ? undefined : this.identities.get(path);
+    // Two names may lead to one file, and the name is part of the identity.
+    const memo = `${sample.video}\0${path}`;
+    let known = again ? undefined : this.identities.get(memo);
     if (known) return known;
     known = videoIdentity(sample.video, path).catch((error) => {
       throw new DataError(`${sample.id}: ${path}: cannot be read (${messageOf(error)})`, { cause: error });
     });
-    this.identities.set(path, known);
+    this.identities.set(memo, known);
     return known;
   }
 }
