@@ -140,7 +140,7 @@ export async function attachTrial(base: Base, config: Config): Promise<Trial> {
   requireGroups(weights.student, groups);
   const student = await attach(weights, groups);
   try {
-    const adapter = await attachAdapter(student, config, groups);
+    const adapter = await attachAdapter(weights, student, config, groups);
     if (!seesLikeBase(base, student)) await weights.see(student);
     const trainable = selectTrainable(student, groups);
     const learnsVision = trainsVision(student, trainable);
@@ -195,6 +195,7 @@ export async function openTrial(
 }
 
 async function attachAdapter(
+  weights: Weights,
   student: Student,
   { model: settings, train }: Config,
   groups: readonly string[],
@@ -212,7 +213,7 @@ async function attachAdapter(
     useRslora: false,
     baseModel: settings.base,
   });
-  initialiseMissing(student.module, new Rng(`${train.seed}/lora`));
+  initialiseMissing(student.module, new Rng(`${train.seed}/lora`), (name) => weights.leaves(name));
   return adapter;
 }
 
