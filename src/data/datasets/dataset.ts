@@ -2,8 +2,31 @@
 import { UsageError } from '../../base/errors.js';
 import type { ProblemLog } from '../problems.js';
 import type { Sample } from '../sample.js';
+import type { TextSource } from '../textFile.js';
 
-/** Everything the program knows about a dataset. Light to import: what reads files of a form may be imported by `read`. */
+/** A sample and the 1-based line on which it begins; a reader of whole texts names none. */
+export interface Row {
+  line?: number;
+  sample: Sample;
+}
+
+/** Writes the samples of one file, so that the reader of its dataset gives them back. */
+export interface SampleWriter {
+  /** Name of the form, for messages: `csv`. */
+  readonly form: string;
+  /** Text before the first sample, between two, and behind the last. */
+  readonly frame: { readonly before: string; readonly between: string; readonly after: string };
+  /**
+   * One sample as text.
+   *
+   * @throws NotWritable when the form has no such sample
+   */
+  text(sample: Sample): string;
+  /** What of a sample the form has no place for, by name, such as `reasoning`; it is left out when the sample is written. */
+  lost(sample: Sample): readonly string[];
+}
+
+/** Everything the program knows about a dataset. It has `read` or `rows`. */
 export interface DatasetRecord {
   /** Its name in recipes (`data.dataset`) and for `score --dataset`: one lower-case word. */
   readonly name: string;
@@ -15,7 +38,14 @@ export interface DatasetRecord {
    * Reads the text of an annotation file. Problems go to the log, with their line; sound samples are returned in file
    * order, each with a unique id. A split in which no question has an answer is blind.
    */
-  read(text: string, log: ProblemLog): Sample[] | Promise<Sample[]>;
+  read?(text: string, log: ProblemLog): Sample[] | Promise<Sample[]>;
+  /**
+   * Reads like {@link read}, which it replaces, in groups of any size, and gives each sample its line. Where it keeps
+   * little of what it has read, files may be larger than memory.
+   */
+  rows?(source: TextSource, log: ProblemLog): AsyncIterable<readonly Row[]>;
+  /** Writes samples in the form that it reads; see convert.ts. */
+  write?: SampleWriter;
   /** Questions of the published training split, for estimates without its file. */
   readonly trainQuestions?: number;
   /** Known question types, in the order in which accuracies are reported; empty when any type may occur. */

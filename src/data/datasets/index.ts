@@ -12,4 +12,11 @@ registerDataset(intentqa);
 registerDataset(shapes);
 registerDataset(jsonl);
 
-export { type DatasetRecord, datasetNames, datasetOf, datasetRecords, registerDataset } from './dataset.js';
+export {
+  type DatasetRecord,
+  datasetNames,
+  datasetOf,
+  datasetRecords,
+  type Row,
+  registerDataset,
+} from './dataset.js';

@@ -5,8 +5,8 @@ import { shown } from '../problems.js';
 import { clipAt, optionText, type Place, problem, readQuestions, textAt } from '../readers/jsonQuestions.js';
 import { readSevilaQuestion, type SevilaLayout } from '../readers/sevila.js';
 import type { Sample } from '../sample.js';
-import { isGiven } from '../textFile.js';
-import type { DatasetRecord } from './dataset.js';
+import { isGiven, type TextSource, textOf } from '../textFile.js';
+import type { DatasetRecord, Row } from './dataset.js';
 
 /** The four question types, the first part of every question id. */
 const TYPES = ['Interaction', 'Sequence', 'Prediction', 'Feasibility'];
@@ -26,7 +26,7 @@ export const star: DatasetRecord = {
   title: 'STAR',
   splits: { train: 'STAR_train.json', val: 'STAR_val.json', test: 'STAR_test.json' },
   trainQuestions: 45_731,
-  read: readStar,
+  rows: starRows,
   types: TYPES,
   groups: {},
   addPunctuation: false,
@@ -43,9 +43,9 @@ export const star: DatasetRecord = {
  *
  * `start` and `end` are seconds. The test split has no answers.
  */
-function readStar(text: string, log: ProblemLog): Sample[] {
+async function* starRows(source: TextSource, log: ProblemLog): AsyncGenerator<Row[]> {
   const idField = (item: Record<string, unknown>) => (isOriginal(item) ? 'question_id' : 'qid');
-  return readQuestions(text, idField, log, (item, place, blind) =>
+  yield readQuestions(await textOf(source), idField, log, (item, place, blind) =>
     isOriginal(item) ? readOriginal(item, place, blind) : readSevilaQuestion(item, SEVILA, place, blind),
   );
 }
@@ -55,7 +55,7 @@ function isOriginal(item: Record<string, unknown>): boolean {
 }
 
 function readOriginal(item: Record<string, unknown>, place: Place, blind: boolean): Sample | undefined {
-  const before = place.log.problems.length;
+  const before = place.log.count;
   const id = textAt(item, 'question_id', place);
   const video = textAt(item, 'video_id', place);
   const question = textAt(item, 'question', place);
@@ -65,7 +65,7 @@ function readOriginal(item: Record<string, unknown>, place: Place, blind: boolea
   const options = optionsOf(item.choices, place);
   const clip = clipAt(item, true, place);
   const answer = blind || !options ? undefined : answerByText(item.answer, options, place);
-  if (place.log.problems.length > before || !options) return undefined;
+  if (place.log.count > before || !options) return undefined;
   const sample: Sample = { id, dataset: 'star', video, question, options, type, ...clip };
   if (answer !== undefined) sample.answer = answer;
   return sample;

@@ -1,6 +1,7 @@
 /** A JSON list of questions, the frame that the readers of JSON annotations share. */
 
 import { isRecord } from '../../base/values.js';
+import type { Row } from '../datasets/dataset.js';
 import type { ProblemLog } from '../problems.js';
 import { shown } from '../problems.js';
 import type { Sample } from '../sample.js';
@@ -28,7 +29,7 @@ export function readQuestions(
   idField: (item: Record<string, unknown>) => string,
   log: ProblemLog,
   read: QuestionReader,
-): Sample[] {
+): Row[] {
   let root: unknown;
   try {
     root = parseJson(text);
@@ -43,26 +44,26 @@ export function readQuestions(
   const lines = elementLines(text);
   const blind = items.every((item) => !isRecord(item) || !isGiven(item.answer));
   const firstIndex = new Map<string, number>();
-  const samples: Sample[] = [];
-  items.forEach((item, index) => {
+  const rows: Row[] = [];
+  for (const [index, item] of items.entries()) {
     const path = (field: string) => (isList ? `[${index}].${field}` : field);
     const place: Place = { line: lines[index] ?? 1, path, log };
-    const before = log.problems.length;
     if (!isRecord(item)) problem(place, 'question', 'an object', shown(item));
     const sample = isRecord(item) ? read(item, place, blind) : undefined;
-    if (!sample) return;
+    if (!sample) continue;
     const earlier = firstIndex.get(sample.id);
-    if (earlier === undefined) firstIndex.set(sample.id, index);
-    else
+    if (earlier === undefined) {
+      firstIndex.set(sample.id, index);
+      rows.push({ line: place.line, sample });
+    } else
       problem(
         place,
         idField(item as Record<string, unknown>),
         'an id used once',
         `${shown(sample.id)} again (first at [${earlier}])`,
       );
-    if (log.problems.length === before) samples.push(sample);
-  });
-  return samples;
+  }
+  return rows;
 }
 
 export function problem(place: Place, field: string, expected: string, got: string): void {

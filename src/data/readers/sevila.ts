@@ -28,7 +28,7 @@ export function readSevilaQuestion(
   place: Place,
   blind: boolean,
 ): Sample | undefined {
-  const before = place.log.problems.length;
+  const before = place.log.count;
   const video = keyAt(item, 'video', place);
   const qid = keyAt(item, 'qid', place);
   const question = textAt(item, 'question', place);
@@ -36,7 +36,7 @@ export function readSevilaQuestion(
   const options = optionsOf(item, layout.optionCount, place);
   const clip = clipAt(item, layout.clips, place);
   const answer = blind || !options ? undefined : answerOf(item.answer, layout.optionCount, place);
-  if (place.log.problems.length > before || !options) return undefined;
+  if (place.log.count > before || !options) return undefined;
   const id = layout.id({ video, qid, type });
   const sample: Sample = { id, dataset: layout.dataset, video, question, options, type, ...clip };
   if (answer !== undefined) sample.answer = answer;
