@@ -19,6 +19,11 @@ export function describeProblem(problem: Problem): string {
   return `${file}:${line}: ${field}: expected ${expected}, got ${got}`;
 }
 
+/** Where a sample is: `file:line`, then its id; the line is left out where the reader names none. */
+export function placeOf(file: string, { line, sample }: { line?: number; sample: { id: string } }): string {
+  return `${line === undefined ? file : `${file}:${line}`}: ${sample.id}`;
+}
+
 /** A value as a message shows it: JSON, at most `limit` characters. */
 export function shown(value: unknown, limit = 60): string {
   if (value === undefined) return 'nothing';

@@ -16,9 +16,14 @@ export class TextIndex {
     return this.count;
   }
 
-  has(text: string): boolean {
+  /** The number the text was first added with. */
+  get(text: string): number | undefined {
     hash(text);
-    return this.numbers[this.slot()] !== 0;
+    return this.numbers[this.slot()] || undefined;
+  }
+
+  has(text: string): boolean {
+    return this.get(text) !== undefined;
   }
 
   /**

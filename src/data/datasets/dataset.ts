@@ -8,23 +8,30 @@ import type { TextSource } from '../textFile.js';
 export interface Row {
   line?: number;
   sample: Sample;
+  /** Columns or keys of the file that no part of a sample comes from. */
+  unread?: readonly string[];
 }
 
-/** Writes the samples of one file, so that the reader of its dataset gives them back. */
+/** A form of annotation file, as `data convert` writes it: what the dataset's reader gives back as the same samples. */
 export interface SampleWriter {
-  /** Name of the form, for messages: `csv`. */
+  /** Its name: `csv`. */
   readonly form: string;
   /** Text before the first sample, between two, and behind the last. */
-  readonly frame: { readonly before: string; readonly between: string; readonly after: string };
+  readonly before: string;
+  readonly between: string;
+  readonly after: string;
+  /** Keys of a sample that the form has no place for. */
+  readonly without: readonly (keyof Sample)[];
   /**
-   * One sample as text.
+   * One sample as text, without those keys.
    *
-   * @throws NotWritable when the form has no such sample
+   * @throws NotWritable when the form cannot hold such a sample
    */
   text(sample: Sample): string;
-  /** What of a sample the form has no place for, by name, such as `reasoning`; it is left out when the sample is written. */
-  lost(sample: Sample): readonly string[];
 }
+
+/** A sample that a form cannot hold; the message says why. */
+export class NotWritable extends Error {}
 
 /** Everything the program knows about a dataset. It has `read` or `rows`. */
 export interface DatasetRecord {
@@ -44,8 +51,8 @@ export interface DatasetRecord {
    * little of what it has read, files may be larger than memory.
    */
   rows?(source: TextSource, log: ProblemLog): AsyncIterable<readonly Row[]>;
-  /** Writes samples in the form that it reads; see convert.ts. */
-  write?: SampleWriter;
+  /** The forms it can be written in, the usual one first. */
+  readonly write?: readonly SampleWriter[];
   /** Questions of the published training split, for estimates without its file. */
   readonly trainQuestions?: number;
   /** Known question types, in the order in which accuracies are reported; empty when any type may occur. */

@@ -17,6 +17,8 @@ export {
   datasetNames,
   datasetOf,
   datasetRecords,
+  NotWritable,
   type Row,
   registerDataset,
+  type SampleWriter,
 } from './dataset.js';

@@ -28,6 +28,16 @@ export const jsonl: DatasetRecord = {
   title: 'your own samples',
   splits: { train: 'train.jsonl', val: 'val.jsonl', test: 'test.jsonl' },
   rows: jsonlRows,
+  write: [
+    {
+      form: 'jsonl',
+      before: '',
+      between: '\n',
+      after: '\n',
+      without: [],
+      text: (sample) => JSON.stringify(sample),
+    },
+  ],
   types: [],
   groups: {},
   addPunctuation: false,

@@ -1,5 +1,5 @@
 /** The built-in world of coloured shapes (src/shapes): written in NExT-QA's form, reported in its groups. */
-import { choiceRows } from '../readers/choiceFile.js';
+import { choiceRows, choiceWriters } from '../readers/choiceFile.js';
 import type { DatasetRecord } from './dataset.js';
 import { NEXTQA_LAYOUT, nextqa } from './nextqa.js';
 
@@ -12,4 +12,5 @@ export const shapes: DatasetRecord = {
   name: LAYOUT.dataset,
   title: 'the shapes world',
   rows: (source, log) => choiceRows(source, LAYOUT, log),
+  write: choiceWriters(LAYOUT),
 };

@@ -1,11 +1,12 @@
 /** Multiple-choice questions of a dataset that is published as CSV, and by SeViLA as JSON. */
 
-import type { Row } from '../datasets/dataset.js';
+import type { Row, SampleWriter } from '../datasets/dataset.js';
 import type { ProblemLog } from '../problems.js';
 import { type TextSource, textOf } from '../textFile.js';
 import { type CsvLayout, csvSamples } from './csv.js';
+import { csvWriter } from './csvWriter.js';
 import { readQuestions } from './jsonQuestions.js';
-import { readSevilaQuestion } from './sevila.js';
+import { readSevilaQuestion, type SevilaLayout, sevilaKeys, sevilaWriter } from './sevila.js';
 
 /**
  * Reads the questions of either form. In JSON the `qid` is `<type>_<video>_<number>`, and `video` may name a folder
@@ -21,13 +22,23 @@ export async function* choiceRows(
 }
 
 function readSevila(text: string, layout: CsvLayout, log: ProblemLog): Row[] {
-  const sevila = { ...layout, clips: false, id: sampleId };
+  const sevila = sevilaOf(layout);
   return readQuestions(
     text,
-    () => 'qid',
+    {
+      idField: () => 'qid',
+      keys: () => sevilaKeys(sevila),
+      read: (item, place, blind) => readSevilaQuestion(item, sevila, place, blind),
+    },
     log,
-    (item, place, blind) => readSevilaQuestion(item, sevila, place, blind),
   );
+}
+
+const sevilaOf = (layout: CsvLayout): SevilaLayout => ({ ...layout, clips: false, id: sampleId });
+
+/** Writers of both forms. */
+export function choiceWriters(layout: CsvLayout): SampleWriter[] {
+  return [csvWriter(layout), sevilaWriter(sevilaOf(layout), ({ id, type }) => `${type}_${id}`)];
 }
 
 async function isJson(source: TextSource): Promise<boolean> {

@@ -31,6 +31,7 @@ export async function* csvSamples(
   const blind = await isBlind(source);
   const lineOfId = new TextIndex();
   let table: Table | undefined;
+  let unread: string[] = [];
   let rows = 0;
   for await (const group of csvRows(source, log)) {
     const found: Row[] = [];
@@ -39,6 +40,7 @@ export async function* csvSamples(
         const columns = findColumns(row, layout, log);
         if (!columns) return;
         table = { header: row, columns, layout, blind, typeNames: layout.types.join(', ') };
+        unread = row.fields.map((name) => name.trim()).filter((name) => !columns.has(name));
         continue;
       }
       rows++;
@@ -47,7 +49,7 @@ export async function* csvSamples(
       if (earlier !== undefined) {
         const got = `${shown(sample!.id)} again (first on line ${earlier})`;
         log.add(row.line, 'qid', 'a video and qid used once', got);
-      } else if (sample) found.push({ line: row.line, sample });
+      } else if (sample) found.push({ line: row.line, sample, unread });
     }
     yield found;
   }

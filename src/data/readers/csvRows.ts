@@ -198,7 +198,9 @@ function textBehind(line: number, closed: number, text: string): Fault {
 
 function nulByte(line: number, text: string): Fault | undefined {
   const at = text.indexOf('\0');
-  return at < 0 ? undefined : { line, field: 'row', expected: 'text', got: `a NUL byte, at column ${at + 1}` };
+  return at < 0
+    ? undefined
+    : { line, field: 'row', expected: 'text', got: `a NUL byte, at column ${at + 1}` };
 }
 
 function longLine(line: number, text: string): Fault {

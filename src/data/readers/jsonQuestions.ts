@@ -18,18 +18,20 @@ export interface Place {
 /** What is read of a question; without an answer when `blind`. */
 type QuestionReader = (item: Record<string, unknown>, place: Place, blind: boolean) => Sample | undefined;
 
+/** How questions are read. */
+interface QuestionForm {
+  /** Names the id of a question in messages. */
+  idField: (item: Record<string, unknown>) => string;
+  /** Keys that are read. */
+  keys: (item: Record<string, unknown>) => readonly string[];
+  read: QuestionReader;
+}
+
 /**
  * Reads the questions of a JSON list, or a single question. Null counts as not given, and when no question has an
  * answer the split is blind.
- *
- * @param idField names the id of a question in messages.
  */
-export function readQuestions(
-  text: string,
-  idField: (item: Record<string, unknown>) => string,
-  log: ProblemLog,
-  read: QuestionReader,
-): Row[] {
+export function readQuestions(text: string, { idField, keys, read }: QuestionForm, log: ProblemLog): Row[] {
   let root: unknown;
   try {
     root = parseJson(text);
@@ -54,7 +56,9 @@ export function readQuestions(
     const earlier = firstIndex.get(sample.id);
     if (earlier === undefined) {
       firstIndex.set(sample.id, index);
-      rows.push({ line: place.line, sample });
+      const known = keys(item as Record<string, unknown>);
+      const unread = Object.keys(item as object).filter((key) => !known.includes(key));
+      rows.push({ line: place.line, sample, unread });
     } else
       problem(
         place,

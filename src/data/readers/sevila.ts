@@ -1,5 +1,6 @@
 /** Questions in JSON as SeViLA's data preparation writes them, the same for every dataset. */
 
+import { NotWritable, type SampleWriter } from '../datasets/dataset.js';
 import { shown } from '../problems.js';
 import type { Sample } from '../sample.js';
 import { isGiven } from '../textFile.js';
@@ -16,6 +17,12 @@ export interface SevilaLayout {
   clips: boolean;
   /** The sample's id. */
   id: (question: { video: string; qid: string; type: string }) => string;
+}
+
+/** The keys that are read. */
+export function sevilaKeys({ optionCount }: SevilaLayout): string[] {
+  const options = Array.from({ length: optionCount }, (_, i) => `a${i}`);
+  return ['video', 'qid', 'question', 'type', 'num_option', ...options, 'answer', 'start', 'end'];
 }
 
 /**
@@ -82,4 +89,50 @@ function answerOf(value: unknown, optionCount: number, place: Place): number | u
 function wholeNumber(value: unknown): number | undefined {
   const number = typeof value === 'string' && /^\d+$/.test(value.trim()) ? Number(value) : value;
   return Number.isInteger(number) && (number as number) >= 0 ? (number as number) : undefined;
+}
+
+/**
+ * Writes questions in this form.
+ *
+ * @param qid the `qid` of a sample, from which the reader makes its id and, at its start, the type
+ */
+export function sevilaWriter(layout: SevilaLayout, qid: (sample: Sample) => string): SampleWriter {
+  return {
+    form: 'sevila',
+    before: '[\n',
+    between: ',\n',
+    after: '\n]\n',
+    without: ['reasoning', 'reasoningCorrect'],
+    text: (sample) => {
+      const { video, question, options, answer, start, end, type } = sample;
+      checkOptions(sample, layout);
+      if (layout.clips && (start === undefined || end === undefined))
+        throw new NotWritable('it has no start and end, which every question of this form has');
+      const written = qid(sample);
+      if (layout.id({ video, qid: written, type }) !== sample.id)
+        throw new NotWritable(`its id is not made of its video and a number, as ${layout.dataset} has it`);
+      return JSON.stringify({
+        video,
+        num_option: options.length,
+        qid: written,
+        ...Object.fromEntries(options.map((option, i) => [`a${i}`, option])),
+        answer,
+        question,
+        start,
+        end,
+        ...(written.split('_')[0] === type ? {} : { type }),
+      });
+    },
+  };
+}
+
+/** @throws NotWritable for another number of options, or another type, than a form has */
+export function checkOptions(
+  { options, type }: Sample,
+  layout: Pick<SevilaLayout, 'optionCount' | 'types'>,
+): void {
+  if (options.length !== layout.optionCount)
+    throw new NotWritable(`it has ${options.length} options, this form has ${layout.optionCount}`);
+  if (!layout.types.includes(type))
+    throw new NotWritable(`its type ${shown(type)} is none of ${layout.types.join(', ')}`);
 }
