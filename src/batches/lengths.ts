@@ -4,6 +4,7 @@ import { annotationRows } from '../data/annotations.js';
 import { datasetOf } from '../data/datasets/index.js';
 import { prepareText } from '../data/prepare.js';
 import type { Problem } from '../data/problems.js';
+import { joinReasoning } from '../data/reasoning.js';
 import type { Sample } from '../data/sample.js';
 import { type Lengths, type Statistics, StatisticsCounter } from '../data/statistics.js';
 import { qaPrompt, reasoningTarget } from '../text/prompts.js';
@@ -31,6 +32,8 @@ export interface StatisticsRequest {
   files: readonly string[];
   /** Punctuation, template and limits. */
   config: { data: Pick<Config['data'], 'addPunctuation'>; text: Config['text'] };
+  /** Reasoning to join; the samples are then kept in memory. */
+  reasoning?: string;
   /** Without one, lengths are in words. */
   tokenizer?: Tokenizer;
   onProblem: (problem: Problem) => void;
@@ -58,7 +61,7 @@ export async function statisticsOf(request: StatisticsRequest): Promise<FileStat
       totals.problems++;
       onProblem(problem);
     };
-    for await (const { sample } of annotationRows({ dataset, file, onProblem: count })) {
+    for await (const sample of samplesOf(request, file, count)) {
       totals.samples++;
       const lengths = lengthsOf(config.data.addPunctuation ? prepareText(sample) : sample, template, unitsOf);
       counter.add(sample, lengths);
@@ -67,6 +70,21 @@ export async function statisticsOf(request: StatisticsRequest): Promise<FileStat
   }
   const unit = tokenizer ? ('tokens' as const) : ('words' as const);
   return { ...counter.result(), files, unit, ...(tokenizer ? { cut } : {}) };
+}
+
+async function* samplesOf(
+  { dataset, reasoning }: StatisticsRequest,
+  file: string,
+  onProblem: (problem: Problem) => void,
+): AsyncGenerator<Sample> {
+  const rows = annotationRows({ dataset, file, onProblem });
+  if (reasoning === undefined) {
+    for await (const { sample } of rows) yield sample;
+    return;
+  }
+  const samples: Sample[] = [];
+  for await (const { sample } of rows) samples.push(sample);
+  yield* (await joinReasoning(samples, reasoning, onProblem)).samples;
 }
 
 /** The units of a text; `end` counts the `</s>` behind it. */

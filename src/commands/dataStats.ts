@@ -15,7 +15,7 @@ export function addDataStats(data: Command, io: Io): void {
   withFiles(data.command('stats'))
     .summary('count questions, types, answers and lengths')
     .description(
-      'Counts samples, videos, questions per type and group, positions of the right option, lengths of texts, and what text.maxPrompt and text.maxReasoning would cut. Files given together are counted together. Bad rows are not counted; the exit code is then 3.',
+      'Counts samples, videos, questions per type and group, positions of the right option, lengths of texts, and what text.maxPrompt and text.maxReasoning would cut. The splits of a recipe are counted one by one, files that are given directly together. Bad rows are not counted; the exit code is then 3.',
     )
     .option(
       '--tokenizer <path>',
@@ -30,22 +30,37 @@ async function stats(io: Io, args: readonly string[], options: Options): Promise
   const { statisticsOf } = await import('../batches/lengths.js');
   const { describeProblem } = await import('../data/problems.js');
   const tokenizer = await tokenizerOf(io, found, options);
+  const { dataset, config } = found;
+  const results: (FileStatistics & { split?: string })[] = [];
   let problems = 0;
   let first: string | undefined;
-  const statistics = await statisticsOf({
-    dataset: found.dataset,
-    files: found.files.map(({ file }) => file),
-    config: found.config,
-    ...(tokenizer ? { tokenizer } : {}),
-    onProblem: (problem) => {
-      problems++;
-      first ??= describeProblem(problem);
-    },
-  });
-  if (options.json) printJson(io, statistics);
-  else printStatistics(io, statistics);
+  for (const { split, files } of countedTogether(found)) {
+    const { reasoning } = config.data;
+    const statistics = await statisticsOf({
+      dataset,
+      files,
+      config,
+      ...(split === 'train' && reasoning ? { reasoning } : {}),
+      ...(tokenizer ? { tokenizer } : {}),
+      onProblem: (problem) => {
+        problems++;
+        first ??= describeProblem(problem);
+      },
+    });
+    results.push({ ...(split ? { split } : {}), ...statistics });
+    if (options.json) continue;
+    if (split) print(io, `${results.length > 1 ? '\n' : ''}${split}: ${files[0]}`);
+    printStatistics(io, statistics);
+  }
+  if (options.json) printJson(io, results[0]?.split ? results : results[0]);
   if (problems > 0)
-    throw new DataError(`${first}; ${problems} problems in all, which \`reasvqa data check\` lists`);
+    throw new DataError(`${first} (problems in all: ${problems}; \`reasvqa data check\` lists them)`);
+}
+
+/** The splits of a recipe one by one; files that are given directly together. */
+function countedTogether({ files }: DataFiles): { split?: string; files: string[] }[] {
+  if (files[0]?.split === undefined) return [{ files: files.map(({ file }) => file) }];
+  return files.map(({ split, file }) => ({ ...(split ? { split } : {}), files: [file] }));
 }
 
 /** The tokenizer that was asked for, or that of a recipe where it can be had without a download. */
@@ -75,7 +90,8 @@ function printStatistics(io: Io, statistics: FileStatistics): void {
       ),
     );
   print(io, `${samples} samples of ${videos} videos`);
-  if (repeatedIds > 0) print(io, `${repeatedIds} ids are in more than one file`);
+  if (repeatedIds > 0) print(io, `ids that an earlier file has too: ${repeatedIds}`);
+  if (samples === 0) return;
   const share = (count: number) => [`${count}`, `${((100 * count) / Math.max(1, samples)).toFixed(2)} %`];
   const counts = (title: string, of: Record<string, number>) => {
     if (Object.keys(of).length === 0) return;
@@ -98,10 +114,6 @@ function printStatistics(io: Io, statistics: FileStatistics): void {
     `\n${table([[`length in ${unit}`, 'texts', 'mean', 'median', '95 %', 'longest'], ...rows], [1, 2, 3, 4, 5])}`,
   );
   for (const { text, key, limit, count } of cut ?? [])
-    if (text === 'prompt' || lengths.reasoning)
-      print(
-        io,
-        `${key} ${limit} cuts ${count} of ${samples} ${text}s`.replace('reasonings', 'texts of reasoning'),
-      );
+    print(io, `${key} ${limit} cuts ${count} of ${lengths[text]?.count ?? 0} texts (${text})`);
   if (!cut) print(io, 'what text.maxPrompt and text.maxReasoning cut is counted with --tokenizer');
 }

@@ -66,8 +66,8 @@ export async function convertAnnotations(request: ConvertRequest): Promise<Conve
 /** What was left out, in one line; empty when nothing was. */
 export function describeLoss({ lost, leftOut }: Conversion): string {
   return [
-    ...Object.entries(lost).map(([name, count]) => `${name} of ${count} samples`),
-    ...leftOut.map(({ reason, count, first }) => `${count} samples because ${reason} (first ${first})`),
+    ...Object.entries(lost).map(([name, count]) => `${name} of ${counted(count, 'sample')}`),
+    ...leftOut.map(({ reason, count, first }) => `${counted(count, 'sample')} ${reason} (first ${first})`),
   ].join(', ');
 }
 
@@ -146,6 +146,8 @@ class Converter {
     return to !== 'jsonl' && dataset !== from && dataset !== to;
   }
 }
+
+const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? '' : 's'}`;
 
 function increase(counts: Record<string, number>, name: string): void {
   counts[name] = (counts[name] ?? 0) + 1;

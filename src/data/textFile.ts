@@ -231,9 +231,10 @@ class LastLine {
   }
 
   add(part: string): void {
+    if (part === '') return;
     this.length += part.length;
-    if (this.length <= LONGEST_LINE || this.parts.length === 0) this.parts.push(part);
-    else this.parts.length = 1;
+    this.parts.push(part);
+    if (this.length > LONGEST_LINE) this.parts = [this.parts.join('').slice(0, KEPT)];
   }
 
   finish(part: string, line: number): Line {
@@ -242,7 +243,7 @@ class LastLine {
     const text = this.parts.length === 1 ? this.parts[0]! : this.parts.join('');
     this.parts = [];
     this.length = 0;
-    return tooLong ? { line, text: text.slice(0, KEPT), tooLong } : { line, text };
+    return tooLong ? { line, text, tooLong } : { line, text };
   }
 }
 

@@ -30,7 +30,7 @@ export interface SampleWriter {
   text(sample: Sample): string;
 }
 
-/** A sample that a form cannot hold; the message says why. */
+/** A sample that a form cannot hold; the message goes behind the word sample: `with 4 options, where this form has 5`. */
 export class NotWritable extends Error {}
 
 /** Everything the program knows about a dataset. It has `read` or `rows`. */

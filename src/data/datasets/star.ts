@@ -62,12 +62,13 @@ const original: SampleWriter = {
   text: (sample) => {
     const { id, video, question, options, answer, start, end, type } = sample;
     checkOptions(sample, SEVILA);
-    if (id.split('_')[0] !== type) throw new NotWritable(`its id does not start with its type, ${type}`);
+    if (id.split('_')[0] !== type)
+      throw new NotWritable(`with an id that does not start with the type, ${type}`);
     if (start === undefined || end === undefined)
-      throw new NotWritable('it has no start and end, which every question of this form has');
+      throw new NotWritable('without start and end, which every question of this form has');
     const right = answer === undefined ? undefined : options[answer];
     if (right !== undefined && options.indexOf(right) !== options.lastIndexOf(right))
-      throw new NotWritable('two options have the text of the right one, by which this form names it');
+      throw new NotWritable('with two options of the text of the right one, by which this form names it');
     const choices = options.map((choice, i) => ({ choice_id: i, choice }));
     return JSON.stringify({ question_id: id, question, video_id: video, start, end, answer: right, choices });
   },

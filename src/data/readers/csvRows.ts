@@ -62,7 +62,7 @@ class CsvReader {
     const again: Line[] = [];
     for (let i = 0; !this.broken && (again.length > 0 || i < lines.length); ) {
       const line = again.pop() ?? lines[i++]!;
-      if (this.row === undefined && (line.text === '' || line.text === '\r')) continue;
+      if (this.row === undefined && isEmpty(line)) continue;
       const state = this.take(line);
       if (state === 'open' && (this.lines.length === 1 || this.length <= LONGEST_ROW)) continue;
       if (state === 'done') found.push(this.done());
@@ -105,6 +105,8 @@ class CsvReader {
     return this.row.add(line);
   }
 }
+
+const isEmpty = ({ text }: Line) => text === '' || text === '\r';
 
 /** Whether a row is complete, continues on the next line, or has a fault. */
 type State = 'done' | 'open' | Fault;

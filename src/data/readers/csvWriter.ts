@@ -19,10 +19,10 @@ export function csvWriter(layout: CsvLayout): SampleWriter {
       checkOptions(sample, layout);
       const qid = id.startsWith(`${video}_`) ? id.slice(video.length + 1) : '';
       if (qid === '' || qid !== qid.trim() || video !== video.trim())
-        throw new NotWritable('its id is not <video>_<number>, without spaces at their ends');
+        throw new NotWritable('with an id that is not <video>_<number>, without spaces at their ends');
       const fields = [video, question, `${answer ?? ''}`, qid, type, ...sample.options];
       if (fields.some((text) => /\0|\p{Surrogate}/u.test(text)))
-        throw new NotWritable('it has a character that text files do not (NUL, or half of a pair)');
+        throw new NotWritable('with a character that csv does not hold (NUL, or half of a surrogate pair)');
       return csv([fields]);
     },
   };

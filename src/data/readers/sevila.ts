@@ -107,10 +107,10 @@ export function sevilaWriter(layout: SevilaLayout, qid: (sample: Sample) => stri
       const { video, question, options, answer, start, end, type } = sample;
       checkOptions(sample, layout);
       if (layout.clips && (start === undefined || end === undefined))
-        throw new NotWritable('it has no start and end, which every question of this form has');
+        throw new NotWritable('without start and end, which every question of this form has');
       const written = qid(sample);
       if (layout.id({ video, qid: written, type }) !== sample.id)
-        throw new NotWritable(`its id is not made of its video and a number, as ${layout.dataset} has it`);
+        throw new NotWritable(`with an id that is not made of video and number, as in ${layout.dataset}`);
       return JSON.stringify({
         video,
         num_option: options.length,
@@ -132,7 +132,7 @@ export function checkOptions(
   layout: Pick<SevilaLayout, 'optionCount' | 'types'>,
 ): void {
   if (options.length !== layout.optionCount)
-    throw new NotWritable(`it has ${options.length} options, this form has ${layout.optionCount}`);
+    throw new NotWritable(`with ${options.length} options, where this form has ${layout.optionCount}`);
   if (!layout.types.includes(type))
-    throw new NotWritable(`its type ${shown(type)} is none of ${layout.types.join(', ')}`);
+    throw new NotWritable(`of type ${shown(type)}, which is none of ${layout.types.join(', ')}`);
 }
