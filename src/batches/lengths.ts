@@ -12,8 +12,7 @@ import type { Tokenizer } from '../text/tokenizer.js';
 
 /** Texts that are longer than a limit of the recipe. */
 interface Cut {
-  /** `prompt` or `reasoning`. */
-  text: string;
+  text: 'prompt' | 'reasoning';
   key: string;
   limit: number;
   count: number;
