@@ -111,13 +111,21 @@ export function number(least: number, most: number) {
 
 /** Adds the recipe argument and `--set`, for commands that read a recipe. */
 export function withRecipe(command: Command): Command {
-  return command
-    .argument('[recipe]', 'recipe file, your own or one of bench/; without one give the keys with --set')
-    .addOption(
-      new Option('-s, --set <key=value>', 'set a recipe key, for example train.beta=0.5; may be repeated')
-        .argParser((text: string, earlier: string[]) => [...earlier, text])
-        .default([], 'none'),
-    );
+  return withSettings(
+    command.argument(
+      '[recipe]',
+      'recipe file, your own or one of bench/; without one give the keys with --set',
+    ),
+  );
+}
+
+/** Adds `--set`. */
+export function withSettings(command: Command): Command {
+  return command.addOption(
+    new Option('-s, --set <key=value>', 'set a recipe key, for example train.beta=0.5; may be repeated')
+      .argParser((text: string, earlier: string[]) => [...earlier, text])
+      .default([], 'none'),
+  );
 }
 
 /** `--on-bad-video`, the short form of `--set data.onBadVideo=...`. */
