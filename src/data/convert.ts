@@ -140,10 +140,10 @@ class Converter {
     }
   }
 
-  /** Whether a line of JSON names another dataset than the two; only such lines can hold it. */
+  /** Whether the form drops the name of a dataset that is neither of the two. */
   private losesDataset({ dataset }: Sample): boolean {
     const { from, to } = this.request;
-    return to !== 'jsonl' && dataset !== from && dataset !== to;
+    return !this.writer.keepsDataset && dataset !== from && dataset !== to;
   }
 }
 

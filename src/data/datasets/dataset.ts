@@ -22,6 +22,8 @@ export interface SampleWriter {
   readonly after: string;
   /** Keys of a sample that the form has no place for. */
   readonly without: readonly (keyof Sample)[];
+  /** Whether a sample may keep the name of another dataset. */
+  readonly keepsDataset?: boolean;
   /**
    * One sample as text, without those keys.
    *

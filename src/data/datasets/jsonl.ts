@@ -34,6 +34,7 @@ export const jsonl: DatasetRecord = {
       before: '',
       between: '\n',
       after: '\n',
+      keepsDataset: true,
       without: [],
       text: (sample) => JSON.stringify(sample),
     },
