@@ -44,18 +44,19 @@ interface Thread {
   ended: Promise<void>;
 }
 
-/** Longest wait for a thread to end by itself; the frame that it is resizing is done long before. */
-const END_SECONDS = 5;
-
-/** {@link ClipThreads} of one program; a test may give another. */
 export class Threads implements ClipThreads {
   private readonly threads = new Set<Thread>();
   private next = 0;
   private closed = false;
 
+  /**
+   * @param program of the threads; a test may give another
+   * @param patience seconds that a thread is given to end by itself: the frame that it is resizing is done long before
+   */
   constructor(
     private readonly most: number,
     private readonly program: URL,
+    private readonly patience = 5,
   ) {}
 
   /**
@@ -130,14 +131,14 @@ export class Threads implements ClipThreads {
       for (const clip of [...asked.values()]) clip.reject(notRead());
       tell(worker, { end: true });
     }
-    await Promise.all(threads.map(ending));
+    await Promise.all(threads.map((thread) => ending(thread, this.patience)));
   }
 }
 
 /** The end of a thread that was told to; one that does not listen is stopped. */
-async function ending({ worker, ended }: Thread): Promise<void> {
+async function ending({ worker, ended }: Thread, patience: number): Promise<void> {
   worker.ref();
-  const timer = setTimeout(() => void worker.terminate(), END_SECONDS * 1000);
+  const timer = setTimeout(() => void worker.terminate(), patience * 1000);
   await ended;
   clearTimeout(timer);
 }

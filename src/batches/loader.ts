@@ -1,4 +1,5 @@
 /** Streams the batches of an epoch, the next ones prepared while the caller works on the current one. */
+import { setMaxListeners } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Rng } from '../base/random.js';
 import type { Sample } from '../data/sample.js';
@@ -55,6 +56,8 @@ export class Loader<T> {
     const rng = epochRng(this.settings, epoch);
     const batches = this.order.batches(epoch).map((indices) => indices.map((i) => this.samples[i]!));
     const ended = new AbortController();
+    // Every clip of every batch ahead listens to it.
+    setMaxListeners(0, ended.signal);
     const queue: Promise<T>[] = [];
     try {
       for (let index = from; index < batches.length; index++) {

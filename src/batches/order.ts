@@ -17,11 +17,10 @@ export interface OrderSettings {
 }
 
 /**
- * Batches within which samples are sorted by length. In so large a part of the epoch lengths lie close together, and its
- * samples change from epoch to epoch, so that no two samples are always in one batch (Hugging Face's LengthGroupedSampler
- * takes 50 as well).
+ * Samples are sorted by length within parts of the shuffled epoch: 50 batches, where neighbours are about as long, and at most
+ * a quarter of the epoch, so that samples meet others in every epoch (both as Hugging Face's LengthGroupedSampler).
  */
-const BUCKET_BATCHES = 50;
+const [MOST_BATCHES, LEAST_PARTS] = [50, 4];
 
 export class Order {
   /** @throws UsageError when there are fewer samples than a batch, and an incomplete one is left out. */
@@ -53,9 +52,10 @@ export class Order {
     if (!shuffle || !lengths) return cut(order, batch).slice(0, this.batchesPerEpoch);
     // Left out, or put last, are the last of the shuffled order: of any length, and others in every epoch.
     const whole = order.length - (order.length % batch);
-    const sorted = cut(order.slice(0, whole), BUCKET_BATCHES * batch).flatMap((part) =>
+    const part = Math.max(1, Math.min(MOST_BATCHES, Math.floor(whole / batch / LEAST_PARTS)));
+    const sorted = cut(order.slice(0, whole), part * batch).flatMap((samples) =>
       cut(
-        part.sort((a, b) => compare(lengths[a]!, lengths[b]!)),
+        samples.sort((a, b) => compare(lengths[a]!, lengths[b]!)),
         batch,
       ),
     );
