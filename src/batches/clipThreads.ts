@@ -44,6 +44,7 @@ interface Thread {
   ended: Promise<void>;
 }
 
+/** {@link ClipThreads} that start when there is a clip for each; one that ends is replaced when the next clip is asked for. */
 export class Threads implements ClipThreads {
   private readonly threads = new Set<Thread>();
   private next = 0;

@@ -48,8 +48,8 @@ export class Loader<T> {
   }
 
   /**
-   * Batches of one epoch, starting at batch `from`. An error comes when its batch does. Whoever stops early leaves nothing
-   * behind: what was being prepared is cancelled and has ended.
+   * Batches of one epoch, starting at batch `from`. An error comes when its batch does. Whoever stops early leaves no
+   * batch in preparation: they are cancelled, and the stream ends after they have.
    */
   async *epoch(epoch: number, from = 0): AsyncGenerator<Loaded<T>> {
     const { ahead = 1 } = this.settings;
