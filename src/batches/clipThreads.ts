@@ -44,7 +44,7 @@ interface Thread {
   ended: Promise<void>;
 }
 
-/** {@link ClipThreads} that start when there is a clip for each; one that ends is replaced when the next clip is asked for. */
+/** {@link ClipThreads} that start as clips are asked for; one that has died is replaced by the next clip. */
 export class Threads implements ClipThreads {
   private readonly threads = new Set<Thread>();
   private next = 0;
