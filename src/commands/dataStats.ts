@@ -1,7 +1,7 @@
 /** `reasvqa data stats`: counts of annotations, and the lengths of their texts. */
 import type { Command } from 'commander';
 import { DataError } from '../base/errors.js';
-import type { FileStatistics } from '../batches/lengths.js';
+import type { FileStatistics } from '../batches/fileStatistics.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 import { type DataFiles, dataFilesOf, type FilesOptions, withFiles } from './dataFiles.js';
 import { fromCwd, type Io, note, print, printJson, table } from './io.js';
@@ -27,7 +27,7 @@ export function addDataStats(data: Command, io: Io): void {
 
 async function stats(io: Io, args: readonly string[], options: Options): Promise<void> {
   const found = await dataFilesOf(io, args, options);
-  const { statisticsOf } = await import('../batches/lengths.js');
+  const { statisticsOf } = await import('../batches/fileStatistics.js');
   const { describeProblem } = await import('../data/problems.js');
   const tokenizer = await tokenizerOf(io, found, options);
   const { dataset, config } = found;

@@ -78,8 +78,8 @@ export async function evaluateAll(
   const { config, builder } = evaluators[0]!;
   const loader = new Loader<HostBatch>(
     samples,
-    { batch: config.eval.batch, shuffle: false, seed: 0, dropLast: false },
-    (batch) => builder.prepare(batch),
+    { batch: config.eval.batch, shuffle: false, seed: 0, dropLast: false, ahead: config.data.ahead },
+    (batch, _, ended) => builder.prepare(batch, undefined, ended),
   );
   const evaluations: Evaluation[] = evaluators.map(() => ({ predictions: [], skipped: [] }));
   for await (const { batch, samples: asked } of loader.epoch(0)) {

@@ -7,30 +7,24 @@ import { DataError } from '../base/errors.js';
 import type { Rng } from '../base/random.js';
 import type { Sample } from '../data/sample.js';
 import type { Student, Visual } from '../model/student.js';
-import { clipOf, readFrames } from '../video/frames.js';
-import { PREPROCESS_VERSION, randomResizedCrop, toPixelValues } from '../video/preprocess.js';
+import { type ClipReader, type ClipSettings, readClip } from '../video/clip.js';
+import { PREPROCESS_VERSION } from '../video/preprocess.js';
 import { type FeatureStore, featureKey, videoIdentity } from './store.js';
+
+export type { ClipSettings } from '../video/clip.js';
 
 export interface FeatureSource {
   /**
    * One clip, row major.
    *
-   * @param rng draws frames and crop in training; absent in evaluation, which is always uniform and whole.
+   * @param rng draws frames and crop in training; absent in evaluation, which is always uniform and whole. Nothing has been
+   *   drawn from it before.
+   * @param signal the clip is not wanted any more; the promise may then reject with its reason
    * @throws DataError for a video that cannot be read
    */
-  load(sample: Sample, rng?: Rng): Promise<Float32Array>;
+  load(sample: Sample, rng?: Rng, signal?: AbortSignal): Promise<Float32Array>;
   /** Clips of a batch as tensors; the caller disposes them. */
   visual(clips: readonly Float32Array[]): Visual;
-}
-
-/** What is taken of a video. */
-export interface ClipSettings {
-  /** Frames per clip. */
-  frames: number;
-  sampling: 'random' | 'uniform';
-  crop: 'none' | 'random-resized';
-  /** Rate of folders of frames. */
-  fps?: number | undefined;
 }
 
 type Seeing = Pick<Student, 'preprocessing' | 'features' | 'featureShape'>;
@@ -40,31 +34,21 @@ export class LiveFrames implements FeatureSource {
   /**
    * @param paths file or folder of each video, by the sample's `video`
    * @param keepPixels hand pixels on, for a vision model that learns; otherwise they become features outside the tape
+   * @param read decodes: in this thread unless another reader is given
    */
   constructor(
     private readonly student: Seeing,
     private readonly paths: ReadonlyMap<string, string>,
     readonly settings: ClipSettings,
     private readonly keepPixels: boolean,
+    private readonly read: ClipReader = readClip,
   ) {}
 
-  async load(sample: Sample, rng?: Rng): Promise<Float32Array> {
-    const { frames: count, sampling, crop, fps } = this.settings;
+  async load(sample: Sample, rng?: Rng, signal?: AbortSignal): Promise<Float32Array> {
+    const { id, start, end } = sample;
     const { imageSize, mean, std } = this.student.preprocessing;
-    const random =
-      rng && sampling === 'random' ? { mode: 'random' as const, rng } : { mode: 'uniform' as const };
-    const cropped = rng !== undefined && crop === 'random-resized';
-    const frames = await readFrames({
-      path: this.pathOf(sample),
-      id: sample.id,
-      count,
-      ...random,
-      ...clipOf(sample, fps),
-      // A crop is cut from the frame at its own size, so that the picture is resampled once.
-      ...(cropped ? {} : { size: { width: imageSize, height: imageSize } }),
-    });
-    const box = cropped ? { crop: randomResizedCrop(rng, imageSize) } : {};
-    return toPixelValues(frames, { imageSize, mean, std, ...box });
+    const clip = { path: this.pathOf(sample), id, start, end, draw: rng?.label };
+    return this.read({ ...clip, ...this.settings, imageSize, mean, std }, signal);
   }
 
   pathOf(sample: Sample): string {
@@ -108,11 +92,11 @@ export class StoredFeatures implements FeatureSource {
     private readonly visionHash: string,
   ) {}
 
-  async load(sample: Sample): Promise<Float32Array> {
+  async load(sample: Sample, _?: Rng, signal?: AbortSignal): Promise<Float32Array> {
     const clip = `${sample.video}|${sample.start ?? ''}|${sample.end ?? ''}`;
     const known = this.memory.get(clip);
     if (known) return known;
-    const features = await this.stored(sample);
+    const features = await this.stored(sample, signal);
     if (this.memoryBytes + features.byteLength <= MEMORY_BYTES) {
       this.memory.set(clip, features);
       this.memoryBytes += features.byteLength;
@@ -130,7 +114,7 @@ export class StoredFeatures implements FeatureSource {
    * A clip's features, from the store or computed and put there. The cache key is the clip (uniform sampling derives
    * the indices from it), so a hit opens no video.
    */
-  private async stored(sample: Sample): Promise<Float32Array> {
+  private async stored(sample: Sample, signal?: AbortSignal): Promise<Float32Array> {
     const { frames, fps } = this.live.settings;
     const rate = fps === undefined ? '' : `|${fps}`;
     const video = await this.identityOf(sample);
@@ -143,7 +127,7 @@ export class StoredFeatures implements FeatureSource {
     });
     const stored = await this.store.get(key);
     if (stored?.data instanceof Float32Array) return stored.data;
-    const { features } = this.live.visual([await this.live.load(sample)]);
+    const { features } = this.live.visual([await this.live.load(sample, undefined, signal)]);
     const values = features!.dataSync() as Float32Array;
     const { shape } = features!;
     features!.dispose();

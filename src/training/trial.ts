@@ -20,6 +20,7 @@ import { readStudentConfig } from '../model/registry.js';
 import type { Architecture, Student } from '../model/student.js';
 import { selectTrainable, trainsVision } from '../model/trainable.js';
 import { Tokenizer } from '../text/tokenizer.js';
+import type { ClipReader } from '../video/clip.js';
 import { noticesOf } from '../weights/comparison.js';
 import { objectiveOf } from './objectives/index.js';
 import type { Objective } from './objectives/objective.js';
@@ -239,6 +240,8 @@ export interface BuilderOptions {
   onWarning: (line: string) => void;
   /** Encode the objective's targets of each sample. */
   training: boolean;
+  /** Reads the videos; the caller's thread does unless given. */
+  clips?: ClipReader;
 }
 
 /** Makes the batch builder of a split for this trial's student. */
@@ -246,12 +249,12 @@ export function openBuilder(
   { student, tokenizer, objective, visionHash, learnsVision }: Trial,
   config: Config,
   split: Pick<Split, 'paths'>,
-  { runFolder, onWarning, training }: BuilderOptions,
+  { runFolder, onWarning, training, clips }: BuilderOptions,
 ): BatchBuilder {
   const { frames, sampling, crop } = config.video;
   const settings = { frames, sampling, crop, fps: config.data.fps };
   // Evaluation needs no gradient to pixels.
-  const live = new LiveFrames(student, split.paths, settings, training && learnsVision);
+  const live = new LiveFrames(student, split.paths, settings, training && learnsVision, clips);
   const folder = config.features.folder ?? join(runFolder, 'features');
   const source =
     visionHash === undefined

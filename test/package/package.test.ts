@@ -27,7 +27,13 @@ describe('the tarball', () => {
     expect(sources.length).toBeGreaterThan(50);
     expect(paths).toEqual(expect.arrayContaining(sources));
     for (const path of [
-      ...['dist/cli.js', 'dist/index.d.ts', 'tools/build-addon.mjs', 'tools/setup-tensorflow.sh'],
+      ...[
+        'dist/cli.js',
+        'dist/index.d.ts',
+        'dist/batches/clipWorker.js',
+        'tools/build-addon.mjs',
+        'tools/setup-tensorflow.sh',
+      ],
       ...['weights/shapes/model.safetensors', 'bench/nextqa/reasvqa.yaml'],
       ...['bench/speed/index.mjs', 'bench/speed/workloads/tiny.json'],
     ])

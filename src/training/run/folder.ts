@@ -98,8 +98,8 @@ export async function existingRun(folder: string): Promise<RunPaths> {
 }
 
 /**
- * Hash of everything that decides a run's numbers; the folder of features and the intervals of saving and logging do
- * not.
+ * Hash of everything that decides a run's numbers; the folder of features, how videos are read ahead and the intervals of
+ * saving and logging do not.
  */
 export function identity(config: Config): string {
   return configHash(decisive(config));
@@ -128,8 +128,10 @@ export function configDifference(
 
 function decisive(config: Config): Config {
   const { features: _, ...rest } = config;
-  const { checkpointEverySteps: _every, logEverySteps: _log, ...train } = config.train;
-  return { ...rest, train } as Config;
+  const { workers: _workers, ahead: _ahead, ...data } = config.data;
+  const { checkpointEverySteps: _every, logEverySteps: _log, lengthBuckets, ...train } = config.train;
+  // A run that was made before there was the key has it off.
+  return { ...rest, data, train: { ...train, ...(lengthBuckets ? { lengthBuckets } : {}) } } as Config;
 }
 
 /** @throws DataError when it cannot be made. */
