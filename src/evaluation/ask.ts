@@ -109,7 +109,7 @@ export async function watch(asked: Asked, clip: Clip, signal?: AbortSignal): Pro
   checkClip(clip);
   const { student } = asked;
   const { video } = clip;
-  const frames = typeof video === 'string' ? await readClip(asked, video, clip, signal) : numbered(video);
+  const frames = typeof video === 'string' ? await readSeen(asked, video, clip, signal) : numbered(video);
   const pixels = await toPixelValues(frames, student.preprocessing);
   signal?.throwIfAborted();
   const settings = { frames: frames.n, sampling: 'uniform', crop: 'none' } as const;
@@ -122,7 +122,18 @@ export async function watch(asked: Asked, clip: Clip, signal?: AbortSignal): Pro
   };
 }
 
-async function readClip(asked: Asked, path: string, clip: Clip, signal?: AbortSignal): Promise<Frames> {
+/**
+ * The frames of a video that a student looks at (video.frames), at the video's own size; the frames of a folder that
+ * differ in size as the student sees them.
+ *
+ * @throws DataError for a video that cannot be read
+ */
+export async function readSeen(
+  asked: Asked,
+  path: string,
+  clip: Omit<Clip, 'video'> = {},
+  signal?: AbortSignal,
+): Promise<Frames> {
   const { data, video } = await settingsOf(asked);
   const { imageSize } = asked.student.preprocessing;
   const request = {
@@ -153,6 +164,7 @@ export async function askAbout(
   following?: Following,
 ): Promise<Answer> {
   checkQuery(query);
+  following?.signal?.throwIfAborted();
   const config = settingsFor(await settingsOf(asked), watched, query);
   const source = { load: async () => new Float32Array(), visual: () => watched.visual() };
   const evaluator = { ...asked, config, builder: new BatchBuilder(config, asked.tokenizer, source) };

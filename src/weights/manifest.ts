@@ -67,7 +67,10 @@ export async function loadManifest(name: string, folder = MANIFEST_FOLDER): Prom
 }
 
 /** The manifest with this name or Hugging Face repository, if there is one. */
-export async function findManifest(nameOrId: string, folder = MANIFEST_FOLDER): Promise<Manifest | undefined> {
+export async function findManifest(
+  nameOrId: string,
+  folder = MANIFEST_FOLDER,
+): Promise<Manifest | undefined> {
   const manifests = await listManifests(folder);
   return manifests.find(({ name, repository }) => name === nameOrId || repository === nameOrId);
 }

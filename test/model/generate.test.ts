@@ -24,8 +24,7 @@ onEngines('greedy decoding', ['native-cpu', 'native-cuda', 'cpu', 'wasm', 'tenso
   let encoded: Encoded;
   const context = inferenceContext();
 
-  const written = (options: GenerateOptions) =>
-    finish(generateSteps(model, encoded, options, context)).ids;
+  const written = (options: GenerateOptions) => finish(generateSteps(model, encoded, options, context)).ids;
   const logitsAfter = (of: Encoded, ids: readonly number[]) => lastLogits(model, of, ids, context);
 
   beforeEach(() => {
