@@ -94,8 +94,8 @@ export class Answers {
     signal: AbortSignal,
     tell: (event: AskEvent) => void,
   ): Promise<AnswerReport> {
-    await this.store.find(request.video);
-    const work = () => this.work(request, signal, tell);
+    const video = await this.store.find(request.video);
+    const work = () => this.work(video, request, signal, tell);
     return this.queue.run(work, signal, (place) => tell({ event: 'queued', place }));
   }
 
@@ -117,11 +117,13 @@ export class Answers {
   }
 
   private async work(
+    video: Video,
     request: AskRequest,
     signal: AbortSignal,
     tell: (event: AskEvent) => void,
   ): Promise<AnswerReport> {
-    const video = await this.store.find(request.video);
+    // It may have been removed while the question waited.
+    await this.store.requirePresent(video);
     const watched = await this.reading(video, () => this.watched(video, request, signal));
     tell({ event: 'frames', frames: await pictures(watched.frames) });
     const report = (answer: Answer) => reportOf(watched, request, answer);
@@ -156,7 +158,7 @@ export class Answers {
     try {
       return await read();
     } catch (error) {
-      await this.store.find(video.id);
+      await this.store.requirePresent(video);
       throw this.store.refusalOf(error, video);
     }
   }

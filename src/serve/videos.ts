@@ -56,9 +56,13 @@ export class VideoStore {
     const video = this.videos.get(id);
     if (!video)
       throw new Refusal(404, `no video ${JSON.stringify(id.slice(0, 80))}; GET /api/videos lists them`);
-    if (!(await stat(video.path).catch(() => undefined)))
-      throw new Refusal(410, `${video.name}: the video was removed`);
+    await this.requirePresent(video);
     return video;
+  }
+
+  /** @throws Refusal 410 for a video whose file is gone */
+  async requirePresent({ path, name }: Video): Promise<void> {
+    if (!(await stat(path).catch(() => undefined))) throw new Refusal(410, `${name}: the video was removed`);
   }
 
   /**
