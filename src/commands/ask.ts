@@ -91,7 +91,7 @@ async function queriesOf(io: Io, questions: readonly string[], options: AskOptio
   if (choices && given.length === 0)
     throw new UsageError('--options belong to questions of the command line; the file has its own');
   const { readQueries } = await import('../evaluation/queries.js');
-  const more = await readQueries(file === '-' ? '/dev/stdin' : fromCwd(io, file), file);
+  const more = await readQueries(file === '-' ? undefined : fromCwd(io, file), file);
   return [...given, ...more.map((query) => ({ ...query, reason }))];
 }
 

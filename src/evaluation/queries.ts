@@ -1,4 +1,5 @@
 /** Questions from a file of JSON lines: {"question": ..., "options": [...]}. */
+import { text } from 'node:stream/consumers';
 import { DataError, UsageError } from '../base/errors.js';
 import { readJsonLines } from '../data/jsonLines.js';
 import { ProblemLog } from '../data/problems.js';
@@ -8,13 +9,15 @@ import { checkQuery, type Query } from './ask.js';
 /**
  * Reads questions; other keys of a line are left alone, so that a file of samples will do.
  *
- * @param name of the file in messages. @throws DataError with every line that is wrong
+ * @param path of the file; without one standard input is read
+ * @param name of the file in messages
+ * @throws DataError with the first line that is wrong
  */
-export async function readQueries(path: string, name: string): Promise<Query[]> {
-  const text = await readTextFile(path);
+export async function readQueries(path: string | undefined, name: string): Promise<Query[]> {
+  const content = path === undefined ? await text(process.stdin) : await readTextFile(path);
   const log = new ProblemLog(name);
   const queries: Query[] = [];
-  for (const { line, record } of readJsonLines(text, 'question', log)) {
+  for (const { line, record } of readJsonLines(content, 'question', log)) {
     const query = queryOf(record);
     if (typeof query !== 'string') queries.push(query);
     else

@@ -90,9 +90,7 @@ describe('reasvqa ask', () => {
   it('writes the frames that it saw as pictures', async () => {
     await run('ask', CLIP, 'why?', '--no-reasoning', '--save-frames', 'out/frames', '--end', '1');
     const names = await readdir(join(folder, 'out/frames'));
-    expect(names).toEqual(
-      [1, 3, 4, 7].map((i) => expect.stringMatching(new RegExp(`^clip-00000${i}\\.png$|\\d`))),
-    );
+    for (const name of names) expect(name).toMatch(/^clip-00000[0-8]\.png$/);
     expect(names).toHaveLength(4);
     const { width, height } = await sharp(join(folder, 'out/frames', names[0]!)).metadata();
     expect([width, height]).toEqual([64, 64]);
