@@ -6,6 +6,8 @@ const byId = (id) => document.getElementById(id);
 const HISTORY = 'reasvqa-history';
 /** Entries of the history that are kept. */
 const KEPT = 50;
+/** What the status says before a question. */
+const READY = byId('status').textContent;
 
 const state = {
   limits: { uploadBytes: Number.POSITIVE_INFINITY },
@@ -61,6 +63,11 @@ async function choose(id) {
   const video = current();
   byId('remove').hidden = video?.kind !== 'upload';
   byId('preview').replaceChildren();
+  if (!state.asking) {
+    // An answer about another video is in the history.
+    byId('result').replaceChildren();
+    tell(READY);
+  }
   if (!video) return;
   suggest(video);
   try {
@@ -79,7 +86,7 @@ function suggest({ questions }) {
     button.addEventListener('click', () => fill(each));
     return button;
   });
-  byId('suggestions').replaceChildren(...(questions.length > 1 ? buttons : []));
+  byId('suggestions').replaceChildren(...buttons);
   // A question that somebody has typed stays.
   const typed = byId('question').value.trim() !== '' && !isSuggested();
   if (questions.length > 0 && !typed) fill(questions[0]);
