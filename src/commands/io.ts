@@ -136,8 +136,8 @@ export function withBadVideo(command: Command): Command {
   );
 }
 
-/** Bytes of a text such as 24GiB, 500MB or 1073741824. */
-function bytes(text: string): number {
+/** Option parser: bytes of a text such as 24GiB, 500MB or 1073741824. */
+export function bytes(text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?$/i.exec(text);
   const power = match ? 'KMGT'.indexOf(match[2]!.toUpperCase()) + 1 : 0;
   if (!match || (match[2] === '' && match[3] !== '')) {

@@ -8,15 +8,18 @@ import { openTrial, type Trial } from './trial.js';
 
 /** A finished (or still running) run's student at its best checkpoint, for evaluation and the report. */
 export async function openTrained(paths: RunPaths, config: Config): Promise<{ trial: Trial; step: number }> {
-  const trial = await openTrial(config);
   const steps = await listCheckpoints(paths.checkpoints);
   const best = bestOf(await readEvaluations(paths))?.step ?? steps.at(-1);
-  if (best === undefined || !steps.includes(best)) {
-    trial.dispose();
+  if (best === undefined || !steps.includes(best))
     throw new ReasVqaError(`${paths.folder}: has no checkpoint yet; train first`, 3);
+  const trial = await openTrial(config);
+  try {
+    await loadTrainables(paths.checkpoints, best, trial.trainable);
+    return { trial, step: best };
+  } catch (error) {
+    trial.dispose();
+    throw error;
   }
-  await loadTrainables(paths.checkpoints, best, trial.trainable);
-  return { trial, step: best };
 }
 
 /** A run's student and all that it is asked with: what `ask` and `evaluate` take. Dispose of it. */

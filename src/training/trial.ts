@@ -192,7 +192,8 @@ async function attachAdapter(
 /** Spare tokens that start the decoder when text.decoderCue is task. */
 const CUES = ['<extra_id_0>', '<extra_id_1>'] as const;
 
-function cueTokens({ text }: Config, tokenizer: Tokenizer): Trial['cues'] {
+/** Tokens that start the decoder on either task, when text.decoderCue is task. @throws UsageError where it has none */
+export function cueTokens({ text }: Pick<Config, 'text'>, tokenizer: Tokenizer): Trial['cues'] {
   if (text.decoderCue === 'none') return undefined;
   const [answer, reasoning] = CUES.map((cue) => {
     const ids = tokenizer.encode(cue, { addEos: false });
