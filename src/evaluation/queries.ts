@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers';
 import { DataError, UsageError } from '../base/errors.js';
 import { readJsonLines } from '../data/jsonLines.js';
 import { ProblemLog } from '../data/problems.js';
-import { readTextFile } from '../data/textFile.js';
+import { sourceOf, textSource } from '../data/textFile.js';
 import { checkQuery, type Query } from './ask.js';
 
 /**
@@ -14,10 +14,10 @@ import { checkQuery, type Query } from './ask.js';
  * @throws DataError with the first line that is wrong
  */
 export async function readQueries(path: string | undefined, name: string): Promise<Query[]> {
-  const content = path === undefined ? await text(process.stdin) : await readTextFile(path);
+  const source = path === undefined ? sourceOf(name, await text(process.stdin)) : await textSource(path);
   const log = new ProblemLog(name);
   const queries: Query[] = [];
-  for (const { line, record } of readJsonLines(content, 'question', log)) {
+  for await (const { line, record } of readJsonLines(source, 'question', log)) {
     const query = queryOf(record);
     if (typeof query !== 'string') queries.push(query);
     else
