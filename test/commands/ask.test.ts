@@ -1,6 +1,7 @@
 /** `reasvqa ask` and `serve` on the model and the clip that ship. */
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+
 import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';

@@ -41,7 +41,9 @@ describe('the tarball', () => {
     expect(
       // The page's own script and style are read from there when a report is written.
       paths.filter((path) =>
-        /^src\/(?!native\/|report\/page\/[^/]+\.(css|js)$|serve\/page\/|.*\.md$)|^test\/|results\/|\.map$|\/\./.test(path),
+        /^src\/(?!native\/|report\/page\/[^/]+\.(css|js)$|serve\/page\/|.*\.md$)|^test\/|results\/|\.map$|\/\./.test(
+          path,
+        ),
       ),
     ).toEqual([]);
     const bytes = installed.files.reduce((sum, { size }) => sum + size, 0);
