@@ -1,4 +1,5 @@
 /** `reasvqa ask` and `serve` on the model and the clip that ship. */
+import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -148,6 +149,7 @@ describe('reasvqa ask refuses', () => {
 describe('reasvqa serve', () => {
   it('says that its port is in use before it reads a model', async () => {
     const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
     const { port } = other.address() as AddressInfo;
     const { code, stderr } = await run('serve', '--port', String(port));
     other.close();

@@ -68,7 +68,7 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
   const ask = () => page.getByRole('button', { name: 'Ask', exact: true });
   const answered = () =>
     status()
-      .filter({ hasText: /^Answer .*The reasoning is written\.$/ })
+      .filter({ hasText: /^Answer.*The reasoning is written\.$/ })
       .waitFor();
 
   it('has a question about an example ready: one click answers it', async () => {
