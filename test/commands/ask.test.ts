@@ -1,5 +1,4 @@
 /** `reasvqa ask` and `serve` on the model and the clip that ship. */
-
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';

@@ -68,7 +68,7 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
   const ask = () => page.getByRole('button', { name: 'Ask', exact: true });
   const answered = () =>
     status()
-      .filter({ hasText: /^Answer .*The reasoning is written\.$/ })
+      .filter({ hasText: /^Answer.*The reasoning is written\.$/ })
       .waitFor();
 
   it('has a question about an example ready: one click answers it', async () => {
@@ -88,7 +88,7 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
     expect(await page.locator('#result').getByText('chosen').count()).toBe(1);
     expect(await page.locator('#result').getByText('right').count()).toBe(1);
     expect(await page.locator('#result .frames img').first().getAttribute('alt')).toBe(
-      'Frame 1 of 4, at 0.2 s',
+      'Frame 1 of 4, at 0.3 s',
     );
     expect(await page.locator('#result .reasoning').innerText()).not.toBe('');
   });

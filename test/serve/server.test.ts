@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as after } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { UsageError } from '../../src/base/errors.js';
 import { ownFile } from '../../src/base/packageFiles.js';
 import { Answers, type AskEvent } from '../../src/serve/answers.js';
@@ -19,12 +19,20 @@ import { send, serveShapes } from './support.js';
 
 let server: Awaited<ReturnType<typeof serveShapes>>;
 let clip: Buffer;
+/** Folder of this file's uploads alone. */
+let scratch: string;
 beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'server-test-'));
+  vi.stubEnv('TMPDIR', scratch);
   clip = await readFile(ownFile('bench/shapes/clip.webp'));
   server = await serveShapes();
 });
 afterAll(async () => {
   await server.close();
+  vi.unstubAllEnvs();
+  // Nothing is left of it.
+  expect(await readdir(scratch)).toEqual([]);
+  await rm(scratch, { recursive: true });
   expect(server.errors).toEqual([]);
 });
 
@@ -46,8 +54,8 @@ const upload = (body: Buffer, name = 'clip.webp') =>
   fetch(`${server.url}/api/videos?name=${encodeURIComponent(name)}`, { method: 'POST', body });
 /** Files of uploads, whole or not. */
 const uploads = async () => {
-  const folders = (await readdir(tmpdir())).filter((name) => name.startsWith('reasvqa-serve-'));
-  const lists = await Promise.all(folders.map((name) => readdir(join(tmpdir(), name)).catch(() => [])));
+  const folders = await readdir(scratch);
+  const lists = await Promise.all(folders.map((name) => readdir(join(scratch, name))));
   return lists.flat().filter((name) => name !== 'examples');
 };
 const remove = (id: string) => fetch(`${server.url}/api/videos/${id}`, { method: 'DELETE' });
@@ -256,8 +264,8 @@ describe('an upload', () => {
   it('whose file is deleted is said to be removed', async () => {
     const { id } = await bodyOf(upload(clip));
     await post({ ...QUESTION, video: id, reasoning: false });
-    const [folder] = (await readdir(tmpdir())).filter((name) => name.startsWith('reasvqa-serve-'));
-    await rm(join(tmpdir(), folder!, `${id}.webp`));
+    const [folder] = await readdir(scratch);
+    await rm(join(scratch, folder!, `${id}.webp`));
     const reply = await post({ ...QUESTION, video: id });
     expect({ status: reply.status, ...(await bodyOf(reply)) }).toEqual({
       status: 410,
