@@ -1,4 +1,4 @@
-/** The student that is asked: a run's best checkpoint, a published model, or the small one that ships. */
+/** The student that is asked: a run's best checkpoint, a published model, or the one that ships, which the study trained. */
 import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { DataError, UsageError } from '../base/errors.js';
@@ -60,18 +60,21 @@ export async function openAsked(request: AskedRequest): Promise<OpenAsked> {
 async function openModel(
   request: Pick<AskedRequest, 'model' | 'adapter'> & { overrides: readonly string[]; cwd: string },
 ): Promise<OpenAsked> {
-  const { model, adapter, overrides, cwd } = request;
-  const folder = model === undefined ? ownFile('weights/shapes') : await folderOf(cwd, model);
+  const { model, overrides, cwd } = request;
+  const { folder, adapter } =
+    model === undefined
+      ? { folder: ownFile('weights/shapes'), adapter: ownFile('weights/shapes/students/reasoning') }
+      : { folder: await folderOf(cwd, model), adapter: request.adapter && resolve(cwd, request.adapter) };
   // The data set's keys have no default, and of them only data.fps and data.addPunctuation matter here.
   const own = ['data.dataset=jsonl', 'data.videos=.', `model.base=${folder}`];
   const { config } = await resolveConfig({ overrides: [...own, ...overrides], cwd });
   const tokenizer = await Tokenizer.load(config.model.tokenizer);
   const { student, comparison } = await loadStudent(folder, { precision: config.model.precision });
   try {
-    if (adapter !== undefined) await loadAdapter(student, resolve(cwd, adapter));
+    if (adapter !== undefined) await loadAdapter(student, adapter);
     return {
       ...{ student, tokenizer, config, cues: cueTokens(config, tokenizer) },
-      description: `${model ?? 'weights/shapes'}${adapter === undefined ? '' : ` with ${adapter}`}`,
+      description: describe(model ?? 'weights/shapes', model ? request.adapter : 'students/reasoning'),
       ships: model === undefined,
       notices: noticesOf(comparison, folder),
       dispose: () => student.dispose(),
@@ -81,6 +84,9 @@ async function openModel(
     throw error;
   }
 }
+
+const describe = (model: string, adapter: string | undefined) =>
+  adapter === undefined ? model : `${model} with ${adapter}`;
 
 /** The folder of a model's weights, as it is given or where `weights fetch` puts it. */
 async function folderOf(cwd: string, model: string): Promise<string> {
