@@ -26,7 +26,9 @@ describe('reasvqa ask', () => {
   it('answers with probabilities, reasoning and frames, as the library does', async () => {
     const { code, stdout, stderr } = await run('ask', CLIP, 'why?', '--options', ...OPTIONS, '--json');
     expect(code).toBe(0);
-    expect(stderr).toMatch(/^engine: .*\nmodel: weights\/shapes \(it knows the shapes world only\)\n$/);
+    expect(stderr).toMatch(
+      /^engine: .*\nmodel: weights\/shapes with students\/reasoning \(it knows the shapes world only\)\n$/,
+    );
     const report = JSON.parse(stdout);
     const student = await openAsked({});
     const question = { video: ownFile(CLIP), question: 'why?', options: OPTIONS, reason: true };

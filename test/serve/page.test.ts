@@ -87,8 +87,8 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
     }
     expect(await page.locator('#result .chosen').getByText('chosen').count()).toBe(1);
     expect(await page.locator('#result').getByText('✓ right').count()).toBe(1);
-    expect(await page.locator('#result .frames img').first().getAttribute('alt')).toBe(
-      'Frame 1 of 4, at 0.3 s',
+    expect(await page.locator('#result .frames img').first().getAttribute('alt')).toMatch(
+      /^Frame 1 of 4, at 0\.\d s$/,
     );
     expect(await page.locator('#result .reasoning').innerText()).not.toBe('');
   });
