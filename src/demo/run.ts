@@ -5,7 +5,7 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { ownFile } from '../base/packageFiles.js';
 import { formatDuration, say } from '../base/progress.js';
 import type { EngineInfo } from '../engine/engine.js';
 import type { RefineStats } from '../reasoning/refineFile.js';
@@ -50,7 +50,7 @@ export interface DemoResult {
 /** Passes over the training questions; the study's have more (bench/shapes/STUDY.md). */
 const EPOCHS = 3;
 
-const RECIPE = fileURLToPath(new URL('../../bench/shapes/base.yaml', import.meta.url));
+const RECIPE = ownFile('bench/shapes/base.yaml');
 
 /**
  * Share of the time that each stage takes, measured with one seed on two cores; they only serve to say how long is

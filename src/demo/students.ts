@@ -3,7 +3,7 @@
  * reasoning. Both answer questions about clips that no student was trained, chosen or tested on.
  */
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { ownFile } from '../base/packageFiles.js';
 import { createProgress, say } from '../base/progress.js';
 import { readSplit } from '../batches/split.js';
 import { resolveConfig } from '../config/load.js';
@@ -25,9 +25,6 @@ export interface ComparedStudents {
 /** Folders of weights/shapes/students, and the setting that each was trained with. */
 export const STUDENTS = ['answers', 'reasoning'] as const;
 
-const folderOf = (student: string) =>
-  fileURLToPath(new URL(`../../weights/shapes/students/${student}`, import.meta.url));
-
 /**
  * Draws clips of their own and lets both students answer all questions about them.
  *
@@ -46,7 +43,7 @@ export async function compareStudents(
   const configs = await Promise.all(
     STUDENTS.map(async (student) => {
       const own = [
-        `model.adapter=${JSON.stringify(folderOf(student))}`,
+        `model.adapter=${JSON.stringify(ownFile(`weights/shapes/students/${student}`))}`,
         'data.reasoning=null',
         'train.beta=0',
       ];

@@ -61,10 +61,7 @@ async function openModel(
   request: Pick<AskedRequest, 'model' | 'adapter'> & { overrides: readonly string[]; cwd: string },
 ): Promise<OpenAsked> {
   const { model, overrides, cwd } = request;
-  const { folder, adapter } =
-    model === undefined
-      ? { folder: ownFile('weights/shapes'), adapter: ownFile('weights/shapes/students/reasoning') }
-      : { folder: await folderOf(cwd, model), adapter: request.adapter && resolve(cwd, request.adapter) };
+  const { folder, adapter, description } = model === undefined ? SHIPPED : await named({ ...request, model });
   // The data set's keys have no default, and of them only data.fps and data.addPunctuation matter here.
   const own = ['data.dataset=jsonl', 'data.videos=.', `model.base=${folder}`];
   const { config } = await resolveConfig({ overrides: [...own, ...overrides], cwd });
@@ -74,7 +71,7 @@ async function openModel(
     if (adapter !== undefined) await loadAdapter(student, adapter);
     return {
       ...{ student, tokenizer, config, cues: cueTokens(config, tokenizer) },
-      description: describe(model ?? 'weights/shapes', model ? request.adapter : 'students/reasoning'),
+      description,
       ships: model === undefined,
       notices: noticesOf(comparison, folder),
       dispose: () => student.dispose(),
@@ -85,8 +82,34 @@ async function openModel(
   }
 }
 
-const describe = (model: string, adapter: string | undefined) =>
-  adapter === undefined ? model : `${model} with ${adapter}`;
+/** Weights with or without an adapter. */
+interface Named {
+  folder: string;
+  adapter: string | undefined;
+  description: string;
+}
+
+const SHIPPED: Named = {
+  folder: ownFile('weights/shapes'),
+  adapter: ownFile('weights/shapes/students/reasoning'),
+  description: 'weights/shapes with students/reasoning',
+};
+
+async function named({
+  model,
+  adapter,
+  cwd,
+}: {
+  model: string;
+  adapter?: string | undefined;
+  cwd: string;
+}): Promise<Named> {
+  return {
+    folder: await folderOf(cwd, model),
+    adapter: adapter === undefined ? undefined : resolve(cwd, adapter),
+    description: adapter === undefined ? model : `${model} with ${adapter}`,
+  };
+}
 
 /** The folder of a model's weights, as it is given or where `weights fetch` puts it. */
 async function folderOf(cwd: string, model: string): Promise<string> {
