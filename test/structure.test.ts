@@ -11,7 +11,7 @@ const src = join(root, 'src');
 const FLOORS = [
   ['cli.ts', 'index.ts'],
   ['commands'],
-  ['demo', 'tables'],
+  ['demo', 'tables', 'serve'],
   ['sweep'],
   ['parity', 'pretraining', 'report'],
   ['training'],

@@ -1,4 +1,5 @@
 /** Settings of the test runner. */
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
@@ -9,5 +10,7 @@ export default defineConfig({
     testTimeout: 0,
     hookTimeout: 0,
     pool: 'forks',
+    // The default, one fewer than cores, leaves a machine of two cores half idle.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
   },
 });

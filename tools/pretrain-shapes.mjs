@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * Pre-trains the small base model of the shapes world, stage by stage (src/pretraining/pretrain.ts): 40 minutes on two
- * cores.
+ * Pre-trains the small base model of the shapes world, stage by stage (src/pretraining/pretrain.ts): 50 minutes on two
+ * busy cores, the first stage measured on its own.
  *
  *   node tools/pretrain-shapes.mjs [--out FOLDER] [--keep FOLDER]
  *

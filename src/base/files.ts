@@ -1,5 +1,6 @@
-/** Writing files so that a reader never sees a part of one. */
-import { randomBytes } from 'node:crypto';
+/** Writing files so that a reader never sees a part of one, and their hashes. */
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DataError, messageOf } from './errors.js';
@@ -75,4 +76,16 @@ export async function syncFolder(folder: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+/** The SHA-256 of a file as 64 hexadecimal digits, read as a stream. */
+export async function hashFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  try {
+    for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 }))
+      hash.update(chunk as Buffer);
+  } catch (error) {
+    throw new DataError(`${path}: cannot be read (${messageOf(error)})`, { cause: error });
+  }
+  return hash.digest('hex');
 }

@@ -6,7 +6,8 @@
 export class Rng {
   private readonly s: Uint32Array;
   private spare: number | undefined;
-  private readonly label: string;
+  /** What the stream follows from: `new Rng(label)` starts it anew, in another thread too. */
+  readonly label: string;
 
   constructor(seed: number | string) {
     this.label = String(seed);

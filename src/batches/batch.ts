@@ -48,9 +48,13 @@ export class BatchBuilder {
     if (prefix) this.framePrefixes = framePrefixRows(tokenizer, frames, template);
   }
 
-  /** @param rng draws frames and crops; absent in evaluation. */
-  async prepare(samples: readonly Sample[], rng?: Rng): Promise<HostBatch> {
-    const loaded = await Promise.all(samples.map((sample) => this.load(sample, rng)));
+  /**
+   * @param rng draws frames and crops; absent in evaluation.
+   * @param signal the batch is not wanted any more; the promise then rejects with its reason
+   */
+  async prepare(samples: readonly Sample[], rng?: Rng, signal?: AbortSignal): Promise<HostBatch> {
+    const loaded = await Promise.all(samples.map((sample) => this.load(sample, rng, signal)));
+    signal?.throwIfAborted();
     const good = loaded.filter((item) => 'clip' in item);
     const kept = good.map(({ sample }) => sample);
     return {
@@ -65,9 +69,10 @@ export class BatchBuilder {
   private async load(
     sample: Sample,
     rng?: Rng,
+    signal?: AbortSignal,
   ): Promise<{ sample: Sample; clip: Float32Array } | { sample: Sample; reason: string }> {
     try {
-      return { sample, clip: await this.source.load(sample, rng?.fork(sample.id)) };
+      return { sample, clip: await this.source.load(sample, rng?.fork(sample.id), signal) };
     } catch (error) {
       const skips = this.config.data.onBadVideo === 'skip' && error instanceof DataError;
       if (!skips || error instanceof MissingToolError) throw error;

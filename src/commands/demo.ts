@@ -1,6 +1,7 @@
 /** `reasvqa demo`: the whole method on the built-in world. */
 import type { Command } from 'commander';
-import type { Comparison } from '../report/statistics.js';
+import type { ComparedStudents } from '../demo/students.js';
+import { type Comparison, differenceText } from '../report/statistics.js';
 import type { ComparedSetting } from '../sweep/comparisons.js';
 import {
   type EngineChoice,
@@ -47,7 +48,6 @@ export function addDemo(program: Command, io: Io): void {
 async function demo(io: Io, options: DemoOptions): Promise<void> {
   const engine = await startEngine(io, options);
   const { runDemo } = await import('../demo/run.js');
-  const { differenceText } = await import('../report/statistics.js');
   const { formatDuration } = await import('../base/progress.js');
   const { clips, seeds, beta, set: overrides } = options;
   const result = await interruptible((signal) =>
@@ -62,26 +62,45 @@ async function demo(io: Io, options: DemoOptions): Promise<void> {
     }),
   );
   if (options.json) return printJson(io, result);
-  const [alone, both] = result.compared.filter(({ epoch }) => epoch === 'last');
-  const show = ({ accuracy, standardError }: ComparedSetting) =>
-    `${(100 * accuracy).toFixed(2)}${seeds > 1 ? ` +- ${(100 * standardError).toFixed(2)}` : ''}`;
-  const of = seeds > 1 ? ` (mean and standard error over ${seeds} seeds)` : '';
-  print(io, `accuracy on the validation split after the last pass, in percent${of}; chance is 20`);
-  print(io, `  answers alone (beta 0)           ${show(alone!)}`);
-  print(io, `  answers and reasoning (beta ${beta})  ${show(both!)}`);
-  const { comparison } = both!;
-  print(io, `  difference                       ${differenceText(comparison!)}, paired over questions`);
-  print(io, verdict(comparison!));
+  printTraining(io, result.compared, beta, seeds);
+  printStudents(io, result.students);
   print(io, `report: ${result.report}`);
   print(io, `done in ${formatDuration(result.seconds * 1000)}`);
 }
 
+/** The students that the demo trained itself. */
+function printTraining(io: Io, compared: readonly ComparedSetting[], beta: number, seeds: number): void {
+  const [alone, both] = compared.filter(({ epoch }) => epoch === 'last');
+  const show = ({ accuracy, standardError }: ComparedSetting) =>
+    `${percent(accuracy)}${seeds > 1 ? ` +- ${percent(standardError)}` : ''}`;
+  const of = seeds > 1 ? ` (mean and standard error over ${seeds} seeds)` : '';
+  print(
+    io,
+    `trained here, accuracy in percent on the validation split after the last pass${of}; chance is 20`,
+  );
+  print(io, `  answers alone (beta 0)           ${show(alone!)}`);
+  print(io, `  answers and reasoning (beta ${beta})  ${show(both!)}`);
+  print(io, `  difference                       ${differenceText(both!.comparison!)}, paired over questions`);
+  print(io, `  ${verdict(both!.comparison!)} after so few passes`);
+}
+
+function printStudents(io: Io, { answers, reasoning, comparison }: ComparedStudents): void {
+  print(
+    io,
+    `students of the study (bench/shapes/STUDY.md), on ${comparison.questions} questions about other clips`,
+  );
+  print(io, `  answers alone                    ${percent(answers)}`);
+  print(io, `  answers and reasoning            ${percent(reasoning)}`);
+  print(io, `  difference                       ${differenceText(comparison)}, paired over questions`);
+  print(io, `  ${verdict(comparison)}`);
+}
+
+const percent = (fraction: number) => (100 * fraction).toFixed(2);
+
 /** What the interval says, in words. */
 function verdict({ insideNoise, difference }: Comparison): string {
-  const found = insideNoise
-    ? 'the interval holds 0: no difference is shown'
-    : difference > 0
-      ? 'the interval is above 0: reasoning helped'
-      : 'the interval is below 0: reasoning did harm';
-  return `${found}, after so few passes; bench/shapes/STUDY.md has longer runs`;
+  if (insideNoise) return 'the interval holds 0: no difference is shown';
+  return difference > 0
+    ? 'the interval is above 0: reasoning helped'
+    : 'the interval is below 0: reasoning did harm';
 }

@@ -126,7 +126,7 @@ async function extract(io: Io, recipe: string | undefined, options: ExtractOptio
     extractFeatures(clips, { shard, skipBad, signal, onProgress: (done) => progress.tick(done) }),
   ).finally(() => {
     progress.done();
-    dispose();
+    return dispose();
   });
   for (const line of notices) note(io, line);
   for (const line of result.skipped) note(io, `left out: ${line}`);
@@ -146,7 +146,7 @@ async function verify(io: Io, recipe: string | undefined, options: VerifyOptions
     onProgress: (done) => progress.tick(done),
   }).finally(() => {
     progress.done();
-    dispose();
+    return dispose();
   });
   if (options.json) printJson(io, { checked, faults });
   else for (const { kind, id, message } of faults) print(io, `${id}: ${kind}: ${message}`);
@@ -164,7 +164,7 @@ async function verify(io: Io, recipe: string | undefined, options: VerifyOptions
 async function stats(io: Io, recipe: string | undefined, options: StatsOptions): Promise<void> {
   const { listStore, storeGroups } = await import('../features/inspect.js');
   const { store, splits, dispose } = await open(io, recipe, options);
-  dispose();
+  await dispose();
   const { entries, leftovers } = await listStore(store.folder);
   const groups = await storeGroups(store, entries);
   const there = new Set(entries.map(({ key }) => key));
@@ -204,7 +204,7 @@ async function gc(io: Io, recipes: (string | undefined)[], options: GcOptions): 
   // Every recipe is read before the first file is removed.
   for (const recipe of recipes) {
     const { store, clips, dispose } = await open(io, recipe, options, true);
-    dispose();
+    await dispose();
     if (folder !== undefined && folder !== store.folder)
       throw new UsageError(`features.folder: the recipes name two stores, ${folder} and ${store.folder}`);
     folder = store.folder;

@@ -111,13 +111,21 @@ export function number(least: number, most: number) {
 
 /** Adds the recipe argument and `--set`, for commands that read a recipe. */
 export function withRecipe(command: Command): Command {
-  return command
-    .argument('[recipe]', 'recipe file, your own or one of bench/; without one give the keys with --set')
-    .addOption(
-      new Option('-s, --set <key=value>', 'set a recipe key, for example train.beta=0.5; may be repeated')
-        .argParser((text: string, earlier: string[]) => [...earlier, text])
-        .default([], 'none'),
-    );
+  return withSettings(
+    command.argument(
+      '[recipe]',
+      'recipe file, your own or one of bench/; without one give the keys with --set',
+    ),
+  );
+}
+
+/** Adds `--set`. */
+export function withSettings(command: Command): Command {
+  return command.addOption(
+    new Option('-s, --set <key=value>', 'set a recipe key, for example train.beta=0.5; may be repeated')
+      .argParser((text: string, earlier: string[]) => [...earlier, text])
+      .default([], 'none'),
+  );
 }
 
 /** `--on-bad-video`, the short form of `--set data.onBadVideo=...`. */
@@ -128,8 +136,8 @@ export function withBadVideo(command: Command): Command {
   );
 }
 
-/** Bytes of a text such as 24GiB, 500MB or 1073741824. */
-function bytes(text: string): number {
+/** Option parser: bytes of a text such as 24GiB, 500MB or 1073741824. */
+export function bytes(text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?$/i.exec(text);
   const power = match ? 'KMGT'.indexOf(match[2]!.toUpperCase()) + 1 : 0;
   if (!match || (match[2] === '' && match[3] !== '')) {

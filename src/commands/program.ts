@@ -1,5 +1,6 @@
 /** The command line: all commands, their help and exit codes. */
 import { Command, CommanderError } from 'commander';
+import { addAsk } from './ask.js';
 import { addBench } from './bench.js';
 import { addConfig } from './config.js';
 import { addData } from './data.js';
@@ -12,6 +13,7 @@ import { addGenerate, addRefine } from './reasoning.js';
 import { addReport } from './report.js';
 import { addRuns } from './runs.js';
 import { addScore } from './score.js';
+import { addServe } from './serve.js';
 import { addShapes } from './shapes.js';
 import { addSweep } from './sweep.js';
 import { addTable } from './table.js';
@@ -44,6 +46,8 @@ export function buildProgram(io: Io, version: string): Command {
   addSweep(program, io);
   addTable(program, io);
   addEvaluate(program, io);
+  addAsk(program, io);
+  addServe(program, io);
   addReport(program, io);
   addRuns(program, io);
   addScore(program, io);

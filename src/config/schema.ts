@@ -77,6 +77,20 @@ const data = z.strictObject({
     .meta({ details: () => `Default: true for ${punctuated()}, else false.` })
     .optional()
     .describe('Add `?` to questions and `.` to options, as SeViLA does.'),
+  workers: z
+    .int()
+    .min(0)
+    .max(64)
+    .default(1)
+    .describe(
+      'Threads that read videos while the step computes; 0 reads them in the thread that computes. One keeps a decoder a core busy. The numbers of a run do not depend on it.',
+    ),
+  ahead: count()
+    .max(64)
+    .default(2)
+    .describe(
+      'Batches read ahead of the step, at most; each takes the memory of its clips (8 of 4 frames at 224: 19 MB). The numbers of a run do not depend on it.',
+    ),
 });
 
 const video = z.strictObject({
@@ -225,6 +239,12 @@ const train = z.strictObject({
     .boolean()
     .default(true)
     .describe('Leave out the last batch of an epoch when it is not full (LAVIS).'),
+  lengthBuckets: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Batches of samples with about as many tokens of reasoning and prompt, in shuffled order: less padding, the same samples an epoch. Default: batches of any samples, the paper's order.",
+    ),
   checkpointEverySteps: z
     .int()
     .min(0)

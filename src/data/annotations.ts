@@ -1,11 +1,14 @@
 /** Reads an annotation file into samples, by the record of its dataset. */
-import { datasetOf } from './datasets/index.js';
+import { type DatasetRecord, datasetOf, type Row } from './datasets/index.js';
 import { type Problem, ProblemLog } from './problems.js';
 import type { Sample } from './sample.js';
-import { readTextFile } from './textFile.js';
+import { type TextSource, textOf, textSource } from './textFile.js';
 
 /** Problems of a file without a sound sample that are listed one by one. */
 const MAX_LISTED = 20;
+
+/** Problems before the first sound sample that are kept until there is one. */
+const MAX_HELD = 100_000;
 
 export interface AnnotationRequest {
   /** A name of datasets/index.ts. */
@@ -24,25 +27,77 @@ export interface AnnotationRequest {
 export async function readAnnotations(
   request: AnnotationRequest,
 ): Promise<{ samples: Sample[]; problems: Problem[] }> {
-  const { dataset, file, onProblem } = request;
-  const record = datasetOf(dataset);
-  const found = new ProblemLog(file);
-  const samples = await record.read(await readTextFile(file), found);
-  if (samples.length === 0 && found.problems.length === 0)
-    found.add(1, 'rows', 'at least one question', 'nothing that the reader takes for one');
+  const { file, onProblem } = request;
   const log = new ProblemLog(file, onProblem);
-  for (const problem of samples.length > 0 ? found.problems : summary(found.problems)) {
-    const { line, field, expected, got } = problem;
-    log.add(line, field, expected, got);
-  }
+  const samples: Sample[] = [];
+  const rows = annotationRows({
+    ...request,
+    onProblem: ({ line, field, expected, got }) => log.add(line, field, expected, got),
+  });
+  for await (const { sample } of rows) samples.push(sample);
   if (!onProblem) log.throwIfAny();
   return { samples, problems: log.problems };
 }
 
-/** The problems of a file without a sound sample: of very many the first, since one thing is wrong with all. */
-function summary(problems: readonly Problem[]): readonly Problem[] {
-  const [first] = problems;
-  if (!first || problems.length <= MAX_LISTED) return problems;
-  const all = `${problems.length - 1} more problems and no sound sample; is it a file of another dataset?`;
-  return [{ ...first, got: `${first.got}, ${all}` }];
+/**
+ * Reads the samples of an annotation file one by one, each with its line. Files of csv and JSON lines may be larger than
+ * memory.
+ *
+ * @throws UsageError for an unknown dataset; DataError when the file cannot be read.
+ */
+export async function* annotationRows(request: Required<AnnotationRequest>): AsyncGenerator<Row> {
+  const { dataset, file, onProblem } = request;
+  const record = datasetOf(dataset);
+  const problems = new HeldProblems(onProblem);
+  const log = new ProblemLog(file, (problem) => problems.add(problem), record.rows === undefined);
+  try {
+    for await (const rows of rowsOf(record, await textSource(file), log)) {
+      if (rows.length > 0) problems.release();
+      for (const row of rows) yield row;
+    }
+  } catch (error) {
+    problems.release();
+    throw error;
+  }
+  if (!problems.released && log.count === 0)
+    log.add(1, 'rows', 'at least one question', 'nothing that the reader takes for one');
+  problems.end();
+}
+
+function rowsOf(record: DatasetRecord, source: TextSource, log: ProblemLog): AsyncIterable<readonly Row[]> {
+  return record.rows ? record.rows(source, log) : rowsOfText(record, source, log);
+}
+
+async function* rowsOfText(record: DatasetRecord, source: TextSource, log: ProblemLog) {
+  const samples = await record.read!(await textOf(source), log);
+  yield samples.map((sample) => ({ sample }));
+}
+
+/** Problems that are passed on from the first sound sample on: a file without any has one thing wrong with all. */
+class HeldProblems {
+  released = false;
+  private held: Problem[] = [];
+
+  constructor(private readonly pass: (problem: Problem) => void) {}
+
+  add(problem: Problem): void {
+    if (this.released) this.pass(problem);
+    else if (this.held.push(problem) > MAX_HELD) this.release();
+  }
+
+  release(): void {
+    this.released = true;
+    for (const problem of this.held) this.pass(problem);
+    this.held = [];
+  }
+
+  /** Passes on the problems of a file without a sound sample: of very many the first. */
+  end(): void {
+    const [first] = this.held;
+    if (first && this.held.length > MAX_LISTED) {
+      const all = `${this.held.length - 1} more problems and no sound sample; is it a file of another dataset?`;
+      this.held = [{ ...first, got: `${first.got}, ${all}` }];
+    }
+    this.release();
+  }
 }

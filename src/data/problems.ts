@@ -19,6 +19,11 @@ export function describeProblem(problem: Problem): string {
   return `${file}:${line}: ${field}: expected ${expected}, got ${got}`;
 }
 
+/** Where a sample is: `file:line`, then its id; the line is left out where the reader names none. */
+export function placeOf(file: string, { line, sample }: { line?: number; sample: { id: string } }): string {
+  return `${line === undefined ? file : `${file}:${line}`}: ${sample.id}`;
+}
+
 /** A value as a message shows it: JSON, at most `limit` characters. */
 export function shown(value: unknown, limit = 60): string {
   if (value === undefined) return 'nothing';
@@ -28,16 +33,22 @@ export function shown(value: unknown, limit = 60): string {
 
 /** Collects the problems of one file while it is read, so that all of them can be listed and not just the first. */
 export class ProblemLog {
+  /** All of them; the first alone when they are not kept. */
   readonly problems: Problem[] = [];
+  /** Problems so far. */
+  count = 0;
 
+  /** @param keep whether `problems` holds all, or the first alone, for files of any length */
   constructor(
     readonly file: string,
     private readonly onProblem?: (problem: Problem) => void,
+    private readonly keep = true,
   ) {}
 
   add(line: number, field: string, expected: string, got: string): void {
     const problem = { file: this.file, line, field, expected, got };
-    this.problems.push(problem);
+    if (this.keep || this.count === 0) this.problems.push(problem);
+    this.count++;
     this.onProblem?.(problem);
   }
 
@@ -45,7 +56,7 @@ export class ProblemLog {
   throwIfAny(): void {
     const first = this.problems[0];
     if (!first) return;
-    const more = this.problems.length - 1;
+    const more = this.count - 1;
     const tail = more > 0 ? ` (and ${more} more problem${more > 1 ? 's' : ''} in this file)` : '';
     throw new DataError(describeProblem(first) + tail);
   }

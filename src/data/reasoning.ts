@@ -2,7 +2,7 @@
 import { readJsonLines } from './jsonLines.js';
 import { type Problem, ProblemLog, shown } from './problems.js';
 import type { Sample } from './sample.js';
-import { readTextFile } from './textFile.js';
+import { textSource } from './textFile.js';
 
 interface ReasoningJoin {
   /** The samples in their order, those with reasoning as copies that carry it. */
@@ -33,7 +33,8 @@ export async function joinReasoning(
   const lineOfId = new Map<string, number>();
   const found = new Map<string, Reasoning>();
   let empty = 0;
-  for (const { line, record } of readJsonLines(await readTextFile(reasoningFile), 'line of reasoning', log)) {
+  const source = await textSource(reasoningFile);
+  for await (const { line, record } of readJsonLines(source, 'line of reasoning', log)) {
     const entry = readEntry(record, line, log);
     if (!entry) continue;
     const earlier = lineOfId.get(entry.id);

@@ -1,37 +1,164 @@
-/** Reads text files: their encoding, and their lines for messages. */
-import { readFile } from 'node:fs/promises';
+/** Reads text files, whole or piece by piece: their encoding, and their lines for messages. */
+import { constants } from 'node:buffer';
+import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
 import { DataError, messageOf } from '../base/errors.js';
 import { otherKind } from './fileKind.js';
+
+/** A text that is read piece by piece, as often as wanted. */
+export interface TextSource {
+  /** Its name in messages. */
+  readonly file: string;
+  /**
+   * The text from its beginning, without byte order mark.
+   *
+   * @throws DataError as {@link readTextFile}
+   */
+  pieces(): AsyncIterable<string>;
+}
+
+/** Bytes read at a time. */
+const PIECE = 2 ** 18;
+
+/** Characters of a line; a longer one is no question. */
+export const LONGEST_LINE = 2 ** 24;
+
+/** Characters kept of a line that is longer, for messages. */
+const KEPT = 2 ** 12;
+
+/** The text of a file. What cannot be read twice (a pipe) is kept in memory. */
+export async function textSource(path: string): Promise<TextSource> {
+  const found = await stat(path).catch(() => undefined);
+  if (found && !found.isFile() && !found.isDirectory()) return sourceOf(path, await readTextFile(path));
+  return { file: path, pieces: () => piecesOf(path) };
+}
+
+/** A text in memory as a source. */
+export function sourceOf(file: string, text: string): TextSource {
+  return {
+    file,
+    async *pieces() {
+      yield text;
+    },
+  };
+}
+
+/**
+ * All of a text.
+ *
+ * @throws DataError when it is longer than a string can be (512 MiB).
+ */
+export async function textOf(source: TextSource): Promise<string> {
+  const pieces: string[] = [];
+  let length = 0;
+  for await (const piece of source.pieces()) {
+    pieces.push(piece);
+    length += piece.length;
+    if (length > constants.MAX_STRING_LENGTH) throw tooLarge(source.file);
+  }
+  return pieces.join('');
+}
+
+async function* piecesOf(path: string): AsyncGenerator<string> {
+  const file = await open(path).catch((error) => {
+    throw unreadable(path, error);
+  });
+  try {
+    yield* decoded(path, file);
+  } finally {
+    await file.close();
+  }
+}
+
+async function* decoded(path: string, file: FileHandle): AsyncGenerator<string> {
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  const buffer = Buffer.allocUnsafe(PIECE);
+  // Bytes of an unfinished character at the start of the buffer.
+  let rest = 0;
+  for (let first = true, line = 1; ; first = false) {
+    const { bytesRead } = await file.read(buffer, rest, PIECE - rest, null).catch((error) => {
+      throw unreadable(path, error);
+    });
+    const bytes = buffer.subarray(0, rest + bytesRead);
+    if (first) refuseOtherKind(path, bytes);
+    const end = bytesRead === 0 ? bytes.length : wholeCharacters(bytes);
+    const whole = bytes.subarray(0, end);
+    let text: string;
+    try {
+      text = decoder.decode(whole);
+    } catch (error) {
+      throw notUtf8(path, line + firstInvalidLine(whole) - 1, error);
+    }
+    line += lineFeeds(whole);
+    if (text !== '') yield first && text.startsWith('\ufeff') ? text.slice(1) : text;
+    if (bytesRead === 0) return;
+    bytes.copy(buffer, 0, end);
+    rest = bytes.length - end;
+  }
+}
+
+/** Bytes up to the last character that is complete; an invalid end counts as complete. */
+function wholeCharacters(bytes: Buffer): number {
+  for (let back = 1; back <= Math.min(3, bytes.length); back++) {
+    const byte = bytes[bytes.length - back]!;
+    if (byte < 0x80) break;
+    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 0;
+    if (length > 0) return length > back ? bytes.length - back : bytes.length;
+  }
+  return bytes.length;
+}
+
+function lineFeeds(bytes: Buffer): number {
+  let count = 0;
+  for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) count++;
+  return count;
+}
 
 /**
  * Reads a UTF-8 file, without its byte order mark.
  *
- * @throws DataError when the file cannot be read, is of another kind (an archive, a web page, a Git LFS pointer) or is
- *   not UTF-8 (with the line of the first bad byte).
+ * @throws DataError when the file cannot be read, is of another kind (an archive, a web page, a Git LFS pointer), is not
+ *   UTF-8 (with the line of the first bad byte) or is larger than a string can be.
  */
 export async function readTextFile(path: string): Promise<string> {
   let bytes: Buffer;
   try {
+    if ((await stat(path)).size > constants.MAX_STRING_LENGTH) throw tooLarge(path);
     bytes = await readFile(path);
   } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new DataError(missing ? `${path}: no such file` : `${path}: cannot be read (${messageOf(error)})`, {
-      cause: error,
-    });
+    if (error instanceof DataError) throw error;
+    throw unreadable(path, error);
   }
-  const other = otherKind(bytes);
-  if (other) throw new DataError(`${path}:1: text: expected UTF-8, got ${other.is} (${other.todo})`);
+  refuseOtherKind(path, bytes);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
-    const line = firstInvalidLine(bytes);
-    throw new DataError(
-      `${path}:${line}: text: expected UTF-8, got bytes that are not (save the file as UTF-8)`,
-      {
-        cause: error,
-      },
-    );
+    throw notUtf8(path, firstInvalidLine(bytes), error);
   }
+}
+
+function unreadable(path: string, error: unknown): DataError {
+  const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+  return new DataError(missing ? `${path}: no such file` : `${path}: cannot be read (${messageOf(error)})`, {
+    cause: error,
+  });
+}
+
+function tooLarge(path: string): DataError {
+  return new DataError(
+    `${path}: larger than the ${constants.MAX_STRING_LENGTH} bytes that a file of this form may have; split it, or write it as csv or JSON lines, which are read row by row`,
+  );
+}
+
+function refuseOtherKind(path: string, bytes: Buffer): void {
+  const other = otherKind(bytes);
+  if (other) throw new DataError(`${path}:1: text: expected UTF-8, got ${other.is} (${other.todo})`);
+}
+
+function notUtf8(path: string, line: number, cause: unknown): DataError {
+  return new DataError(
+    `${path}:${line}: text: expected UTF-8, got bytes that are not (save the file as UTF-8)`,
+    { cause },
+  );
 }
 
 function firstInvalidLine(bytes: Buffer): number {
@@ -62,6 +189,61 @@ export function* numberedLines(text: string): Generator<{ line: number; text: st
   for (const content of text.split(/\r\n|\n|\r/)) {
     line++;
     if (content.trim() !== '') yield { line, text: content };
+  }
+}
+
+/** A line of a {@link TextSource}. */
+export interface Line {
+  /** 1-based. */
+  line: number;
+  /** Its first characters when it is too long. */
+  text: string;
+  /** Longer than {@link LONGEST_LINE}. */
+  tooLong?: true;
+}
+
+/** The lines of a source, blank ones included, in groups as they are read; `ends` says what ends a line. */
+export async function* linesOf(source: TextSource, ends: 'LF' | 'any'): AsyncGenerator<Line[]> {
+  const end = ends === 'LF' ? '\n' : /\r\n|\n|\r/;
+  const last = new LastLine();
+  let line = 1;
+  let held = '';
+  for await (const piece of source.pieces()) {
+    let text = held + piece;
+    // A CR at the end of a piece may be half of a CRLF.
+    held = ends === 'any' && text.endsWith('\r') ? '\r' : '';
+    if (held) text = text.slice(0, -1);
+    const parts = text.split(end);
+    const begun = parts.pop()!;
+    yield parts.map((part) => last.finish(part, line++));
+    last.add(begun);
+  }
+  if (last.started) yield [last.finish('', line)];
+}
+
+/** The line whose end has not been read. */
+class LastLine {
+  private parts: string[] = [];
+  private length = 0;
+
+  get started(): boolean {
+    return this.length > 0;
+  }
+
+  add(part: string): void {
+    if (part === '') return;
+    this.length += part.length;
+    this.parts.push(part);
+    if (this.length > LONGEST_LINE) this.parts = [this.parts.join('').slice(0, KEPT)];
+  }
+
+  finish(part: string, line: number): Line {
+    this.add(part);
+    const tooLong = this.length > LONGEST_LINE;
+    const text = this.parts.length === 1 ? this.parts[0]! : this.parts.join('');
+    this.parts = [];
+    this.length = 0;
+    return tooLong ? { line, text, tooLong } : { line, text };
   }
 }
 

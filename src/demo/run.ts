@@ -5,7 +5,7 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { ownFile } from '../base/packageFiles.js';
 import { formatDuration, say } from '../base/progress.js';
 import type { EngineInfo } from '../engine/engine.js';
 import type { RefineStats } from '../reasoning/refineFile.js';
@@ -19,6 +19,7 @@ import { runShared } from '../sweep/shared.js';
 import { resolveSweep, type SweepSpec } from '../sweep/spec.js';
 import { makeClips, refineWorld, teach, worldFiles } from '../sweep/world.js';
 import type { RunResult } from '../training/run/folder.js';
+import { type ComparedStudents, compareStudents } from './students.js';
 
 export interface DemoRequest {
   /** Everything the demo writes lies here: a sweep folder, with the world in `data`. */
@@ -40,6 +41,8 @@ export interface DemoResult {
   runs: { beta: number; seed: number; result: RunResult }[];
   /** Answers alone, then answers and reasoning: after the last epoch, and at the best. */
   compared: ComparedSetting[];
+  /** The students of the study, which ship, on clips of their own. */
+  students: ComparedStudents;
   teacherAccuracy: number | null;
   seconds: number;
 }
@@ -47,13 +50,13 @@ export interface DemoResult {
 /** Passes over the training questions; the study's have more (bench/shapes/STUDY.md). */
 const EPOCHS = 3;
 
-const RECIPE = fileURLToPath(new URL('../../bench/shapes/base.yaml', import.meta.url));
+const RECIPE = ownFile('bench/shapes/base.yaml');
 
 /**
  * Share of the time that each stage takes, measured with one seed on two cores; they only serve to say how long is
  * left.
  */
-const STAGE_WEIGHTS = { data: 4, generate: 20, refine: 1, train: 60, report: 4 };
+const STAGE_WEIGHTS = { data: 4, generate: 20, refine: 1, train: 60, report: 4, students: 30 };
 
 export async function runDemo(request: DemoRequest): Promise<DemoResult> {
   const { folder, seeds, betas, signal, clips } = request;
@@ -101,8 +104,15 @@ export async function runDemo(request: DemoRequest): Promise<DemoResult> {
     ],
     onNotice: (line) => say(`  warning: ${line}`),
   });
+
+  stages.next(
+    'students',
+    'two students of the study, trained for longer, answer questions about other clips',
+  );
+  const students = await compareStudents(RECIPE, join(folder, 'unseen'));
   const { teacherAccuracy } = stats;
-  return { folder, report, runs, compared, teacherAccuracy, seconds: (performance.now() - started) / 1000 };
+  const seconds = (performance.now() - started) / 1000;
+  return { folder, report, runs, compared, students, teacherAccuracy, seconds };
 }
 
 /** The shapes recipe on the demo's own data, with two betas. */
@@ -156,8 +166,8 @@ class Stages {
     private readonly started: number,
   ) {
     this.trainWeight = STAGE_WEIGHTS.train * trainings;
-    const { data, generate, refine, report } = STAGE_WEIGHTS;
-    this.total = data + generate + refine + report + this.trainWeight;
+    const others = Object.values(STAGE_WEIGHTS).reduce((sum, weight) => sum + weight, -STAGE_WEIGHTS.train);
+    this.total = others + this.trainWeight;
   }
 
   next(stage: keyof typeof STAGE_WEIGHTS, what: string): void {

@@ -1,17 +1,18 @@
-/** One question to a student about one video: an option or free text, and its reasoning. */
+/** Questions to a student about one video: an option or free text, and its reasoning. */
+import { setImmediate as breathe } from 'node:timers/promises';
 import { UsageError } from '../base/errors.js';
 import { BatchBuilder, type HostBatch } from '../batches/batch.js';
 import { resolveConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { prepareText } from '../data/prepare.js';
 import { optionLetter, type Sample } from '../data/sample.js';
-import { type ClipSettings, type FeatureSource, LiveFrames } from '../features/source.js';
-import type { Encoded, Student } from '../model/student.js';
+import { LiveFrames } from '../features/source.js';
+import type { Encoded, GenerateOptions, Student } from '../model/student.js';
 import { OPEN_TEMPLATE } from '../text/prompts.js';
 import type { Tokenizer } from '../text/tokenizer.js';
-import type { Frames } from '../video/frames.js';
+import { clipOf, type Frames, MixedSizes, readFrames } from '../video/frames.js';
 import { toPixelValues } from '../video/preprocess.js';
-import { answerEncoded, type Evaluator, reasonAbout, withEncoded } from './evaluate.js';
+import { answerEncoded, answerOptions, type Evaluator, encodeBatch, reasoningOptions } from './evaluate.js';
 
 /** Who is asked: a student with its tokenizer, and how it was trained to see and be asked. */
 export interface Asked {
@@ -20,24 +21,33 @@ export interface Asked {
   /** Tokens that start the decoder on either task; the student's own unless given. */
   cues?: { answer: number; reasoning: number } | undefined;
   /** The run's configuration; every key's default unless given. */
-  config?: Pick<Config, 'data' | 'video' | 'text' | 'eval'>;
+  config?: Settings | undefined;
 }
+
+type Settings = Pick<Config, 'data' | 'video' | 'text' | 'eval'>;
 
 /** Pictures in time order: 8-bit RGB, (n, height, width, 3). */
 export type Pictures = Pick<Frames, 'data' | 'n' | 'height' | 'width'>;
 
-export interface Question {
+/** What is looked at. */
+export interface Clip {
   /** A video file, a GIF or WebP, a folder of frames; or frames, which are all shown. */
   video: string | Pictures;
   /** Clip bounds in seconds; the whole video when absent. */
   start?: number | undefined;
   end?: number | undefined;
+}
+
+/** What is asked about a clip. */
+export interface Query {
   question: string;
   /** 2 to 26 answers to choose from; without them the student writes one. */
   options?: readonly string[] | undefined;
   /** Whether the student's reasoning is wanted too. */
   reason?: boolean | undefined;
 }
+
+export type Question = Clip & Query;
 
 export interface Answer {
   /** 0-based option; absent without options. */
@@ -47,34 +57,158 @@ export interface Answer {
   reasoning?: string;
   /** The answer in words: the chosen option, or what the student wrote. */
   text: string;
+  /** What of the question the student did not read, in a sentence. */
+  notice?: string;
 }
+
+/** Ways to follow an answer while it is found. With one, other work of the process goes on between two tokens. */
+export interface Following {
+  /** Ends the work with the signal's reason, at the latest after the next token. */
+  signal?: AbortSignal | undefined;
+  /** The answer, before its reasoning. */
+  onAnswer?(answer: Answer): void;
+  /** A text as far as it is written, after every token. */
+  onText?(part: 'answer' | 'reasoning', soFar: string): void;
+}
+
+/** A clip that a student has seen: any number of questions can be asked about it. Holds tensors: dispose of it. */
+export interface Watched {
+  /** The frames that it saw, at the video's own size; frames of many sizes as the student sees them. */
+  readonly frames: Frames;
+  /** A sample's `video`, for messages. */
+  readonly name: string;
+  /** The features of the frames as a batch's input; the batch disposes them. */
+  visual(): ReturnType<LiveFrames['visual']>;
+  dispose(): void;
+}
+
+/** Characters of a question or an option; a prompt has 128 tokens (text.maxPrompt). */
+const MOST_CHARACTERS = 10_000;
 
 /**
  * Asks a student. Frames are taken and the answer is found as in evaluation (video.frames, eval.scorer).
  *
  * @throws UsageError for a question that cannot be asked; DataError for a video that cannot be read
  */
-export async function ask(asked: Asked, question: Question): Promise<Answer> {
-  checkQuestion(question);
-  const config = await settingsOf(asked, question);
-  const builder = new BatchBuilder(config, asked.tokenizer, sourceOf(asked.student, question.video, config));
-  const evaluator: Evaluator = { ...asked, config, builder };
-  const sample = sampleOf(question);
-  const host = await builder.prepare([config.data.addPunctuation ? prepareText(sample) : sample]);
-  return withEncoded(evaluator, host, (encoded) => {
-    const answer = question.options
-      ? choose(evaluator, host, encoded, question.options)
-      : { text: write(evaluator, encoded) };
-    return question.reason ? { ...answer, reasoning: reason(evaluator, config, host, encoded) } : answer;
+export async function ask(asked: Asked, question: Question, following?: Following): Promise<Answer> {
+  checkQuery(question);
+  const watched = await watch(asked, question, following?.signal);
+  try {
+    return await askAbout(asked, watched, question, following);
+  } finally {
+    watched.dispose();
+  }
+}
+
+/**
+ * Shows a clip to a student, which takes frames of it as in evaluation (video.frames) and computes their features.
+ *
+ * @throws UsageError for bounds that cannot be; DataError for a video that cannot be read
+ */
+export async function watch(asked: Asked, clip: Clip, signal?: AbortSignal): Promise<Watched> {
+  checkClip(clip);
+  const { student } = asked;
+  const { video } = clip;
+  const frames = typeof video === 'string' ? await readSeen(asked, video, clip, signal) : numbered(video);
+  const pixels = await toPixelValues(frames, student.preprocessing);
+  signal?.throwIfAborted();
+  const settings = { frames: frames.n, sampling: 'uniform', crop: 'none' } as const;
+  const { features } = new LiveFrames(student, new Map(), settings, false).visual([pixels]);
+  return {
+    frames,
+    name: typeof video === 'string' ? video : 'frames',
+    visual: () => ({ features: features!.clone() }),
+    dispose: () => features!.dispose(),
+  };
+}
+
+/**
+ * The frames of a video that a student looks at (video.frames), at the video's own size; the frames of a folder that
+ * differ in size as the student sees them.
+ *
+ * @throws DataError for a video that cannot be read
+ */
+export async function readSeen(
+  asked: Asked,
+  path: string,
+  clip: Omit<Clip, 'video'> = {},
+  signal?: AbortSignal,
+): Promise<Frames> {
+  const { data, video } = await settingsOf(asked);
+  const { imageSize } = asked.student.preprocessing;
+  const request = {
+    ...{ path, id: path, count: video.frames, mode: 'uniform' as const },
+    ...clipOf(clip, data.fps),
+    ...(signal && { signal }),
+  };
+  return readFrames(request).catch((error) => {
+    if (!(error instanceof MixedSizes)) throw error;
+    return readFrames({ ...request, size: { width: imageSize, height: imageSize } });
   });
 }
 
-function checkQuestion({ video, start, end, question, options }: Question): void {
+function numbered(video: Pictures): Frames {
+  const indices = Array.from({ length: video.n }, (_, i) => i);
+  return { ...video, indices, timestamps: indices };
+}
+
+/**
+ * Asks a student about a clip that it has seen ({@link watch}, by the same student).
+ *
+ * @throws UsageError for a question that cannot be asked
+ */
+export async function askAbout(
+  asked: Asked,
+  watched: Watched,
+  query: Query,
+  following?: Following,
+): Promise<Answer> {
+  checkQuery(query);
+  following?.signal?.throwIfAborted();
+  const config = settingsFor(await settingsOf(asked), watched, query);
+  const source = { load: async () => new Float32Array(), visual: () => watched.visual() };
+  const evaluator = { ...asked, config, builder: new BatchBuilder(config, asked.tokenizer, source) };
+  const sample = sampleOf(watched, query);
+  const host = await evaluator.builder.prepare([config.data.addPunctuation ? prepareText(sample) : sample]);
+  const notice = cutNotice(evaluator.builder, config);
+  const encoded = encodeBatch(evaluator, host);
+  try {
+    const found = query.options
+      ? choose(evaluator, host, encoded, query.options)
+      : { text: await written('answer', evaluator, encoded, following) };
+    const answer = notice === undefined ? found : { ...found, notice };
+    following?.onAnswer?.(answer);
+    if (!query.reason) return answer;
+    return { ...answer, reasoning: await reason(evaluator, host, encoded, following) };
+  } finally {
+    encoded.dispose();
+  }
+}
+
+/** Shares of the options: the softmax over the logits of their letters, in [0, 1] with the sum 1. */
+export function probabilities(scores: readonly number[]): number[] {
+  const largest = Math.max(...scores);
+  const weights = scores.map((score) => Math.exp(score - largest));
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  return weights.map((weight) => weight / sum);
+}
+
+/** @throws UsageError for a question that cannot be asked, whatever it is about */
+export function checkQuery({ question, options }: Query): void {
   if (question.trim() === '') throw new UsageError('question: expected text, got none');
   if (options && !(options.length >= 2 && options.length <= 26))
     throw new UsageError(`options: expected 2 to 26, got ${options.length}`);
   const blank = options?.findIndex((option) => option.trim() === '') ?? -1;
   if (blank >= 0) throw new UsageError(`options: option ${optionLetter(blank)} has no text`);
+  for (const [i, text] of [question, ...(options ?? [])].entries())
+    if (text.length > MOST_CHARACTERS)
+      throw new UsageError(
+        `${i === 0 ? 'question' : `option ${optionLetter(i - 1)}`}: expected at most ${MOST_CHARACTERS} characters, got ${text.length}`,
+      );
+}
+
+/** @throws UsageError for bounds that cannot be, or pictures of another size than they say */
+export function checkClip({ video, start, end }: Clip): void {
   for (const [name, seconds] of Object.entries({ start, end }))
     if (seconds !== undefined && !(Number.isFinite(seconds) && seconds >= 0))
       throw new UsageError(`${name}: expected seconds, at least 0, got ${seconds}`);
@@ -90,48 +224,29 @@ function checkQuestion({ video, start, end, question, options }: Question): void
     );
 }
 
-async function settingsOf({ config }: Asked, { video, options }: Question): Promise<Settings> {
+async function settingsOf({ config }: Asked): Promise<Settings> {
   // The data set's keys have no default, and of them only data.fps and data.addPunctuation matter here.
   const overrides = ['data.dataset=jsonl', 'data.videos=.'];
-  const given = config ?? (await resolveConfig({ overrides })).config;
+  return config ?? (await resolveConfig({ overrides })).config;
+}
+
+function settingsFor(given: Settings, { frames }: Watched, { options }: Query): Settings {
   return {
     ...given,
     // A question about one video has nothing to leave out.
     data: { ...given.data, onBadVideo: 'error' },
-    video: typeof video === 'string' ? given.video : { ...given.video, frames: video.n },
+    video: { ...given.video, frames: frames.n },
     text: options ? given.text : { ...given.text, template: OPEN_TEMPLATE },
   };
 }
 
-type Settings = Pick<Config, 'data' | 'video' | 'text' | 'eval'>;
-
-function sourceOf(
-  student: Student,
-  video: string | Pictures,
-  { data, video: { frames } }: Settings,
-): FeatureSource {
-  const settings: ClipSettings = { frames, sampling: 'uniform', crop: 'none', fps: data.fps };
-  if (typeof video === 'string') return new LiveFrames(student, new Map([[video, video]]), settings, false);
-  const live = new LiveFrames(student, new Map(), settings, false);
-  const indices = Array.from({ length: video.n }, (_, i) => i);
-  return {
-    load: () => toPixelValues({ ...video, indices, timestamps: indices }, student.preprocessing),
-    visual: (clips) => live.visual(clips),
-  };
+function sampleOf({ name }: Watched, { question, options = [] }: Query): Sample {
+  return { id: name, dataset: 'question', video: name, question, options: [...options], type: 'question' };
 }
 
-function sampleOf({ video, start, end, question, options = [] }: Question): Sample {
-  const path = typeof video === 'string' ? video : 'frames';
-  return {
-    id: path,
-    dataset: 'question',
-    video: path,
-    ...(start === undefined ? {} : { start }),
-    ...(end === undefined ? {} : { end }),
-    question,
-    options: [...options],
-    type: 'question',
-  };
+function cutNotice({ truncations }: BatchBuilder, { text }: Settings): string | undefined {
+  if ([...truncations.values()].every((times) => times === 0)) return undefined;
+  return `question and options have more than ${text.maxPrompt} tokens (text.maxPrompt); the student did not read their end`;
 }
 
 function choose(
@@ -144,14 +259,46 @@ function choose(
   return { option, ...(scores && { scores }), text: text ?? options[option]! };
 }
 
-function write({ student, tokenizer, cues, config }: Evaluator, encoded: Encoded): string {
-  const { maxNewTokens } = config.eval;
-  const { ids } = student.generate(encoded, { maxNewTokens, eosId: tokenizer.eosId, start: cues?.answer });
-  return tokenizer.decode(ids[0]!);
+async function reason(
+  evaluator: Evaluator & { config: Settings },
+  host: HostBatch,
+  encoded: Encoded,
+  following?: Following,
+): Promise<string> {
+  const prompts = evaluator.builder.reasoningPrompts(host.samples);
+  if (!prompts) return written('reasoning', evaluator, encoded, following);
+  const own = encodeBatch(evaluator, { ...host, prompts });
+  try {
+    return await written('reasoning', evaluator, own, following);
+  } finally {
+    own.dispose();
+  }
 }
 
-function reason(evaluator: Evaluator, { text }: Settings, host: HostBatch, encoded: Encoded): string {
-  const about = (from: Encoded) => reasonAbout(evaluator, from, text.maxReasoning)[0]!;
-  const prompts = evaluator.builder.reasoningPrompts(host.samples);
-  return prompts ? withEncoded(evaluator, { ...host, prompts }, about) : about(encoded);
+/** What the student writes about the one row of an encoded batch. */
+async function written(
+  part: 'answer' | 'reasoning',
+  evaluator: Evaluator & { config: Settings },
+  encoded: Encoded,
+  following?: Following,
+): Promise<string> {
+  const { student, tokenizer, config } = evaluator;
+  const options: GenerateOptions =
+    part === 'answer'
+      ? answerOptions(evaluator, config.eval.maxNewTokens)
+      : reasoningOptions(evaluator, config.text.maxReasoning);
+  const steps = student.generateSteps(encoded, options);
+  try {
+    for (;;) {
+      const { value, done } = steps.next();
+      const text = tokenizer.decode(value.ids[0]!);
+      if (done) return text;
+      if (!following) continue;
+      following.onText?.(part, text);
+      await breathe();
+      following.signal?.throwIfAborted();
+    }
+  } finally {
+    steps.return(undefined as never);
+  }
 }

@@ -7,7 +7,7 @@ import { Loader } from '../batches/loader.js';
 import { SharedInput } from '../batches/sharedInput.js';
 import type { Config } from '../config/schema.js';
 import type { Sample } from '../data/sample.js';
-import type { Encoded, Student, StudentInput } from '../model/student.js';
+import type { Encoded, GenerateOptions, Student, StudentInput } from '../model/student.js';
 import { parseAnswer } from '../text/answers.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 
@@ -78,8 +78,8 @@ export async function evaluateAll(
   const { config, builder } = evaluators[0]!;
   const loader = new Loader<HostBatch>(
     samples,
-    { batch: config.eval.batch, shuffle: false, seed: 0, dropLast: false },
-    (batch) => builder.prepare(batch),
+    { batch: config.eval.batch, shuffle: false, seed: 0, dropLast: false, ahead: config.data.ahead },
+    (batch, _, ended) => builder.prepare(batch, undefined, ended),
   );
   const evaluations: Evaluation[] = evaluators.map(() => ({ predictions: [], skipped: [] }));
   for await (const { batch, samples: asked } of loader.epoch(0)) {
@@ -128,15 +128,14 @@ export function answerEncoded(evaluator: Evaluator, host: HostBatch, encoded: En
   return written ? answerByText(evaluator, host, encoded) : answerByLetter(evaluator, host, encoded);
 }
 
-/** Runs the encoder on a batch, and what is made of the result before it is freed. */
-export function withEncoded<T>(
+/** Runs the encoder on a batch; the caller disposes the result. */
+export function encodeBatch(
   { student, builder }: Answerer,
   host: Pick<HostBatch, 'clips' | 'prompts'>,
-  make: (encoded: Encoded) => T,
-): T {
+): Encoded {
   const input = builder.input(host);
   try {
-    return encoding(student, input, make);
+    return student.encode(input);
   } finally {
     disposeVisual(input);
   }
@@ -165,9 +164,8 @@ function letterScores(
 }
 
 function answerByText(evaluator: Evaluator, { samples }: HostBatch, encoded: Encoded): Prediction[] {
-  const { student, tokenizer, config, cues } = evaluator;
-  const { maxNewTokens } = config.eval;
-  const written = student.generate(encoded, { maxNewTokens, eosId: tokenizer.eosId, start: cues?.answer });
+  const { student, tokenizer, config } = evaluator;
+  const written = student.generate(encoded, answerOptions(evaluator, config.eval.maxNewTokens));
   return samples.map((sample, row) => {
     const ids = written.ids[row]!;
     const text = tokenizer.decode(ids);
@@ -193,7 +191,7 @@ function argMax(values: readonly number[]): number {
 }
 
 /**
- * The model's own reasoning about samples, greedily decoded; see {@link reasonAbout}.
+ * The model's own reasoning about samples, greedily decoded; see {@link reasoningOptions}.
  *
  * @returns the texts in the order of the samples; a sample that is left out for its video (data.onBadVideo: skip) has none
  */
@@ -205,22 +203,31 @@ export async function writeReasoning(
   const host = await answerer.builder.prepare(samples);
   if (host.samples.length === 0) return [];
   const prompts = answerer.builder.reasoningPrompts(host.samples) ?? host.prompts;
-  const texts = withEncoded(answerer, { ...host, prompts }, (encoded) =>
-    reasonAbout(answerer, encoded, maxNewTokens),
-  );
-  return host.samples.map(({ id }, i) => ({ id, text: texts[i]! }));
+  const encoded = encodeBatch(answerer, { ...host, prompts });
+  try {
+    const { ids } = answerer.student.generate(encoded, reasoningOptions(answerer, maxNewTokens));
+    return host.samples.map(({ id }, i) => ({ id, text: answerer.tokenizer.decode(ids[i]!) }));
+  } finally {
+    encoded.dispose();
+  }
+}
+
+/** How text is written in place of an answer. */
+export function answerOptions(
+  { tokenizer, cues }: Pick<Answerer, 'tokenizer' | 'cues'>,
+  maxNewTokens: number,
+): GenerateOptions {
+  return { maxNewTokens, eosId: tokenizer.eosId, start: cues?.answer };
 }
 
 /**
- * Reasoning about each row of an encoded batch. Both tasks may start from the same token, and then the short answer is
- * the likelier text: reasoning never begins with "Option".
+ * How reasoning is written. Both tasks may start from the same token, and then the short answer is the likelier text:
+ * reasoning never begins with "Option".
  */
-export function reasonAbout(
-  { student, tokenizer, cues }: Answerer,
-  encoded: Encoded,
+export function reasoningOptions(
+  { tokenizer, cues }: Pick<Answerer, 'tokenizer' | 'cues'>,
   maxNewTokens: number,
-): string[] {
+): GenerateOptions {
   const { eosId, optionId: notFirst } = tokenizer;
-  const { ids } = student.generate(encoded, { maxNewTokens, eosId, start: cues?.reasoning, notFirst });
-  return ids.map((row) => tokenizer.decode(row));
+  return { maxNewTokens, eosId, start: cues?.reasoning, notFirst };
 }

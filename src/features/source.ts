@@ -7,32 +7,26 @@ import { DataError, messageOf } from '../base/errors.js';
 import type { Rng } from '../base/random.js';
 import type { Sample } from '../data/sample.js';
 import type { Student, Visual } from '../model/student.js';
-import { clipOf, type FrameRequest, readFrames } from '../video/frames.js';
-import { PREPROCESS_VERSION, randomResizedCrop, toPixelValues } from '../video/preprocess.js';
+import { type ClipReader, type ClipRequest, type ClipSettings, readClip } from '../video/clip.js';
+import { PREPROCESS_VERSION } from '../video/preprocess.js';
 import { sampleFrames } from '../video/sample.js';
 import { narrowBf16, widenBf16 } from '../weights/dtypes.js';
 import { type FeatureStore, type Features, type FeatureType, featureKey, videoIdentity } from './store.js';
+
+export type { ClipSettings } from '../video/clip.js';
 
 export interface FeatureSource {
   /**
    * One clip, row major.
    *
-   * @param rng draws frames and crop in training; absent in evaluation, which is always uniform and whole.
+   * @param rng draws frames and crop in training; absent in evaluation, which is always uniform and whole. Nothing has been
+   *   drawn from it before.
+   * @param signal the clip is not wanted any more; the promise may then reject with its reason
    * @throws DataError for a video that cannot be read
    */
-  load(sample: Sample, rng?: Rng): Promise<Float32Array>;
+  load(sample: Sample, rng?: Rng, signal?: AbortSignal): Promise<Float32Array>;
   /** Clips of a batch as tensors; the caller disposes them. */
   visual(clips: readonly Float32Array[]): Visual;
-}
-
-/** What is taken of a video. */
-export interface ClipSettings {
-  /** Frames per clip. */
-  frames: number;
-  sampling: 'random' | 'uniform';
-  crop: 'none' | 'random-resized';
-  /** Rate of folders of frames. */
-  fps?: number | undefined;
 }
 
 type Seeing = Pick<Student, 'preprocessing' | 'features' | 'featureShape'>;
@@ -42,38 +36,30 @@ export class LiveFrames implements FeatureSource {
   /**
    * @param paths file or folder of each video, by the sample's `video`
    * @param keepPixels hand pixels on, for a vision model that learns; otherwise they become features outside the tape
+   * @param reader decodes: in this thread unless another is given
    */
   constructor(
     private readonly student: Seeing,
     private readonly paths: ReadonlyMap<string, string>,
     readonly settings: ClipSettings,
     private readonly keepPixels: boolean,
+    private readonly reader: ClipReader = readClip,
   ) {}
 
-  async load(sample: Sample, rng?: Rng): Promise<Float32Array> {
-    const { frames: count, sampling, crop } = this.settings;
-    const { imageSize } = this.student.preprocessing;
-    return this.read(sample, {
-      count,
-      ...(rng && sampling === 'random' ? { mode: 'random', rng } : { mode: 'uniform' }),
-      ...(rng && crop === 'random-resized' ? { crop: () => randomResizedCrop(rng, imageSize) } : {}),
-    });
+  async load(sample: Sample, rng?: Rng, signal?: AbortSignal): Promise<Float32Array> {
+    return this.read(sample, { draw: rng?.label }, signal);
   }
 
-  /** Pixels of the frames that `how` asks for, (n, 3, image, image). */
+  /** Pixels of the frames that the settings and `how` name, (n, 3, image, image). */
   async read(
     sample: Sample,
-    how: Pick<FrameRequest, 'count' | 'mode' | 'rng' | 'crop' | 'pad' | 'signal'>,
+    how: Partial<Pick<ClipRequest, 'frames' | 'draw' | 'pad'>>,
+    signal?: AbortSignal,
   ): Promise<Float32Array> {
+    const { id, start, end } = sample;
     const { imageSize, mean, std } = this.student.preprocessing;
-    const frames = await readFrames({
-      ...how,
-      path: this.pathOf(sample),
-      id: sample.id,
-      ...clipOf(sample, this.settings.fps),
-      size: { width: imageSize, height: imageSize },
-    });
-    return toPixelValues(frames, { imageSize, mean, std });
+    const clip = { path: this.pathOf(sample), id, start, end };
+    return this.reader({ ...clip, ...this.settings, ...how, imageSize, mean, std }, signal);
   }
 
   pathOf(sample: Sample): string {
@@ -126,6 +112,7 @@ const ATTEMPTS = 3;
  */
 export class StoredFeatures implements FeatureSource {
   private readonly memory = new Map<string, Features>();
+  private readonly pending = new Map<string, Promise<Features>>();
   private memoryBytes = 0;
   private readonly identities = new Map<string, Promise<string>>();
 
@@ -138,9 +125,9 @@ export class StoredFeatures implements FeatureSource {
     private readonly stored: StoreSettings = { dtype: 'f32', frames: 32 },
   ) {}
 
-  async load(sample: Sample, rng?: Rng): Promise<Float32Array> {
+  async load(sample: Sample, rng?: Rng, signal?: AbortSignal): Promise<Float32Array> {
     const drawn = rng && this.drawsFrames ? rng : undefined;
-    const features = await this.clip(sample, drawn !== undefined);
+    const features = await this.clip(sample, drawn !== undefined, signal);
     return drawn ? this.draw(features, drawn) : widened(features.data);
   }
 
@@ -177,18 +164,38 @@ export class StoredFeatures implements FeatureSource {
     return true;
   }
 
-  /** From memory, from the store, or computed and put there. */
-  private async clip(sample: Sample, choice: boolean): Promise<Features> {
-    const clip = `${choice}|${sample.video}|${sample.start ?? ''}|${sample.end ?? ''}`;
-    const known = this.memory.get(clip);
+  /** From memory, from the store, or computed and put there. Whoever asks for a clip in the making waits for that one. */
+  private async clip(sample: Sample, choice: boolean, signal?: AbortSignal): Promise<Features> {
+    const name = `${choice}|${sample.video}|${sample.start ?? ''}|${sample.end ?? ''}`;
+    const known = this.memory.get(name);
     if (known) return known;
-    const key = this.keyOf(sample, choice, await this.identityOf(sample));
-    const features = (await this.store.get(key)) ?? (await this.compute(sample, choice));
-    if (this.memoryBytes + features.data.byteLength <= MEMORY_BYTES && !this.memory.has(clip)) {
-      this.memory.set(clip, features);
-      this.memoryBytes += features.data.byteLength;
+    const other = this.pending.get(name);
+    if (other) {
+      // What fails there names another sample, or was cancelled by another signal.
+      const features = await other.catch(() => undefined);
+      signal?.throwIfAborted();
+      return features ?? this.clip(sample, choice, signal);
     }
-    return features;
+    const own = this.storedOrComputed(sample, choice, signal);
+    this.pending.set(name, own);
+    try {
+      const features = await own;
+      this.remember(name, features);
+      return features;
+    } finally {
+      this.pending.delete(name);
+    }
+  }
+
+  private async storedOrComputed(sample: Sample, choice: boolean, signal?: AbortSignal): Promise<Features> {
+    const key = this.keyOf(sample, choice, await this.identityOf(sample));
+    return (await this.store.get(key)) ?? (await this.compute(sample, choice, signal));
+  }
+
+  private remember(name: string, features: Features): void {
+    if (this.memoryBytes + features.data.byteLength > MEMORY_BYTES) return;
+    this.memory.set(name, features);
+    this.memoryBytes += features.data.byteLength;
   }
 
   private keyOf(sample: Sample, choice: boolean, identity: string): string {
@@ -216,11 +223,7 @@ export class StoredFeatures implements FeatureSource {
     const path = this.live.pathOf(sample);
     for (let attempt = 1; ; attempt++) {
       const before = await this.identityOf(sample, true);
-      const how = { mode: 'uniform' as const, ...(signal && { signal }) };
-      const pixels = await this.live.read(
-        sample,
-        choice ? { ...how, count: this.kept, pad: false } : { ...how, count: frames },
-      );
+      const pixels = await this.live.read(sample, choice ? { frames: this.kept, pad: false } : {}, signal);
       if ((await this.identityOf(sample, true)) === before) {
         const features = await this.see(pixels);
         const about = {
@@ -259,13 +262,15 @@ export class StoredFeatures implements FeatureSource {
     const path = this.live.pathOf(sample);
     // Two names may lead to one file, and the name is part of the identity.
     const memo = `${sample.video}\0${path}`;
-    let known = again ? undefined : this.identities.get(memo);
+    const known = again ? undefined : this.identities.get(memo);
     if (known) return known;
-    known = videoIdentity(sample.video, path).catch((error) => {
+    const identity = videoIdentity(sample.video, path).catch((error) => {
+      // Whoever asks next looks again, and is named itself.
+      this.identities.delete(memo);
       throw new DataError(`${sample.id}: ${path}: cannot be read (${messageOf(error)})`, { cause: error });
     });
-    this.identities.set(memo, known);
-    return known;
+    this.identities.set(memo, identity);
+    return identity;
   }
 }
 

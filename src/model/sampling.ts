@@ -1,7 +1,15 @@
 /** Chooses the next token of each row from its logits on the host: the likeliest, or one drawn with the row's seed. */
 import type * as tf from '@tensorflow/tfjs-core';
 import { Rng } from '../base/random.js';
-import type { Sampling } from './student.js';
+import type { Generated, Sampling } from './student.js';
+
+/** Runs a generation to its end. */
+export function finish(steps: Generator<Generated, Generated, void>): Generated {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
 
 /** One token a row, with its log-probability under softmax(logits). */
 export interface Choice {

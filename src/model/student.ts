@@ -160,6 +160,11 @@ export interface Student {
   ): number[][];
   /** Writes text with a key/value cache; evaluation only. */
   generate(encoded: Encoded, options: GenerateOptions): Generated;
+  /**
+   * {@link generate} token by token, for text that is read while it is written: yields what is written so far after
+   * every token, and returns the whole. Between tokens nothing runs; leaving early (`return()`) frees its tensors.
+   */
+  generateSteps(encoded: Encoded, options: GenerateOptions): Generator<Generated, Generated, void>;
 
   /** Makes room for weights that `StudentKind.optional` found. */
   addOptional(names: readonly string[]): void;

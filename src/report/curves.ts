@@ -6,7 +6,7 @@ import type { Run } from './runs.js';
 import type { Setting } from './settings.js';
 
 /** Metrics that have a plot of their own, or none. */
-const NOT_PLOTTED = ['step', 'nonFinite', 'epoch', 'val/accuracy'];
+const NOT_PLOTTED = ['step', 'nonFinite', 'epoch', 'val/accuracy', 'input/samples_per_second'];
 
 /** Plots of everything that metrics.jsonl and evaluations.json hold; those without a point are left out. */
 export function plotsOf(settings: readonly Setting[]): Plot[] {
@@ -67,6 +67,9 @@ const TITLES: Record<string, string> = {
   'train/loss_reasoning': 'Reasoning loss',
   learning_rate: 'Learning rate',
   gradient_norm: 'Gradient norm',
+  'input/wait_share': 'Wait for input, share of the time',
+  'input/encoder_padding': 'Padding, share of prompt tokens',
+  'input/decoder_padding': 'Padding, share of target tokens',
 };
 
 const titleOf = (name: string) => TITLES[name] ?? name.replace(/^train\//, '').replaceAll('_', ' ');

@@ -1,7 +1,7 @@
 /** Answers of a run, question by question: a file of predictions with the probability of every option. */
 import { readJsonLines } from '../data/jsonLines.js';
 import { ProblemLog, shown } from '../data/problems.js';
-import { isGiven, readTextFile } from '../data/textFile.js';
+import { isGiven, textSource } from '../data/textFile.js';
 
 /** What a run said about one question. */
 export interface Predicted {
@@ -25,7 +25,7 @@ export type Predictions = ReadonlyMap<string, Predicted>;
 export async function readPredictions(file: string): Promise<Predictions> {
   const log = new ProblemLog(file);
   const predictions = new Map<string, Predicted>();
-  for (const { line, record } of readJsonLines(await readTextFile(file), 'prediction', log)) {
+  for await (const { line, record } of readJsonLines(await textSource(file), 'prediction', log)) {
     const { id, type, prediction, answer, scores } = record;
     const before = log.problems.length;
     if (typeof id !== 'string' || id === '') log.add(line, 'id', 'a text', shown(id));

@@ -9,7 +9,7 @@ import type { Config } from '../config/schema.js';
 import { readAnnotations } from '../data/annotations.js';
 import { readJsonLines } from '../data/jsonLines.js';
 import { ProblemLog } from '../data/problems.js';
-import { readTextFile } from '../data/textFile.js';
+import { textSource } from '../data/textFile.js';
 import { refineFile } from '../reasoning/refineFile.js';
 import { makeWorldOf, teach, WORLD_SEED, type WorldSize } from '../sweep/world.js';
 import type { Writings } from './table.js';
@@ -52,7 +52,7 @@ async function writeCaptions(folder: string, config: Config, { brief, detailed }
   const file = join(folder, 'captions.jsonl');
   const log = new ProblemLog(file);
   const captions = new Map<string, z.output<typeof captionSchema>>();
-  for (const { line, record } of readJsonLines(await readTextFile(file), 'caption', log)) {
+  for await (const { line, record } of readJsonLines(await textSource(file), 'caption', log)) {
     const parsed = captionSchema.safeParse(record);
     if (parsed.success) captions.set(parsed.data.video, parsed.data);
     else log.add(line, 'json', 'a caption of the shapes world', 'something else');

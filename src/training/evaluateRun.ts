@@ -2,6 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { writeFileAtomic } from '../base/files.js';
+import { openClipThreads } from '../batches/clipThreads.js';
 import { readSplit } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
 import { datasetOf } from '../data/datasets/index.js';
@@ -34,8 +35,9 @@ export async function evaluateRun(
   for (const line of split.notices) onNotice(line);
   const samples = split.samples.slice(0, limit);
   const { trial } = await openTrained(paths, config, 'needed');
+  const clips = openClipThreads(config.data.workers);
   try {
-    const options = { runFolder: paths.folder, onWarning: onNotice, training: false };
+    const options = { runFolder: paths.folder, onWarning: onNotice, training: false, clips: clips.read };
     const builder = openBuilder(trial, config, split, options);
     const { answered, predictions, byId, score } = await evaluateSplit(
       { ...trial, builder, config },
@@ -55,6 +57,7 @@ export async function evaluateRun(
     }
     return { answered: answered.length, predictions, score };
   } finally {
+    await clips.end();
     trial.dispose();
   }
 }

@@ -1,6 +1,7 @@
 /** The stored features that a recipe's runs read: which clips, of which vision model, in which store. */
 import { DataError, MissingToolError, messageOf, UsageError } from '../base/errors.js';
 import { isFile } from '../base/files.js';
+import { openClipThreads } from '../batches/clipThreads.js';
 import { readSplit, type Split } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
 import type { NeededClip } from '../features/extract.js';
@@ -17,7 +18,7 @@ export interface RecipeFeatures {
   /** Number of distinct clips of each split that the recipe has. */
   splits: { split: string; keys: ReadonlySet<string> }[];
   notices: string[];
-  dispose(): void;
+  dispose(): Promise<void>;
 }
 
 const SPLITS = ['train', 'val', 'test'] as const;
@@ -49,20 +50,26 @@ export async function openRecipeFeatures(
   const warn = (line: string) => notices.push(line);
   const store = new FeatureStore(folder, warn);
   const vision = await openVision(config);
+  // The vision model blocks this thread while it computes.
+  const threads = openClipThreads(config.data.workers);
+  const dispose = async () => {
+    await threads.end();
+    vision.dispose();
+  };
   try {
     notices.push(...vision.notices);
     const clips = new Map<string, NeededClip>();
     const found = [];
     for (const { split, read } of splits) {
-      const live = liveFrames(vision.student, read.paths, config);
+      const live = liveFrames(vision.student, read.paths, config, { clips: threads.read });
       const source = new StoredFeatures(vision.student, live, store, vision.encoder, config.features);
       const needed = await neededClips(source, read, split === 'train', config, warn);
       for (const clip of needed) if (!clips.has(clip.key)) clips.set(clip.key, clip);
       found.push({ split, keys: new Set(needed.map(({ key }) => key)) });
     }
-    return { store, clips: [...clips.values()], splits: found, notices, dispose: vision.dispose };
+    return { store, clips: [...clips.values()], splits: found, notices, dispose };
   } catch (error) {
-    vision.dispose();
+    await dispose();
     throw error;
   }
 }

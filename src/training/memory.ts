@@ -38,17 +38,18 @@ export async function measureTrial(
       onWarning: () => undefined,
       training: true,
     });
-    const settings = { batch: config.train.batch, shuffle: true, seed: config.train.seed, dropLast: false };
+    const { batch, seed } = config.train;
+    const settings = { batch, shuffle: true, seed, dropLast: false, ahead: 0 };
     const loader = new Loader(split.samples, settings, (samples, rng) => builder.prepare(samples, rng));
     memory().resetPeak();
-    for await (const { batch } of loader.epoch(0)) {
-      const input = builder.input(batch);
+    for await (const { batch: first } of loader.epoch(0)) {
+      const input = builder.input(first);
       const { objective, student, trainable } = trial;
       const context = trainingContext(student.precision, config.train.seed, config.train.recompute);
       const { grads, losses } = gradients(
         student,
         input,
-        batch.lesson.targets,
+        first.lesson.targets,
         objective,
         trainable,
         context,

@@ -11,6 +11,7 @@ import type { GradientSum } from './gradientSum.js';
 import type { AdamW } from './optimizer.js';
 import type { RunState } from './run/checkpoint.js';
 import type { RunPaths } from './run/folder.js';
+import type { InputLog } from './run/inputLog.js';
 import type { LossLog } from './run/lossLog.js';
 import type { MetricsLog } from './run/metrics.js';
 import type { Splits } from './splits.js';
@@ -50,6 +51,7 @@ export interface Run {
   validation: { split: Split; evaluator: Evaluator } | undefined;
   metrics: MetricsLog;
   losses: LossLog;
+  inputs: InputLog;
   /** Where the last update left the run. */
   state: RunState;
   /** Gradients since the last update. */
@@ -63,7 +65,7 @@ export interface Run {
   label: string | undefined;
   /** Why it stopped, while others of its cohort went on. */
   failure?: unknown;
-  dispose(): void;
+  dispose(): Promise<void>;
 }
 
 /** A batch with what each run of a cohort learns from it. */
@@ -80,7 +82,7 @@ export interface Cohort {
   loader: Loader<SharedBatch>;
   label: string | undefined;
   signal: AbortSignal | undefined;
-  dispose(): void;
+  dispose(): Promise<void>;
 }
 
 /** The runs that have not failed. */

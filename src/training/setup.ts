@@ -3,10 +3,13 @@
 import { DataError } from '../base/errors.js';
 import { say } from '../base/progress.js';
 import type { Rng } from '../base/random.js';
+import { openClipThreads } from '../batches/clipThreads.js';
+import { sampleLengths } from '../batches/lengths.js';
 import { Loader } from '../batches/loader.js';
 import type { Config } from '../config/schema.js';
 import type { Sample } from '../data/sample.js';
 import { trainingContext } from '../model/context.js';
+import type { ClipReader } from '../video/clip.js';
 import { GradientSum } from './gradientSum.js';
 import { AdamW } from './optimizer.js';
 import {
@@ -17,6 +20,7 @@ import {
   removePartials,
 } from './run/checkpoint.js';
 import { identity, type RunPaths, runPaths } from './run/folder.js';
+import { InputLog } from './run/inputLog.js';
 import { LossLog } from './run/lossLog.js';
 import { MetricsLog } from './run/metrics.js';
 import type { Cohort, Run, SharedBatch, TrainRequest } from './run.js';
@@ -40,22 +44,26 @@ export async function openCohort(requests: readonly TrainRequest[], label?: stri
     requireOneOrder(requests, splits);
     const { base: given, signal, config } = requests[0]!;
     const base = given ?? opened.add(await openBase([config], undefined, 'needed'));
-    const { batch, seed, dropLast } = config.train;
+    const { batch, seed, dropLast, lengthBuckets } = config.train;
+    const { samples } = splits[0]!.train;
+    const lengths = lengthBuckets ? sampleLengths(samples, base.tokenizer, config.text) : undefined;
     const loader = new Loader(
-      splits[0]!.train.samples,
-      { batch, shuffle: true, seed, dropLast },
-      (samples, rng) => prepare(runs, samples, rng),
+      samples,
+      { batch, shuffle: true, seed, dropLast, lengths, ahead: config.data.ahead },
+      (chosen, rng, ended) => prepare(runs, chosen, rng, ended),
     );
+    const clips = openClipThreads(config.data.workers);
+    opened.add({ dispose: () => clips.end() });
     for (const [i, request] of requests.entries()) {
       if (!given) tell(request, base.notices);
-      const run = await openRun(request, splits[i]!, base, loader).catch(
+      const run = await openRun(request, splits[i]!, { base, loader, clips: clips.read }).catch(
         (error) => void unopened.set(request, error),
       );
       if (run) runs.push(opened.add(run));
     }
     return { runs, unopened, loader, label, signal, dispose };
   } catch (error) {
-    dispose();
+    await dispose();
     throw error;
   }
 }
@@ -66,9 +74,14 @@ function requireOneOrder(requests: readonly TrainRequest[], splits: readonly Spl
 }
 
 /** The first run reads the batch; each encodes what it learns. */
-async function prepare(runs: readonly Run[], samples: readonly Sample[], rng: Rng): Promise<SharedBatch> {
+async function prepare(
+  runs: readonly Run[],
+  samples: readonly Sample[],
+  rng: Rng,
+  ended: AbortSignal,
+): Promise<SharedBatch> {
   const [first, ...others] = runs;
-  const batch = await first!.builder.prepare(samples, rng);
+  const batch = await first!.builder.prepare(samples, rng, ended);
   const lessons = others.map(({ builder, samples: own }) =>
     builder.lesson(batch.samples.map(({ id }) => own.get(id)!)),
   );
@@ -82,8 +95,7 @@ const tell = ({ label }: Pick<TrainRequest, 'label'>, lines: readonly string[]) 
 async function openRun(
   request: TrainRequest,
   { train, val }: Splits,
-  base: Base,
-  loader: Loader<SharedBatch>,
+  { base, loader, clips }: { base: Base; loader: Loader<SharedBatch>; clips: ClipReader },
 ): Promise<Run> {
   const { config, folder, label } = request;
   const { train: settings } = config;
@@ -95,7 +107,7 @@ async function openRun(
     const trial = opened.add(await attachTrial(base, config));
     const { student, trainable } = trial;
     const optimizer = opened.add(new AdamW(trainable, settings));
-    const options = { runFolder: folder, onWarning: notice };
+    const options = { runFolder: folder, onWarning: notice, clips };
     const builder = openBuilder(trial, config, train, { ...options, training: true });
     const answering = val && openBuilder(trial, config, val, { ...options, training: false });
     const state = await resume(paths, config, optimizer, notice);
@@ -109,6 +121,7 @@ async function openRun(
       context: trainingContext(student.precision, settings.seed, settings.recompute),
       validation: val && { split: val, evaluator: { ...trial, builder: answering!, config } },
       losses: opened.add(new LossLog()),
+      inputs: new InputLog(),
       sum: opened.add(new GradientSum()),
       next: state.batch,
       learns: false,
@@ -116,7 +129,7 @@ async function openRun(
       dispose: () => opened.dispose(),
     };
   } catch (error) {
-    opened.dispose();
+    await opened.dispose();
     throw error;
   }
 }
@@ -130,8 +143,8 @@ class Opened {
     return part;
   }
 
-  dispose(): void {
-    for (const part of this.parts.splice(0).reverse()) part.dispose();
+  async dispose(): Promise<void> {
+    for (const part of this.parts.splice(0).reverse()) await part.dispose();
   }
 }
 

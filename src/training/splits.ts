@@ -36,12 +36,14 @@ export function cohortKey(
   { data, video, text, model, train, eval: evaluation, features }: Config,
   splits: Splits,
 ): string {
-  const { reasoning: _, ...common } = data;
+  const { reasoning: _, workers: _workers, ahead: _ahead, ...common } = data;
   const { base, tokenizer, precision, adapter } = model;
-  const { seed, batch, accumulate, dropLast } = train;
+  const { seed, batch, accumulate, dropLast, lengthBuckets } = train;
   const ids = (split: Split | undefined) => split?.samples.map(({ id }) => id);
   return JSON.stringify([
     ...[common, video, text, { base, tokenizer, precision, adapter }, { seed, batch, accumulate, dropLast }],
     ...[{ batch: evaluation.batch }, features, ids(splits.train), ids(splits.val)],
+    // Length buckets order samples by their reasoning too (src/batches/lengths.ts).
+    lengthBuckets && splits.train.samples.map(({ reasoning }) => reasoning ?? null),
   ]);
 }

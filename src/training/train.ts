@@ -9,6 +9,7 @@
 import { DataError } from '../base/errors.js';
 import { createProgress, say } from '../base/progress.js';
 import type { Lesson } from '../batches/batch.js';
+import { decoderPadding, encoderPadding } from '../batches/padding.js';
 import { SharedInput } from '../batches/sharedInput.js';
 import { checkForTraining } from '../config/checks.js';
 import { engineFacts } from '../engine/engine.js';
@@ -108,7 +109,7 @@ async function trainOpen(outcomes: readonly Outcome[], label: string | undefined
       else outcome.error = cohort.unopened.get(outcome.request);
     }
   } finally {
-    cohort.dispose();
+    await cohort.dispose();
   }
 }
 
@@ -152,7 +153,7 @@ async function trainEpoch(cohort: Cohort, epoch: number): Promise<void> {
   const progress = epochProgress(cohort, epoch, from);
   const seconds = stopwatch();
   try {
-    for await (const { index, batch } of loader.epoch(epoch, from)) {
+    for await (const { index, batch, waited } of loader.epoch(epoch, from)) {
       // A run that stands further on joins when the others have come so far.
       const due = standing.filter(({ failure, next }) => failure === undefined && next === index);
       if (due.length === 0) break;
@@ -161,7 +162,9 @@ async function trainEpoch(cohort: Cohort, epoch: number): Promise<void> {
       try {
         for (const run of due)
           await attempt(run, async () => {
-            const turn = { batch, lesson: batch.lessons[cohort.runs.indexOf(run)]!, index };
+            const lesson = batch.lessons[cohort.runs.indexOf(run)]!;
+            noteInput(run, batch, lesson, waited);
+            const turn = { batch, lesson, index };
             if (batch.samples.length === 0) advance(run, turn);
             else inputs.use(run.trial, run.builder, (input) => advance(run, { ...turn, input }));
           });
@@ -170,7 +173,7 @@ async function trainEpoch(cohort: Cohort, epoch: number): Promise<void> {
       }
       const each = seconds() / due.length;
       for (const { state } of due) state.seconds += each;
-      progress?.tick(index + 1, lossOf(due[0]!));
+      progress?.tick(index + 1, standOf(due[0]!));
       // Runs of a cohort sum up as many batches an update: they end it together.
       const updated = due.filter(({ failure, sum }) => failure === undefined && sum.batches === 0);
       if (updated.length === 0) continue;
@@ -179,7 +182,10 @@ async function trainEpoch(cohort: Cohort, epoch: number): Promise<void> {
       if (stops && going(cohort).length > 0) throw interrupted(cohort);
     }
   } finally {
-    for (const { sum } of standing) sum.dispose();
+    for (const { sum, inputs } of standing) {
+      sum.dispose();
+      inputs.pause();
+    }
     progress?.done();
   }
   for (const run of standing) tellCuts(run);
@@ -202,6 +208,11 @@ interface Turn {
   /** Absent when no video of the batch could be read. */
   input?: StudentInput;
   index: number;
+}
+
+function noteInput({ inputs }: Run, { samples, prompts }: SharedBatch, { targets }: Lesson, waited: number) {
+  const encoder = encoderPadding(prompts, targets);
+  inputs.add({ samples: samples.length, waited, encoder, decoder: decoderPadding(targets) });
 }
 
 /** One batch of one run: the step, and where it leaves the run. */
@@ -253,7 +264,7 @@ function step(run: Run, { batch, lesson, input, index }: Turn): void {
 }
 
 function logStep(
-  { config, state, loader, losses, metrics }: Run,
+  { config, state, loader, losses, inputs, metrics }: Run,
   pass: number,
   rate: number,
   norm: number,
@@ -268,6 +279,7 @@ function logStep(
     ...Object.fromEntries(Object.entries(parts).map(([name, value]) => [`train/loss_${name}`, value])),
     learning_rate: rate,
     ...(Number.isNaN(norm) ? {} : { gradient_norm: norm }),
+    ...inputs.take(),
   });
 }
 
@@ -286,7 +298,9 @@ function epochProgress({ label, loader, runs }: Cohort, epoch: number, start: nu
   return createProgress({ label: name, total: loader.batchesPerEpoch, unit: 'batches', start });
 }
 
-const lossOf = ({ losses }: Run) => losses.last && `loss ${losses.last.loss.toFixed(3)}`;
+/** What the last line of metrics said, for the progress line. */
+const standOf = ({ losses, inputs }: Run) =>
+  losses.last && [`loss ${losses.last.loss.toFixed(3)}`, inputs.line].filter(Boolean).join(', ');
 
 function reportSkipped({ label }: Cohort, { skipped }: SharedBatch): void {
   if (label) for (const { sample, reason } of skipped) say(`${label}: left out ${sample.id}: ${reason}`);

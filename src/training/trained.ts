@@ -12,15 +12,18 @@ export async function openTrained(
   config: Config,
   sight: Sight = 'now',
 ): Promise<{ trial: Trial; step: number }> {
-  const trial = await openTrial(config, sight);
   const steps = await listCheckpoints(paths.checkpoints);
   const best = bestOf(await readEvaluations(paths))?.step ?? steps.at(-1);
-  if (best === undefined || !steps.includes(best)) {
-    trial.dispose();
+  if (best === undefined || !steps.includes(best))
     throw new ReasVqaError(`${paths.folder}: has no checkpoint yet; train first`, 3);
+  const trial = await openTrial(config, sight);
+  try {
+    await loadTrainables(paths.checkpoints, best, trial.trainable);
+    return { trial, step: best };
+  } catch (error) {
+    trial.dispose();
+    throw error;
   }
-  await loadTrainables(paths.checkpoints, best, trial.trainable);
-  return { trial, step: best };
 }
 
 /** A run's student and all that it is asked with: what `ask` and `evaluate` take. Dispose of it. */

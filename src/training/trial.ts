@@ -21,6 +21,7 @@ import { readStudentConfig } from '../model/registry.js';
 import type { Architecture, Student } from '../model/student.js';
 import { selectTrainable, trainsVision } from '../model/trainable.js';
 import { Tokenizer } from '../text/tokenizer.js';
+import type { ClipReader } from '../video/clip.js';
 import { noticesOf } from '../weights/comparison.js';
 import { objectiveOf } from './objectives/index.js';
 import type { Objective } from './objectives/objective.js';
@@ -220,7 +221,8 @@ async function attachAdapter(
 /** Spare tokens that start the decoder when text.decoderCue is task. */
 const CUES = ['<extra_id_0>', '<extra_id_1>'] as const;
 
-function cueTokens({ text }: Config, tokenizer: Tokenizer): Trial['cues'] {
+/** Tokens that start the decoder on either task, when text.decoderCue is task. @throws UsageError where it has none */
+export function cueTokens({ text }: Pick<Config, 'text'>, tokenizer: Tokenizer): Trial['cues'] {
   if (text.decoderCue === 'none') return undefined;
   const [answer, reasoning] = CUES.map((cue) => {
     const ids = tokenizer.encode(cue, { addEos: false });
@@ -268,9 +270,9 @@ export function liveFrames(
   student: Student,
   paths: Split['paths'],
   { video: { frames, sampling, crop }, data: { fps } }: Config,
-  keepPixels = false,
+  { keepPixels = false, clips }: { keepPixels?: boolean; clips?: ClipReader | undefined } = {},
 ): LiveFrames {
-  return new LiveFrames(student, paths, { frames, sampling, crop, fps }, keepPixels);
+  return new LiveFrames(student, paths, { frames, sampling, crop, fps }, keepPixels, clips);
 }
 
 /** Options of a batch builder. */
@@ -280,6 +282,8 @@ export interface BuilderOptions {
   onWarning: (line: string) => void;
   /** Encode the objective's targets of each sample. */
   training: boolean;
+  /** Reads the videos; the caller's thread does unless given. */
+  clips?: ClipReader;
 }
 
 /** Makes the batch builder of a split for this trial's student. */
@@ -287,10 +291,10 @@ export function openBuilder(
   { student, tokenizer, objective, visionHash, learnsVision, see }: Trial,
   config: Config,
   split: Pick<Split, 'paths'>,
-  { runFolder, onWarning, training }: BuilderOptions,
+  { runFolder, onWarning, training, clips }: BuilderOptions,
 ): BatchBuilder {
   // Evaluation needs no gradient to pixels.
-  const live = liveFrames(student, split.paths, config, training && learnsVision);
+  const live = liveFrames(student, split.paths, config, { keepPixels: training && learnsVision, clips });
   const folder = config.features.folder ?? join(runFolder, 'features');
   const store = new FeatureStore(folder, onWarning);
   const source =

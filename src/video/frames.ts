@@ -65,6 +65,9 @@ export function clipOf(
 /** Seconds after the video's end at which a clip may start without an error (annotations round). */
 const START_TOLERANCE_SECONDS = 1;
 
+/** The frames of a folder differ in size, so they have no size of their own. */
+export class MixedSizes extends DataError {}
+
 /**
  * Reads frames of a clip from a video file, an animation or a folder of images.
  *
@@ -124,7 +127,7 @@ function requireOneSize(frames: readonly RawFrame[], name: string): void {
   const first = frames[0] as RawFrame;
   const odd = frames.find((frame) => frame.width !== first.width || frame.height !== first.height);
   if (odd) {
-    throw new DataError(
+    throw new MixedSizes(
       `${name}: frames differ in size (${first.width}x${first.height} and ${odd.width}x${odd.height}); ask for one size`,
     );
   }

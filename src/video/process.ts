@@ -27,12 +27,17 @@ const MAX_STDERR = 65536;
 /** Longest silence of a child that works: deep in a file that cannot be sought, frames are minutes apart. */
 const DEFAULT_SILENCE_SECONDS = 600;
 
-/** Each decoder runs on one thread, so one a core unless REASVQA_DECODERS says otherwise. */
+/** Made at the first use, unless this thread was lent a part of its process's decoders before. */
 let pool: LimitFunction | undefined;
+
+/** How many decoders the process runs at a time: each has one thread, so one a core unless REASVQA_DECODERS says otherwise. */
+export function decoderCount(): number {
+  return setting('REASVQA_DECODERS', availableParallelism());
+}
 
 /**
  * Runs ffmpeg or ffprobe and hands its output to `read` as it comes, no faster than `read` takes it. Waits its turn: at
- * most REASVQA_DECODERS children (default: one a core) run at a time. A child is killed, with all that it started, when
+ * most {@link decoderCount} children run at a time, in a thread at most those that it was lent. A child is killed, with all that it started, when
  * `read` ends before the output does, when the signal fires, when this process ends, and when it has given nothing for
  * REASVQA_DECODER_TIMEOUT seconds (default: 600).
  *
@@ -44,7 +49,7 @@ export function runTool<T>(
   read: (stdout: AsyncIterable<Buffer>) => Promise<T>,
   use: ToolUse,
 ): Promise<ToolResult<T>> {
-  pool ??= pLimit(setting('REASVQA_DECODERS', availableParallelism()));
+  pool ??= pLimit(decoderCount());
   return pool(() => {
     use.signal?.throwIfAborted();
     return run(tool, args, read, use, setting('REASVQA_DECODER_TIMEOUT', DEFAULT_SILENCE_SECONDS));
@@ -95,7 +100,7 @@ async function run<T>(
   signal?.addEventListener('abort', abort, { once: true });
   try {
     const work = read(watch.over(child.stdout)).then(async (output) => {
-      if (!child.stdout.readableEnded) kill(child);
+      if (!child.stdout.readableEnded) kill(child.pid);
       return { status: await closed, output, stderr };
     });
     work.catch(() => undefined);
@@ -177,39 +182,87 @@ class Watch {
 const GROUPS = process.platform !== 'win32';
 const FATAL = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const living = new Set<ChildProcess>();
+/** What this thread has lent to others. */
+const lent = new Set<DecoderShare>();
+/** What this thread was lent, where it is not the main one. */
+let own: DecoderShare | undefined;
+
+/** Decoders that a thread may run at a time, one an element: the process id of its child, 0 while it has none. */
+export type DecoderShare = Int32Array;
+
+/**
+ * Lends decoders to a thread. A thread is not told when the process ends, so its children are ended from here: then, and
+ * when the share is given back.
+ */
+export function lendDecoders(count: number): { share: DecoderShare; giveBack: () => void } {
+  const share = new Int32Array(new SharedArrayBuffer(count * Int32Array.BYTES_PER_ELEMENT));
+  watchEnd();
+  lent.add(share);
+  const giveBack = () => {
+    killShare(share);
+    lent.delete(share);
+    unwatchEnd();
+  };
+  return { share, giveBack };
+}
+
+/** Makes a share this thread's pool; before the first use of it. */
+export function useDecoders(share: DecoderShare): void {
+  own = share;
+  pool = pLimit(share.length);
+}
 
 function hold(child: ChildProcess): void {
-  if (living.size === 0) {
-    process.on('exit', killAll);
-    for (const signal of FATAL) process.on(signal, onFatal);
-  }
+  watchEnd();
   living.add(child);
+  noteOwn(0, child.pid ?? 0);
 }
 
 /** Ends whatever is left of a child. */
 function release(child: ChildProcess): void {
-  if (child.exitCode === null && child.signalCode === null) kill(child);
+  if (child.exitCode === null && child.signalCode === null) kill(child.pid);
   child.stdout?.destroy();
   child.stderr?.destroy();
   child.unref();
   living.delete(child);
-  if (living.size > 0) return;
+  noteOwn(child.pid ?? 0, 0);
+  unwatchEnd();
+}
+
+function noteOwn(before: number, after: number): void {
+  const place = own?.indexOf(before) ?? -1;
+  if (own && before !== after && place >= 0) Atomics.store(own, place, after);
+}
+
+function watchEnd(): void {
+  if (living.size + lent.size > 0) return;
+  process.on('exit', killAll);
+  for (const signal of FATAL) process.on(signal, onFatal);
+}
+
+function unwatchEnd(): void {
+  if (living.size + lent.size > 0) return;
   process.off('exit', killAll);
   for (const signal of FATAL) process.off(signal, onFatal);
 }
 
-function kill(child: ChildProcess): void {
-  if (child.pid === undefined) return;
+function kill(pid: number | undefined): void {
+  // 0 would be this process's own group.
+  if (!pid) return;
   try {
-    if (GROUPS) process.kill(-child.pid, 'SIGKILL');
-    else child.kill('SIGKILL');
+    process.kill(GROUPS ? -pid : pid, 'SIGKILL');
   } catch {
     // It has ended already.
   }
 }
 
+function killShare(share: DecoderShare): void {
+  for (let i = 0; i < share.length; i++) kill(Atomics.load(share, i));
+}
+
 function killAll(): void {
-  for (const child of living) kill(child);
+  for (const { pid } of living) kill(pid);
+  for (const share of lent) killShare(share);
 }
 
 /** A terminal's signal does not reach groups of their own; where nobody else handles it, this process ends as it would have. */

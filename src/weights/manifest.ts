@@ -66,6 +66,15 @@ export async function loadManifest(name: string, folder = MANIFEST_FOLDER): Prom
   throw new UsageError(`unknown checkpoint ${quote(name)}; known are ${known}`);
 }
 
+/** The manifest with this name or Hugging Face repository, if there is one. */
+export async function findManifest(
+  nameOrId: string,
+  folder = MANIFEST_FOLDER,
+): Promise<Manifest | undefined> {
+  const manifests = await listManifests(folder);
+  return manifests.find(({ name, repository }) => name === nameOrId || repository === nameOrId);
+}
+
 async function readManifest(path: string): Promise<Manifest> {
   const result = manifestSchema.safeParse(await readJson(path));
   if (!result.success) {

@@ -1,6 +1,4 @@
 /** Reads safetensors files, one tensor's bytes at a time. */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { DataError, messageOf } from '../base/errors.js';
 import {
@@ -274,16 +272,4 @@ async function readOnce(
       cause: error,
     });
   }
-}
-
-/** The SHA-256 of a file as 64 hexadecimal digits, read as a stream. */
-export async function hashFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  try {
-    for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 }))
-      hash.update(chunk as Buffer);
-  } catch (error) {
-    throw new DataError(`${path}: cannot be read (${messageOf(error)})`, { cause: error });
-  }
-  return hash.digest('hex');
 }

@@ -77,8 +77,12 @@ describe('the order of batches', () => {
 
   it('resumed at any batch is the tail of the whole epoch, random draws included', async () => {
     const whole = await epochOf(loaderOf(30), 2);
-    for (let from = 0; from <= whole.length; from++)
+    const lengths = samples(30).map((_, i) => [(i * 7) % 5, i % 3]);
+    const sorted = await epochOf(loaderOf(30, { lengths }), 2);
+    for (let from = 0; from <= whole.length; from++) {
       expect(await epochOf(loaderOf(30), 2, from)).toEqual(whole.slice(from));
+      expect(await epochOf(loaderOf(30, { lengths, ahead: 3 }), 2, from)).toEqual(sorted.slice(from));
+    }
   });
 
   it('is the order of the annotations without shuffling', async () => {
@@ -86,19 +90,58 @@ describe('the order of batches', () => {
     expect(batches.flatMap(({ ids }) => ids)).toEqual(samples(10).map(({ id }) => id));
   });
 
-  it('prepares exactly one batch ahead', async () => {
-    const started: number[] = [];
-    const loader = new Loader(samples(20), SETTINGS, async () => started.push(started.length));
-    const seen: number[] = [];
-    for await (const { index } of loader.epoch(0)) {
-      seen.push(index);
-      expect(started).toHaveLength(Math.min(index + 2, 5));
-    }
-    expect(seen).toEqual([0, 1, 2, 3, 4]);
+  it.each([undefined, 0, 1, 2, 3, 9])(
+    'prepares as many batches ahead as it may and no more: %s',
+    async (ahead) => {
+      const started: number[] = [];
+      const settings = ahead === undefined ? SETTINGS : { ...SETTINGS, ahead };
+      const loader = new Loader(samples(20), settings, async () => started.push(started.length));
+      const seen: number[] = [];
+      for await (const { index, waited } of loader.epoch(0)) {
+        seen.push(index);
+        expect(waited).toBeGreaterThanOrEqual(0);
+        expect(started).toHaveLength(Math.min(index + 1 + (ahead ?? 1), 5));
+      }
+      expect(seen).toEqual([0, 1, 2, 3, 4]);
+    },
+  );
+
+  it('gives the same batches however many it prepares ahead, and whichever is ready first', async () => {
+    const epochs = [0, 1, 4].map(async (ahead) => {
+      const loader = new Loader(samples(22), { ...SETTINGS, ahead }, async (chosen, rng) => {
+        const ids = chosen.map(({ id }) => id);
+        for (let i = rng.fork('delay').int(5); i > 0; i--)
+          await new Promise((resolve) => setImmediate(resolve));
+        return { ids, drawn: rng.uint32() };
+      });
+      return epochOf(loader, 2);
+    });
+    const [plain, ...others] = await Promise.all(epochs);
+    for (const other of others) expect(other).toEqual(plain);
+  });
+
+  it('cancels what it prepares when it is stopped, and ends after that has ended', async () => {
+    const events: string[] = [];
+    const loader = new Loader(samples(40), { ...SETTINGS, ahead: 3 }, async (_chosen, _rng, signal) => {
+      const batch = events.push('start');
+      if (batch === 1) return;
+      await new Promise((_, reject) => {
+        signal.addEventListener('abort', () => setImmediate(() => reject(signal.reason)));
+      }).finally(() => events.push('end'));
+    });
+    for await (const _ of loader.epoch(0)) break;
+    expect(events).toEqual(['start', 'start', 'start', 'start', 'end', 'end', 'end']);
+    // As well when the caller throws.
+    events.length = 0;
+    const fails = async () => {
+      for await (const _ of loader.epoch(0)) throw new Error('the step failed');
+    };
+    await expect(fails()).rejects.toThrow('the step failed');
+    expect(events.filter((event) => event === 'end')).toHaveLength(3);
   });
 
   it('passes an error on when its batch comes, and leaves none behind when stopped early', async () => {
-    const loader = new Loader(samples(20), SETTINGS, async (_chosen, _rng, _epoch) => {
+    const loader = new Loader(samples(20), SETTINGS, async () => {
       if (++calls === 3) throw new Error('bad batch');
       return calls;
     });

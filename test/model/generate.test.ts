@@ -3,9 +3,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import type { Blip2, Encoded } from '../../src/model/blip2/blip2.js';
-import { generate, lastLogits } from '../../src/model/blip2/generate.js';
+import { generateSteps, lastLogits } from '../../src/model/blip2/generate.js';
 import type { Blip2Student } from '../../src/model/blip2/student.js';
 import { inferenceContext } from '../../src/model/context.js';
+import { finish } from '../../src/model/sampling.js';
 import type { GenerateOptions, Encoded as StudentEncoded, StudentInput } from '../../src/model/student.js';
 import {
   encoderBatch,
@@ -23,7 +24,7 @@ onEngines('greedy decoding', ['native-cpu', 'native-cuda', 'cpu', 'wasm', 'tenso
   let encoded: Encoded;
   const context = inferenceContext();
 
-  const written = (options: GenerateOptions) => generate(model, encoded, options, context).ids;
+  const written = (options: GenerateOptions) => finish(generateSteps(model, encoded, options, context)).ids;
   const logitsAfter = (of: Encoded, ids: readonly number[]) => lastLogits(model, of, ids, context);
 
   beforeEach(() => {
@@ -196,6 +197,26 @@ onEngines('written text', ['native-cpu', 'native-cuda', 'cpu', 'wasm', 'tensorfl
     expect(counted.ids).toEqual(plain.ids);
     expect(plain.logProbs).toEqual([[], [], []]);
     expect(counted.logProbs.map((row) => row.length)).toEqual(counted.ids.map((row) => row.length));
+  });
+
+  it('is the same token by token, with the engine free in between and nothing left of what is not read', () => {
+    const options = { maxNewTokens, logProbs: true };
+    const whole = student.generate(encoded, options);
+    const before = tf.memory().numTensors;
+    const steps = student.generateSteps(encoded, options);
+    for (let length = 1; length <= maxNewTokens; length++) {
+      const { value, done } = steps.next();
+      expect(done).toBe(false);
+      expect(value.ids).toEqual(whole.ids.map((row) => row.slice(0, length)));
+      // Another generation in between disturbs neither.
+      if (length === 2) expect(student.generate(encoded, options)).toEqual(whole);
+    }
+    expect(steps.next()).toEqual({ done: true, value: whole });
+    const left = student.generateSteps(encoded, options);
+    left.next();
+    expect(tf.memory().numTensors).toBeGreaterThan(before);
+    left.return(whole);
+    expect(tf.memory().numTensors).toBe(before);
   });
 
   it('that is drawn follows the seed of each row, whatever else is in the batch', () => {

@@ -10,7 +10,7 @@ import type { StudentKind } from '../../src/model/kind.js';
 import { Linear } from '../../src/model/layers/linear.js';
 import { Module, type Parameter } from '../../src/model/layers/module.js';
 import { registerStudent } from '../../src/model/registry.js';
-import { HostChooser } from '../../src/model/sampling.js';
+import { finish, HostChooser } from '../../src/model/sampling.js';
 import type {
   Encoded,
   Generated,
@@ -175,6 +175,10 @@ export class ToyStudent implements Student {
   }
 
   generate(encoded: Encoded, options: GenerateOptions): Generated {
+    return finish(this.generateSteps(encoded, options));
+  }
+
+  *generateSteps(encoded: Encoded, options: GenerateOptions): Generator<Generated, Generated, void> {
     const { maxNewTokens, eosId, start = 0, notFirst, forced, sampling, logProbs: wanted } = options;
     const chooser = new HostChooser(encoded.rows, sampling);
     const written: number[][] = Array.from({ length: encoded.rows }, () => []);
@@ -193,6 +197,7 @@ export class ToyStudent implements Student {
         if (id === eosId) done[row] = true;
         else written[row]!.push(id);
       });
+      yield { ids: written, logProbs };
     }
     return { ids: written, logProbs };
   }

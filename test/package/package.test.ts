@@ -27,7 +27,13 @@ describe('the tarball', () => {
     expect(sources.length).toBeGreaterThan(50);
     expect(paths).toEqual(expect.arrayContaining(sources));
     for (const path of [
-      ...['dist/cli.js', 'dist/index.d.ts', 'tools/build-addon.mjs', 'tools/setup-tensorflow.sh'],
+      ...[
+        'dist/cli.js',
+        'dist/index.d.ts',
+        'dist/batches/clipWorker.js',
+        'tools/build-addon.mjs',
+        'tools/setup-tensorflow.sh',
+      ],
       ...['weights/shapes/model.safetensors', 'bench/nextqa/reasvqa.yaml'],
       ...['bench/speed/index.mjs', 'bench/speed/workloads/tiny.json'],
     ])
@@ -35,7 +41,9 @@ describe('the tarball', () => {
     expect(
       // The page's own script and style are read from there when a report is written.
       paths.filter((path) =>
-        /^src\/(?!native\/|report\/page\/[^/]+\.(css|js)$|.*\.md$)|^test\/|results\/|\.map$|\/\./.test(path),
+        /^src\/(?!native\/|report\/page\/[^/]+\.(css|js)$|serve\/page\/|.*\.md$)|^test\/|results\/|\.map$|\/\./.test(
+          path,
+        ),
       ),
     ).toEqual([]);
     const bytes = installed.files.reduce((sum, { size }) => sum + size, 0);

@@ -6,10 +6,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Interrupted } from '../../src/base/errors.js';
 import { type PlannedTrial, trialStates } from '../../src/sweep/folder.js';
-import { readMetrics } from '../../src/training/run/metrics.js';
 import { train } from '../../src/training/train.js';
 import { useFastEngine } from '../model/support.js';
-import { learned, makeWorld, signalAtLook, type World } from '../training/support.js';
+import { equalMetrics, learned, makeWorld, signalAtLook, type World } from '../training/support.js';
 import { makeSweep as makeSweepOf, run } from './support.js';
 
 let scratch: string;
@@ -36,7 +35,7 @@ async function expectAsAlone({ id, config, folder }: PlannedTrial): Promise<void
   const alone = join(scratch, `alone-${count++}`);
   const result = await train({ config, folder: alone, engine: {} });
   expect(await learned(folder), id).toEqual(await learned(alone));
-  expect(readMetrics(folder), id).toEqual(readMetrics(alone));
+  expect(equalMetrics(folder), id).toEqual(equalMetrics(alone));
   expect(await readFile(join(folder, 'predictions.jsonl'), 'utf8'), id).toBe(
     await readFile(join(alone, 'predictions.jsonl'), 'utf8'),
   );

@@ -31,7 +31,7 @@ async function extract(config: Config) {
   try {
     return await extractFeatures(features.clips, { skipBad: false });
   } finally {
-    features.dispose();
+    await features.dispose();
   }
 }
 
@@ -80,7 +80,7 @@ it('the vision weights are read at the first clip that is missing, and not befor
     expect(again.clips).toEqual(found.clips);
     expect(await source.store.faultOf(key)).toBeUndefined();
   } finally {
-    dispose();
+    await dispose();
     trial.dispose();
     base.dispose();
   }

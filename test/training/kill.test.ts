@@ -12,9 +12,8 @@ import { selectEngine } from '../../src/engine/engine.js';
 import { addonPath } from '../../src/engine/native/load.js';
 import { readSweep, sweepPaths, trialStates } from '../../src/sweep/folder.js';
 import { COST_COLUMNS, resultRows } from '../../src/sweep/results.js';
-import { readMetrics } from '../../src/training/run/metrics.js';
 import { nativeMissing } from '../model/support.js';
-import { learned, makeWorld, type World, worldConfig, worldSettings } from './support.js';
+import { equalMetrics, learned, makeWorld, type World, worldConfig, worldSettings } from './support.js';
 
 const KILLS = 10;
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -137,7 +136,7 @@ describe.skipIf(nativeMissing)(
       expect(await learned(broken)).toEqual(await learned(whole));
       const evaluations = (folder: string) => readFile(join(folder, 'evaluations.json'), 'utf8');
       expect(await evaluations(broken)).toEqual(await evaluations(whole));
-      const losses = (folder: string) => readMetrics(folder).filter((line) => 'train/loss' in line);
+      const losses = (folder: string) => equalMetrics(folder).filter((line) => 'train/loss' in line);
       expect(losses(broken)).toEqual(losses(whole));
     }
   },

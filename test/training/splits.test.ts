@@ -32,6 +32,14 @@ it('make one cohort of runs that differ in what they learn, not of runs that rea
   const key = await keyOf();
   for (const same of ['train.beta=0.2', 'train.reasoningSet=correct', 'train.epochs=5', 'model.lora.r=4'])
     expect(await keyOf(same), same).toBe(key);
+  for (const same of ['data.workers=3', 'data.ahead=9']) expect(await keyOf(same), same).toBe(key);
   for (const other of ['train.seed=7', 'train.batch=3', 'video.frames=3', 'text.maxPrompt=40'])
     expect(await keyOf(other), other).not.toBe(key);
+
+  // Length buckets order samples by their reasoning, whatever is learned from it.
+  const buckets = 'train.lengthBuckets=true';
+  const sorted = await keyOf(buckets);
+  expect(sorted).not.toBe(key);
+  expect(await keyOf(buckets, 'train.beta=0')).toBe(sorted);
+  expect(await keyOf(buckets, 'train.reasoningSet=correct')).not.toBe(sorted);
 });

@@ -12,6 +12,8 @@ import { Blip2Student } from '../../src/model/blip2/student.js';
 import { saveStudent } from '../../src/model/load.js';
 import { makeShapes } from '../../src/shapes/dataset.js';
 import { Tokenizer } from '../../src/text/tokenizer.js';
+import { TIMINGS } from '../../src/training/run/inputLog.js';
+import { readMetrics } from '../../src/training/run/metrics.js';
 import { randomise, tinyConfig } from '../model/support.js';
 
 const TOKENIZER = fileURLToPath(new URL('../../weights/shapes', import.meta.url));
@@ -96,6 +98,13 @@ export function worldSettings({ data, base, folder }: World): string[] {
     'features.folder': join(folder, 'features'),
   };
   return Object.entries(settings).map(([key, value]) => `${key}=${value}`);
+}
+
+/** The lines of metrics.jsonl without what two equal runs differ in. */
+export function equalMetrics(run: string): Record<string, unknown>[] {
+  return readMetrics(run).map((line) =>
+    Object.fromEntries(Object.entries(line).filter(([name]) => !TIMINGS.includes(name))),
+  );
 }
 
 /** Hashes of everything that a run learned: trainables and optimizer moments of its last checkpoint. */

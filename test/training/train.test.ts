@@ -12,7 +12,15 @@ import { train } from '../../src/training/train.js';
 import { openTrained } from '../../src/training/trained.js';
 import { relativeDifference, useFastEngine } from '../model/support.js';
 import { withFile } from '../weights/fixtures.js';
-import { learned, makeBase, makeWorld, signalAtLook, type World, worldConfig } from './support.js';
+import {
+  equalMetrics,
+  learned,
+  makeBase,
+  makeWorld,
+  signalAtLook,
+  type World,
+  worldConfig,
+} from './support.js';
 
 let scratch: string;
 let world: World;
@@ -99,6 +107,13 @@ describe('a run', () => {
     }
     const losses = training.map((line) => line['train/loss'] as number);
     expect(losses.at(-1)).toBeLessThan(losses[0]!);
+    for (const line of training) {
+      expect(line['input/samples_per_second']).toBeGreaterThan(0);
+      for (const share of ['wait_share', 'encoder_padding', 'decoder_padding']) {
+        expect(line[`input/${share}`]).toBeGreaterThanOrEqual(0);
+        expect(line[`input/${share}`]).toBeLessThanOrEqual(1);
+      }
+    }
     expect(metrics.filter((line) => 'val/accuracy' in line).map((line) => line['val/accuracy'])).toEqual(
       accuracies,
     );
@@ -212,6 +227,7 @@ describe('an interrupted run', () => {
     ],
     ['with accumulation', 5, ['train.batch=2', 'train.accumulate=2']],
     ['with checkpoints at every second step', 9, ['train.checkpointEverySteps=2']],
+    ['in length buckets', 3, ['train.lengthBuckets=true', 'train.dropLast=false', 'data.ahead=3']],
   ] as const)('continues to the same bits: %s', async (_, look, overrides) => {
     const whole = await trained(...overrides);
     const folder = newRun();
@@ -234,7 +250,7 @@ describe('an interrupted run', () => {
     expect(await learned(folder)).toEqual(await learned(whole.folder));
     const scores = async (run: string) => readFile(join(run, 'evaluations.json'), 'utf8');
     expect(await scores(folder)).toEqual(await scores(whole.folder));
-    const lines = (run: string) => readMetrics(run).filter((line) => 'train/loss' in line);
+    const lines = (run: string) => equalMetrics(run).filter((line) => 'train/loss' in line);
     expect(lines(folder)).toEqual(lines(whole.folder));
     expect(await readFile(join(folder, 'predictions.jsonl'))).toEqual(
       await readFile(join(whole.folder, 'predictions.jsonl')),

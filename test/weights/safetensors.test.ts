@@ -3,9 +3,10 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hashFile } from '../../src/base/files.js';
 import { Rng } from '../../src/base/random.js';
 import { firstNotFinite } from '../../src/weights/finite.js';
-import { hashFile, type WritableTensor, writeSafetensors } from '../../src/weights/safetensors.js';
+import { type WritableTensor, writeSafetensors } from '../../src/weights/safetensors.js';
 import { sharedPath } from '../support/shared.js';
 import { elements, failure, randomTensors, withFile, writeRaw } from './fixtures.js';
 

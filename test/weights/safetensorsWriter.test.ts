@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { DataError } from '../../src/base/errors.js';
-import { hashFile, type WritableTensor, writeSafetensors } from '../../src/weights/safetensors.js';
+import { hashFile } from '../../src/base/files.js';
+import { type WritableTensor, writeSafetensors } from '../../src/weights/safetensors.js';
 import { fileHandlePrototype, withFile } from './fixtures.js';
 
 let folder: string;

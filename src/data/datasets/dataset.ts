@@ -2,8 +2,40 @@
 import { UsageError } from '../../base/errors.js';
 import type { ProblemLog } from '../problems.js';
 import type { Sample } from '../sample.js';
+import type { TextSource } from '../textFile.js';
 
-/** Everything the program knows about a dataset. Light to import: what reads files of a form may be imported by `read`. */
+/** A sample and the 1-based line on which it begins; a reader of whole texts names none. */
+export interface Row {
+  line?: number;
+  sample: Sample;
+  /** Columns or keys of the file that no part of a sample comes from. */
+  unread?: readonly string[];
+}
+
+/** A form of annotation file, as `data convert` writes it: what the dataset's reader gives back as the same samples. */
+export interface SampleWriter {
+  /** Its name: `csv`. */
+  readonly form: string;
+  /** Text before the first sample, between two, and behind the last. */
+  readonly before: string;
+  readonly between: string;
+  readonly after: string;
+  /** Keys of a sample that the form has no place for. */
+  readonly without: readonly (keyof Sample)[];
+  /** Whether a sample may keep the name of another dataset. */
+  readonly keepsDataset?: boolean;
+  /**
+   * One sample as text, without those keys.
+   *
+   * @throws NotWritable when the form cannot hold such a sample
+   */
+  text(sample: Sample): string;
+}
+
+/** A sample that a form cannot hold; the message goes behind the word sample: `with 4 options, where this form has 5`. */
+export class NotWritable extends Error {}
+
+/** Everything the program knows about a dataset. It has `read` or `rows`. */
 export interface DatasetRecord {
   /** Its name in recipes (`data.dataset`) and for `score --dataset`: one lower-case word. */
   readonly name: string;
@@ -15,7 +47,14 @@ export interface DatasetRecord {
    * Reads the text of an annotation file. Problems go to the log, with their line; sound samples are returned in file
    * order, each with a unique id. A split in which no question has an answer is blind.
    */
-  read(text: string, log: ProblemLog): Sample[] | Promise<Sample[]>;
+  read?(text: string, log: ProblemLog): Sample[] | Promise<Sample[]>;
+  /**
+   * Reads like {@link read}, which it replaces, in groups of any size, and gives each sample its line. Where it keeps
+   * little of what it has read, files may be larger than memory.
+   */
+  rows?(source: TextSource, log: ProblemLog): AsyncIterable<readonly Row[]>;
+  /** The forms it can be written in, the usual one first. */
+  readonly write?: readonly SampleWriter[];
   /** Questions of the published training split, for estimates without its file. */
   readonly trainQuestions?: number;
   /** Known question types, in the order in which accuracies are reported; empty when any type may occur. */

@@ -12,4 +12,13 @@ registerDataset(intentqa);
 registerDataset(shapes);
 registerDataset(jsonl);
 
-export { type DatasetRecord, datasetNames, datasetOf, datasetRecords, registerDataset } from './dataset.js';
+export {
+  type DatasetRecord,
+  datasetNames,
+  datasetOf,
+  datasetRecords,
+  NotWritable,
+  type Row,
+  registerDataset,
+  type SampleWriter,
+} from './dataset.js';

@@ -1,5 +1,5 @@
 /** IntentQA (Li et al. 2023, github.com/JoseponLee/IntentQA): questions about intent, on videos of NExT-QA. */
-import { readChoiceFile } from '../readers/choiceFile.js';
+import { choiceRows, choiceWriters } from '../readers/choiceFile.js';
 import type { CsvLayout } from '../readers/csv.js';
 import type { DatasetRecord } from './dataset.js';
 
@@ -19,7 +19,8 @@ export const intentqa: DatasetRecord = {
   title: 'IntentQA',
   splits: { train: 'train.csv', val: 'val.csv', test: 'test.csv' },
   trainQuestions: 12_119,
-  read: (text, log) => readChoiceFile(text, LAYOUT, log),
+  rows: (source, log) => choiceRows(source, LAYOUT, log),
+  write: choiceWriters(LAYOUT),
   types: LAYOUT.types,
   groups: { Why: ['CW'], How: ['CH'], Tem: ['TN', 'TP'] },
   addPunctuation: true,

@@ -1,10 +1,10 @@
 /** Users' own data: JSON lines, each a sample as it is. */
 import { readJsonLines } from '../jsonLines.js';
-import type { ProblemLog } from '../problems.js';
-import { shown } from '../problems.js';
+import { ProblemLog, shown } from '../problems.js';
 import type { Sample } from '../sample.js';
-import { isGiven } from '../textFile.js';
-import type { DatasetRecord } from './dataset.js';
+import { isGiven, type TextSource } from '../textFile.js';
+import { TextIndex } from '../textIndex.js';
+import type { DatasetRecord, Row } from './dataset.js';
 
 const MAX_OPTIONS = 26;
 
@@ -27,7 +27,18 @@ export const jsonl: DatasetRecord = {
   name: 'jsonl',
   title: 'your own samples',
   splits: { train: 'train.jsonl', val: 'val.jsonl', test: 'test.jsonl' },
-  read: readJsonl,
+  rows: jsonlRows,
+  write: [
+    {
+      form: 'jsonl',
+      before: '',
+      between: '\n',
+      after: '\n',
+      keepsDataset: true,
+      without: [],
+      text: (sample) => JSON.stringify(sample),
+    },
+  ],
   types: [],
   groups: {},
   addPunctuation: false,
@@ -40,31 +51,35 @@ export const jsonl: DatasetRecord = {
  * skipped, and a key that is null counts as not given. Unknown keys are problems, since a misspelt optional key would
  * otherwise be lost silently.
  */
-function readJsonl(text: string, log: ProblemLog): Sample[] {
-  const rows: { line: number; sample: Sample }[] = [];
-  const lineOfId = new Map<string, number>();
-  for (const { line, record } of readJsonLines(text, 'sample', log)) {
-    const before = log.problems.length;
+async function* jsonlRows(source: TextSource, log: ProblemLog): AsyncGenerator<Row[]> {
+  const blind = await isBlind(source);
+  const lineOfId = new TextIndex();
+  for await (const { line, record } of readJsonLines(source, 'sample', log)) {
     const sample = readRecord(record, line, log);
     if (!sample) continue;
-    const earlier = lineOfId.get(sample.id);
-    if (earlier === undefined) lineOfId.set(sample.id, line);
-    else log.add(line, 'id', 'an id used once', `${shown(sample.id)} again (first on line ${earlier})`);
-    if (log.problems.length === before) rows.push({ line, sample });
-  }
-  const blind = rows.every(({ sample }) => sample.answer === undefined);
-  return rows
-    .filter(({ line, sample }) => {
-      if (blind || sample.answer !== undefined) return true;
+    const earlier = lineOfId.add(sample.id, line);
+    if (earlier !== undefined)
+      log.add(line, 'id', 'an id used once', `${shown(sample.id)} again (first on line ${earlier})`);
+    else if (!blind && sample.answer === undefined)
       log.add(line, 'answer', 'an answer, as other lines have', 'nothing');
-      return false;
-    })
-    .map(({ sample }) => sample);
+    else yield [{ line, sample }];
+  }
+}
+
+/** Whether no line has an answer. Reads up to the first that has one. */
+async function isBlind(source: TextSource): Promise<boolean> {
+  for await (const { record } of readJsonLines(
+    source,
+    'sample',
+    new ProblemLog(source.file, undefined, false),
+  ))
+    if (isGiven(record.answer)) return false;
+  return true;
 }
 
 function readRecord(values: Record<string, unknown>, line: number, log: ProblemLog): Sample | undefined {
   const record = Object.fromEntries(Object.entries(values).filter(([, value]) => isGiven(value)));
-  const before = log.problems.length;
+  const before = log.count;
   for (const key of Object.keys(record)) {
     if (!Object.hasOwn(CHECKS, key))
       log.add(line, key, `one of ${Object.keys(CHECKS).join(', ')}`, 'an unknown key');
@@ -73,7 +88,7 @@ function readRecord(values: Record<string, unknown>, line: number, log: ProblemL
     if (Object.hasOwn(record, key) ? !check.ok(record[key]) : check.required)
       log.add(line, key, check.expected, shown(values[key]));
   }
-  if (log.problems.length > before) return undefined;
+  if (log.count > before) return undefined;
   const sample = { dataset: 'jsonl', type: 'all', ...record } as Sample;
   const { start, end, answer, options } = sample;
   if (answer !== undefined && answer >= options.length) {
@@ -82,7 +97,7 @@ function readRecord(values: Record<string, unknown>, line: number, log: ProblemL
   if (end !== undefined && end <= (start ?? 0)) {
     log.add(line, 'end', `a time after start (${start ?? 0} s)`, String(end));
   }
-  return log.problems.length > before ? undefined : sample;
+  return log.count > before ? undefined : sample;
 }
 
 function isText(value: unknown): boolean {

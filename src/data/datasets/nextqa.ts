@@ -1,5 +1,5 @@
 /** NExT-QA, multiple choice (Xiao et al. 2021, github.com/doc-doc/NExT-QA). */
-import { readChoiceFile } from '../readers/choiceFile.js';
+import { choiceRows, choiceWriters } from '../readers/choiceFile.js';
 import type { CsvLayout } from '../readers/csv.js';
 import type { DatasetRecord } from './dataset.js';
 
@@ -23,7 +23,8 @@ export const nextqa: DatasetRecord = {
   title: 'NExT-QA',
   splits: { train: 'train.csv', val: 'val.csv', test: 'test.csv' },
   trainQuestions: 34_132,
-  read: (text, log) => readChoiceFile(text, NEXTQA_LAYOUT, log),
+  rows: (source, log) => choiceRows(source, NEXTQA_LAYOUT, log),
+  write: choiceWriters(NEXTQA_LAYOUT),
   types: NEXTQA_LAYOUT.types,
   countsAs: { TP: 'TN' },
   groups: { Cau: ['CW', 'CH'], Tem: ['TN', 'TC'], Des: ['DC', 'DL', 'DO'] },

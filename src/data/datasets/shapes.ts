@@ -1,5 +1,5 @@
 /** The built-in world of coloured shapes (src/shapes): written in NExT-QA's form, reported in its groups. */
-import { readChoiceFile } from '../readers/choiceFile.js';
+import { choiceRows, choiceWriters } from '../readers/choiceFile.js';
 import type { DatasetRecord } from './dataset.js';
 import { NEXTQA_LAYOUT, nextqa } from './nextqa.js';
 
@@ -11,5 +11,6 @@ export const shapes: DatasetRecord = {
   ...form,
   name: LAYOUT.dataset,
   title: 'the shapes world',
-  read: (text, log) => readChoiceFile(text, LAYOUT, log),
+  rows: (source, log) => choiceRows(source, LAYOUT, log),
+  write: choiceWriters(LAYOUT),
 };

@@ -1,9 +1,10 @@
 /** Multiple-choice questions as CSV, one question a row. */
-import { CsvError, parse } from 'csv-parse/sync';
-import { datasetRecords } from '../datasets/dataset.js';
-import type { ProblemLog } from '../problems.js';
-import { shown } from '../problems.js';
+import { datasetRecords, type Row } from '../datasets/dataset.js';
+import { ProblemLog, shown } from '../problems.js';
 import type { Sample } from '../sample.js';
+import type { TextSource } from '../textFile.js';
+import { TextIndex } from '../textIndex.js';
+import { type CsvRow, csvRows, OTHER_SEPARATORS, SAVE_WITH_LF } from './csvRows.js';
 
 /** What differs between the datasets that are published as one question a row. */
 export interface CsvLayout {
@@ -16,94 +17,66 @@ export interface CsvLayout {
   optionCount: number;
 }
 
-interface CsvRow {
-  line: number;
-  fields: string[];
-}
-
 /**
- * Reads multiple-choice questions from CSV text: quote-aware, LF or CRLF, columns found by name, extra columns
- * ignored. The sample id is `<video>_<qid>`, as in the official prediction files.
+ * Reads multiple-choice questions row by row: quote-aware, LF or CRLF, columns found by name, extra columns ignored. The
+ * sample id is `<video>_<qid>`, as in the official prediction files.
  *
  * Without an answer column, or with every answer empty, the split is blind and `answer` stays undefined.
  */
-export function readCsvSamples(text: string, layout: CsvLayout, log: ProblemLog): Sample[] {
-  const rows = parseRows(text, log);
-  const [header, ...body] = rows;
-  if (!header) {
-    if (log.problems.length === 0) log.add(1, 'header', 'a line of column names', 'an empty file');
-    return [];
+export async function* csvSamples(
+  source: TextSource,
+  layout: CsvLayout,
+  log: ProblemLog,
+): AsyncGenerator<Row[]> {
+  const blind = await isBlind(source);
+  const lineOfId = new TextIndex();
+  let table: Table | undefined;
+  let unread: string[] = [];
+  let rows = 0;
+  for await (const group of csvRows(source, log)) {
+    const found: Row[] = [];
+    for (const row of group) {
+      if (!table) {
+        const columns = findColumns(row, layout, log);
+        if (!columns) return;
+        table = { header: row, columns, layout, blind, typeNames: layout.types.join(', ') };
+        unread = row.fields.map((name) => name.trim()).filter((name) => !columns.has(name));
+        continue;
+      }
+      rows++;
+      const sample = readRow(row, table, log);
+      const earlier = sample && lineOfId.add(sample.id, row.line);
+      if (earlier !== undefined) {
+        const got = `${shown(sample!.id)} again (first on line ${earlier})`;
+        log.add(row.line, 'qid', 'a video and qid used once', got);
+      } else if (sample) found.push({ line: row.line, sample, unread });
+    }
+    yield found;
   }
-  const columns = findColumns(header, layout, log);
-  if (!columns) return [];
-  if (body.length === 0) log.add(header.line, 'rows', 'at least one question', 'only the header');
-
-  const answerColumn = columns.get('answer');
-  const blind = answerColumn === undefined || body.every((row) => !row.fields[answerColumn]?.trim());
-  const lineOfId = new Map<string, number>();
-  const samples: Sample[] = [];
-  for (const row of body) {
-    const before = log.problems.length;
-    const sample = readRow(row, header, columns, layout, blind, log);
-    if (!sample) continue;
-    const earlier = lineOfId.get(sample.id);
-    if (earlier === undefined) lineOfId.set(sample.id, row.line);
-    else
-      log.add(
-        row.line,
-        'qid',
-        'a video and qid used once',
-        `${shown(sample.id)} again (first on line ${earlier})`,
-      );
-    if (log.problems.length === before) samples.push(sample);
-  }
-  return samples;
+  if (log.count > 0) return;
+  if (!table) log.add(1, 'header', 'a line of column names', 'an empty file');
+  else if (rows === 0) log.add(table.header.line, 'rows', 'at least one question', 'only the header');
 }
 
-function parseRows(text: string, log: ProblemLog): CsvRow[] {
-  const bytes = Buffer.from(text);
-  try {
-    const parsed = parse(bytes, {
-      bom: true,
-      info: true,
-      record_delimiter: ['\r\n', '\n'],
-      relax_column_count: true,
-      // A quote inside an unquoted field is text, as Python's csv module (which wrote these files) has it.
-      relax_quotes: true,
-      skip_empty_lines: true,
-    }) as unknown as { record: string[]; info: { bytes: number } }[];
-    const lineAt = lineCounter(bytes);
-    return parsed.map(({ record, info }) => ({
-      line: lineAt(info.bytes - 1) - lineBreaks(record),
-      fields: record,
-    }));
-  } catch (error) {
-    if (!(error instanceof CsvError)) throw error;
-    const unclosed = error.code === 'CSV_QUOTE_NOT_CLOSED';
-    // The field before the one with the quote ends here.
-    const end = Number(error.bytes);
-    const line = lineCounter(bytes)(unclosed ? bytes.indexOf('"', end) : end);
-    log.add(line, 'quotes', 'well-formed CSV', unclosed ? 'a quote that is never closed' : error.message);
-    return [];
-  }
+/** Whether no row has an answer. Reads up to the first that has one. */
+async function isBlind(source: TextSource): Promise<boolean> {
+  let column: number | undefined;
+  for await (const group of csvRows(source, new ProblemLog(source.file, undefined, false)))
+    for (const { fields } of group) {
+      if (column === undefined) column = fields.findIndex((name) => name.trim() === 'answer');
+      else if (fields[column]?.trim()) return false;
+      if (column < 0) return true;
+    }
+  return true;
 }
 
-/**
- * The 1-based line numbers of increasing byte offsets. csv-parse counts a CRLF between quotes as two lines, and names
- * the end of the file for a quote that is never closed.
- */
-function lineCounter(bytes: Buffer): (offset: number) => number {
-  let line = 1;
-  let next = bytes.indexOf(10);
-  return (offset) => {
-    for (; next >= 0 && next < offset; next = bytes.indexOf(10, next + 1)) line++;
-    return line;
-  };
-}
-
-/** Line ends within the quotes of a record: its first line is that many above its last. */
-function lineBreaks(record: string[]): number {
-  return record.reduce((breaks, field) => breaks + field.split('\n').length - 1, 0);
+/** What the rows of a file have in common. */
+interface Table {
+  header: CsvRow;
+  columns: ReadonlyMap<string, number>;
+  layout: CsvLayout;
+  blind: boolean;
+  typeNames: string;
 }
 
 /** Where the columns are; undefined after a problem. A file of another kind is one problem. */
@@ -111,7 +84,7 @@ function findColumns(header: CsvRow, layout: CsvLayout, log: ProblemLog): Map<st
   const options = Array.from({ length: layout.optionCount }, (_, i) => `a${i}`);
   const needed = [layout.videoColumn, 'question', 'qid', 'type', ...options];
   const names = header.fields.map((name) => name.trim());
-  const before = log.problems.length;
+  const before = log.count;
   const missing = needed.filter((name) => !names.includes(name));
   const otherwise = otherLayout(header.fields, needed, missing, layout.videoColumn);
   const got = `columns ${shown(header.fields.join(','), 200)}${otherwise ? `: ${otherwise}` : ''}`;
@@ -119,7 +92,7 @@ function findColumns(header: CsvRow, layout: CsvLayout, log: ProblemLog): Map<st
     log.add(header.line, missing[0]!, `a column of this name (${layout.dataset})`, got);
   else if (missing.length > 1 || otherwise)
     log.add(header.line, 'header', `columns ${needed.join(', ')} (${layout.dataset})`, got);
-  if (log.problems.length > before) return undefined;
+  if (log.count > before) return undefined;
   const columns = new Map<string, number>();
   for (const name of [...needed, 'answer']) {
     const at = names.indexOf(name);
@@ -127,10 +100,8 @@ function findColumns(header: CsvRow, layout: CsvLayout, log: ProblemLog): Map<st
     if (at >= 0 && names.indexOf(name, at + 1) >= 0)
       log.add(header.line, name, 'one column of this name', 'several');
   }
-  return log.problems.length === before ? columns : undefined;
+  return log.count === before ? columns : undefined;
 }
-
-const SEPARATORS = { ';': 'semicolons', '\t': 'tabs', '|': 'bars' };
 
 /** Why the needed columns are not found, and what to do; undefined for an unknown reason. */
 function otherLayout(
@@ -139,13 +110,12 @@ function otherLayout(
   missing: readonly string[],
   videoColumn: string,
 ): string | undefined {
-  if (fields.some((field) => field.includes('\r')))
-    return 'its lines end in CR alone; save the file with line ends of LF';
+  if (fields.some((field) => field.includes('\r'))) return `its lines end in CR alone; ${SAVE_WITH_LF}`;
   const header = fields.join(',');
-  for (const [separator, name] of Object.entries(SEPARATORS)) {
+  for (const { separator, message } of OTHER_SEPARATORS) {
     const parts = header.split(separator).map((part) => part.replace(/^[\s"]+|[\s"]+$/g, ''));
     if (needed.filter((column) => parts.includes(column)).length > needed.length - missing.length)
-      return `its fields are separated by ${name}; save the file with commas`;
+      return message;
   }
   if (missing.includes(videoColumn))
     for (const { name, title, videoColumn: column } of datasetRecords())
@@ -156,10 +126,7 @@ function otherLayout(
 
 function readRow(
   row: CsvRow,
-  header: CsvRow,
-  columns: Map<string, number>,
-  layout: CsvLayout,
-  blind: boolean,
+  { header, columns, layout, blind, typeNames }: Table,
   log: ProblemLog,
 ): Sample | undefined {
   const { line, fields } = row;
@@ -173,10 +140,15 @@ function readRow(
       log.add(line, 'options', `${optionCount} answer options`, got);
     } else {
       const mixed = fields.some((field) => field.includes('\r'))
-        ? ', and a line end of CR alone; save the file with line ends of LF'
+        ? `, and a line end of CR alone; ${SAVE_WITH_LF}`
         : '';
       log.add(line, 'row', `${header.fields.length} fields`, `${fields.length}${mixed}`);
     }
+    return undefined;
+  }
+  if (row.loneCr) {
+    const at = header.fields[fields.findIndex((text) => text.includes('\r'))]!.trim();
+    log.add(line, at, 'line ends of LF or CRLF', `a CR alone; ${SAVE_WITH_LF}`);
     return undefined;
   }
   const field = (name: string) => fields[columns.get(name) as number] as string;
@@ -185,13 +157,13 @@ function readRow(
     if (!value) log.add(line, name, what, 'an empty field');
     return value;
   };
-  const before = log.problems.length;
+  const before = log.count;
   const video = filled(layout.videoColumn, 'a video id');
   const qid = filled('qid', 'a question id');
   filled('question', 'a question');
-  const type = filled('type', `one of ${layout.types.join(', ')}`);
+  const type = filled('type', `one of ${typeNames}`);
   if (type && !layout.types.includes(type)) {
-    log.add(line, 'type', `one of ${layout.types.join(', ')}`, shown(type));
+    log.add(line, 'type', `one of ${typeNames}`, shown(type));
   }
   const options = Array.from({ length: optionCount }, (_, i) => field(`a${i}`));
   const empty = options.flatMap((option, i) => (option.trim() ? [] : [`a${i}`]));
@@ -201,7 +173,7 @@ function readRow(
     log.add(line, 'options', `${optionCount} answer options`, got);
   }
   const answer = blind ? undefined : readAnswer(field('answer'), optionCount, line, log);
-  if (log.problems.length > before) return undefined;
+  if (log.count > before) return undefined;
   const sample: Sample = {
     id: `${video}_${qid}`,
     dataset: layout.dataset,

@@ -1,6 +1,7 @@
 /** A JSON list of questions, the frame that the readers of JSON annotations share. */
 
 import { isRecord } from '../../base/values.js';
+import type { Row } from '../datasets/dataset.js';
 import type { ProblemLog } from '../problems.js';
 import { shown } from '../problems.js';
 import type { Sample } from '../sample.js';
@@ -17,18 +18,20 @@ export interface Place {
 /** What is read of a question; without an answer when `blind`. */
 type QuestionReader = (item: Record<string, unknown>, place: Place, blind: boolean) => Sample | undefined;
 
+/** How questions are read. */
+interface QuestionForm {
+  /** Names the id of a question in messages. */
+  idField: (item: Record<string, unknown>) => string;
+  /** Keys that are read. */
+  keys: (item: Record<string, unknown>) => readonly string[];
+  read: QuestionReader;
+}
+
 /**
  * Reads the questions of a JSON list, or a single question. Null counts as not given, and when no question has an
  * answer the split is blind.
- *
- * @param idField names the id of a question in messages.
  */
-export function readQuestions(
-  text: string,
-  idField: (item: Record<string, unknown>) => string,
-  log: ProblemLog,
-  read: QuestionReader,
-): Sample[] {
+export function readQuestions(text: string, { idField, keys, read }: QuestionForm, log: ProblemLog): Row[] {
   let root: unknown;
   try {
     root = parseJson(text);
@@ -43,26 +46,28 @@ export function readQuestions(
   const lines = elementLines(text);
   const blind = items.every((item) => !isRecord(item) || !isGiven(item.answer));
   const firstIndex = new Map<string, number>();
-  const samples: Sample[] = [];
-  items.forEach((item, index) => {
+  const rows: Row[] = [];
+  for (const [index, item] of items.entries()) {
     const path = (field: string) => (isList ? `[${index}].${field}` : field);
     const place: Place = { line: lines[index] ?? 1, path, log };
-    const before = log.problems.length;
     if (!isRecord(item)) problem(place, 'question', 'an object', shown(item));
     const sample = isRecord(item) ? read(item, place, blind) : undefined;
-    if (!sample) return;
+    if (!sample) continue;
     const earlier = firstIndex.get(sample.id);
-    if (earlier === undefined) firstIndex.set(sample.id, index);
-    else
+    if (earlier === undefined) {
+      firstIndex.set(sample.id, index);
+      const known = keys(item as Record<string, unknown>);
+      const unread = Object.keys(item as object).filter((key) => !known.includes(key));
+      rows.push({ line: place.line, sample, unread });
+    } else
       problem(
         place,
         idField(item as Record<string, unknown>),
         'an id used once',
         `${shown(sample.id)} again (first at [${earlier}])`,
       );
-    if (log.problems.length === before) samples.push(sample);
-  });
-  return samples;
+  }
+  return rows;
 }
 
 export function problem(place: Place, field: string, expected: string, got: string): void {

@@ -1,5 +1,6 @@
 /** Questions in JSON as SeViLA's data preparation writes them, the same for every dataset. */
 
+import { NotWritable, type SampleWriter } from '../datasets/dataset.js';
 import { shown } from '../problems.js';
 import type { Sample } from '../sample.js';
 import { isGiven } from '../textFile.js';
@@ -18,6 +19,12 @@ export interface SevilaLayout {
   id: (question: { video: string; qid: string; type: string }) => string;
 }
 
+/** The keys that are read. */
+export function sevilaKeys({ optionCount }: SevilaLayout): string[] {
+  const options = Array.from({ length: optionCount }, (_, i) => `a${i}`);
+  return ['video', 'qid', 'question', 'type', 'num_option', ...options, 'answer', 'start', 'end'];
+}
+
 /**
  * Reads one question: `video`, `qid`, `question`, `num_option`, `a0`, `a1`, ..., `answer` as an index (a number or its
  * digits), `start` and `end` in seconds. A `type` of its own is read where there is one.
@@ -28,7 +35,7 @@ export function readSevilaQuestion(
   place: Place,
   blind: boolean,
 ): Sample | undefined {
-  const before = place.log.problems.length;
+  const before = place.log.count;
   const video = keyAt(item, 'video', place);
   const qid = keyAt(item, 'qid', place);
   const question = textAt(item, 'question', place);
@@ -36,7 +43,7 @@ export function readSevilaQuestion(
   const options = optionsOf(item, layout.optionCount, place);
   const clip = clipAt(item, layout.clips, place);
   const answer = blind || !options ? undefined : answerOf(item.answer, layout.optionCount, place);
-  if (place.log.problems.length > before || !options) return undefined;
+  if (place.log.count > before || !options) return undefined;
   const id = layout.id({ video, qid, type });
   const sample: Sample = { id, dataset: layout.dataset, video, question, options, type, ...clip };
   if (answer !== undefined) sample.answer = answer;
@@ -82,4 +89,50 @@ function answerOf(value: unknown, optionCount: number, place: Place): number | u
 function wholeNumber(value: unknown): number | undefined {
   const number = typeof value === 'string' && /^\d+$/.test(value.trim()) ? Number(value) : value;
   return Number.isInteger(number) && (number as number) >= 0 ? (number as number) : undefined;
+}
+
+/**
+ * Writes questions in this form.
+ *
+ * @param qid the `qid` of a sample, from which the reader makes its id and, at its start, the type
+ */
+export function sevilaWriter(layout: SevilaLayout, qid: (sample: Sample) => string): SampleWriter {
+  return {
+    form: 'sevila',
+    before: '[\n',
+    between: ',\n',
+    after: '\n]\n',
+    without: ['reasoning', 'reasoningCorrect'],
+    text: (sample) => {
+      const { video, question, options, answer, start, end, type } = sample;
+      checkOptions(sample, layout);
+      if (layout.clips && (start === undefined || end === undefined))
+        throw new NotWritable('without start and end, which every question of this form has');
+      const written = qid(sample);
+      if (layout.id({ video, qid: written, type }) !== sample.id)
+        throw new NotWritable(`with an id that is not made of video and number, as in ${layout.dataset}`);
+      return JSON.stringify({
+        video,
+        num_option: options.length,
+        qid: written,
+        ...Object.fromEntries(options.map((option, i) => [`a${i}`, option])),
+        answer,
+        question,
+        start,
+        end,
+        ...(written.split('_')[0] === type ? {} : { type }),
+      });
+    },
+  };
+}
+
+/** @throws NotWritable for another number of options, or another type, than a form has */
+export function checkOptions(
+  { options, type }: Sample,
+  layout: Pick<SevilaLayout, 'optionCount' | 'types'>,
+): void {
+  if (options.length !== layout.optionCount)
+    throw new NotWritable(`with ${options.length} options, where this form has ${layout.optionCount}`);
+  if (!layout.types.includes(type))
+    throw new NotWritable(`of type ${shown(type)}, which is none of ${layout.types.join(', ')}`);
 }

@@ -1,5 +1,6 @@
 /** Text generation of BLIP-2 FlanT5 with a key/value cache, and the logits after given tokens. */
 import * as tf from '@tensorflow/tfjs-core';
+import { withHalfProducts } from '../../ops/bf16.js';
 import type { Context } from '../context.js';
 import { HostChooser } from '../sampling.js';
 import type { Generated, GenerateOptions } from '../student.js';
@@ -9,36 +10,42 @@ import { DecoderState } from './t5.js';
 
 /**
  * Decoding with a key/value cache, greedy or sampled: each step computes one column; cross-attention keys and values
- * are computed once.
+ * are computed once. Yields after every step, and leaves the engine as it found it between them.
  *
  * @param encoded encoder output; not disposed.
  */
-export function generate(
+export function* generateSteps(
   model: Blip2,
   encoded: Encoded,
   options: GenerateOptions,
   context: Context,
-): Generated {
+): Generator<Generated, Generated, void> {
   const rows = encoded.hidden.shape[0];
   const written = new Written(rows, options);
   if (options.maxNewTokens < 1) return written;
   const chooser = options.sampling || options.logProbs ? new HostChooser(rows, options.sampling) : undefined;
   const { languageModel } = model;
   const { hidden, keyMask } = encoded;
-  const state = new DecoderState(languageModel.decoder, hidden, keyMask, options.maxNewTokens, context);
+  const compute = <T>(work: () => T) => withHalfProducts(context.mixed, work);
+  const state = compute(
+    () => new DecoderState(languageModel.decoder, hidden, keyMask, options.maxNewTokens, context),
+  );
   try {
     let next = new Int32Array(rows).fill(options.start ?? model.config.text_config.decoder_start_token_id);
     for (let step = 0; step < options.maxNewTokens && !written.isDone; step++) {
       const forced = options.forced?.[step];
       const banned = step === 0 ? options.notFirst : undefined;
       let logProbs: number[] | undefined;
-      tf.tidy(() => {
-        const read = languageModel.step(tf.tensor2d(next, [rows, 1], 'int32'), state, context);
-        const logits = tf.reshape(model.logits(read), [rows, -1]) as tf.Tensor2D;
-        if (chooser) ({ ids: next, logProbs } = chooser.choose(logits, banned, forced));
-        else next = forced === undefined ? argMaxRows(logits, banned) : new Int32Array(rows).fill(forced);
-      });
+      compute(() =>
+        tf.tidy(() => {
+          const read = languageModel.step(tf.tensor2d(next, [rows, 1], 'int32'), state, context);
+          const logits = tf.reshape(model.logits(read), [rows, -1]) as tf.Tensor2D;
+          if (chooser) ({ ids: next, logProbs } = chooser.choose(logits, banned, forced));
+          else next = forced === undefined ? argMaxRows(logits, banned) : new Int32Array(rows).fill(forced);
+        }),
+      );
       written.add(next, logProbs);
+      yield written;
     }
     return written;
   } finally {

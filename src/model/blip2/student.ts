@@ -10,6 +10,7 @@ import { DECODER_TABLE, HEAD_TABLE } from '../../weights/ownTables.js';
 import { type Context, inferenceContext, type Precision } from '../context.js';
 import { linearsOf } from '../layers/linear.js';
 import type { Parameter } from '../layers/module.js';
+import { finish } from '../sampling.js';
 import type {
   Encoded,
   Generated,
@@ -25,7 +26,7 @@ import type {
 import { padLabels, padTokens } from '../tokens.js';
 import { architecture } from './architecture.js';
 import { Blip2, type Encoded as Blip2Encoded, type EncoderBatch } from './blip2.js';
-import { generate, lastLogits } from './generate.js';
+import { generateSteps, lastLogits } from './generate.js';
 import type { PackedTargets } from './packing.js';
 
 const VISION = 'vision_model.';
@@ -139,8 +140,11 @@ export class Blip2Student implements Student {
   }
 
   generate(encoded: Encoded, options: GenerateOptions): Generated {
-    const context = inferenceContext(this.precision);
-    return withHalfProducts(context.mixed, () => generate(this.module, own(encoded), options, context));
+    return finish(this.generateSteps(encoded, options));
+  }
+
+  generateSteps(encoded: Encoded, options: GenerateOptions): Generator<Generated, Generated, void> {
+    return generateSteps(this.module, own(encoded), options, inferenceContext(this.precision));
   }
 
   addOptional(names: readonly string[]): void {

@@ -98,8 +98,8 @@ export async function existingRun(folder: string): Promise<RunPaths> {
 }
 
 /**
- * Hash of everything that decides a run's numbers; the folder of features and the intervals of saving and logging do
- * not.
+ * Hash of everything that decides a run's numbers; the folder of features, how videos are read ahead and the intervals of
+ * saving and logging do not.
  */
 export function identity(config: Config): string {
   return configHash(decisive(config));
@@ -128,8 +128,12 @@ export function configDifference(
 
 function decisive(config: Config): Config {
   const { features, ...rest } = config;
-  const { checkpointEverySteps: _every, logEverySteps: _log, ...train } = config.train;
-  return { ...rest, train, ...decisiveFeatures(features, config.video?.sampling) } as Config;
+  const { workers: _workers, ahead: _ahead, ...data } = config.data;
+  const { checkpointEverySteps: _every, logEverySteps: _log, lengthBuckets, ...train } = config.train;
+  // A run that was made before there was the key has it off.
+  const order = lengthBuckets ? { lengthBuckets } : {};
+  const stored = decisiveFeatures(features, config.video?.sampling);
+  return { ...rest, data, train: { ...train, ...order }, ...stored } as Config;
 }
 
 /** What stored features change in the numbers: those rounded to bf16, and frames drawn of those that are kept. */

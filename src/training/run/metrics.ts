@@ -102,8 +102,8 @@ export function readMetrics(folder: string): MetricsLine[] {
 }
 
 /**
- * When each line of {@link readMetrics} was written, in seconds since 1970, from the event file: the lines themselves hold
- * nothing that two equal runs differ in.
+ * When each line of {@link readMetrics} was written, in seconds since 1970, from the event file: but for the speed of the
+ * input (inputLog.ts) the lines hold nothing that two equal runs differ in.
  *
  * @returns undefined where the two files do not tell the same, as after an event file was removed.
  */

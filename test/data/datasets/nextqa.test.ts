@@ -321,8 +321,19 @@ describe('faults are named with their place', () => {
   test('a quote that is never closed', async () => {
     const problem = 'quotes: expected well-formed CSV, got a quote that is never closed';
     expect(await problemsOf(withSecondRow('"9,1,1'))).toEqual([`3: ${problem}`]);
-    const long = `9,1,1,1,"é\r\n","unclosed,0,1,CW,a,b,c,d,e\n${`${ROW}\n`.repeat(20)}`;
+    const others = Array.from({ length: 20 }, (_, i) => ROW.replace(',6,', `,${i + 100},`)).join('\n');
+    const long = `9,1,1,1,"é\r\n","unclosed,0,1,CW,a,b,c,d,e\n${others}\n`;
     expect(await problemsOf(withSecondRow(`\n${long}`))).toEqual([`5: ${problem}`]);
+  });
+
+  test('rows behind a quote that is never closed, or closed by a later one, are read', async () => {
+    const bad = ROW.replace('how', '"how').replace(',6,', ',7,');
+    const rows = [ROW, bad, ROW.replace(',6,', ',8,'), ROW.replace('roll', '"ro,ll"').replace(',6,', ',9,')];
+    const file = await write([HEADER, ...rows, bad, ROW.replace(',6,', ',10,')].join('\n'));
+    const { samples, problems } = await readAnnotations({ dataset: 'nextqa', file, onProblem: () => {} });
+    expect(samples.map(({ id }) => id)).toEqual(['401_6', '401_8', '401_9', '401_10']);
+    expect(problems.map(({ line }) => line)).toEqual([3, 6]);
+    expect(samples[2]?.options[0]).toBe('ro,ll');
   });
 
   test('sound rows are kept beside bad ones', async () => {

@@ -61,3 +61,12 @@ export const valuesOf = (options) => options.map(({ value }) => value);
 export const setHash = (hash) => {
   location.hash = hash;
 };
+export const focusedText = () => document.activeElement?.textContent;
+
+/** Drops a file onto the page. */
+export function drop({ name, bytes }) {
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([new Uint8Array(bytes)], name));
+  for (const type of ['dragover', 'drop'])
+    document.body.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }));
+}

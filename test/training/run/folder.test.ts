@@ -107,7 +107,10 @@ describe('a run folder', () => {
   it('may be continued with features kept elsewhere and other intervals, which are never the key that is named', async () => {
     const before = await configOf();
     await openSavedRun(before);
-    const free = ['features.cache=true', 'train.logEverySteps=3', 'train.checkpointEverySteps=9'];
+    const free = [
+      ...['features.cache=true', 'train.logEverySteps=3', 'train.checkpointEverySteps=9'],
+      ...['data.workers=3', 'data.ahead=5'],
+    ];
     const same = await configOf(...free);
     expect(identity(same)).toBe(identity(before));
     await openRunFolder(folder, same);
@@ -115,6 +118,8 @@ describe('a run folder', () => {
     await expect(openRunFolder(folder, await configOf(...free, 'eval.maxNewTokens=31'))).rejects.toThrow(
       'another configuration (eval.maxNewTokens was 30, is now 31)',
     );
+    expect(identity(await configOf('train.lengthBuckets=false'))).toBe(identity(before));
+    expect(identity(await configOf('train.lengthBuckets=true'))).not.toBe(identity(before));
   });
 
   it('keeps its groups when a recipe leaves them to a base model that is gone by now', async () => {

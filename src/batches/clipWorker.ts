@@ -1,0 +1,61 @@
+/** A thread that reads clips: asked by ClipThreads, it decodes, resizes and normalises, and hands the pixels over. */
+import { parentPort, workerData } from 'node:worker_threads';
+import pLimit from 'p-limit';
+import { type ClipRequest, readClip } from '../video/clip.js';
+import { type DecoderShare, useDecoders } from '../video/process.js';
+
+/** What the thread is told. */
+export type ToClipWorker =
+  /** Read a clip; the answer has the same number. */
+  | { id: number; request: ClipRequest }
+  /** The clip of this number is not wanted any more. */
+  | { cancel: number }
+  /** Nothing is wanted any more: decoders are ended, then the thread ends. */
+  | { end: true };
+
+/** What it answers. */
+export type FromClipWorker =
+  | { id: number; clip: Float32Array<ArrayBuffer> }
+  /** An error as plain data: a class does not survive the way between threads. */
+  | { id: number; error: { name: string; message: string; stack: string | undefined } };
+
+/** What it starts with. */
+export interface ClipWorkerData {
+  /** Decoders that it may run at a time, and as many clips that it has in work. */
+  decoders: DecoderShare;
+}
+
+const port = parentPort!;
+const { decoders } = workerData as ClipWorkerData;
+useDecoders(decoders);
+const limit = pLimit(decoders.length);
+const wanted = new Map<number, AbortController>();
+
+port.on('message', (message: ToClipWorker) => {
+  if ('request' in message) void answer(message.id, message.request);
+  else if ('cancel' in message) wanted.get(message.cancel)?.abort();
+  else {
+    for (const controller of wanted.values()) controller.abort();
+    // With the port closed the thread ends by itself once its decoders have.
+    port.close();
+  }
+});
+
+async function answer(id: number, request: ClipRequest): Promise<void> {
+  const controller = new AbortController();
+  const { signal } = controller;
+  wanted.set(id, controller);
+  try {
+    const clip = await limit(() => {
+      signal.throwIfAborted();
+      return readClip(request, signal);
+    });
+    const message: FromClipWorker = { id, clip: clip as Float32Array<ArrayBuffer> };
+    port.postMessage(message, [message.clip.buffer]);
+  } catch (error) {
+    const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
+    port.postMessage({ id, error: { name, message, stack } } satisfies FromClipWorker);
+  } finally {
+    wanted.delete(id);
+  }
+}

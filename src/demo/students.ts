@@ -1,0 +1,75 @@
+/**
+ * Two students of the study (bench/shapes/STUDY.md) ship beside their base: one learned answers alone, the other answers and
+ * reasoning. Both answer questions about clips that no student was trained, chosen or tested on.
+ */
+import { join } from 'node:path';
+import { ownFile } from '../base/packageFiles.js';
+import { createProgress, say } from '../base/progress.js';
+import { readSplit } from '../batches/split.js';
+import { resolveConfig } from '../config/load.js';
+import { evaluateTogether } from '../evaluation/split.js';
+import { accuracyOf, judged } from '../report/answers.js';
+import { type Comparison, compare } from '../report/statistics.js';
+import { makeShapes } from '../shapes/dataset.js';
+import { worldFiles } from '../sweep/world.js';
+import { attachTrial, openBase, openBuilder, type Trial } from '../training/trial.js';
+
+/** Accuracies are fractions. */
+export interface ComparedStudents {
+  answers: number;
+  reasoning: number;
+  /** With reasoning less answers alone, paired over questions. */
+  comparison: Comparison;
+}
+
+/** Folders of weights/shapes/students, and the setting that each was trained with. */
+export const STUDENTS = ['answers', 'reasoning'] as const;
+
+/**
+ * Draws clips of their own and lets both students answer all questions about them.
+ *
+ * @param recipe of the base that both were trained from
+ * @param folder of the clips and of their features; a later call draws nothing again
+ * @param clips each is asked about four times
+ */
+export async function compareStudents(
+  recipe: string,
+  folder: string,
+  clips = 500,
+): Promise<ComparedStudents> {
+  await makeShapes({ out: folder, seed: 'unseen', train: 0, val: clips, test: 0 });
+  const { videos, val } = worldFiles(folder);
+  const data = [`data.videos=${JSON.stringify(videos)}`, `data.val=${JSON.stringify(val)}`];
+  const configs = await Promise.all(
+    STUDENTS.map(async (student) => {
+      const own = [
+        `model.adapter=${JSON.stringify(ownFile(`weights/shapes/students/${student}`))}`,
+        'data.reasoning=null',
+        'train.beta=0',
+      ];
+      return (await resolveConfig({ recipe, overrides: [...data, ...own] })).config;
+    }),
+  );
+  const split = await readSplit(configs[0]!, val, false);
+  const base = await openBase(configs);
+  const trials: Trial[] = [];
+  const progress = createProgress({ label: '  students', total: split.samples.length, unit: 'questions' });
+  try {
+    for (const config of configs) trials.push(await attachTrial(base, config));
+    const evaluators = trials.map((trial, i) => {
+      const options = { runFolder: join(folder, '..'), onWarning: say, training: false };
+      return { ...trial, config: configs[i]!, builder: openBuilder(trial, configs[i]!, split, options) };
+    });
+    const onProgress = (done: number) => progress.tick(done);
+    const evaluations = await evaluateTogether(evaluators, split.samples, { onProgress });
+    const [answers, reasoning] = evaluations.map(({ predictions }) =>
+      judged(new Map(predictions.map((prediction) => [prediction.id, prediction]))),
+    );
+    const comparison = compare([{ seed: 1, answers: reasoning! }], [{ seed: 1, answers: answers! }])!;
+    return { answers: accuracyOf(answers!), reasoning: accuracyOf(reasoning!), comparison };
+  } finally {
+    progress.done();
+    for (const trial of trials) trial.dispose();
+    base.dispose();
+  }
+}

@@ -1,0 +1,127 @@
+/** The student that is asked: a run's best checkpoint, a published model, or the one that ships, which the study trained. */
+import { stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { DataError, UsageError } from '../base/errors.js';
+import { ownFile } from '../base/packageFiles.js';
+import { resolveConfig } from '../config/load.js';
+import type { Config } from '../config/schema.js';
+import type { Asked } from '../evaluation/ask.js';
+import { loadAdapter } from '../model/adapter.js';
+import { loadStudent } from '../model/load.js';
+import { Tokenizer } from '../text/tokenizer.js';
+import { noticesOf } from '../weights/comparison.js';
+import { findManifest } from '../weights/manifest.js';
+import { loadRun } from './trained.js';
+import { cueTokens } from './trial.js';
+
+export interface AskedRequest {
+  /** Folder of a run; its best checkpoint is asked. */
+  run?: string | undefined;
+  /** Folder of weights, or the name or Hugging Face id of a model that `reasvqa weights fetch` has fetched. */
+  model?: string | undefined;
+  /** Folder of a PEFT adapter for `model`. */
+  adapter?: string | undefined;
+  /** `key=value` texts over the run's recipe, or over the defaults. */
+  overrides?: readonly string[] | undefined;
+  /** Folder that paths are relative to; the current one unless given. */
+  cwd?: string | undefined;
+}
+
+/** A student with all that it is asked with. Dispose of it. */
+export interface OpenAsked extends Asked {
+  config: Config;
+  /** What it is, for people: `weights/shapes`, `runs/a, step 120`. */
+  description: string;
+  /** It is the model that ships, which knows the built-in world only. */
+  ships: boolean;
+  /** Notices for the user about its weights. */
+  notices: readonly string[];
+  dispose(): void;
+}
+
+/**
+ * Opens the student that a request names; without a name, the one that ships.
+ *
+ * @throws UsageError for a run and a model at once, or an adapter without a model; DataError for a run without a
+ *   checkpoint or weights that are missing or bad
+ */
+export async function openAsked(request: AskedRequest): Promise<OpenAsked> {
+  const { run, model, adapter, overrides = [], cwd = process.cwd() } = request;
+  if (run !== undefined && (model ?? adapter) !== undefined)
+    throw new UsageError('a run has its own model and adapter: give --run, or --model with --adapter');
+  if (adapter !== undefined && model === undefined)
+    throw new UsageError('an adapter belongs to a model: give --adapter with --model');
+  if (run === undefined) return openModel({ model, adapter, overrides, cwd });
+  // Stored features are keyed by a hash of the vision weights, which takes long and serves nothing here.
+  const trained = await loadRun(resolve(cwd, run), [...overrides, 'features.cache=false']);
+  return { ...trained, description: `${run}, step ${trained.step}`, ships: false, notices: [] };
+}
+
+async function openModel(
+  request: Pick<AskedRequest, 'model' | 'adapter'> & { overrides: readonly string[]; cwd: string },
+): Promise<OpenAsked> {
+  const { model, overrides, cwd } = request;
+  const { folder, adapter, description } = model === undefined ? SHIPPED : await named({ ...request, model });
+  // The data set's keys have no default, and of them only data.fps and data.addPunctuation matter here.
+  const own = ['data.dataset=jsonl', 'data.videos=.', `model.base=${folder}`];
+  const { config } = await resolveConfig({ overrides: [...own, ...overrides], cwd });
+  const tokenizer = await Tokenizer.load(config.model.tokenizer);
+  const { student, comparison } = await loadStudent(folder, { precision: config.model.precision });
+  try {
+    if (adapter !== undefined) await loadAdapter(student, adapter);
+    return {
+      ...{ student, tokenizer, config, cues: cueTokens(config, tokenizer) },
+      description,
+      ships: model === undefined,
+      notices: noticesOf(comparison, folder),
+      dispose: () => student.dispose(),
+    };
+  } catch (error) {
+    student.dispose();
+    throw error;
+  }
+}
+
+/** Weights with or without an adapter. */
+interface Named {
+  folder: string;
+  adapter: string | undefined;
+  description: string;
+}
+
+const SHIPPED: Named = {
+  folder: ownFile('weights/shapes'),
+  adapter: ownFile('weights/shapes/students/reasoning'),
+  description: 'weights/shapes with students/reasoning',
+};
+
+async function named({
+  model,
+  adapter,
+  cwd,
+}: {
+  model: string;
+  adapter?: string | undefined;
+  cwd: string;
+}): Promise<Named> {
+  return {
+    folder: await folderOf(cwd, model),
+    adapter: adapter === undefined ? undefined : resolve(cwd, adapter),
+    description: adapter === undefined ? model : `${model} with ${adapter}`,
+  };
+}
+
+/** The folder of a model's weights, as it is given or where `weights fetch` puts it. */
+async function folderOf(cwd: string, model: string): Promise<string> {
+  const given = resolve(cwd, model);
+  const found = await stat(given).catch(() => undefined);
+  if (found?.isDirectory()) return given;
+  if (found) throw new DataError(`${model}: a file; give the folder that it lies in, with its config.json`);
+  const manifest = await findManifest(model);
+  const fetched = join(cwd, 'weights', manifest?.name ?? basename(model));
+  if (manifest && (await stat(fetched).catch(() => undefined))?.isDirectory()) return fetched;
+  const advice = manifest
+    ? `fetch it with reasvqa weights fetch ${manifest.name}`
+    : 'reasvqa weights fetch lists the models that can be fetched';
+  throw new DataError(`${model}: no such folder of weights; ${advice}`);
+}

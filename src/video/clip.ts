@@ -1,0 +1,62 @@
+/** Reads one clip of a video as the vision model's input. */
+import { Rng } from '../base/random.js';
+import { clipOf, readFrames } from './frames.js';
+import { randomResizedCrop, toPixelValues } from './preprocess.js';
+
+/** What is taken of a video. */
+export interface ClipSettings {
+  /** Frames per clip. */
+  frames: number;
+  sampling: 'random' | 'uniform';
+  crop: 'none' | 'random-resized';
+  /** Rate of folders of frames. */
+  fps?: number | undefined;
+}
+
+/** A clip to read: plain data, so that another thread can be asked for it. */
+export interface ClipRequest extends ClipSettings {
+  /** Video file, GIF, WebP, or a folder of images. */
+  path: string;
+  /** The sample's id, for messages. */
+  id: string;
+  /** Clip bounds in seconds; the whole video when absent. */
+  start?: number | undefined;
+  end?: number | undefined;
+  /** Label of the stream that draws frames and crop (Rng); uniform and whole when absent, whatever the settings say. */
+  draw?: string | undefined;
+  /** A clip with fewer frames than asked for gives those it has, instead of repeating the last (`pad`, the default). */
+  pad?: boolean | undefined;
+  /** Side of the square that the model takes, in pixels. */
+  imageSize: number;
+  /** Normalisation of each channel. */
+  mean: readonly number[];
+  std: readonly number[];
+}
+
+/** Gives the pixels of a clip; see {@link readClip}. */
+export type ClipReader = (request: ClipRequest, signal?: AbortSignal) => Promise<Float32Array>;
+
+/**
+ * Reads a clip in this thread.
+ *
+ * @param signal ends the decoders; the promise then rejects with its reason
+ * @returns f32 (frames, 3, imageSize, imageSize), row major, in a buffer of its own
+ * @throws DataError for a video that cannot be read, as readFrames
+ */
+export const readClip: ClipReader = async (request, signal) => {
+  const { path, id, frames: count, sampling, crop, fps, draw, pad = true, imageSize, mean, std } = request;
+  const rng = draw === undefined ? undefined : new Rng(draw);
+  const random =
+    rng && sampling === 'random' ? { mode: 'random' as const, rng } : { mode: 'uniform' as const };
+  const cropped = rng !== undefined && crop === 'random-resized';
+  const frames = await readFrames({
+    ...{ path, id, count, pad },
+    ...random,
+    ...clipOf(request, fps),
+    ...(signal ? { signal } : {}),
+    size: { width: imageSize, height: imageSize },
+    ...(cropped ? { crop: () => randomResizedCrop(rng, imageSize) } : {}),
+  });
+  signal?.throwIfAborted();
+  return toPixelValues(frames, { imageSize, mean, std });
+};

@@ -1,0 +1,200 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ownFile } from '../../src/base/packageFiles.js';
+import * as inPage from '../report/page/inPage.js';
+import { findChromium } from '../support/chromium.js';
+import { serveShapes } from './support.js';
+
+const executablePath = findChromium();
+if (!executablePath)
+  console.warn(
+    'SKIPPED: the page of reasvqa serve: no chromium on PATH (apt-get install chromium, or set CHROMIUM)',
+  );
+
+describe.skipIf(!executablePath)('the page in Chromium', () => {
+  let scratch: string;
+  let server: Awaited<ReturnType<typeof serveShapes>>;
+  let browser: Browser;
+  beforeAll(async () => {
+    scratch = await mkdtemp(join(tmpdir(), 'serve-page-'));
+    await writeFile(join(scratch, 'page.mp4'), '<!doctype html><title>404</title>');
+    await writeFile(join(scratch, 'large.mp4'), Buffer.alloc(1_000_001));
+    server = await serveShapes();
+    // No sandbox: containers run as root and without user namespaces.
+    browser = await chromium.launch({ executablePath: executablePath!, args: ['--no-sandbox'] });
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await server?.close();
+    await rm(scratch, { recursive: true });
+  });
+
+  let page: Page;
+  let complaints: string[];
+  /** Statuses that a test provokes; the browser logs each as an error. */
+  let expected: number[];
+  beforeEach(async () => {
+    await open({});
+  });
+  afterEach(async () => {
+    await page.close();
+    expect(complaints).toEqual([]);
+    expect(server.errors).toEqual([]);
+  });
+
+  async function open(options: Parameters<Browser['newPage']>[0]): Promise<void> {
+    await page?.close();
+    page = await browser.newPage(options);
+    page.setDefaultTimeout(0);
+    [complaints, expected] = [[], []];
+    page.on('console', (message) => {
+      const provoked = expected.some((status) => message.text().includes(`status of ${status}`));
+      if (['error', 'warning'].includes(message.type()) && !provoked) complaints.push(message.text());
+    });
+    page.on('pageerror', (error) => complaints.push(error.message));
+    page.on('request', (request) => {
+      if (!request.url().startsWith(server.url) && !request.url().startsWith('data:'))
+        complaints.push(`request: ${request.url()}`);
+    });
+    await page.goto(server.url);
+    await page.locator('#preview li').first().waitFor();
+  }
+
+  const status = () => page.locator('#status');
+  const alert = () => page.getByRole('alert');
+  const ask = () => page.getByRole('button', { name: 'Ask', exact: true });
+  const answered = () =>
+    status()
+      .filter({ hasText: /^Answer.*The reasoning is written\.$/ })
+      .waitFor();
+
+  it('has a question about an example ready: one click answers it', async () => {
+    expect(await page.getByRole('radio').count()).toBe(4);
+    expect(await page.getByLabel('Question', { exact: true }).inputValue()).toMatch(/\?$/);
+    const options = (await page.getByLabel(/^Answers to choose from/).inputValue()).split('\n');
+    expect(options).toHaveLength(5);
+    expect(await page.locator('#preview').getByRole('img').count()).toBe(4);
+    await ask().click();
+    await answered();
+    const choices = page.locator('#result .choices li');
+    expect(await choices.count()).toBe(5);
+    for (const [i, text] of options.entries()) {
+      expect(await choices.nth(i).innerText()).toContain(text);
+      expect(await choices.nth(i).innerText()).toMatch(/\d+\.\d %/);
+    }
+    expect(await page.locator('#result .chosen').getByText('chosen').count()).toBe(1);
+    expect(await page.locator('#result').getByText('✓ right').count()).toBe(1);
+    expect(await page.locator('#result .frames img').first().getAttribute('alt')).toMatch(
+      /^Frame 1 of 4, at 0\.\d s$/,
+    );
+    expect(await page.locator('#result .reasoning').innerText()).not.toBe('');
+  });
+
+  it('keeps what was asked, over a reload, until it is cleared', async () => {
+    await ask().click();
+    await answered();
+    await page.getByLabel('Question', { exact: true }).fill('what is seen?');
+    await page.getByLabel(/^Answers to choose from/).fill('');
+    await page.getByLabel('Question', { exact: true }).press('Enter');
+    await answered();
+    expect(await page.locator('#result .free').innerText()).not.toBe('');
+    const history = page.getByRole('region', { name: 'Asked before' });
+    expect(await history.getByRole('listitem').count()).toBeGreaterThanOrEqual(2);
+    await page.reload();
+    await history.getByText('what is seen?').click();
+    expect(await history.locator('details[open]').innerText()).toContain('Reasoning');
+    await history.getByRole('button', { name: 'Clear' }).click();
+    expect(await history.count()).toBe(0);
+  });
+
+  it('takes a video, and lets it go again', async () => {
+    await page.locator('#file').setInputFiles(ownFile('bench/shapes/clip.webp'));
+    await page.getByText('clip.webp is here.').waitFor();
+    expect(await page.getByRole('radio', { name: 'clip.webp' }).isChecked()).toBe(true);
+    expect(await page.getByLabel('Question', { exact: true }).inputValue()).toBe('');
+    await ask().click();
+    expect(await alert().innerText()).toBe('Write a question first.');
+    await page.getByLabel('Question', { exact: true }).fill('what is seen?');
+    await ask().click();
+    await answered();
+    expect(await page.locator('#error').textContent()).toBe('');
+    await page.getByRole('button', { name: 'Remove this video' }).click();
+    await page.getByText('clip.webp is removed.').waitFor();
+    expect(await page.getByRole('radio').count()).toBe(4);
+  });
+
+  it('takes a video that is dropped anywhere', async () => {
+    const bytes = [...(await readFile(ownFile('bench/shapes/clip.webp')))];
+    await page.evaluate(inPage.drop, { name: 'dropped.webp', bytes });
+    await page.getByText('dropped.webp is here.').waitFor();
+    await page.getByRole('button', { name: 'Remove this video' }).click();
+    await page.getByText('dropped.webp is removed.').waitFor();
+  });
+
+  it('says what is wrong with a file that is no video or too large, and goes on', async () => {
+    expected = [422];
+    await page.locator('#file').setInputFiles(join(scratch, 'page.mp4'));
+    await alert().filter({ hasText: 'Page.mp4: no video, it is a web page' }).waitFor();
+    await page.locator('#file').setInputFiles(join(scratch, 'large.mp4'));
+    await alert().filter({ hasText: 'at most 1.0 MB' }).waitFor();
+    await page.getByLabel(/^Answers to choose from/).fill('only one');
+    expected = [400];
+    await ask().click();
+    await alert().filter({ hasText: 'Options: expected 2 to 26, got 1' }).waitFor();
+    await page.getByRole('radio', { name: 'Shapes 2' }).check();
+    await page.getByRole('group', { name: 'Other questions' }).getByRole('button').first().click();
+    await ask().click();
+    await answered();
+  });
+
+  it('cancels a question, and asks the next', async () => {
+    // Held back, so that the question is under way for as long as the test wants.
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    await page.route('**/api/ask', async (route) => {
+      await held;
+      await route.continue().catch(() => undefined);
+    });
+    await ask().click();
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await status().filter({ hasText: 'Cancelled.' }).waitFor();
+    expect(await page.evaluate(inPage.focusedText)).toBe('Ask');
+    release();
+    await page.unrouteAll({ behavior: 'wait' });
+    await ask().click();
+    await answered();
+  });
+
+  it('is asked by keyboard alone', async () => {
+    await page.getByRole('radio', { name: 'Shapes 1' }).focus();
+    await page.keyboard.press('ArrowRight');
+    await page.locator('#preview li').first().waitFor();
+    expect(await page.getByRole('radio', { name: 'Shapes 2' }).isChecked()).toBe(true);
+    await page.getByLabel('Question', { exact: true }).focus();
+    await page.keyboard.press('Enter');
+    await answered();
+  });
+
+  it.each([
+    ['light', 1280],
+    ['dark', 1280],
+    ['light', 360],
+    ['dark', 360],
+  ] as const)('can be read and named: %s, %i wide', async (colorScheme, width) => {
+    await open({ colorScheme, viewport: { width, height: 900 }, reducedMotion: 'reduce' });
+    await ask().click();
+    await answered();
+    expect(await page.evaluate(inPage.pageWidth)).toBeLessThanOrEqual(width);
+    // The picture of a choice says nothing that its name does not.
+    const unnamed: string[] = await page.evaluate(inPage.unnamedElements);
+    expect(unnamed.filter((html) => !html.includes('alt=""'))).toEqual([]);
+    expect(await page.evaluate(inPage.paleTexts)).toEqual([]);
+    const shots = process.env.REASVQA_SCREENSHOTS;
+    if (shots) await page.screenshot({ path: join(shots, `${colorScheme}-${width}.png`), fullPage: true });
+  });
+});
