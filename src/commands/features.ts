@@ -123,7 +123,11 @@ async function extract(io: Io, recipe: string | undefined, options: ExtractOptio
   const progress = progressOf(io, 'features', 'clips', shardOf(clips, shard).length);
   const skipBad = config.data.onBadVideo === 'skip';
   const result = await interruptible((signal) =>
-    extractFeatures(clips, { shard, skipBad, signal, onProgress: (done) => progress.tick(done) }),
+    extractFeatures(clips, {
+      ...{ shard, skipBad, signal },
+      onProgress: (done) => progress.tick(done),
+      onNotice: (line) => note(io, line),
+    }),
   ).finally(() => {
     progress.done();
     return dispose();
@@ -163,6 +167,7 @@ async function verify(io: Io, recipe: string | undefined, options: VerifyOptions
 
 async function stats(io: Io, recipe: string | undefined, options: StatsOptions): Promise<void> {
   const { listStore, storeGroups } = await import('../features/inspect.js');
+  const { formatBytes } = await import('../weights/show.js');
   const { store, splits, dispose } = await open(io, recipe, options);
   await dispose();
   const { entries, leftovers } = await listStore(store.folder);
@@ -180,11 +185,11 @@ async function stats(io: Io, recipe: string | undefined, options: StatsOptions):
       ...{ groups, splits: present },
     });
   }
-  print(io, `${store.folder}: ${entries.length} entries, ${megabytes(bytes)}`);
+  print(io, `${store.folder}: ${entries.length} entries, ${formatBytes(bytes)}`);
   if (groups.length > 0) {
     const rows = groups.map((group) => [
       ...[group.encoder.slice(0, 12), group.frames, group.dtype],
-      ...[String(group.entries), megabytes(group.bytes)],
+      ...[String(group.entries), formatBytes(group.bytes)],
     ]);
     print(io, table([['vision model', 'frames', 'type', 'entries', 'size'], ...rows], [3, 4]));
   }
@@ -193,12 +198,13 @@ async function stats(io: Io, recipe: string | undefined, options: StatsOptions):
   if (leftovers.length > 0)
     print(
       io,
-      `${leftovers.length} files of stopped writers, ${megabytes(total(leftovers))}; features gc removes them`,
+      `${leftovers.length} files of stopped writers, ${formatBytes(total(leftovers))}; features gc removes them`,
     );
 }
 
 async function gc(io: Io, recipes: (string | undefined)[], options: GcOptions): Promise<void> {
   const { collectGarbage } = await import('../features/inspect.js');
+  const { formatBytes } = await import('../weights/show.js');
   const needed = new Set<string>();
   let folder: string | undefined;
   // Every recipe is read before the first file is removed.
@@ -221,9 +227,8 @@ async function gc(io: Io, recipes: (string | undefined)[], options: GcOptions): 
   if (dryRun) for (const { path } of [...entries, ...leftovers]) print(io, path);
   print(
     io,
-    `${dryRun ? 'would remove' : 'removed'} ${entries.length} entries and ${leftovers.length} files of stopped writers, ${megabytes(bytes)}; ${kept} entries are needed; ${folder}`,
+    `${dryRun ? 'would remove' : 'removed'} ${entries.length} entries and ${leftovers.length} files of stopped writers, ${formatBytes(bytes)}; ${kept} entries are needed; ${folder}`,
   );
 }
 
 const total = (files: readonly { bytes: number }[]) => files.reduce((sum, { bytes }) => sum + bytes, 0);
-const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 2 : 0)} MB`;

@@ -4,6 +4,7 @@ import pLimit from 'p-limit';
 import { DataError, Interrupted, MissingToolError, messageOf, UsageError } from '../base/errors.js';
 import { Rng } from '../base/random.js';
 import type { Sample } from '../data/sample.js';
+import { shortOfRoom, withNeed } from './room.js';
 import type { StoredFeatures } from './source.js';
 
 /** One entry of a store that a recipe reads. */
@@ -29,6 +30,8 @@ export interface ExtractOptions {
   signal?: AbortSignal | undefined;
   /** Called after every clip with the number of those in the store. */
   onProgress?: (done: number) => void;
+  /** Called with a line when what is missing takes more than is free. */
+  onNotice?: (line: string) => void;
 }
 
 export interface Extracted {
@@ -56,26 +59,29 @@ const AHEAD = 2;
  */
 export async function extractFeatures(
   needed: readonly NeededClip[],
-  { shard, skipBad, signal, onProgress = () => undefined }: ExtractOptions,
+  { shard, skipBad, signal, onProgress = () => undefined, onNotice = () => undefined }: ExtractOptions,
 ): Promise<Extracted> {
   const own = shardOf(needed, shard);
   const result: Extracted = { clips: own.length, found: 0, computed: 0, skipped: [] };
-  const missing: NeededClip[] = [];
+  const missing = new Set<NeededClip>();
   for (const clip of own) {
     if (await clip.source.store.has(clip.key)) result.found++;
-    else missing.push(clip);
+    else missing.add(clip);
   }
+  const short = await shortOfRoom(missing);
+  if (short !== undefined) onNotice(short);
   const tell = () => onProgress(result.found + result.computed + result.skipped.length);
   tell();
   const failed = new AbortController();
   const ended = signal ? AbortSignal.any([signal, failed.signal]) : failed.signal;
   const limit = pLimit(availableParallelism() + AHEAD);
-  const work = ownOrder(missing).map((clip) =>
+  const work = ownOrder([...missing]).map((clip) =>
     limit(async () => {
       if (ended.aborted) return;
       try {
         if (await clip.source.fill(clip.sample, clip.training, ended)) result.computed++;
         else result.found++;
+        missing.delete(clip);
       } catch (error) {
         if (ended.aborted) return;
         if (!skipBad || !(error instanceof DataError) || error instanceof MissingToolError) {
@@ -90,7 +96,7 @@ export async function extractFeatures(
   // All of them end before this does: an entry that is being written becomes whole.
   const outcomes = await Promise.allSettled(work);
   const failure = outcomes.find((outcome) => outcome.status === 'rejected');
-  if (failure) throw failure.reason;
+  if (failure) throw await withNeed(failure.reason, missing);
   if (signal?.aborted)
     throw new Interrupted(
       `stopped with ${result.found + result.computed} of ${own.length} clips in the store; run the same command again to continue`,

@@ -1,7 +1,9 @@
 /** What lies in a feature store: its entries and leftovers, whole or damaged, needed or not. */
+import type { Dirent } from 'node:fs';
 import { lstat, readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import pLimit from 'p-limit';
+import { DataError, messageOf } from '../base/errors.js';
 import { ENCODERS } from './encoders.js';
 import type { NeededClip } from './extract.js';
 import type { FeatureStore } from './store.js';
@@ -27,7 +29,7 @@ const LEFTOVER = /^[0-9a-f]{64}\.(?:safetensors|json)\.tmp-(\d+)-[0-9a-f]{6}$/;
 export async function listStore(folder: string): Promise<StoreListing> {
   const listing: StoreListing = { entries: [], leftovers: [] };
   for (const sub of await foldersOf(folder)) {
-    for (const name of await readdir(join(folder, sub))) {
+    for (const { name } of await listed(join(folder, sub))) {
       const key = sub === ENCODERS ? undefined : ENTRY.exec(name)?.[1];
       const pid = LEFTOVER.exec(name)?.[1];
       const misplaced = sub !== ENCODERS && !name.startsWith(sub);
@@ -44,12 +46,16 @@ export async function listStore(folder: string): Promise<StoreListing> {
 }
 
 async function foldersOf(folder: string): Promise<string[]> {
-  const found = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    throw error;
-  });
-  const names = found.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  const names = (await listed(folder)).filter((entry) => entry.isDirectory()).map(({ name }) => name);
   return names.filter((name) => /^[0-9a-f]{2}$/.test(name) || name === ENCODERS).sort();
+}
+
+/** What a folder holds: nothing where it is not there, or was removed meanwhile. */
+function listed(folder: string): Promise<Dirent[]> {
+  return readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw new DataError(`${folder}: not a store that can be read (${messageOf(error)})`, { cause: error });
+  });
 }
 
 /** Entries read at once. */

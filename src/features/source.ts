@@ -152,6 +152,13 @@ export class StoredFeatures implements FeatureSource {
     return this.keyOf(sample, training && this.drawsFrames, await this.identityOf(sample));
   }
 
+  /** Bytes that a clip takes, at most: it may have fewer frames than are kept to draw from. */
+  bytesOf(training: boolean): number {
+    const frames = training && this.drawsFrames ? this.kept : this.live.settings.frames;
+    const [tokens, width] = this.student.featureShape;
+    return frames * tokens * width * (this.stored.dtype === 'bf16' ? 2 : 4);
+  }
+
   /**
    * Stores a clip unless it is there already.
    *

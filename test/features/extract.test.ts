@@ -16,12 +16,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
-import sharp from 'sharp';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { DataError, Interrupted, UsageError } from '../../src/base/errors.js';
 import { Rng } from '../../src/base/random.js';
-import type { Sample } from '../../src/data/sample.js';
-import { extractFeatures, type NeededClip, parseShard, shardOf } from '../../src/features/extract.js';
+import { extractFeatures, parseShard, shardOf } from '../../src/features/extract.js';
 import { collectGarbage, listStore, storeGroups, verifyStore } from '../../src/features/inspect.js';
 import {
   type ClipSettings,
@@ -30,21 +28,13 @@ import {
   type StoreSettings,
 } from '../../src/features/source.js';
 import { FeatureStore, StoreError } from '../../src/features/store.js';
-import type { Student } from '../../src/model/student.js';
+import { makeFrames, neededOf, sampleOf, seeingStudent } from './support.js';
 
 const FRAMES = 24;
 const VIDEOS = ['a', 'b', 'c'];
 
-/** Sees the mean of each channel; frame i of a video is of the grey 10 * i, so features tell which frames were read. */
 let seen = 0;
-const student = {
-  preprocessing: { imageSize: 4, mean: [0, 0, 0], std: [1, 1, 1] },
-  featureShape: [1, 3],
-  features: (pixels: tf.Tensor4D) => {
-    seen++;
-    return tf.expandDims(tf.mean(pixels, [2, 3]), 1) as tf.Tensor3D;
-  },
-} as unknown as Pick<Student, 'preprocessing' | 'features' | 'featureShape'>;
+const student = seeingStudent(() => seen++);
 
 let scratch: string;
 let videos: string;
@@ -55,13 +45,11 @@ beforeAll(async () => {
   scratch = await mkdtemp(join(tmpdir(), 'reasvqa-extract-'));
   videos = join(scratch, 'videos');
   for (const video of [...VIDEOS, 'short']) {
-    await mkdir(join(videos, video), { recursive: true });
-    for (let i = 0; i < (video === 'short' ? 3 : FRAMES); i++) {
-      const image = sharp({
-        create: { width: 4, height: 4, channels: 3, background: { r: 10 * i, g: 10 * i, b: 10 * i } },
-      });
-      await image.png().toFile(join(videos, video, `${i}.png`));
-    }
+    const frames = video === 'short' ? 3 : FRAMES;
+    await makeFrames(
+      join(videos, video),
+      Array.from({ length: frames }, (_, i) => 10 * i),
+    );
   }
 });
 afterAll(() => rm(scratch, { recursive: true, force: true }));
@@ -69,15 +57,6 @@ beforeEach(async () => {
   folder = join(await mkdtemp(join(scratch, 'store-')), 'features');
   paths = new Map([...VIDEOS, 'short'].map((video) => [video, join(videos, video)]));
   seen = 0;
-});
-
-const sampleOf = (video: string, id = `${video}_q`): Sample => ({
-  id,
-  dataset: 'jsonl',
-  video,
-  question: '',
-  options: [],
-  type: '',
 });
 
 function sourceOf(
@@ -94,16 +73,6 @@ function sourceOf(
   return new StoredFeatures(student, live, new FeatureStore(folder), { visionHash }, stored);
 }
 
-async function neededOf(source: StoredFeatures, names = VIDEOS, training = true): Promise<NeededClip[]> {
-  const clip = async (video: string) => ({
-    key: await source.key(sampleOf(video), training),
-    sample: sampleOf(video),
-    training,
-    source,
-  });
-  return Promise.all(names.map(clip));
-}
-
 /** The indices of the frames that a clip's features are of. */
 const framesOf = (features: Float32Array) =>
   Array.from({ length: features.length / 3 }, (_, i) => Math.round(features[3 * i]! * 25.5));
@@ -111,7 +80,7 @@ const framesOf = (features: Float32Array) =>
 describe('extractFeatures', () => {
   test('computes each clip once; training then computes none and reads the same', async () => {
     const source = sourceOf();
-    const needed = await neededOf(source);
+    const needed = await neededOf(source, VIDEOS);
     expect(await extractFeatures(needed, { skipBad: false })).toMatchObject({
       clips: 3,
       computed: 3,
@@ -319,7 +288,7 @@ describe('parts', () => {
 describe('a store that is checked and cleaned', () => {
   test('damaged and missing entries are listed; the damaged can be removed', async () => {
     const source = sourceOf();
-    const needed = await neededOf(source);
+    const needed = await neededOf(source, VIDEOS);
     await extractFeatures(needed, { skipBad: false });
     const [cut, gone] = needed.map(({ key }) => source.store.path(key));
     await truncate(cut!, (await stat(cut!)).size - 1);
@@ -336,7 +305,7 @@ describe('a store that is checked and cleaned', () => {
 
   test('what nobody needs and what killed writers left is removed; nothing else is touched', async () => {
     const source = sourceOf();
-    const needed = await neededOf(source);
+    const needed = await neededOf(source, VIDEOS);
     await extractFeatures(needed, { skipBad: false });
     const [kept, dropped] = needed.map(({ key }) => source.store.path(key));
     const inStore = (name: string) => join(kept!, '..', name);
