@@ -49,9 +49,9 @@ export async function openRecipeFeatures(
   notices.push(...splits.flatMap(({ read }) => read.notices));
   const warn = (line: string) => notices.push(line);
   const store = new FeatureStore(folder, warn);
-  const vision = await openVision(config);
   // The vision model blocks this thread while it computes.
   const threads = openClipThreads(config.data.workers);
+  const vision = await openVision(config);
   const dispose = async () => {
     await threads.end();
     vision.dispose();

@@ -103,7 +103,9 @@ it(`killed at ${KILLS} random moments: no damaged entry, and nothing is computed
   expect([...(await entriesOf(folder)).keys()].sort((a, b) => a - b)).toEqual(greys);
   const { leftovers } = await listStore(folder);
   expect(leftovers.length).toBeGreaterThan(0);
-  expect((await collectGarbage(folder, new Set(), { dryRun: true })).leftovers).toHaveLength(leftovers.length);
+  expect((await collectGarbage(folder, new Set(), { dryRun: true })).leftovers).toHaveLength(
+    leftovers.length,
+  );
 });
 
 it('the tasks of a Slurm array at once divide the clips: all are computed, none twice', async () => {

@@ -1,7 +1,10 @@
 /** The pool of decoders, with stand-ins for ffmpeg and ffprobe: stuck, wild, half dead, too many. */
+import { spawn } from 'node:child_process';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { DataError, MissingToolError, UsageError } from '../../src/base/errors.js';
 import { readFrames } from '../../src/video/frames.js';
@@ -101,6 +104,37 @@ describe.skipIf(windows)(`runTool${windows ? ' (SKIPPED: needs a shell)' : ''}`,
     await standIn('ffprobe', script);
     const all = Array.from({ length: 6 }, () => runTool('ffprobe', [], text, { name: NAME }));
     expect((await Promise.all(all)).map(({ output }) => output)).toEqual(Array(6).fill(''));
+  });
+
+  test.each([
+    'process.exit(0)',
+    "process.kill(process.pid, 'SIGTERM')",
+    "process.kill(process.pid, 'SIGINT')",
+  ])('what a thread runs ends with the process: %s', async (end) => {
+    const program = join(folder, 'pool.mjs');
+    await build({
+      stdin: {
+        contents: `import { spawn } from 'node:child_process';
+            import { lendDecoders } from './src/video/process.js';
+            const { share } = lendDecoders(3);
+            const { pid } = spawn('sleep', ['600'], { stdio: 'ignore', detached: true });
+            Atomics.store(share, 1, pid);
+            console.log(pid);
+            ${end};
+            setInterval(() => undefined, 1000);`,
+        resolveDir: fileURLToPath(new URL('../..', import.meta.url)),
+      },
+      outfile: program,
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      logLevel: 'silent',
+    });
+    const child = spawn(process.execPath, [program], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const said = await text(child.stdout as AsyncIterable<Buffer>);
+    await writeFile(join(folder, 'pid'), said);
+    await vi.waitFor(async () => expect(await runs()).toBe(false));
+    expect(Number(said)).toBeGreaterThan(1);
   });
 
   test.each(['0', 'x', '1.5', '-3'])('REASVQA_DECODER_TIMEOUT=%s is refused', async (value) => {
