@@ -4,7 +4,7 @@ import pLimit from 'p-limit';
 import { DataError, Interrupted, MissingToolError, messageOf, UsageError } from '../base/errors.js';
 import { Rng } from '../base/random.js';
 import type { Sample } from '../data/sample.js';
-import { shortOfRoom, withNeed } from './room.js';
+import { type Need, shortOfRoom, withNeed } from './room.js';
 import type { StoredFeatures } from './source.js';
 
 /** One entry of a store that a recipe reads. */
@@ -68,7 +68,8 @@ export async function extractFeatures(
     if (await clip.source.store.has(clip.key)) result.found++;
     else missing.add(clip);
   }
-  const short = await shortOfRoom(missing);
+  const need = needOf(missing);
+  const short = need && (await shortOfRoom(need));
   if (short !== undefined) onNotice(short);
   const tell = () => onProgress(result.found + result.computed + result.skipped.length);
   tell();
@@ -96,12 +97,23 @@ export async function extractFeatures(
   // All of them end before this does: an entry that is being written becomes whole.
   const outcomes = await Promise.allSettled(work);
   const failure = outcomes.find((outcome) => outcome.status === 'rejected');
-  if (failure) throw await withNeed(failure.reason, missing);
+  if (failure) {
+    const left = needOf(missing);
+    throw left ? await withNeed(failure.reason, left) : failure.reason;
+  }
   if (signal?.aborted)
     throw new Interrupted(
       `stopped with ${result.found + result.computed} of ${own.length} clips in the store; run the same command again to continue`,
     );
   return result;
+}
+
+/** What clips take in their store; undefined for none. */
+function needOf(missing: ReadonlySet<NeededClip>): Need | undefined {
+  const [first] = missing;
+  if (!first) return undefined;
+  const bytes = [...missing].reduce((sum, { source, training }) => sum + source.bytesOf(training), 0);
+  return { folder: first.source.store.folder, clips: missing.size, bytes };
 }
 
 /** The clips of one part. A video's clips stay together, since its table of frames is read once. */

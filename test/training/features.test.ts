@@ -3,14 +3,18 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { UsageError } from '../../src/base/errors.js';
 import type { Config } from '../../src/config/schema.js';
 import { extractFeatures } from '../../src/features/extract.js';
 import { listStore } from '../../src/features/inspect.js';
+import { LiveFrames } from '../../src/features/source.js';
+import { evaluateRun } from '../../src/training/evaluateRun.js';
 import { openRecipeFeatures } from '../../src/training/features.js';
+import { runPaths } from '../../src/training/run/folder.js';
 import { train } from '../../src/training/train.js';
-import { attachTrial, openBase, openBuilder } from '../../src/training/trial.js';
+import { attachTrial, openBase, openBuilder, openTrial } from '../../src/training/trial.js';
+import { SafetensorsFile } from '../../src/weights/safetensors.js';
 import { useFastEngine } from '../model/support.js';
 import { learned, makeBase, makeWorld, type World, worldConfig } from './support.js';
 
@@ -55,6 +59,32 @@ it.each([
   expect(await learned(join(scratch, `${name}-run`))).toEqual(
     await learned(join(scratch, `${name}-run-ahead`)),
   );
+});
+
+it('training and evaluation that find their features read no tensor of the vision model and no video', async () => {
+  const config = await inStore('blind');
+  await extract(config);
+  const read = vi.spyOn(SafetensorsFile.prototype, 'read');
+  const look = vi.spyOn(LiveFrames.prototype, 'read');
+  const { student, dispose } = await openTrial(config, 'needed');
+  const vision = new Set(student.featureParameters().map(({ name }) => name));
+  dispose();
+  const seeing = () => read.mock.calls.filter(([name]) => vision.has(name)).length;
+  try {
+    const folder = join(scratch, 'blind-run');
+    await train({ config, folder });
+    await evaluateRun({ paths: runPaths(folder), config, file: config.data.val! });
+    expect(vision.size).toBeGreaterThan(10);
+    expect(read.mock.calls.length).toBeGreaterThan(0);
+    expect(seeing()).toBe(0);
+    expect(look).not.toHaveBeenCalled();
+    await train({ config: await inStore('seeing'), folder: join(scratch, 'seeing-run') });
+    expect(seeing()).toBeGreaterThan(0);
+    expect(look).toHaveBeenCalled();
+  } finally {
+    read.mockRestore();
+    look.mockRestore();
+  }
 });
 
 it('the vision weights are read at the first clip that is missing, and not before', async () => {
