@@ -90,6 +90,7 @@ export async function extractFeatures(
           throw error;
         }
         result.skipped.push(messageOf(error));
+        missing.delete(clip);
       }
       tell();
     }),
