@@ -35,10 +35,10 @@ export function contradictions(config: Config): Contradiction[] {
     blame('model.lora.targets', 'names a layer twice');
 
   if (features.cache) {
-    if (video.sampling !== 'uniform')
+    if (video.sampling === 'random' && features.frames < video.frames)
       blame(
-        'features.cache',
-        'needs video.sampling uniform: frames drawn anew every epoch have no features to keep',
+        'features.frames',
+        `must be at least video.frames, got ${features.frames} < ${video.frames}: one of each segment is drawn`,
       );
     if (video.crop !== 'none')
       blame('features.cache', 'needs video.crop none: a random crop has no features to keep');
@@ -109,7 +109,11 @@ export function ineffective(config: Config, given: (key: string) => boolean): Co
   if (noNewLora) for (const key of ['r', 'alpha', 'dropout', 'targets']) idle(`model.lora.${key}`, noNewLora);
   if (noLora) idle('train.loraLearningRate', noLora);
   if (train.schedule === 'constant') idle('train.minLearningRate', 'has no effect with a constant schedule');
-  if (!config.features.cache) idle('features.folder', 'has no effect: features.cache is false');
+  if (!config.features.cache)
+    for (const key of ['folder', 'dtype', 'frames'])
+      idle(`features.${key}`, 'has no effect: features.cache is false');
+  else if (config.video.sampling === 'uniform')
+    idle('features.frames', 'has no effect with video.sampling uniform: the same frames serve every epoch');
   return found;
 }
 

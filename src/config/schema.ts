@@ -277,9 +277,19 @@ const features = z.strictObject({
     .boolean()
     .default(false)
     .describe(
-      'Store the features of the frozen vision model on disk; needs video.sampling uniform and video.crop none.',
+      'Store the features of the frozen vision model on disk; needs video.crop none. `reasvqa features extract` fills the store ahead.',
     ),
   folder: path().optional().describe('Folder of the stored features. Default: one inside the run folder.'),
+  dtype: z
+    .enum(['f32', 'bf16'])
+    .default('f32')
+    .describe('How stored features are kept; bf16 takes half the bytes and rounds to 8 bits of precision.'),
+  frames: count()
+    .max(1024)
+    .default(32)
+    .describe(
+      'Frames stored of a training clip with video.sampling random, which then draws video.frames of them, one of each segment.',
+    ),
 });
 
 export const configSchema = z.strictObject({
