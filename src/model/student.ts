@@ -7,6 +7,7 @@
  * Token ids are ragged rows here, one a sample: an architecture pads, packs and masks them as it needs.
  */
 import type * as tf from '@tensorflow/tfjs-core';
+import type { WrappedClasses } from '../weights/loraConfig.js';
 import type { Context, Precision } from './context.js';
 import type { Module, Parameter } from './layers/module.js';
 
@@ -110,6 +111,15 @@ export interface Preprocessing {
   std: readonly [number, number, number];
 }
 
+/** Adapters of a model that PEFT wraps as a whole. */
+export interface AdapterNames {
+  /** Path of a module under our names, whatever layout the adapter was written in; undefined for another path. */
+  canonical(path: string): string | undefined;
+  /** A part that no adapter may change. */
+  frozen: { prefix: string; name: string };
+  classes: WrappedClasses;
+}
+
 /** A model with its weights. */
 export interface Student {
   readonly kind: Architecture;
@@ -129,6 +139,8 @@ export interface Student {
   readonly visionSettings: unknown;
   /** Path of the language model, with a dot: adapters are added below it. */
   readonly languageModelPath: string;
+  /** How PEFT names adapted modules; absent where a fresh adapter wraps the language model alone. */
+  readonly adapters?: AdapterNames;
 
   /**
    * The frozen part of the vision model.
