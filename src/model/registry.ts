@@ -55,13 +55,13 @@ export function kindOf(json: unknown, origin: string): StudentKind {
 }
 
 /**
- * Groups that a recipe trains when it names none: those of its base model's architecture.
+ * The architecture of a recipe's base model, for what the recipe leaves out.
  *
  * @returns undefined where config.json cannot be read, as with a model that is not on this machine: opening it says why.
  */
-export async function defaultGroupsOf(base: string): Promise<string[] | undefined> {
+export async function kindOfBase(base: string): Promise<StudentKind | undefined> {
   try {
-    return [...(await readStudentConfig(base)).kind.defaultGroups];
+    return (await readStudentConfig(base)).kind;
   } catch (error) {
     if (error instanceof DataError) return undefined;
     throw error;

@@ -28,7 +28,7 @@ export interface StudentInput {
   visual: Visual;
   /** Frames of each clip. */
   frames: number;
-  /** Text before each frame, one row a frame; absent when frames are not announced. */
+  /** Text before each frame, one row a frame; absent when frames are not announced. A model may refuse it. */
   framePrefixes?: TokenRows;
   /** Question and options, one row a sample. */
   prompts: TokenRows;
@@ -195,6 +195,18 @@ export interface Architecture {
   readonly defaultGroups: readonly string[];
   /** The group of a parameter; undefined for one that only `all` trains. */
   groupOf(parameterName: string): string | undefined;
+  /** Values of a recipe's keys that it leaves out, where they are others than the keys' own defaults. */
+  readonly recipe?: RecipeDefaults;
+}
+
+/** Keys of a recipe whose default depends on the architecture. */
+export interface RecipeDefaults {
+  /** `model.lora.targets` */
+  targets: readonly string[];
+  /** `text.template` */
+  template: string;
+  /** `video.prefix` */
+  prefix: boolean;
 }
 
 /** A checked config.json: only its own architecture looks inside. */

@@ -14,4 +14,10 @@ export const architecture: Architecture = {
   // The newline is no projection layer.
   defaultGroups: ['multi_modal_projector', 'lora'],
   groupOf: (name) => Object.entries(GROUPS).find(([, prefix]) => name.startsWith(prefix))?.[0],
+  recipe: {
+    targets: ['q_proj', 'k_proj', 'v_proj', 'o_proj'],
+    // The form of LLaVA-OneVision's training data.
+    template: "{question}\n{choices}\nAnswer with the option's letter from the given choices directly.",
+    prefix: false,
+  },
 };

@@ -125,7 +125,7 @@ const schema = z
     image_token_index: setting(tokenId, 151646),
     video_token_index: tokenId.optional(),
     vision_feature_layer: setting(
-      z.number().int({ error: 'must be one layer: features of several are not joined here' }),
+      z.number({ error: 'must be one layer: features of several are not joined here' }).int(),
       -1,
     ),
     vision_feature_select_strategy: only('full', 'SigLIP has no class token to leave out'),

@@ -38,8 +38,10 @@ class BlockCache {
 
   /** Starts with the keys and values of the prompts. */
   fill({ key, value }: KeyValue): void {
-    this.key.fill(sideBySide(key));
-    this.value.fill(sideBySide(value));
+    tf.tidy(() => {
+      this.key.fill(sideBySide(key));
+      this.value.fill(sideBySide(value));
+    });
   }
 
   dispose(): void {
@@ -51,7 +53,7 @@ class BlockCache {
 /** (B, length, width) to (1, length, B * width). */
 function sideBySide(x: tf.Tensor3D): tf.Tensor3D {
   const [batch, length, width] = x.shape;
-  return tf.tidy(() => tf.reshape(tf.transpose(x, [1, 0, 2]), [1, length, batch * width]));
+  return tf.reshape(tf.transpose(x, [1, 0, 2]), [1, length, batch * width]);
 }
 
 class Attention extends Module {

@@ -1,5 +1,6 @@
 /** LLaVA-OneVision as a student: ragged token rows and named targets in, packed sequences inside. */
 import * as tf from '@tensorflow/tfjs-core';
+import { UsageError } from '../../base/errors.js';
 import { withHalfProducts } from '../../ops/bf16.js';
 import { linearCrossEntropy } from '../../ops/crossEntropy.js';
 import { embedding } from '../../ops/embedding.js';
@@ -74,6 +75,7 @@ export class LlavaStudent implements Student {
   }
 
   encode(input: StudentInput): Encoded {
+    refusePrefixes(input);
     const context = inferenceContext(this.precision);
     const { module } = this;
     return withHalfProducts(context.mixed, () => {
@@ -95,6 +97,7 @@ export class LlavaStudent implements Student {
   }
 
   losses(input: StudentInput, targets: readonly Target[], context: Context): TokenLosses {
+    refusePrefixes(input);
     const learned = learnedTargets(targets);
     return withHalfProducts(context.mixed, () => {
       const looked = this.look(input.visual, context);
@@ -163,6 +166,12 @@ export class LlavaStudent implements Student {
   dispose(): void {
     this.module.dispose();
   }
+}
+
+/** @throws UsageError for text before frames, whose tokens follow each other without a gap */
+function refusePrefixes({ framePrefixes }: StudentInput): void {
+  if (framePrefixes)
+    throw new UsageError('video.prefix: LLaVA-OneVision has no text between frames; set video.prefix=false');
 }
 
 function own(encoded: Encoded): ReadPrompts {

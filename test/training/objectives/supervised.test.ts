@@ -45,7 +45,7 @@ describe('answer and reasoning at once', () => {
     expect(targets).toEqual([
       {
         name: 'qa',
-        rows: [[tokenizer.optionId, tokenizer.letterIds(5)[sample.answer!], tokenizer.eosId]],
+        rows: [[tokenizer.answerStart()[0], tokenizer.letterIds(5)[sample.answer!], tokenizer.eosId]],
         start: undefined,
         prompts: undefined,
       },
