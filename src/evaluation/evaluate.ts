@@ -50,7 +50,7 @@ export interface Evaluator extends Answerer {
 /**
  * Answers every sample, in order.
  *
- * `letter`: the options' letters compared in one decoder pass, for BLIP-2 after a forced "Option". SeViLA reads the same logits
+ * `letter`: the options' letters compared in one decoder pass, after a forced "Option" where the model was taught to write it. SeViLA reads the same logits
  * off its second generated token (sevila.py:522-535), which agrees whenever generation starts with "Option".
  * `generate`: writes text greedily and parses an answer from it, for models trained to reason first.
  *

@@ -4,7 +4,7 @@ import { attention } from './attention.js';
 import { check, checkFloat } from './check.js';
 import { hasFused, runKernel } from './kernels.js';
 import type { DropoutKey } from './philox.js';
-import { jointly, taped } from './tape.js';
+import { isTapeOn, jointly, taped } from './tape.js';
 
 /**
  * Who sees whom in packed rows of L = prefix + sum(segments) columns. A prompt column sees the prompt up to itself. A
@@ -147,6 +147,51 @@ export function repeatHeads(x: tf.Tensor3D, keyHeads: number, heads: number): tf
       (width / keyHeads) * heads,
     ]);
   });
+}
+
+/** How a query of decoding reads a cache of keys and values. */
+export interface GroupedQueryOptions {
+  heads: number;
+  keyHeads: number;
+  scale: number;
+  /** (heads, 1, keys), added to the scores. */
+  bias?: tf.Tensor3D | undefined;
+  /** Number of valid rows of k and v, which may have room for more. */
+  keys: number;
+}
+
+/**
+ * Attention of one query to a cache, with fewer key heads than query heads; for evaluation.
+ *
+ * @param q (1, 1, heads * D). @param k (1, at least `keys`, keyHeads * D). @param v as k. @returns (1, 1, heads * D)
+ */
+export function groupedQuery(
+  q: tf.Tensor3D,
+  k: tf.Tensor3D,
+  v: tf.Tensor3D,
+  { heads, keyHeads, scale, bias, keys }: GroupedQueryOptions,
+): tf.Tensor3D {
+  checkFloat('groupedQuery', { q, k, v });
+  const size = q.shape[2] / heads;
+  const isCache = (x: tf.Tensor) => x.shape[0] === 1 && x.shape[1]! >= keys && x.shape[2] === keyHeads * size;
+  const fits = q.shape[0] === 1 && q.shape[1] === 1 && heads % keyHeads === 0 && isCache(k) && isCache(v);
+  const fitsBias = !bias || (bias.shape[0] === heads && bias.shape[1] === 1 && bias.shape[2] === keys);
+  check(
+    fits && fitsBias && keys > 0,
+    'groupedQuery',
+    `q (1, 1, ${heads} D), k and v (1, ${keys} or more, ${keyHeads} D), bias (${heads}, 1, ${keys})`,
+    { q, k, v, ...(bias && { bias }) },
+  );
+  if (hasFused('ReasGroupedQuery') && !isTapeOn())
+    return runKernel('ReasGroupedQuery', { q, k, v, bias }, { heads, keyHeads, scale, keys }) as tf.Tensor3D;
+  return tf.tidy(() =>
+    attention(q, repeatHeads(k, keyHeads, heads), repeatHeads(v, keyHeads, heads), {
+      heads,
+      scale,
+      bias,
+      keys,
+    }),
+  );
 }
 
 interface Numbers {

@@ -251,6 +251,14 @@ export const KERNELS = {
     results: { dq: ({ q }) => like(q), dk: ({ k }) => like(k), dv: ({ v }) => like(v) },
   }),
 
+  /** One query of decoding over the first `keys` rows of a cache: q (1, 1, heads D), k and v (1, rows, keyHeads D). */
+  ReasGroupedQuery: kernel({
+    inputs: ['q', 'k', 'v'],
+    optional: ['bias'],
+    attrs: { ...causal, keys: 1 },
+    results: { out: ({ q }) => like(q) },
+  }),
+
   /** The loss of each row, and the gradient to hidden (for dy = 1) when wanted. */
   ReasLinearCrossEntropy: kernel({
     inputs: ['hidden', 'weight', 'labels'],

@@ -20,19 +20,19 @@ export interface TextForm {
   openTemplate: string;
 }
 
-/** FlanT5 as BLIP-2 has it: `Option C`. */
-export const T5_FORM: TextForm = {
+/** Of a Unigram tokenizer: a text and its end, and answers such as `Option C` (SeViLA). */
+export const PLAIN_FORM: TextForm = {
   pad: '<pad>',
   eos: '</s>',
   needed: [],
   answerStart: 'Option ',
   answerAfterReasoning: 'Option ',
-  // LAVIS: visual question answering with a FlanT5 student.
+  // LAVIS: visual question answering.
   openTemplate: 'Question: {question} Short answer:',
 };
 
-/** Qwen2's chat as LLaVA-OneVision was trained in it (LLaVA-NeXT's conv_qwen): the letter alone. */
-export const QWEN_FORM: TextForm = {
+/** Of Qwen2's tokenizer: a chat with one video, as LLaVA-NeXT trains in it (conv_qwen), and the letter alone. */
+export const CHAT_FORM: TextForm = {
   pad: '<|endoftext|>',
   eos: '<|im_end|>',
   chat: {

@@ -41,11 +41,6 @@ export function answerOf(sample: Pick<Sample, 'id' | 'options' | 'answer'>): num
   return answer;
 }
 
-/** The answer target of BLIP-2, `Option C`. @throws DataError as {@link answerOf} */
-export function qaTarget(sample: Pick<Sample, 'id' | 'options' | 'answer'>): string {
-  return `Option ${optionLetter(answerOf(sample))}`;
-}
-
 /** The decoder's reasoning target; empty when the sample has none. */
 export function reasoningTarget(sample: Pick<Sample, 'reasoning'>): string {
   return sample.reasoning?.trim() ?? '';

@@ -1,7 +1,7 @@
 /** The tokenizer: text to token ids and back. */
 import { DataError, messageOf } from '../base/errors.js';
 import { optionLetter } from '../data/sample.js';
-import { QWEN_FORM, T5_FORM, type TextForm } from './forms.js';
+import { CHAT_FORM, PLAIN_FORM, type TextForm } from './forms.js';
 import {
   type BpeModel,
   findTokenizerFiles,
@@ -19,7 +19,7 @@ const SPACE = '▁';
 const CACHE_WORDS = 200_000;
 
 /**
- * A SentencePiece Unigram tokenizer (T5) or a byte-level BPE (Qwen2) from a tokenizer.json, run by @xenova/transformers. Two
+ * A SentencePiece Unigram tokenizer or a byte-level BPE, that of Qwen2, from a tokenizer.json, run by @xenova/transformers. Two
  * things differ from using that package directly: files of the current format work (see `withPrefixSpace` and
  * `withJoinedMerges`), and a cache of words makes repeated text some thirty times faster.
  */
@@ -69,7 +69,7 @@ export class Tokenizer {
       pre_tokenizer: withPrefixSpace(files.tokenizer.pre_tokenizer),
       decoder: withPrefixSpace(files.tokenizer.decoder),
     };
-    const form = model.type === 'BPE' ? QWEN_FORM : T5_FORM;
+    const form = model.type === 'BPE' ? CHAT_FORM : PLAIN_FORM;
     try {
       return new Tokenizer(
         files.origin,

@@ -2,7 +2,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
-import { type CausalLayout, causalAttention, causalMask } from '../../src/ops/causalAttention.js';
+import {
+  type CausalLayout,
+  causalAttention,
+  causalMask,
+  groupedQuery,
+} from '../../src/ops/causalAttention.js';
 import { compareWithReference, normal, onEveryForm, toTensor } from './support.js';
 
 /** Whether column i of a row sees column j, from the definition: prompt, own segment, not later, no padding. */
@@ -133,6 +138,38 @@ onEveryForm('causalAttention', () => {
     )([q, k, v]);
     for (const grad of grads) expect(rows(grad).every((value) => value === 0)).toBe(true);
     tf.dispose([tensors, grads, mask as tf.TensorContainerObject]);
+  });
+
+  it('reads a cache with a query as causalAttention reads a sequence with its last column', () => {
+    const rng = new Rng('query');
+    for (const [heads, keyHeads, size, keys] of [
+      [4, 2, 6, 5],
+      [14, 2, 64, 37],
+      [3, 3, 2, 1],
+    ] as const) {
+      const cache = [0, 1].map(() => toTensor<tf.Tensor3D>(normal(rng, [1, keys, keyHeads * size])));
+      const [k, v] = cache as [tf.Tensor3D, tf.Tensor3D];
+      const q = toTensor<tf.Tensor3D>(normal(rng, [1, keys, heads * size]));
+      const mask = causalMask({ prefix: keys, segments: [], starts: [Math.min(2, keys - 1)] });
+      const scale = size ** -0.5;
+      const bias = tf.tidy(() => {
+        const row = Float32Array.from({ length: keys }, (_, i) => (i < Math.min(2, keys - 1) ? -1e9 : 0));
+        return tf.tile(tf.tensor3d(row, [1, 1, keys]), [heads, 1, 1]) as tf.Tensor3D;
+      });
+      const expected = tf.tidy(() => {
+        const all = causalAttention(q, k, v, { heads, keyHeads, scale, mask });
+        return tf.slice(all, [0, keys - 1, 0], [1, 1, -1]).dataSync();
+      });
+      // Room behind the keys is not read.
+      const actual = tf.tidy(() => {
+        const roomy = (x: tf.Tensor3D) =>
+          tf.concat([x, tf.fill([1, 3, x.shape[2]], Number.NaN)], 1) as tf.Tensor3D;
+        const last = tf.slice(q, [0, keys - 1, 0], [1, 1, heads * size]);
+        return groupedQuery(last, roomy(k), roomy(v), { heads, keyHeads, scale, bias, keys }).dataSync();
+      });
+      for (const [i, value] of expected.entries()) expect(actual[i]).toBeCloseTo(value, 5);
+      tf.dispose([cache, q, bias, mask as tf.TensorContainerObject]);
+    }
   });
 
   it('refuses a start outside the prompt, and heads that do not fit', () => {

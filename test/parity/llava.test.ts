@@ -19,17 +19,21 @@ beforeAll(async () => {
 });
 afterAll(() => rm(scratch, { recursive: true }));
 
-onEngines('weights check of LLaVA-OneVision', ['native-cpu', 'wasm', 'cpu', 'tensorflow'], () => {
-  it('agrees with PyTorch in every stage, gradient, greedy token and AdamW loss', async () => {
-    const { rows, ok } = await weightsCheck(REFERENCE);
-    expect(rows.filter((row) => !row.ok)).toEqual([]);
-    expect(ok).toBe(true);
-    const names = rows.map(({ name }) => name);
-    await withFile(join(REFERENCE, 'reference.safetensors'), async (file) => {
-      expect(names.sort()).toEqual(file.names.filter((name) => /^(expect|grad)\./.test(name)).sort());
+onEngines(
+  'weights check of LLaVA-OneVision',
+  ['native-cpu', 'native-cuda', 'wasm', 'cpu', 'tensorflow'],
+  () => {
+    it('agrees with PyTorch in every stage, gradient, greedy token and AdamW loss', async () => {
+      const { rows, ok } = await weightsCheck(REFERENCE);
+      expect(rows.filter((row) => !row.ok)).toEqual([]);
+      expect(ok).toBe(true);
+      const names = rows.map(({ name }) => name);
+      await withFile(join(REFERENCE, 'reference.safetensors'), async (file) => {
+        expect(names.sort()).toEqual(file.names.filter((name) => /^(expect|grad)\./.test(name)).sort());
+      });
     });
-  });
-});
+  },
+);
 
 describe('LLaVA-OneVision under other names', () => {
   beforeAll(useFastEngine);

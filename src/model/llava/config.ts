@@ -54,6 +54,16 @@ const visionSchema = z
     message: 'is smaller than patch_size',
   });
 
+/** The tower of a file without a vision_config: SigLIP so400m at 384 pixels without its last block. */
+const SO400M = {
+  hidden_size: 1152,
+  intermediate_size: 4304,
+  num_hidden_layers: 26,
+  num_attention_heads: 16,
+  image_size: 384,
+  patch_size: 14,
+};
+
 /** Older files say rope_theta and rope_scaling, newer ones rope_parameters. */
 const rope = z.looseObject({
   rope_type: setting(z.string(), 'default'),
@@ -120,7 +130,7 @@ const normalisation = z.object({ mean: rgb, std: rgb });
 
 const schema = z
   .looseObject({
-    vision_config: setting(visionSchema, visionSchema.parse({})),
+    vision_config: setting(visionSchema, visionSchema.parse(SO400M)),
     text_config: textSchema,
     image_token_index: setting(tokenId, 151646),
     video_token_index: tokenId.optional(),

@@ -1,7 +1,6 @@
 /** Qwen2: RMSNorm, rotary positions, fewer key heads than query heads, a gated SiLU. */
 import * as tf from '@tensorflow/tfjs-core';
-import { attention } from '../../ops/attention.js';
-import { type CausalMask, causalAttention, repeatHeads } from '../../ops/causalAttention.js';
+import { type CausalMask, causalAttention, groupedQuery } from '../../ops/causalAttention.js';
 import { embedding } from '../../ops/embedding.js';
 import type { Tensors } from '../../ops/recompute.js';
 import { type RopeTable, rope } from '../../ops/rope.js';
@@ -103,9 +102,9 @@ class Attention extends Module {
       cache.key.append(key);
       cache.value.append(value);
       const batch = x.shape[0];
-      const known = (rows: RowCache) => repeatHeads(rows.rows, batch * keyHeads, batch * heads);
-      const mixed = attention(tf.reshape(query, [1, 1, query.size]), known(cache.key), known(cache.value), {
-        ...{ heads: batch * heads, scale: head_dim ** -0.5, bias, keys: cache.key.length },
+      const mixed = groupedQuery(tf.reshape(query, [1, 1, query.size]), cache.key.rows, cache.value.rows, {
+        ...{ heads: batch * heads, keyHeads: batch * keyHeads, scale: head_dim ** -0.5 },
+        ...{ bias, keys: cache.key.length },
       });
       return tf.reshape(mixed, query.shape);
     });

@@ -51,7 +51,7 @@ export function cutPrompt(row: readonly number[], { id, count, frames }: VideoTo
   const first = row.indexOf(id);
   if (first < 0)
     throw new DataError(
-      `prompt ${index}: has no video (token ${id}); a prompt of LLaVA-OneVision needs one <video>`,
+      `prompt ${index}: has no video (token ${id}); a prompt of LLaVA-OneVision needs one <video>, whose id in tokenizer.json is video_token_index of config.json`,
     );
   const end = row.findIndex((token, i) => i > first && token !== id);
   const after = end < 0 ? [] : row.slice(end);
