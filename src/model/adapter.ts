@@ -12,7 +12,7 @@ import {
   writeAdapter,
 } from '../weights/peft.js';
 import { type Linear, linearsOf } from './layers/linear.js';
-import type { Student } from './student.js';
+import type { AdapterNames, Student } from './student.js';
 
 /** What an adapter is added to. */
 type AdapterHost = Pick<Student, 'module' | 'languageModelPath' | 'adapters'>;
@@ -45,18 +45,21 @@ export function addAdapter(student: AdapterHost, config: LoraConfig): AttachedAd
   }
   if (!student.adapters) return { config, base: 't5', prefix };
   const { classes } = student.adapters;
-  return { config: inLanguageModel(config, prefix), base: 'blip2', prefix, classes };
+  return { config: inLanguageModel(config, prefix, student.adapters), base: 'blip2', prefix, classes };
 }
 
 /**
  * The configuration for the whole model. A list of names would also select layers of the vision tower, which has a q_proj
  * too; PEFT takes a text as a pattern for whole paths.
  */
-function inLanguageModel(config: LoraConfig, prefix: string): LoraConfig {
+function inLanguageModel(config: LoraConfig, prefix: string, { canonical }: AdapterNames): LoraConfig {
   if (typeof config.targetModules === 'string') return config;
   const escaped = (text: string) => text.replaceAll('.', '\\.');
-  const names = config.targetModules.map(escaped).join('|');
-  return { ...config, targetModules: `${escaped(prefix)}(.*\\.)?(${names})` };
+  const names = config.targetModules.map((target) => {
+    const own = canonical(target) ?? target;
+    return escaped(own.startsWith(prefix) ? own.slice(prefix.length) : own);
+  });
+  return { ...config, targetModules: `${escaped(prefix)}(.*\\.)?(${names.join('|')})` };
 }
 
 /**
@@ -86,7 +89,8 @@ export async function loadAdapter(student: AdapterHost, folder: string): Promise
     linear.lora!.A.set(tf.tensor2d(module.a, [module.r, module.inFeatures]));
     linear.lora!.B.set(tf.tensor2d(module.b, [module.outFeatures, module.r]));
   }
-  return { config, base, prefix, classes: adapters?.classes };
+  const wholes = adapters && base === 'blip2' ? inLanguageModel(config, prefix, adapters) : config;
+  return { config: wholes, base, prefix, classes: adapters?.classes };
 }
 
 function requireFit(folder: string, path: string, module: LoraModule, linear: Linear): void {

@@ -1,9 +1,8 @@
 #include "cpu/ops/causal_attention.h"
 
-#include "cpu/ops/gemm.h"
+#include "cpu/ops/attention_product.h"
+#include "cpu/ops/attention_rows.h"
 #include "cpu/runtime/parallel.h"
-#include "cpu/runtime/simd.h"
-#include "cpu/runtime/vecmath.h"
 #include "cpu/runtime/workspace.h"
 
 namespace reasvqa::REASVQA_ISA_NS {
@@ -51,33 +50,6 @@ int64_t seen(const CausalAttention& a, const Block& block, int64_t i) {
   return i < prompt.first ? 0 : i - prompt.first + 1;
 }
 
-/** A matrix, read as it is or transposed. */
-struct Matrix {
-  const float* p;
-  int64_t ld;
-  bool transposed;
-};
-
-/** out (m, n) = alpha op(x) op(y) (+ out). */
-void product(int64_t m, int64_t n, int64_t k, const Matrix& x, const Matrix& y, float* out, int64_t ldOut, float alpha,
-             bool accumulate) {
-  Gemm g;
-  g.transA = x.transposed;
-  g.transB = y.transposed;
-  g.m = m;
-  g.n = n;
-  g.k = k;
-  g.a = x.p;
-  g.lda = x.ld;
-  g.b = {y.p};
-  g.ldb = y.ld;
-  g.c = out;
-  g.ldc = ldOut;
-  g.alpha = alpha;
-  g.accumulate = accumulate;
-  gemm.run(g);
-}
-
 int64_t queryLd(const CausalAttention& a) { return a.heads * a.D; }
 int64_t keyLd(const CausalAttention& a) { return a.keyHeads * a.D; }
 int64_t queryAt(const CausalAttention& a, const Block& block) {
@@ -85,12 +57,6 @@ int64_t queryAt(const CausalAttention& a, const Block& block) {
 }
 int64_t keyAt(const CausalAttention& a, const Block& block, const Range& range) {
   return (block.b * a.length + range.first) * keyLd(a) + block.h / (a.heads / a.keyHeads) * a.D;
-}
-
-vi lanesBelow(int n) {
-  vi lane;
-  for (int i = 0; i < kLanes; ++i) lane[i] = i;
-  return lane < splatInt(n);
 }
 
 /** The first `count` scores of a row become probabilities, the others up to `width` 0. */
