@@ -7,6 +7,7 @@ import type { Problem } from '../data/problems.js';
 import { joinReasoning } from '../data/reasoning.js';
 import type { Sample } from '../data/sample.js';
 import { type Lengths, type Statistics, StatisticsCounter } from '../data/statistics.js';
+import { encodePrompt } from '../text/encode.js';
 import { qaPrompt, reasoningTarget } from '../text/prompts.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 
@@ -86,20 +87,24 @@ async function* samplesOf(
   yield* (await joinReasoning(samples, reasoning, onProblem)).samples;
 }
 
-/** The units of a text; `end` counts the `</s>` behind it. */
-type UnitsOf = (text: string, end: boolean) => number;
+/** The units of a text: of a part of it, with its end token, or in the frame of a prompt. */
+type UnitsOf = (text: string, as: 'part' | 'target' | 'prompt') => number;
 
 function counterOf(tokenizer: Tokenizer | undefined): UnitsOf {
-  if (tokenizer) return (text, end) => tokenizer.encode(text, { addEos: end }).length;
+  if (tokenizer)
+    return (text, as) =>
+      as === 'prompt'
+        ? encodePrompt(tokenizer, text, Number.MAX_SAFE_INTEGER).ids.length
+        : tokenizer.encode(text, { addEos: as === 'target' }).length;
   return (text) => text.match(/\S+/g)?.length ?? 0;
 }
 
 function lengthsOf(sample: Sample, template: string, unitsOf: UnitsOf): Lengths {
   const reasoning = reasoningTarget(sample);
   return {
-    question: unitsOf(sample.question, false),
-    options: sample.options.map((option) => unitsOf(option, false)),
-    prompt: unitsOf(qaPrompt(sample, template), true),
-    ...(reasoning === '' ? {} : { reasoning: unitsOf(reasoning, true) }),
+    question: unitsOf(sample.question, 'part'),
+    options: sample.options.map((option) => unitsOf(option, 'part')),
+    prompt: unitsOf(qaPrompt(sample, template), 'prompt'),
+    ...(reasoning === '' ? {} : { reasoning: unitsOf(reasoning, 'target') }),
   };
 }

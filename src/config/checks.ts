@@ -47,7 +47,8 @@ export function contradictions(config: Config): Contradiction[] {
   }
 
   if (!video.template.includes('{i}')) blame('video.template', "must contain {i}, the frame's number");
-  for (const message of templateProblems(text.template, ['{question}', '{options}']))
+  const lists = text.template.includes('{choices}') ? '{choices}' : '{options}';
+  for (const message of templateProblems(text.template, ['{question}', lists]))
     blame('text.template', message);
   // Reasoning may be asked for without the options.
   for (const message of templateProblems(text.reasoningPrompt, ['{question}']))
@@ -75,12 +76,12 @@ export function contradictions(config: Config): Contradiction[] {
 /** Fields that a prompt's template lacks, and unknown ones in it; none for an absent template. */
 function templateProblems(template: string | undefined, needed: readonly string[]): string[] {
   if (template === undefined) return [];
-  const fields = ['{question}', '{options}'];
+  const fields = ['{question}', '{options}', '{choices}'];
   const missing = needed.filter((field) => !template.includes(field));
   const unknown = [...template.matchAll(/\{\w*\}/g)].filter(([field]) => !fields.includes(field));
   return [
     ...missing.map((field) => `must contain ${field}`),
-    ...unknown.map(([field]) => `has ${field}; only {question} and {options} are filled in`),
+    ...unknown.map(([field]) => `has ${field}; only {question}, {options} and {choices} are filled in`),
   ];
 }
 

@@ -110,7 +110,7 @@ const video = z.strictObject({
   prefix: z
     .boolean()
     .default(true)
-    .describe('Write `template` before the tokens of each frame (SeViLA: yes).'),
+    .describe('Write `template` before the tokens of each frame (SeViLA: yes; LLaVA-OneVision: no).'),
   template: text().default('Frame {i}: ').describe('Text before frame `{i}`, counted from 1.'),
 });
 
@@ -121,7 +121,9 @@ const textKeys = z.strictObject({
     .describe('Longest reasoning in tokens, `</s>` included (InstructBLIP, ViLA: 256).'),
   template: text()
     .default(DEFAULT_QA_TEMPLATE)
-    .describe('Prompt; `{options}` becomes `Option A: ... Option B: ...` (SeViLA).'),
+    .describe(
+      "Prompt; `{options}` becomes `Option A: ... Option B: ...` (SeViLA), `{choices}` a line `A. ...` for each. LLaVA-OneVision's default asks for the letter of one of its `{choices}`.",
+    ),
   reasoningPrompt: text()
     .optional()
     .describe(
@@ -144,7 +146,7 @@ const lora = z.strictObject({
     .min(1)
     .default(['q', 'v'])
     .describe(
-      'Names of adapted layers of the language model, as in PEFT: q, k, v, o, wi_0, wi_1, wo or a whole path.',
+      'Names of adapted layers of the language model, as in PEFT: q, k, v, o, wi_0, wi_1, wo or a whole path; of LLaVA-OneVision q_proj, k_proj, v_proj, o_proj (its default), gate_proj, up_proj, down_proj.',
     ),
 });
 

@@ -135,7 +135,7 @@ describe('errors name the place', () => {
     ],
     [
       `${MINIMAL}model:\n  train: [lora,\n    qformr]\n`,
-      'recipe.yaml:6:5 model.train: expected qformer | query_tokens | language_projection | post_layernorm | lora | all, got "qformr" (did you mean qformer?)',
+      'recipe.yaml:6:5 model.train: expected qformer | query_tokens | language_projection | post_layernorm | multi_modal_projector | image_newline | lora | all, got "qformr" (did you mean qformer?)',
     ],
     [`${MINIMAL}train: 5\n`, 'recipe.yaml:4:1 train: expected keys such as mode:, got 5'],
     ['data:\n  dataset: nextqa\n', 'recipe.yaml:1:1 data.videos: missing; expected path'],

@@ -125,7 +125,7 @@ describe('writing and reading', () => {
       modules: new Map([[path, { ...module, ...changes }]]),
     });
     await expect(writeAdapter(folder, withModule('qformer.q'))).rejects.toThrow(
-      /"qformer\.q" is not part of T5/,
+      /"qformer\.q" is not part of the language model/,
     );
     await expect(writeAdapter(folder, withModule('language_model.encoder.k'))).rejects.toThrow(
       /not among target_modules/,
@@ -206,7 +206,7 @@ describe('bad adapters', () => {
         [A.replace('encoder', 'language_model.encoder')]: a,
         [B.replace('encoder', 'language_model.encoder')]: b,
       },
-      /some paths start at T5 and some at BLIP-2/,
+      /some paths start at the language model and some at the whole model/,
     ],
   ])('refuses %s', async (_, tensors, message) => {
     const folder = join(root, 'bad');
