@@ -73,12 +73,22 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
 
   it('has a question about an example ready: one click answers it', async () => {
     expect(await page.getByRole('radio').count()).toBe(4);
-    expect(await page.getByLabel('Question', { exact: true }).inputValue()).toMatch(/\?$/);
+    const question = await page.getByLabel('Question', { exact: true }).inputValue();
+    expect(question).toMatch(/^[a-z ]+$/);
+    const [, ...others] = await page
+      .getByRole('group', { name: 'Other questions' })
+      .getByRole('button')
+      .all();
+    expect(others.length).toBeGreaterThan(0);
+    const asked = page.waitForRequest('**/api/ask');
     const options = (await page.getByLabel(/^Answers to choose from/).inputValue()).split('\n');
     expect(options).toHaveLength(5);
     expect(await page.locator('#preview').getByRole('img').count()).toBe(4);
     await ask().click();
+    // What the page shows is what is asked, and what the answer is headed by.
+    expect((await asked).postDataJSON()).toMatchObject({ question, options });
     await answered();
+    expect(await page.locator('#result h3').innerText()).toBe(question);
     const choices = page.locator('#result .choices li');
     expect(await choices.count()).toBe(5);
     for (const [i, text] of options.entries()) {
