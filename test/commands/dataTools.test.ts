@@ -3,7 +3,7 @@ import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { sharedPath } from '../support/shared.js';
+import { describeWithShared, sharedPath } from '../support/shared.js';
 import { reasvqa } from './support.js';
 
 let folder: string;
@@ -196,7 +196,7 @@ describe('data check of files', () => {
   });
 });
 
-describe.skipIf(!sharedPath('data/nextqa/val.csv'))('published files (need ../shared)', () => {
+describeWithShared('published files', ['data/nextqa/val.csv'], () => {
   const shared = (path: string) => sharedPath(`data/${path}`)!;
 
   it('have the counts that their authors state', async () => {

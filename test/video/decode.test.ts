@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { decodeFrames } from '../../src/video/decode.js';
 import { probeVideo } from '../../src/video/probe.js';
-import { sharedPath } from '../support/shared.js';
+import { describeWithShared, sharedPath } from '../support/shared.js';
 import { decodeAll, expectSameFrames } from './support/decode.js';
 import { ffmpeg, hasEncoder, hasFfmpeg, makeClip } from './support/ffmpeg.js';
 
@@ -208,25 +208,30 @@ const CLIPS: Record<string, { width: number; height: number; frames: number }> =
   'torchcodec_testsrc2_vp9.webm': { width: 1280, height: 720, frames: 30 },
 };
 
-describe.skipIf(!hasFfmpeg || !sharedPath('data/video'))('real clips (need ../shared and ffmpeg)', () => {
-  for (const [name, { frames, ...size }] of Object.entries(CLIPS)) {
-    test(name, async () => {
-      const path = sharedPath(`data/video/${name}`) as string;
-      const table = await probeVideo(path, name);
-      const truth = decodeAll(path, size);
-      expect(truth.length).toBe(frames);
-      expect(table.stamps.length).toBe(frames);
-      const rng = new Rng(name);
-      for (const count of [1, 4, 16]) {
-        const indices = [...new Set(Array.from({ length: count }, () => rng.int(frames)))].sort(
-          (a, b) => a - b,
-        );
-        const got = await decodeFrames(path, name, table, indices);
-        got.forEach((frame, i) => {
-          const same = Buffer.compare(frame.data, truth[indices[i] as number] as Uint8Array) === 0;
-          expect(same, `frame ${indices[i]} of ${indices}`).toBe(true);
-        });
-      }
-    });
-  }
-});
+describeWithShared(
+  'real clips',
+  ['data/video'],
+  () => {
+    for (const [name, { frames, ...size }] of Object.entries(CLIPS)) {
+      test(name, async () => {
+        const path = sharedPath(`data/video/${name}`) as string;
+        const table = await probeVideo(path, name);
+        const truth = decodeAll(path, size);
+        expect(truth.length).toBe(frames);
+        expect(table.stamps.length).toBe(frames);
+        const rng = new Rng(name);
+        for (const count of [1, 4, 16]) {
+          const indices = [...new Set(Array.from({ length: count }, () => rng.int(frames)))].sort(
+            (a, b) => a - b,
+          );
+          const got = await decodeFrames(path, name, table, indices);
+          got.forEach((frame, i) => {
+            const same = Buffer.compare(frame.data, truth[indices[i] as number] as Uint8Array) === 0;
+            expect(same, `frame ${indices[i]} of ${indices}`).toBe(true);
+          });
+        }
+      });
+    }
+  },
+  hasFfmpeg ? undefined : 'ffmpeg is not installed',
+);
