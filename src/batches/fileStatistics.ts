@@ -1,5 +1,5 @@
 /** Lengths of the texts of samples as a recipe shows them to the student, and what its limits cut. */
-import type { Config } from '../config/schema.js';
+import type { FileSettings } from '../config/defaults.js';
 import { annotationRows } from '../data/annotations.js';
 import { datasetOf } from '../data/datasets/index.js';
 import { prepareText } from '../data/prepare.js';
@@ -30,7 +30,7 @@ export interface StatisticsRequest {
   dataset: string;
   files: readonly string[];
   /** Punctuation, template and limits. */
-  config: { data: Pick<Config['data'], 'addPunctuation'>; text: Config['text'] };
+  config: Pick<FileSettings, 'text'> & { data: Pick<FileSettings['data'], 'addPunctuation'> };
   /** Reasoning to join; the samples are then kept in memory. */
   reasoning?: string;
   /** Without one, lengths are in words. */

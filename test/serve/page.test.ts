@@ -181,10 +181,30 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
   });
 
   it('is asked by keyboard alone', async () => {
-    await page.getByRole('radio', { name: 'Shapes 1' }).focus();
+    const path: { name: string; shows: boolean }[] = [];
+    const tab = async () => {
+      await page.keyboard.press('Tab');
+      path.push(await page.evaluate(inPage.focused));
+    };
+    await tab();
     await page.keyboard.press('ArrowRight');
     await page.locator('#preview li').first().waitFor();
     expect(await page.getByRole('radio', { name: 'Shapes 2' }).isChecked()).toBe(true);
+    while (path.at(-1)!.name !== 'ask') await tab();
+    // In the order of the page, each with a mark that shows where the focus is.
+    expect(path.map(({ name }) => name).filter((name) => /^[a-z]+$/.test(name))).toEqual([
+      'video',
+      'file',
+      'question',
+      'options',
+      'reasoning',
+      'start',
+      'end',
+      'ask',
+    ]);
+    expect(path.filter(({ shows }) => !shows)).toEqual([]);
+    await page.keyboard.press('Enter');
+    await answered();
     await page.getByLabel('Question', { exact: true }).focus();
     await page.keyboard.press('Enter');
     await answered();
@@ -196,7 +216,8 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
     ['light', 360],
     ['dark', 360],
   ] as const)('can be read and named: %s, %i wide', async (colorScheme, width) => {
-    await open({ colorScheme, viewport: { width, height: 900 }, reducedMotion: 'reduce' });
+    const hasTouch = width < 500;
+    await open({ colorScheme, viewport: { width, height: 700 }, reducedMotion: 'reduce', hasTouch });
     await ask().click();
     await answered();
     expect(await page.evaluate(inPage.pageWidth)).toBeLessThanOrEqual(width);
@@ -204,6 +225,9 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
     const unnamed: string[] = await page.evaluate(inPage.unnamedElements);
     expect(unnamed.filter((html) => !html.includes('alt=""'))).toEqual([]);
     expect(await page.evaluate(inPage.paleTexts)).toEqual([]);
+    expect(await page.evaluate(inPage.smallTargets, 24)).toEqual([]);
+    expect(await page.evaluate(inPage.cutTexts)).toEqual([]);
+    expect(await page.locator('#answer-title').evaluate(inPage.isInView)).toBe(true);
     const shots = process.env.REASVQA_SCREENSHOTS;
     if (shots) await page.screenshot({ path: join(shots, `${colorScheme}-${width}.png`), fullPage: true });
   });
