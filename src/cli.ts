@@ -41,8 +41,9 @@ export async function main(argv: readonly string[], io: Io = processIo()): Promi
 
 /** A file or folder that the system refused (no rights, a full disk) is no fault of the program. */
 function isSystemError(error: unknown): error is NodeJS.ErrnoException & { path: string } {
+  if (!(error instanceof Error)) return false;
   const { code, path } = error as NodeJS.ErrnoException;
-  return error instanceof Error && typeof path === 'string' && /^E[A-Z0-9]+$/.test(code ?? '');
+  return typeof path === 'string' && /^E[A-Z0-9]+$/.test(code ?? '');
 }
 
 const oneLine = (text: string) => text.trim().replace(/\s*[\n\r]\s*/g, ' ');

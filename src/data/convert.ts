@@ -37,8 +37,8 @@ export interface Conversion {
 /**
  * Converts annotation files. The output appears when it is whole.
  *
- * @throws UsageError for a dataset or form that is not known or written, and for an output that is an input; DataError for the first bad row, for ids that two
- *   files share, and, unless allowed, for anything that the form cannot hold.
+ * @throws UsageError for a dataset or form that is not known or written, and for an output that is an input; DataError for
+ *   the first bad row, for ids that two files share, and, unless allowed, for anything that the form cannot hold.
  */
 export async function convertAnnotations(request: ConvertRequest): Promise<Conversion> {
   const { to, out, allowLoss } = request;
