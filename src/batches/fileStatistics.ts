@@ -45,7 +45,7 @@ export interface StatisticsRequest {
  */
 export async function statisticsOf(request: StatisticsRequest): Promise<FileStatistics> {
   const { dataset, config, tokenizer, onProblem } = request;
-  const counter = new StatisticsCounter(datasetOf(dataset));
+  const counter = new StatisticsCounter(datasetOf(dataset), request.files.length > 1);
   const { maxPrompt, maxReasoning, template } = config.text;
   const cut = [
     { text: 'prompt' as const, key: 'text.maxPrompt', limit: maxPrompt, count: 0 },
