@@ -1,5 +1,5 @@
 /** Lengths of the texts of samples as a recipe shows them to the student, and what its limits cut. */
-import type { Config } from '../config/schema.js';
+import type { FileSettings } from '../config/defaults.js';
 import { annotationRows } from '../data/annotations.js';
 import { datasetOf } from '../data/datasets/index.js';
 import { prepareText } from '../data/prepare.js';
@@ -31,7 +31,7 @@ export interface StatisticsRequest {
   dataset: string;
   files: readonly string[];
   /** Punctuation, template and limits. */
-  config: { data: Pick<Config['data'], 'addPunctuation'>; text: Config['text'] };
+  config: Pick<FileSettings, 'text'> & { data: Pick<FileSettings['data'], 'addPunctuation'> };
   /** Reasoning to join; the samples are then kept in memory. */
   reasoning?: string;
   /** Without one, lengths are in words. */
@@ -46,7 +46,7 @@ export interface StatisticsRequest {
  */
 export async function statisticsOf(request: StatisticsRequest): Promise<FileStatistics> {
   const { dataset, config, tokenizer, onProblem } = request;
-  const counter = new StatisticsCounter(datasetOf(dataset));
+  const counter = new StatisticsCounter(datasetOf(dataset), request.files.length > 1);
   const { maxPrompt, maxReasoning, template } = config.text;
   const cut = [
     { text: 'prompt' as const, key: 'text.maxPrompt', limit: maxPrompt, count: 0 },

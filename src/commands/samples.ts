@@ -1,8 +1,6 @@
 /** The samples of one split, for commands that train nothing. */
 import { UsageError } from '../base/errors.js';
-import { locateSamples } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
-import { readAnnotations } from '../data/annotations.js';
 
 export const SPLITS = ['train', 'val', 'test'] as const;
 type Split = (typeof SPLITS)[number];
@@ -23,6 +21,8 @@ function splitFile(config: Config, split: string): string {
  * @throws DataError for bad annotations, and for missing videos unless data.onBadVideo is skip.
  */
 export async function locatedSamples(config: Config, split: string) {
+  const { readAnnotations } = await import('../data/annotations.js');
+  const { locateSamples } = await import('../batches/split.js');
   const { samples } = await readAnnotations({ dataset: config.data.dataset, file: splitFile(config, split) });
   return locateSamples(config, samples);
 }

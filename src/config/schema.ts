@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { datasetNames, datasetRecords } from '../data/datasets/index.js';
 import { studentKinds, trainableGroups } from '../model/registry.js';
-import { DEFAULT_QA_TEMPLATE } from '../text/prompts.js';
+import { DEFAULTS } from './defaults.js';
 import { trainingModes } from './modes.js';
 
 /**
@@ -96,7 +96,7 @@ const data = z.strictObject({
 });
 
 const video = z.strictObject({
-  frames: count().max(256).default(4).describe('Frames per clip (SeViLA: 4).'),
+  frames: count().max(256).default(DEFAULTS.video.frames).describe('Frames per clip (SeViLA: 4).'),
   sampling: z
     .enum(['random', 'uniform'])
     .default('random')
@@ -115,12 +115,14 @@ const video = z.strictObject({
 });
 
 const textKeys = z.strictObject({
-  maxPrompt: count().default(128).describe('Longest prompt in tokens, `</s>` included (InstructBLIP: 128).'),
+  maxPrompt: count()
+    .default(DEFAULTS.text.maxPrompt)
+    .describe('Longest prompt in tokens, `</s>` included (InstructBLIP: 128).'),
   maxReasoning: count()
-    .default(256)
+    .default(DEFAULTS.text.maxReasoning)
     .describe('Longest reasoning in tokens, `</s>` included (InstructBLIP, ViLA: 256).'),
   template: text()
-    .default(DEFAULT_QA_TEMPLATE)
+    .default(DEFAULTS.text.template)
     .describe(
       "Prompt; `{options}` becomes `Option A: ... Option B: ...` (SeViLA), `{choices}` a line `A. ...` for each. LLaVA-OneVision's default asks for the letter of one of its `{choices}`.",
     ),

@@ -9,11 +9,10 @@ import { DataError } from '../../src/base/errors.js';
 import { Rng } from '../../src/base/random.js';
 import { Tokenizer, withPrefixSpace } from '../../src/text/tokenizer.js';
 import { webProxy, withoutProxies } from '../support/proxy.js';
-import { sharedPath } from '../support/shared.js';
+import { describeWithShared, sharedPath } from '../support/shared.js';
 import { tinyTokenizerJson, writeTinyTokenizer } from './tinyTokenizer.js';
 
 const flanFolder = sharedPath('data/tokenizer/flan-t5');
-const unless = flanFolder ? '' : ' (skipped: ../shared is absent)';
 
 let folder: string;
 beforeAll(async () => {
@@ -25,7 +24,7 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
-describe.skipIf(!flanFolder)(`FlanT5 tokenizer${unless}`, () => {
+describeWithShared('FlanT5 tokenizer', ['data/tokenizer/flan-t5'], () => {
   interface Golden {
     text: string;
     ids: number[];

@@ -14,7 +14,7 @@ import {
 } from '../../src/weights/loraConfig.js';
 import { type Adapter, readAdapter, writeAdapter } from '../../src/weights/peft.js';
 import { SafetensorsFile, type WritableTensor, writeSafetensors } from '../../src/weights/safetensors.js';
-import { sharedPath } from '../support/shared.js';
+import { describeWithShared, sharedPath } from '../support/shared.js';
 
 let root: string;
 beforeAll(async () => {
@@ -424,7 +424,7 @@ describe('targets and scaling', () => {
 });
 
 const tiny = sharedPath('reference/tiny-a/adapter_config.json');
-describe.skipIf(!tiny)(`an adapter written by PEFT${tiny ? '' : ' (skipped: ../shared is absent)'}`, () => {
+describeWithShared('an adapter written by PEFT', ['reference/tiny-a/adapter_config.json'], () => {
   it('is read, and written again with the same tensors', async () => {
     const folder = join(root, 'tiny');
     const read = await readAdapter(dirname(tiny!));
