@@ -1,4 +1,5 @@
 /** Reads the option that a teacher chose out of its text. */
+import { shortened } from '../base/values.js';
 import { Choices, type FoundLetter } from './choices.js';
 import { type Cues, cuesIn, denies, ENGLISH_CUES } from './cues.js';
 import { type Reply, readReply } from './marks.js';
@@ -42,9 +43,68 @@ export type Stated =
   | 'pointer'
   | 'mention';
 
+/** Why no option is read: the rules of src/reasoning/README.md. */
+export type Unread =
+  /** The text holds no letter or digit. */
+  | 'empty'
+  /** All of it is thinking that never ends in an answer. */
+  | 'thinking'
+  /** "None of these", "it cannot be determined". */
+  | 'refusal'
+  /** "A or B", "both A and C", two letters of equal rank. */
+  | 'several'
+  /** A letter or number that no option has. */
+  | 'beyond'
+  /** No rule finds an option. */
+  | 'silent';
+
+export type Rule = Stated | Unread;
+
+/** What is read from a text, and from which of its words. */
+export interface Reading {
+  /** 0-based option, or null. */
+  option: number | null;
+  /** The rule that read it; without an option the rule that says why. */
+  rule: Rule;
+  /** The sentence that decided, at most {@link MOST_WORDS} characters; empty where none did. */
+  words: string;
+}
+
+/** Reads the option that a text names, with the reason when it names none. */
+export function readText(text: string, options: readonly string[]): Reading {
+  if (!/[\p{L}\p{N}]/u.test(text)) return { option: null, rule: 'empty', words: '' };
+  const reply = readReply(text);
+  const plain = plainText(reply.spoken);
+  const found = candidateOf(reply, plain, new Choices(options));
+  if (found) {
+    const { index, stated } = found;
+    const words = stated === 'field' ? reply.fields.join(', ') : sentenceAt(plain, found.at);
+    return typeof index === 'number'
+      ? { option: index, rule: stated, words: shortened(words, MOST_WORDS) }
+      : { option: null, rule: index, words: shortened(words, MOST_WORDS) };
+  }
+  const spoken = /[\p{L}\p{N}]/u.test(plain);
+  return { option: null, rule: spoken || reply.fields.length > 0 ? 'silent' : 'thinking', words: '' };
+}
+
+const MOST_WORDS = 160;
+
+/** The sentence around a place, on one line. */
+function sentenceAt(plain: string, at: number): string {
+  const from = sentenceStart(plain, Math.max(0, at - 1));
+  const rest = plain.slice(from).trimStart();
+  const end =
+    /^[\s\S]*?(?:[.!?](?=\s|$)|[。！？।]|\n|$)/.exec(rest.slice(Math.max(0, at - from - 1)))?.[0] ?? '';
+  return rest
+    .slice(0, Math.max(0, at - from - 1) + end.length)
+    .replace(/\s+/g, ' ')
+    .trim();
+}
+
 /** @returns null when the text names no option, or several of equal rank. */
 export function readAnswer(text: string, options: readonly string[]): Answer | null {
-  return answerOf(readReply(text), new Choices(options));
+  const { option, rule } = readText(text, options);
+  return option === null ? null : { option, stated: rule as Stated };
 }
 
 /** @returns 0-based option index of {@link readAnswer}, or null. */
@@ -52,22 +112,21 @@ export function predictedAnswer(text: string, options: readonly string[]): numbe
   return readAnswer(text, options)?.option ?? null;
 }
 
-/** {@link readAnswer} of a reply that was parsed already. */
-function answerOf(reply: Reply, choices: Choices): Answer | null {
-  const plain = plainText(reply.spoken);
-  const found =
+function candidateOf(reply: Reply, plain: string, choices: Choices): Candidate | undefined {
+  return (
     fieldIn(reply.fields, choices) ??
     statedIn(plain, choices) ??
     listIn(plain, choices) ??
     bareLine(plain, choices) ??
     pointerIn(plain, choices) ??
-    onlyMention(plain, choices);
-  return found && found.index !== null ? { option: found.index, stated: found.stated } : null;
+    onlyMention(plain, choices)
+  );
 }
 
 /** The answer that a reply states explicitly, by rules 1 to 4. */
 export function statedAnswer(reply: Reply, choices: Choices): number | null {
-  return (fieldIn(reply.fields, choices) ?? statedIn(plainText(reply.spoken), choices))?.index ?? null;
+  const found = fieldIn(reply.fields, choices) ?? statedIn(plainText(reply.spoken), choices);
+  return typeof found?.index === 'number' ? found.index : null;
 }
 
 /** One sentence of a reply, by itself. */
@@ -121,10 +180,13 @@ export class Sentence {
   }
 }
 
-/** `index` is null for a hedge or a refusal. */
+/** An option, or what stands in its place. */
+type Named = number | 'several' | 'beyond' | 'refusal';
+
 interface Candidate {
+  /** Place in the plain text, behind the cue. */
   at: number;
-  index: number | null;
+  index: Named;
   stated: Stated;
 }
 
@@ -140,20 +202,23 @@ function statedIn(plain: string, choices: Choices, cues = cuesIn(plain)): Candid
 }
 
 function fieldIn(fields: string[], choices: Choices): Candidate | undefined {
-  const found = fields.flatMap((value): (number | null)[] => {
+  const found = fields.flatMap((value): Named[] => {
     const plain = plainText(value).trim();
     const letter = choices.letterAt(plain)?.option;
     const index = choices.whole(plain) ?? (typeof letter === 'number' ? letter : choices.textAt(plain));
     if (index !== undefined) return [index];
-    if (letter !== undefined) return [null];
-    if (/^\d+$/.test(plain)) return [Number(plain) < choices.texts.length ? Number(plain) : null];
+    if (letter !== undefined) return [letter === 'two' ? 'several' : 'beyond'];
+    if (/^\d+$/.test(plain)) return [Number(plain) < choices.texts.length ? Number(plain) : 'beyond'];
     const stated = statedIn(plain, choices);
     return stated ? [stated.index] : [];
   });
   if (found.length === 0) return undefined;
-  const index = found.every((one) => one === found[0]) ? (found[0] as number | null) : null;
-  return { at: 0, index, stated: 'field' };
+  return { at: 0, index: agreed(found), stated: 'field' };
 }
+
+/** The one that all of them name. */
+const agreed = (found: readonly Named[]): Named =>
+  found.every((one) => one === found[0]) ? (found[0] as Named) : 'several';
 
 const TAG = new RegExp(`<${ANSWER_TAG}>\\s*`, 'gi');
 
@@ -172,11 +237,15 @@ function boxes(plain: string, choices: Choices): Candidate[] {
   for (const box of plain.matchAll(BOX)) {
     const inner = box[1] as string;
     const letter = choices.letterAt(inner)?.option;
-    const index = choices.whole(inner) ?? (letter === 'two' ? null : letter) ?? choices.textAt(inner);
+    const index = choices.whole(inner) ?? (letter === 'two' ? 'several' : letter) ?? choices.textAt(inner);
     if (index === undefined || index === 'beyond' || /\bnot\s+$/i.test(plain.slice(0, box.index))) continue;
     const before = found.at(-1);
     const together = before && !/[.!?。\n]/.test(plain.slice(end, box.index));
-    found.push({ at: box.index, index: together && before.index !== index ? null : index, stated: 'boxed' });
+    found.push({
+      at: box.index,
+      index: together && before.index !== index ? 'several' : index,
+      stated: 'boxed',
+    });
     end = box.index + box[0].length;
   }
   return found;
@@ -222,7 +291,7 @@ function optionAt(
   language: Cues,
   denied: boolean,
   texts: boolean,
-): number | null | undefined {
+): Named | undefined {
   const not = language.notAhead.exec(tail)?.[0];
   if (
     not !== undefined &&
@@ -231,26 +300,27 @@ function optionAt(
   ) {
     const refused =
       language.none.test(tail) && choices.letterAt(tail.slice(not.length), language) === undefined;
-    return refused && texts ? null : optionAt(tail.slice(not.length), choices, language, true, false);
+    return refused && texts ? 'refusal' : optionAt(tail.slice(not.length), choices, language, true, false);
   }
   const letter = choices.letterAt(tail, language);
   if (denied || (letter && language.notBehind.test(letter.after))) {
     return letter && instead(letter, choices, language);
   }
-  if (letter) return typeof letter.option === 'number' ? letter.option : null;
+  if (letter) return namedBy(letter);
   if (!texts) return choices.ordinalAt(tail);
   const index = choices.textAt(tail) ?? choices.ordinalAt(tail);
-  return index ?? (language.none.test(tail.replace(/^[\s:*]+/, '')) ? null : undefined);
+  return index ?? (language.none.test(tail.replace(/^[\s:*]+/, '')) ? 'refusal' : undefined);
 }
 
+const namedBy = ({ option }: FoundLetter): Named => (option === 'two' ? 'several' : option);
+
 /** The option named instead of a denied one. */
-function instead(denied: FoundLetter, choices: Choices, language: Cues): number | null | undefined {
+function instead(denied: FoundLetter, choices: Choices, language: Cues): Named | undefined {
   const behind = denied.after.replace(language.notBehind, '');
   const but = language.but.exec(behind)?.[0] ?? (behind === denied.after ? undefined : '');
   const rest = but === undefined ? undefined : behind.slice(but.length).replace(/^[\s,，、]+/, '');
   const next = rest === undefined ? undefined : choices.letterAt(rest, language);
-  if (!next) return undefined;
-  return typeof next.option === 'number' ? next.option : null;
+  return next && namedBy(next);
 }
 
 /** "Option C is the most appropriate", "(C) is correct", "option C as the answer". */
@@ -309,7 +379,7 @@ function conclusions(plain: string, choices: Choices, cues: Cues[]): Candidate[]
       if (letters.size > 0) {
         found.push({
           at,
-          index: letters.size === 1 ? ([...letters][0] as number) : null,
+          index: agreed([...letters]),
           stated: 'conclusion',
         });
       }
@@ -336,7 +406,7 @@ function listIn(plain: string, choices: Choices): Candidate | undefined {
     verdictsIn(plain, choices).flatMap((verdict) => (verdict.right ? [verdict.index] : [])),
   );
   if (right.size === 0) return undefined;
-  return { at: 0, index: right.size === 1 ? ([...right][0] as number) : null, stated: 'list' };
+  return { at: 0, index: agreed([...right]), stated: 'list' };
 }
 
 /** A last or first line that is only `C`, `(C)`, `C: The blanket` or an option's text; or a last sentence, a letter. */
