@@ -2,6 +2,7 @@
 import { shortened } from '../base/values.js';
 import { Choices, type FoundLetter } from './choices.js';
 import { type Cues, cuesIn, denies, ENGLISH_CUES } from './cues.js';
+import { leaningIn, speaksAgainst } from './leaning.js';
 import { type Reply, readReply } from './marks.js';
 import { ANSWER_TAG, BOX, plainText } from './plain.js';
 import { verdictsIn } from './verdicts.js';
@@ -20,7 +21,9 @@ import { verdictsIn } from './verdicts.js';
  * 5. `list`: the one option that a list calls right, `A ❌ B ❌ C ✅`;
  * 6. `line`: a last or first line, or a last sentence, that is nothing but a letter or an option;
  * 7. `pointer`: "it must be C", "that leaves C", at the end of a sentence, when all of them agree;
- * 8. `mention`: the one option that the whole text refers to by letter without denying it.
+ * 8. `leaning`: "if we must choose, the most plausible is C": a clause that prefers one option, the last one; also behind
+ *    a refusal or a hedge;
+ * 9. `mention`: the one option that the whole text refers to by letter without denying it.
  *
  * The words are those of `languages/`. Negated statements do not count ("option A is not correct"; of "not A but C" C
  * does), nor does an article ("the answer is A person" means an option's text, or nothing). A hedge ("A or B"), a
@@ -41,6 +44,7 @@ export type Stated =
   | 'list'
   | 'line'
   | 'pointer'
+  | 'leaning'
   | 'mention';
 
 /** Why no option is read: the rules of src/reasoning/README.md. */
@@ -113,14 +117,23 @@ export function predictedAnswer(text: string, options: readonly string[]): numbe
 }
 
 function candidateOf(reply: Reply, plain: string, choices: Choices): Candidate | undefined {
+  const stated = fieldIn(reply.fields, choices) ?? statedIn(plain, choices);
+  if (typeof stated?.index === 'number') return stated;
+  // "None of these. If we must choose, the most plausible is E."
+  if (stated) return leaning(plain, choices, stated.at) ?? stated;
   return (
-    fieldIn(reply.fields, choices) ??
-    statedIn(plain, choices) ??
     listIn(plain, choices) ??
     bareLine(plain, choices) ??
     pointerIn(plain, choices) ??
+    leaning(plain, choices, 0) ??
     onlyMention(plain, choices)
   );
+}
+
+/** The option that the text leans to behind `from`. */
+function leaning(plain: string, choices: Choices, from: number): Candidate | undefined {
+  const found = leaningIn(plain.slice(from), choices);
+  return found && { at: from + found.at, index: found.index, stated: 'leaning' };
 }
 
 /** The answer that a reply states explicitly, by rules 1 to 4. */
@@ -194,12 +207,32 @@ const last = (found: Candidate[]): Candidate | undefined =>
   found.length === 0 ? undefined : found.reduce((best, next) => (next.at >= best.at ? next : best));
 
 function statedIn(plain: string, choices: Choices, cues = cuesIn(plain)): Candidate | undefined {
-  for (const kind of [headers, statements, conclusions]) {
+  const header = last(headers(plain, choices, cues));
+  // A later statement corrects a header: "Answer: B ... On reflection, the correct answer is C."
+  if (header) return last(corrections(plain.slice(header.at), choices, header.at)) ?? header;
+  for (const kind of [statements, conclusions]) {
     const found = last(kind(plain, choices, cues));
     if (found) return found;
   }
   return undefined;
 }
+
+/** "Correction: C", "wait, it is C", "the correct answer is C": what overrides an answer above it. */
+const CORRECTION =
+  /\b(?:correction|actually|i mean|scratch that|on second thoughts?|(?:up)?on (?:further |closer )?(?:reflection|inspection|consideration|review)|wait|no)\b[\s,:;.—–-]+(?:(?:it|that|this)(?:['’]s| is| should be| must be)|(?:the|my) (?:\w+ )?(?:answer|option|choice)(?: is| should be| must be)?)?[\s:]*/gi;
+
+function corrections(plain: string, choices: Choices, offset: number): Candidate[] {
+  const found = [
+    ...named(plain, CORRECTION, choices, ENGLISH_CUES, 'letter'),
+    ...named(plain, FINAL, choices, ENGLISH_CUES, 'letter'),
+  ];
+  return found.flatMap((one) =>
+    typeof one.index === 'number' ? [{ ...one, at: one.at + offset, stated: 'phrase' as const }] : [],
+  );
+}
+
+const FINAL =
+  /\b(?:the|my) (?:(?:correct|right|final|best|actual) )+(?:answer|option|choice) (?:is|would be|should be)(?: therefore| thus| actually)?[\s:]*/gi;
 
 function fieldIn(fields: string[], choices: Choices): Candidate | undefined {
   const found = fields.flatMap((value): Named[] => {
@@ -279,18 +312,22 @@ function named(
     if (language.other.test(before) || doubted(before, language)) continue;
     if (language.notBefore.test(before)) continue;
     const denied = language.not.test(match[0]) || match.groups?.not !== undefined;
-    const index = optionAt(plain.slice(at, at + 400), choices, language, denied, kind !== 'letter');
+    const article = ARTICLE.exec(match[0])?.[0] ?? '';
+    const texts = kind === 'letter' ? false : { article };
+    const index = optionAt(plain.slice(at, at + 400), choices, language, denied, texts);
     if (index !== undefined) found.push({ at, index, stated: kind === 'header' ? 'header' : 'phrase' });
   }
   return found;
 }
+
+const ARTICLE = /\b(?:the|an?)\s+$/i;
 
 function optionAt(
   tail: string,
   choices: Choices,
   language: Cues,
   denied: boolean,
-  texts: boolean,
+  texts: { article: string } | false,
 ): Named | undefined {
   const not = language.notAhead.exec(tail)?.[0];
   if (
@@ -308,7 +345,7 @@ function optionAt(
   }
   if (letter) return namedBy(letter);
   if (!texts) return choices.ordinalAt(tail);
-  const index = choices.textAt(tail) ?? choices.ordinalAt(tail);
+  const index = choices.textAt(tail, texts.article) ?? choices.ordinalAt(tail);
   return index ?? (language.none.test(tail.replace(/^[\s:*]+/, '')) ? 'refusal' : undefined);
 }
 
@@ -354,7 +391,7 @@ function textVerdicts(plain: string, choices: Choices, { textVerdict, not }: Cue
   return found;
 }
 
-const ARROW_OR_HEADING = /[=-]>|→|#{1,6}\s*conclusion\b|^\s*conclusion\s*:/gim;
+const ARROW_OR_HEADING = /[=-]>|→|#{1,6}\s*conclusion\b|(?:^|[.!?])\s*conclusion\s*:/gim;
 
 /** Models mix English into every language, and forms of some look like English. */
 function doubted(before: string, language: Cues): boolean {
@@ -372,7 +409,7 @@ function conclusions(plain: string, choices: Choices, cues: Cues[]): Candidate[]
       const at = cue.index + cue[0].length;
       const tail = plain.slice(at);
       const sentence = /^[\s:：]*[^.!?。！？।\n]*/.exec(tail)?.[0] ?? '';
-      if (language.not.test(sentence)) continue;
+      if (language.not.test(sentence) && language.not.test(choices.withoutOwnTexts(sentence))) continue;
       const letters = new Set(choices.mentions(sentence).map((mention) => mention.index));
       const end = ending(tail, choices);
       if (end !== undefined) letters.add(end);
@@ -409,22 +446,47 @@ function listIn(plain: string, choices: Choices): Candidate | undefined {
   return { at: 0, index: agreed([...right]), stated: 'list' };
 }
 
-/** A last or first line that is only `C`, `(C)`, `C: The blanket` or an option's text; or a last sentence, a letter. */
+/**
+ * A last or first line that is only `C`, `(C)`, `C: The blanket` or an option's text; what follows the last full stops, if
+ * it is that; or the one line of the text that is only an option's letter, perhaps with its text.
+ */
 function bareLine(plain: string, choices: Choices): Candidate | undefined {
-  const lines = plain.split('\n').filter((line) => line.trim() !== '');
-  const sentence = /(?:[^.!?。！？।\s][)\]]?[.!?。！？।]|⟧)\s*([([⟦]*[A-Z][)\]⟧]*\.?)\s*$/.exec(plain);
-  // "The options are A. B. C."
-  const alone =
-    sentence && !/(?<![\p{L}\p{N}])[A-Z]\.\s*[([⟦]*[A-Z][)\]⟧.]*\s*$/u.test(plain) ? sentence[1] : undefined;
-  for (const line of [lines.at(-1), alone, lines[0]]) {
-    const index = line === undefined ? undefined : choices.whole(line);
-    if (index !== undefined) return { at: 0, index, stated: 'line' };
+  const lines = [...plain.matchAll(/[^\n]*\S[^\n]*/g)];
+  const line = (of: RegExpMatchArray | undefined) => of && { at: of.index as number, text: of[0] };
+  const found = [line(lines.at(-1)), ...lastSentences(plain, choices), line(lines[0])];
+  for (const each of found) {
+    const index = each && choices.whole(each.text);
+    if (index !== undefined) return { at: each!.at + each!.text.length, index, stated: 'line' };
   }
-  return undefined;
+  const labelled = lines.flatMap((each) => {
+    const index = LABEL.test(each[0].trim()) ? choices.whole(each[0]) : undefined;
+    return index === undefined ? [] : [{ at: (each.index as number) + each[0].length, index }];
+  });
+  const [first] = labelled;
+  if (!first || labelled.some(({ index }) => index !== first.index)) return undefined;
+  return { ...first, stated: 'line' };
 }
 
-/** "C it is", "C fits best", "this makes C the best choice". */
-const LOOSE = [/^\s*([A-Z])\s+(?:it is|fits|matches)\b/gm, /\bmak(?:es|ing)\s+([A-Z])\b(?=\s+the\b)/g];
+const LABEL = /^[([⟦]*[A-Z][)\]⟧]*(?:\.|$|\s*[.:),–—-])/;
+
+/** The ends of the last line that open with a letter behind a full stop: "She kneels. C. tie the shoe." */
+function lastSentences(plain: string, choices: Choices): { at: number; text: string }[] {
+  const text = plain.trimEnd();
+  const from = text.lastIndexOf('\n') + 1;
+  const starts = [...text.slice(from).matchAll(/(?:[^.!?。！？।\s][)\]]?[.!?。！？।]|⟧)\s*(?=[([⟦]*[A-Z])/g)];
+  return starts.slice(-3).flatMap((start) => {
+    const at = from + start.index + start[0].length;
+    const tail = text.slice(at);
+    // "The options are A. B. C."
+    const listed = /(?<![\p{L}\p{N}])[A-Z]\.\s*$/u.test(text.slice(0, at));
+    return listed || !LABEL.test(tail) || choices.whole(tail) === undefined ? [] : [{ at, text: tail }];
+  });
+}
+
+/** "C it is", "C fits best", "this makes C the best choice", "not B but C". */
+const LOOSE = [
+  /\bnot\s+(?:option\s+)?\(?[A-Z]\)?,?\s+but\s+(?:rather\s+)?(?:option\s+)?\(?([A-Z])(?=\)?\s*(?:[.,;!]|$))/gi,
+/^\s*([A-Z])\s+(?:it is|fits|matches)\b/gm, /\bmak(?:es|ing)\s+([A-Z])\b(?=\s+the\b)/g];
 
 function pointers(plain: string, choices: Choices, cues: Cues[]): Candidate[] {
   const found: Candidate[] = [];
@@ -468,12 +530,13 @@ function sentenceStart(plain: string, at: number): number {
   return Math.max(...['. ', '\n', '。', '！', '？', '।'].map((mark) => plain.lastIndexOf(mark, at))) + 1;
 }
 
-function onlyMention(plain: string, choices: Choices): Candidate | undefined {
+function onlyMention(text: string, choices: Choices): Candidate | undefined {
+  const plain = choices.withoutOwnTexts(text);
   const letters = new Set<number>();
   for (const { index, at } of choices.mentions(plain)) {
     const from = sentenceStart(plain, at);
     const sentence = /^[^.!?。！？।\n]*[?？]?/.exec(plain.slice(from).trimStart())?.[0] ?? '';
-    if (!denies(sentence) && !/[?？]$/.test(sentence)) letters.add(index);
+    if (!denies(sentence) && !speaksAgainst(sentence) && !/[?？]$/.test(sentence)) letters.add(index);
   }
   return letters.size === 1 ? { at: 0, index: [...letters][0] as number, stated: 'mention' } : undefined;
 }

@@ -4,7 +4,7 @@
 
 import { type Cues, ENGLISH_CUES } from './cues.js';
 import { LANGUAGES } from './languages.js';
-import { comparable } from './plain.js';
+import { comparable, spelled } from './plain.js';
 
 /** A place in a text that names an option. */
 interface Mention {
@@ -23,8 +23,12 @@ export class Choices {
   /** {@link comparable} text of every option. */
   readonly texts: readonly string[];
 
+  /** The same with their articles. */
+  private readonly spellings: readonly string[];
+
   constructor(options: readonly string[]) {
     this.texts = options.map(comparable);
+    this.spellings = options.map(spelled);
   }
 
   /** The option of a letter, of either case; undefined for a letter past the last option. */
@@ -59,9 +63,8 @@ export class Choices {
   private afterText(after: string, index: number): string | undefined {
     const option = this.texts[index] as string;
     if (!startsWith(comparable(after), option)) return undefined;
-    const words = option.split(' ').map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
     const own = new RegExp(
-      `^[^\\p{L}\\p{N}]*(?:(?:the|an?)\\s+)?${words.join('[^\\p{L}\\p{N}]+')}[)\\].⟧]*`,
+      `^[^\\p{L}\\p{N}]*(?:(?:the|an?)\\s+)?${escapedWords(option)}[)\\].⟧]*`,
       'iu',
     );
     const found = own.exec(after);
@@ -78,20 +81,38 @@ export class Choices {
     return (letter !== 'A' && letter !== 'I' && !cues.words.includes(letter)) || cues.after.test(rest);
   }
 
-  /** The option that `tail` points at by its place: "the third option". */
+  /** `plain` with blanks for the text of an option behind its own letter: "(C) not sure" holds no negation of its own. */
+  withoutOwnTexts(plain: string): string {
+    let result = plain;
+    this.texts.forEach((option, i) => {
+      if (option === '' || !CAPITAL[i]?.test(plain)) return;
+      result = result.replace(this.ownText(i), (whole, label: string) => label + ' '.repeat(whole.length - label.length));
+    });
+    return result;
+  }
+
+  private ownText(index: number): RegExp {
+    const words = escapedWords(this.texts[index] as string);
+    const label = `(?<![\\p{L}\\p{N}])${String.fromCharCode(65 + index)}[)\\]⟧]?`;
+    return new RegExp(`(${label})[.:,]?\\s*[(\\[–—-]?\\s*(?:(?:the|an?)\\s+)?${words}(?![\\p{L}\\p{N}])\\)?`, 'giu');
+  }
+
+  /** The option that `tail` points at by its place: "the third option", "option 3", "number 3". */
   ordinalAt(tail: string): number | undefined {
-    const place = ORDINAL.exec(tail)?.[1]?.toLowerCase();
-    const index = place === undefined ? -1 : ORDINALS.indexOf(place);
+    const [, place, number] = ORDINAL.exec(tail) ?? [];
+    const index = place === undefined ? Number(number) - 1 : ORDINALS.indexOf(place.toLowerCase());
     return index >= 0 && index < this.texts.length ? index : undefined;
   }
 
-  /** The option whose text `tail` begins with; the longest when one option begins with another. */
-  textAt(tail: string): number | undefined {
+  /**
+   * The option whose text `tail` begins with; the longest when one option begins with another. `article` stands before it.
+   */
+  textAt(tail: string, article = ''): number | undefined {
     const { rest } = unwrap(tail, ENGLISH_CUES);
     const [whole, inner] = [comparable(tail), comparable(rest)];
     return (
-      this.longest((option) => startsWith(whole, option)) ??
-      this.longest((option) => startsWith(inner, option))
+      this.longest((option) => startsWith(whole, option), article + tail) ??
+      this.longest((option) => startsWith(inner, option), rest)
     );
   }
 
@@ -104,7 +125,7 @@ export class Choices {
   /** The option that `line` is, as a whole: `C`, `(C).`, `[C]`, `C: The blanket`, `The blanket`. */
   whole(line: string): number | undefined {
     const text = comparable(line);
-    const byText = this.longest((option) => option === text);
+    const byText = this.longest((option) => option === text, line);
     if (byText !== undefined) return byText;
     const match = WHOLE.exec(line.trim());
     const index = match ? this.ofLetter(match[1] as string) : undefined;
@@ -129,8 +150,11 @@ export class Choices {
     return found;
   }
 
-  /** The longest option that fits; undefined when none does, or two of the same text do. */
-  private longest(fits: (option: string) => boolean): number | undefined {
+  /**
+   * The longest option that fits; undefined when none does. Of several with the same words but for an article, the one whose
+   * own spelling `text` begins with.
+   */
+  private longest(fits: (option: string) => boolean, text = ''): number | undefined {
     let best: number | undefined;
     let tied = false;
     this.texts.forEach((option, i) => {
@@ -141,14 +165,34 @@ export class Choices {
         tied = false;
       } else if (option.length === length) tied = true;
     });
-    return tied ? undefined : best;
+    if (!tied || best === undefined) return best;
+    const words = spelled(text);
+    const same = this.texts.flatMap((option, i) => (option === this.texts[best as number] ? [i] : []));
+    const exact = same.filter((i) => startsWith(words, this.spellings[i] as string));
+    return exact.length === 1 ? exact[0] : undefined;
   }
 }
 
-const ORDINALS = ['first', 'second', 'third', 'fourth', 'fifth'];
-const ORDINAL = new RegExp(`^(?:the\\s+)?(${ORDINALS.join('|')})\\s+(?:option|choice|answer|one)\\b`, 'i');
+/** The letters by themselves. */
+const CAPITAL = Array.from({ length: 26 }, (_, i) => {
+  const letter = String.fromCharCode(65 + i);
+  return new RegExp(`(?<![\\p{L}\\p{N}])${letter}(?![\\p{L}\\p{N}])`, 'u');
+});
 
-const WHOLE = /^(?:[-•]\s+)?(?:[\p{S}\s[({<⟦]|\uFE0F)*([A-Za-z])[\])}>⟦⟧]*(?:\s*[.:)。、|–—-]\s*(.*))?$/su;
+/** The words of a {@link comparable} text as an expression over text with marks between them. */
+function escapedWords(text: string): string {
+  const words = text.split(' ').map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return words.join('[^\\p{L}\\p{N}]+');
+}
+
+const ORDINALS = ['first', 'second', 'third', 'fourth', 'fifth'];
+const ORDINAL = new RegExp(
+  `^(?:the\\s+)?(?:(${ORDINALS.join('|')})\\s+(?:option|choice|answer|one)\\b|` +
+    '(?:(?:option|choice|answer)\\s*(?:number|no\\.?)?|number|no\\.|#)\\s*#?\\(?(\\d{1,2})(?![\\p{L}\\d%]|[.,:]\\d))',
+  'iu',
+);
+
+const WHOLE = /^(?:[-•]\s+)?(?:[\p{S}\s[({<⟦]|\uFE0F)*([A-Za-z])[\])}>⟦⟧]*(?:(?:\s*[.:)。、,|–—-]\s*|\s+)(.*))?$/su;
 
 /** A word that begins with either case; inside a group that does no harm. */
 const eitherCase = (field: string) =>

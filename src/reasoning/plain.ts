@@ -11,6 +11,7 @@ export const BOX = /⟦([^⟦⟧]*)⟧/g;
 export function plainText(text: string): string {
   return boxesMarked(usualForms(text.normalize('NFC').replace(BOX_TOKEN, (_, end) => (end ? '⟧' : '⟦'))))
     .replace(/\\[([\])]|~/g, ' ')
+    .replace(/^\s*<([A-Z])>\s*$/g, '($1)')
     .replace(/<\/?(?:b|i|u|em|strong|mark|code|span|p|br|h[1-6])(?:\s[^<>\n]*)?\/?>/gi, '')
     .replace(
       /\*\*\(?([A-Z])\)?\*\*|\[{1,2}([A-Z])\]{1,2}|\{([A-Z])\}|【([A-Z])】|「([A-Z])」/g,
@@ -23,11 +24,15 @@ export function plainText(text: string): string {
 
 /** Lower case, single spaces, words and numbers only, no leading article: equal for texts that say the same. */
 export function comparable(text: string): string {
+  return spelled(text).replace(/^(?:the|a|an)\s+(?=\S)/, '');
+}
+
+/** {@link comparable} with the leading article. */
+export function spelled(text: string): string {
   return plainText(text)
     .toLowerCase()
     .replace(/[^\p{L}\p{M}\p{N}]+/gu, ' ')
-    .trim()
-    .replace(/^(?:the|a|an)\s+(?=\S)/, '');
+    .trim();
 }
 
 /** Cyrillic letters that look like option letters count as such only by themselves. */
