@@ -2,7 +2,7 @@
 import { shortened } from '../base/values.js';
 import { Choices, type FoundLetter } from './choices.js';
 import { type Cues, cuesIn, denies, ENGLISH_CUES } from './cues.js';
-import { leaningIn, speaksAgainst } from './leaning.js';
+import { isCounterfactual, leaningIn, speaksAgainst } from './leaning.js';
 import { type Reply, readReply } from './marks.js';
 import { ANSWER_TAG, BOX, plainText } from './plain.js';
 import { verdictsIn } from './verdicts.js';
@@ -76,7 +76,7 @@ export interface Reading {
 
 /** Reads the option that a text names, with the reason when it names none. */
 export function readText(text: string, options: readonly string[]): Reading {
-  if (!/[\p{L}\p{N}]/u.test(text)) return { option: null, rule: 'empty', words: '' };
+  if (!/[\p{L}\p{N}\p{So}]/u.test(text)) return { option: null, rule: 'empty', words: '' };
   const reply = readReply(text);
   const plain = plainText(reply.spoken);
   const found = candidateOf(reply, plain, new Choices(options));
@@ -133,7 +133,8 @@ function candidateOf(reply: Reply, plain: string, choices: Choices): Candidate |
 /** The option that the text leans to behind `from`. */
 function leaning(plain: string, choices: Choices, from: number): Candidate | undefined {
   const found = leaningIn(plain.slice(from), choices);
-  return found && { at: from + found.at, index: found.index, stated: 'leaning' };
+  if (!found || isCounterfactual(sentenceAt(plain, from + found.at + 1))) return undefined;
+  return { at: from + found.at, index: found.index, stated: 'leaning' };
 }
 
 /** The answer that a reply states explicitly, by rules 1 to 4. */
@@ -310,7 +311,7 @@ function named(
     const at = match.index + match[0].length;
     const before = plain.slice(Math.max(0, match.index - 60), match.index);
     if (language.other.test(before) || doubted(before, language)) continue;
-    if (language.notBefore.test(before)) continue;
+    if (language.notBefore.test(before) || isCounterfactual(sentenceAt(plain, at))) continue;
     const denied = language.not.test(match[0]) || match.groups?.not !== undefined;
     const article = ARTICLE.exec(match[0])?.[0] ?? '';
     const texts = kind === 'letter' ? false : { article };
@@ -370,6 +371,7 @@ function letterVerdicts(plain: string, choices: Choices, language: Cues): Candid
       if (index === undefined || letter > 'Z' || language.not.test(match[0])) continue;
       if (language.notBehind.test(plain.slice(match.index + match[0].length))) continue;
       if (doubted(plain.slice(Math.max(0, match.index - 60), match.index), language)) continue;
+      if (isCounterfactual(sentenceAt(plain, match.index + match[0].length))) continue;
       // "option A, but C is correct": the verdict belongs to the letter next to it.
       if (/(?<![\p{L}\p{N}])[B-Z](?![\p{L}\p{N}'’])/u.test(match[2] as string)) continue;
       // "E é a resposta" may begin with "and"; "A é a resposta" begins with no word.
@@ -452,12 +454,19 @@ function listIn(plain: string, choices: Choices): Candidate | undefined {
  */
 function bareLine(plain: string, choices: Choices): Candidate | undefined {
   const lines = [...plain.matchAll(/[^\n]*\S[^\n]*/g)];
-  const line = (of: RegExpMatchArray | undefined) => of && { at: of.index as number, text: of[0] };
-  const found = [line(lines.at(-1)), ...lastSentences(plain, choices), line(lines[0])];
+  const line = (at: number, beside: number) => {
+    const [one, other] = [lines.at(at), lines.at(beside)];
+    // An option among options that are repeated is no answer.
+    if (!one || (lines.length > 1 && other && isOther(one[0], other[0], choices))) return undefined;
+    return { at: one.index as number, text: one[0] };
+  };
+  const found = [line(-1, -2), ...lastSentences(plain, choices), line(0, 1)];
   for (const each of found) {
     const index = each && choices.whole(each.text);
     if (index !== undefined) return { at: each!.at + each!.text.length, index, stated: 'line' };
   }
+  const only = lines.length === 1 ? choices.paraphrased(plain.trim()) : undefined;
+  if (only !== undefined) return { at: plain.length, index: only, stated: 'line' };
   const labelled = lines.flatMap((each) => {
     const index = LABEL.test(each[0].trim()) ? choices.whole(each[0]) : undefined;
     return index === undefined ? [] : [{ at: (each.index as number) + each[0].length, index }];
@@ -465,6 +474,13 @@ function bareLine(plain: string, choices: Choices): Candidate | undefined {
   const [first] = labelled;
   if (!first || labelled.some(({ index }) => index !== first.index)) return undefined;
   return { ...first, stated: 'line' };
+}
+
+/** Whether both lines are options with their letters, and not the same. */
+function isOther(line: string, other: string, choices: Choices): boolean {
+  if (!LABEL.test(line.trim()) || !LABEL.test(other.trim())) return false;
+  const [one, two] = [choices.whole(line), choices.whole(other)];
+  return one !== undefined && two !== undefined && one !== two;
 }
 
 const LABEL = /^[([⟦]*[A-Z][)\]⟧]*(?:\.|$|\s*[.:),–—-])/;
@@ -485,8 +501,11 @@ function lastSentences(plain: string, choices: Choices): { at: number; text: str
 
 /** "C it is", "C fits best", "this makes C the best choice", "not B but C". */
 const LOOSE = [
+  /(?:^|[.!?]\s)\W*(?:prediction|response|selection|pick|output)\s*:\s*\(?([A-Z])(?=\)?\s*[,;|])/gim,
   /\bnot\s+(?:option\s+)?\(?[A-Z]\)?,?\s+but\s+(?:rather\s+)?(?:option\s+)?\(?([A-Z])(?=\)?\s*(?:[.,;!]|$))/gi,
-/^\s*([A-Z])\s+(?:it is|fits|matches)\b/gm, /\bmak(?:es|ing)\s+([A-Z])\b(?=\s+the\b)/g];
+  /^\s*([A-Z])\s+(?:it is|fits|matches)\b/gm,
+  /\bmak(?:es|ing)\s+([A-Z])\b(?=\s+the\b)/g,
+];
 
 function pointers(plain: string, choices: Choices, cues: Cues[]): Candidate[] {
   const found: Candidate[] = [];
@@ -499,7 +518,12 @@ function pointers(plain: string, choices: Choices, cues: Cues[]): Candidate[] {
       const index = ending(plain.slice(at), choices);
       const before = plain.slice(Math.max(0, cue.index - 60), cue.index);
       if (index === undefined || language.other.test(before) || doubted(before, language)) continue;
-      if (!language.doubt.test(cue[0]) && !denies(plain.slice(sentenceStart(plain, cue.index), at)))
+      if (
+        !language.doubt.test(cue[0]) &&
+        !denies(
+          plain.slice(Math.max(sentenceStart(plain, cue.index), plain.lastIndexOf(';', cue.index) + 1), at),
+        )
+      )
         push(at, index);
     }
   }
@@ -533,10 +557,15 @@ function sentenceStart(plain: string, at: number): number {
 function onlyMention(text: string, choices: Choices): Candidate | undefined {
   const plain = choices.withoutOwnTexts(text);
   const letters = new Set<number>();
+  const counts = new Map<number, boolean>();
   for (const { index, at } of choices.mentions(plain)) {
     const from = sentenceStart(plain, at);
-    const sentence = /^[^.!?。！？।\n]*[?？]?/.exec(plain.slice(from).trimStart())?.[0] ?? '';
-    if (!denies(sentence) && !speaksAgainst(sentence) && !/[?？]$/.test(sentence)) letters.add(index);
+    if (!counts.has(from)) {
+      const sentence = /^[^.!?。！？।\n]*[?？]?/.exec(plain.slice(from).trimStart())?.[0] ?? '';
+      counts.set(from, !denies(sentence) && !speaksAgainst(sentence) && !/[?？]$/.test(sentence));
+    }
+    if (counts.get(from)) letters.add(index);
+    if (letters.size > 1) return undefined;
   }
   return letters.size === 1 ? { at: 0, index: [...letters][0] as number, stated: 'mention' } : undefined;
 }

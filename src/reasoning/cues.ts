@@ -119,7 +119,10 @@ function compile(words: Language): Cues {
   const is = `(?:${words.is})${after}`;
   const fill = `(?:\\s*(?:${words.fill})${after})*`;
   const not = `(?:(?:${words.not})\\s*)`;
-  const complement = words.of === '' ? '' : `(?:,?\\s+(?:${words.of})${after}[^.!?。\\n]{0,60}?(?<!${spaced ? '\\p{L}' : '^'}),?)?`;
+  const complement =
+    words.of === ''
+      ? ''
+      : `(?:,?\\s+(?:${words.of})${after}[^.!?。\\n]{0,60}?(?<!${spaced ? '\\p{L}' : '^'}),?)?`;
   const header = `(?:(?:${words.fill}|my)${after}\\s*)?${graded(words.answer, '*')}*`;
   const lineHeader = `(?:(?:${words.fill}|my)${after}\\s*)?${graded(nouns, '*')}*`;
   const option = `(?:${words.option})`;

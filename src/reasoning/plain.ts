@@ -40,6 +40,8 @@ const CYRILLIC: Record<string, string> = { А: 'A', В: 'B', С: 'C', Е: 'E' };
 
 function usualForms(text: string): string {
   return text
+    .replace(INVISIBLE, '')
+    .replace(CONTROL, ' ')
     .replace(/[\uFF01-\uFF5E]/g, (form) => String.fromCharCode(form.charCodeAt(0) - 0xfee0))
     .replace(/[Ⓐ-Ⓩ]/g, (form) => `(${String.fromCharCode(form.charCodeAt(0) - 0x24b6 + 65)})`)
     .replace(
@@ -47,6 +49,11 @@ function usualForms(text: string): string {
       (letter) => CYRILLIC[letter] as string,
     );
 }
+
+/** Marks of no width, and control characters other than white space. */
+const INVISIBLE = /[\u00AD\u200B-\u200F\u2060-\u2064\uFEFF]/g;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is removed.
+const CONTROL = /[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F]/g;
 
 /** Names of the tags around an answer. */
 export const ANSWER_TAG = '(?:final[_ ]?answer|answer|ans)';
