@@ -87,11 +87,20 @@ export function readText(text: string, options: readonly string[]): Reading {
       ? { option: index, rule: stated, words: shortened(words, MOST_WORDS) }
       : { option: null, rule: index, words: shortened(words, MOST_WORDS) };
   }
+  const refused = REFUSAL.exec(plain);
+  if (refused) {
+    const words = sentenceAt(plain, refused.index + refused[0].length);
+    return { option: null, rule: 'refusal', words: shortened(words, MOST_WORDS) };
+  }
   const spoken = /[\p{L}\p{N}]/u.test(plain);
   return { option: null, rule: spoken || reply.fields.length > 0 ? 'silent' : 'thinking', words: '' };
 }
 
 const MOST_WORDS = 160;
+
+/** A reply without an answer that says that it gives none. */
+const REFUSAL =
+  /\b(?:(?:cannot|can ?not|can['’]t|unable to|(?:not|im)possible to|difficult to)(?: be)?(?: \w+ly)? (?:determin|tell|answer|assist|help|identif|say|conclude|comply)\w*|none of (?:these|the|them)|(?:not|n['’]t) (?:enough|sufficient)|insufficient|no (?:correct|suitable|right) (?:answer|option)|not (?:listed|among the)|i['’]m sorry|i apologi[sz]e)/i;
 
 /** The sentence around a place, on one line. */
 function sentenceAt(plain: string, at: number): string {

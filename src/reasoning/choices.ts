@@ -136,7 +136,7 @@ export class Choices {
     const index = match ? this.ofLetter(match[1] as string) : undefined;
     if (!match || index === undefined) return this.wholeNumber(line.trim());
     const rest = comparable(match[2] ?? '');
-    return rest === '' || rest === this.texts[index] ? index : undefined;
+    return rest === '' || rest === this.texts[index] ? index : this.wholeNumber(line.trim());
   }
 
   private wholeNumber(line: string): number | undefined {
