@@ -10,6 +10,7 @@ import { addEvaluate } from './evaluate.js';
 import { addFeatures } from './features.js';
 import type { Io } from './io.js';
 import { addGenerate, addRefine } from './reasoning.js';
+import { addReasoningTools } from './reasoningTools.js';
 import { addReport } from './report.js';
 import { addRuns } from './runs.js';
 import { addScore } from './score.js';
@@ -41,6 +42,7 @@ export function buildProgram(io: Io, version: string): Command {
     });
   addGenerate(program, io);
   addRefine(program, io);
+  addReasoningTools(program, io);
   addDemo(program, io);
   addTrain(program, io);
   addSweep(program, io);

@@ -162,7 +162,8 @@ async function refine(io: Io, input: string, options: RefineOptions): Promise<vo
   });
   if (options.json) return printJson(io, stats);
   print(io, `${stats.kept} of ${stats.samples} samples keep reasoning, ${stats.empty} have nothing left`);
-  print(io, `correct ${stats.correct}, incorrect ${stats.incorrect}, unknown ${stats.unknown}`);
+  const { correct, incorrect, ungradable, unknown } = stats;
+  print(io, `correct ${correct}, incorrect ${incorrect}, ungradable ${ungradable}, unknown ${unknown}`);
   const { before, after } = stats.meanCharacters;
   print(io, `mean length ${before.toFixed(0)} -> ${after.toFixed(0)} characters`);
   const counts = Object.entries(stats.removed).map(([name, count]) => [name, String(count)]);

@@ -1,6 +1,7 @@
 /** The samples of one split, for commands that train nothing. */
 import { UsageError } from '../base/errors.js';
 import type { Config } from '../config/schema.js';
+import type { Sample } from '../data/sample.js';
 
 export const SPLITS = ['train', 'val', 'test'] as const;
 type Split = (typeof SPLITS)[number];
@@ -21,8 +22,13 @@ function splitFile(config: Config, split: string): string {
  * @throws DataError for bad annotations, and for missing videos unless data.onBadVideo is skip.
  */
 export async function locatedSamples(config: Config, split: string) {
-  const { readAnnotations } = await import('../data/annotations.js');
   const { locateSamples } = await import('../batches/split.js');
-  const { samples } = await readAnnotations({ dataset: config.data.dataset, file: splitFile(config, split) });
-  return locateSamples(config, samples);
+  return locateSamples(config, await splitSamples(config, split));
+}
+
+/** The samples of a split, whose videos need not be there. @throws DataError for bad annotations */
+export async function splitSamples(config: Config, split: string): Promise<Sample[]> {
+  const { readAnnotations } = await import('../data/annotations.js');
+  const file = splitFile(config, split);
+  return (await readAnnotations({ dataset: config.data.dataset, file })).samples;
 }

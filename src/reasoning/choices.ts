@@ -4,7 +4,7 @@
 
 import { type Cues, ENGLISH_CUES } from './cues.js';
 import { LANGUAGES } from './languages.js';
-import { comparable } from './plain.js';
+import { comparable, spelled } from './plain.js';
 
 /** A place in a text that names an option. */
 interface Mention {
@@ -23,8 +23,12 @@ export class Choices {
   /** {@link comparable} text of every option. */
   readonly texts: readonly string[];
 
+  /** The same with their articles. */
+  private readonly spellings: readonly string[];
+
   constructor(options: readonly string[]) {
     this.texts = options.map(comparable);
+    this.spellings = options.map(spelled);
   }
 
   /** The option of a letter, of either case; undefined for a letter past the last option. */
@@ -45,6 +49,7 @@ export class Choices {
     const index = this.ofLetter(letter);
     const ownText = index === undefined ? undefined : this.afterText(after, index);
     const more = cues.second.exec(after) ?? (ownText === undefined ? null : cues.second.exec(ownText));
+    if (index !== undefined && SECOND_JOINED.test(after)) return { option: 'two', after };
     if (/^[\p{L}\p{M}\p{N}'’]/u.test(after) && (letter > 'Z' || !cues.after.test(after))) return undefined;
     if (more && this.isSecond(more, after, letter, cues)) return { option: 'two', after };
     const alone = standsAlone(letter, after, marked, cues) || (letter <= 'Z' && cues.notBehind.test(after));
@@ -59,11 +64,7 @@ export class Choices {
   private afterText(after: string, index: number): string | undefined {
     const option = this.texts[index] as string;
     if (!startsWith(comparable(after), option)) return undefined;
-    const words = option.split(' ').map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-    const own = new RegExp(
-      `^[^\\p{L}\\p{N}]*(?:(?:the|an?)\\s+)?${words.join('[^\\p{L}\\p{N}]+')}[)\\].⟧]*`,
-      'iu',
-    );
+    const own = new RegExp(`^[^\\p{L}\\p{N}]*(?:(?:the|an?)\\s+)?${escapedWords(option)}[)\\].⟧]*`, 'iu');
     const found = own.exec(after);
     return found ? after.slice(found[0].length) : '';
   }
@@ -78,20 +79,45 @@ export class Choices {
     return (letter !== 'A' && letter !== 'I' && !cues.words.includes(letter)) || cues.after.test(rest);
   }
 
-  /** The option that `tail` points at by its place: "the third option". */
+  /** `plain` with blanks for the text of an option behind its own letter: "(C) not sure" holds no negation of its own. */
+  withoutOwnTexts(plain: string): string {
+    let result = plain;
+    this.texts.forEach((option, i) => {
+      if (option === '' || !CAPITAL[i]?.test(plain)) return;
+      result = result.replace(
+        this.ownText(i),
+        (whole, label: string) => label + ' '.repeat(whole.length - label.length),
+      );
+    });
+    return result;
+  }
+
+  private ownText(index: number): RegExp {
+    const words = escapedWords(this.texts[index] as string);
+    const label = `(?<![\\p{L}\\p{N}])${String.fromCharCode(65 + index)}[)\\]⟧]?`;
+    return new RegExp(
+      `(${label})[.:,]?\\s*[(\\[–—-]?\\s*(?:(?:the|an?)\\s+)?${words}(?![\\p{L}\\p{N}])\\)?`,
+      'giu',
+    );
+  }
+
+  /** The option that `tail` points at by its place: "the third option", "option 3", "number 3". */
   ordinalAt(tail: string): number | undefined {
-    const place = ORDINAL.exec(tail)?.[1]?.toLowerCase();
-    const index = place === undefined ? -1 : ORDINALS.indexOf(place);
+    const [, place, number] = ORDINAL.exec(tail) ?? [];
+    const index = place === undefined ? Number(number) - 1 : ORDINALS.indexOf(place.toLowerCase());
     return index >= 0 && index < this.texts.length ? index : undefined;
   }
 
-  /** The option whose text `tail` begins with; the longest when one option begins with another. */
-  textAt(tail: string): number | undefined {
+  /**
+   * The option whose text `tail` begins with; the longest when one option begins with another. `article` stands before it.
+   */
+  textAt(tail: string, article = ''): number | undefined {
     const { rest } = unwrap(tail, ENGLISH_CUES);
     const [whole, inner] = [comparable(tail), comparable(rest)];
     return (
-      this.longest((option) => startsWith(whole, option)) ??
-      this.longest((option) => startsWith(inner, option))
+      this.longest((option) => startsWith(whole, option), article + tail) ??
+      this.longest((option) => startsWith(inner, option), rest) ??
+      this.sameRoots(/^[^.,;!?\n]*/.exec(tail)?.[0] ?? '')
     );
   }
 
@@ -104,13 +130,52 @@ export class Choices {
   /** The option that `line` is, as a whole: `C`, `(C).`, `[C]`, `C: The blanket`, `The blanket`. */
   whole(line: string): number | undefined {
     const text = comparable(line);
-    const byText = this.longest((option) => option === text);
+    const byText = this.longest((option) => option === text, line);
     if (byText !== undefined) return byText;
     const match = WHOLE.exec(line.trim());
     const index = match ? this.ofLetter(match[1] as string) : undefined;
-    if (!match || index === undefined) return undefined;
+    if (!match || index === undefined) return this.wholeNumber(line.trim());
     const rest = comparable(match[2] ?? '');
-    return rest === '' || rest === this.texts[index] ? index : undefined;
+    return rest === '' || rest === this.texts[index] ? index : this.wholeNumber(line.trim());
+  }
+
+  private wholeNumber(line: string): number | undefined {
+    const [, noun, number, rest = ''] = WHOLE_NUMBER.exec(line) ?? [];
+    const index = Number(number) - 1;
+    const own = this.texts[index];
+    if (own === undefined) return undefined;
+    const text = comparable(rest);
+    // A number alone may count from 0 or from 1.
+    return text === own || (text === '' && noun !== undefined) ? index : undefined;
+  }
+
+  /**
+   * The option that `line` is in other words: "C. He picks up the ball", "Holding a baby" for "hold the baby". Only for a
+   * text that is nothing else.
+   */
+  paraphrased(line: string): number | undefined {
+    const match = WHOLE.exec(line.trim());
+    const index = match ? this.ofLetter(match[1] as string) : undefined;
+    if (match && index !== undefined && /^[^\p{L}]*[A-Z]\W/u.test(line)) {
+      const said = new Set(rooted(comparable(match[2] ?? '')).split(' '));
+      const own = this.rooted(index).split(' ');
+      if (own[0] !== '' && own.every((word) => said.has(word))) return index;
+    }
+    return this.sameRoots(line);
+  }
+
+  /** The one option whose words are those of `text` but for endings, articles and the like. */
+  private sameRoots(text: string): number | undefined {
+    const roots = rooted(comparable(text));
+    const same = this.texts.flatMap((_, i) => (this.rooted(i) === roots ? [i] : []));
+    return roots !== '' && same.length === 1 ? same[0] : undefined;
+  }
+
+  private readonly roots: string[] = [];
+
+  private rooted(index: number): string {
+    this.roots[index] ??= rooted(this.texts[index] as string);
+    return this.roots[index] as string;
   }
 
   /** References by letter anywhere in `plain`: "option C", "Choice (C)", "(C)", "opción C". */
@@ -121,6 +186,8 @@ export class Choices {
       const article =
         match[0].includes(':') && /^[^\S\n]+\p{Ll}/u.test(plain.slice(match.index + match[0].length));
       if (article && /[AI]$/.test(match[0])) continue;
+      // "Options: A. open the lid B. wave" repeats the question.
+      if (/^(?:options|choices|hints)\s*:/i.test(match[0])) continue;
       for (const letter of match[0].matchAll(/(?<![\p{L}\p{N}])[A-Z](?![A-Za-z\d'’])/gu)) {
         const index = this.ofLetter(letter[0]);
         if (index !== undefined) found.push({ at: match.index, index });
@@ -129,8 +196,11 @@ export class Choices {
     return found;
   }
 
-  /** The longest option that fits; undefined when none does, or two of the same text do. */
-  private longest(fits: (option: string) => boolean): number | undefined {
+  /**
+   * The longest option that fits; undefined when none does. Of several with the same words but for an article, the one whose
+   * own spelling `text` begins with.
+   */
+  private longest(fits: (option: string) => boolean, text = ''): number | undefined {
     let best: number | undefined;
     let tied = false;
     this.texts.forEach((option, i) => {
@@ -141,14 +211,45 @@ export class Choices {
         tied = false;
       } else if (option.length === length) tied = true;
     });
-    return tied ? undefined : best;
+    if (!tied || best === undefined) return best;
+    const words = spelled(text);
+    const same = this.texts.flatMap((option, i) => (option === this.texts[best as number] ? [i] : []));
+    const exact = same.filter((i) => startsWith(words, this.spellings[i] as string));
+    return exact.length === 1 ? exact[0] : undefined;
   }
 }
 
-const ORDINALS = ['first', 'second', 'third', 'fourth', 'fifth'];
-const ORDINAL = new RegExp(`^(?:the\\s+)?(${ORDINALS.join('|')})\\s+(?:option|choice|answer|one)\\b`, 'i');
+/** The letters by themselves. */
+const CAPITAL = Array.from({ length: 26 }, (_, i) => {
+  const letter = String.fromCharCode(65 + i);
+  return new RegExp(`(?<![\\p{L}\\p{N}])${letter}(?![\\p{L}\\p{N}])`, 'u');
+});
 
-const WHOLE = /^(?:[-•]\s+)?(?:[\p{S}\s[({<⟦]|\uFE0F)*([A-Za-z])[\])}>⟦⟧]*(?:\s*[.:)。、|–—-]\s*(.*))?$/su;
+/** The words of a {@link comparable} text as an expression over text with marks between them. */
+function escapedWords(text: string): string {
+  const words = text.split(' ').map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return words.join('[^\\p{L}\\p{N}]+');
+}
+
+const ORDINALS = ['first', 'second', 'third', 'fourth', 'fifth'];
+const ORDINAL = new RegExp(
+  `^(?:the\\s+)?(?:(${ORDINALS.join('|')})\\s+(?:option|choice|answer|one)\\b|` +
+    '(?:(?:option|choice|answer)\\s*(?:number|no\\.?)?|number|no\\.|#)\\s*#?\\(?(\\d{1,2})(?![\\p{L}\\d%]|[.,:]\\d))',
+  'iu',
+);
+
+const WHOLE = new RegExp(
+  '^(?:[-•#]+\\s*|\\d{1,2}[.)]\\s+)?' +
+    '(?:(?:[Tt]he\\s+)?(?:(?:[Ff]inal|[Cc]orrect|[Bb]est)\\s+)*(?:[Oo]ption|[Cc]hoice|[Ll]etter|[Aa]nswer|OPTION|CHOICE|LETTER|ANSWER)(?!\\p{Ll})[\\s_#:.-]*)?' +
+    '(?:[\\p{S}\\s[({<⟦]|\\uFE0F)*([A-Za-z])[\\])}>⟦⟧]*(?:(?:\\s*[.:)。、,;!?|–—-]\\s*|\\s+)(.*))?$',
+  'su',
+);
+/** "Option 3: the blanket", "3. the blanket". */
+const WHOLE_NUMBER =
+  /^(?:(option|choice|answer)\s*(?:number\s*|no\.\s*|#\s*)?)?\(?(\d{1,2})\)?(?:\s*[.:)–—-]\s*(.*))?$/is;
+
+/** "C/D", "C|D", "C.D". */
+const SECOND_JOINED = /^[.|+][A-Z](?![\p{L}\p{N}'’])/u;
 
 /** A word that begins with either case; inside a group that does no harm. */
 const eitherCase = (field: string) =>
@@ -173,7 +274,7 @@ function mentionForm(): RegExp {
   const list = `(?:[A-Z]\\)?(?:\\s*[,，、]\\s*(?:(?:${or})\\s*)?|\\s*(?:${or})\\s*|\\s*[/&]\\s*)\\(?)*[A-Z]`;
   const behind = LANGUAGES.flatMap((language) => language.optionBehind ?? []).join('|');
   return new RegExp(
-    `${NOUN}\\s*:?\\s*\\(?${list}\\)?(?![A-Za-z\\d_'’])|\\([A-Z]\\)|⟦[A-Z]⟧|(?<![\\p{L}\\p{N}])[A-Z]\\s?(?:${behind})`,
+    `${NOUN}[^\\S\\n]*:?[^\\S\\n]*\\(?${list}\\)?(?![A-Za-z\\d_'’])|\\([A-Z]\\)|⟦[A-Z]⟧|(?<![\\p{L}\\p{N}])[A-Z]\\s?(?:${behind})`,
     'gu',
   );
 }
@@ -200,12 +301,34 @@ function unwrap(tail: string, cues: Cues): { rest: string; marked: boolean } {
 
 function standsAlone(letter: string, after: string, marked: boolean, cues: Cues): boolean {
   const upper = letter === letter.toUpperCase();
-  if (/^[^\S\n]*(?:$|[\n.:)\]}<>⟧。।۔])/.test(after)) return true;
+  if (/^[^\S\n]*(?:$|[\n.:)\]}<>⟧。।۔\p{Extended_Pictographic}])/u.test(after)) return true;
   if (/^[^\S\n]*[;,!?#|–—，、；！？-]/.test(after)) return upper || marked;
-  if (!upper) return false;
+  if (!upper)
+    return (
+      cues.after.test(after) && !['a', 'i'].includes(letter) && !cues.words.includes(letter.toUpperCase())
+    );
   if (marked || cues.after.test(after)) return true;
   return cues.spaced && letter !== 'A' && letter !== 'I' && !cues.words.includes(letter);
 }
+
+/** The words of a {@link comparable} text without articles, pronouns, "because" and the endings of verbs and plurals. */
+function rooted(text: string): string {
+  return text
+    .split(' ')
+    .filter((word) => !SMALL_WORDS.has(word))
+    .map((word) =>
+      word.length > 4
+        ? word.replace(/(?:ing|ed|es|s)$/, '').replace(/(.)\1$|e$/, '$1')
+        : word.replace(/(?<=..)s$/, ''),
+    )
+    .join(' ');
+}
+
+const SMALL_WORDS = new Set(
+  'the a an to that because since due of is are was were be he she they it his her their its him them'.split(
+    ' ',
+  ),
+);
 
 /** Scripts without spaces between words. */
 const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}]$/u;

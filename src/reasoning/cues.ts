@@ -68,6 +68,21 @@ export const ENGLISH_CUES = compile(ENGLISH);
 /** One expression for all languages but English, which most texts in English pass once. */
 const FOREIGN_LANGUAGES = LANGUAGES.filter((language) => language !== ENGLISH);
 const FOREIGN = new RegExp(FOREIGN_LANGUAGES.map(trigger).join('|'), 'iu');
+/** The same for ASCII text in lower case: the Latin languages, without Unicode's classes, which take most of the time. */
+const FOREIGN_ASCII = new RegExp(
+  FOREIGN_LANGUAGES.filter(({ answer }) => /^\w/.test(answer))
+    .map(trigger)
+    .join('|')
+    .replaceAll('[\\p{L}\\p{M}\\p{N}]', '[a-z0-9]')
+    .replaceAll('[A-Z]', '[a-z]')
+    .replace(/\\p\{L[lu]?\}/g, '[a-z]'),
+);
+
+function mayBeForeign(plain: string): boolean {
+  const text = plain.replace(/[‘’“”–—…]/g, "'");
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the whole of ASCII is meant.
+  return /^[\x00-\x7f]*$/.test(text) ? FOREIGN_ASCII.test(text.toLowerCase()) : FOREIGN.test(plain);
+}
 const NEGATION = new RegExp(LANGUAGES.map((language) => whole(language, language.not)).join('|'), 'iu');
 
 /** Made when first needed: several hundred expressions take a third of a second. */
@@ -75,7 +90,7 @@ const made = new Map<Language, { trigger: RegExp; cues?: Cues }>();
 
 /** The languages with a cue in `plain`; English comes first and is always there. */
 export function cuesIn(plain: string): Cues[] {
-  if (!FOREIGN.test(plain)) return [ENGLISH_CUES];
+  if (!mayBeForeign(plain)) return [ENGLISH_CUES];
   const found = [ENGLISH_CUES];
   for (const language of FOREIGN_LANGUAGES) {
     const entry = made.get(language) ?? { trigger: new RegExp(trigger(language), 'iu') };
@@ -119,7 +134,10 @@ function compile(words: Language): Cues {
   const is = `(?:${words.is})${after}`;
   const fill = `(?:\\s*(?:${words.fill})${after})*`;
   const not = `(?:(?:${words.not})\\s*)`;
-  const complement = words.of === '' ? '' : `(?:\\s+(?:${words.of})${after}[^.!?。\\n]{0,60}?)?`;
+  const complement =
+    words.of === ''
+      ? ''
+      : `(?:,?\\s+(?:${words.of})${after}[^.!?。\\n]{0,60}?(?<!${spaced ? '\\p{L}' : '^'}),?)?`;
   const header = `(?:(?:${words.fill}|my)${after}\\s*)?${graded(words.answer, '*')}*`;
   const lineHeader = `(?:(?:${words.fill}|my)${after}\\s*)?${graded(nouns, '*')}*`;
   const option = `(?:${words.option})`;

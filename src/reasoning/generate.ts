@@ -7,6 +7,7 @@ import { writeFileAtomic } from '../base/files.js';
 import type { Sample } from '../data/sample.js';
 import { predictedAnswer } from './answer.js';
 import { type Teacher, TeacherError } from './client.js';
+import { isCorrect } from './grade.js';
 import { framesToPng, pngDataUrl, type TeacherFrames } from './images.js';
 import { JsonAppender } from './jsonl.js';
 import { promptFor, promptId, type Writing } from './prompt.js';
@@ -204,7 +205,7 @@ class Run {
       reasoning: text,
       predicted,
       answer,
-      correct: !answers || answer === null ? null : predicted === answer,
+      correct: isCorrect(predicted, answer),
       finish_reason: finishReason,
       model: client.model,
       frames: indices,
@@ -220,9 +221,9 @@ class Run {
     }
   }
 
-  private count(row: Pick<ReasoningRow, 'correct' | 'predicted' | 'finish_reason'>): void {
+  private count(row: Pick<ReasoningRow, 'answer' | 'correct' | 'predicted' | 'finish_reason'>): void {
     this.tally.done++;
-    if (row.correct !== null) this.tally.judged++;
+    if (row.answer !== null && this.writing === 'reasoning') this.tally.judged++;
     if (row.correct) this.tally.correct++;
     if (row.predicted === null && this.writing === 'reasoning') this.tally.unanswered++;
     if (row.finish_reason === 'length') this.tally.cut++;

@@ -196,6 +196,7 @@ const EMPTY_TAG = /\/\s*(?:>|&gt;|＞)$/;
 
 /** Ranges of thinking in `text`. A tag opened twice is closed by the last closing one. */
 function thinkingIn(text: string): [number, number][] {
+  if (!THINK_SIGN.test(text)) return [];
   const found = [...text.matchAll(THINK_TAG)].filter((tag) => !EMPTY_TAG.test(tag[0]));
   const lastClose = found.findLastIndex((tag) => tag.groups?.close !== undefined);
   const ranges: [number, number][] = [];
@@ -247,7 +248,12 @@ const MARK = new RegExp(
   'giu',
 );
 
+/** Without any of these a text has no mark. */
+const MARK_SIGN = /[<[◁`~＜\\]|&lt;|\*\*/;
+const THINK_SIGN = /[<[◁＜]|&lt;/;
+
 function markEdits(text: string): Edit[] {
+  if (!MARK_SIGN.test(text)) return [];
   const edits: Edit[] = [];
   for (const match of text.matchAll(MARK)) {
     const { think, token, fence, tag } = match.groups ?? {};

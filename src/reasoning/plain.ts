@@ -11,6 +11,7 @@ export const BOX = /⟦([^⟦⟧]*)⟧/g;
 export function plainText(text: string): string {
   return boxesMarked(usualForms(text.normalize('NFC').replace(BOX_TOKEN, (_, end) => (end ? '⟧' : '⟦'))))
     .replace(/\\[([\])]|~/g, ' ')
+    .replace(/^\s*<([A-Z])>\s*$/g, '($1)')
     .replace(/<\/?(?:b|i|u|em|strong|mark|code|span|p|br|h[1-6])(?:\s[^<>\n]*)?\/?>/gi, '')
     .replace(
       /\*\*\(?([A-Z])\)?\*\*|\[{1,2}([A-Z])\]{1,2}|\{([A-Z])\}|【([A-Z])】|「([A-Z])」/g,
@@ -23,11 +24,15 @@ export function plainText(text: string): string {
 
 /** Lower case, single spaces, words and numbers only, no leading article: equal for texts that say the same. */
 export function comparable(text: string): string {
+  return spelled(text).replace(/^(?:the|a|an)\s+(?=\S)/, '');
+}
+
+/** {@link comparable} with the leading article. */
+export function spelled(text: string): string {
   return plainText(text)
     .toLowerCase()
     .replace(/[^\p{L}\p{M}\p{N}]+/gu, ' ')
-    .trim()
-    .replace(/^(?:the|a|an)\s+(?=\S)/, '');
+    .trim();
 }
 
 /** Cyrillic letters that look like option letters count as such only by themselves. */
@@ -35,6 +40,8 @@ const CYRILLIC: Record<string, string> = { А: 'A', В: 'B', С: 'C', Е: 'E' };
 
 function usualForms(text: string): string {
   return text
+    .replace(INVISIBLE, '')
+    .replace(CONTROL, ' ')
     .replace(/[\uFF01-\uFF5E]/g, (form) => String.fromCharCode(form.charCodeAt(0) - 0xfee0))
     .replace(/[Ⓐ-Ⓩ]/g, (form) => `(${String.fromCharCode(form.charCodeAt(0) - 0x24b6 + 65)})`)
     .replace(
@@ -42,6 +49,11 @@ function usualForms(text: string): string {
       (letter) => CYRILLIC[letter] as string,
     );
 }
+
+/** Marks of no width, and control characters other than white space. */
+const INVISIBLE = /[\u00AD\u200B-\u200F\u2060-\u2064\uFEFF]/g;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is removed.
+const CONTROL = /[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F]/g;
 
 /** Names of the tags around an answer. */
 export const ANSWER_TAG = '(?:final[_ ]?answer|answer|ans)';

@@ -3,6 +3,7 @@ import { DataError } from '../base/errors.js';
 import { refuseInput, writeAtomic } from '../base/files.js';
 import { shown } from '../data/problems.js';
 import { predictedAnswer } from './answer.js';
+import { classOf, isCorrect } from './grade.js';
 import { readJsonLines } from './jsonl.js';
 import type { Pattern } from './patterns.js';
 import { type RefinedPart, type RefineSettings, refine } from './refine.js';
@@ -23,7 +24,7 @@ export interface RefineFileOptions {
 export interface RefinedRow {
   id: string;
   reasoning: string;
-  /** Correct Reasoning (true), Incorrect Reasoning (false), or null when the true answer is unknown. */
+  /** Correct Reasoning (true), Incorrect Reasoning (false), or null when it is ungradable or the true answer unknown. */
   correct: boolean | null;
   removed: string[];
 }
@@ -37,11 +38,11 @@ export interface RefineStats {
   /** Correct and Incorrect Reasoning among all samples. */
   correct: number;
   incorrect: number;
-  /** Samples whose true answer is unknown. */
+  /** Samples with an answer and no true one to compare it with. */
   unknown: number;
-  /** Teacher texts in which no answer was found; they count as incorrect when the truth is known. */
-  unanswered: number;
-  /** correct / (correct + incorrect), or null. */
+  /** Teacher texts in which no answer was found: neither correct nor incorrect. */
+  ungradable: number;
+  /** correct / samples whose true answer is known, ungradable ones included as the paper counts; null without any. */
   teacherAccuracy: number | null;
   /** Removed sentences, headers and words by pattern, most frequent first. */
   removed: Record<string, number>;
@@ -60,6 +61,7 @@ export async function refineFile(options: RefineFileOptions): Promise<RefineStat
   await refuseInput(options.output, [options.input]);
   const stats = emptyStats();
   const seen = new Map<string, number>();
+  let known = 0;
   let before = 0;
   let after = 0;
   await writeAtomic(options.output, async (file) => {
@@ -74,6 +76,7 @@ export async function refineFile(options: RefineFileOptions): Promise<RefineStat
       seen.set(row.id, line);
       const result = refineRow(row, options);
       count(stats, row, result);
+      if (row.answer !== null) known++;
       before += row.reasoning.length;
       after += result.reasoning.length;
       if (result.reasoning !== '') {
@@ -92,7 +95,7 @@ export async function refineFile(options: RefineFileOptions): Promise<RefineStat
       );
     }
   });
-  return finished(stats, before, after);
+  return finished(stats, known, before, after);
 }
 
 /** What refinement reads of a line that `generate` wrote. */
@@ -129,8 +132,9 @@ function readAgain({
   correct,
 }: GeneratedText): Pick<RefineSettings, 'predicted' | 'correct'> {
   const read = predictedAnswer(reasoning, options);
-  if (read === null) return { predicted: undefined, correct };
-  return { predicted: read, correct: answer === null ? null : read === answer };
+  // Nothing says that an ungradable text is right, so it loses the words of the ground truth.
+  if (read === null) return { predicted: undefined, correct: answer === null ? correct : false };
+  return { predicted: read, correct: isCorrect(read, answer) };
 }
 
 function emptyStats(): RefineStats {
@@ -141,7 +145,7 @@ function emptyStats(): RefineStats {
     correct: 0,
     incorrect: 0,
     unknown: 0,
-    unanswered: 0,
+    ungradable: 0,
     teacherAccuracy: null,
     removed: {},
     meanCharacters: { before: 0, after: 0 },
@@ -156,21 +160,17 @@ function count(
   stats.samples++;
   if (result.reasoning === '') stats.empty++;
   else stats.kept++;
-  if (row.correct === null) stats.unknown++;
-  else if (row.correct) stats.correct++;
-  else stats.incorrect++;
-  if (row.predicted === null) stats.unanswered++;
+  stats[classOf(row.predicted, row.answer)]++;
   for (const [pattern, n] of Object.entries(result.counts)) {
     stats.removed[pattern] = (stats.removed[pattern] ?? 0) + n;
   }
 }
 
-function finished(stats: RefineStats, before: number, after: number): RefineStats {
-  const judged = stats.correct + stats.incorrect;
+function finished(stats: RefineStats, known: number, before: number, after: number): RefineStats {
   const mean = (total: number) => (stats.samples === 0 ? 0 : total / stats.samples);
   return {
     ...stats,
-    teacherAccuracy: judged === 0 ? null : stats.correct / judged,
+    teacherAccuracy: known === 0 ? null : stats.correct / known,
     removed: Object.fromEntries(Object.entries(stats.removed).sort((a, b) => b[1] - a[1])),
     meanCharacters: { before: mean(before), after: mean(after) },
   };
@@ -201,8 +201,10 @@ export function readGenerated(value: Record<string, unknown>, where: string): Ge
   const predicted = index('predicted');
   const given = value.correct ?? null;
   if (given !== null && typeof given !== 'boolean') wrong('correct', 'true, false or null');
-  const correct = answer === null ? null : predicted === answer;
-  if (given !== null && given !== correct) {
+  const correct = isCorrect(predicted, answer);
+  // Older versions call a text without an answer wrong.
+  const asBefore = predicted === null && answer !== null && given === false;
+  if (given !== null && given !== correct && !asBefore) {
     wrong('correct', `${correct} (predicted ${predicted}, answer ${answer})`);
   }
   return {

@@ -11,7 +11,7 @@ import type { ReasoningRow, ReasoningSettings } from './row.js';
 /** The finished part of an earlier run. */
 interface Finished {
   /** Rows of samples of this run, without their text. */
-  rows: Pick<ReasoningRow, 'id' | 'correct' | 'predicted' | 'finish_reason'>[];
+  rows: Pick<ReasoningRow, 'id' | 'answer' | 'correct' | 'predicted' | 'finish_reason'>[];
   /** Bytes of whole lines; the file is truncated there. */
   size: number;
 }

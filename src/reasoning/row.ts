@@ -11,7 +11,7 @@ export interface ReasoningRow {
   predicted: number | null;
   /** Ground truth, or null in a blind split. */
   answer: number | null;
-  /** Whether they are equal; null without ground truth. */
+  /** Whether they are equal; null without a predicted option or without ground truth. */
   correct: boolean | null;
   /** `stop`, or `length` when the answer was cut at max_tokens. */
   finish_reason: string;

@@ -48,9 +48,9 @@ it('refines every row and counts', async () => {
     kept: 4,
     empty: 1,
     correct: 2,
-    incorrect: 2,
-    unknown: 1,
-    unanswered: 2,
+    incorrect: 1,
+    unknown: 0,
+    ungradable: 2,
     teacherAccuracy: 0.5,
     removed: { '###Answer': 3, 'ground truth': 1 },
     meanCharacters: { before: (38 + 24 + 12 + 3 + 3) / 5, after: (13 + 11 + 0 + 3 + 3) / 5 },
@@ -58,7 +58,7 @@ it('refines every row and counts', async () => {
   expect(rows()).toEqual([
     { id: 'a', reasoning: 'A man kicks .', correct: false, removed: ['the red ball', '###Answer: B'] },
     { id: 'b', reasoning: 'A cat sits.', correct: true, removed: ['###Answer: A'] },
-    { id: 'd', reasoning: 'Hm.', correct: false, removed: [] },
+    { id: 'd', reasoning: 'Hm.', correct: null, removed: [] },
     { id: 'e', reasoning: 'Hm.', correct: null, removed: [] },
   ]);
 });
@@ -176,17 +176,17 @@ describeWithShared(
         };
       });
       expect(answered).toHaveLength(566);
-      // "... is the only one who ..." and "The answer is the refrigerator"; other languages’ words add none.
-      expect(unasked).toHaveLength(2);
+      // "The answer is the refrigerator"; other languages’ words add none.
+      expect(unasked).toHaveLength(1);
       write(...converted);
       const stats = await refineFile({ input, output });
       expect(stats).toMatchObject({
         samples: 617,
         correct: 206,
-        incorrect: 411,
+        incorrect: 394,
         unknown: 0,
         empty: 0,
-        unanswered: 17,
+        ungradable: 17,
       });
       expect(stats.removed).toMatchObject({ '###Answer': 566, 'Based on these observations': 24 });
       expect(stats.removed['ground truth']).toBeGreaterThan(100);

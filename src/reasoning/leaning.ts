@@ -1,0 +1,113 @@
+/** Reads the option that a hedging text leans to: "if we must choose, the most plausible is E". */
+import type { Choices } from './choices.js';
+
+/**
+ * A clause leans to an option when it names that one letter, alone or before "over", "rather than" and the like, beside a
+ * superlative ("the most plausible", "closest", "best fits") or a choice ("I would guess", "we are left with"), and
+ * nothing in it denies, asks or supposes. Only English has these forms here; other languages have the cues of
+ * `languages/`.
+ */
+export interface Leaning {
+  /** Place of the letter. */
+  at: number;
+  index: number;
+}
+
+/** Sentences and clauses end here; not behind a letter that labels an option, "option C. tie the shoe". */
+const CLAUSE_END =
+  /(?<![(\s][A-Z])\.(?=\s|$)|\.(?=\s+[A-Z](?:[a-z]|\s[a-z]))|[!?](?=\s|$)|\n|;|,?\s+(?:but|however|although|though|whereas|while|yet|unlike|except)\b|\s[-–—]\s|,\s+(?=(?:we|i|one|my|so|then|leaving|making|(?:options?\s+)?[(⟦]?[A-Z][)⟧]?\s+(?:is|seems|would|appears|fits|best|looks))\b)/gi;
+
+const SUPERLATIVE =
+  '(?:the\\s+)?(?:most|more|best|better|closest|nearest|likeliest|strongest|safest|simplest|top|only|sole|remaining)\\b(?!\\s+of\\s+the\\s+time)|(?:first|top|final)\\s+(?:choice|pick)\\b|likely\\b|probabl[ey]\\b|plausibl[ey]\\b|stands?\\s+out\\b|remains?\\b|elimination\\b|narrow(?:s|ed)\\b';
+const CHOICE =
+  "(?:choos(?:e|ing)|chose|chosen|pick(?:ing|ed)?(?!\\s+up)|select(?:ing|ed)?|opt(?:ing)?\\s+for|guess(?:ing)?|infer(?:red)?|lean(?:s|ing)?|settle|deduce|conclude|assume|suggests?|indicates?|favou?rs?|implies|supports?)\\b|(?:go(?:ing)?|went)\\s+with\\b|(?:would|will|['’]ll|['’]d)\\s+(?:say|answer|be)\\b|\\bleft\\s+with\\b|leads?\\s+(?:us\\s+|me\\s+)?to\\b|\\bi\\s+(?:think|believe|say|prefer)\\b";
+const CUE = new RegExp(`\\b(?:${SUPERLATIVE}|${CHOICE})`, 'i');
+
+const AGAINST =
+  /\b(?:not|never|no|none|neither|nor|cannot|without|less|(?<!at )least(?!\s+(?:in|un|im|wrong|bad))|unlikely|improbable|implausible|impossible|incorrect|wrong|false|mistaken?|hardly|barely|unsupported|irrelevant|eliminat(?:e|es|ed|ing)|exclud\w*|reject\w*|rul(?:e|ed|es|ing)\s+out|dismiss\w*|discard\w*|contradict\w*|inconsistent|doubt\w*|second|third|next|runner-up|alternatives?|tempt\w*|unclear|whether|worst|avoid\w*|refus\w*|suppos\w*|others?|example)\b|n['’]t\b|n't\b/i;
+/** A condition, except "if we must choose". */
+const SUPPOSES = /\b(?:if|unless|were\s+it|had\s+it)\b/i;
+const FORCED =
+  /\bif\b[^.!?\n]{0,40}\b(?:must|ha(?:d|ve)\s+to|has\s+to|forced|need(?:ed)?\s+to|required|were\s+to|asked|only\s+one|choose|chosen)\b[^,.!?\n]{0,60}/gi;
+
+const CONTRAST =
+  /[,\s]+(?:over|rather\s+than|instead\s+of|than|as\s+opposed\s+to|compared\s+(?:to|with)|versus|vs\.?|(?:and\s+)?not\s+(?=(?:options?\s+)?[(⟦]?[A-Z](?![\p{L}\p{N}'’])))\s*/iu;
+
+/** A letter by itself; A and I are words unless something marks them as a letter. */
+const LETTER =
+  /(?<![\p{L}\p{N}'’.])(?:((?:options?|choices?|answers?|letter)\s*:?\s*[(⟦]?|[(⟦])([A-Z])|([A-Z]))(?![\p{L}\p{N}'’_])(?!\.[A-Z]|\s+of\b)/giu;
+const MARKS_LETTER =
+  /^[)\]⟧]?\s*(?:$|[.,:;!?)\]⟧]|(?:is|was|would|seems?|appears?|might|may|could|must|should|because|since|as|fits?|best|makes?|matche?s|aligns|describes|explains|remains|stands|looks|works|being|over|rather|instead|than|and\s+not|not)\b|[-–—])/i;
+const LABELLED =
+  /\b(?:vitamins?|plan|camera|step|team|group|type|grade|class|row|column|point|section|figure|part|player|person|room|scene|frame|clip|video|object|box|size|note|level|phase|stage|man|woman|boy|girl)\s+$/i;
+
+/** The last clause that leans to one option; `several` when it leans to two. */
+export function leaningIn(text: string, choices: Choices): Leaning | undefined {
+  if (!CUE.test(text)) return undefined;
+  const plain = choices.withoutOwnTexts(text);
+  let found: Leaning | undefined;
+  let start = 0;
+  const close = (end: number, mark: string) => {
+    found = (mark.includes('?') ? undefined : clauseLeaning(plain, start, end, choices)) ?? found;
+    start = end;
+  };
+  for (const match of plain.matchAll(CLAUSE_END))
+    close(match.index + (match[0].length === 1 ? 1 : 0), match[0]);
+  close(plain.length, '');
+  return found;
+}
+
+function clauseLeaning(plain: string, from: number, to: number, choices: Choices): Leaning | undefined {
+  const clause = plain.slice(from, to);
+  if (!CUE.test(clause)) return undefined;
+  const letters = lettersIn(clause, choices);
+  if (letters.length === 0) return undefined;
+  const contrast = CONTRAST.exec(clause);
+  const cut = contrast && contrast.index > letters[0]!.at ? contrast.index : clause.length;
+  const said = clause.slice(0, cut).replace(FORCED, (forced) => ' '.repeat(forced.length));
+  if (!CUE.test(clause.slice(0, cut)) || AGAINST.test(said) || SUPPOSES.test(said)) return undefined;
+  const named = letters.filter(({ at }) => at < cut);
+  const [first] = named;
+  if (!first || named.some(({ index }) => index !== first.index)) return undefined;
+  return { at: from + first.at, index: first.index };
+}
+
+function lettersIn(clause: string, choices: Choices): Leaning[] {
+  const found: Leaning[] = [];
+  for (const match of clause.matchAll(LETTER)) {
+    const letter = match[2] ?? (match[3] as string);
+    if (letter > 'Z') continue;
+    const index = choices.ofLetter(letter);
+    const end = match.index + match[0].length;
+    const word = match[1] === undefined && (letter === 'A' || letter === 'I');
+    if (index === undefined || (word && !isLetter(clause.slice(0, match.index), clause.slice(end)))) continue;
+    if (match[1] === undefined && LABELLED.test(clause.slice(0, match.index))) continue;
+    found.push({ at: match.index, index });
+  }
+  return found;
+}
+
+/** Whether A or I is an option's letter between `before` and `after`: in a list with another, or before a verb. */
+function isLetter(before: string, after: string): boolean {
+  return MARKS_LETTER.test(after) || LIST_BEFORE.test(before) || LIST_BEHIND.test(after);
+}
+
+const JOIN = '\\s*(?:,|/|&|,?\\s*\\b(?:and|or|nor)\\b)\\s*(?:options?\\s+)?[(⟦]?';
+const LIST_BEFORE = new RegExp(`(?<![\\p{L}\\p{N}'’])[B-Z][)⟧]?${JOIN}$`, 'u');
+const LIST_BEHIND = new RegExp(`^[)⟧]?${JOIN}[B-Z](?![\\p{L}\\p{N}'’])`, 'u');
+
+/** Whether a sentence speaks against the option that it mentions, in words that are no plain negation. */
+export function speaksAgainst(sentence: string): boolean {
+  return AWAY.test(sentence);
+}
+
+const AWAY =
+  /\b(?:less|(?<!at )least|mistake|tempt\w*|unlikely|improbable|implausible|impossible|eliminat\w*|exclud\w*|reject\w*|rul(?:e|ed|es|ing)\s+out|dismiss\w*|discard\w*|contradict\w*|unsupported|irrelevant|inconsistent|doubtful|far-fetched)\b/i;
+
+/** Whether a sentence supposes something that is not so: "if he had stood, C would be the best answer". */
+export function isCounterfactual(sentence: string): boolean {
+  return /\bwould\b/i.test(sentence) && COUNTERFACTUAL.test(sentence);
+}
+
+const COUNTERFACTUAL =
+  /(?:\b(?:if|unless)|^\W*had)\s+(?!(?:we|i|you|one|us|any|asked|forced|pressed|pushed|required|needed|necessary|so|not|a (?:choice|guess|decision|selection))\b)/i;
