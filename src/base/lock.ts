@@ -58,9 +58,13 @@ export async function isHeld(folder: string): Promise<boolean> {
   });
 }
 
-async function hold(nameOf: () => Promise<string>, held: (holder: string) => string): Promise<() => void> {
+async function hold(
+  nameOf: () => Promise<string | undefined>,
+  held: (holder: string) => string,
+): Promise<() => void> {
   if (process.platform !== 'linux') return () => undefined;
   const name = await nameOf();
+  if (name === undefined) return () => undefined;
   const server = createServer((socket) => socket.destroy());
   const problem = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
     server.once('error', resolve);
@@ -81,9 +85,12 @@ async function folderSocket(folder: string): Promise<string> {
 }
 
 /** The name is hashed, since the name of a socket has at most 107 bytes. */
-async function fileSocket(path: string): Promise<string> {
+async function fileSocket(path: string): Promise<string | undefined> {
   const real = await realpath(path).catch(() => path);
-  const { dev, ino } = await stat(dirname(real), { bigint: true });
+  const folder = await stat(dirname(real), { bigint: true }).catch(() => undefined);
+  // Nothing can be written there either, and that error says more.
+  if (!folder) return undefined;
+  const { dev, ino } = folder;
   const name = createHash('sha256').update(basename(real)).digest('hex').slice(0, 16);
   return `\0reasvqa-file-${dev}-${ino}-${name}`;
 }

@@ -8,10 +8,13 @@ import { endingOf } from './finish.js';
 import { readJsonLines } from './jsonl.js';
 import type { ReasoningRow, ReasoningSettings } from './row.js';
 
+/** A row without its text. */
+export type FinishedRow = Pick<ReasoningRow, 'id' | 'correct' | 'predicted' | 'finish_reason'>;
+
 /** The finished part of an earlier run. */
 interface Finished {
-  /** Rows of samples of this run, without their text. */
-  rows: Pick<ReasoningRow, 'id' | 'correct' | 'predicted' | 'finish_reason'>[];
+  /** Rows of samples of this run. */
+  rows: FinishedRow[];
   /** Bytes of whole lines; the file is truncated there. */
   size: number;
 }
@@ -23,6 +26,8 @@ const ROW_HEAD = '{"id":"';
 interface Origin {
   model: string;
   settings: ReasoningSettings;
+  /** Called for every row of the file, of other samples too. */
+  onRow?: (row: ReasoningRow) => void;
 }
 
 /**
@@ -60,10 +65,12 @@ export async function readFinished(
     const where = `${out}:${line}`;
     const row = checkedRow(value, where, origin);
     finished.size = end;
+    origin.onRow?.(row);
     const sample = byId.get(row.id);
     if (sample && !seen.has(row.id)) {
       checkSample(row, sample, where);
-      finished.rows.push(row);
+      const { id, correct, predicted, finish_reason } = row;
+      finished.rows.push({ id, correct, predicted, finish_reason });
       if (!isWhole(row)) broken.push(`${where} with finish_reason ${JSON.stringify(row.finish_reason)}`);
     }
     seen.add(row.id);
@@ -90,11 +97,12 @@ function checkedRow(value: Record<string, unknown>, where: string, origin: Origi
   }
   const was: Record<string, unknown> = { model, ...(isRecord(settings) ? settings : {}) };
   const now: Record<string, unknown> = { model: origin.model, ...origin.settings };
-  for (const key of Object.keys(now)) {
+  for (const key of Object.keys({ ...now, ...was })) {
     const before = was[key] ?? null;
-    if (before === now[key]) continue;
+    const after = now[key] ?? null;
+    if (before === after) continue;
     throw new DataError(
-      `${where}: made with ${key} ${JSON.stringify(before)}, this run has ${JSON.stringify(now[key])}; ` +
+      `${where}: made with ${key} ${JSON.stringify(before)}, this run has ${JSON.stringify(after)}; ` +
         'name another output file, or use the same settings to continue this one',
     );
   }
