@@ -11,7 +11,7 @@ export class EventReader {
 
   /** The data of the events that `piece` completes. */
   add(piece: string): string[] {
-    if (!/[\r\n]/.test(piece)) {
+    if (!/[\r\n]/.test(piece) && !this.open.endsWith('\r')) {
       this.open += piece;
       return [];
     }

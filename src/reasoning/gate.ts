@@ -111,10 +111,12 @@ export class Gate implements RequestGate {
     if (requests !== undefined && this.requests >= requests)
       return new CapReached(`--max-requests ${requests} was reached`);
     for (const name of ['tokens', 'cost'] as const) {
-      const cap = this.caps[name];
-      if (cap === undefined) continue;
+      const given = this.caps[name];
+      if (given === undefined) continue;
+      // Sums of prices are rounded.
+      const cap = given * (1 + 1e-9);
       const next = this.spent[name] + this.dearest[name];
-      if (this.spent[name] >= cap || next > cap) return new CapReached(this.reached(name, cap));
+      if (this.spent[name] >= cap || next > cap) return new CapReached(this.reached(name, given));
       const all = next + this.inFlight * this.dearest[name];
       if (this.inFlight > 0 && (!this.anyUsage || all > cap)) return 'wait';
     }

@@ -29,18 +29,19 @@ export class Lane {
   /** An answer came: the limit grows. */
   speedUp(): void {
     if (this.limit === Number.POSITIVE_INFINITY) return;
-    this.limit += this.limit < this.proven ? 1 : 1 / this.limit;
+    if (this.limit < this.proven) this.limit = Math.min(this.limit + 1, this.proven);
+    else this.limit += 1 / this.limit;
   }
 
   /**
    * Lowers the number of requests at once, once for all that were under way together.
    *
-   * @param sentAt when the request was sent that showed the load.
+   * @param sentAt when the request was sent that showed it, and how many were under way then, it included.
    */
-  slowDown(sentAt: number, now: number): void {
+  slowDown(sentAt: number, load: number, now: number): void {
     if (sentAt < this.cutAt) return;
     this.cutAt = now;
-    const reached = Math.min(this.limit, this.inFlight);
+    const reached = Math.min(this.limit, load);
     this.limit = Math.max(1, 0.7 * reached);
     this.proven = 0.9 * reached;
   }

@@ -95,18 +95,28 @@ function checkedRow(value: Record<string, unknown>, where: string, origin: Origi
       `${where}: not a line of generated reasoning (id, options, reasoning); name another output file`,
     );
   }
-  const was: Record<string, unknown> = { model, ...(isRecord(settings) ? settings : {}) };
-  const now: Record<string, unknown> = { model: origin.model, ...origin.settings };
-  for (const key of Object.keys({ ...now, ...was })) {
-    const before = was[key] ?? null;
-    const after = now[key] ?? null;
-    if (before === after) continue;
+  const difference = differenceOf({ model, settings }, origin);
+  if (difference)
     throw new DataError(
-      `${where}: made with ${key} ${JSON.stringify(before)}, this run has ${JSON.stringify(after)}; ` +
-        'name another output file, or use the same settings to continue this one',
+      `${where}: made with ${difference}; name another output file, or use the same settings to continue this one`,
     );
-  }
   return value as unknown as ReasoningRow;
+}
+
+/** The first setting that differs, as `key before, this run has after`; undefined when none does. */
+export function differenceOf(
+  before: { model?: unknown; settings?: unknown },
+  { model, settings }: Origin,
+): string | undefined {
+  const was: Record<string, unknown> = {
+    model: before.model,
+    ...(isRecord(before.settings) ? before.settings : {}),
+  };
+  const now: Record<string, unknown> = { model, ...settings };
+  const key = Object.keys({ ...now, ...was }).find((each) => (was[each] ?? null) !== (now[each] ?? null));
+  return (
+    key && `${key} ${JSON.stringify(was[key] ?? null)}, this run has ${JSON.stringify(now[key] ?? null)}`
+  );
 }
 
 function checkSample(row: ReasoningRow, sample: Sample, where: string): void {

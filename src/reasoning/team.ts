@@ -46,6 +46,12 @@ export class Server extends Lane {
   }
 }
 
+/** When a request was sent, and how many were under way at its server then. */
+interface Sent {
+  at: number;
+  load: number;
+}
+
 interface TeamOptions {
   backoff: Backoff;
   slowMs: number;
@@ -99,10 +105,10 @@ export class Team {
       const server = await this.lanes.acquire(signal, last);
       servedAs = server.endpoint.model;
       try {
-        const sentAt = performance.now();
+        const sent = { at: performance.now(), load: server.inFlight };
         const attempted = await server.endpoint.attempt(request, signal);
         usage = attempted.result.usage;
-        this.learn(server, attempted, sentAt);
+        this.learn(server, attempted, sent);
         return { server, result: attempted.result };
       } finally {
         this.lanes.release(server);
@@ -113,12 +119,12 @@ export class Team {
   }
 
   /** What an attempt says about its server. */
-  private learn(server: Server, { result, firstByteMs = 0 }: Attempted, sentAt: number): void {
+  private learn(server: Server, { result, firstByteMs = 0 }: Attempted, sent: Sent): void {
     const now = performance.now();
     if ('text' in result) {
       if (server.aside) this.options.onNotice?.(`${server.name} answers again`);
       server.aside = false;
-      if (firstByteMs > this.options.slowMs) server.slowDown(sentAt, now);
+      if (firstByteMs > this.options.slowMs) server.slowDown(sent.at, sent.load, now);
       else server.speedUp();
     }
     if ('text' in result || (result.scope === 'sample' && !result.retry)) {
@@ -130,13 +136,13 @@ export class Team {
     server.failures++;
     server.lastFailure = result;
     if (result.busy) {
-      server.slowDown(sentAt, now);
+      server.slowDown(sent.at, sent.load, now);
       // One answer of this kind holds back its sample alone, two in a row the server.
       if (again && result.retryAfterMs > 0)
         server.pause(now + Math.min(result.retryAfterMs, LONGEST_RETRY_AFTER_MS));
     }
     if (this.servers.length > 1 && (result.scope === 'run' || server.failures >= FAILURES))
-      this.setAside(server, result, sentAt, now);
+      this.setAside(server, result, sent.at, now);
   }
 
   private setAside(server: Server, { message, retryAfterMs }: Failure, sentAt: number, now: number): void {

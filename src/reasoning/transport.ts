@@ -53,6 +53,7 @@ export async function* postForEvents(post: TeacherPost): AsyncGenerator<unknown>
     ...post.headers,
   };
   const answer = await networkPost(url, { headers, body, signal });
+  let whole = false;
   try {
     if (answer.statusCode < 200 || answer.statusCode > 299) throw await httpError(answer, redact);
     const encoding = answer.headers['content-encoding'] ?? 'identity';
@@ -61,10 +62,17 @@ export async function* postForEvents(post: TeacherPost): AsyncGenerator<unknown>
     const pieces = bounded(answer, post.limit, post.heard);
     if (/\bjson\b/.test(String(answer.headers['content-type']))) yield wholeAnswer(redact(await all(pieces)));
     else yield* eventsOf(pieces, redact);
+    whole = true;
   } finally {
-    // An answer that was not read to its end would hold its connection.
-    answer.body.on('error', () => {}).destroy();
+    letGo(answer, whole);
   }
+}
+
+/** Frees the connection: for another request when only its end is left to read, which some servers never send. */
+function letGo({ body }: NetworkAnswer, whole: boolean): void {
+  body.on('error', () => {});
+  if (whole) body.dump({ limit: 4096, signal: AbortSignal.timeout(1000) }).catch(() => {});
+  else body.destroy();
 }
 
 async function* eventsOf(
@@ -143,19 +151,29 @@ async function httpError(answer: NetworkAnswer, redact: (text: string) => string
   return new HttpError(status, headers, words || STATUS_CODES[status] || 'no message');
 }
 
-/** A server that ignores `stream: true` answers with one JSON object; this makes it one event of a stream. */
-export function wholeAnswer(body: string): unknown {
+/** A server that ignores `stream: true` answers with one JSON object. */
+function wholeAnswer(body: string): unknown {
   let value: unknown;
   try {
     value = JSON.parse(body);
   } catch {
     throw new Error(`the response is not JSON: ${oneLine(body)}`);
   }
-  const choices = isRecord(value) && Array.isArray(value.choices) ? value.choices.filter(isRecord) : [];
+  return eventOf(value);
+}
+
+/**
+ * A whole answer as the one event of a stream.
+ *
+ * @throws Error for a value that holds no answer.
+ */
+export function eventOf(answer: unknown): unknown {
+  const choices = isRecord(answer) && Array.isArray(answer.choices) ? answer.choices.filter(isRecord) : [];
   if (!choices.some(({ message, error }) => isRecord(message) || error)) {
-    throw new Error(`the response holds no answer: ${errorMessageOf(body)}`);
+    const words = messageIn(answer) ?? oneLine(JSON.stringify(answer) ?? 'nothing');
+    throw new Error(`the response holds no answer: ${words}`);
   }
-  return { ...(value as object), choices: choices.map((choice) => ({ ...choice, delta: choice.message })) };
+  return { ...(answer as object), choices: choices.map((choice) => ({ ...choice, delta: choice.message })) };
 }
 
 function webPage(beginning: string): WebPage {
@@ -166,7 +184,7 @@ function webPage(beginning: string): WebPage {
 async function* bounded(answer: NetworkAnswer, limit: number, heard: () => void): AsyncGenerator<string> {
   const decoder = new StringDecoder('utf8');
   let seen = 0;
-  for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+  for await (const chunk of answer.body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     heard();
     seen += chunk.byteLength;
     if (seen > limit) throw new Error(`the response did not end within ${(limit / 1048576).toFixed(1)} MiB`);
