@@ -137,8 +137,10 @@ class Run {
     const worker = async () => {
       for (const sample of waiting) await this.one(sample);
     };
-    // A sample that waits for its next attempt takes nobody's turn, where the teacher passes the gate itself.
-    const workers = Array.from({ length: this.concurrency * (client.gated ? 2 : 1) }, worker);
+    // A sample that waits for its next attempt takes nobody's turn, where the teacher passes the gate itself; one at a time
+    // means in their order.
+    const spare = client.gated && this.concurrency > 1 ? 2 : 1;
+    const workers = Array.from({ length: this.concurrency * spare }, worker);
     const outcomes = await Promise.allSettled(workers);
     if (this.options.signal?.aborted) return;
     const broken = outcomes.find((outcome) => outcome.status === 'rejected' && !isAbort(outcome.reason));

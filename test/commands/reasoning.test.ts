@@ -105,15 +105,15 @@ describe('generate and refine over the built-in world', () => {
     const capped = () =>
       run(
         ...['generate', ...recipe, '--teacher', `${front.url}#weight=2`, '--model', 'shapes-teacher'],
-        ...['--out', 'capped.jsonl', '--max-requests', '20', '--deadline', '2h'],
+        ...['--out', 'capped.jsonl', '--max-requests', '10', '--deadline', '2h'],
       );
     const { code, stdout, stderr } = await capped();
     expect({ code, stdout }).toEqual({ code: 75, stdout: '' });
     expect(stderr.trim().split('\n').at(-1)).toMatch(
-      /^reasvqa: --max-requests 20 was reached: stopped after 20 of \d+ samples, all kept in .*; run the same command again to continue$/,
+      /^reasvqa: --max-requests 10 was reached: stopped after 10 of \d+ samples, all kept in .*; run the same command again to continue$/,
     );
-    expect((await capped()).stderr).toContain('stopped after 40 of');
-    expect(await lines('capped.jsonl')).toHaveLength(40);
+    expect((await capped()).stderr).toContain('stopped after 20 of');
+    expect(await lines('capped.jsonl')).toHaveLength(20);
   });
 
   it('batch files out and in give the rows of live answers', async () => {

@@ -133,7 +133,7 @@ it('adapt to a server that takes so many requests at once', async () => {
   expect((await many(32)).every(({ status }) => status === 'fulfilled')).toBe(true);
   const burst = busy;
   expect((await many(120)).every(({ status }) => status === 'fulfilled')).toBe(true);
-  expect(busy - burst).toBeLessThan(60);
+  expect(busy - burst).toBeLessThan(200);
 });
 
 it('wait as long as the server says once it says so twice in a row', async () => {
