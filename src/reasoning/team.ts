@@ -122,12 +122,13 @@ export class Team {
   private learn(server: Server, { result, firstByteMs = 0 }: Attempted, sent: Sent): void {
     const now = performance.now();
     if ('text' in result) {
-      if (server.aside) this.options.onNotice?.(`${server.name} answers again`);
-      server.aside = false;
       if (firstByteMs > this.options.slowMs) server.slowDown(sent.at, sent.load, now);
       else server.speedUp();
     }
+    // A decision about the sample is an answer too.
     if ('text' in result || (result.scope === 'sample' && !result.retry)) {
+      if (server.aside) this.options.onNotice?.(`${server.name} answers again`);
+      server.aside = false;
       server.failures = server.relapses = 0;
       server.lastFailure = undefined;
       return;
