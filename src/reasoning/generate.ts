@@ -1,18 +1,16 @@
 /** Asks a teacher about every sample, and continues where an earlier run stopped. */
 import { setMaxListeners } from 'node:events';
-import { rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import pLimit from 'p-limit';
 import { DataError, Interrupted, MissingToolError, messageOf } from '../base/errors.js';
-import { writeFileAtomic } from '../base/files.js';
 import type { Sample } from '../data/sample.js';
-import { predictedAnswer } from './answer.js';
 import { type Teacher, TeacherError } from './client.js';
-import { isCorrect } from './grade.js';
-import { framesToPng, pngDataUrl, type TeacherFrames } from './images.js';
-import { JsonAppender } from './jsonl.js';
-import { promptFor, promptId, type Writing } from './prompt.js';
-import { readFinished, rewriteInOrder } from './resume.js';
-import type { ReasoningRow, ReasoningSettings } from './row.js';
+import { CapReached, type Caps, Gate } from './gate.js';
+import type { TeacherFrames } from './images.js';
+import { type AskedFor, DiskError, Output, settingsOf } from './output.js';
+import type { PriceTable } from './prices.js';
+import { promptFor } from './prompt.js';
+import { ShownClips } from './shown.js';
 
 export interface GenerateProgress {
   /** Samples finished by this run and earlier ones, and failed by this one. */
@@ -24,26 +22,26 @@ export interface GenerateProgress {
   correct: number;
 }
 
-export interface GenerateOptions {
+export interface GenerateOptions extends AskedFor {
   samples: readonly Sample[];
   /**
    * Decodes a sample's frames; called when its turn comes, at most `concurrency` at once, and once for the samples of one
    * clip that follow each other.
    */
   framesOf: (sample: Sample) => Promise<TeacherFrames>;
-  /** Frames asked of `framesOf`; recorded, and checked against an existing file. */
-  frameCount: number;
   client: Teacher;
-  /** What the teacher is asked to write; reasoning unless given. */
-  writing?: Writing;
-  /** Path of the JSON-lines file; `<out>.failed.jsonl` beside it lists what failed. */
+  /** Path of the JSON-lines file, which one run holds; `<out>.failed.jsonl` beside it lists what failed. */
   out: string;
-  /** Requests under way at once; default 4. */
+  /** Most requests under way at once; default 4. */
   concurrency?: number;
-  /** Longer side of the images sent, in pixels; default: as decoded. */
-  maxSide?: number;
   /** The run stops when so many samples in a row have failed; default 50. */
   giveUpAfter?: number;
+  /** The run stops cleanly before it takes more than this. */
+  caps?: Caps;
+  /** Prices of tokens, for a cap on cost and for the result. */
+  prices?: PriceTable;
+  /** The run stops cleanly after this many milliseconds; requests under way are given up. */
+  deadlineMs?: number;
   onProgress?: (progress: GenerateProgress) => void;
   /** One-line remarks, such as a torn last line that was dropped. */
   onNotice?: (line: string) => void;
@@ -58,18 +56,10 @@ export interface GenerateResult extends GenerateProgress {
   unanswered: number;
   /** Answers cut at max_tokens. */
   cut: number;
-}
-
-/** The images of one clip that the teacher sees. */
-interface Shown {
-  images: string[];
-  indices: number[] | null;
-}
-
-interface FailedSample {
-  id: string;
-  error: string;
-  attempts: number;
+  /** Tokens of all rows and of this run's other attempts, where servers told them. */
+  tokens?: number;
+  /** Their price, where prices were given. */
+  cost?: number;
 }
 
 /**
@@ -79,11 +69,12 @@ interface FailedSample {
  *
  * @throws DataError at the end when samples failed (they are tried again by the next run), at once when the server
  *   cannot be reached, refuses every request, or `out` was made with other settings.
- * @throws Interrupted when `signal` was aborted.
+ * @throws Interrupted when `signal` was aborted, a cap reached or the deadline passed.
+ * @throws HeldError when another process writes `out`; UsageError for a model without a price.
  */
 export async function generateReasoning(options: GenerateOptions): Promise<GenerateResult> {
   const run = new Run(options);
-  await run.prepare();
+  await run.open();
   try {
     await run.all();
   } finally {
@@ -93,55 +84,64 @@ export async function generateReasoning(options: GenerateOptions): Promise<Gener
 }
 
 class Run {
-  private readonly settings: ReasoningSettings;
-  private readonly writing: Writing;
+  private readonly gate: Gate;
   private readonly concurrency: number;
   private readonly stop = new AbortController();
   private readonly signal: AbortSignal;
-  private readonly failed: FailedSample[] = [];
-  private finished = new Set<string>();
-  private appender!: JsonAppender;
+  private readonly shown: ShownClips;
+  private output!: Output;
   private failedInRow = 0;
-  /** Images of the latest clips; NExT-QA has nine questions a video, one after the other. */
-  private readonly shown = new Map<string, Promise<Shown>>();
-  private readonly tally = { done: 0, judged: 0, correct: 0, unanswered: 0, cut: 0, skipped: 0 };
+  /** Why the run ended early although nothing is wrong. */
+  private reached: string | undefined;
+  private timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: GenerateOptions) {
-    const { client, signal, frameCount, maxSide = null, writing = 'reasoning' } = options;
-    this.writing = writing;
-    this.settings = {
-      prompt: promptId(this.writing),
-      temperature: client.temperature,
-      max_tokens: client.maxTokens,
-      n: frameCount,
-      max_side: maxSide,
-    };
-    this.concurrency = Math.max(1, this.options.concurrency ?? 4);
+    const { signal, framesOf, caps, prices } = options;
+    this.concurrency = Math.max(1, options.concurrency ?? 4);
+    this.gate = new Gate(this.concurrency, caps, prices);
     this.signal = signal ? AbortSignal.any([signal, this.stop.signal]) : this.stop.signal;
     // One listener a request under way, which is as many as the user asked for.
     setMaxListeners(0, this.signal);
+    const decode = pLimit(Math.min(this.concurrency, availableParallelism()));
+    this.shown = new ShownClips((sample) => decode(() => framesOf(sample)), options, this.concurrency);
   }
 
-  /** Reads what `out` holds, checks that it belongs to this run, and drops a torn last line. */
-  async prepare(): Promise<void> {
-    const { samples, out, client, onNotice } = this.options;
-    const found = await readFinished(
+  /** Takes the output file, and counts what earlier runs spent. */
+  async open(): Promise<void> {
+    const { samples, out, client, writing, prices, onNotice, deadlineMs } = this.options;
+    prices?.check(client.servedAs ?? [client.model]);
+    let uncounted = 0;
+    this.output = await Output.open({
       out,
       samples,
-      { model: client.model, settings: this.settings },
+      model: client.model,
+      settings: settingsOf(this.options, client),
+      writing,
       onNotice,
-    );
-    for (const row of found.rows) this.count(row);
-    this.tally.skipped = found.rows.length;
-    this.finished = new Set(found.rows.map((row) => row.id));
-    this.appender = await JsonAppender.open(out, found.size);
+      onRow: ({ usage, model }) => {
+        if (usage) this.gate.count(usage, usage.model ?? model);
+        else uncounted++;
+      },
+    });
+    if (uncounted > 0 && this.gate.countsTokens)
+      onNotice?.(`${out}: ${uncounted} rows do not tell their tokens, so the caps do not count them`);
+    // A timer's longest time is 24.8 days.
+    if (deadlineMs !== undefined)
+      this.timer = setTimeout(() => this.passDeadline(), Math.min(deadlineMs, 2 ** 31 - 1));
   }
 
   async all(): Promise<void> {
-    const limit = pLimit(this.concurrency);
-    const waiting = this.options.samples.filter((sample) => !this.finished.has(sample.id));
+    const { samples, client } = this.options;
+    const waiting = samples.filter((sample) => !this.output.finished.has(sample.id)).values();
     this.report();
-    const outcomes = await Promise.allSettled(waiting.map((sample) => limit(() => this.one(sample))));
+    const worker = async () => {
+      for (const sample of waiting) await this.one(sample);
+    };
+    // A sample that waits for its next attempt takes nobody's turn, where the teacher passes the gate itself; one at a time
+    // means in their order.
+    const spare = client.gated && this.concurrency > 1 ? 2 : 1;
+    const workers = Array.from({ length: this.concurrency * spare }, worker);
+    const outcomes = await Promise.allSettled(workers);
     if (this.options.signal?.aborted) return;
     const broken = outcomes.find((outcome) => outcome.status === 'rejected' && !isAbort(outcome.reason));
     if (broken?.status === 'rejected') throw broken.reason;
@@ -149,19 +149,21 @@ class Run {
 
   /** Asks about one sample. Rejects only when the whole run has to stop. */
   private async one(sample: Sample): Promise<void> {
-    if (this.signal.aborted) return;
+    if (this.signal.aborted || this.reached) return;
     try {
-      const row = await this.ask(sample);
-      await this.write(row);
+      await this.ask(sample);
       this.failedInRow = 0;
-      this.count(row);
       this.report();
     } catch (error) {
       if (this.signal.aborted) return;
+      if (error instanceof CapReached) {
+        this.reached = error.message;
+        return;
+      }
       if (error instanceof TeacherError && error.scope === 'run') throw this.end(this.hopeless(error));
-      if (error instanceof MissingToolError) throw this.end(error);
-      if (error instanceof DiskError) throw this.end(error.cause as DataError);
-      this.failed.push({
+      if (error instanceof MissingToolError || error instanceof NoUsage) throw this.end(error);
+      if (error instanceof DiskError) throw this.end(error.cause);
+      this.output.failed.push({
         id: sample.id,
         error: messageOf(error),
         attempts: error instanceof TeacherError ? error.attempts : 0,
@@ -171,68 +173,29 @@ class Run {
     }
   }
 
-  private imagesOf(sample: Sample): Promise<Shown> {
-    const clip = JSON.stringify([sample.video, sample.start, sample.end]);
-    const known = this.shown.get(clip);
-    // A clip's error names the sample that was decoded; another sample of the clip decodes again for its own message.
-    if (known) return known.catch(() => this.decode(sample));
-    const shown = this.decode(sample);
-    this.shown.set(clip, shown);
-    shown.catch(() => this.shown.delete(clip));
-    if (this.shown.size > this.concurrency) this.shown.delete(this.shown.keys().next().value!);
-    return shown;
-  }
-
-  private async decode(sample: Sample): Promise<Shown> {
-    const { framesOf, maxSide } = this.options;
-    const frames = await framesOf(sample);
-    const images = (await framesToPng(frames, maxSide)).map(pngDataUrl);
-    return { images, indices: frames.indices ? Array.from(frames.indices) : null };
-  }
-
-  private async ask(sample: Sample): Promise<ReasoningRow> {
-    const { client } = this.options;
-    const { images, indices } = await this.imagesOf(sample);
-    const prompt = promptFor(this.writing, sample.question, sample.options);
-    const { text, finishReason } = await client.complete({ images, prompt }, this.signal);
-    const answers = this.writing === 'reasoning';
-    const predicted = answers ? predictedAnswer(text, sample.options) : null;
-    const answer = sample.answer ?? null;
-    return {
-      id: sample.id,
-      question: sample.question,
-      options: sample.options,
-      reasoning: text,
-      predicted,
-      answer,
-      correct: isCorrect(predicted, answer),
-      finish_reason: finishReason,
-      model: client.model,
-      frames: indices,
-      settings: this.settings,
-    };
-  }
-
-  private async write(row: ReasoningRow): Promise<void> {
-    try {
-      await this.appender.append(row);
-    } catch (error) {
-      throw new DiskError('', { cause: error });
-    }
-  }
-
-  private count(row: Pick<ReasoningRow, 'answer' | 'correct' | 'predicted' | 'finish_reason'>): void {
-    this.tally.done++;
-    if (row.answer !== null && this.writing === 'reasoning') this.tally.judged++;
-    if (row.correct) this.tally.correct++;
-    if (row.predicted === null && this.writing === 'reasoning') this.tally.unanswered++;
-    if (row.finish_reason === 'length') this.tally.cut++;
+  private async ask(sample: Sample): Promise<void> {
+    const { client, writing = 'reasoning', template } = this.options;
+    const { images, indices } = await this.shown.of(sample);
+    const prompt = promptFor(writing, sample.question, sample.options, template);
+    const answer = await client.complete({ images, prompt }, this.signal, this.gate);
+    await this.output.write(sample, answer, indices);
+    if (this.gate.countsTokens && !answer.usage)
+      throw new NoUsage(
+        `teacher at ${client.url}: the answer about ${sample.id} tells no token counts (usage), so no cap on tokens or ` +
+          'cost can be kept; leave these caps out, or use --max-requests',
+      );
   }
 
   private report(): void {
-    const { done, judged, correct } = this.tally;
+    const { tally, failed } = this.output;
+    const { done, judged, correct } = tally;
     const total = this.options.samples.length;
-    this.options.onProgress?.({ done, total, failed: this.failed.length, judged, correct });
+    this.options.onProgress?.({ done, total, failed: failed.length, judged, correct });
+  }
+
+  private passDeadline(): void {
+    this.reached = 'the deadline has passed';
+    this.stop.abort(new DOMException(this.reached, 'AbortError'));
   }
 
   /** Stops the requests under way and returns the error to throw. */
@@ -243,58 +206,63 @@ class Run {
 
   private hopeless(error: TeacherError): DataError {
     const tries = error.attempts === 1 ? '1 attempt' : `${error.attempts} attempts`;
+    const key = process.env.OPENAI_API_KEY?.trim()
+      ? 'that OPENAI_API_KEY fits'
+      : 'that it wants no key (OPENAI_API_KEY is not set)';
     return new DataError(
       `teacher at ${this.options.client.url}: ${error.message} after ${tries}; check that it is running and serves ` +
-        `model "${this.options.client.model}", and that OPENAI_API_KEY fits, then run the same command again`,
+        `model "${this.options.client.model}", and ${key}, then run the same command again`,
       { cause: error },
     );
   }
 
   private givingUp(): DataError {
-    const last = this.failed.at(-1) as FailedSample;
+    const last = this.output.failed.at(-1)!;
     return new DataError(
       `teacher at ${this.options.client.url}: ${this.failedInRow} samples in a row failed, the last (${last.id}) ` +
-        `with: ${last.error}; ${this.tally.done} of ${this.options.samples.length} are done and kept, run the same ` +
+        `with: ${last.error}; ${this.output.tally.done} of ${this.options.samples.length} are done and kept, run the same ` +
         'command again when it is repaired',
     );
   }
 
-  /** Closes the file, puts it in order and writes or removes the list of failures. */
   async close(): Promise<void> {
-    await this.appender.close();
-    const { out, samples } = this.options;
-    if (this.tally.done === samples.length) await rewriteInOrder(out, samples);
-    const list = `${out}.failed.jsonl`;
-    if (this.failed.length === 0) await rm(list, { force: true });
-    else await writeFileAtomic(list, this.failed.map((item) => `${JSON.stringify(item)}\n`).join(''));
+    clearTimeout(this.timer);
+    await this.output.close();
   }
 
   result(): GenerateResult {
-    const { out, samples, signal } = this.options;
-    const { done } = this.tally;
+    const { out, samples, signal, prices } = this.options;
+    const { tally, failed } = this.output;
+    const { done } = tally;
     const total = samples.length;
-    if (signal?.aborted) {
-      throw new Interrupted(
-        `stopped after ${done} of ${total} samples, all kept in ${out}; run the same command again to continue`,
-      );
-    }
-    if (this.failed.length > 0) {
-      const ids = this.failed
+    const again = `all kept in ${out}; run the same command again to continue`;
+    if (signal?.aborted) throw new Interrupted(`stopped after ${done} of ${total} samples, ${again}`);
+    if (this.reached && done + failed.length < total)
+      throw new Interrupted(`${this.reached}: stopped after ${done} of ${total} samples, ${again}`);
+    if (failed.length > 0) {
+      const ids = failed
         .slice(0, 3)
         .map((item) => item.id)
         .join(', ');
-      const more = this.failed.length > 3 ? ', ...' : '';
+      const more = failed.length > 3 ? ', ...' : '';
       throw new DataError(
-        `${this.failed.length} of ${total} samples failed (${ids}${more}; first: ${this.failed[0]?.error}), listed in ` +
+        `${failed.length} of ${total} samples failed (${ids}${more}; first: ${failed[0]?.error}), listed in ` +
           `${out}.failed.jsonl; the other ${done} are kept, run the same command again to retry`,
       );
     }
-    return { ...this.tally, total, failed: 0 };
+    const { tokens, cost } = this.gate.spent;
+    return {
+      ...tally,
+      total,
+      failed: 0,
+      ...(tokens > 0 ? { tokens } : {}),
+      ...(tokens > 0 && prices ? { cost } : {}),
+    };
   }
 }
 
-/** Marks a failure of our own disk, which is no fault of the sample. */
-class DiskError extends Error {}
+/** A cap cannot be kept, since the server tells no token counts. */
+class NoUsage extends DataError {}
 
 function isAbort(reason: unknown): boolean {
   return reason instanceof Error && reason.name === 'AbortError';

@@ -18,12 +18,18 @@ interface ReadJsonLinesOptions {
    * be truncated at `start`, the byte offset of that line.
    */
   onTorn?: (start: number, line: number, bytes: Buffer) => void;
+  /** Called instead of an error for a line that is no JSON object; the line is passed over. */
+  onBad?: (message: string) => void;
 }
+
+/** A line of text that a model wrote is never so long; another file is not read into memory. */
+const LONGEST_LINE = 64 * 2 ** 20;
 
 /**
  * The objects of a JSON-lines file, one at a time, in bounded memory. Empty lines are passed over.
  *
- * @throws DataError naming `file:line` for a line that is not a JSON object or not UTF-8, and for a missing file.
+ * @throws DataError naming `file:line` for a line that is not a JSON object, not UTF-8 or longer than 64 MiB, and for a
+ *   missing file.
  */
 export async function* readJsonLines(
   path: string,
@@ -39,8 +45,19 @@ export async function* readJsonLines(
       options.onTorn(start, line, bytes);
       return;
     }
+    const value = objectIn(bytes, path, line, options);
+    if (value) yield { value, line, end };
+  }
+}
+
+function objectIn(bytes: Buffer, path: string, line: number, { onBad }: ReadJsonLinesOptions) {
+  try {
     const text = decode(bytes, path, line);
-    if (text.trim() !== '') yield { value: parse(text, path, line), line, end };
+    return text.trim() === '' ? undefined : parse(text, path, line);
+  } catch (error) {
+    if (!onBad) throw error;
+    onBad(messageOf(error));
+    return undefined;
   }
 }
 
@@ -53,15 +70,19 @@ async function* readLines(path: string): AsyncGenerator<{ bytes: Buffer; termina
   });
   try {
     let pending: Buffer[] = [];
+    let length = 0;
     for await (const piece of file.createReadStream({ autoClose: false }) as AsyncIterable<Buffer>) {
       let from = 0;
       for (let at = piece.indexOf(10); at >= 0; at = piece.indexOf(10, from)) {
         pending.push(piece.subarray(from, at));
         yield { bytes: Buffer.concat(pending), terminated: true };
         pending = [];
+        length = 0;
         from = at + 1;
       }
       if (from < piece.length) pending.push(piece.subarray(from));
+      length += piece.length - from;
+      if (length > LONGEST_LINE) throw new Error('a line is longer than 64 MiB; expected JSON lines');
     }
     if (pending.length > 0) yield { bytes: Buffer.concat(pending), terminated: false };
   } catch (error) {

@@ -1,5 +1,8 @@
 /** The teacher's prompt. */
+import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+import { messageOf, UsageError } from '../base/errors.js';
 import { optionLetter } from '../data/sample.js';
 
 /** The instruction of the prompt, word for word as in the paper's appendix A.3. */
@@ -56,15 +59,76 @@ const CAPTION_INSTRUCTIONS: Readonly<Record<Exclude<Writing, 'reasoning'>, strin
     'they are, what they do and in which order.',
 };
 
-/** The prompt for one sample; a caption's knows neither the question nor the options. */
-export function promptFor(writing: Writing, question: string, options: readonly string[]): string {
+/**
+ * The prompt for one sample; a caption's knows neither the question nor the options.
+ *
+ * @param template wording of the user's, with `{question}` and `{options}` where they belong; see {@link readTemplate}.
+ */
+export function promptFor(
+  writing: Writing,
+  question: string,
+  options: readonly string[],
+  template?: string,
+): string {
+  if (template !== undefined) {
+    const values: Record<string, string> = { question: oneLine(question), options: formatHints(options) };
+    return template.replace(PLACEHOLDER, (whole, name: string) => values[name] ?? whole);
+  }
   return writing === 'reasoning' ? teacherPrompt(question, options) : CAPTION_INSTRUCTIONS[writing];
 }
 
 /** Eight hex digits that change when the wording does; each line of a teacher's file carries them. */
-export function promptId(writing: Writing): string {
-  const text = promptFor(writing, 'question', ['option', 'option']);
+export function promptId(writing: Writing, template?: string): string {
+  return textId(promptFor(writing, 'question', ['option', 'option'], template));
+}
+
+/** Eight hex digits that stand for a text. */
+export function textId(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 8);
+}
+
+/** A word in braces; JSON in a prompt has quotes after its brace. */
+const PLACEHOLDER = /\{([A-Za-z_]\w*)\}/g;
+const PLACEHOLDERS = ['question', 'options'];
+
+/**
+ * Reads a prompt of the user's. The paper's reads "... ###Question: {question}, ###Hints: {options}."
+ *
+ * @throws UsageError for an unreadable or empty file, for an unknown placeholder, and for a prompt of reasoning without
+ *   the question or the options.
+ */
+export async function readTemplate(path: string, writing: Writing): Promise<string> {
+  const text = await readPromptText(path, 'prompt');
+  const known = `the placeholders are ${PLACEHOLDERS.map((name) => `{${name}}`).join(' and ')}`;
+  for (const match of text.matchAll(PLACEHOLDER)) {
+    if (PLACEHOLDERS.includes(match[1] as string)) continue;
+    const line = text.slice(0, match.index).split('\n').length;
+    throw new UsageError(`${path}:${line}: unknown placeholder ${match[0]}; ${known}`);
+  }
+  const missing = PLACEHOLDERS.find((name) => !text.includes(`{${name}}`));
+  if (missing && writing === 'reasoning')
+    throw new UsageError(`${path}: {${missing}} is missing, so the teacher would not see it; ${known}`);
+  return text;
+}
+
+/**
+ * A prompt or system message from a file, without a final line break.
+ *
+ * @throws UsageError for a file that is missing, empty, no UTF-8 text or longer than 64 KiB.
+ */
+export async function readPromptText(path: string, what: string): Promise<string> {
+  let bytes: Buffer;
+  try {
+    const { size } = await stat(path);
+    if (size > 65_536) throw new Error(`${size} bytes, expected at most 65536`);
+    bytes = await readFile(path);
+  } catch (error) {
+    throw new UsageError(`${path}: the ${what} cannot be read (${messageOf(error)})`, { cause: error });
+  }
+  const text = isUtf8(bytes) ? new TextDecoder().decode(bytes).replace(/\s+$/, '') : '';
+  if (text.trim() === '' || text.includes('\0'))
+    throw new UsageError(`${path}: the ${what} is empty or no UTF-8 text`);
+  return text;
 }
 
 function oneLine(text: string): string {

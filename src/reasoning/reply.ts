@@ -24,12 +24,21 @@ export interface Written {
  */
 const STEP_FIELDS = ['reasoning_content', 'reasoning', 'reasoning_details', 'thinking', 'thinking_blocks'];
 
+/** Tokens that one answer took. */
+export interface Usage {
+  prompt_tokens: number;
+  completion_tokens: number;
+}
+
 export class ReplyReader {
+  /** The last that came; some servers send it with every event. */
+  usage: Usage | undefined;
   private readonly choices = new Map<number, Choice>();
 
   /** @throws Error with the server's own words for an event that tells of an error. */
   add(event: unknown): void {
-    if (!isRecord(event) || !Array.isArray(event.choices)) {
+    if (isRecord(event)) this.usage = usageIn(event.usage) ?? this.usage;
+    if (!isRecord(event) || !Array.isArray(event.choices) || event.error) {
       const words = messageIn(event);
       if (words !== undefined) throw new Error(`error in the stream: ${words}`);
       return;
@@ -50,6 +59,17 @@ export class ReplyReader {
     return this.choices.get(Math.min(...this.choices.keys()));
   }
 }
+
+/** Token counts as OpenAI's servers give them; undefined where there are none. */
+function usageIn(value: unknown): Usage | undefined {
+  if (!isRecord(value)) return undefined;
+  const { prompt_tokens, completion_tokens = 0 } = value;
+  return isCount(prompt_tokens) && isCount(completion_tokens)
+    ? { prompt_tokens, completion_tokens }
+    : undefined;
+}
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 class Choice implements Written {
   content = '';

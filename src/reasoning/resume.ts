@@ -8,10 +8,13 @@ import { endingOf } from './finish.js';
 import { readJsonLines } from './jsonl.js';
 import type { ReasoningRow, ReasoningSettings } from './row.js';
 
+/** A row without its text. */
+export type FinishedRow = Pick<ReasoningRow, 'id' | 'answer' | 'correct' | 'predicted' | 'finish_reason'>;
+
 /** The finished part of an earlier run. */
 interface Finished {
-  /** Rows of samples of this run, without their text. */
-  rows: Pick<ReasoningRow, 'id' | 'answer' | 'correct' | 'predicted' | 'finish_reason'>[];
+  /** Rows of samples of this run. */
+  rows: FinishedRow[];
   /** Bytes of whole lines; the file is truncated there. */
   size: number;
 }
@@ -23,6 +26,8 @@ const ROW_HEAD = '{"id":"';
 interface Origin {
   model: string;
   settings: ReasoningSettings;
+  /** Called for every row of the file, of other samples too. */
+  onRow?: (row: ReasoningRow) => void;
 }
 
 /**
@@ -60,10 +65,12 @@ export async function readFinished(
     const where = `${out}:${line}`;
     const row = checkedRow(value, where, origin);
     finished.size = end;
+    origin.onRow?.(row);
     const sample = byId.get(row.id);
     if (sample && !seen.has(row.id)) {
       checkSample(row, sample, where);
-      finished.rows.push(row);
+      const { id, answer, correct, predicted, finish_reason } = row;
+      finished.rows.push({ id, answer, correct, predicted, finish_reason });
       if (!isWhole(row)) broken.push(`${where} with finish_reason ${JSON.stringify(row.finish_reason)}`);
     }
     seen.add(row.id);
@@ -88,17 +95,28 @@ function checkedRow(value: Record<string, unknown>, where: string, origin: Origi
       `${where}: not a line of generated reasoning (id, options, reasoning); name another output file`,
     );
   }
-  const was: Record<string, unknown> = { model, ...(isRecord(settings) ? settings : {}) };
-  const now: Record<string, unknown> = { model: origin.model, ...origin.settings };
-  for (const key of Object.keys(now)) {
-    const before = was[key] ?? null;
-    if (before === now[key]) continue;
+  const difference = differenceOf({ model, settings }, origin);
+  if (difference)
     throw new DataError(
-      `${where}: made with ${key} ${JSON.stringify(before)}, this run has ${JSON.stringify(now[key])}; ` +
-        'name another output file, or use the same settings to continue this one',
+      `${where}: made with ${difference}; name another output file, or use the same settings to continue this one`,
     );
-  }
   return value as unknown as ReasoningRow;
+}
+
+/** The first setting that differs, as `key before, this run has after`; undefined when none does. */
+export function differenceOf(
+  before: { model?: unknown; settings?: unknown },
+  { model, settings }: Origin,
+): string | undefined {
+  const was: Record<string, unknown> = {
+    model: before.model,
+    ...(isRecord(before.settings) ? before.settings : {}),
+  };
+  const now: Record<string, unknown> = { model, ...settings };
+  const key = Object.keys({ ...now, ...was }).find((each) => (was[each] ?? null) !== (now[each] ?? null));
+  return (
+    key && `${key} ${JSON.stringify(was[key] ?? null)}, this run has ${JSON.stringify(now[key] ?? null)}`
+  );
 }
 
 function checkSample(row: ReasoningRow, sample: Sample, where: string): void {

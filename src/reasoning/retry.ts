@@ -14,7 +14,7 @@ export interface Backoff {
 export const DEFAULT_BACKOFF: Backoff = { retries: 5, baseMs: 1000, maxMs: 60_000 };
 
 /** Longest Retry-After that is honoured, so that a server's typo does not stall a run for days. */
-const LONGEST_RETRY_AFTER_MS = 15 * 60_000;
+export const LONGEST_RETRY_AFTER_MS = 15 * 60_000;
 
 /**
  * Milliseconds to wait before retry `attempt` (0-based).
@@ -32,7 +32,7 @@ export function backoffMs(backoff: Backoff, attempt: number, retryAfterMs = 0, r
  * Milliseconds asked for by a Retry-After header: seconds or an HTTP date (RFC 9110, 10.2.3), or the
  * non-standard `retry-after-ms`. 0 when absent or unreadable.
  */
-export function retryAfterMs(headers: Headers | undefined, now = Date.now()): number {
+export function retryAfterMs(headers: Pick<Headers, 'get'> | undefined, now = Date.now()): number {
   const milliseconds = headers?.get('retry-after-ms');
   if (milliseconds && /^\d+(\.\d+)?$/.test(milliseconds)) return Number(milliseconds);
   const value = headers?.get('retry-after')?.trim();

@@ -1,4 +1,5 @@
 /** The lines of a file of reasoning. */
+import type { Usage } from './reply.js';
 
 /** One line of the output: the teacher's text about one sample. */
 export interface ReasoningRow {
@@ -19,6 +20,8 @@ export interface ReasoningRow {
   /** Frame numbers that were shown, when the video module knows them. */
   frames: number[] | null;
   settings: ReasoningSettings;
+  /** Tokens that the answer took, where the server told; `model` is its name there, where that is another one. */
+  usage?: Usage & { model?: string };
 }
 
 /** Settings that a line depends on beside its sample; one file never mixes lines of different settings. */
@@ -30,4 +33,12 @@ export interface ReasoningSettings {
   n: number;
   /** Longer side of the images in pixels, null when they were shown as decoded; older files do not say. */
   max_side: number | null;
+  /** Quality of JPEG images; absent for PNG, which loses nothing. */
+  image_quality?: number;
+  /** OpenAI's `detail` of the images; absent when it was not sent. */
+  image_detail?: string;
+  /** Stands for the system message, as `prompt` for the prompt; absent without one. */
+  system?: string;
+  /** Absent when none was sent. */
+  seed?: number;
 }

@@ -1,20 +1,38 @@
 /**
- * `fetch` for servers that are nearly OpenAI-compatible. Every response that leaves here is either an event stream
- * of bounded length or an error whose body is `{"error": {"message": ...}}`, the only form the client library reads.
+ * One request to a server that is nearly OpenAI-compatible, and the events of its answer. An answer in one piece becomes
+ * one event; everything else is an error with the server's own words.
  */
-import { networkFetch } from '../base/network.js';
+import { STATUS_CODES } from 'node:http';
+import { StringDecoder } from 'node:string_decoder';
+import { type NetworkAnswer, networkPost } from '../base/network.js';
 import { isRecord, shortened } from '../base/values.js';
+import { EventReader } from './eventStream.js';
 
-type Fetch = typeof networkFetch;
+export interface TeacherPost {
+  url: URL;
+  headers: Record<string, string>;
+  body: string;
+  signal: AbortSignal;
+  /** Most bytes of the answer; an error after that, with the connection closed. */
+  limit: number;
+  /** Called for every piece of the answer, comments of the stream too. */
+  heard: () => void;
+  /** Takes secrets out of the server's text, before anything of it is cut off or shown. */
+  redact: (text: string) => string;
+}
 
 /** An HTML page instead of an answer: a wrong address, a login, a firewall. */
 export class WebPage extends Error {}
 
-/** Error for a body longer than the limit, which is no answer. */
-class EndlessResponse extends Error {
-  constructor(limit: number) {
-    super(`the response did not end within ${(limit / 1048576).toFixed(1)} MiB`);
-    this.name = 'EndlessResponse';
+/** A status other than 2xx. */
+export class HttpError extends Error {
+  constructor(
+    readonly status: number,
+    readonly headers: NetworkAnswer['headers'],
+    message: string,
+  ) {
+    super(message);
+    this.name = 'HttpError';
   }
 }
 
@@ -22,22 +40,76 @@ class EndlessResponse extends Error {
 const ERROR_BODY_LIMIT = 64 * 1024;
 
 /**
- * Wraps `inner`.
+ * The events of the answer, as parsed JSON.
  *
- * @param limit most bytes of one response body; an {@link EndlessResponse} after that, with the connection closed.
+ * @throws HttpError, WebPage; Error for an answer that is none or has no end; what {@link networkPost} throws.
  */
-export function boundedFetch(limit: number, inner: Fetch = networkFetch): Fetch {
-  return async (input, init) => {
-    const response = await inner(input, init);
-    if (!response.ok) return flattenError(response);
-    const type = response.headers.get('content-type') ?? '';
-    if (/\bjson\b/.test(type)) return streamOfOne(await readText(response, limit), response);
-    if (!response.body) return response;
-    return new Response(bounded(noPage(response.body), limit), {
-      status: response.status,
-      headers: response.headers,
-    });
+export async function* postForEvents(post: TeacherPost): AsyncGenerator<unknown> {
+  const { url, body, signal, redact } = post;
+  const headers = {
+    'content-type': 'application/json',
+    accept: 'text/event-stream, application/json',
+    'accept-encoding': 'identity',
+    ...post.headers,
   };
+  const answer = await networkPost(url, { headers, body, signal });
+  let whole = false;
+  try {
+    if (answer.statusCode < 200 || answer.statusCode > 299) throw await httpError(answer, redact);
+    const encoding = answer.headers['content-encoding'] ?? 'identity';
+    if (encoding !== 'identity')
+      throw new Error(`the response is compressed (${encoding}), which was not asked for`);
+    const pieces = bounded(answer, post.limit, post.heard);
+    if (/\bjson\b/.test(String(answer.headers['content-type']))) yield wholeAnswer(redact(await all(pieces)));
+    else yield* eventsOf(pieces, redact);
+    whole = true;
+  } finally {
+    letGo(answer, whole);
+  }
+}
+
+/** Frees the connection: for another request when only its end is left to read, which some servers never send. */
+function letGo({ body }: NetworkAnswer, whole: boolean): void {
+  body.on('error', () => {});
+  if (whole) body.dump({ limit: 4096, signal: AbortSignal.timeout(1000) }).catch(() => {});
+  else body.destroy();
+}
+
+async function* eventsOf(
+  pieces: AsyncIterable<string>,
+  redact: (text: string) => string,
+): AsyncGenerator<unknown> {
+  const reader = new EventReader();
+  let begun = false;
+  for await (const piece of pieces) {
+    // No event begins with `<`; the type is not asked, since gateways send events as text/html too.
+    const beginning: string = begun ? '' : piece.trimStart();
+    begun ||= beginning !== '';
+    if (beginning.startsWith('<')) throw webPage(redact(beginning));
+    for (const data of reader.add(piece)) {
+      if (data.startsWith('[DONE]')) return;
+      yield parsed(redact(data));
+    }
+  }
+  const last = reader.rest();
+  if (last !== '' && !last.startsWith('[DONE]') && isJson(last)) yield parsed(redact(last));
+}
+
+function parsed(data: string): unknown {
+  try {
+    return JSON.parse(data);
+  } catch {
+    throw new Error(`an event of the response is not JSON: ${oneLine(data)}`);
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The message of an error body, or the text itself, cut to one readable line. */
@@ -64,64 +136,44 @@ export function messageIn(value: unknown): string | undefined {
   return undefined;
 }
 
-async function flattenError(response: Response): Promise<Response> {
+async function httpError(answer: NetworkAnswer, redact: (text: string) => string): Promise<HttpError> {
+  const { statusCode: status, headers } = answer;
   let body = '';
   try {
-    body = await readText(response, ERROR_BODY_LIMIT);
+    body = redact(await all(bounded(answer, ERROR_BODY_LIMIT, () => {})));
   } catch {
     // A broken or endless error page has no more information than its status.
   }
-  const message = errorMessageOf(body) || response.statusText || 'no message';
-  const headers = new Headers(response.headers);
-  headers.set('content-type', 'application/json');
-  headers.delete('content-length');
-  headers.delete('content-encoding');
-  return new Response(JSON.stringify({ error: { message } }), {
-    status: response.status,
-    statusText: response.statusText,
-    headers,
-  });
+  const location = headers.location
+    ? `redirected to ${redact(String(headers.location))}, name that address`
+    : '';
+  const words = [location, errorMessageOf(body)].filter(Boolean).join(': ');
+  return new HttpError(status, headers, words || STATUS_CODES[status] || 'no message');
 }
 
-/** A server that ignores `stream: true` answers with one JSON object; this makes it a stream of one event. */
-function streamOfOne(body: string, response: Response): Response {
+/** A server that ignores `stream: true` answers with one JSON object. */
+function wholeAnswer(body: string): unknown {
   let value: unknown;
   try {
     value = JSON.parse(body);
   } catch {
     throw new Error(`the response is not JSON: ${oneLine(body)}`);
   }
-  const choices = isRecord(value) && Array.isArray(value.choices) ? value.choices.filter(isRecord) : [];
-  if (!choices.some(({ message, error }) => isRecord(message) || error)) {
-    throw new Error(`the response holds no answer: ${errorMessageOf(body)}`);
-  }
-  const event = {
-    ...(value as object),
-    choices: choices.map((choice) => ({ ...choice, delta: choice.message })),
-  };
-  const headers = new Headers(response.headers);
-  headers.set('content-type', 'text/event-stream');
-  headers.delete('content-length');
-  headers.delete('content-encoding');
-  return new Response(`data: ${JSON.stringify(event)}\n\ndata: [DONE]\n\n`, {
-    status: response.status,
-    headers,
-  });
+  return eventOf(value);
 }
 
-/** No event begins with `<`; the type is not asked, since gateways send events as text/html too. */
-function noPage(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
-  let begun = false;
-  return body.pipeThrough(
-    new TransformStream<Uint8Array, Uint8Array>({
-      transform(chunk, controller) {
-        const text = begun ? '' : new TextDecoder().decode(chunk).trimStart();
-        begun ||= text !== '';
-        if (text.startsWith('<')) controller.error(webPage(text));
-        else controller.enqueue(chunk);
-      },
-    }),
-  );
+/**
+ * A whole answer as the one event of a stream.
+ *
+ * @throws Error for a value that holds no answer.
+ */
+export function eventOf(answer: unknown): unknown {
+  const choices = isRecord(answer) && Array.isArray(answer.choices) ? answer.choices.filter(isRecord) : [];
+  if (!choices.some(({ message, error }) => isRecord(message) || error)) {
+    const words = messageIn(answer) ?? oneLine(JSON.stringify(answer) ?? 'nothing');
+    throw new Error(`the response holds no answer: ${words}`);
+  }
+  return { ...(answer as object), choices: choices.map((choice) => ({ ...choice, delta: choice.message })) };
 }
 
 function webPage(beginning: string): WebPage {
@@ -129,29 +181,27 @@ function webPage(beginning: string): WebPage {
   return new WebPage(`the response was a web page${title && ` ("${title}")`}, no answer`);
 }
 
-function bounded(body: ReadableStream<Uint8Array>, limit: number): ReadableStream<Uint8Array> {
+async function* bounded(answer: NetworkAnswer, limit: number, heard: () => void): AsyncGenerator<string> {
+  const decoder = new StringDecoder('utf8');
   let seen = 0;
-  return body.pipeThrough(
-    new TransformStream<Uint8Array, Uint8Array>({
-      transform(chunk, controller) {
-        seen += chunk.byteLength;
-        if (seen > limit) controller.error(new EndlessResponse(limit));
-        else controller.enqueue(chunk);
-      },
-    }),
-  );
+  for await (const chunk of answer.body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    heard();
+    seen += chunk.byteLength;
+    if (seen > limit) throw new Error(`the response did not end within ${(limit / 1048576).toFixed(1)} MiB`);
+    yield decoder.write(chunk);
+  }
+  yield decoder.end();
 }
 
-async function readText(response: Response, limit: number): Promise<string> {
-  if (!response.body) return '';
-  const decoder = new TextDecoder();
-  let text = '';
-  for await (const chunk of bounded(response.body, limit)) text += decoder.decode(chunk, { stream: true });
-  return text + decoder.decode();
+async function all(pieces: AsyncIterable<string>): Promise<string> {
+  const list: string[] = [];
+  for await (const piece of pieces) list.push(piece);
+  return list.join('');
 }
 
-/** Cut to one line of at most 300 characters. */
+/** Cut to one line of at most 300 characters, without control characters: a terminal would obey them. */
 export function oneLine(text: string): string {
-  const line = text.replace(/\s+/g, ' ').trim();
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+  const line = text.replace(/[\s\u0000-\u001f\u007f-\u009f]+/g, ' ').trim();
   return shortened(line, 300);
 }

@@ -6,7 +6,7 @@ import pLimit from 'p-limit';
 import { DataError, messageOf } from '../base/errors.js';
 import { isRecord } from '../base/values.js';
 import { bestOf, readEvaluations, readResult, readRunInfo, runPaths } from '../training/run/folder.js';
-import { isHeld } from '../training/run/lock.js';
+import { isHeld } from '../base/lock.js';
 import { readSweep, type TrialState, trialStates } from './folder.js';
 
 /** A run or sweep folder. What is not known is null. */

@@ -12,7 +12,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError, EXIT, Interrupted, messageOf, UsageError } from '../base/errors.js';
-import { isHeld } from '../training/run/lock.js';
+import { isHeld } from '../base/lock.js';
 import type { EngineChoice, Execution, Executor } from './executor.js';
 import { clearFailure, type PlannedTrial, trialState } from './folder.js';
 import { type End, engineArguments, ownCommand } from './process.js';

@@ -1,6 +1,6 @@
 /** Runs a sweep: its plan, the trials that are missing, and what they found. */
 import { DataError, Interrupted, messageOf, ReasVqaError } from '../base/errors.js';
-import { holdFolder } from '../training/run/lock.js';
+import { holdFolder } from '../base/lock.js';
 import { type ComparedSetting, compareSettings, writeComparisons } from './comparisons.js';
 import type { EngineChoice, Executor } from './executor.js';
 import { drawSweepFigure } from './figure.js';

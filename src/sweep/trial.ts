@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { DataError, Interrupted, messageOf, UsageError } from '../base/errors.js';
 import { say } from '../base/progress.js';
 import type { RunResult } from '../training/run/folder.js';
-import { HeldError } from '../training/run/lock.js';
+import { HeldError } from '../base/lock.js';
 import { train } from '../training/train.js';
 import {
   clearFailure,

@@ -28,7 +28,7 @@ import {
   readResult,
   writeRunInfo,
 } from './run/folder.js';
-import { holdFolder } from './run/lock.js';
+import { holdFolder } from '../base/lock.js';
 import {
   attempt,
   type Cohort,

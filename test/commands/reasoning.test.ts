@@ -1,5 +1,6 @@
 /** `generate` and `refine` on the command line, against the built-in teacher. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -98,5 +99,66 @@ describe('generate and refine over the built-in world', () => {
     const { code, stderr } = await generate('--frames', '2');
     expect(code).toBe(3);
     expect(stderr).toContain('g.jsonl');
+  });
+
+  it('a cap is exit code 75, and the same command goes on', async () => {
+    const capped = () =>
+      run(
+        ...['generate', ...recipe, '--teacher', `${front.url}#weight=2`, '--model', 'shapes-teacher'],
+        ...['--out', 'capped.jsonl', '--max-requests', '10', '--deadline', '2h'],
+      );
+    const { code, stdout, stderr } = await capped();
+    expect({ code, stdout }).toEqual({ code: 75, stdout: '' });
+    expect(stderr.trim().split('\n').at(-1)).toMatch(
+      /^reasvqa: --max-requests 10 was reached: stopped after 10 of \d+ samples, all kept in .*; run the same command again to continue$/,
+    );
+    expect((await capped()).stderr).toContain('stopped after 20 of');
+    expect(await lines('capped.jsonl')).toHaveLength(20);
+  });
+
+  it('batch files out and in give the rows of live answers', async () => {
+    const batch = (...more: string[]) =>
+      run('generate', ...recipe, '--model', 'shapes-teacher', '--out', 'b.jsonl', ...more);
+    const out = await batch('--batch-requests', 'requests.jsonl');
+    expect(out.code, out.stderr).toBe(0);
+    const results: string[] = [];
+    for (const { custom_id, body } of await lines('requests.jsonl')) {
+      const request = { method: 'POST', body: JSON.stringify(body) };
+      const response = await fetch(`${teacher.url}/chat/completions`, request);
+      results.unshift(
+        JSON.stringify({
+          custom_id,
+          response: { status_code: response.status, body: await response.json() },
+        }),
+      );
+    }
+    await writeFile(join(folder, 'results.jsonl'), `${results.join('\n')}\n`);
+    const read = await batch('--batch-results', 'results.jsonl');
+    expect(read.code, read.stderr).toBe(0);
+    expect(read.stdout).toContain(
+      `${results.length} of ${results.length} samples in b.jsonl, 0 from earlier runs\n`,
+    );
+    const plain = (rows: object[]) => rows.map((row) => ({ ...row, usage: undefined }));
+    expect(plain(await lines('b.jsonl'))).toEqual(plain(await lines('g.jsonl')));
+  });
+
+  it.each<[string[], RegExp]>([
+    [[], /nobody to ask: expected either --teacher URL, --batch-requests FILE or --batch-results FILE/],
+    [['--teacher', 'http://h/v1', '--batch-requests', 'r'], /more than one place for answers/],
+    [['--teacher', 'http://h/v1', '--max-cost', '3'], /--max-cost needs the prices of tokens/],
+    [['--teacher', 'http://h/v1', '--prices', 'none.json'], /none\.json: no price table/],
+    [['--teacher', 'http://h/v1', '--deadline', '5'], /Expected a time such as 90s/],
+    [['--teacher', 'http://h/v1', '--image-quality', '101'], /from 1 to 100/],
+    [['--teacher', 'http://h/v1', '--image-detail', 'best'], /expected low, high or auto/],
+    [['--teacher', 'http://h/v1', '--prompt', 'none.txt'], /none\.txt: the prompt cannot be read/],
+    [['--teacher', 'http://h/v1', '--system', 'world'], /world: the system message cannot be read/],
+    [['--teacher', 'http://h/v1#key=NO_SUCH_VARIABLE'], /variable that key= names is not set/],
+  ])('%j is exit code 2 and one line', async (more, message) => {
+    const { code, stdout, stderr } = await run(
+      ...['generate', ...recipe, '--model', 'm', '--out', 'no.jsonl', ...more],
+    );
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr.trim().split('\n').at(-1)).toMatch(message);
+    expect(existsSync(join(folder, 'no.jsonl'))).toBe(false);
   });
 });

@@ -3,15 +3,17 @@ import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { DataError, Interrupted, MissingToolError } from '../../src/base/errors.js';
+import { DataError, Interrupted, MissingToolError, UsageError } from '../../src/base/errors.js';
+import { HeldError } from '../../src/base/lock.js';
 import { Rng } from '../../src/base/random.js';
 import { joinReasoning } from '../../src/data/reasoning.js';
 import type { Sample } from '../../src/data/sample.js';
 import { openTeacher, type TeacherSettings } from '../../src/reasoning/client.js';
 import { type GenerateOptions, generateReasoning } from '../../src/reasoning/generate.js';
+import { PriceTable } from '../../src/reasoning/prices.js';
 import { parseTeacherPrompt } from '../../src/reasoning/prompt.js';
 import type { ReasoningRow } from '../../src/reasoning/row.js';
-import { json, type Reply, stream, teacherServer } from './teacherServer.js';
+import { event, json, type Reply, stream, teacherServer } from './teacherServer.js';
 
 let folder: string;
 let out: string;
@@ -481,5 +483,143 @@ describe('captions', () => {
     await run();
     expect(await caught(run({ writing: 'detailed' }))).toBeInstanceOf(DataError);
     expect(await run()).toMatchObject({ skipped: 12 });
+  });
+});
+
+describe('caps', () => {
+  const counted: Reply = (item, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    event(response, { choices: [{ delta: { content: 'It is B.' }, finish_reason: 'stop' }] });
+    event(response, { choices: [], usage: { prompt_tokens: 90, completion_tokens: 10 } });
+    response.end(item.number > 0 ? 'data: [DONE]\n\n' : '');
+  };
+
+  it('on requests stop a run cleanly, and the same call goes on', async () => {
+    const { run, server } = await setup(good, { caps: { requests: 5 } });
+    const error = await caught(run());
+    expect(error).toBeInstanceOf(Interrupted);
+    expect(error.message).toBe(
+      `--max-requests 5 was reached: stopped after 5 of 12 samples, all kept in ${out}; run the same command again to continue`,
+    );
+    expect([server.received.length, rows().length]).toEqual([5, 5]);
+    await caught(run());
+    expect(await run()).toMatchObject({ done: 12, skipped: 10 });
+    expect(server.received).toHaveLength(12);
+  });
+
+  it('count further attempts, and lose no sample to them', async () => {
+    const { run, server } = await setup(
+      (item, response) => (item.number % 2 ? json(response, 500, {}) : good(item, response)),
+      { caps: { requests: 6 } },
+      { backoff: { retries: 9, baseMs: 1, maxMs: 1 } },
+    );
+    for (let i = 0; i < 10 && (await caught(run())) instanceof Interrupted; i++)
+      expect(server.received.length).toBeLessThanOrEqual(6 * (i + 1));
+    expect(
+      rows()
+        .map(({ id }) => id)
+        .sort(),
+    ).toEqual(SAMPLES.map(({ id }) => id).sort());
+  });
+
+  it('on tokens count what the rows of earlier runs took', async () => {
+    const { run } = await setup(counted, { caps: { tokens: 500 } });
+    expect((await caught(run())).message).toMatch(/^--max-total-tokens 500 .*stopped after 5 of 12/);
+    expect(rows()[0]?.usage).toEqual({ prompt_tokens: 90, completion_tokens: 10 });
+    expect((await caught(run({ caps: { tokens: 799 } }))).message).toMatch(/stopped after 7 of 12/);
+    expect(await run({ caps: { tokens: 1200 } })).toMatchObject({ done: 12, tokens: 1200 });
+  });
+
+  it('on tokens cannot be kept where the server does not count them', async () => {
+    const { run } = await setup(good, { caps: { tokens: 500 } });
+    const error = await caught(run());
+    expect(error).toBeInstanceOf(DataError);
+    expect(error.message).toMatch(/tells no token counts/);
+    expect(rows().length).toBeGreaterThan(0);
+  });
+
+  it('on cost refuse a model without a price before anything is asked', async () => {
+    writeFileSync(join(folder, 'p.json'), '{"m": {"prompt": 1, "completion": 1}}');
+    const prices = await PriceTable.read(join(folder, 'p.json'));
+    const known = await setup(counted, { prices, caps: { cost: 0.0003 } });
+    expect((await caught(known.run())).message).toMatch(/^--max-cost 0.0003 .*stopped after 3 of 12/);
+    const unknown = await setup(counted, { prices, caps: { cost: 1 } }, { model: 'other' });
+    expect(await caught(unknown.run())).toBeInstanceOf(UsageError);
+    expect(unknown.server.received).toHaveLength(0);
+  });
+
+  it('on time give up what is under way', async () => {
+    const { run } = await setup((item, response) => (item.number <= 3 ? good(item, response) : undefined), {
+      deadlineMs: 400,
+      concurrency: 2,
+    });
+    const error = await caught(run());
+    expect(error).toBeInstanceOf(Interrupted);
+    expect(error.message).toMatch(/^the deadline has passed: stopped after 3 of 12 samples/);
+  });
+});
+
+it.runIf(process.platform === 'linux')(
+  'is refused a file that another run writes, which goes on',
+  async () => {
+    let start = () => {};
+    let go = () => {};
+    const started = new Promise<void>((resolve) => {
+      start = resolve;
+    });
+    const gone = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    const { run } = await setup(async (item, response) => {
+      start();
+      await gone;
+      await good(item, response);
+    });
+    const running = run();
+    await started;
+    const second = await caught(run());
+    go();
+    expect(second).toBeInstanceOf(HeldError);
+    expect(second.message).toBe(
+      `${out}: process ${process.pid} is writing it; wait for that one to end or name another output file`,
+    );
+    expect(await running).toMatchObject({ done: 12 });
+    expect(await run()).toMatchObject({ skipped: 12 });
+  },
+);
+
+describe('what the teacher sees', () => {
+  it('can be worded and seeded, is recorded, and is not continued otherwise', async () => {
+    const template = 'Look. {question} Choose from {options}!';
+    const asked = { template, imageQuality: 60 };
+    const { run, server } = await setup(good, asked, { system: 'Be brief.', seed: 3, imageDetail: 'low' });
+    await run();
+    const { body, prompt } = server.received.find((item) => /in 0\?/.test(item.prompt))!;
+    expect(prompt).toBe('Look. what happens in 0? Choose from A: he sits, B: he runs, C: he waits!');
+    expect(body).toMatchObject({
+      seed: 3,
+      messages: [{ role: 'system', content: 'Be brief.' }, { role: 'user' }],
+    });
+    const [image] = body.messages[1]!.content as unknown as { image_url: { url: string; detail: string } }[];
+    expect(image).toMatchObject({
+      image_url: { url: expect.stringMatching(/^data:image\/jpeg;base64,\/9j\//), detail: 'low' },
+    });
+    expect(rows()[0]?.settings).toMatchObject({ image_quality: 60, image_detail: 'low', seed: 3 });
+    expect(await run()).toMatchObject({ skipped: 12 });
+    for (const [name, change, teacher] of [
+      ['prompt', { template: `${template} Now.` }, {}],
+      ['image_quality', { imageQuality: 61 }, {}],
+      ['seed', {}, { seed: 4 }],
+      ['system', {}, { system: 'Be long.' }],
+    ] as const) {
+      const other = await setup(
+        good,
+        { ...asked, ...change },
+        { system: 'Be brief.', seed: 3, imageDetail: 'low', ...teacher },
+      );
+      expect((await caught(other.run())).message).toMatch(new RegExp(`made with ${name} .*, this run has`));
+    }
+    const none = await setup(good, asked, { system: 'Be brief.', imageDetail: 'low' });
+    expect((await caught(none.run())).message).toMatch(/made with seed 3, this run has null/);
   });
 });

@@ -1,10 +1,20 @@
 /** The teacher's prompt. */
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import sharp from 'sharp';
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { UsageError } from '../../src/base/errors.js';
 import { Rng } from '../../src/base/random.js';
 import { framesToPng, pngDataUrl } from '../../src/reasoning/images.js';
-import { parseTeacherPrompt, TEACHER_INSTRUCTION, teacherPrompt } from '../../src/reasoning/prompt.js';
+import {
+  parseTeacherPrompt,
+  promptFor,
+  promptId,
+  readTemplate,
+  TEACHER_INSTRUCTION,
+  teacherPrompt,
+} from '../../src/reasoning/prompt.js';
 import { describeWithShared, sharedPath } from '../support/shared.js';
 
 it('is the prompt of appendix A.3 with question and options in place', () => {
@@ -71,6 +81,64 @@ describe('frames as images', () => {
   it('must have the bytes their shape says', async () => {
     await expect(framesToPng({ ...frames, n: 3 })).rejects.toThrow(
       'frames hold 240 bytes, expected 3 x 5 x 8 x 3',
+    );
+  });
+});
+
+describe('a prompt of the user', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'prompt-'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+  const written = (content: string | Buffer) => {
+    const path = join(folder, 'prompt.txt');
+    writeFileSync(path, content);
+    return path;
+  };
+
+  it('is filled in once, with nothing of the question read as a placeholder', async () => {
+    const template = await readTemplate(
+      written('\ufeffQ: {question}\n{options} as {"answer": "A"} {x y}\r\n'),
+      'reasoning',
+    );
+    expect(promptFor('reasoning', 'is $& {options}\n red?', ['a.', '{question}'], template)).toBe(
+      'Q: is $& {options} red?\nA: a, B: {question} as {"answer": "A"} {x y}',
+    );
+  });
+
+  it('in the words of the paper has the id of the paper', async () => {
+    const words = `${TEACHER_INSTRUCTION} ###Question: {question}, ###Hints: {options}.`;
+    expect(promptId('reasoning', await readTemplate(written(`${words}\n`), 'reasoning'))).toBe(
+      promptId('reasoning'),
+    );
+  });
+
+  it('of a caption needs no placeholder', async () => {
+    expect(await readTemplate(written('Describe it.'), 'brief')).toBe('Describe it.');
+  });
+
+  it.each<[string | Buffer, RegExp]>([
+    ['Why?', /prompt\.txt: \{question\} is missing/],
+    ['{question}', /\{options\} is missing, so the teacher would not see it/],
+    [
+      '{question}\n{options} {Question}',
+      /prompt\.txt:2: unknown placeholder \{Question\}; the placeholders are/,
+    ],
+    ['', /empty or no UTF-8 text/],
+    [' \n', /empty or no UTF-8 text/],
+    [Buffer.from([0x7b, 0xff]), /empty or no UTF-8 text/],
+    ['{question}{options}\0', /empty or no UTF-8 text/],
+    ['x'.repeat(70_000), /70000 bytes, expected at most 65536/],
+  ])('%j is refused', async (content, message) => {
+    const path = written(content);
+    await expect(readTemplate(path, 'reasoning')).rejects.toThrow(UsageError);
+    await expect(readTemplate(path, 'reasoning')).rejects.toThrow(message);
+  });
+
+  it('that is missing is refused', async () => {
+    await expect(readTemplate(join(folder, 'none'), 'reasoning')).rejects.toThrow(
+      /none: the prompt cannot be read/,
     );
   });
 });

@@ -23,7 +23,7 @@ export async function teacherServer(reply: Reply) {
     const pieces: Buffer[] = [];
     for await (const piece of request) pieces.push(piece as Buffer);
     const body = JSON.parse(Buffer.concat(pieces).toString());
-    const content = body.messages[0].content as { type: string; text?: string }[];
+    const content = body.messages.at(-1).content as { type: string; text?: string }[];
     const item: Received = {
       number: received.length + 1,
       path: request.url!,

@@ -6,7 +6,7 @@ import { EngineError } from '../../src/base/errors.js';
 import { selectEngine } from '../../src/engine/engine.js';
 import type { PageData } from '../../src/report/page/data.js';
 import { type ReportRequest, writeReport } from '../../src/report/report.js';
-import { holdFolder } from '../../src/training/run/lock.js';
+import { holdFolder } from '../../src/base/lock.js';
 import { train } from '../../src/training/train.js';
 import { makeWorld, worldConfig } from '../training/support.js';
 

@@ -11,7 +11,7 @@ import { type Sweep, trialState, trialStates } from '../../src/sweep/folder.js';
 import { type LocalOptions, localExecutor } from '../../src/sweep/local.js';
 import { ownCommand } from '../../src/sweep/process.js';
 import { missing } from '../../src/sweep/run.js';
-import { holdFolder } from '../../src/training/run/lock.js';
+import { holdFolder } from '../../src/base/lock.js';
 import { train } from '../../src/training/train.js';
 import { nativeMissing } from '../model/support.js';
 import { learned, makeWorld, type World } from '../training/support.js';

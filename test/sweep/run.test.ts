@@ -8,7 +8,7 @@ import type { Executor } from '../../src/sweep/executor.js';
 import { sweepPaths } from '../../src/sweep/folder.js';
 import { failureOf, type RunSweepRequest, runSweep, unfinishedOf } from '../../src/sweep/run.js';
 import { runShared } from '../../src/sweep/shared.js';
-import { holdFolder } from '../../src/training/run/lock.js';
+import { holdFolder } from '../../src/base/lock.js';
 import { useFastEngine } from '../model/support.js';
 import { makeWorld, signalAtLook, type World } from '../training/support.js';
 import { newSweepFolder, specOf } from './support.js';

@@ -6,7 +6,7 @@ import { DataError, Interrupted } from '../../src/base/errors.js';
 import { recordFailure, type Sweep, trialState } from '../../src/sweep/folder.js';
 import { endOfStatus } from '../../src/sweep/process.js';
 import { recordEnd, trainTrial } from '../../src/sweep/trial.js';
-import { holdFolder } from '../../src/training/run/lock.js';
+import { holdFolder } from '../../src/base/lock.js';
 import { reasvqa } from '../commands/support.js';
 import { useFastEngine } from '../model/support.js';
 import { makeWorld, type World } from '../training/support.js';
