@@ -64,6 +64,7 @@ export function segment(text: string): Unit[] {
 
 function findHeaders(text: string): FoundHeader[] {
   const found: FoundHeader[] = [];
+  if (!/answer|conclusion|detailed/i.test(text)) return found;
   for (const form of [MARKED_HEADER, PLAIN_HEADER]) {
     for (const match of text.matchAll(form)) {
       const word = (match[1] ?? match[2] ?? '').toLowerCase();
@@ -95,6 +96,9 @@ function addSentences(text: string, from: number, to: number, units: Unit[]): vo
       at = skipMarkers(text, skipSpace(text, at, to), to);
       if (at >= to) break;
     }
+    END.lastIndex = at;
+    at = END.exec(text)?.index ?? to;
+    if (at >= to) break;
     if (text[at] === '\n' ? endsAtNewline(text, at, to) : endsAfter(text, at, to, start)) {
       const end = text[at] === '\n' ? at : at + 1 + closing(text, at + 1, to);
       pushTrimmed(text, start, end, units);
@@ -104,6 +108,9 @@ function addSentences(text: string, from: number, to: number, units: Unit[]): vo
   }
   pushTrimmed(text, start, to, units);
 }
+
+/** Where a sentence may end. */
+const END = /[\n.!?…。！？｡।॥؟۔]/g;
 
 function skipSpace(text: string, from: number, to: number): number {
   let at = from;

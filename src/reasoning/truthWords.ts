@@ -31,31 +31,22 @@ const PLACE_AFTER = new RegExp(`^[\\s-]+${PLACE}(?![\\p{L}\\p{N}])`, 'iu');
  * @param scope `phrase`: the whole text of the option and its letter; `words`: also each of its content words
  */
 export class TruthWords {
-  private readonly forms: readonly RegExp[];
-  private readonly letters: readonly RegExp[];
-  /** Longer options that hold the true one's words: where they are meant, the true one is not. */
-  private readonly longer: readonly RegExp[];
-  private readonly first: string;
   private readonly letter: string;
+  private readonly own: string;
+  /** Its longest word, which every text that says it holds. */
+  private readonly longest: string;
+  private made: { forms: RegExp[]; longer: RegExp[]; letters: RegExp[] } | undefined;
 
-  constructor(options: readonly string[], answer: number, scope: 'phrase' | 'words') {
+  constructor(
+    private readonly options: readonly string[],
+    private readonly answer: number,
+    private readonly scope: 'phrase' | 'words',
+  ) {
     this.letter = optionLetter(answer);
-    this.letters = letterForms(this.letter);
-    const own = comparable(options[answer] ?? '');
-    const words = own.split(' ').filter((word) => word !== '');
-    const forms: RegExp[] = [];
-    if (words.length > 0) forms.push(words.every((word) => ANSWERS.has(word)) ? alone(words) : phrase(words, true));
-    if (scope === 'words')
-      for (const word of words)
-        if (word.length > 1 && !ANSWERS.has(word)) forms.push(phrase([word], false));
-    this.forms = forms;
-    this.first = scope === 'words' ? '' : (words[0] ?? '');
-    this.longer = options.flatMap((option, i) => {
-      const other = comparable(option);
-      return i !== answer && own !== '' && other !== own && ` ${other} `.includes(` ${own} `)
-        ? [phrase(other.split(' '), true)]
-        : [];
-    });
+    this.own = comparable(options[answer] ?? '');
+    const words = this.own.split(' ');
+    this.longest =
+      scope === 'words' ? '' : words.reduce((best, word) => (word.length > best.length ? word : best));
   }
 
   /** The ranges of `sentence` that say the true answer, in order and apart. */
@@ -73,22 +64,56 @@ export class TruthWords {
   }
 
   private letterRanges(sentence: string): { start: number; end: number }[] {
-    if (!sentence.includes(this.letter)) return [];
-    return this.letters.flatMap((form) => rangesOf(sentence, form));
+    if (!hasLetter(sentence, this.letter)) return [];
+    return this.expressions().letters.flatMap((form) => rangesOf(sentence, form));
   }
 
   private wordRanges(sentence: string): { start: number; end: number }[] {
+    if (this.own === '') return [];
     // Beyond ASCII, letters of other cases may be other characters.
-    if (!/[^\n\r\t\x20-\x7E]/.test(sentence) && !sentence.toLowerCase().includes(this.first)) return [];
-    const found = this.forms.flatMap((form) => rangesOf(sentence, form));
+    if (isAscii(sentence) && !sentence.toLowerCase().includes(this.longest)) return [];
+    const { forms, longer } = this.expressions();
+    const found = forms.flatMap((form) => rangesOf(sentence, form));
     if (found.length === 0) return found;
-    const others = this.longer.flatMap((form) => rangesOf(sentence, form));
+    const others = longer.flatMap((form) => rangesOf(sentence, form));
     return found.filter(
       (range) =>
         !others.some((other) => other.start <= range.start && range.end <= other.end) &&
         !insidePlace(sentence, range),
     );
   }
+
+  /** Made when first needed: compiling them takes longer than all else. */
+  private expressions() {
+    this.made ??= {
+      forms: this.forms(),
+      // Longer options that hold the true one's words: where they are meant, the true one is not.
+      longer: this.options.flatMap((option, i) => {
+        const other = comparable(option);
+        const holds = i !== this.answer && other !== this.own && ` ${other} `.includes(` ${this.own} `);
+        return holds ? [phrase(other.split(' '), true)] : [];
+      }),
+      letters: letterForms(this.letter),
+    };
+    return this.made;
+  }
+
+  private forms(): RegExp[] {
+    const words = this.own.split(' ');
+    const own = words.every((word) => ANSWERS.has(word)) ? alone(words) : phrase(words, true);
+    if (this.scope === 'phrase') return [own];
+    const telling = words.filter((word) => word.length > 1 && !ANSWERS.has(word));
+    return [own, ...telling.map((word) => phrase([word], false))];
+  }
+}
+
+const isAscii = (text: string) => !/[^\n\r\t\x20-\x7E]/.test(text);
+
+/** Whether a capital ends a word. */
+function hasLetter(text: string, letter: string): boolean {
+  for (let at = text.indexOf(letter); at >= 0; at = text.indexOf(letter, at + 1))
+    if (!/[A-Za-z0-9]/.test(text[at + 1] ?? '')) return true;
+  return false;
 }
 
 /** Whether the words are a part of a longer name of a place, or of a number with a fraction. */

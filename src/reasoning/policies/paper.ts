@@ -4,7 +4,7 @@ import { Choices } from '../choices.js';
 import { Cutting, type Refined, type Removal, spacesBeside } from '../cutting.js';
 import { MARKS, proseReply, type Reply, readReply } from '../marks.js';
 import { GROUND_TRUTH, PAPER_PATTERNS, type Pattern, PREDICTED_OPTION, STATED_ANSWER } from '../patterns.js';
-import { ANSWER_TAG, BOX_TOKEN, boxesIn, plainText } from '../plain.js';
+import { ANSWER_TAG, BOX_TOKEN, boxesIn, comparable, plainText } from '../plain.js';
 import { mayHoldMarks, mayHoldVerdicts, mayNameOption } from '../screen.js';
 import { segment, type Unit } from '../sentences.js';
 import { TruthWords } from '../truthWords.js';
@@ -137,7 +137,7 @@ class Rules {
       : sentence;
     const pattern = this.patterns.find(({ words }) => words?.test(plain));
     if (pattern) return pattern.name;
-    if (!mayNameOption(sentence) && !predicted.some((option) => this.mayBe(sentence, option)))
+    if (!mayNameOption(sentence) && !predicted.some((option) => this.isText(sentence, option)))
       return undefined;
     const said = new Sentence(sentence, this.choices);
     if (said.statesAnswer() || said.announcesAnswer()) return STATED_ANSWER;
@@ -145,10 +145,10 @@ class Rules {
     return undefined;
   }
 
-  /** Whether the sentence can be the option's own text: it has a few signs more at most. */
-  private mayBe(sentence: string, option: number): boolean {
+  /** Whether the sentence is the option's own text; it has a few signs more at most. */
+  private isText(sentence: string, option: number): boolean {
     const { length } = this.settings.options[option] ?? '';
-    return sentence.length <= length + 16;
+    return sentence.length <= length + 16 && comparable(sentence) === this.choices.texts[option];
   }
 
   /** `###Answer:` alone on a line announces the next line, `###Conclusion:` the next paragraph. */
