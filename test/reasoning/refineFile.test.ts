@@ -80,7 +80,7 @@ it('reads a text again in which no answer had been found, and keeps the truth’
 
 it('passes the original on when asked', async () => {
   write(ROW);
-  await refineFile({ input, output, mode: 'original' });
+  await refineFile({ input, output, policy: 'original' });
   expect(rows()).toEqual([{ id: 'a', reasoning: ROW.reasoning, correct: false, removed: [] }]);
 });
 

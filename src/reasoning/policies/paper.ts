@@ -1,7 +1,8 @@
 /** The policy `paper`: removes the conclusions (section 3.2, appendix A.4). */
-import { Sentence, statedAnswer } from '../answer.js';
+import { predictedAnswer, Sentence, statedAnswer } from '../answer.js';
 import { Choices } from '../choices.js';
 import { Cutting, type Refined, type Removal, spacesBeside } from '../cutting.js';
+import type { GeneratedText } from '../generated.js';
 import { MARKS, proseReply, type Reply, readReply } from '../marks.js';
 import { GROUND_TRUTH, PAPER_PATTERNS, type Pattern, PREDICTED_OPTION, STATED_ANSWER } from '../patterns.js';
 import { ANSWER_TAG, BOX_TOKEN, boxesIn, comparable, plainText } from '../plain.js';
@@ -9,6 +10,7 @@ import { mayHoldMarks, mayHoldVerdicts, mayNameOption } from '../screen.js';
 import { segment, type Unit } from '../sentences.js';
 import { TruthWords } from '../truthWords.js';
 import { verdictsIn } from '../verdicts.js';
+import { cutFurther, type PolicyRecord, type PolicySettings, removalsOf, resultOf, rowByRow } from './policy.js';
 
 export interface RefineSettings {
   question?: string;
@@ -252,5 +254,61 @@ function markLeftovers(text: string, units: Unit[], reasons: Reason[]): void {
     if (is(i, /^(?:```|~~~)\w*$/)) reasons[i] = MARKS;
     else if (is(i, LEFTOVER) && (gone(i + 1) || gone(i - 1))) reasons[i] = MARKS;
     else if (is(i, /^\|.*\|$/) && is(i + 1, LEFTOVER) && gone(i + 1) && gone(i + 2)) reasons[i] = MARKS;
+  }
+}
+
+export const paper: PolicyRecord = {
+  name: 'paper',
+  summary: "removes the conclusions by the paper's patterns (appendix A.4)",
+  open: (settings) => rowByRow((row) => resultOf(paperRow(row, settings))),
+};
+
+/** {@link refine} of a row. */
+export function paperRow(row: GeneratedText, settings: PolicySettings): Refined {
+  return refine(row.reasoning, paperSettings(row, settings));
+}
+
+function paperSettings(row: GeneratedText, { patterns, groundTruth }: PolicySettings): RefineSettings {
+  return {
+    ...row,
+    ...(row.predicted === null ? readAgain(row) : {}),
+    ...(patterns ? { patterns } : {}),
+    ...(groundTruth ? { groundTruth } : {}),
+  };
+}
+
+/**
+ * A text in which generate, perhaps in an older version, found no answer may have one that is found now. If that answer
+ * is the true one, the reasoning is correct and keeps the words of the ground truth.
+ */
+function readAgain({
+  reasoning,
+  options,
+  answer,
+  correct,
+}: GeneratedText): Pick<RefineSettings, 'predicted' | 'correct'> {
+  const read = predictedAnswer(reasoning, options);
+  if (read === null) return { predicted: undefined, correct };
+  return { predicted: read, correct: correct === null ? null : read === answer };
+}
+
+/**
+ * What another rule leaves of what `paper` leaves. Removing sentences can join others, so both run until they find
+ * nothing more.
+ *
+ * @param drop ranges of a text to remove, in order and apart
+ */
+export async function paperThen(
+  row: GeneratedText,
+  settings: PolicySettings,
+  drop: (text: string) => Removal[] | Promise<Removal[]>,
+): Promise<Refined> {
+  const own = paperSettings(row, settings);
+  let result = refine(row.reasoning, own);
+  for (;;) {
+    const removals = await drop(result.refined);
+    if (removals.length === 0) return result;
+    const dropped = cutFurther(result, removals);
+    result = cutFurther(dropped, removalsOf(refine(dropped.refined, own)));
   }
 }
