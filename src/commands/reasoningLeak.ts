@@ -1,0 +1,1 @@
+export function addLeak(..._: unknown[]){}
