@@ -9,6 +9,7 @@ import { addDoctor } from './doctor.js';
 import { addEvaluate } from './evaluate.js';
 import type { Io } from './io.js';
 import { addGenerate } from './reasoning.js';
+import { addReasoning } from './reasoningTools.js';
 import { addRefine } from './refine.js';
 import { addReport } from './report.js';
 import { addRuns } from './runs.js';
@@ -41,6 +42,7 @@ export function buildProgram(io: Io, version: string): Command {
     });
   addGenerate(program, io);
   addRefine(program, io);
+  addReasoning(program, io);
   addDemo(program, io);
   addTrain(program, io);
   addSweep(program, io);
