@@ -87,12 +87,17 @@ export async function openNli(pathOrId: string): Promise<Nli> {
   ]).catch((error) => {
     throw new DataError(`${folder}: no model that can be opened (${messageOf(error)})`, { cause: error });
   });
-  return async (pairs) => {
+  const logitsOf = async (pairs: readonly Pair[]) => {
     const inputs = tokenizer(
       pairs.map(({ premise }) => premise),
       { text_pair: pairs.map(({ hypothesis }) => hypothesis), padding: true, truncation: true },
     );
-    const { logits } = await model(inputs);
+    return (await model(inputs)).logits;
+  };
+  return async (pairs) => {
+    const logits = await logitsOf(pairs).catch((error) => {
+      throw new DataError(`${folder}: the model cannot take pairs of texts (${messageOf(error)})`, { cause: error });
+    });
     const [rows, columns] = logits.dims as [number, number];
     if (rows !== pairs.length || columns !== labels.count)
       throw new DataError(
