@@ -38,7 +38,10 @@ async function leak(io: Io, generated: string, refined: string[], options: LeakO
   const result = await leakOfFiles({
     generated: fromCwd(io, generated),
     refined: refined.map((file) => fromCwd(io, file)),
-    policies: options.policy.split(',').map((name) => name.trim()).filter(Boolean),
+    policies: options.policy
+      .split(',')
+      .map((name) => name.trim())
+      .filter(Boolean),
     settings: await policySettings(io, options),
     seed: options.seed,
   });
@@ -50,9 +53,7 @@ async function leak(io: Io, generated: string, refined: string[], options: LeakO
 
 function tableOf({ chance, questionAlone, texts }: Leak): string {
   const rate = (found: Rate | null) =>
-    found === null
-      ? '-'
-      : `${percent(found.rate)} [${percent(found.low)}, ${percent(found.high)}]`;
+    found === null ? '-' : `${percent(found.rate)} [${percent(found.low)}, ${percent(found.high)}]`;
   const head = ['text', 'characters', 'empty', 'rule: teacher', 'truth', 'trained: teacher', 'truth'];
   const rows = texts.map(({ name, characters, empty, rule, classifier }) => [
     ...[name, characters.toFixed(0), String(empty)],

@@ -35,8 +35,5 @@ async function truth(io: Io, files: readonly string[], options: TruthOptions): P
     percent(count.wholly / count.chains),
   ]);
   const head = ['file', 'refinement', 'answer', 'chains', 'true', 'false', 'unread'];
-  print(
-    io,
-    table([[...head, 'true of the read, %', 'chains wholly true, %'], ...rows], [3, 4, 5, 6, 7, 8]),
-  );
+  print(io, table([[...head, 'true of the read, %', 'chains wholly true, %'], ...rows], [3, 4, 5, 6, 7, 8]));
 }

@@ -75,7 +75,9 @@ export function addRefine(program: Command, io: Io): void {
 
 /** What the policies take of the options. @throws UsageError */
 export async function policySettings(io: Io, options: PolicyOptions) {
-  const groundTruth: RefineSettings['groundTruth'] = GROUND_TRUTH.find((scope) => scope === options.groundTruth);
+  const groundTruth: RefineSettings['groundTruth'] = GROUND_TRUTH.find(
+    (scope) => scope === options.groundTruth,
+  );
   if (!groundTruth)
     throw new UsageError(`--ground-truth ${options.groundTruth}: expected ${GROUND_TRUTH.join(', ')}`);
   const { patternsFrom } = await import('../reasoning/patterns.js');

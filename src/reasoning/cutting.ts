@@ -73,8 +73,7 @@ export class Cutting {
 
   /** A text without a letter or digit left is nothing to learn from. */
   result(): Refined {
-    if (!/[\p{L}\p{N}]/u.test(this.current))
-      this.remove([{ start: 0, end: this.current.length, by: SPACE }]);
+    if (!/[\p{L}\p{N}]/u.test(this.current)) this.remove([{ start: 0, end: this.current.length, by: SPACE }]);
     const parts: RefinedPart[] = [];
     const removed: string[] = [];
     const counts: Record<string, number> = {};

@@ -96,7 +96,9 @@ export async function openNli(pathOrId: string): Promise<Nli> {
   };
   return async (pairs) => {
     const logits = await logitsOf(pairs).catch((error) => {
-      throw new DataError(`${folder}: the model cannot take pairs of texts (${messageOf(error)})`, { cause: error });
+      throw new DataError(`${folder}: the model cannot take pairs of texts (${messageOf(error)})`, {
+        cause: error,
+      });
     });
     const [rows, columns] = logits.dims as [number, number];
     if (rows !== pairs.length || columns !== labels.count)
@@ -115,7 +117,9 @@ interface Labels {
 
 function labelsOf(place: string, config: unknown): Labels {
   const id2label = isRecord(config) && isRecord(config.id2label) ? config.id2label : {};
-  const names = Object.entries(id2label).map(([id, name]) => [Number(id), String(name).toLowerCase()] as const);
+  const names = Object.entries(id2label).map(
+    ([id, name]) => [Number(id), String(name).toLowerCase()] as const,
+  );
   const of = (start: string) => names.find(([, name]) => name.startsWith(start))?.[0];
   const entailment = of('entail');
   const contradiction = of('contradict');
@@ -143,7 +147,9 @@ async function folderOf(pathOrId: string): Promise<string> {
     return folder;
   }
   if (HUB_ID.test(pathOrId)) return downloaded(pathOrId);
-  throw new UsageError(`${pathOrId}: no such folder; expected one with an ONNX model, or a Hugging Face id such as org/name`);
+  throw new UsageError(
+    `${pathOrId}: no such folder; expected one with an ONNX model, or a Hugging Face id such as org/name`,
+  );
 }
 
 /** The folder of a model of the hub, downloaded where it is not in the user's cache. */
@@ -153,7 +159,9 @@ async function downloaded(id: string): Promise<string> {
   const weights = await Promise.all(WEIGHTS.map((file) => isThere(join(folder, file))));
   if (weights.some(Boolean)) return folder;
   if (/^(1|true|yes|on)$/i.test(process.env.HF_HUB_OFFLINE ?? ''))
-    throw new DataError(`${id}: not in ${cache} and downloading is off; download it once, or give its folder`);
+    throw new DataError(
+      `${id}: not in ${cache} and downloading is off; download it once, or give its folder`,
+    );
   const get = (file: string) =>
     fetchFile(hubUrl(id, 'main', file), join(folder, file), { attempts: 3, backoffMs: 500 });
   try {

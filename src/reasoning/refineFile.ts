@@ -90,9 +90,7 @@ export async function refineFile(options: RefineFileOptions): Promise<RefineStat
     }
     await refineAll(waiting);
     if (stats.samples === 0) {
-      throw new DataError(
-        `${inputs[0]}:1: expected at least one line of generated reasoning, found none`,
-      );
+      throw new DataError(`${inputs[0]}:1: expected at least one line of generated reasoning, found none`);
     }
     await file.writeFile(lines);
   });
@@ -148,7 +146,9 @@ async function* groupsOf(inputs: readonly string[]): AsyncGenerator<GeneratedTex
 function refuseOther(first: GeneratedText, row: GeneratedText, place: string): void {
   const asked = ({ question, options, answer }: GeneratedText) => JSON.stringify([question, options, answer]);
   if (asked(first) !== asked(row))
-    throw new DataError(`${place}: id "${row.id}" has another question, options or answer than its first line`);
+    throw new DataError(
+      `${place}: id "${row.id}" has another question, options or answer than its first line`,
+    );
 }
 
 /** The input cost hours of a teacher's work, and another refinement needs its conclusions again. */

@@ -55,7 +55,7 @@ export function mayNameOption(sentence: string): boolean {
 export function mayHoldVerdicts(text: string): boolean {
   if (CHANGED.test(text)) return true;
   const first = text.match(CAPITAL);
-  return first !== null && first.some((letter) => letter !== first[0]);
+  return first?.some((letter) => letter !== first[0]) ?? false;
 }
 
 /** Whether the text has marks that are no prose: tags, JSON, fences, tokens, or a box that nothing parts from a sentence. */

@@ -10,7 +10,9 @@ const OTHER_WORDS = new Set(['left', 'saw', 'wound', 'lay']);
 const BASE = new Map(
   IRREGULAR.split('|').flatMap((verb) => {
     const [base, ...forms] = verb.split(' ');
-    return forms.filter((form) => !OTHER_WORDS.has(form)).map((form): [string, string] => [form, base as string]);
+    return forms
+      .filter((form) => !OTHER_WORDS.has(form))
+      .map((form): [string, string] => [form, base as string]);
   }),
 );
 

@@ -12,9 +12,10 @@ const COMMON = new Set(
 );
 /** Answers that are words of any sentence: taking "no" out of "there is no dog" would turn what is said around. */
 const ANSWERS = new Set(
-  [...COMMON, ...'yes no not none nothing never maybe true false i you we do does did can could'.split(' ')].filter(
-    (word) => word !== '',
-  ),
+  [
+    ...COMMON,
+    ...'yes no not none nothing never maybe true false i you we do does did can could'.split(' '),
+  ].filter((word) => word !== ''),
 );
 
 /**
@@ -118,7 +119,10 @@ function hasLetter(text: string, letter: string): boolean {
 
 /** Whether the words are a part of a longer name of a place, or of a number with a fraction. */
 function insidePlace(sentence: string, { start, end }: { start: number; end: number }): boolean {
-  const words = sentence.slice(start, end).split(/[^\p{L}\p{N}]+/u).filter(Boolean);
+  const words = sentence
+    .slice(start, end)
+    .split(/[^\p{L}\p{N}]+/u)
+    .filter(Boolean);
   const before = sentence.slice(Math.max(0, start - 24), start);
   const after = sentence.slice(end, end + 24);
   if (PLACE_WORD.test(words[0] ?? '') && PLACE_BEFORE.test(before)) return true;

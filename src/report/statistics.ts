@@ -2,7 +2,7 @@
  * Whether a difference between two settings is more than noise: means over seeds, and comparisons that are paired over
  * questions, since both settings answer the same ones.
  */
-import { binomial, type BootstrapOptions, bootstrap } from '../base/bootstrap.js';
+import { type BootstrapOptions, binomial, bootstrap } from '../base/bootstrap.js';
 import type { Answers } from './answers.js';
 
 /** Standard error of a proportion over n independent questions: sqrt(p (1 - p) / n). */

@@ -172,7 +172,8 @@ function isDone(facts: ClipFacts, events: readonly ClipEvent[], clause: string):
   if (verb === 'stays still') return object >= 0 && !own.some(isMotion);
   const touched = /touches (the .+)$/.exec(verb)?.[1];
   const target = touched === undefined ? undefined : objectOf(facts, touched);
-  const touches = (event: ClipEvent) => event.kind === 'move' && target !== undefined && event.target === target;
+  const touches = (event: ClipEvent) =>
+    event.kind === 'move' && target !== undefined && event.target === target;
   const way = /^(moves|is pushed) (left|right|up|down)/.exec(verb);
   if (way)
     return own.some(

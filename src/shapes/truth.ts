@@ -62,7 +62,10 @@ async function readWorld(folder: string): Promise<Known> {
   let lines: EventsLine[];
   try {
     const text = await readFile(join(folder, 'events.jsonl'), 'utf8');
-    lines = text.split('\n').filter(Boolean).map((line) => JSON.parse(line) as EventsLine);
+    lines = text
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as EventsLine);
   } catch (error) {
     throw new DataError(
       `${folder}: holds no complete shapes world (${messageOf(error)}); make it with reasvqa shapes make`,
@@ -74,7 +77,8 @@ async function readWorld(folder: string): Promise<Known> {
     const file = join(folder, `${split}.csv`);
     // A split without questions has a header alone.
     if ((await readFile(file, 'utf8').catch(() => '')).trim().split('\n').length < 2) continue;
-    for (const sample of (await readAnnotations({ dataset: 'shapes', file })).samples) samples.set(sample.id, sample);
+    for (const sample of (await readAnnotations({ dataset: 'shapes', file })).samples)
+      samples.set(sample.id, sample);
   }
   return { facts: new Map(lines.map(({ video, clip }) => [video, factsOf(clip)])), samples };
 }
@@ -152,7 +156,11 @@ const RESAMPLES: BootstrapOptions = { resamples: 2000, seed: 'truth' };
 
 class Tally {
   private readonly verdicts: number[] = [];
-  private readonly counts: Pick<TruthCount, 'chains' | 'unread' | 'wholly'> = { chains: 0, unread: 0, wholly: 0 };
+  private readonly counts: Pick<TruthCount, 'chains' | 'unread' | 'wholly'> = {
+    chains: 0,
+    unread: 0,
+    wholly: 0,
+  };
 
   constructor(
     private readonly file: string,

@@ -39,12 +39,18 @@ function rows(count: number, tell: (colour: string, rng: Rng) => string): LeakRo
     };
   });
 }
-const texts = (all: LeakRow[]) => [{ name: 'own', texts: new Map(all.map(({ id, reasoning }) => [id, reasoning])) }];
+const texts = (all: LeakRow[]) => [
+  { name: 'own', texts: new Map(all.map(({ id, reasoning }) => [id, reasoning])) },
+];
 
 describe('the trained reader', () => {
   it('finds an answer that the rule cannot read, in words of its own', () => {
     const all = rows(240, (colour, rng) =>
-      rng.shuffle(COLOURS.map((each) => (each === colour ? `A ${each} thing glows.` : `A ${each} thing waits.`))).join(' '),
+      rng
+        .shuffle(
+          COLOURS.map((each) => (each === colour ? `A ${each} thing glows.` : `A ${each} thing waits.`)),
+        )
+        .join(' '),
     );
     const leak = leakOf(all, texts(all));
     expect(leak.texts[0]!.classifier.teacher!.rate).toBeGreaterThan(0.9);
@@ -87,9 +93,16 @@ describe('files', () => {
 
   it('are measured before, after each policy, and as they were refined', async () => {
     const all = rows(60, (colour) => `Something waits.\n###Answer: the ${colour} one did it`);
-    write('raw.jsonl', all.map(({ video: _, ...row }) => row));
+    write(
+      'raw.jsonl',
+      all.map(({ video: _, ...row }) => row),
+    );
     write('other.jsonl', [{ id: all[0]!.id, reasoning: '###Answer: A' }]);
-    const request = { generated: at('raw.jsonl'), refined: [at('other.jsonl')], policies: ['paper', 'original'] };
+    const request = {
+      generated: at('raw.jsonl'),
+      refined: [at('other.jsonl')],
+      policies: ['paper', 'original'],
+    };
     const leak = await leakOfFiles(request);
     expect(leak.texts.map(({ name, empty }) => [name, empty])).toEqual([
       ['before', 0],
@@ -104,7 +117,10 @@ describe('files', () => {
   });
 
   it('of ids that name no video are held out by question', async () => {
-    write('raw.jsonl', rows(60, () => 'It waits.').map(({ video: _, ...row }, i) => ({ ...row, id: `why_${i}` })));
+    write(
+      'raw.jsonl',
+      rows(60, () => 'It waits.').map(({ video: _, ...row }, i) => ({ ...row, id: `why_${i}` })),
+    );
     const { notes, videos } = await leakOfFiles({ generated: at('raw.jsonl'), policies: [] });
     expect([notes[0], videos]).toEqual([
       'held out by question: the rows name no video, and their ids begin with none',
@@ -121,7 +137,9 @@ describe('files', () => {
       new DataError(`${at('other.jsonl')}:1: field "id": expected an id of ${at('raw.jsonl')}, found "x"`),
     );
     write('other.jsonl', []);
-    await expect(leak({ refined: [at('other.jsonl')] })).rejects.toThrow(/other\.jsonl:1: expected at least one line/);
+    await expect(leak({ refined: [at('other.jsonl')] })).rejects.toThrow(
+      /other\.jsonl:1: expected at least one line/,
+    );
     await expect(leak({ policies: ['agreement'] })).rejects.toThrow(UsageError);
     write('raw.jsonl', [row!, row!]);
     await expect(leak({})).rejects.toThrow(/raw\.jsonl:2: id "v0_0" appears twice, first in line 1/);

@@ -21,8 +21,13 @@ describe('a model in a folder', () => {
     await writeTinyNli(folder, { yes: [0, 2, 0], no: [3, 0, 0], it: [0, 0, 1] });
     const nli = await openNli(folder);
     const found = await nli([pair('yes'), pair('no and some more words'), pair('yes yes', 'no')]);
-    const softmax = (logits: number[]) => logits.map((x) => Math.exp(x) / logits.reduce((s, y) => s + Math.exp(y), 0));
-    [[0, 2, 1], [3, 0, 1], [3, 4, 0]].forEach((logits, i) => {
+    const softmax = (logits: number[]) =>
+      logits.map((x) => Math.exp(x) / logits.reduce((s, y) => s + Math.exp(y), 0));
+    [
+      [0, 2, 1],
+      [3, 0, 1],
+      [3, 4, 0],
+    ].forEach((logits, i) => {
       const [contradicts, entails] = softmax(logits);
       expect(found[i]!.entails).toBeCloseTo(entails!, 5);
       expect(found[i]!.contradicts).toBeCloseTo(contradicts!, 5);
@@ -31,13 +36,17 @@ describe('a model in a folder', () => {
 
   it('is refused where a file is missing, or its labels are of another task', async () => {
     await writeTinyNli(folder, {}, ['POSITIVE', 'NEGATIVE']);
-    await expect(openNli(folder)).rejects.toThrow(/config\.json: id2label: expected the labels entailment.*positive/);
+    await expect(openNli(folder)).rejects.toThrow(
+      /config\.json: id2label: expected the labels entailment.*positive/,
+    );
     await unlink(join(folder, 'onnx/model.onnx'));
     await expect(openNli(folder)).rejects.toThrow(
       new DataError(`${folder}: expected onnx/model_quantized.onnx or onnx/model.onnx`),
     );
     await unlink(join(folder, 'tokenizer.json'));
-    await expect(openNli(folder)).rejects.toThrow(new DataError(`${join(folder, 'tokenizer.json')}: no such file`));
+    await expect(openNli(folder)).rejects.toThrow(
+      new DataError(`${join(folder, 'tokenizer.json')}: no such file`),
+    );
     await expect(openNli(join(folder, 'absent'))).rejects.toThrow(UsageError);
   });
 });

@@ -53,7 +53,9 @@ describe('none-of-answer-sentences', () => {
       correct: false,
       answer: 1,
     };
-    expect(await refined(await openPolicy('none-of-answer-sentences'), row)).toEqual(['The object is touched.']);
+    expect(await refined(await openPolicy('none-of-answer-sentences'), row)).toEqual([
+      'The object is touched.',
+    ]);
   });
 });
 
@@ -66,7 +68,10 @@ describe('entailment', () => {
       pairs.map(({ premise, hypothesis }) => {
         const claim = Object.entries(meaning).find(([past]) => hypothesis.includes(past))?.[1];
         const said = word(premise);
-        return { entails: said !== undefined && said === claim ? 0.9 : 0.1, contradicts: said && said !== claim ? 0.9 : 0 };
+        return {
+          entails: said !== undefined && said === claim ? 0.9 : 0.1,
+          contradicts: said && said !== claim ? 0.9 : 0,
+        };
       }),
     );
 
@@ -77,10 +82,9 @@ describe('entailment', () => {
   });
 
   it('keeps it below the threshold', async () => {
-    const strict = entailmentBy(
-      async (pairs) => pairs.map(() => ({ entails: 0.5, contradicts: 0.5 })),
-      { threshold: 0.6 },
-    );
+    const strict = entailmentBy(async (pairs) => pairs.map(() => ({ entails: 0.5, contradicts: 0.5 })), {
+      threshold: 0.6,
+    });
     expect((await refined(strict, ROW))[0]).toContain('The cup grows slowly.');
   });
 
@@ -88,7 +92,12 @@ describe('entailment', () => {
     const folder = mkdtempSync(join(tmpdir(), 'nli-'));
     try {
       // "grows" with "grew" entails; with another option's word it contradicts.
-      await writeTinyNli(folder, { grows: [5, 0, 0], grew: [0, 9, 0], shrank: [0, 0, 0], vanished: [0, 0, 0] });
+      await writeTinyNli(folder, {
+        grows: [5, 0, 0],
+        grew: [0, 9, 0],
+        shrank: [0, 0, 0],
+        vanished: [0, 0, 0],
+      });
       const opened = await openPolicy('entailment', { model: folder });
       expect((await refined(opened, ROW))[0]).not.toContain('grows');
     } finally {
@@ -97,9 +106,11 @@ describe('entailment', () => {
   });
 
   it('says what it needs', async () => {
-    await expect(openPolicy('entailment')).rejects.toThrow(new UsageError(
-      '--policy entailment: needs --nli, the folder or Hugging Face id of an ONNX model such as Xenova/nli-deberta-v3-xsmall',
-    ));
+    await expect(openPolicy('entailment')).rejects.toThrow(
+      new UsageError(
+        '--policy entailment: needs --nli, the folder or Hugging Face id of an ONNX model such as Xenova/nli-deberta-v3-xsmall',
+      ),
+    );
   });
 });
 
@@ -124,9 +135,15 @@ describe('agreement', () => {
   });
 
   it('asks for more samples, or for fewer words, when told', async () => {
-    const rows = [sample('A hand comes near. The cup grows.', 0), sample('The big cup grows.', 0), sample('A hand comes.', 0)];
+    const rows = [
+      sample('A hand comes near. The cup grows.', 0),
+      sample('The big cup grows.', 0),
+      sample('A hand comes.', 0),
+    ];
     expect(await refined(await openPolicy('agreement', { votes: 3 }), ...rows)).toEqual(['']);
-    expect(await refined(await openPolicy('agreement', { overlap: 0.6 }), ...rows)).toEqual([rows[0]!.reasoning]);
+    expect(await refined(await openPolicy('agreement', { overlap: 0.6 }), ...rows)).toEqual([
+      rows[0]!.reasoning,
+    ]);
     await expect(openPolicy('agreement', { votes: 1 })).rejects.toThrow(UsageError);
   });
 });
@@ -170,7 +187,10 @@ describe('any text', () => {
     const policy = await open();
     const rng = new Rng('policies');
     for (let i = 0; i < 150; i++) {
-      const reasoning = Array.from({ length: rng.int(12) }, () => rng.pick(pieces) + rng.pick(['', ' ', '\n'])).join('');
+      const reasoning = Array.from(
+        { length: rng.int(12) },
+        () => rng.pick(pieces) + rng.pick(['', ' ', '\n']),
+      ).join('');
       const predicted = rng.pick([0, 1, 2]);
       const row = { ...ROW, reasoning, predicted, correct: predicted === 0 };
       const [once] = await refined(policy, row);
@@ -221,12 +241,15 @@ describe('a file', () => {
 
   it('with one sample of each id, or samples of other questions, is no file to compare', async () => {
     write('1.jsonl', ROW);
-    const refining = () => refineFile({ input: [at('1.jsonl')], output: at('out.jsonl'), policy: 'agreement' });
-    await expect(refining()).rejects.toThrow(/every id has one line; the policy agreement compares several samples/);
+    const refining = () =>
+      refineFile({ input: [at('1.jsonl')], output: at('out.jsonl'), policy: 'agreement' });
+    await expect(refining()).rejects.toThrow(
+      /every id has one line; the policy agreement compares several samples/,
+    );
     write('1.jsonl', ROW, { ...ROW, question: 'why' });
-    await expect(refining()).rejects.toThrow(new DataError(
-      `${at('1.jsonl')}:2: id "a" has another question, options or answer than its first line`,
-    ));
+    await expect(refining()).rejects.toThrow(
+      new DataError(`${at('1.jsonl')}:2: id "a" has another question, options or answer than its first line`),
+    );
   });
 
   it('with a torn last line is refused by its place', async () => {

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { Sentence } from '../../src/reasoning/answer.js';
 import { Choices } from '../../src/reasoning/choices.js';
-import { comparable, plainText } from '../../src/reasoning/plain.js';
 import { proseReply, readReply } from '../../src/reasoning/marks.js';
+import { comparable, plainText } from '../../src/reasoning/plain.js';
 import { mayHoldMarks, mayHoldVerdicts, mayNameOption } from '../../src/reasoning/screen.js';
 import { verdictsIn } from '../../src/reasoning/verdicts.js';
 

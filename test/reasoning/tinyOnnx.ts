@@ -17,8 +17,15 @@ export async function writeTinyNli(
   await mkdir(join(folder, 'onnx'), { recursive: true });
   await writeFile(join(folder, 'onnx/model.onnx'), modelOf(table));
   const json = (name: string, value: object) => writeFile(join(folder, name), JSON.stringify(value));
-  await json('config.json', { model_type: 'bert', id2label: Object.fromEntries(labels.map((label, i) => [i, label])) });
-  await json('tokenizer_config.json', { tokenizer_class: 'BertTokenizer', pad_token: '[PAD]', model_max_length: 64 });
+  await json('config.json', {
+    model_type: 'bert',
+    id2label: Object.fromEntries(labels.map((label, i) => [i, label])),
+  });
+  await json('tokenizer_config.json', {
+    tokenizer_class: 'BertTokenizer',
+    pad_token: '[PAD]',
+    model_max_length: 64,
+  });
   const special = words.slice(0, 4).map((content, id) => ({ id, content, special: true }));
   const token = (id: string, type_id: number) => ({ SpecialToken: { id, type_id } });
   const text = (id: string, type_id: number) => ({ Sequence: { id, type_id } });
@@ -78,7 +85,8 @@ function modelOf(table: number[][]): Buffer {
         ...attributes.map((each) => bytes(5, each)),
       ),
     );
-  const dimension = (name: string | number) => bytes(1, typeof name === 'string' ? bytes(2, name) : int(1, name));
+  const dimension = (name: string | number) =>
+    bytes(1, typeof name === 'string' ? bytes(2, name) : int(1, name));
   const value = (name: string, type: number, ...shape: (string | number)[]) =>
     message(
       bytes(1, name),

@@ -11,9 +11,19 @@ describe('the true answer is not taken out of a longer name', () => {
   it.each([
     ['top', 'left', 'It is at the top left, then at the top.', 'It is at the top left, then at .'],
     ['left', 'right', 'It is at the bottom-left and goes left.', 'It is at the bottom-left and goes .'],
-    ['the right', 'centre', 'It is at the upper right. It is at the right.', 'It is at the upper right. It is at .'],
+    [
+      'the right',
+      'centre',
+      'It is at the upper right. It is at the right.',
+      'It is at the upper right. It is at .',
+    ],
     ['ball', 'red ball', 'The red ball hits a ball.', 'The red ball hits .'],
-    ['the door', 'the door of the car', 'He opens the door of the car and the door.', 'He opens the door of the car and .'],
+    [
+      'the door',
+      'the door of the car',
+      'He opens the door of the car and the door.',
+      'He opens the door of the car and .',
+    ],
     ['shirt', 'cap', 'A T-shirt and a shirt-maker, a shirt.', 'A T-shirt and a shirt-maker, .'],
     ['5', '7', 'It takes 5.5 s, 1,5 m, 3:5 and 5 steps.', 'It takes 5.5 s, 1,5 m, 3:5 and steps.'],
     ['ox', 'cow', 'The box, an ox, foxes, oxen.', 'The box, , foxes, oxen.'],

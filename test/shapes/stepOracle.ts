@@ -1,7 +1,7 @@
 /** The product's reading of the teacher's steps, which takes every one of them for known. */
 import { factsOf } from '../../src/shapes/language.js';
 import type { Clip } from '../../src/shapes/scene.js';
-import { type Clause, clausesOf as read, FOUR_FRAMES } from '../../src/shapes/stepTruth.js';
+import { type Clause, FOUR_FRAMES, clausesOf as read } from '../../src/shapes/stepTruth.js';
 
 /**
  * The clauses of one step about four frames, in order.

@@ -86,8 +86,14 @@ describe('a step', () => {
       for (const { question, template } of askAll(clip, new Rng(i))) {
         if (!['manner', 'after', 'before'].includes(template)) continue;
         for (const way of DIRECTIONS) {
-          const [clause] = clausesOf(`It does not move ${way}.`, { facts: factsOf(clip), question, beats: FOUR_FRAMES })!;
-          expect(clause!.holds, `${clip.id} ${question} ${way}`).toBe(!truthOf(clip, question, `it moved ${way}`));
+          const [clause] = clausesOf(`It does not move ${way}.`, {
+            facts: factsOf(clip),
+            question,
+            beats: FOUR_FRAMES,
+          })!;
+          expect(clause!.holds, `${clip.id} ${question} ${way}`).toBe(
+            !truthOf(clip, question, `it moved ${way}`),
+          );
           checked++;
         }
       }
@@ -113,7 +119,10 @@ describe('files', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true }));
   const write = (...rows: (object | string)[]) =>
-    writeFileSync(at('f.jsonl'), rows.map((row) => (typeof row === 'string' ? row : `${JSON.stringify(row)}\n`)).join(''));
+    writeFileSync(
+      at('f.jsonl'),
+      rows.map((row) => (typeof row === 'string' ? row : `${JSON.stringify(row)}\n`)).join(''),
+    );
   const truth = () => truthOfFiles({ world: folder, files: [at('f.jsonl')] });
 
   it('of a teacher and of a student are counted by their answers, before and after refinement', async () => {
@@ -139,10 +148,25 @@ describe('files', () => {
   });
 
   it.each<[string, (object | string)[], RegExp]>([
-    ['an unknown id', [{ id: 'x_1', reasoning: 'a' }], /f\.jsonl:1: field "id": expected an id of the world .*found "x_1"/],
-    ['an id twice', [{ id: 'c_0', reasoning: 'a' }, { id: 'c_0', reasoning: 'a' }], /f\.jsonl:2: id "c_0" appears twice/],
+    [
+      'an unknown id',
+      [{ id: 'x_1', reasoning: 'a' }],
+      /f\.jsonl:1: field "id": expected an id of the world .*found "x_1"/,
+    ],
+    [
+      'an id twice',
+      [
+        { id: 'c_0', reasoning: 'a' },
+        { id: 'c_0', reasoning: 'a' },
+      ],
+      /f\.jsonl:2: id "c_0" appears twice/,
+    ],
     ['no text', [{ id: 'c_0' }], /f\.jsonl:1: field "reasoning": expected text/],
-    ['frames that are none', [{ id: 'c_0', reasoning: 'a', frames: [99] }], /f\.jsonl:1: field "frames": expected a list/],
+    [
+      'frames that are none',
+      [{ id: 'c_0', reasoning: 'a', frames: [99] }],
+      /f\.jsonl:1: field "frames": expected a list/,
+    ],
     ['a torn line', ['{"id": "c_0", "rea'], /f\.jsonl:1: not JSON/],
     ['nothing', [''], /f\.jsonl:1: expected at least one line of reasoning/],
   ])('with %s are refused', async (_, rows, message) => {
@@ -153,6 +177,8 @@ describe('files', () => {
   });
 
   it('need a world', async () => {
-    await expect(truthOfFiles({ world: at('none'), files: [] })).rejects.toThrow(/holds no complete shapes world/);
+    await expect(truthOfFiles({ world: at('none'), files: [] })).rejects.toThrow(
+      /holds no complete shapes world/,
+    );
   });
 });

@@ -32,7 +32,9 @@ export function featuresOf({ question, options }: Asked, text: string): Features
     list.add(`place ${i}`, 0.5);
     list.add(`option ${option.toLowerCase()}`, 0.5);
     list.add('length', Math.min(1, option.length / 100));
-    list.all([...own].flatMap((stem) => [`stem ${stem}`, ...[...asked].map((other) => `asked ${other} ${stem}`)]));
+    list.all(
+      [...own].flatMap((stem) => [`stem ${stem}`, ...[...asked].map((other) => `asked ${other} ${stem}`)]),
+    );
     seen?.add(list, i, own);
     return list.features();
   });
@@ -79,9 +81,7 @@ class Reading {
   private contexts(own: ReadonlySet<string>): string[] {
     return this.sentences.flatMap(({ stems }) =>
       stems.flatMap((stem, i) =>
-        own.has(stem)
-          ? [-2, -1, 1, 2].map((step) => `beside ${step} ${stems[i + step] ?? 'end'}`)
-          : [],
+        own.has(stem) ? [-2, -1, 1, 2].map((step) => `beside ${step} ${stems[i + step] ?? 'end'}`) : [],
       ),
     );
   }

@@ -53,7 +53,8 @@ export async function leakOfFiles(request: LeakRequest): Promise<Leak> {
     texts.push({ name, texts: own });
   }
   const known = new Set(rows.map(({ id }) => id));
-  for (const file of refined) texts.push({ name: basename(file), texts: await readTexts(file, known, generated) });
+  for (const file of refined)
+    texts.push({ name: basename(file), texts: await readTexts(file, known, generated) });
   const leak = leakOf(rows, texts, seed);
   return { ...leak, notes: [note, ...leak.notes] };
 }
@@ -90,12 +91,18 @@ function videoOf(id: string): string {
   return cut > 0 ? id.slice(0, cut) : id;
 }
 
-async function readTexts(file: string, known: ReadonlySet<string>, generated: string): Promise<Map<string, string>> {
+async function readTexts(
+  file: string,
+  known: ReadonlySet<string>,
+  generated: string,
+): Promise<Map<string, string>> {
   const texts = new Map<string, string>();
   for await (const { value, line } of readJsonLines(file)) {
     const { id, reasoning } = value;
     const wrong = (field: string, expected: string): never => {
-      throw new DataError(`${file}:${line}: field "${field}": expected ${expected}, found ${shown(value[field])}`);
+      throw new DataError(
+        `${file}:${line}: field "${field}": expected ${expected}, found ${shown(value[field])}`,
+      );
     };
     if (typeof id !== 'string') return wrong('id', 'text');
     if (!known.has(id)) wrong('id', `an id of ${generated}`);

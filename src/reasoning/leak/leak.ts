@@ -2,7 +2,7 @@
  * How often a reader of the text alone recovers the teacher's answer, or the true one: the measure of what refinement
  * leaves of the conclusion. Readers see the question, its options and the text, never the video.
  */
-import { type Resampled, bootstrap } from '../../base/bootstrap.js';
+import { bootstrap, type Resampled } from '../../base/bootstrap.js';
 import { groupBy } from '../../base/groups.js';
 import { Rng } from '../../base/random.js';
 import type { GeneratedText } from '../generated.js';

@@ -31,7 +31,9 @@ function mentionedIn(sentence: string, choices: Choices): Set<number> {
   const ordinal = place ? choices.ordinalAt(sentence.slice(place.index)) : undefined;
   if (ordinal !== undefined) found.add(ordinal);
   let words = ` ${comparable(sentence)} `;
-  const byLength = choices.texts.map((text, i) => ({ text, i })).sort((a, b) => b.text.length - a.text.length);
+  const byLength = choices.texts
+    .map((text, i) => ({ text, i }))
+    .sort((a, b) => b.text.length - a.text.length);
   for (const { text, i } of byLength) {
     if (text === '' || !words.includes(` ${text} `)) continue;
     found.add(i);

@@ -8,7 +8,13 @@ import type { GeneratedText } from '../generated.js';
 import { segment } from '../sentences.js';
 import { stemsOf } from '../stems.js';
 import { paperRow, paperThen } from './paper.js';
-import { dropSentences, type PolicyRecord, type PolicySettings, type PolicyText, resultOf } from './policy.js';
+import {
+  dropSentences,
+  type PolicyRecord,
+  type PolicySettings,
+  type PolicyText,
+  resultOf,
+} from './policy.js';
 
 const REASON = 'no other sample agrees';
 
@@ -20,7 +26,9 @@ export const agreement: PolicyRecord = {
   summary: 'paper, and keeps the steps that several samples of an id agree on',
   open: (settings) => {
     if ((settings.votes ?? VOTES) < 2)
-      throw new UsageError(`--votes ${settings.votes}: expected at least 2, since every sample agrees with itself`);
+      throw new UsageError(
+        `--votes ${settings.votes}: expected at least 2, since every sample agrees with itself`,
+      );
     return { byId: true, refine: (groups) => Promise.all(groups.map((rows) => refineOne(rows, settings))) };
   },
 };

@@ -10,7 +10,14 @@ import { mayHoldMarks, mayHoldVerdicts, mayNameOption } from '../screen.js';
 import { segment, type Unit } from '../sentences.js';
 import { TruthWords } from '../truthWords.js';
 import { verdictsIn } from '../verdicts.js';
-import { cutFurther, type PolicyRecord, type PolicySettings, removalsOf, resultOf, rowByRow } from './policy.js';
+import {
+  cutFurther,
+  type PolicyRecord,
+  type PolicySettings,
+  removalsOf,
+  resultOf,
+  rowByRow,
+} from './policy.js';
 
 export interface RefineSettings {
   question?: string;

@@ -63,7 +63,10 @@ export function resultOf({ refined, removed, counts, parts }: Refined): RefineRe
 }
 
 /** Removes sentences with the white space beside them. `by` names the rule that removes a sentence, if one does. */
-export function dropSentences(text: string, by: (sentence: string, i: number) => string | undefined): Removal[] {
+export function dropSentences(
+  text: string,
+  by: (sentence: string, i: number) => string | undefined,
+): Removal[] {
   const units = segment(text);
   const reasons = units.map(({ start, end }, i) => by(text.slice(start, end), i));
   if (reasons.every((reason) => reason === undefined)) return [];
