@@ -31,7 +31,7 @@ describe('the screen', () => {
       if (mayNameOption(sentence)) return;
       passed++;
       const said = new Sentence(sentence, choices);
-      const own = choices.texts.findIndex((text) => text === comparable(sentence));
+      const own = choices.texts.indexOf(comparable(sentence));
       expect([said.statesAnswer(), said.announcesAnswer()], sentence).toEqual([false, false]);
       choices.texts.forEach((_, i) => {
         if (i !== own) expect(said.pointsAt(i), sentence).toBe(false);

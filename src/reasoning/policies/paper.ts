@@ -14,30 +14,11 @@ import {
   cutFurther,
   type PolicyRecord,
   type PolicySettings,
+  type RefineSettings,
   removalsOf,
   resultOf,
   rowByRow,
 } from './policy.js';
-
-export interface RefineSettings {
-  question?: string;
-  options: readonly string[];
-  /** Ground truth, 0-based; null when unknown. */
-  answer: number | null;
-  /** Whether the teacher's answer was right. Only `false` makes the ground truth's words go. */
-  correct: boolean | null;
-  /** The teacher's answer as `predictedAnswer` read it; when undefined, the answer that the text states explicitly. */
-  predicted?: number | null;
-  /** Default {@link PAPER_PATTERNS}. */
-  patterns?: readonly Pattern[];
-  /**
-   * What "words that contain the ground truth" means for Incorrect Reasoning: `phrase` (default), the option's whole
-   * text, with its article and plural, and its letter ("option A", "(A)"); `words`, also each of its content words;
-   * `keep`, nothing. A longer option or name of a place that holds these words is another thing and stays: "top" is not
-   * taken out of "top left". An answer of common words alone ("no") goes only where it stands by itself.
-   */
-  groundTruth?: 'phrase' | 'words' | 'keep';
-}
 
 /**
  * Removes the patterns' headers and sentences, every sentence that states an answer ("option C is correct") and every
