@@ -30,21 +30,29 @@ export async function makeStudent(lib, workload, seed, precision = 'f32') {
 /** A parameter starts as it would in training, but for lora_B: zeros would make the adapters' gradients zero. */
 function fill({ tf }, parameter, rng, asBf16) {
   const { initial, shape, size, name } = parameter;
-  let values = new Float32Array(size);
-  if (initial === 'ones') values.fill(1);
-  else if (typeof initial === 'object') values = noise(rng.fork(name), size, Object.values(initial)[0]);
-  else if (name.endsWith('lora_B.weight')) values = noise(rng.fork(name), size, 0.02);
-  const value = tf.tensor(values, shape, 'float32');
+  const drawn = name.endsWith('lora_B.weight') ? { normal: 0.02 } : initial;
+  const value = tf.tidy(() => {
+    if (drawn === 'ones') return tf.ones(shape);
+    if (drawn === 'zeros') return tf.zeros(shape);
+    const [scale] = Object.values(drawn);
+    // Repeated by the engine: billions of numbers would take the host minutes.
+    const block = tf.tensor1d(noiseBlock(rng.fork(name), size, scale));
+    const repeated = tf.tile(block, [Math.ceil(size / PERIOD)]);
+    return tf.reshape(tf.slice(repeated, 0, size), shape);
+  });
   if (asBf16) parameter.setBf16(value);
   else parameter.set(value);
 }
 
-/** Period of the noise: odd, so that rows of a matrix do not line up. Drawing billions of numbers would take minutes. */
+/** Period of the noise: odd, so that rows of a matrix do not line up. */
 const PERIOD = 65537;
+
+const noiseBlock = (rng, size, scale) =>
+  Float32Array.from({ length: Math.min(size, PERIOD) }, () => rng.normal() * scale);
 
 /** Normal values of standard deviation `scale`. */
 export function noise(rng, size, scale) {
-  const block = Float32Array.from({ length: Math.min(size, PERIOD) }, () => rng.normal() * scale);
+  const block = noiseBlock(rng, size, scale);
   const values = new Float32Array(size);
   for (let at = 0; at < size; at += PERIOD) values.set(block.subarray(0, size - at), at);
   return values;

@@ -57,7 +57,9 @@ const data = z.strictObject({
   train: path().optional().describe('Annotations to train on.'),
   val: path()
     .optional()
-    .describe('Annotations evaluated after every epoch; the best accuracy on them chooses the checkpoint.'),
+    .describe(
+      'Annotations evaluated after an epoch (eval.everyEpochs); the best accuracy on them chooses the checkpoint.',
+    ),
   test: path().optional().describe('Annotations of the test split, read only by `evaluate`.'),
   fps: positive()
     .optional()
@@ -263,6 +265,9 @@ const evaluation = z.strictObject({
       'Compare the option letters after a forced "Option" (SeViLA), or write an answer and parse it.',
     ),
   batch: count().default(8).describe('Samples per forward pass.'),
+  everyEpochs: count()
+    .default(1)
+    .describe('Epochs of training between two evaluations; the last epoch always has one.'),
   split: z.enum(['val', 'test']).default('val').describe('Split that `evaluate` reads.'),
   maxNewTokens: count().default(30).describe('Longest generated text in tokens (SeViLA: 30).'),
 });

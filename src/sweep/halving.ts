@@ -78,7 +78,10 @@ async function trainUntil(
 
 async function isBehind(trial: PlannedTrial, epoch: number | undefined): Promise<boolean> {
   if ((await trialState(trial)).state === 'done') return false;
-  return epoch === undefined || (await evaluationsUntil(trial, epoch)).length < epoch;
+  return (
+    epoch === undefined ||
+    (await evaluationsUntil(trial, epoch)).every((evaluation) => evaluation.epoch < epoch - 1)
+  );
 }
 
 async function evaluationsUntil({ folder }: PlannedTrial, epoch: number) {

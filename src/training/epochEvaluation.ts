@@ -1,4 +1,4 @@
-/** Evaluation after an epoch: accuracy on the validation split chooses the best checkpoint. */
+/** Evaluation after an epoch (eval.everyEpochs): accuracy on the validation split chooses the best checkpoint. */
 
 import { writeFileAtomic } from '../base/files.js';
 import { createProgress, say } from '../base/progress.js';
@@ -36,9 +36,10 @@ export async function finishEvaluations(cohort: Cohort): Promise<void> {
   for (const [i, run] of due.entries()) await attempt(run, () => record(run, evaluations[i]!));
 }
 
-async function isDue({ state, paths, validation }: Run): Promise<boolean> {
+async function isDue({ state, paths, validation, config, untilEpoch }: Run): Promise<boolean> {
   const epoch = state.epoch - 1;
   if (!validation || state.batch > 0 || epoch < 0) return false;
+  if (state.epoch % config.eval.everyEpochs > 0 && state.epoch < untilEpoch) return false;
   return !(await readEvaluations(paths)).some((e) => e.epoch === epoch);
 }
 

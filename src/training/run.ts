@@ -47,7 +47,7 @@ export interface Run {
   builder: BatchBuilder;
   /** The training samples by id, with the reasoning that this run learns from. */
   samples: ReadonlyMap<string, Split['samples'][number]>;
-  /** What evaluates after every epoch; absent without a validation split. */
+  /** What evaluates after an epoch; absent without a validation split. */
   validation: { split: Split; evaluator: Evaluator } | undefined;
   metrics: MetricsLog;
   losses: LossLog;

@@ -60,7 +60,13 @@ describe('defaults', () => {
     });
     expect(config.video).toMatchObject({ frames: 4, sampling: 'random', crop: 'random-resized' });
     expect(config.text).toMatchObject({ maxPrompt: 128, maxReasoning: 256 });
-    expect(config.eval).toEqual({ scorer: 'letter', batch: 8, split: 'val', maxNewTokens: 30 });
+    expect(config.eval).toEqual({
+      scorer: 'letter',
+      batch: 8,
+      everyEpochs: 1,
+      split: 'val',
+      maxNewTokens: 30,
+    });
   });
 
   it('of model.train are those of the base model, and open where its config.json cannot be read', async () => {
@@ -110,7 +116,7 @@ describe('errors name the place', () => {
     [`${MINIMAL}beta: 0.5\n`, 'recipe.yaml:4:1 beta: unknown key (did you mean train.beta?)'],
     [
       `${MINIMAL}eval:\n  zzzzzz: 1\n`,
-      'recipe.yaml:5:3 eval.zzzzzz: unknown key (expected scorer, batch, split, maxNewTokens)',
+      'recipe.yaml:5:3 eval.zzzzzz: unknown key (expected scorer, batch, everyEpochs, split, maxNewTokens)',
     ],
     [`${MINIMAL}train:\n  beta: much\n`, 'recipe.yaml:5:3 train.beta: expected number in [0, 1], got "much"'],
     [`${MINIMAL}train:\n  beta: 1.5\n`, 'recipe.yaml:5:3 train.beta: expected number in [0, 1], got 1.5'],

@@ -96,8 +96,8 @@ describe('halving', () => {
   const epochsOf = async (sweep: Sweep) =>
     Promise.all(sweep.trials.map(async ({ folder }) => (await readEvaluations(runPaths(folder))).length));
 
-  it('stops the worse half, and trains the rest as a full sweep does', async () => {
-    const sweep = await makeSweep(world, GRID, 'halving');
+  it('stops the worse half, and trains the rest as a full sweep does, seldom as evaluations may be', async () => {
+    const sweep = await makeSweep(world, [...GRID, 'eval.everyEpochs=2'], 'halving');
     const { execution, said } = executionOf(sweep);
     await runHalving(execution);
     const states = await trialStates(sweep);

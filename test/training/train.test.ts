@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { DataError, Interrupted, ReasVqaError, UsageError } from '../../src/base/errors.js';
 import { readAnnotations } from '../../src/data/annotations.js';
-import { readResult, runPaths } from '../../src/training/run/folder.js';
+import { bestOf, readEvaluations, readResult, runPaths } from '../../src/training/run/folder.js';
 import { readMetrics } from '../../src/training/run/metrics.js';
 import { train } from '../../src/training/train.js';
 import { openTrained } from '../../src/training/trained.js';
@@ -68,6 +68,14 @@ describe('a run', () => {
     const stopped = { ...request, folder: newRun(), signal: AbortSignal.abort() };
     await expect(train(stopped)).rejects.toBeInstanceOf(Interrupted);
     await expect(train({ ...stopped, signal: undefined })).resolves.toMatchObject({ epochs: 1 });
+  });
+
+  it('evaluates after every second epoch, and after the last', async () => {
+    const { folder, result } = await trained('train.epochs=3', 'eval.everyEpochs=2');
+    const evaluations = await readEvaluations(runPaths(folder));
+    expect(evaluations.map(({ epoch }) => epoch)).toEqual([1, 2]);
+    expect(result.last).toEqual(evaluations[1]!.score);
+    expect(result.bestEpoch).toBe(bestOf(evaluations)!.epoch);
   });
 
   it('trains on both losses, evaluates every epoch and leaves a whole run folder', async () => {

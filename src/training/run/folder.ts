@@ -2,7 +2,7 @@
  * The files of one run:
  *   config.yaml           the resolved configuration      run.json      versions, engine, seeds, hashes
  *   metrics.jsonl         and events.out.tfevents.*       checkpoints/  see checkpoint.ts
- *   evaluations.json      accuracy after every epoch      predictions/  answers of every evaluation
+ *   evaluations.json      accuracy by epoch               predictions/  answers of every evaluation
  *   predictions.jsonl     answers of the best epoch       result.json   written last: the run is done
  */
 import { mkdir, readFile, stat } from 'node:fs/promises';
