@@ -71,7 +71,10 @@ async function* readLines(path: string): AsyncGenerator<{ bytes: Buffer; termina
   try {
     let pending: Buffer[] = [];
     let length = 0;
-    for await (const piece of file.createReadStream({ autoClose: false }) as AsyncIterable<Buffer>) {
+    for await (const piece of file.createReadStream({
+      autoClose: false,
+      highWaterMark: 1 << 20,
+    }) as AsyncIterable<Buffer>) {
       let from = 0;
       for (let at = piece.indexOf(10); at >= 0; at = piece.indexOf(10, from)) {
         pending.push(piece.subarray(from, at));

@@ -50,6 +50,7 @@ export function settingsOf(asked: AskedFor, teacher: AskedWith): ReasoningSettin
     ...(imageDetail === undefined ? {} : { image_detail: imageDetail }),
     ...(system === undefined ? {} : { system: textId(system) }),
     ...(seed === undefined ? {} : { seed }),
+    ...(template === undefined || writing === 'reasoning' ? {} : { writing }),
   };
 }
 

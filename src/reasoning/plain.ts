@@ -9,6 +9,7 @@ export const BOX = /⟦([^⟦⟧]*)⟧/g;
  * inside words.
  */
 export function plainText(text: string): string {
+  if (!MARKED.test(text)) return text;
   return boxesMarked(usualForms(text.normalize('NFC').replace(BOX_TOKEN, (_, end) => (end ? '⟧' : '⟦'))))
     .replace(/\\[([\])]|~/g, ' ')
     .replace(/^\s*<([A-Z])>\s*$/g, '($1)')
@@ -21,6 +22,9 @@ export function plainText(text: string): string {
     .replace(/[^\S\n]+/g, ' ')
     .replace(/\n[ \n]*\n/g, '\n\n');
 }
+
+/** What a text without marks has none of. */
+const MARKED = /[^\n\x20-\x7E]|[\\<*_`"'$~[\]{}]| {2}|\n *\n/;
 
 /** Lower case, single spaces, words and numbers only, no leading article: equal for texts that say the same. */
 export function comparable(text: string): string {

@@ -82,6 +82,10 @@ export function promptId(writing: Writing, template?: string): string {
   return textId(promptFor(writing, 'question', ['option', 'option'], template));
 }
 
+/** {@link promptId} of the captions in our own words. */
+export const captionIds = (): string[] =>
+  WRITINGS.filter((writing) => writing !== 'reasoning').map((writing) => promptId(writing));
+
 /** Eight hex digits that stand for a text. */
 export function textId(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 8);

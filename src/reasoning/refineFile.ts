@@ -1,23 +1,21 @@
 /** Refines a whole file of generated reasoning. */
 import { DataError } from '../base/errors.js';
 import { refuseInput, writeAtomic } from '../base/files.js';
-import { shown } from '../data/problems.js';
-import { predictedAnswer } from './answer.js';
-import { classOf, isCorrect } from './grade.js';
+import { type GeneratedText, readGenerated } from './generated.js';
+import { classOf } from './grade.js';
 import { readJsonLines } from './jsonl.js';
-import type { Pattern } from './patterns.js';
-import { type RefinedPart, type RefineSettings, refine } from './refine.js';
-import type { ReasoningRow } from './row.js';
+import { openPolicy } from './policies/index.js';
+import { originalRow } from './policies/original.js';
+import { paperRow } from './policies/paper.js';
+import { type PolicySettings, type RefineResult, resultOf } from './policies/policy.js';
 
-export interface RefineFileOptions {
+export interface RefineFileOptions extends PolicySettings {
   /** JSON lines with id, question, options, reasoning, predicted, answer, correct, as `generate` writes them. */
-  input: string;
+  input: string | readonly string[];
   /** JSON lines {@link RefinedRow}, written whole or not at all. */
   output: string;
-  patterns?: readonly Pattern[];
-  groundTruth?: RefineSettings['groundTruth'];
-  /** `original` passes the teacher's text on as it is, for the paper's "Original Reasoning" rows. */
-  mode?: 'refined' | 'original';
+  /** What is kept (src/reasoning/policies/); default `paper`. */
+  policy?: string;
 }
 
 /** One line of the output; samples with nothing left have none. */
@@ -30,6 +28,7 @@ export interface RefinedRow {
 }
 
 export interface RefineStats {
+  /** Texts refined: one for each id. */
   samples: number;
   /** Samples written, that is, with reasoning left. */
   kept: number;
@@ -38,7 +37,7 @@ export interface RefineStats {
   /** Correct and Incorrect Reasoning among all samples. */
   correct: number;
   incorrect: number;
-  /** Samples with an answer and no true one to compare it with. */
+  /** Samples with an answer and no true one to compare it with, and captions. */
   unknown: number;
   /** Teacher texts in which no answer was found: neither correct nor incorrect. */
   ungradable: number;
@@ -50,91 +49,117 @@ export interface RefineStats {
   meanCharacters: { before: number; after: number };
 }
 
+/** Groups that a policy gets at once, and the characters of output that are written at once. */
+const GROUPS = 64;
+const CHUNK = 1 << 18;
+
 /**
- * Refines a file of generated reasoning in one pass and bounded memory.
+ * Refines generated reasoning in bounded memory. Only `agreement` holds texts longer: those of an id until its last one
+ * was read.
  *
  * @throws DataError naming `file:line` and the field for a malformed row, for an id that appears twice, and for a
- *   file without rows; UsageError when the output is the input. The output is then left as it was.
+ *   file without rows; UsageError when the output is an input, or for a policy that lacks a setting. The output is then
+ *   left as it was.
  */
 export async function refineFile(options: RefineFileOptions): Promise<RefineStats> {
+  const inputs = typeof options.input === 'string' ? [options.input] : options.input;
   // It cost hours of a teacher's work, and another refinement needs its conclusions again.
-  await refuseInput(options.output, [options.input]);
+  await refuseInput(options.output, inputs);
+  const policy = await openPolicy(options.policy ?? 'paper', options);
   const stats = emptyStats();
-  const seen = new Map<string, number>();
   let known = 0;
   let before = 0;
   let after = 0;
   await writeAtomic(options.output, async (file) => {
-    for await (const { value, line } of readJsonLines(options.input)) {
-      const row = readGenerated(value, `${options.input}:${line}`);
-      const first = seen.get(row.id);
-      if (first !== undefined) {
-        throw new DataError(
-          `${options.input}:${line}: id "${row.id}" appears twice, first in line ${first}; remove one of the lines`,
-        );
+    let lines = '';
+    const refineAll = async (groups: readonly GeneratedText[][]) => {
+      for (const { row, ...result } of await policy.refine(groups)) {
+        count(stats, row, result);
+        if (row.answer !== null && !row.caption) known++;
+        before += row.reasoning.length;
+        after += result.reasoning.length;
+        if (result.reasoning !== '') lines += lineOf(row, result);
       }
-      seen.set(row.id, line);
-      const result = refineRow(row, options);
-      count(stats, row, result);
-      if (row.answer !== null) known++;
-      before += row.reasoning.length;
-      after += result.reasoning.length;
-      if (result.reasoning !== '') {
-        const out: RefinedRow = {
-          id: row.id,
-          reasoning: result.reasoning,
-          correct: row.correct,
-          removed: result.removed,
-        };
-        await file.writeFile(`${JSON.stringify(out)}\n`);
-      }
+      if (lines.length < CHUNK) return;
+      await file.writeFile(lines);
+      lines = '';
+    };
+    let waiting: GeneratedText[][] = [];
+    for await (const group of policy.byId ? groupsOf(inputs) : singles(inputs)) {
+      waiting.push(group);
+      if (waiting.length < GROUPS) continue;
+      await refineAll(waiting);
+      waiting = [];
     }
+    await refineAll(waiting);
     if (stats.samples === 0) {
-      throw new DataError(
-        `${options.input}:1: expected at least one line of generated reasoning, found none`,
-      );
+      throw new DataError(`${inputs[0]}:1: expected at least one line of generated reasoning, found none`);
     }
+    await file.writeFile(lines);
   });
   return finished(stats, known, before, after);
 }
 
-/** What refinement reads of a line that `generate` wrote. */
-export type GeneratedText = Pick<
-  ReasoningRow,
-  'id' | 'question' | 'options' | 'reasoning' | 'predicted' | 'answer' | 'correct'
->;
-
-/** One text as a file of refined reasoning holds it, and the teacher's own cut into what was kept and removed. */
-export function refineRow(
-  row: GeneratedText,
-  options: Pick<RefineFileOptions, 'mode' | 'patterns' | 'groundTruth'>,
-): { reasoning: string; removed: string[]; counts: Record<string, number>; parts: RefinedPart[] } {
-  const original = row.reasoning.trim();
-  if (options.mode === 'original')
-    return { reasoning: original, removed: [], counts: {}, parts: [{ text: original }] };
-  const { refined, removed, counts, parts } = refine(row.reasoning, {
-    ...row,
-    ...(row.predicted === null ? readAgain(row) : {}),
-    ...(options.patterns ? { patterns: options.patterns } : {}),
-    ...(options.groundTruth ? { groundTruth: options.groundTruth } : {}),
-  });
-  return { reasoning: refined, removed, counts, parts };
+function lineOf({ id, correct }: GeneratedText, { reasoning, removed }: RefineResult): string {
+  const row: RefinedRow = { id, reasoning, correct, removed };
+  return `${JSON.stringify(row)}\n`;
 }
 
-/**
- * A text in which generate, perhaps in an older version, found no answer may have one that is found now. If that answer
- * is the true one, the reasoning is correct and keeps the words of the ground truth.
- */
-function readAgain({
-  reasoning,
-  options,
-  answer,
-  correct,
-}: GeneratedText): Pick<RefineSettings, 'predicted' | 'correct'> {
-  const read = predictedAnswer(reasoning, options);
-  // Nothing says that an ungradable text is right, so it loses the words of the ground truth.
-  if (read === null) return { predicted: undefined, correct: answer === null ? correct : false };
-  return { predicted: read, correct: isCorrect(read, answer) };
+async function* singles(inputs: readonly string[]): AsyncGenerator<GeneratedText[]> {
+  const seen = new Map<string, string>();
+  for (const input of inputs)
+    for await (const { value, line } of readJsonLines(input)) {
+      const row = readGenerated(value, `${input}:${line}`);
+      const first = seen.get(row.id);
+      if (first !== undefined) {
+        throw new DataError(
+          `${input}:${line}: id "${row.id}" appears twice, first in ${first}; remove one of the lines (the policy agreement takes several samples of an id)`,
+        );
+      }
+      seen.set(row.id, inputs.length > 1 ? `${input}:${line}` : `line ${line}`);
+      yield [row];
+    }
+}
+
+/** The rows of each id, in the order of the ids' last rows. @throws DataError where no id has two */
+async function* groupsOf(inputs: readonly string[]): AsyncGenerator<GeneratedText[]> {
+  const left = new Map<string, number>();
+  for (const input of inputs)
+    for await (const { value } of readJsonLines(input))
+      if (typeof value.id === 'string') left.set(value.id, (left.get(value.id) ?? 0) + 1);
+  if (left.size > 0 && [...left.values()].every((rows) => rows < 2))
+    throw new DataError(
+      `${inputs.join(', ')}: every id has one line; the policy agreement compares several samples of an id, from one file or several (generate them with --temperature above 0)`,
+    );
+  const waiting = new Map<string, GeneratedText[]>();
+  for (const input of inputs)
+    for await (const { value, line } of readJsonLines(input)) {
+      const row = readGenerated(value, `${input}:${line}`);
+      const rows = waiting.get(row.id) ?? [];
+      if (rows[0]) refuseOther(rows[0], row, `${input}:${line}`);
+      rows.push(row);
+      waiting.set(row.id, rows);
+      if (rows.length < left.get(row.id)!) continue;
+      waiting.delete(row.id);
+      yield rows;
+    }
+}
+
+/** Samples of one id are about one question. */
+function refuseOther(first: GeneratedText, row: GeneratedText, place: string): void {
+  const asked = ({ question, options, answer }: GeneratedText) => JSON.stringify([question, options, answer]);
+  if (asked(first) !== asked(row))
+    throw new DataError(
+      `${place}: id "${row.id}" has another question, options or answer than its first line`,
+    );
+}
+
+/** One text as the policies that need no other row refine it. */
+export function refineRow(
+  row: GeneratedText,
+  options: Pick<RefineFileOptions, 'policy' | 'patterns' | 'groundTruth'>,
+): RefineResult {
+  return options.policy === 'original' ? originalRow(row) : resultOf(paperRow(row, options));
 }
 
 function emptyStats(): RefineStats {
@@ -160,7 +185,7 @@ function count(
   stats.samples++;
   if (result.reasoning === '') stats.empty++;
   else stats.kept++;
-  stats[classOf(row.predicted, row.answer)]++;
+  stats[row.caption ? 'unknown' : classOf(row.predicted, row.answer)]++;
   for (const [pattern, n] of Object.entries(result.counts)) {
     stats.removed[pattern] = (stats.removed[pattern] ?? 0) + n;
   }
@@ -173,47 +198,5 @@ function finished(stats: RefineStats, known: number, before: number, after: numb
     teacherAccuracy: known === 0 ? null : stats.correct / known,
     removed: Object.fromEntries(Object.entries(stats.removed).sort((a, b) => b[1] - a[1])),
     meanCharacters: { before: mean(before), after: mean(after) },
-  };
-}
-
-/** A checked row of generated reasoning. @throws DataError naming `where` and the field. */
-export function readGenerated(value: Record<string, unknown>, where: string): GeneratedText {
-  const wrong = (field: string, expected: string): never => {
-    throw new DataError(`${where}: field "${field}": expected ${expected}, found ${shown(value[field])}`);
-  };
-  const text = (field: string): string => {
-    const item = value[field];
-    return typeof item === 'string' ? item : wrong(field, 'text');
-  };
-  const id = text('id');
-  if (id === '') wrong('id', 'text that is not empty');
-  const { options } = value;
-  if (!Array.isArray(options) || options.length < 2 || options.some((item) => typeof item !== 'string')) {
-    return wrong('options', 'a list of at least 2 texts');
-  }
-  const index = (field: string): number | null => {
-    const item = value[field] ?? null;
-    if (item === null) return null;
-    const fits = Number.isInteger(item) && (item as number) >= 0 && (item as number) < options.length;
-    return fits ? (item as number) : wrong(field, `null or a whole number from 0 to ${options.length - 1}`);
-  };
-  const answer = index('answer');
-  const predicted = index('predicted');
-  const given = value.correct ?? null;
-  if (given !== null && typeof given !== 'boolean') wrong('correct', 'true, false or null');
-  const correct = isCorrect(predicted, answer);
-  // Older versions call a text without an answer wrong.
-  const asBefore = predicted === null && answer !== null && given === false;
-  if (given !== null && given !== correct && !asBefore) {
-    wrong('correct', `${correct} (predicted ${predicted}, answer ${answer})`);
-  }
-  return {
-    id,
-    question: text('question'),
-    options,
-    reasoning: text('reasoning'),
-    predicted,
-    answer,
-    correct,
   };
 }

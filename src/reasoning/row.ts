@@ -41,4 +41,6 @@ export interface ReasoningSettings {
   system?: string;
   /** Absent when none was sent. */
   seed?: number;
+  /** What a prompt of the user's asks for, where that is no reasoning; our own prompts tell it by their id. */
+  writing?: string;
 }

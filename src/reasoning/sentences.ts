@@ -64,6 +64,7 @@ export function segment(text: string): Unit[] {
 
 function findHeaders(text: string): FoundHeader[] {
   const found: FoundHeader[] = [];
+  if (!/answer|conclusion|detailed/i.test(text)) return found;
   for (const form of [MARKED_HEADER, PLAIN_HEADER]) {
     for (const match of text.matchAll(form)) {
       const word = (match[1] ?? match[2] ?? '').toLowerCase();
@@ -95,6 +96,9 @@ function addSentences(text: string, from: number, to: number, units: Unit[]): vo
       at = skipMarkers(text, skipSpace(text, at, to), to);
       if (at >= to) break;
     }
+    END.lastIndex = at;
+    at = END.exec(text)?.index ?? to;
+    if (at >= to) break;
     if (text[at] === '\n' ? endsAtNewline(text, at, to) : endsAfter(text, at, to, start)) {
       const end = text[at] === '\n' ? at : at + 1 + closing(text, at + 1, to);
       pushTrimmed(text, start, end, units);
@@ -104,6 +108,9 @@ function addSentences(text: string, from: number, to: number, units: Unit[]): vo
   }
   pushTrimmed(text, start, to, units);
 }
+
+/** Where a sentence may end. */
+const END = /[\n.!?…。！？｡।॥؟۔]/g;
 
 function skipSpace(text: string, from: number, to: number): number {
   let at = from;
@@ -148,7 +155,10 @@ function endsAtNewline(text: string, at: number, to: number): boolean {
 }
 
 const ABBREVIATION =
-  /(?:^|[\s(["'])(?:e\.g|i\.e|etc|vs|cf|mr|mrs|ms|dr|prof|st|no|nos|fig|figs|approx|a\.m|p\.m|u\.s|al|resp|ca|jr|sr|sec|min|max|vol|pp?|z\.\s?b|d\.\s?h|bzw|usw|p\.\s?ej|т\.\s?[едкп])\.$/iu;
+  /(?:^|[\s(["'])(?:e\.g|i\.e|etc|vs|cf|mr|mrs|ms|dr|prof|st|fig|figs|approx|a\.m|p\.m|u\.s|al|resp|ca|jr|sr|sec|min|max|vol|pp?|z\.\s?b|d\.\s?h|bzw|usw|p\.\s?ej|т\.\s?[едкп])\.$/iu;
+/** "No. 5", but "No. He stands." */
+const NUMBER = /(?:^|[\s(["'])nos?\.$/i;
+
 /** Whether the character at `at` ends a sentence: an end mark, then white space, then what can open a sentence. */
 function endsAfter(text: string, at: number, to: number, start: number): boolean {
   if (!/[.!?…。！？｡।॥؟۔]/.test(text[at] as string)) return false;
@@ -159,6 +169,7 @@ function endsAfter(text: string, at: number, to: number, start: number): boolean
   if (text[at] !== '.') return true;
   const head = text.slice(Math.max(start, at - 24), at + 1);
   if (ABBREVIATION.test(head)) return false;
+  if (NUMBER.test(head) && /^\s*\d/.test(text.slice(end, end + 8))) return false;
   return !/^\s*\p{Ll}/u.test(text.slice(end, Math.min(to, end + 24)));
 }
 

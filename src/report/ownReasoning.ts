@@ -6,8 +6,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError } from '../base/errors.js';
 import { writeFileAtomic } from '../base/files.js';
-import { bestOf } from '../training/run/folder.js';
 import { isHeld } from '../base/lock.js';
+import { bestOf } from '../training/run/folder.js';
 import type { Run } from './runs.js';
 import type { Asked, Written } from './writeOwn.js';
 

@@ -4,14 +4,10 @@
  */
 import { open, readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { type GeneratedText, readGenerated } from '../reasoning/generated.js';
 import { readJsonLines } from '../reasoning/jsonl.js';
 import type { RefinedPart } from '../reasoning/refine.js';
-import {
-  type GeneratedText,
-  type RefineFileOptions,
-  readGenerated,
-  refineRow,
-} from '../reasoning/refineFile.js';
+import { type RefineFileOptions, refineRow } from '../reasoning/refineFile.js';
 
 /** One text for the page. */
 export interface TeacherText {
@@ -44,11 +40,11 @@ export async function readRefined(file: string): Promise<RefinedTexts> {
 }
 
 /** How a refined text may have come from the teacher's: the ways of `reasvqa refine`, the default first. */
-const WAYS: Pick<RefineFileOptions, 'mode' | 'groundTruth'>[] = [
+const WAYS: Pick<RefineFileOptions, 'policy' | 'groundTruth'>[] = [
   {},
   { groundTruth: 'words' },
   { groundTruth: 'keep' },
-  { mode: 'original' },
+  { policy: 'original' },
 ];
 
 /**
@@ -100,7 +96,7 @@ function textOf(own: Own | undefined, refined: RefinedTexts, id: string): Teache
     return row && { correct: row.correct, parts: [{ text: row.reasoning }], note: 'the refined text alone' };
   const { predicted, correct, reasoning } = own.row;
   if (own.fit) {
-    const note = own.fit.way.mode === 'original' ? { note: 'trained on as it was written' } : {};
+    const note = own.fit.way.policy === 'original' ? { note: 'trained on as it was written' } : {};
     return { predicted, correct, parts: own.fit.parts, ...note };
   }
   if (!row) return { predicted, correct, parts: [{ text: reasoning }], note: 'not among the refined texts' };

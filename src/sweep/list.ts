@@ -4,9 +4,9 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import pLimit from 'p-limit';
 import { DataError, messageOf } from '../base/errors.js';
+import { isHeld } from '../base/lock.js';
 import { isRecord } from '../base/values.js';
 import { bestOf, readEvaluations, readResult, readRunInfo, runPaths } from '../training/run/folder.js';
-import { isHeld } from '../base/lock.js';
 import { readSweep, type TrialState, trialStates } from './folder.js';
 
 /** A run or sweep folder. What is not known is null. */

@@ -6,9 +6,9 @@
 
 import { Interrupted, messageOf } from '../base/errors.js';
 import { groupBy } from '../base/groups.js';
+import { HeldError } from '../base/lock.js';
 import { type DeviceMemoryUse, deviceMemory } from '../engine/engine.js';
 import { measureTrial } from '../training/memory.js';
-import { HeldError } from '../base/lock.js';
 import type { TrainRequest } from '../training/run.js';
 import { cohortKey, type Splits, sharedSplits } from '../training/splits.js';
 import { trainTogether } from '../training/train.js';

@@ -13,8 +13,9 @@
  *       seeds: 3                    # or the seeds themselves: [1, 2, 3]
  *       figure: 4                   # what is drawn when all trials are done: 3 or 4
  *       # Makes the shapes world's data where the recipe's files are missing: clips to train on; as many to validate as to
- *       # test; refined-0.5.jsonl beside the reasoning, of a teacher that errs about half of the questions.
- *       world: { clips: 300, others: 500, teachers: [0.5] }
+ *       # test; refined-0.5.jsonl beside the reasoning, of a teacher that errs about half of the questions;
+ *       # refined-first-n.jsonl, the own teacher's texts by another policy of refinement.
+ *       world: { clips: 300, others: 500, teachers: [0.5], policies: [first-n] }
  */
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
@@ -50,6 +51,7 @@ const sectionSchema = z.strictObject({
       clips: z.int().min(2),
       others: z.int().min(1).optional(),
       teachers: z.array(z.number().min(0).max(1)).optional(),
+      policies: z.array(z.enum(['original', 'first-n', 'none-of-answer-sentences', 'agreement'])).optional(),
     })
     .optional(),
 });

@@ -1,9 +1,9 @@
 /** One trial of a plan, trained into its folder by this process: what children, Slurm tasks and pods run. */
 import { join } from 'node:path';
 import { DataError, Interrupted, messageOf, UsageError } from '../base/errors.js';
+import { HeldError } from '../base/lock.js';
 import { say } from '../base/progress.js';
 import type { RunResult } from '../training/run/folder.js';
-import { HeldError } from '../base/lock.js';
 import { train } from '../training/train.js';
 import {
   clearFailure,

@@ -48,6 +48,8 @@ export interface WorldSize {
   others?: number | undefined;
   /** Shares of questions that further teachers answer wrongly. */
   teachers?: readonly number[] | undefined;
+  /** Policies of refinement beside `paper`, each of which writes a file of its own. */
+  policies?: readonly string[] | undefined;
 }
 
 /** Four questions are asked about a clip. */
@@ -75,10 +77,13 @@ export async function makeClips(
   return summary;
 }
 
-/** Another teacher than the world's own: where its texts go, and the share of questions it answers wrongly. */
+/** Another teacher than the world's own: where its texts go, and how it differs. */
 export interface OtherTeacher {
   out: string;
-  errorRate: number;
+  /** Share of questions it answers wrongly. */
+  errorRate?: number;
+  /** Of where it errs, and of its wording. */
+  seed?: string;
 }
 
 /**
@@ -94,8 +99,8 @@ export async function teach(
   const withoutReasoning: Config = { ...config, data: { ...config.data, addPunctuation: false } };
   delete withoutReasoning.data.reasoning;
   const { samples, paths } = await readSplit(withoutReasoning, worldFiles(folder).train, false);
-  const errors = other ? { errorRate: other.errorRate } : {};
-  const server = await startTeacher({ dataset: folder, seed, ...errors });
+  const { out, ...differs } = other ?? {};
+  const server = await startTeacher({ dataset: folder, seed, ...differs });
   const progress = createProgress({ label: '  teacher', total: samples.length, unit: 'questions' });
   try {
     const client = await openTeacher({ baseUrl: server.url, model: server.model });
@@ -105,7 +110,7 @@ export async function teach(
         readFrames({ path: paths.get(video)!, id, count: TEACHER_FRAMES, mode: 'uniform', signal }),
       frameCount: TEACHER_FRAMES,
       client,
-      out: other?.out ?? worldFiles(folder).generated,
+      out: out ?? worldFiles(folder).generated,
       onProgress: ({ done, failed }) => progress.tick(done + failed),
       onNotice: (line) => progress.say(`  ${line}`),
       signal,
@@ -143,6 +148,27 @@ async function makeWorld(config: Config, world: WorldFolder, size: WorldSize): P
     await teach(config, world, { out: files.generated, errorRate });
     await refineWorld(world.folder, files);
   }
+  for (const policy of size.policies ?? []) await refineWorldBy(config, world, policy);
+}
+
+/** How many samples `agreement` compares. */
+const SAMPLES = 3;
+
+/** The own teacher's texts refined by another policy than `paper`, as refined-POLICY.jsonl. */
+async function refineWorldBy(config: Config, world: WorldFolder, policy: string): Promise<void> {
+  const { generated } = worldFiles(world.folder);
+  const output = join(world.folder, `refined-${policy}.jsonl`);
+  if (await isFile(output)) return;
+  const input = [generated];
+  // The built-in teacher has no temperature: its samples are those of other seeds.
+  for (let sample = 2; policy === 'agreement' && sample <= SAMPLES; sample++) {
+    const out = join(world.folder, `generated-sample-${sample}.jsonl`);
+    say(`${world.folder}: sample ${sample} of the teacher's texts`);
+    await teach(config, world, { out, seed: `${world.seed}/sample-${sample}` });
+    input.push(out);
+  }
+  const { samples, kept } = await refineFile({ input, output, policy });
+  say(`${world.folder}: refined by ${policy}; ${kept} of ${samples} texts have steps left`);
 }
 
 async function makeOwn(config: Config, world: WorldFolder, size: WorldSize): Promise<void> {

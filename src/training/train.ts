@@ -7,6 +7,7 @@
  * in lockstep (`trainTogether`): each computes the bits that it would compute alone.
  */
 import { DataError } from '../base/errors.js';
+import { holdFolder } from '../base/lock.js';
 import { createProgress, say } from '../base/progress.js';
 import type { Lesson } from '../batches/batch.js';
 import { decoderPadding, encoderPadding } from '../batches/padding.js';
@@ -28,7 +29,6 @@ import {
   readResult,
   writeRunInfo,
 } from './run/folder.js';
-import { holdFolder } from '../base/lock.js';
 import {
   attempt,
   type Cohort,

@@ -84,6 +84,44 @@ describe('generate and refine over the built-in world', () => {
     for (const { reasoning } of rows) expect(reasoning).not.toMatch(/###\s*Answer/i);
   });
 
+  it('policies are measured by the answers and the truths that they leave', async () => {
+    expect(
+      (await run('refine', 'g.jsonl', '--policy', 'first-n', '--sentences', '1', '--out', 'f.jsonl')).code,
+    ).toBe(0);
+    const leak = await run('reasoning', 'leak', 'g.jsonl', 'f.jsonl', '--policy', 'paper');
+    expect(leak.code, leak.stderr).toBe(0);
+    expect(leak.stdout).toMatch(/^before .* 100\.0 \[100\.0, 100\.0\]/m);
+    expect(leak.stdout).toMatch(/^paper /m);
+    expect(leak.stdout).toMatch(/^f\.jsonl /m);
+    expect(leak.stdout).toMatch(/^chance .* 20\.0/m);
+    expect(leak.stderr).toContain('too few to train a reader');
+
+    const truth = await run('reasoning', 'truth', 'g.jsonl', 'r.jsonl', '--world', 'world', '--json');
+    expect(truth.code, truth.stderr).toBe(0);
+    const counts = JSON.parse(truth.stdout);
+    const after = counts.filter(
+      ({ file, stage }: { file: string; stage: string }) => file === 'g.jsonl' && stage === 'after',
+    );
+    expect(after.map(({ answer }: { answer: string }) => answer)).toEqual(['correct', 'incorrect']);
+    expect(after[0].share.rate).toBe(1);
+    expect(after[1].false).toBe(after[1].chains);
+    expect((await run('reasoning', 'truth', 'g.jsonl', '--world', 'world')).stdout).toMatch(
+      /^g\.jsonl +before +correct/m,
+    );
+  });
+
+  it.each([
+    ['--policy', 'papers'],
+    ['--original', '--policy', 'agreement'],
+    ['--policy', 'entailment'],
+    ['--ground-truth', 'all'],
+    ['--votes', '1'],
+  ])('refine refuses %s %s', async (...options) => {
+    const { code, stderr } = await run('refine', 'g.jsonl', '--out', 'x.jsonl', ...options);
+    expect(code).toBe(2);
+    expect(stderr).toContain(options[0]);
+  });
+
   it('a teacher that does not answer is exit code 3 and one line', async () => {
     const closed = await startTeacher({ dataset: join(folder, 'world') });
     await closed.close();

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EngineError } from '../../src/base/errors.js';
+import { holdFolder } from '../../src/base/lock.js';
 import { selectEngine } from '../../src/engine/engine.js';
 import type { PageData } from '../../src/report/page/data.js';
 import { type ReportRequest, writeReport } from '../../src/report/report.js';
-import { holdFolder } from '../../src/base/lock.js';
 import { train } from '../../src/training/train.js';
 import { makeWorld, worldConfig } from '../training/support.js';
 

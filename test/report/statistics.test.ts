@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { binomial, bootstrap } from '../../src/base/bootstrap.js';
 import { Rng } from '../../src/base/random.js';
 import type { Answers } from '../../src/report/answers.js';
 import {
-  binomial,
-  bootstrap,
   compare,
   mcnemar,
   meanAndStandardError,

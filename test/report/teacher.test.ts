@@ -59,7 +59,7 @@ it.each<[string, Partial<RefineFileOptions>, boolean]>([
 });
 
 it('shows original reasoning whole, as it was trained on', async () => {
-  const { texts } = await shown([row('q1', 1)], { mode: 'original' });
+  const { texts } = await shown([row('q1', 1)], { policy: 'original' });
   expect(texts.get('q1')).toMatchObject({
     parts: [{ text: row('q1', 1).reasoning }],
     note: 'trained on as it was written',

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { DataError } from '../../src/base/errors.js';
+import { holdFolder } from '../../src/base/lock.js';
 import { recordFailure, recordHalved } from '../../src/sweep/folder.js';
 import { listRuns } from '../../src/sweep/list.js';
-import { holdFolder } from '../../src/base/lock.js';
 import { makeReportWorld, planTrials, type ReportWorld, writeRun } from '../report/support.js';
 
 let scratch: string;

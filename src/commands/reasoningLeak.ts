@@ -1,0 +1,70 @@
+/** `reasvqa reasoning leak`: how often a reader of the text alone still recovers the answer after refinement. */
+import type { Command } from 'commander';
+import type { Leak, Rate } from '../reasoning/leak/leak.js';
+import { fromCwd, type Io, note, print, printJson, table } from './io.js';
+import { type PolicyOptions, policySettings, withPolicySettings } from './refine.js';
+
+interface LeakOptions extends PolicyOptions {
+  policy: string;
+  seed: string;
+  json?: boolean;
+}
+
+export function addLeak(group: Command, io: Io): void {
+  withPolicySettings(
+    group
+      .command('leak')
+      .summary('measure how often the answer can be read from the text alone')
+      .description(
+        "Refines generated reasoning by policies, and lets two readers that see no video look for the teacher's answer and the true one: a rule (the option that is mentioned and not denied) and a classifier trained on the other videos. The rate of the question and options alone, and chance, stand beside. Further files hold refined reasoning about the same ids, as of the policies entailment and agreement.",
+      )
+      .argument('<generated>', 'file written by `reasvqa generate`')
+      .argument('[refined...]', 'files written by `reasvqa refine`')
+      .option(
+        '--policy <names>',
+        'policies to measure, between commas',
+        'paper,first-n,none-of-answer-sentences',
+      )
+      .option('--seed <text>', 'of the folds and the training', '0'),
+  )
+    .option('--json', 'print the rates as JSON (default: off)')
+    .action((generated: string, refined: string[], options: LeakOptions) =>
+      leak(io, generated, refined, options),
+    );
+}
+
+async function leak(io: Io, generated: string, refined: string[], options: LeakOptions): Promise<void> {
+  const { leakOfFiles } = await import('../reasoning/leak/files.js');
+  const result = await leakOfFiles({
+    generated: fromCwd(io, generated),
+    refined: refined.map((file) => fromCwd(io, file)),
+    policies: options.policy
+      .split(',')
+      .map((name) => name.trim())
+      .filter(Boolean),
+    settings: await policySettings(io, options),
+    seed: options.seed,
+  });
+  if (options.json) return printJson(io, result);
+  for (const line of result.notes) note(io, line);
+  print(io, `${result.rows} texts about ${result.videos} videos; answers recovered, % [95 % interval]`);
+  print(io, tableOf(result));
+}
+
+function tableOf({ chance, questionAlone, texts }: Leak): string {
+  const rate = (found: Rate | null) =>
+    found === null ? '-' : `${percent(found.rate)} [${percent(found.low)}, ${percent(found.high)}]`;
+  const head = ['text', 'characters', 'empty', 'rule: teacher', 'truth', 'trained: teacher', 'truth'];
+  const rows = texts.map(({ name, characters, empty, rule, classifier }) => [
+    ...[name, characters.toFixed(0), String(empty)],
+    ...[rule.teacher, rule.truth, classifier.teacher, classifier.truth].map(rate),
+  ]);
+  const alone = [questionAlone.teacher, questionAlone.truth].map(rate);
+  const even = Array(4).fill(percent(chance));
+  return table(
+    [head, ...rows, ['question alone', '', '', '', '', ...alone], ['chance', '', '', ...even]],
+    [1, 2],
+  );
+}
+
+const percent = (share: number) => (100 * share).toFixed(1);
