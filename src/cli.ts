@@ -28,11 +28,22 @@ export async function main(argv: readonly string[], io: Io = processIo()): Promi
       io.stderr.write(`reasvqa: ${oneLine(error.message)}\n`);
       return EXIT.engine;
     }
+    if (isSystemError(error)) {
+      io.stderr.write(`reasvqa: ${error.path}: cannot be used (${oneLine(error.message)})\n`);
+      return EXIT.data;
+    }
     io.stderr.write(
       `reasvqa: unexpected: ${oneLine(messageOf(error))} (REASVQA_DEBUG=1 shows where; please report it)\n`,
     );
     return EXIT.unexpected;
   }
+}
+
+/** A file or folder that the system refused (no rights, a full disk) is no fault of the program. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException & { path: string } {
+  if (!(error instanceof Error)) return false;
+  const { code, path } = error as NodeJS.ErrnoException;
+  return typeof path === 'string' && /^E[A-Z0-9]+$/.test(code ?? '');
 }
 
 const oneLine = (text: string) => text.trim().replace(/\s*[\n\r]\s*/g, ' ');

@@ -65,6 +65,11 @@ export class Interrupted extends ReasVqaError {
   }
 }
 
+/** Ends work that may be continued. @throws Interrupted when the signal has fired; `what` begins its message */
+export function stopIfAborted(signal: AbortSignal, what: string): void {
+  if (signal.aborted) throw new Interrupted(`${what}: interrupted; run the same command again to continue`);
+}
+
 /** The one-line text of an unknown thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { DataError, messageOf } from './errors.js';
+import { DataError, messageOf, UsageError } from './errors.js';
 
 /**
  * Writes a file so that a reader sees the old content or the new, never a part: a temporary file beside it, fsync,
@@ -53,6 +53,17 @@ async function writeInto(
     await fill(file);
   } finally {
     await file.close();
+  }
+}
+
+/** An output may not be one of the inputs, by whatever name or link: writing would replace it. @throws UsageError */
+export async function refuseInput(output: string, inputs: readonly string[]): Promise<void> {
+  const to = await stat(output).catch(() => undefined);
+  if (!to?.isFile()) return;
+  for (const input of inputs) {
+    const from = await stat(input).catch(() => undefined);
+    if (from && from.dev === to.dev && from.ino === to.ino)
+      throw new UsageError(`${output}: is one of the files that are read; name another output file`);
   }
 }
 

@@ -6,7 +6,7 @@ import type { Config } from '../config/schema.js';
 import type { Sample } from '../data/sample.js';
 import type { FeatureSource } from '../features/source.js';
 import type { StudentInput, Target, TokenRows } from '../model/student.js';
-import { encodeText, framePrefixRows } from '../text/encode.js';
+import { encodePrompt, framePrefixRows } from '../text/encode.js';
 import { qaPrompt } from '../text/prompts.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 
@@ -89,7 +89,7 @@ export class BatchBuilder {
   private encodePrompts(samples: readonly Sample[], template: string = this.config.text.template): TokenRows {
     const { maxPrompt } = this.config.text;
     const encoded = samples.map((sample) =>
-      encodeText(this.tokenizer, qaPrompt(sample, template), maxPrompt),
+      encodePrompt(this.tokenizer, qaPrompt(sample, template), maxPrompt),
     );
     this.samples += samples.length;
     this.count(`prompts (text.maxPrompt ${maxPrompt})`, encoded.filter(({ truncated }) => truncated).length);

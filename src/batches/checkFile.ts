@@ -128,7 +128,10 @@ async function decodeClips(
   const { clipOf, readFrames } = await import('../video/frames.js');
   for (const [i, { sample, path, place }] of clips.entries()) {
     const request = { path, id: place, count: frames, mode: 'uniform' as const, ...clipOf(sample, fps) };
-    await readFrames(request).catch((error) => onProblem(messageOf(error)));
+    await readFrames(request).catch((error) =>
+      // Errors of the system know neither the row nor the id.
+      onProblem(error instanceof DataError ? error.message : `${place}: ${messageOf(error)}`),
+    );
     onDecoded?.(i + 1, clips.length);
   }
 }

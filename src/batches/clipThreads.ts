@@ -3,10 +3,10 @@
  * still meanwhile: ffmpeg runs in processes of its own, but nothing starts the next one or empties its pipe.
  */
 import { existsSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { DataError, EXIT, MissingToolError, messageOf, ReasVqaError, UsageError } from '../base/errors.js';
 import { type ClipReader, type ClipRequest, readClip } from '../video/clip.js';
+import { decoderCount, lendDecoders } from '../video/process.js';
 import type { ClipWorkerData, FromClipWorker, ToClipWorker } from './clipWorker.js';
 
 /** A reader of clips that holds threads. */
@@ -47,18 +47,25 @@ interface Thread {
 /** {@link ClipThreads} that start as clips are asked for; one that has died is replaced by the next clip. */
 export class Threads implements ClipThreads {
   private readonly threads = new Set<Thread>();
+  private readonly most: number;
+  /** Decoders that no thread has: the process runs as many as without threads. */
+  private spare: number;
   private next = 0;
   private closed = false;
 
   /**
+   * @param threads how many, at most; one without a decoder would have nothing to do
    * @param program of the threads; a test may give another
    * @param patience seconds that a thread is given to end by itself: the frame that it is resizing is done long before
    */
   constructor(
-    private readonly most: number,
+    threads: number,
     private readonly program: URL,
     private readonly patience = 5,
-  ) {}
+  ) {
+    this.spare = decoderCount();
+    this.most = Math.min(threads, this.spare);
+  }
 
   /**
    * Every clip is handed to a thread at once, so that none runs dry while this thread computes; whoever asks bounds how many.
@@ -99,8 +106,10 @@ export class Threads implements ClipThreads {
   }
 
   private start(): Thread {
-    const atOnce = Math.max(1, Math.ceil(availableParallelism() / this.most));
-    const worker = new Worker(this.program, { workerData: { atOnce } satisfies ClipWorkerData });
+    const count = Math.ceil(this.spare / (this.most - this.threads.size));
+    const { share: decoders, giveBack } = lendDecoders(count);
+    this.spare -= count;
+    const worker = new Worker(this.program, { workerData: { decoders } satisfies ClipWorkerData });
     const asked = new Map<number, Asked>();
     let failure: unknown;
     const ended = new Promise<void>((resolve) => {
@@ -109,6 +118,8 @@ export class Threads implements ClipThreads {
       });
       worker.on('exit', (code) => {
         this.threads.delete(thread);
+        this.spare += count;
+        giveBack();
         for (const clip of [...asked.values()])
           clip.reject(this.closed ? notRead() : died(clip, code, failure));
         resolve();

@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import pLimit from 'p-limit';
 import { type ClipRequest, readClip } from '../video/clip.js';
+import { type DecoderShare, useDecoders } from '../video/process.js';
 
 /** What the thread is told. */
 export type ToClipWorker =
@@ -20,12 +21,14 @@ export type FromClipWorker =
 
 /** What it starts with. */
 export interface ClipWorkerData {
-  /** Clips in work at a time, each with its raw frames in memory. */
-  atOnce: number;
+  /** Decoders that it may run at a time, and as many clips that it has in work. */
+  decoders: DecoderShare;
 }
 
 const port = parentPort!;
-const limit = pLimit((workerData as ClipWorkerData).atOnce);
+const { decoders } = workerData as ClipWorkerData;
+useDecoders(decoders);
+const limit = pLimit(decoders.length);
 const wanted = new Map<number, AbortController>();
 
 port.on('message', (message: ToClipWorker) => {

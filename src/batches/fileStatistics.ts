@@ -1,5 +1,5 @@
 /** Lengths of the texts of samples as a recipe shows them to the student, and what its limits cut. */
-import type { Config } from '../config/schema.js';
+import type { FileSettings } from '../config/defaults.js';
 import { annotationRows } from '../data/annotations.js';
 import { datasetOf } from '../data/datasets/index.js';
 import { prepareText } from '../data/prepare.js';
@@ -7,6 +7,7 @@ import type { Problem } from '../data/problems.js';
 import { joinReasoning } from '../data/reasoning.js';
 import type { Sample } from '../data/sample.js';
 import { type Lengths, type Statistics, StatisticsCounter } from '../data/statistics.js';
+import { encodePrompt } from '../text/encode.js';
 import { qaPrompt, reasoningTarget } from '../text/prompts.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 
@@ -30,7 +31,7 @@ export interface StatisticsRequest {
   dataset: string;
   files: readonly string[];
   /** Punctuation, template and limits. */
-  config: { data: Pick<Config['data'], 'addPunctuation'>; text: Config['text'] };
+  config: Pick<FileSettings, 'text'> & { data: Pick<FileSettings['data'], 'addPunctuation'> };
   /** Reasoning to join; the samples are then kept in memory. */
   reasoning?: string;
   /** Without one, lengths are in words. */
@@ -45,7 +46,7 @@ export interface StatisticsRequest {
  */
 export async function statisticsOf(request: StatisticsRequest): Promise<FileStatistics> {
   const { dataset, config, tokenizer, onProblem } = request;
-  const counter = new StatisticsCounter(datasetOf(dataset));
+  const counter = new StatisticsCounter(datasetOf(dataset), request.files.length > 1);
   const { maxPrompt, maxReasoning, template } = config.text;
   const cut = [
     { text: 'prompt' as const, key: 'text.maxPrompt', limit: maxPrompt, count: 0 },
@@ -86,20 +87,24 @@ async function* samplesOf(
   yield* (await joinReasoning(samples, reasoning, onProblem)).samples;
 }
 
-/** The units of a text; `end` counts the `</s>` behind it. */
-type UnitsOf = (text: string, end: boolean) => number;
+/** The units of a text: of a part of it, with its end token, or in the frame of a prompt. */
+type UnitsOf = (text: string, as: 'part' | 'target' | 'prompt') => number;
 
 function counterOf(tokenizer: Tokenizer | undefined): UnitsOf {
-  if (tokenizer) return (text, end) => tokenizer.encode(text, { addEos: end }).length;
+  if (tokenizer)
+    return (text, as) =>
+      as === 'prompt'
+        ? encodePrompt(tokenizer, text, Number.MAX_SAFE_INTEGER).ids.length
+        : tokenizer.encode(text, { addEos: as === 'target' }).length;
   return (text) => text.match(/\S+/g)?.length ?? 0;
 }
 
 function lengthsOf(sample: Sample, template: string, unitsOf: UnitsOf): Lengths {
   const reasoning = reasoningTarget(sample);
   return {
-    question: unitsOf(sample.question, false),
-    options: sample.options.map((option) => unitsOf(option, false)),
-    prompt: unitsOf(qaPrompt(sample, template), true),
-    ...(reasoning === '' ? {} : { reasoning: unitsOf(reasoning, true) }),
+    question: unitsOf(sample.question, 'part'),
+    options: sample.options.map((option) => unitsOf(option, 'part')),
+    prompt: unitsOf(qaPrompt(sample, template), 'prompt'),
+    ...(reasoning === '' ? {} : { reasoning: unitsOf(reasoning, 'target') }),
   };
 }

@@ -1,7 +1,7 @@
 /** Lengths of samples in tokens, for length buckets (train.lengthBuckets). */
 import type { Config } from '../config/schema.js';
 import type { Sample } from '../data/sample.js';
-import { encodeText } from '../text/encode.js';
+import { encodePrompt, encodeText } from '../text/encode.js';
 import { qaPrompt, reasoningTarget } from '../text/prompts.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 
@@ -15,10 +15,11 @@ export function sampleLengths(
   tokenizer: Tokenizer,
   { template, maxPrompt, maxReasoning }: Pick<Config['text'], 'template' | 'maxPrompt' | 'maxReasoning'>,
 ): [reasoning: number, prompt: number][] {
-  const tokens = (text: string, most: number) =>
-    text === '' ? 0 : encodeText(tokenizer, text, most).ids.length;
-  return samples.map((sample) => [
-    tokens(reasoningTarget(sample), maxReasoning),
-    tokens(qaPrompt(sample, template), maxPrompt),
-  ]);
+  return samples.map((sample) => {
+    const reasoning = reasoningTarget(sample);
+    return [
+      reasoning === '' ? 0 : encodeText(tokenizer, reasoning, maxReasoning).ids.length,
+      encodePrompt(tokenizer, qaPrompt(sample, template), maxPrompt).ids.length,
+    ];
+  });
 }

@@ -29,8 +29,10 @@ export function addData(program: Command, io: Io): void {
 
 async function atpHard(io: Io, val: string, subset: string, { out }: { out: string }): Promise<void> {
   const { rowNumbers } = await import('../data/atpHard.js');
-  const { writeFileAtomic } = await import('../base/files.js');
-  const rows = await rowNumbers(fromCwd(io, val), fromCwd(io, subset));
+  const { refuseInput, writeFileAtomic } = await import('../base/files.js');
+  const inputs = [fromCwd(io, val), fromCwd(io, subset)] as const;
+  await refuseInput(fromCwd(io, out), inputs);
+  const rows = await rowNumbers(...inputs);
   await writeFileAtomic(fromCwd(io, out), rows.map((row) => `${row}\n`).join(''));
   print(io, `${rows.length} rows in ${out}`);
 }

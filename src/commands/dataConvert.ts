@@ -1,6 +1,5 @@
 /** `reasvqa data convert`: annotations of one form in another. */
 import type { Command } from 'commander';
-import { UsageError } from '../base/errors.js';
 import { datasetNames, datasetRecords } from '../data/datasets/index.js';
 import { fromCwd, type Io, note, print, printJson } from './io.js';
 
@@ -40,7 +39,6 @@ async function convert(io: Io, files: readonly string[], options: Options): Prom
   const { from, to, form, allowLoss = false } = options;
   const out = fromCwd(io, options.out);
   const paths = files.map((file) => fromCwd(io, file));
-  if (paths.includes(out)) throw new UsageError(`--out ${options.out}: is one of the files that are read`);
   const request = { from, files: paths, to, out, allowLoss, ...(form === undefined ? {} : { form }) };
   const result = await convertAnnotations(request);
   const unread = Object.entries(result.unread).map(([name, count]) => `${name} (${count})`);

@@ -1,7 +1,7 @@
 /** What the commands of `reasvqa data` read: the splits of a recipe, or annotation files given directly. */
 import type { Command } from 'commander';
 import { UsageError } from '../base/errors.js';
-import type { Config } from '../config/schema.js';
+import { type FileSettings, fileSettings } from '../config/defaults.js';
 import { datasetNames, datasetOf } from '../data/datasets/index.js';
 import { configOf, fromCwd, type Io, type RecipeOptions, withSettings } from './io.js';
 import { SPLITS } from './samples.js';
@@ -16,7 +16,9 @@ export interface DataFiles {
   dataset: string;
   /** `split` is that of a recipe. */
   files: { split?: (typeof SPLITS)[number]; file: string }[];
-  config: Config;
+  config: FileSettings;
+  /** Of a recipe. */
+  tokenizer?: string;
   /** Whether the folder of the videos was given. */
   videosKnown: boolean;
 }
@@ -62,7 +64,7 @@ async function ofRecipe(io: Io, args: readonly string[], options: FilesOptions):
     throw new UsageError(
       'data.train, data.val, data.test: all missing; the recipe has no annotations to check',
     );
-  return { dataset: data.dataset, files, config, videosKnown: true };
+  return { dataset: data.dataset, files, config, videosKnown: true, tokenizer: config.model.tokenizer };
 }
 
 async function ofFiles(
@@ -73,9 +75,12 @@ async function ofFiles(
 ): Promise<DataFiles> {
   datasetOf(dataset);
   if (args.length === 0) throw new UsageError(`--dataset ${dataset}: name at least one annotation file`);
-  const set = [`data.dataset=${dataset}`, `data.videos=${options.videos ?? '.'}`, ...options.set];
-  const { config } = await configOf(io, undefined, { ...options, set });
-  const videosKnown =
-    options.videos !== undefined || options.set.some((text) => text.startsWith('data.videos='));
-  return { dataset, files: args.map((file) => ({ file: fromCwd(io, file) })), config, videosKnown };
+  const { videos, set, onBadVideo } = options;
+  const files = args.map((file) => ({ file: fromCwd(io, file) }));
+  if (videos === undefined && set.length === 0 && onBadVideo === undefined)
+    return { dataset, files, config: fileSettings(dataset, io.cwd), videosKnown: false };
+  const all = [`data.dataset=${dataset}`, `data.videos=${videos ?? '.'}`, ...set];
+  const { config } = await configOf(io, undefined, { ...options, set: all });
+  const videosKnown = videos !== undefined || set.some((text) => text.startsWith('data.videos='));
+  return { dataset, files, config, videosKnown };
 }

@@ -66,13 +66,15 @@ function countedTogether({ files }: DataFiles): { split?: string; files: string[
 /** The tokenizer that was asked for, or that of a recipe where it can be had without a download. */
 async function tokenizerOf(
   io: Io,
-  { files, config }: DataFiles,
+  { tokenizer }: DataFiles,
   options: Options,
 ): Promise<Tokenizer | undefined> {
+  const named = options.tokenizer === undefined ? undefined : fromCwd(io, options.tokenizer);
+  const path = named ?? tokenizer;
+  if (path === undefined) return undefined;
   const { Tokenizer } = await import('../text/tokenizer.js');
-  if (options.tokenizer !== undefined) return Tokenizer.load(fromCwd(io, options.tokenizer));
-  if (files[0]?.split === undefined) return undefined;
-  return Tokenizer.load(config.model.tokenizer, { offline: true }).catch((error) => {
+  if (named !== undefined) return Tokenizer.load(named);
+  return Tokenizer.load(path, { offline: true }).catch((error) => {
     if (!(error instanceof DataError)) throw error;
     note(io, `lengths are in words: ${error.message}`);
     return undefined;

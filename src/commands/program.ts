@@ -7,6 +7,7 @@ import { addData } from './data.js';
 import { addDemo } from './demo.js';
 import { addDoctor } from './doctor.js';
 import { addEvaluate } from './evaluate.js';
+import { addFeatures } from './features.js';
 import type { Io } from './io.js';
 import { addGenerate, addRefine } from './reasoning.js';
 import { addReasoningTools } from './reasoningTools.js';
@@ -54,6 +55,7 @@ export function buildProgram(io: Io, version: string): Command {
   addScore(program, io);
   addConfig(program, io);
   addData(program, io);
+  addFeatures(program, io);
   addWeights(program, io);
   addShapes(program, io);
   addDoctor(program, io);

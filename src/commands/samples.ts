@@ -1,8 +1,6 @@
 /** The samples of one split, for commands that train nothing. */
 import { UsageError } from '../base/errors.js';
-import { locateSamples } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
-import { readAnnotations } from '../data/annotations.js';
 import type { Sample } from '../data/sample.js';
 
 export const SPLITS = ['train', 'val', 'test'] as const;
@@ -24,11 +22,13 @@ function splitFile(config: Config, split: string): string {
  * @throws DataError for bad annotations, and for missing videos unless data.onBadVideo is skip.
  */
 export async function locatedSamples(config: Config, split: string) {
+  const { locateSamples } = await import('../batches/split.js');
   return locateSamples(config, await splitSamples(config, split));
 }
 
 /** The samples of a split, whose videos need not be there. @throws DataError for bad annotations */
 export async function splitSamples(config: Config, split: string): Promise<Sample[]> {
+  const { readAnnotations } = await import('../data/annotations.js');
   const file = splitFile(config, split);
   return (await readAnnotations({ dataset: config.data.dataset, file })).samples;
 }

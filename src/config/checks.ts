@@ -35,10 +35,10 @@ export function contradictions(config: Config): Contradiction[] {
     blame('model.lora.targets', 'names a layer twice');
 
   if (features.cache) {
-    if (video.sampling !== 'uniform')
+    if (video.sampling === 'random' && features.frames < video.frames)
       blame(
-        'features.cache',
-        'needs video.sampling uniform: frames drawn anew every epoch have no features to keep',
+        'features.frames',
+        `must be at least video.frames, got ${features.frames} < ${video.frames}: one of each segment is drawn`,
       );
     if (video.crop !== 'none')
       blame('features.cache', 'needs video.crop none: a random crop has no features to keep');
@@ -47,7 +47,8 @@ export function contradictions(config: Config): Contradiction[] {
   }
 
   if (!video.template.includes('{i}')) blame('video.template', "must contain {i}, the frame's number");
-  for (const message of templateProblems(text.template, ['{question}', '{options}']))
+  const lists = text.template.includes('{choices}') ? '{choices}' : '{options}';
+  for (const message of templateProblems(text.template, ['{question}', lists]))
     blame('text.template', message);
   // Reasoning may be asked for without the options.
   for (const message of templateProblems(text.reasoningPrompt, ['{question}']))
@@ -75,12 +76,12 @@ export function contradictions(config: Config): Contradiction[] {
 /** Fields that a prompt's template lacks, and unknown ones in it; none for an absent template. */
 function templateProblems(template: string | undefined, needed: readonly string[]): string[] {
   if (template === undefined) return [];
-  const fields = ['{question}', '{options}'];
+  const fields = ['{question}', '{options}', '{choices}'];
   const missing = needed.filter((field) => !template.includes(field));
   const unknown = [...template.matchAll(/\{\w*\}/g)].filter(([field]) => !fields.includes(field));
   return [
     ...missing.map((field) => `must contain ${field}`),
-    ...unknown.map(([field]) => `has ${field}; only {question} and {options} are filled in`),
+    ...unknown.map(([field]) => `has ${field}; only {question}, {options} and {choices} are filled in`),
   ];
 }
 
@@ -109,7 +110,11 @@ export function ineffective(config: Config, given: (key: string) => boolean): Co
   if (noNewLora) for (const key of ['r', 'alpha', 'dropout', 'targets']) idle(`model.lora.${key}`, noNewLora);
   if (noLora) idle('train.loraLearningRate', noLora);
   if (train.schedule === 'constant') idle('train.minLearningRate', 'has no effect with a constant schedule');
-  if (!config.features.cache) idle('features.folder', 'has no effect: features.cache is false');
+  if (!config.features.cache)
+    for (const key of ['folder', 'dtype', 'frames'])
+      idle(`features.${key}`, 'has no effect: features.cache is false');
+  else if (config.video.sampling === 'uniform')
+    idle('features.frames', 'has no effect with video.sampling uniform: the same frames serve every epoch');
   return found;
 }
 

@@ -10,7 +10,7 @@ import { UsageError } from '../base/errors.js';
 import { givenOrOwn } from '../base/packageFiles.js';
 import { isRecord } from '../base/values.js';
 import { datasetOf } from '../data/datasets/index.js';
-import { defaultGroupsOf } from '../model/registry.js';
+import { kindOfBase } from '../model/registry.js';
 import { contradictions, ineffective } from './checks.js';
 import { CONFIG_KEYS, configKey, nearest, sectionKeys } from './keys.js';
 import { type Override, parseOverride, type Recipe, readRecipe, shown, unknownKey } from './recipe.js';
@@ -63,7 +63,8 @@ export async function resolveConfig(request: ConfigRequest): Promise<ResolvedCon
 
   const folderOf = (name: string) =>
     overrides.has(name) || !recipe ? cwd : recipe.folderOf(name.split('.'));
-  const config = await complete(withPaths(parsed.data, folderOf));
+  const isGiven = (key: string) => at(merged, key.split('.')) !== undefined;
+  const config = await complete(withPaths(parsed.data, folderOf), isGiven);
   const line = ({ key, message }: { key: string; message: string }) => places.name(key.split('.'), message);
   const wrong = contradictions(config).map(line);
   if (wrong.length > 0) throw usageError(wrong);
@@ -179,10 +180,19 @@ function usageError(lines: string[]): UsageError {
 }
 
 /** Fills in values that follow from others, and from the base model's config.json. */
-async function complete(parsed: z.output<typeof configSchema>): Promise<Config> {
-  const { data, model, train } = parsed;
+async function complete(
+  parsed: z.output<typeof configSchema>,
+  isGiven: (key: string) => boolean,
+): Promise<Config> {
+  const { data, model, train, text, video } = parsed;
   const { addPunctuation } = datasetOf(data.dataset);
-  const groups = model.train ?? (await defaultGroupsOf(model.base));
+  const kind = await kindOfBase(model.base);
+  const groups = model.train ?? (kind && [...kind.defaultGroups]);
+  const own = kind?.recipe;
+  const { lora } = model;
+  if (own && !isGiven('model.lora.targets')) lora.targets = [...own.targets];
+  if (own && !isGiven('text.template')) text.template = own.template;
+  if (own && !isGiven('video.prefix')) video.prefix = own.prefix;
   // 1 - 0.8 is 0.19999999999999996 in binary; the weight meant is the nearest 12-digit decimal.
   const alpha = train.alpha ?? Number((1 - train.beta).toFixed(12));
   return {

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { datasetNames, datasetRecords } from '../data/datasets/index.js';
 import { studentKinds, trainableGroups } from '../model/registry.js';
-import { DEFAULT_QA_TEMPLATE } from '../text/prompts.js';
+import { DEFAULTS } from './defaults.js';
 import { trainingModes } from './modes.js';
 
 /**
@@ -96,7 +96,7 @@ const data = z.strictObject({
 });
 
 const video = z.strictObject({
-  frames: count().max(256).default(4).describe('Frames per clip (SeViLA: 4).'),
+  frames: count().max(256).default(DEFAULTS.video.frames).describe('Frames per clip (SeViLA: 4).'),
   sampling: z
     .enum(['random', 'uniform'])
     .default('random')
@@ -110,18 +110,22 @@ const video = z.strictObject({
   prefix: z
     .boolean()
     .default(true)
-    .describe('Write `template` before the tokens of each frame (SeViLA: yes).'),
+    .describe('Write `template` before the tokens of each frame (SeViLA: yes; LLaVA-OneVision: no).'),
   template: text().default('Frame {i}: ').describe('Text before frame `{i}`, counted from 1.'),
 });
 
 const textKeys = z.strictObject({
-  maxPrompt: count().default(128).describe('Longest prompt in tokens, `</s>` included (InstructBLIP: 128).'),
+  maxPrompt: count()
+    .default(DEFAULTS.text.maxPrompt)
+    .describe('Longest prompt in tokens, `</s>` included (InstructBLIP: 128).'),
   maxReasoning: count()
-    .default(256)
+    .default(DEFAULTS.text.maxReasoning)
     .describe('Longest reasoning in tokens, `</s>` included (InstructBLIP, ViLA: 256).'),
   template: text()
-    .default(DEFAULT_QA_TEMPLATE)
-    .describe('Prompt; `{options}` becomes `Option A: ... Option B: ...` (SeViLA).'),
+    .default(DEFAULTS.text.template)
+    .describe(
+      "Prompt; `{options}` becomes `Option A: ... Option B: ...` (SeViLA), `{choices}` a line `A. ...` for each. LLaVA-OneVision's default asks for the letter of one of its `{choices}`.",
+    ),
   reasoningPrompt: text()
     .optional()
     .describe(
@@ -144,7 +148,7 @@ const lora = z.strictObject({
     .min(1)
     .default(['q', 'v'])
     .describe(
-      'Names of adapted layers of the language model, as in PEFT: q, k, v, o, wi_0, wi_1, wo or a whole path.',
+      'Names of adapted layers of the language model, as in PEFT: q, k, v, o, wi_0, wi_1, wo or a whole path; of LLaVA-OneVision q_proj, k_proj, v_proj, o_proj (its default), gate_proj, up_proj, down_proj.',
     ),
 });
 
@@ -277,9 +281,19 @@ const features = z.strictObject({
     .boolean()
     .default(false)
     .describe(
-      'Store the features of the frozen vision model on disk; needs video.sampling uniform and video.crop none.',
+      'Store the features of the frozen vision model on disk; needs video.crop none. `reasvqa features extract` fills the store ahead.',
     ),
   folder: path().optional().describe('Folder of the stored features. Default: one inside the run folder.'),
+  dtype: z
+    .enum(['f32', 'bf16'])
+    .default('f32')
+    .describe('How stored features are kept; bf16 takes half the bytes and rounds to 8 bits of precision.'),
+  frames: count()
+    .max(1024)
+    .default(32)
+    .describe(
+      'Frames stored of a training clip with video.sampling random, which then draws video.frames of them, one of each segment.',
+    ),
 });
 
 export const configSchema = z.strictObject({

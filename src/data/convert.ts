@@ -1,6 +1,6 @@
 /** Writes annotations of one form in another. What the other form cannot hold is named and counted. */
 import { DataError, UsageError } from '../base/errors.js';
-import { writeAtomic } from '../base/files.js';
+import { refuseInput, writeAtomic } from '../base/files.js';
 import { annotationRows } from './annotations.js';
 import { datasetOf, NotWritable, type SampleWriter } from './datasets/index.js';
 import { describeProblem, placeOf } from './problems.js';
@@ -37,12 +37,13 @@ export interface Conversion {
 /**
  * Converts annotation files. The output appears when it is whole.
  *
- * @throws UsageError for a dataset or form that is not known or written; DataError for the first bad row, for ids that two
- *   files share, and, unless allowed, for anything that the form cannot hold.
+ * @throws UsageError for a dataset or form that is not known or written, and for an output that is an input; DataError for
+ *   the first bad row, for ids that two files share, and, unless allowed, for anything that the form cannot hold.
  */
 export async function convertAnnotations(request: ConvertRequest): Promise<Conversion> {
   const { to, out, allowLoss } = request;
   const conversion = new Converter(request, writerOf(to, request.form));
+  await refuseInput(out, request.files);
   await writeAtomic(out, async (file) => {
     let text = '';
     for await (const piece of conversion.pieces()) {

@@ -28,6 +28,9 @@ const SIGNATURES: readonly [start: string, is: string, todo: string][] = [
   ['\xfe\xff', 'UTF-16', 'save the file as UTF-8'],
 ];
 
+/** Bytes that {@link otherKind} looks at. */
+export const KIND_BYTES = 1024;
+
 /**
  * Recognises a file that cannot hold annotations, reasoning or predictions.
  *
@@ -35,7 +38,7 @@ const SIGNATURES: readonly [start: string, is: string, todo: string][] = [
  */
 export function otherKind(bytes: Buffer): OtherKind | undefined {
   if (isLfsPointer(bytes)) return { is: 'a Git LFS pointer', todo: 'fetch the file with git lfs pull' };
-  const start = bytes.toString('latin1', 0, 1024);
+  const start = bytes.toString('latin1', 0, KIND_BYTES);
   const found = SIGNATURES.find(([signature]) => start.startsWith(signature));
   if (found) return { is: found[1], todo: found[2] };
   if (/^(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|head|\?xml|!--)/i.test(start))

@@ -52,7 +52,7 @@ export class StatisticsCounter {
   private clips = 0;
   private reasoning = 0;
   private readonly videos = new TextIndex();
-  private readonly ids = new TextIndex();
+  private readonly ids: TextIndex | undefined;
   private readonly types = new Map<string, number>();
   private readonly options = new Map<number, number>();
   private readonly answers: number[] = [];
@@ -63,14 +63,19 @@ export class StatisticsCounter {
     reasoning: new Histogram(),
   };
 
-  constructor(private readonly record: DatasetRecord) {
+  /** @param several files are counted together; a single one has no id twice, which its reader sees to */
+  constructor(
+    private readonly record: DatasetRecord,
+    several: boolean,
+  ) {
+    if (several) this.ids = new TextIndex();
     for (const type of record.types) this.types.set(type, 0);
   }
 
   add(sample: Sample, lengths: Lengths): void {
     const { id, video, type, options, answer, start, end, reasoning } = sample;
     this.samples++;
-    if (this.ids.add(id) !== undefined) this.repeatedIds++;
+    if (this.ids?.add(id) !== undefined) this.repeatedIds++;
     this.videos.add(video);
     increase(this.types, this.types.has(type) || this.types.size < MAX_TYPES ? type : 'other types');
     increase(this.options, options.length);

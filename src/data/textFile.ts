@@ -1,8 +1,8 @@
 /** Reads text files, whole or piece by piece: their encoding, and their lines for messages. */
 import { constants } from 'node:buffer';
-import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { DataError, messageOf } from '../base/errors.js';
-import { otherKind } from './fileKind.js';
+import { KIND_BYTES, otherKind } from './fileKind.js';
 
 /** A text that is read piece by piece, as often as wanted. */
 export interface TextSource {
@@ -27,9 +27,14 @@ const KEPT = 2 ** 12;
 
 /** The text of a file. What cannot be read twice (a pipe) is kept in memory. */
 export async function textSource(path: string): Promise<TextSource> {
+  const source = { file: path, pieces: () => decoded(path, bytesOf(path)) };
   const found = await stat(path).catch(() => undefined);
-  if (found && !found.isFile() && !found.isDirectory()) return sourceOf(path, await readTextFile(path));
-  return { file: path, pieces: () => piecesOf(path) };
+  return found && !found.isFile() && !found.isDirectory() ? sourceOf(path, await textOf(source)) : source;
+}
+
+/** The text of a stream, which is kept in memory. @throws DataError as {@link readTextFile} */
+export async function streamSource(file: string, stream: AsyncIterable<Buffer>): Promise<TextSource> {
+  return sourceOf(file, await textOf({ file, pieces: () => decoded(file, stream) }));
 }
 
 /** A text in memory as a source. */
@@ -58,42 +63,51 @@ export async function textOf(source: TextSource): Promise<string> {
   return pieces.join('');
 }
 
-async function* piecesOf(path: string): AsyncGenerator<string> {
-  const file = await open(path).catch((error) => {
-    throw unreadable(path, error);
-  });
+/** The bytes of a file; each piece is valid until the next is asked for. */
+async function* bytesOf(path: string): AsyncGenerator<Buffer> {
+  const unreadable = (error: NodeJS.ErrnoException) => {
+    const reason = error.code === 'ENOENT' ? 'no such file' : `cannot be read (${messageOf(error)})`;
+    throw new DataError(`${path}: ${reason}`, { cause: error });
+  };
+  const file = await open(path).catch(unreadable);
   try {
-    yield* decoded(path, file);
+    const buffer = Buffer.allocUnsafe(PIECE);
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, PIECE, null).catch(unreadable);
+      if (bytesRead === 0) return;
+      yield buffer.subarray(0, bytesRead);
+    }
   } finally {
     await file.close();
   }
 }
 
-async function* decoded(path: string, file: FileHandle): AsyncGenerator<string> {
+/** The text of bytes that come in pieces of any size. */
+async function* decoded(path: string, chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  const buffer = Buffer.allocUnsafe(PIECE);
-  // Bytes of an unfinished character at the start of the buffer.
-  let rest = 0;
-  for (let first = true, line = 1; ; first = false) {
-    const { bytesRead } = await file.read(buffer, rest, PIECE - rest, null).catch((error) => {
-      throw unreadable(path, error);
-    });
-    const bytes = buffer.subarray(0, rest + bytesRead);
-    if (first) refuseOtherKind(path, bytes);
-    const end = bytesRead === 0 ? bytes.length : wholeCharacters(bytes);
-    const whole = bytes.subarray(0, end);
-    let text: string;
+  let begun = false;
+  let line = 1;
+  const decode = (bytes: Buffer) => {
+    if (!begun) refuseOtherKind(path, bytes);
     try {
-      text = decoder.decode(whole);
+      const text = decoder.decode(bytes);
+      return begun ? text : text.replace(/^\ufeff/, '');
     } catch (error) {
-      throw notUtf8(path, line + firstInvalidLine(whole) - 1, error);
+      throw notUtf8(path, line + firstInvalidLine(bytes) - 1, error);
+    } finally {
+      begun = true;
+      line += lineFeeds(bytes);
     }
-    line += lineFeeds(whole);
-    if (text !== '') yield first && text.startsWith('\ufeff') ? text.slice(1) : text;
-    if (bytesRead === 0) return;
-    bytes.copy(buffer, 0, end);
-    rest = bytes.length - end;
+  };
+  // Bytes that wait: of an unfinished character, or too few to tell what the file is.
+  let rest = Buffer.alloc(0);
+  for await (const chunk of chunks) {
+    const bytes = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk;
+    const end = !begun && bytes.length < KIND_BYTES ? 0 : wholeCharacters(bytes);
+    if (end > 0) yield decode(bytes.subarray(0, end));
+    rest = Buffer.from(bytes.subarray(end));
   }
+  if (rest.length > 0) yield decode(rest);
 }
 
 /** Bytes up to the last character that is complete; an invalid end counts as complete. */
@@ -120,27 +134,7 @@ function lineFeeds(bytes: Buffer): number {
  *   UTF-8 (with the line of the first bad byte) or is larger than a string can be.
  */
 export async function readTextFile(path: string): Promise<string> {
-  let bytes: Buffer;
-  try {
-    if ((await stat(path)).size > constants.MAX_STRING_LENGTH) throw tooLarge(path);
-    bytes = await readFile(path);
-  } catch (error) {
-    if (error instanceof DataError) throw error;
-    throw unreadable(path, error);
-  }
-  refuseOtherKind(path, bytes);
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (error) {
-    throw notUtf8(path, firstInvalidLine(bytes), error);
-  }
-}
-
-function unreadable(path: string, error: unknown): DataError {
-  const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-  return new DataError(missing ? `${path}: no such file` : `${path}: cannot be read (${messageOf(error)})`, {
-    cause: error,
-  });
+  return textOf(await textSource(path));
 }
 
 function tooLarge(path: string): DataError {

@@ -5,6 +5,7 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { stopIfAborted } from '../base/errors.js';
 import { ownFile } from '../base/packageFiles.js';
 import { formatDuration, say } from '../base/progress.js';
 import type { EngineInfo } from '../engine/engine.js';
@@ -62,7 +63,7 @@ export async function runDemo(request: DemoRequest): Promise<DemoResult> {
   const { folder, seeds, betas, signal, clips } = request;
   const started = performance.now();
   await mkdir(folder, { recursive: true });
-  const stages = new Stages(seeds * betas.length, started);
+  const stages = new Stages(folder, signal, seeds * betas.length, started);
   const world = { folder: join(folder, 'data'), seed: 'demo', signal };
   const spec = await demoSpec(request, world.folder);
 
@@ -109,7 +110,7 @@ export async function runDemo(request: DemoRequest): Promise<DemoResult> {
     'students',
     'two students of the study, trained for longer, answer questions about other clips',
   );
-  const students = await compareStudents(RECIPE, join(folder, 'unseen'));
+  const students = await compareStudents(RECIPE, join(folder, 'unseen'), signal);
   const { teacherAccuracy } = stats;
   const seconds = (performance.now() - started) / 1000;
   return { folder, report, runs, compared, students, teacherAccuracy, seconds };
@@ -162,6 +163,8 @@ class Stages {
   private readonly trainWeight: number;
 
   constructor(
+    private readonly folder: string,
+    private readonly signal: AbortSignal,
     trainings: number,
     private readonly started: number,
   ) {
@@ -170,7 +173,9 @@ class Stages {
     this.total = others + this.trainWeight;
   }
 
+  /** @throws Interrupted when the signal has fired */
   next(stage: keyof typeof STAGE_WEIGHTS, what: string): void {
+    stopIfAborted(this.signal, this.folder);
     this.done += this.current;
     this.current = stage === 'train' ? this.trainWeight : STAGE_WEIGHTS[stage];
     const passed = performance.now() - this.started;

@@ -3,6 +3,7 @@
  * reasoning. Both answer questions about clips that no student was trained, chosen or tested on.
  */
 import { join } from 'node:path';
+import { stopIfAborted } from '../base/errors.js';
 import { ownFile } from '../base/packageFiles.js';
 import { createProgress, say } from '../base/progress.js';
 import { readSplit } from '../batches/split.js';
@@ -30,14 +31,19 @@ export const STUDENTS = ['answers', 'reasoning'] as const;
  *
  * @param recipe of the base that both were trained from
  * @param folder of the clips and of their features; a later call draws nothing again
+ * @param signal ends it after the next clip or batch
  * @param clips each is asked about four times
+ * @throws Interrupted when `signal` aborts
  */
 export async function compareStudents(
   recipe: string,
   folder: string,
+  signal: AbortSignal,
   clips = 500,
 ): Promise<ComparedStudents> {
-  await makeShapes({ out: folder, seed: 'unseen', train: 0, val: clips, test: 0 });
+  const stop = () => stopIfAborted(signal, folder);
+  stop();
+  await makeShapes({ out: folder, seed: 'unseen', train: 0, val: clips, test: 0, onProgress: stop });
   const { videos, val } = worldFiles(folder);
   const data = [`data.videos=${JSON.stringify(videos)}`, `data.val=${JSON.stringify(val)}`];
   const configs = await Promise.all(
@@ -60,7 +66,11 @@ export async function compareStudents(
       const options = { runFolder: join(folder, '..'), onWarning: say, training: false };
       return { ...trial, config: configs[i]!, builder: openBuilder(trial, configs[i]!, split, options) };
     });
-    const onProgress = (done: number) => progress.tick(done);
+    const onProgress = (done: number) => {
+      progress.tick(done);
+      stop();
+    };
+    stop();
     const evaluations = await evaluateTogether(evaluators, split.samples, { onProgress });
     const [answers, reasoning] = evaluations.map(({ predictions }) =>
       judged(new Map(predictions.map((prediction) => [prediction.id, prediction]))),

@@ -8,7 +8,6 @@ import { prepareText } from '../data/prepare.js';
 import { optionLetter, type Sample } from '../data/sample.js';
 import { LiveFrames } from '../features/source.js';
 import type { Encoded, GenerateOptions, Student } from '../model/student.js';
-import { OPEN_TEMPLATE } from '../text/prompts.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 import { clipOf, type Frames, MixedSizes, readFrames } from '../video/frames.js';
 import { toPixelValues } from '../video/preprocess.js';
@@ -165,7 +164,7 @@ export async function askAbout(
 ): Promise<Answer> {
   checkQuery(query);
   following?.signal?.throwIfAborted();
-  const config = settingsFor(await settingsOf(asked), watched, query);
+  const config = settingsFor(asked, await settingsOf(asked), watched, query);
   const source = { load: async () => new Float32Array(), visual: () => watched.visual() };
   const evaluator = { ...asked, config, builder: new BatchBuilder(config, asked.tokenizer, source) };
   const sample = sampleOf(watched, query);
@@ -224,19 +223,29 @@ export function checkClip({ video, start, end }: Clip): void {
     );
 }
 
-async function settingsOf({ config }: Asked): Promise<Settings> {
+async function settingsOf({ config: given, student }: Asked): Promise<Settings> {
+  if (given) return given;
   // The data set's keys have no default, and of them only data.fps and data.addPunctuation matter here.
   const overrides = ['data.dataset=jsonl', 'data.videos=.'];
-  return config ?? (await resolveConfig({ overrides })).config;
+  const { config } = await resolveConfig({ overrides });
+  const { recipe } = student.kind;
+  if (!recipe) return config;
+  const { template, prefix } = recipe;
+  return { ...config, text: { ...config.text, template }, video: { ...config.video, prefix } };
 }
 
-function settingsFor(given: Settings, { frames }: Watched, { options }: Query): Settings {
+function settingsFor(
+  { tokenizer }: Asked,
+  given: Settings,
+  { frames }: Watched,
+  { options }: Query,
+): Settings {
   return {
     ...given,
     // A question about one video has nothing to leave out.
     data: { ...given.data, onBadVideo: 'error' },
     video: { ...given.video, frames: frames.n },
-    text: options ? given.text : { ...given.text, template: OPEN_TEMPLATE },
+    text: options ? given.text : { ...given.text, template: tokenizer.form.openTemplate },
   };
 }
 

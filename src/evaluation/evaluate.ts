@@ -18,7 +18,7 @@ export interface Prediction {
   /** 0-based option. */
   prediction: number;
   answer?: number;
-  /** Logit of every option's letter after "Option"; absent when the answer was read off generated text. */
+  /** Logit of every option's letter; absent when the answer was read off generated text. */
   scores?: number[];
   /** What the model wrote, with the `generate` scorer. */
   text?: string;
@@ -50,7 +50,7 @@ export interface Evaluator extends Answerer {
 /**
  * Answers every sample, in order.
  *
- * `letter`: the options' letters compared after a forced "Option", in one decoder pass. SeViLA reads the same logits
+ * `letter`: the options' letters compared in one decoder pass, after a forced "Option" where the model was taught to write it. SeViLA reads the same logits
  * off its second generated token (sevila.py:522-535), which agrees whenever generation starts with "Option".
  * `generate`: writes text greedily and parses an answer from it, for models trained to reason first.
  *
@@ -150,7 +150,7 @@ function answerByLetter(evaluator: Answerer, { samples }: HostBatch, encoded: En
   }));
 }
 
-/** Logits of the letters after [start, ...before, "Option"], one row a sample, as many as it has options. */
+/** Logits of the letters after [start, ...before] and what comes before a letter ("Option"), one row a sample, as many as it has options. */
 function letterScores(
   { student, tokenizer, cues }: Answerer,
   encoded: Encoded,
@@ -158,8 +158,9 @@ function letterScores(
   before: readonly number[],
 ): number[][] {
   const most = Math.max(...samples.map(({ options }) => options.length));
-  const prefix = [...before, tokenizer.optionId];
-  const scores = student.tokenScores(encoded, prefix, tokenizer.letterIds(most), cues?.answer);
+  const place = before.length > 0 ? 'afterReasoning' : 'alone';
+  const prefix = [...before, ...tokenizer.answerStart(place)];
+  const scores = student.tokenScores(encoded, prefix, tokenizer.letterIds(most, place), cues?.answer);
   return samples.map(({ options }, row) => scores[row]!.slice(0, options.length));
 }
 
@@ -222,12 +223,13 @@ export function answerOptions(
 
 /**
  * How reasoning is written. Both tasks may start from the same token, and then the short answer is the likelier text:
- * reasoning never begins with "Option".
+ * reasoning never begins with "Option". A letter alone is no such
+ * sign: "A man ..." begins with one.
  */
 export function reasoningOptions(
   { tokenizer, cues }: Pick<Answerer, 'tokenizer' | 'cues'>,
   maxNewTokens: number,
 ): GenerateOptions {
-  const { eosId, optionId: notFirst } = tokenizer;
-  return { maxNewTokens, eosId, start: cues?.reasoning, notFirst };
+  const [notFirst] = tokenizer.answerStart();
+  return { maxNewTokens, eosId: tokenizer.eosId, start: cues?.reasoning, notFirst };
 }

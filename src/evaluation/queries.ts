@@ -1,9 +1,8 @@
 /** Questions from a file of JSON lines: {"question": ..., "options": [...]}. */
-import { text } from 'node:stream/consumers';
 import { DataError, UsageError } from '../base/errors.js';
 import { readJsonLines } from '../data/jsonLines.js';
 import { ProblemLog } from '../data/problems.js';
-import { sourceOf, textSource } from '../data/textFile.js';
+import { streamSource, textSource } from '../data/textFile.js';
 import { checkQuery, type Query } from './ask.js';
 
 /**
@@ -14,7 +13,7 @@ import { checkQuery, type Query } from './ask.js';
  * @throws DataError with the first line that is wrong
  */
 export async function readQueries(path: string | undefined, name: string): Promise<Query[]> {
-  const source = path === undefined ? sourceOf(name, await text(process.stdin)) : await textSource(path);
+  const source = path === undefined ? await streamSource(name, process.stdin) : await textSource(path);
   const log = new ProblemLog(name);
   const queries: Query[] = [];
   for await (const { line, record } of readJsonLines(source, 'question', log)) {

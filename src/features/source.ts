@@ -3,13 +3,15 @@
  * host memory ahead of its step, and becomes tensors inside it.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { DataError } from '../base/errors.js';
+import { DataError, messageOf } from '../base/errors.js';
 import type { Rng } from '../base/random.js';
 import type { Sample } from '../data/sample.js';
 import type { Student, Visual } from '../model/student.js';
-import { type ClipReader, type ClipSettings, readClip } from '../video/clip.js';
+import { type ClipReader, type ClipRequest, type ClipSettings, readClip } from '../video/clip.js';
 import { PREPROCESS_VERSION } from '../video/preprocess.js';
-import { type FeatureStore, featureKey, videoIdentity } from './store.js';
+import { sampleFrames } from '../video/sample.js';
+import { narrowBf16, widenBf16 } from '../weights/dtypes.js';
+import { type FeatureStore, type Features, type FeatureType, featureKey, videoIdentity } from './store.js';
 
 export type { ClipSettings } from '../video/clip.js';
 
@@ -34,21 +36,30 @@ export class LiveFrames implements FeatureSource {
   /**
    * @param paths file or folder of each video, by the sample's `video`
    * @param keepPixels hand pixels on, for a vision model that learns; otherwise they become features outside the tape
-   * @param read decodes: in this thread unless another reader is given
+   * @param reader decodes: in this thread unless another is given
    */
   constructor(
     private readonly student: Seeing,
     private readonly paths: ReadonlyMap<string, string>,
     readonly settings: ClipSettings,
     private readonly keepPixels: boolean,
-    private readonly read: ClipReader = readClip,
+    private readonly reader: ClipReader = readClip,
   ) {}
 
   async load(sample: Sample, rng?: Rng, signal?: AbortSignal): Promise<Float32Array> {
+    return this.read(sample, { draw: rng?.label }, signal);
+  }
+
+  /** Pixels of the frames that the settings and `how` name, (n, 3, image, image). */
+  async read(
+    sample: Sample,
+    how: Partial<Pick<ClipRequest, 'frames' | 'draw' | 'pad'>>,
+    signal?: AbortSignal,
+  ): Promise<Float32Array> {
     const { id, start, end } = sample;
     const { imageSize, mean, std } = this.student.preprocessing;
-    const clip = { path: this.pathOf(sample), id, start, end, draw: rng?.label };
-    return this.read({ ...clip, ...this.settings, imageSize, mean, std }, signal);
+    const clip = { path: this.pathOf(sample), id, start, end };
+    return this.reader({ ...clip, ...this.settings, ...how, imageSize, mean, std }, signal);
   }
 
   pathOf(sample: Sample): string {
@@ -65,43 +76,59 @@ export class LiveFrames implements FeatureSource {
 
   private pixelTensor(clips: readonly Float32Array[]): tf.Tensor4D {
     const { imageSize } = this.student.preprocessing;
-    return tf.tensor4d(concatenate(clips), [clips.length * this.settings.frames, 3, imageSize, imageSize]);
+    const pixels = concatenate(clips);
+    return tf.tensor4d(pixels, [pixels.length / (3 * imageSize ** 2), 3, imageSize, imageSize]);
   }
 }
 
 /** Clips cached in memory beside the store: a small data set is read from disk once, a large one does not fit. */
 const MEMORY_BYTES = 2 ** 30;
 
+/** The vision model that features come from. */
+export interface Encoder {
+  /** Hash of its frozen weights. */
+  visionHash: string;
+  /** Makes it ready to compute: its weights may not have been read yet. */
+  ready?: () => Promise<void>;
+}
+
+/** How features are stored, beside what {@link ClipSettings} say of the clips. */
+export interface StoreSettings {
+  dtype: FeatureType;
+  /** Frames kept of a clip that training draws its frames from (sampling random). */
+  frames: number;
+}
+
+/** How often a clip is read again because its video was replaced meanwhile. */
+const ATTEMPTS = 3;
+
 /**
  * Features of the frozen vision model, stored on disk; clips are (frames, ...featureShape). A missing clip is computed
  * and stored.
+ *
+ * Uniform frames are stored as they are. Where training draws frames at random, more of them are stored, the middles of
+ * `stored.frames` segments, and every use draws one of each of the clip's segments, as decoding would. Evaluation reads
+ * uniform frames, an entry of its own.
  */
 export class StoredFeatures implements FeatureSource {
-  private readonly memory = new Map<string, Float32Array>();
+  private readonly memory = new Map<string, Features>();
+  private readonly pending = new Map<string, Promise<Features>>();
   private memoryBytes = 0;
   private readonly identities = new Map<string, Promise<string>>();
 
-  /**
-   * @param live decodes missing clips, uniformly sampled and uncropped
-   * @param visionHash hash of the frozen weights that the features come from
-   */
+  /** @param live decodes missing clips; its settings say what a clip is */
   constructor(
     private readonly student: Seeing,
     private readonly live: LiveFrames,
-    private readonly store: FeatureStore,
-    private readonly visionHash: string,
+    readonly store: FeatureStore,
+    private readonly encoder: Encoder,
+    private readonly stored: StoreSettings = { dtype: 'f32', frames: 32 },
   ) {}
 
-  async load(sample: Sample, _?: Rng, signal?: AbortSignal): Promise<Float32Array> {
-    const clip = `${sample.video}|${sample.start ?? ''}|${sample.end ?? ''}`;
-    const known = this.memory.get(clip);
-    if (known) return known;
-    const features = await this.stored(sample, signal);
-    if (this.memoryBytes + features.byteLength <= MEMORY_BYTES) {
-      this.memory.set(clip, features);
-      this.memoryBytes += features.byteLength;
-    }
-    return features;
+  async load(sample: Sample, rng?: Rng, signal?: AbortSignal): Promise<Float32Array> {
+    const drawn = rng && this.drawsFrames ? rng : undefined;
+    const features = await this.clip(sample, drawn !== undefined, signal);
+    return drawn ? this.draw(features, drawn) : widened(features.data);
   }
 
   visual(clips: readonly Float32Array[]): Visual {
@@ -110,38 +137,161 @@ export class StoredFeatures implements FeatureSource {
     return { features: tf.tensor3d(concatenate(clips), [clips.length * frames, tokens, width]) };
   }
 
+  private get drawsFrames(): boolean {
+    return this.live.settings.sampling === 'random';
+  }
+
   /**
-   * A clip's features, from the store or computed and put there. The cache key is the clip (uniform sampling derives
-   * the indices from it), so a hit opens no video.
+   * The key of a clip as it lies in its folder now (uniform sampling derives the frames from it), so a hit opens no
+   * video.
+   *
+   * @param training as training reads it, or as evaluation does
+   * @throws DataError for a video that is not there
    */
-  private async stored(sample: Sample, signal?: AbortSignal): Promise<Float32Array> {
+  async key(sample: Sample, training: boolean): Promise<string> {
+    return this.keyOf(sample, training && this.drawsFrames, await this.identityOf(sample));
+  }
+
+  /** Bytes that a clip takes, at most: it may have fewer frames than are kept to draw from. */
+  bytesOf(training: boolean): number {
+    const frames = training && this.drawsFrames ? this.kept : this.live.settings.frames;
+    const [tokens, width] = this.student.featureShape;
+    return frames * tokens * width * (this.stored.dtype === 'bf16' ? 2 : 4);
+  }
+
+  /**
+   * Stores a clip unless it is there already.
+   *
+   * @returns whether it had to be computed
+   * @throws DataError for a video that cannot be read, StoreError for a store that cannot be written
+   */
+  async fill(sample: Sample, training: boolean, signal?: AbortSignal): Promise<boolean> {
+    if (await this.store.has(await this.key(sample, training))) return false;
+    await this.compute(sample, training && this.drawsFrames, signal);
+    return true;
+  }
+
+  /** From memory, from the store, or computed and put there. Whoever asks for a clip in the making waits for that one. */
+  private async clip(sample: Sample, choice: boolean, signal?: AbortSignal): Promise<Features> {
+    const name = `${choice}|${sample.video}|${sample.start ?? ''}|${sample.end ?? ''}`;
+    const known = this.memory.get(name);
+    if (known) return known;
+    const other = this.pending.get(name);
+    if (other) {
+      // What fails there names another sample, or was cancelled by another signal.
+      const features = await other.catch(() => undefined);
+      signal?.throwIfAborted();
+      return features ?? this.clip(sample, choice, signal);
+    }
+    const own = this.storedOrComputed(sample, choice, signal);
+    this.pending.set(name, own);
+    try {
+      const features = await own;
+      this.remember(name, features);
+      return features;
+    } finally {
+      this.pending.delete(name);
+    }
+  }
+
+  private async storedOrComputed(sample: Sample, choice: boolean, signal?: AbortSignal): Promise<Features> {
+    const key = this.keyOf(sample, choice, await this.identityOf(sample));
+    return (await this.store.get(key)) ?? (await this.compute(sample, choice, signal));
+  }
+
+  private remember(name: string, features: Features): void {
+    if (this.memoryBytes + features.data.byteLength > MEMORY_BYTES) return;
+    this.memory.set(name, features);
+    this.memoryBytes += features.data.byteLength;
+  }
+
+  private keyOf(sample: Sample, choice: boolean, identity: string): string {
     const { frames, fps } = this.live.settings;
     const rate = fps === undefined ? '' : `|${fps}`;
-    const video = await this.identityOf(sample);
-    const key = featureKey({
-      visionHash: this.visionHash,
-      video: `${video}|${sample.start ?? ''}|${sample.end ?? ''}${rate}`,
-      frames: [frames],
+    return featureKey({
+      visionHash: this.encoder.visionHash,
+      video: `${identity}|${sample.start ?? ''}|${sample.end ?? ''}${rate}`,
+      frames: [choice ? this.kept : frames],
+      choice,
       imageSize: this.student.preprocessing.imageSize,
       preprocessVersion: PREPROCESS_VERSION,
+      dtype: this.stored.dtype,
     });
-    const stored = await this.store.get(key);
-    if (stored?.data instanceof Float32Array) return stored.data;
-    const { features } = this.live.visual([await this.live.load(sample, undefined, signal)]);
-    const values = features!.dataSync() as Float32Array;
-    const { shape } = features!;
-    features!.dispose();
-    await this.store.put(key, { data: values, shape });
-    return values;
+  }
+
+  /** Frames kept to draw from; fewer than a clip has would repeat one. */
+  private get kept(): number {
+    return Math.max(this.stored.frames, this.live.settings.frames);
+  }
+
+  /** Computes a clip and stores it under the version of the video that was read, whole. */
+  private async compute(sample: Sample, choice: boolean, signal?: AbortSignal): Promise<Features> {
+    const { frames } = this.live.settings;
+    const path = this.live.pathOf(sample);
+    for (let attempt = 1; ; attempt++) {
+      const before = await this.identityOf(sample, true);
+      const pixels = await this.live.read(sample, choice ? { frames: this.kept, pad: false } : {}, signal);
+      if ((await this.identityOf(sample, true)) === before) {
+        const features = await this.see(pixels);
+        const about = {
+          encoder: this.encoder.visionHash,
+          frames: choice ? `${this.kept} to draw from` : String(frames),
+        };
+        await this.store.put(this.keyOf(sample, choice, before), features, about);
+        return features;
+      }
+      if (attempt === ATTEMPTS)
+        throw new DataError(
+          `${sample.id}: ${path}: the video changes while it is read; wait until it is copied`,
+        );
+    }
+  }
+
+  private async see(pixels: Float32Array): Promise<Features> {
+    await this.encoder.ready?.();
+    const features = this.live.visual([pixels]).features!;
+    const values = (await features.data()) as Float32Array;
+    const { shape } = features;
+    features.dispose();
+    return { data: this.stored.dtype === 'bf16' ? narrowed(values) : values, shape };
+  }
+
+  /** One frame of each segment of the clip, of those that are stored. */
+  private draw({ data, shape }: Features, rng: Rng): Float32Array {
+    const frameCount = shape[0]!;
+    const size = data.length / frameCount;
+    const picks = sampleFrames({ frameCount, lo: 0, hi: frameCount }, this.live.settings.frames, rng);
+    return concatenate(picks.map((pick) => widened(data.subarray(pick * size, (pick + 1) * size))));
   }
 
   /** Computed once a video, since a folder of frames costs one stat a file and many clips share a video. */
-  private identityOf(sample: Sample): Promise<string> {
+  private identityOf(sample: Sample, again = false): Promise<string> {
     const path = this.live.pathOf(sample);
-    const known = this.identities.get(path) ?? videoIdentity(sample.video, path);
-    this.identities.set(path, known);
-    return known;
+    // Two names may lead to one file, and the name is part of the identity.
+    const memo = `${sample.video}\0${path}`;
+    const known = again ? undefined : this.identities.get(memo);
+    if (known) return known;
+    const identity = videoIdentity(sample.video, path).catch((error) => {
+      // Whoever asks next looks again, and is named itself.
+      this.identities.delete(memo);
+      throw new DataError(`${sample.id}: ${path}: cannot be read (${messageOf(error)})`, { cause: error });
+    });
+    this.identities.set(memo, identity);
+    return identity;
   }
+}
+
+function widened(data: Float32Array | Uint16Array): Float32Array {
+  if (data instanceof Float32Array) return data;
+  const values = new Float32Array(data.length);
+  widenBf16(data, values);
+  return values;
+}
+
+function narrowed(values: Float32Array): Uint16Array {
+  const bits = new Uint16Array(values.length);
+  narrowBf16(values, bits);
+  return bits;
 }
 
 function concatenate(parts: readonly Float32Array[]): Float32Array {

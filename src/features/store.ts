@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { DataError, messageOf } from '../base/errors.js';
+import { EXIT, messageOf, ReasVqaError } from '../base/errors.js';
 import { sortFrameNames } from '../video/frameNames.js';
 import { SafetensorsFile, writeSafetensors } from '../weights/safetensors.js';
 
@@ -15,13 +15,27 @@ interface FeatureKeyParts {
   video: string;
   /** Which frames: their indices, or their number alone where they are taken uniformly from the clip. */
   frames: readonly number[];
+  /** The frames are a choice that training draws from: those there are, the last one never repeated. */
+  choice?: boolean;
   imageSize: number;
   /** PREPROCESS_VERSION of video/preprocess.ts. */
   preprocessVersion: number;
+  /** How values are stored; f32 unless given. */
+  dtype?: FeatureType;
+}
+
+/** How features lie on disk: bf16 takes half the bytes and keeps 8 bits of each value's 24. */
+export type FeatureType = 'f32' | 'bf16';
+
+/** A store that cannot be written to (a full disk): no sample is at fault, so data.onBadVideo skip leaves none out. */
+export class StoreError extends ReasVqaError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, EXIT.data, options);
+  }
 }
 
 /** A feature tensor: f32, or bf16 as its bits. */
-interface Features {
+export interface Features {
   data: Float32Array | Uint16Array;
   shape: number[];
 }
@@ -33,8 +47,10 @@ const FORMAT = '1';
 
 /** The key under which features are stored: 64 hexadecimal digits. */
 export function featureKey(parts: FeatureKeyParts): string {
-  const { visionHash, video, frames, imageSize, preprocessVersion } = parts;
-  const key = [FORMAT, visionHash, video, [...frames], imageSize, preprocessVersion];
+  const { visionHash, video, frames, choice, imageSize, preprocessVersion, dtype = 'f32' } = parts;
+  // What is not the default comes last, so that a default added later leaves earlier stores valid.
+  const others = [...(choice ? ['choice'] : []), ...(dtype === 'f32' ? [] : [dtype])];
+  const key = [FORMAT, visionHash, video, [...frames], imageSize, preprocessVersion, ...others];
   return createHash('sha256').update(JSON.stringify(key)).digest('hex');
 }
 
@@ -89,31 +105,60 @@ export class FeatureStore {
   /** The features of a key, or undefined when they are absent or were damaged. */
   async get(key: string): Promise<Features | undefined> {
     if (!(await this.has(key))) return undefined;
-    const path = this.path(key);
     try {
-      return await readFeatures(path, key);
+      return await readFeatures(this.path(key), key);
     } catch (error) {
       this.onWarning(`${messageOf(error)}; the features are computed again`);
       return undefined;
     }
   }
 
+  /** What is wrong with a key's entry, read whole: undefined when nothing is. */
+  async faultOf(key: string): Promise<string | undefined> {
+    if (!(await this.has(key))) return `${this.path(key)}: missing`;
+    return readFeatures(this.path(key), key).then(() => undefined, messageOf);
+  }
+
   /**
    * Stores features, replacing earlier ones of the key.
    *
-   * @throws DataError when they cannot be written (a full disk); nothing partial stays behind.
+   * @param about what `features stats` tells of the entry; it has no part in reading it.
+   * @throws StoreError when they cannot be written (a full disk); nothing partial stays behind.
    */
-  async put(key: string, features: Features): Promise<void> {
+  async put(key: string, features: Features, about: EntryFacts = {}): Promise<void> {
     const { data, shape } = features;
     const path = this.path(key);
-    const folder = dirname(path);
-    await mkdir(folder, { recursive: true }).catch((error) => {
-      throw new DataError(`${folder}: cannot be created (${messageOf(error)})`, { cause: error });
-    });
     const dtype = data instanceof Uint16Array ? 'BF16' : 'F32';
-    const metadata = { format: FORMAT, key, crc32: String(checksum(data)) };
-    await writeSafetensors(path, new Map([[TENSOR, { dtype, shape, data }]]), metadata);
+    const metadata = { ...about, format: FORMAT, key, crc32: String(checksum(data)) };
+    try {
+      await mkdir(dirname(path), { recursive: true });
+      await writeSafetensors(path, new Map([[TENSOR, { dtype, shape, data }]]), metadata);
+    } catch (error) {
+      throw new StoreError(`${path}: features could not be stored (${messageOf(error)})`, { cause: error });
+    }
   }
+
+  /** What an entry's header says; undefined for one that cannot be read. */
+  async describe(key: string): Promise<EntryFacts | undefined> {
+    const file = await SafetensorsFile.open(this.path(key)).catch(() => undefined);
+    if (!file) return undefined;
+    try {
+      const { encoder, frames } = file.metadata;
+      const dtype = file.has(TENSOR) ? file.info(TENSOR).dtype.toLowerCase() : undefined;
+      return { ...(encoder && { encoder }), ...(frames && { frames }), ...(dtype && { dtype }) };
+    } finally {
+      await file.close();
+    }
+  }
+}
+
+/** What an entry says about itself. */
+export interface EntryFacts {
+  /** Hash of the vision weights. */
+  encoder?: string;
+  /** `4` uniform frames, or `32 to draw from`. */
+  frames?: string;
+  dtype?: string;
 }
 
 async function readFeatures(path: string, key: string): Promise<Features> {

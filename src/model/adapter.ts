@@ -1,6 +1,7 @@
 /** LoRA adapters of a student: fresh ones, and those of a PEFT folder, read and written. */
 import * as tf from '@tensorflow/tfjs-core';
 import { DataError } from '../base/errors.js';
+import type { WrappedClasses } from '../weights/loraConfig.js';
 import {
   type AdapterBase,
   type LoraConfig,
@@ -11,10 +12,10 @@ import {
   writeAdapter,
 } from '../weights/peft.js';
 import { type Linear, linearsOf } from './layers/linear.js';
-import type { Student } from './student.js';
+import type { AdapterNames, Student } from './student.js';
 
 /** What an adapter is added to. */
-type AdapterHost = Pick<Student, 'module' | 'languageModelPath'>;
+type AdapterHost = Pick<Student, 'module' | 'languageModelPath' | 'adapters'>;
 
 /** The adapter a model carries: what PEFT's adapter_config.json would say, and which paths have it. */
 export interface AttachedAdapter {
@@ -22,6 +23,8 @@ export interface AttachedAdapter {
   base: AdapterBase;
   /** Path of the language model, with a dot. */
   prefix: string;
+  /** What PEFT wraps; BLIP-2 and its T5 unless given. */
+  classes?: WrappedClasses | undefined;
 }
 
 /**
@@ -40,7 +43,23 @@ export function addAdapter(student: AdapterHost, config: LoraConfig): AttachedAd
     const { r, scaling } = loraScaling(config, path);
     linears.get(prefix + path)!.addLora({ r, scaling, dropout: config.dropout });
   }
-  return { config, base: 't5', prefix };
+  if (!student.adapters) return { config, base: 't5', prefix };
+  const { classes } = student.adapters;
+  return { config: inLanguageModel(config, prefix, student.adapters), base: 'blip2', prefix, classes };
+}
+
+/**
+ * The configuration for the whole model. A list of names would also select layers of the vision tower, which has a q_proj
+ * too; PEFT takes a text as a pattern for whole paths.
+ */
+function inLanguageModel(config: LoraConfig, prefix: string, { canonical }: AdapterNames): LoraConfig {
+  if (typeof config.targetModules === 'string') return config;
+  const escaped = (text: string) => text.replaceAll('.', '\\.');
+  const names = config.targetModules.map((target) => {
+    const own = canonical(target) ?? target;
+    return escaped(own.startsWith(prefix) ? own.slice(prefix.length) : own);
+  });
+  return { ...config, targetModules: `${escaped(prefix)}(.*\\.)?(${names.join('|')})` };
 }
 
 /**
@@ -49,14 +68,19 @@ export function addAdapter(student: AdapterHost, config: LoraConfig): AttachedAd
  * @throws DataError naming the module that the model lacks or whose shape differs.
  */
 export async function loadAdapter(student: AdapterHost, folder: string): Promise<AttachedAdapter> {
-  const { languageModelPath: prefix } = student;
+  const { languageModelPath: prefix, adapters } = student;
   const linears = linearsOf(student.module);
   const { config, base, modules } = await readAdapter(folder, {
     prefix,
+    ...(adapters && { canonical: adapters.canonical }),
     startsAt: (path) =>
       linears.has(prefix + path) || (!linears.has(path) && /^(encoder|decoder|lm_head)\./.test(path)),
   });
   for (const [path, module] of modules) {
+    if (adapters && path.startsWith(adapters.frozen.prefix))
+      throw new DataError(
+        `${folder}: the adapter changes ${path}; adapters of ${adapters.frozen.name} are not supported, expected layers below ${prefix.slice(0, -1)}`,
+      );
     const linear = linears.get(path);
     if (!linear)
       throw new DataError(`${folder}: the adapter changes ${path}, which is no Linear layer of this model`);
@@ -65,7 +89,8 @@ export async function loadAdapter(student: AdapterHost, folder: string): Promise
     linear.lora!.A.set(tf.tensor2d(module.a, [module.r, module.inFeatures]));
     linear.lora!.B.set(tf.tensor2d(module.b, [module.outFeatures, module.r]));
   }
-  return { config, base, prefix };
+  const wholes = adapters && base === 'blip2' ? inLanguageModel(config, prefix, adapters) : config;
+  return { config: wholes, base, prefix, classes: adapters?.classes };
 }
 
 function requireFit(folder: string, path: string, module: LoraModule, linear: Linear): void {

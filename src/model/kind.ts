@@ -15,6 +15,12 @@ export interface StudentKind extends Architecture {
    * @param origin the file, for messages. @throws DataError naming file, key and what was expected
    */
   parseConfig(json: unknown, origin: string): StudentConfig;
+  /**
+   * Adds what other files of a checkpoint say to its config.json's settings; absent where nothing does.
+   *
+   * @throws DataError as {@link parseConfig}
+   */
+  readMore?(config: StudentConfig, folder: string): Promise<StudentConfig>;
   /** Lays a model out; it has no memory until its parameters are given values. */
   create(config: StudentConfig, precision: Precision): Promise<Student>;
   /** A checkpoint under this architecture's canonical tensor names, whatever layout it was published in. */

@@ -55,14 +55,24 @@ export interface Base {
   /** Has values for the parameters that no attached student trains; {@link attach} reads the others. */
   readonly student: Student;
   readonly comparison: Comparison;
+  /** Reads the vision weights, where they were left for later, into the base and a student attached to it. */
+  see(student?: Student): Promise<void>;
+  /** Whether a weight is the vision model's and was left for later. */
+  leaves(name: string): boolean;
 }
+
+/**
+ * Which weights are read at once. `language` leaves the vision model's to {@link Base.see}, for runs whose features are
+ * stored; `vision` reads those alone, for storing features; `nothing` leaves even them for later.
+ */
+export type Parts = 'all' | 'language' | 'vision' | 'nothing';
 
 /** @param trained groups that at least one student trains: their weights are not shared. */
 export async function openBase(
   folder: string,
-  options: LoadOptions & { trained: readonly string[] },
+  options: LoadOptions & { trained: readonly string[]; parts?: Parts | undefined },
 ): Promise<Base> {
-  const { precision = 'f32', trained, groups = trained, onProgress } = options;
+  const { precision = 'f32', trained, groups = trained, onProgress, parts = 'all' } = options;
   requirePrecision(precision, 'model.precision');
   const { kind, config } = await readStudentConfig(folder);
   const files = await openCheckpoint(folder);
@@ -72,8 +82,14 @@ export async function openBase(
     requireComplete(comparison, folder);
     student.addOptional(comparison.own);
     const shared = [...student.module.parameters()].filter(({ name }) => !isTrained(kind, name, trained));
-    await readParameters(shared, kind.canonical(files), onProgress, storedInBf16(student, groups));
-    return { folder, kind, student, comparison };
+    const seeing = new Set(student.featureParameters());
+    const now = shared.filter((p) => parts === 'all' || parts === (seeing.has(p) ? 'vision' : 'language'));
+    const stored = storedInBf16(student, groups);
+    await readParameters(now, kind.canonical(files), onProgress, stored);
+    const later = shared.filter((p) => seeing.has(p) && !p.loaded);
+    const names = new Set(later.map(({ name }) => name));
+    const see = laterSight(folder, kind, later, stored);
+    return { folder, kind, student, comparison, see, leaves: (name) => names.has(name) };
   } catch (error) {
     student.dispose();
     throw error;
@@ -82,8 +98,37 @@ export async function openBase(
   }
 }
 
+/** Reads parameters at the first need of them, and shares them with each student that asks. */
+function laterSight(
+  folder: string,
+  kind: StudentKind,
+  later: readonly Parameter[],
+  stored: ReadonlySet<Parameter> | undefined,
+): Base['see'] {
+  const byName = new Map(later.map((parameter) => [parameter.name, parameter]));
+  const read = async () => {
+    const files = await openCheckpoint(folder);
+    try {
+      await readParameters(later, kind.canonical(files), undefined, stored);
+    } finally {
+      await files.close();
+    }
+  };
+  let reading: Promise<void> | undefined;
+  return async (student) => {
+    if (later.length === 0) return;
+    reading ??= read();
+    await reading;
+    for (const parameter of student?.featureParameters() ?? []) {
+      const known = byName.get(parameter.name);
+      if (known && !parameter.loaded) parameter.share(known);
+    }
+  };
+}
+
 /**
- * A new student on shared frozen weights; the weights that the base lacks are read from the checkpoint.
+ * A new student on shared frozen weights; the weights that the base lacks are read from the checkpoint, but for those
+ * that {@link Base.see} reads.
  *
  * @param groups that this student trains. Its bits equal those of a student loaded alone with the same groups.
  */
@@ -98,7 +143,7 @@ export async function attach(base: Base, groups: readonly string[]): Promise<Stu
     for (const parameter of student.module.parameters()) {
       const other = known.get(parameter.name)!;
       if (other.loaded) parameter.share(other);
-      else own.push(parameter);
+      else if (!base.leaves(parameter.name)) own.push(parameter);
     }
     const files = await openCheckpoint(folder);
     try {

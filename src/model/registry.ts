@@ -1,11 +1,12 @@
 /** The architectures a student can have: one line each. A checkpoint's config.json names its own by `model_type`. */
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { DataError } from '../base/errors.js';
 import { readJson } from '../weights/config.js';
 import { quote } from '../weights/header.js';
 import { describeOther } from '../weights/otherModels.js';
 import { blip2 } from './blip2/kind.js';
 import type { StudentKind } from './kind.js';
+import { llava } from './llava/kind.js';
 import type { StudentConfig } from './student.js';
 
 const kinds = new Map<string, StudentKind>();
@@ -16,6 +17,7 @@ export function registerStudent(kind: StudentKind): void {
 }
 
 registerStudent(blip2);
+registerStudent(llava);
 
 /** The architecture of a `model_type` that is known. */
 export function studentKind(modelType: string): StudentKind {
@@ -53,13 +55,13 @@ export function kindOf(json: unknown, origin: string): StudentKind {
 }
 
 /**
- * Groups that a recipe trains when it names none: those of its base model's architecture.
+ * The architecture of a recipe's base model, for what the recipe leaves out.
  *
  * @returns undefined where config.json cannot be read, as with a model that is not on this machine: opening it says why.
  */
-export async function defaultGroupsOf(base: string): Promise<string[] | undefined> {
+export async function kindOfBase(base: string): Promise<StudentKind | undefined> {
   try {
-    return [...(await readStudentConfig(base)).kind.defaultGroups];
+    return (await readStudentConfig(base)).kind;
   } catch (error) {
     if (error instanceof DataError) return undefined;
     throw error;
@@ -77,5 +79,6 @@ export async function readStudentConfig(
   const file = path.endsWith('.json') ? path : join(path, 'config.json');
   const json = await readJson(file);
   const kind = kindOf(json, file);
-  return { kind, config: kind.parseConfig(json, file), file };
+  const config = kind.parseConfig(json, file);
+  return { kind, config: kind.readMore ? await kind.readMore(config, dirname(file)) : config, file };
 }

@@ -1,7 +1,7 @@
 /** Chooses the next token of each row from its logits on the host: the likeliest, or one drawn with the row's seed. */
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import { Rng } from '../base/random.js';
-import type { Generated, Sampling } from './student.js';
+import type { Generated, GenerateOptions, Sampling } from './student.js';
 
 /** Runs a generation to its end. */
 export function finish(steps: Generator<Generated, Generated, void>): Generated {
@@ -9,6 +9,46 @@ export function finish(steps: Generator<Generated, Generated, void>): Generated 
     const { done, value } = steps.next();
     if (done) return value;
   }
+}
+
+/** The tokens that each row of a batch has generated so far. */
+export class Written implements Generated {
+  readonly ids: number[][];
+  readonly logProbs: number[][];
+  private readonly finished: boolean[];
+
+  constructor(
+    rows: number,
+    private readonly options: GenerateOptions,
+  ) {
+    this.ids = Array.from({ length: rows }, () => []);
+    this.logProbs = Array.from({ length: rows }, () => []);
+    this.finished = new Array<boolean>(rows).fill(false);
+  }
+
+  get isDone(): boolean {
+    return !this.finished.includes(false);
+  }
+
+  add(next: Int32Array, logProbs: number[] | undefined): void {
+    next.forEach((id, row) => {
+      if (this.finished[row]) return;
+      if (logProbs) this.logProbs[row]!.push(logProbs[row]!);
+      if (id === this.options.eosId) this.finished[row] = true;
+      else this.ids[row]!.push(id);
+    });
+  }
+}
+
+/** The likeliest token of each row of logits, but for a banned one. */
+export function argMaxRows(logits: tf.Tensor2D, banned?: number): Int32Array<ArrayBuffer> {
+  let allowed = logits;
+  if (banned !== undefined) {
+    const mask = new Float32Array(logits.shape[1]);
+    mask[banned] = -1e9;
+    allowed = tf.add(logits, tf.tensor1d(mask));
+  }
+  return tf.argMax(allowed, 1).dataSync() as Int32Array<ArrayBuffer>;
 }
 
 /** One token a row, with its log-probability under softmax(logits). */

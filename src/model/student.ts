@@ -7,6 +7,7 @@
  * Token ids are ragged rows here, one a sample: an architecture pads, packs and masks them as it needs.
  */
 import type * as tf from '@tensorflow/tfjs-core';
+import type { WrappedClasses } from '../weights/loraConfig.js';
 import type { Context, Precision } from './context.js';
 import type { Module, Parameter } from './layers/module.js';
 
@@ -27,7 +28,7 @@ export interface StudentInput {
   visual: Visual;
   /** Frames of each clip. */
   frames: number;
-  /** Text before each frame, one row a frame; absent when frames are not announced. */
+  /** Text before each frame, one row a frame; absent when frames are not announced. A model may refuse it. */
   framePrefixes?: TokenRows;
   /** Question and options, one row a sample. */
   prompts: TokenRows;
@@ -110,6 +111,15 @@ export interface Preprocessing {
   std: readonly [number, number, number];
 }
 
+/** Adapters of a model that PEFT wraps as a whole. */
+export interface AdapterNames {
+  /** Path of a module under our names, whatever layout the adapter was written in; undefined for another path. */
+  canonical(path: string): string | undefined;
+  /** A part that no adapter may change. */
+  frozen: { prefix: string; name: string };
+  classes: WrappedClasses;
+}
+
 /** A model with its weights. */
 export interface Student {
   readonly kind: Architecture;
@@ -129,6 +139,8 @@ export interface Student {
   readonly visionSettings: unknown;
   /** Path of the language model, with a dot: adapters are added below it. */
   readonly languageModelPath: string;
+  /** How PEFT names adapted modules; absent where a fresh adapter wraps the language model alone. */
+  readonly adapters?: AdapterNames;
 
   /**
    * The frozen part of the vision model.
@@ -183,6 +195,18 @@ export interface Architecture {
   readonly defaultGroups: readonly string[];
   /** The group of a parameter; undefined for one that only `all` trains. */
   groupOf(parameterName: string): string | undefined;
+  /** Values of a recipe's keys that it leaves out, where they are others than the keys' own defaults. */
+  readonly recipe?: RecipeDefaults;
+}
+
+/** Keys of a recipe whose default depends on the architecture. */
+export interface RecipeDefaults {
+  /** `model.lora.targets` */
+  targets: readonly string[];
+  /** `text.template` */
+  template: string;
+  /** `video.prefix` */
+  prefix: boolean;
 }
 
 /** A checked config.json: only its own architecture looks inside. */

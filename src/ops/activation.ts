@@ -1,4 +1,4 @@
-/** GELU and gated GELU with their dropout. */
+/** GELU, gated GELU and gated SiLU with their dropout. */
 import * as tf from '@tensorflow/tfjs-core';
 import { check, checkFloat, sameShape } from './check.js';
 import { checkKey, dropout, dropoutNumbers } from './dropout.js';
@@ -70,6 +70,33 @@ export function gatedGelu<T extends tf.Tensor>(
       const [savedGate, savedUp] = saved as [tf.Tensor, tf.Tensor];
       const attrs = { form, dropout: numbers, bf16: gradientBf16 };
       const both = jointly(() => runKernel('ReasGatedGeluGrad', { dy, gate: savedGate, up: savedUp }, attrs));
+      return { gate: () => both(0), up: () => both(1) };
+    },
+  ) as T;
+}
+
+/**
+ * dropout(silu(gate) * up) with silu(x) = x sigmoid(x): the gated unit of Llama and Qwen (Shazeer 2020: SwiGLU).
+ *
+ * @param gate float32, of up's shape. @param bf16 whether the result of dropout may be stored in bf16 (see bf16.ts)
+ */
+export function gatedSilu<T extends tf.Tensor>(gate: T, up: T, key?: DropoutKey, bf16 = false): T {
+  checkFloat('gatedSilu', { gate, up });
+  check(sameShape(gate, up), 'gatedSilu', 'gate and up of one shape', { gate, up });
+  if (!hasFused('ReasGatedSilu'))
+    return tf.tidy(() => dropout(tf.mul(tf.mul(gate, tf.sigmoid(gate)), up) as T, key, bf16));
+  if (key) checkKey(key);
+  const attrs = { dropout: dropoutNumbers(key) };
+  return taped(
+    'gatedSilu',
+    { gate, up },
+    (save) => {
+      save([gate, up]);
+      return runKernel('ReasGatedSilu', { gate, up }, attrs);
+    },
+    (dy, saved) => {
+      const [savedGate, savedUp] = saved as [tf.Tensor, tf.Tensor];
+      const both = jointly(() => runKernel('ReasGatedSiluGrad', { dy, gate: savedGate, up: savedUp }, attrs));
       return { gate: () => both(0), up: () => both(1) };
     },
   ) as T;

@@ -9,7 +9,8 @@ import { selectRows, spreadRows } from './rows.js';
 import { isFrozen, isTapeOn, taped } from './tape.js';
 
 /**
- * Cross-entropy of hidden W^T against labels, without ever holding all logits: `chunkRows` rows at a time.
+ * Cross-entropy of hidden W^T against labels, without ever holding all logits: `chunkRows` rows at a time, which unless given
+ * are at most 256 with logits of at most 64 MiB.
  *
  * @param hidden (N, d)
  * @param weight (V, d): lm_head, no bias
@@ -20,7 +21,7 @@ export function linearCrossEntropy(
   hidden: tf.Tensor2D,
   weight: tf.Tensor2D,
   labels: Int32Array,
-  chunkRows = 256,
+  chunkRows = rowsInChunk(weight.shape[0]),
 ): tf.Tensor1D {
   checkFloat('linearCrossEntropy', { hidden, weight });
   const ok = hidden.rank === 2 && weight.rank === 2 && hidden.shape[1] === weight.shape[1];
@@ -34,6 +35,12 @@ export function linearCrossEntropy(
       ? fusedCrossEntropy(hidden, weight, labels, chunkRows)
       : composedCrossEntropy(hidden, weight, labels, chunkRows),
   );
+}
+
+const CHUNK_BYTES = 64 * 2 ** 20;
+
+function rowsInChunk(vocabulary: number): number {
+  return Math.max(1, Math.min(256, Math.floor(CHUNK_BYTES / (4 * vocabulary))));
 }
 
 function checkLabels(labels: Int32Array, rows: number, vocabulary: number): void {

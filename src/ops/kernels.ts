@@ -87,6 +87,9 @@ function listKernel<A extends object, S extends Results<Info[], A>>(entry: { att
 /** Attributes of attention. keys: only so many rows of k and v count. half: products may round their operands to 16 bits. */
 const attention = { heads: 1, scale: 1, keys: 1, half: false, dropout: NO_DROPOUT };
 
+/** Attributes of attention over a prompt and segments. */
+const causal = { heads: 1, keyHeads: 1, scale: 1 };
+
 export const KERNELS = {
   /** y = addend + dropout(x) */
   ReasDropout: kernel({
@@ -119,6 +122,25 @@ export const KERNELS = {
       dgate: ({ gate }, { bf16 }) => like(gate, bf16),
       dup: ({ up }, { bf16 }) => like(up, bf16),
     },
+  }),
+
+  /** y = dropout(gate sigmoid(gate) up) */
+  ReasGatedSilu: kernel({
+    inputs: ['gate', 'up'],
+    attrs: { dropout: NO_DROPOUT },
+    results: { y: ({ gate }) => like(gate) },
+  }),
+  ReasGatedSiluGrad: kernel({
+    inputs: ['dy', 'gate', 'up'],
+    attrs: { dropout: NO_DROPOUT },
+    results: { dgate: ({ gate }) => like(gate), dup: ({ up }) => like(up) },
+  }),
+
+  /** Rotary positions of (B, L, heads D); back: by the opposite angles. */
+  ReasRope: kernel({
+    inputs: ['x', 'cos', 'sin'],
+    attrs: { heads: 1, back: false },
+    results: { y: ({ x }) => like(x) },
   }),
 
   ReasLayerNorm: kernel({
@@ -215,6 +237,26 @@ export const KERNELS = {
       dv: ({ dy }, { wantQkv, keys }) => (wantQkv ? { shape: [dy.shape[0]!, keys, last(dy)] } : undefined),
       dbias: ({ bias }, { wantBias }) => (wantBias && bias ? like(bias) : undefined),
     },
+  }),
+
+  /** A prompt and segments after it: causalAttention.ts says what starts and begins are. */
+  ReasCausalAttention: kernel({
+    inputs: ['q', 'k', 'v', 'starts', 'begins'],
+    attrs: causal,
+    results: { out: ({ q }) => like(q) },
+  }),
+  ReasCausalAttentionGrad: kernel({
+    inputs: ['dy', 'q', 'k', 'v', 'starts', 'begins'],
+    attrs: causal,
+    results: { dq: ({ q }) => like(q), dk: ({ k }) => like(k), dv: ({ v }) => like(v) },
+  }),
+
+  /** One query of decoding over the first `keys` rows of a cache: q (1, 1, heads D), k and v (1, rows, keyHeads D). */
+  ReasGroupedQuery: kernel({
+    inputs: ['q', 'k', 'v'],
+    optional: ['bias'],
+    attrs: { ...causal, keys: 1 },
+    results: { out: ({ q }) => like(q) },
   }),
 
   /** The loss of each row, and the gradient to hidden (for dy = 1) when wanted. */

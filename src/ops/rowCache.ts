@@ -36,6 +36,20 @@ export class RowCache {
     this.used++;
   }
 
+  /**
+   * Starts with several rows at once.
+   *
+   * @param rows (1, n, width) float32. Not disposed. @throws Error unless the cache is empty
+   */
+  fill(rows: tf.Tensor3D): void {
+    if (this.storage) throw new Error('RowCache: has rows already');
+    const [, n, width] = rows.shape;
+    // Room for as many again; where every addition joins anew, room would be in the way.
+    const room = hasFused('ReasAppendRow') ? Math.max(FIRST_CAPACITY, n) : 0;
+    this.hold(tf.tidy(() => (room > 0 ? tf.concat([rows, tf.zeros([1, room, width])], 1) : tf.clone(rows))));
+    this.used = n;
+  }
+
   private write(row: tf.Tensor, width: number): void {
     if (!this.storage) this.hold(tf.zeros([1, FIRST_CAPACITY, width]));
     if (this.used === this.rows.shape[1])

@@ -7,12 +7,16 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { DataError } from '../base/errors.js';
 import { disposeVisual } from '../batches/batch.js';
-import { shown } from '../data/problems.js';
 import { loadAdapter } from '../model/adapter.js';
 import { type Context, inferenceContext, type Precision } from '../model/context.js';
 import { loadStudent } from '../model/load.js';
 import { requirePrecision } from '../model/precision.js';
-import type { OpenReference, Reference, ReferenceCase } from '../model/reference.js';
+import {
+  metadataNumber,
+  type OpenReference,
+  type Reference,
+  type ReferenceCase,
+} from '../model/reference.js';
 import { readStudentConfig } from '../model/registry.js';
 import type { Student, StudentInput } from '../model/student.js';
 import { selectTrainable } from '../model/trainable.js';
@@ -179,13 +183,7 @@ async function compareTraining(
   limits: Tolerance,
   compare: (name: string, actual: ArrayLike<number>, limit: number) => Promise<void>,
 ): Promise<void> {
-  const number = (key: string) => {
-    const text = reference.metadata[key];
-    if (!text?.trim() || !Number.isFinite(Number(text)))
-      throw new DataError(`${reference.path}: metadata ${key} is ${shown(text)}, expected a number`);
-    return Number(text);
-  };
-  number('decoder_start_token_id');
+  const number = (key: string) => metadataNumber(reference, key);
   const weighted = (alpha: number, beta: number) => ({
     losses: targets.map(({ name }, i) => ({ name, weight: i === 0 ? alpha : beta })),
   });

@@ -1,7 +1,6 @@
 /** Refines a whole file of generated reasoning. */
-import { stat } from 'node:fs/promises';
-import { DataError, UsageError } from '../base/errors.js';
-import { writeAtomic } from '../base/files.js';
+import { DataError } from '../base/errors.js';
+import { refuseInput, writeAtomic } from '../base/files.js';
 import { shown } from '../data/problems.js';
 import { predictedAnswer } from './answer.js';
 import { classOf, isCorrect } from './grade.js';
@@ -58,7 +57,8 @@ export interface RefineStats {
  *   file without rows; UsageError when the output is the input. The output is then left as it was.
  */
 export async function refineFile(options: RefineFileOptions): Promise<RefineStats> {
-  await refuseSameFile(options.input, options.output);
+  // It cost hours of a teacher's work, and another refinement needs its conclusions again.
+  await refuseInput(options.output, [options.input]);
   const stats = emptyStats();
   const seen = new Map<string, number>();
   let known = 0;
@@ -96,14 +96,6 @@ export async function refineFile(options: RefineFileOptions): Promise<RefineStat
     }
   });
   return finished(stats, known, before, after);
-}
-
-/** The input cost hours of a teacher's work, and another refinement needs its conclusions again. */
-async function refuseSameFile(input: string, output: string): Promise<void> {
-  const [from, to] = await Promise.all([input, output].map((path) => stat(path).catch(() => undefined)));
-  if (from && to && from.dev === to.dev && from.ino === to.ino) {
-    throw new UsageError(`${output}: is the input itself; name another output file`);
-  }
 }
 
 /** What refinement reads of a line that `generate` wrote. */

@@ -16,7 +16,8 @@ export async function addExamples(store: VideoStore): Promise<void> {
     const path = join(out, 'videos', `${name}.webp`);
     const questions = samples
       .filter(({ video }) => video === name)
-      .map(({ question, options, answer }) => ({ question: `${question}?`, options, answer }));
+      // In the words that the students of this world have learned from, without a question mark.
+      .map(({ question, options, answer }) => ({ question, options, answer }));
     const { size: bytes } = await stat(path);
     store.addExample({ ...{ id: `example-${i + 1}`, name: `Shapes ${i + 1}`, path, bytes, questions } });
   }

@@ -15,9 +15,35 @@ export class Refusal extends Error {
   }
 }
 
-/** The chunks of a body, whose sender can still be answered where they are not read to the end. */
-export function chunksOf(body: Readable): AsyncIterable<Buffer> {
-  return { [Symbol.asyncIterator]: () => body.iterator({ destroyOnReturn: false }) };
+/** Milliseconds without a byte after which a body counts as broken off. */
+export const SILENCE = 60_000;
+
+/**
+ * The chunks of a body, whose sender can still be answered where they are not read to the end.
+ *
+ * @throws Refusal 408 when none comes for `silence` milliseconds
+ */
+export async function* chunksOf(body: Readable, silence: number): AsyncGenerator<Buffer> {
+  const chunks = body.iterator({ destroyOnReturn: false });
+  try {
+    for (;;) {
+      const { value, done } = await within(silence, chunks.next());
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    // Not waited for: it ends behind the chunk that has not come.
+    chunks.return?.().catch(() => undefined);
+  }
+}
+
+function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const late = () =>
+      reject(new Refusal(408, `the request broke off: nothing of it came for ${milliseconds / 1000} s`));
+    const timer = setTimeout(late, milliseconds);
+    work.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }
 
 export function sendJson(response: ServerResponse, status: number, value: unknown, headers = {}): void {
@@ -38,24 +64,24 @@ export const SECURITY_HEADERS = {
 /** Bytes of a JSON request: a question and 26 options of 10,000 characters, written as escapes. */
 const MOST_JSON = 2 ** 21;
 
-/** @throws Refusal 415 for another type, 413 for too many bytes, 400 for what is no JSON object */
-export async function readJson(request: IncomingMessage): Promise<Record<string, unknown>> {
+/** @throws Refusal 415 for another type, 413 for too many bytes, 408 for too few, 400 for what is no JSON object */
+export async function readJson(request: IncomingMessage, silence: number): Promise<Record<string, unknown>> {
   // A form of another site can send text, but not this type.
   if (!/^application\/json\s*(;|$)/i.test(request.headers['content-type'] ?? ''))
     throw new Refusal(415, 'expected content-type application/json');
   if (Number(request.headers['content-length'] ?? 0) > MOST_JSON) throw tooLong();
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of chunksOf(request)) {
+  for await (const chunk of chunksOf(request, silence)) {
     length += chunk.length;
     if (length > MOST_JSON) throw tooLong();
     chunks.push(chunk);
   }
   let body: unknown;
   try {
-    body = JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    body = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)));
   } catch {
-    throw new Refusal(400, 'the request is not JSON');
+    throw new Refusal(400, 'the request is not JSON in UTF-8');
   }
   if (typeof body !== 'object' || body === null || Array.isArray(body))
     throw new Refusal(400, 'expected a JSON object');

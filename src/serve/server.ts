@@ -7,7 +7,7 @@ import { messageOf, ReasVqaError, UsageError } from '../base/errors.js';
 import type { OpenAsked } from '../training/asked.js';
 import { Answers, type AskEvent, parseAsk } from './answers.js';
 import { addExamples } from './examples.js';
-import { checkSender, Refusal, readJson, SECURITY_HEADERS, sendJson } from './http.js';
+import { checkSender, Refusal, readJson, SECURITY_HEADERS, SILENCE, sendJson } from './http.js';
 import { DeviceQueue } from './queue.js';
 import { type Video, VideoStore } from './videos.js';
 
@@ -21,6 +21,8 @@ export interface ServeOptions {
   videos: number;
   /** Questions that may wait. */
   queue: number;
+  /** Milliseconds without a byte after which a request counts as broken off. Default {@link SILENCE}. */
+  silence?: number;
   /** Told about errors that are no fault of a request. */
   onError(line: string): void;
 }
@@ -47,24 +49,20 @@ const PAGE_FILES: Record<string, [file: string, type: string]> = {
   '/icon.svg': ['icon.svg', 'image/svg+xml'],
 };
 
-/** Milliseconds without a byte after which an upload counts as broken off. */
-const UPLOAD_SILENCE = 60_000;
-
 /**
  * Listens; until {@link RunningServer.open} everything is answered with 503.
  *
- * @throws UsageError for an address or port that cannot be listened at
+ * @throws UsageError for an address or port that cannot be listened at, DataError where no folder can be made for uploads
  */
 export async function startServer(options: ServeOptions): Promise<RunningServer> {
-  const { host, port } = options;
-  const app = new App(
-    options,
-    await VideoStore.create({ bytes: options.uploadBytes, videos: options.videos }),
-  );
+  const { host, port, uploadBytes: bytes, videos, silence = SILENCE } = options;
+  // Node would listen at every address of the machine.
+  if (host.trim() === '') throw new UsageError('--host: expected an address, got none');
+  const app = new App({ ...options, silence }, await VideoStore.create({ bytes, videos, silence }));
   const server = createServer((request, response) => void app.handle(request, response));
   // Asked before a body is sent: too long a one is then refused without being sent.
   server.on('checkContinue', (request, response) => void app.handle(request, response, true));
-  // A long upload is no fault; silence is (UPLOAD_SILENCE).
+  // A long upload is no fault; silence is (SILENCE).
   server.requestTimeout = 0;
   try {
     await once(server.listen(port, host), 'listening');
@@ -112,7 +110,7 @@ class App {
   private readonly underway = new Set<Promise<void>>();
 
   constructor(
-    private readonly options: ServeOptions,
+    private readonly options: ServeOptions & { silence: number },
     private readonly store: VideoStore,
   ) {
     this.queue = new DeviceQueue(options.queue);
@@ -195,19 +193,14 @@ class App {
     const length = announced === undefined ? undefined : Number(announced);
     this.store.checkRoom(length);
     accept();
-    const { socket } = request;
-    const silence = () => socket.destroy();
-    socket.setTimeout(UPLOAD_SILENCE).once('timeout', silence);
     const probe = async (arrived: Video) => void (await answers.framesOf(arrived));
-    const video = await this.store.upload(request, name, probe).finally(() => {
-      socket.setTimeout(0).off('timeout', silence);
-    });
-    if (socket.destroyed) return this.store.remove(video.id);
+    const video = await this.store.upload(request, name, probe);
+    if (request.socket.destroyed) return this.store.remove(video.id);
     sendJson(response, 201, told(video));
   }
 
   private async ask(answers: Answers, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const asked = parseAsk(await readJson(request));
+    const asked = parseAsk(await readJson(request, this.options.silence));
     const controller = new AbortController();
     // The reader is gone: nobody waits for the answer any more.
     response.on('close', () => controller.abort());
@@ -222,7 +215,7 @@ class App {
   private refuse(request: IncomingMessage, response: ServerResponse, error: unknown): void {
     if (response.destroyed || request.socket.destroyed) return;
     const { status, message, headers } = refusalOf(error);
-    if (status >= 500 && !(error instanceof Refusal)) this.options.onError(`error: ${message}`);
+    if (status >= 500 && !(error instanceof Refusal)) this.options.onError(`error: ${messageOf(error)}`);
     if (response.headersSent) {
       send(response, { event: 'error', status, error: message });
       response.end();
@@ -245,6 +238,10 @@ function endSoon(request: IncomingMessage): void {
 
 function refusalOf(error: unknown): { status: number; message: string; headers: Record<string, string> } {
   if (error instanceof Refusal) return error;
+  const { code, path } = error as NodeJS.ErrnoException;
+  // The place is told to whoever started the server, not to whoever asks.
+  if (path !== undefined)
+    return { status: 500, message: `the server cannot use its folder (${code})`, headers: {} };
   if (error instanceof UsageError) return { status: 400, message: error.message, headers: {} };
   if (error instanceof ReasVqaError) return { status: 500, message: error.message, headers: {} };
   return { status: 500, message: `unexpected: ${messageOf(error)}`, headers: {} };

@@ -1,6 +1,6 @@
 /** The videos that can be asked about: examples, and uploads in a folder of their own. */
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -26,6 +26,15 @@ export interface Video {
   questions: ExampleQuestion[];
 }
 
+export interface StoreLimits {
+  /** Bytes of one upload. */
+  bytes: number;
+  /** Uploads kept at once. */
+  videos: number;
+  /** Milliseconds without a byte after which an upload counts as broken off. */
+  silence: number;
+}
+
 /** Reads a video that has just arrived. @throws DataError for one that cannot be read */
 type Probe = (video: Video) => Promise<void>;
 
@@ -35,12 +44,16 @@ export class VideoStore {
 
   private constructor(
     readonly folder: string,
-    private readonly limits: { bytes: number; videos: number },
+    private readonly limits: StoreLimits,
   ) {}
 
-  /** @param limits bytes of one upload, and uploads kept at once */
-  static async create(limits: { bytes: number; videos: number }): Promise<VideoStore> {
-    return new VideoStore(await mkdtemp(join(tmpdir(), 'reasvqa-serve-')), limits);
+  /** @throws DataError where no temporary folder can be made */
+  static async create(limits: StoreLimits): Promise<VideoStore> {
+    const folder = await mkdtemp(join(tmpdir(), 'reasvqa-serve-')).catch((error) => {
+      const reason = `no folder for uploads can be made there (${messageOf(error)})`;
+      throw new DataError(`${tmpdir()}: ${reason}; name another with TMPDIR`, { cause: error });
+    });
+    return new VideoStore(folder, limits);
   }
 
   list(): Video[] {
@@ -69,7 +82,7 @@ export class VideoStore {
    * Takes an upload from a stream to the disk, a chunk at a time, and keeps it if it is a video that can be read.
    * Nothing is left of one that breaks off, is too long or is none.
    *
-   * @throws Refusal 413 beyond the limit, 507 for a full store or disk, 422 for what is no video
+   * @throws Refusal 413 beyond the limit, 408 for one that stops, 507 for a full store or disk, 422 for what is no video
    */
   async upload(body: Readable, name: string, probe: Probe): Promise<Video> {
     this.checkRoom();
@@ -78,7 +91,10 @@ export class VideoStore {
     const partial = join(this.folder, `${id}.part`);
     let path: string | undefined;
     try {
-      const { head, bytes } = await this.receive(body, partial);
+      const { head, bytes } = await this.receive(body, partial).catch((error) => {
+        const full = ['ENOSPC', 'EDQUOT'].includes(error.code);
+        throw full ? new Refusal(507, 'the disk is full') : error;
+      });
       const ending = endingOf(head);
       if (!ending) throw new Refusal(422, `${shownName(name)}: no video, ${describeHead(head)}`);
       path = join(this.folder, `${id}${ending}`);
@@ -90,10 +106,11 @@ export class VideoStore {
       this.videos.set(id, video);
       return video;
     } catch (error) {
-      if (path !== undefined) await rm(path, { force: true });
+      // Tidying up must not hide the cause: rm itself fails when the folder is not one.
+      for (const file of [partial, ...(path === undefined ? [] : [path])])
+        await rm(file, { force: true }).catch(() => undefined);
       throw error;
     } finally {
-      await rm(partial, { force: true });
       this.uploading--;
     }
   }
@@ -134,20 +151,19 @@ export class VideoStore {
   }
 
   private async receive(body: Readable, path: string): Promise<{ head: Buffer; bytes: number }> {
-    const most = this.limits.bytes;
+    const { bytes: most, silence } = this.limits;
+    // Programs that tidy up remove temporary folders after days.
+    await mkdir(this.folder, { recursive: true, mode: 0o700 });
     const file = await open(path, 'wx+');
     let bytes = 0;
     try {
-      for await (const chunk of chunksOf(body)) {
+      for await (const chunk of chunksOf(body, silence)) {
         bytes += chunk.length;
         if (bytes > most) throw tooLarge(most);
         await file.writeFile(chunk);
       }
       const { buffer, bytesRead } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
       return { head: buffer.subarray(0, bytesRead), bytes };
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOSPC') throw new Refusal(507, 'the disk is full');
-      throw error;
     } finally {
       await file.close();
     }

@@ -49,8 +49,6 @@ const BYTES_PER_TRAINABLE = 12;
 const BYTES_PER_ADAPTER = 4;
 /** The best checkpoint and the last one stay (src/training/train.ts). */
 const CHECKPOINTS = 2;
-/** Kept features are float32. */
-const BYTES_PER_FEATURE = 4;
 
 /**
  * Adds up what is left of a sweep. Trials count as done as {@link trialState} says.
@@ -227,7 +225,10 @@ async function diskOf(
     checkpointBytes += bytes * CHECKPOINTS;
     if (!config.features.cache) continue;
     const clips = (await counter.clips(config))?.size ?? (await counter.trained(config));
-    const features = (clips ?? 0) * config.video.frames * size.featuresPerFrame * BYTES_PER_FEATURE;
+    const { sampling, frames: shown } = config.video;
+    const frames = sampling === 'random' ? config.features.frames : shown;
+    const bytesPerFeature = config.features.dtype === 'bf16' ? 2 : 4;
+    const features = (clips ?? 0) * frames * size.featuresPerFrame * bytesPerFeature;
     if (clips === undefined) featuresKnown = false;
     stores.set(config.features.folder ?? dirname(folder), features);
   }

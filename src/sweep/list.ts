@@ -158,7 +158,13 @@ async function settingsOf(config: string): Promise<Pick<Listed, 'beta' | 'seed'>
 }
 
 async function hoursOf(state: string): Promise<number | null> {
-  const value: unknown = JSON.parse(await readFile(state, 'utf8').catch(() => 'null'));
+  const text = await readFile(state, 'utf8').catch(() => 'null');
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new DataError(`${state}: not the state of a checkpoint; remove its folder`, { cause: error });
+  }
   return isRecord(value) && typeof value.seconds === 'number' ? value.seconds / 3600 : null;
 }
 

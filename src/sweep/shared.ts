@@ -30,7 +30,9 @@ export interface SharedOptions {
 export async function runShared(execution: Execution, options: SharedOptions = {}): Promise<void> {
   for (const group of groupBy(execution.trials, ({ config }) => baseKey(config.model)).values()) {
     const configs = group.map(({ config }) => config);
-    const base = await openBase(configs).catch((error) => failed(execution, group, error));
+    const base = await openBase(configs, undefined, 'needed').catch((error) =>
+      failed(execution, group, error),
+    );
     if (!base) continue;
     try {
       for (const line of base.notices) execution.say(line);

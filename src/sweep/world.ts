@@ -4,9 +4,10 @@
  */
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { DataError, UsageError } from '../base/errors.js';
+import { DataError, stopIfAborted, UsageError } from '../base/errors.js';
 import { isFile } from '../base/files.js';
 import { createProgress, say } from '../base/progress.js';
+import { isRecord } from '../base/values.js';
 import { readSplit } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
 import { openTeacher } from '../reasoning/client.js';
@@ -52,11 +53,17 @@ export interface WorldSize {
 /** Four questions are asked about a clip. */
 const OTHERS = 500;
 
-/** Writes clips and questions. */
-export async function makeClips({ folder, seed }: WorldFolder, size: WorldSize): Promise<ShapesSummary> {
+/** Writes clips and questions. @throws Interrupted when the signal fires, after the next clip */
+export async function makeClips(
+  { folder, seed, signal }: WorldFolder,
+  size: WorldSize,
+): Promise<ShapesSummary> {
   const { clips, others = OTHERS } = size;
   const progress = createProgress({ label: '  clips', unit: 'clips' });
-  const onProgress = (done: number) => progress.tick(done);
+  const onProgress = (done: number) => {
+    progress.tick(done);
+    stopIfAborted(signal, folder);
+  };
   const sizes = { train: clips, val: others, test: others };
   const summary = await makeShapes({ out: folder, seed, ...sizes, onProgress }).finally(() =>
     progress.done(),
@@ -146,10 +153,24 @@ async function makeOwn(config: Config, world: WorldFolder, size: WorldSize): Pro
   await refineWorld(world.folder);
 }
 
-/** What shapes.json says of a world that lies in a folder. */
+/** What shapes.json says of a world that lies in a folder. @throws DataError for one that is not of a world */
 async function settingsIn(folder: string): Promise<ShapesSettings | undefined> {
   const text = await readFile(join(folder, 'shapes.json'), 'utf8').catch(() => undefined);
-  return text === undefined ? undefined : (JSON.parse(text) as { settings?: ShapesSettings }).settings;
+  if (text === undefined) return undefined;
+  const settings = writtenSettings(text);
+  if (settings) return settings;
+  throw new DataError(
+    `${join(folder, 'shapes.json')}: does not describe a shapes world; remove this file to have the world written again, or use another folder`,
+  );
+}
+
+function writtenSettings(text: string): ShapesSettings | undefined {
+  try {
+    const { settings } = JSON.parse(text);
+    return isRecord(settings) ? (settings as unknown as ShapesSettings) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 interface ShapesSettings {

@@ -9,6 +9,25 @@ export interface EncodedText {
   truncated: boolean;
 }
 
+/**
+ * Encodes a prompt in the tokenizer's form: as {@link encodeText}, or inside a turn of a chat, whose frame counts toward
+ * `limit`; the text is then truncated on the right.
+ *
+ * @throws UsageError when the frame alone is longer
+ */
+export function encodePrompt(tokenizer: Tokenizer, text: string, limit: number): EncodedText {
+  const { frame } = tokenizer;
+  if (!frame) return encodeText(tokenizer, text, limit);
+  const { before, after } = frame;
+  const room = limit - before.length - after.length;
+  if (room < 1)
+    throw new UsageError(
+      `text.maxPrompt: ${limit} leaves no room for a question; the chat around it has ${limit - room} tokens`,
+    );
+  const ids = tokenizer.encode(text, { addEos: false });
+  return { ids: [...before, ...ids.slice(0, room), ...after], truncated: ids.length > room };
+}
+
 /** Encodes `text` with </s>, truncated on the right to `limit` tokens; the last of them is always </s>. */
 export function encodeText(tokenizer: Tokenizer, text: string, limit: number): EncodedText {
   if (!Number.isInteger(limit) || limit < 1) throw new UsageError(`token limit ${limit} must be at least 1`);

@@ -4,33 +4,31 @@ import { optionLetter, type Sample } from '../data/sample.js';
 
 /**
  * The prompt of SeViLA's answerer, the closest public ancestor (mc_video_vqa_datasets.py:85-100); the paper does not
- * print its own. `{options}` becomes `Option A: <a0> Option B: <a1> ...`.
+ * print its own. `{options}` becomes `Option A: <a0> Option B: <a1> ...`, and `{choices}` a line `A. <a0>` for each.
  */
 export const DEFAULT_QA_TEMPLATE =
   'Question: {question} {options} Considering the information presented in the frame, select the correct answer from the options.';
 
-/** The prompt of a question without options (LAVIS: visual question answering with a FlanT5 student). */
-export const OPEN_TEMPLATE = 'Question: {question} Short answer:';
-
 const PLACEHOLDER = /\{(\w*)\}/g;
 
-/** The encoder's text for a question; question and options as the sample has them. Not every template has {options}. */
+/** The prompt's text for a question; question and options as the sample has them. Not every template has options. */
 export function qaPrompt(
   sample: Pick<Sample, 'question' | 'options'>,
   template: string = DEFAULT_QA_TEMPLATE,
 ): string {
   const options = sample.options.map((text, i) => `Option ${optionLetter(i)}: ${text}`).join(' ');
-  const values: Record<string, string> = { question: sample.question, options };
+  const choices = sample.options.map((text, i) => `${optionLetter(i)}. ${text}`).join('\n');
+  const values: Record<string, string> = { question: sample.question, options, choices };
   // One pass with a function: a question may itself contain "{options}" or "$&".
   return template.replace(PLACEHOLDER, (_, name: string) => values[name]!);
 }
 
 /**
- * The decoder's answer target, `Option C`.
+ * The 0-based option that a sample's answer is.
  *
  * @throws DataError when the sample has no answer or one out of range.
  */
-export function qaTarget(sample: Pick<Sample, 'id' | 'options' | 'answer'>): string {
+export function answerOf(sample: Pick<Sample, 'id' | 'options' | 'answer'>): number {
   const { answer, options } = sample;
   if (answer === undefined) {
     throw new DataError(`sample ${sample.id}: has no answer, so it cannot be trained on or scored`);
@@ -40,7 +38,7 @@ export function qaTarget(sample: Pick<Sample, 'id' | 'options' | 'answer'>): str
       `sample ${sample.id}: answer ${answer} is out of range, expected 0 to ${options.length - 1}`,
     );
   }
-  return `Option ${optionLetter(answer)}`;
+  return answer;
 }
 
 /** The decoder's reasoning target; empty when the sample has none. */

@@ -1,7 +1,13 @@
 /** The tokenizer: text to token ids and back. */
 import { DataError, messageOf } from '../base/errors.js';
 import { optionLetter } from '../data/sample.js';
-import { findTokenizerFiles, type TokenizerFiles, type TokenizerLoadOptions } from './tokenizerFiles.js';
+import { CHAT_FORM, PLAIN_FORM, type TextForm } from './forms.js';
+import {
+  type BpeModel,
+  findTokenizerFiles,
+  type TokenizerFiles,
+  type TokenizerLoadOptions,
+} from './tokenizerFiles.js';
 import type { PreTrainedTokenizer } from './xenova.js';
 
 export type { TokenizerLoadOptions } from './tokenizerFiles.js';
@@ -13,16 +19,19 @@ const SPACE = '▁';
 const CACHE_WORDS = 200_000;
 
 /**
- * A SentencePiece Unigram tokenizer from a tokenizer.json, run by @xenova/transformers. Two things differ from using
- * that package directly: files of the current format work (see `withPrefixSpace`), and a cache of words makes repeated
- * text some thirty times faster.
+ * A SentencePiece Unigram tokenizer or a byte-level BPE, that of Qwen2, from a tokenizer.json, run by @xenova/transformers. Two
+ * things differ from using that package directly: files of the current format work (see `withPrefixSpace` and
+ * `withJoinedMerges`), and a cache of words makes repeated text some thirty times faster.
  */
 export class Tokenizer {
   /** Number of ids the tokenizer can produce. A model's embedding may have more rows, padded to a round number. */
   readonly vocabSize: number;
   readonly padId: number;
   readonly eosId: number;
+  /** -1 where every byte has a piece. */
   readonly unkId: number;
+  /** Tokens around every prompt, for a model that is spoken to in a chat. */
+  readonly frame: { before: readonly number[]; after: readonly number[] } | undefined;
   private readonly words = new Map<string, number[]>();
   private readonly added: Map<string, number>;
   private readonly cutWords: boolean;
@@ -30,16 +39,20 @@ export class Tokenizer {
   private constructor(
     readonly origin: string,
     private readonly inner: PreTrainedTokenizer,
+    readonly form: TextForm,
     unkId: number,
     private readonly isPrecompiled: boolean,
   ) {
     this.vocabSize = inner.model.vocab.length;
     this.added = new Map(inner.added_tokens.map((token) => [token.content, token.id]));
-    this.padId = this.requireToken('<pad>');
-    this.eosId = this.requireToken('</s>');
+    this.padId = this.requireToken(form.pad, 'padding');
+    this.eosId = this.requireToken(form.eos, 'the end of a text');
+    for (const token of form.needed) this.requireToken(token, 'the chat of this model');
     this.unkId = unkId;
-    // Words can be encoded one by one only if no piece spans two of them.
-    this.cutWords = !inner.model.vocab.some((piece) => piece.indexOf(SPACE, 1) > 0);
+    // Words can be encoded one by one only if no piece spans two of them; a BPE has words of its own.
+    this.cutWords = !form.chat && !inner.model.vocab.some((piece) => piece.indexOf(SPACE, 1) > 0);
+    const { chat } = form;
+    this.frame = chat && { before: this.encodeMarked(chat.before), after: this.encodeMarked(chat.after) };
   }
 
   /**
@@ -49,16 +62,20 @@ export class Tokenizer {
   static async load(pathOrId: string, options: TokenizerLoadOptions = {}): Promise<Tokenizer> {
     const files = await findTokenizerFiles(pathOrId, options);
     const { PreTrainedTokenizer } = await import('./xenova.js');
+    const { model } = files.tokenizer;
     const json = {
       ...files.tokenizer,
+      model: model.type === 'BPE' ? withJoinedMerges(model) : model,
       pre_tokenizer: withPrefixSpace(files.tokenizer.pre_tokenizer),
       decoder: withPrefixSpace(files.tokenizer.decoder),
     };
+    const form = model.type === 'BPE' ? CHAT_FORM : PLAIN_FORM;
     try {
       return new Tokenizer(
         files.origin,
-        new PreTrainedTokenizer(json, tokenizerConfig(files)),
-        files.tokenizer.model.unk_id,
+        new PreTrainedTokenizer(json, tokenizerConfig(files, form)),
+        form,
+        model.type === 'BPE' ? -1 : model.unk_id,
         JSON.stringify(files.tokenizer.normalizer ?? null).includes('"Precompiled"'),
       );
     } catch (error) {
@@ -69,8 +86,20 @@ export class Tokenizer {
     }
   }
 
-  /** Token ids of `text`, with </s> at the end if asked. Special tokens written out in the text are recognised. */
+  /**
+   * Token ids of `text`, with the end token if asked. Special tokens written out in the text are recognised, but for those
+   * of a chat: a question cannot end its turn.
+   */
   encode(text: string, options: { addEos: boolean }): number[] {
+    const ids: number[] = [];
+    if (this.form.chat) this.encodeSection(text, 0, ids);
+    else ids.push(...this.encodeMarked(text));
+    if (options.addEos) ids.push(this.eosId);
+    return ids;
+  }
+
+  /** Token ids of a text with its special tokens. */
+  private encodeMarked(text: string): number[] {
     const ids: number[] = [];
     const { added_tokens_regex: pattern } = this.inner;
     const sections = pattern ? text.split(pattern).filter(Boolean) : [text];
@@ -79,7 +108,6 @@ export class Tokenizer {
       if (special !== undefined) ids.push(special);
       else this.encodeSection(section, index, ids);
     }
-    if (options.addEos) ids.push(this.eosId);
     return ids;
   }
 
@@ -99,30 +127,41 @@ export class Tokenizer {
     return this.inner.model.vocab[id];
   }
 
-  /** The id of "Option" as it starts an answer, `Option A`. */
-  get optionId(): number {
-    return this.optionPair(0)[0];
+  /** Tokens of the answer that is an option's letter, the end token included. */
+  answerIds(option: number, place: AnswerPlace = 'alone'): number[] {
+    const { start, letter } = this.choice(option, place);
+    return [...start, letter, this.eosId];
+  }
+
+  /** Tokens that every answer by letter begins with: "Option" where the model was taught so, else none. */
+  answerStart(place: AnswerPlace = 'alone'): readonly number[] {
+    return this.choice(0, place).start;
   }
 
   /**
-   * Ids of the first n option letters as they follow "Option", int32 (n).
+   * Ids of the first n option letters as they follow {@link answerStart}, int32 (n).
    *
    * @throws DataError when the vocabulary does not write them as single tokens.
    */
-  letterIds(n: number): Int32Array {
-    return Int32Array.from({ length: n }, (_, index) => this.optionPair(index)[1]);
+  letterIds(n: number, place: AnswerPlace = 'alone'): Int32Array {
+    return Int32Array.from({ length: n }, (_, option) => this.choice(option, place).letter);
   }
 
-  private optionPair(index: number): [option: number, letter: number] {
-    const text = `Option ${optionLetter(index)}`;
+  private choice(option: number, place: AnswerPlace): { start: number[]; letter: number } {
+    const { answerStart, answerAfterReasoning, chat } = this.form;
+    const letter = optionLetter(option);
+    const text = `${place === 'alone' ? answerStart : answerAfterReasoning}${letter}`;
     const ids = this.encode(text, { addEos: false });
-    if (ids.length !== 2 || ids.includes(this.unkId)) {
-      const pieces = ids.map((id) => this.piece(id)).join(' ');
+    const pieces = ids.map((id) => this.piece(id));
+    const isAlone = pieces.at(-1)?.replace(/^[▁Ġ]/, '') === letter;
+    const isUnknown = ids.includes(this.unkId);
+    if (!isAlone || isUnknown || (!chat && ids.length !== 2)) {
+      const expected = chat ? 'end in a token of the letter alone' : 'be two tokens';
       throw new DataError(
-        `${this.origin}: ${JSON.stringify(text)} must be two tokens for scoring options, not ${ids.length} (${pieces})`,
+        `${this.origin}: ${JSON.stringify(text)} must ${expected} for scoring options, not ${ids.length} (${pieces.join(' ')})`,
       );
     }
-    return [ids[0]!, ids[1]!];
+    return { start: ids.slice(0, -1), letter: ids.at(-1)! };
   }
 
   private encodeSection(section: string, index: number, ids: number[]): void {
@@ -150,14 +189,22 @@ export class Tokenizer {
     return ids;
   }
 
-  private requireToken(content: string): number {
+  private requireToken(content: string, use: string): number {
     const id = this.inner.model.tokens_to_ids.get(content);
-    if (id === undefined)
-      throw new DataError(
-        `${this.origin}: has no ${content} token, which padding and the end of a text need`,
-      );
+    if (id === undefined) throw new DataError(`${this.origin}: has no ${content} token, which ${use} needs`);
     return id;
   }
+}
+
+/** Where an answer by letter stands: alone, or behind reasoning. */
+export type AnswerPlace = 'alone' | 'afterReasoning';
+
+/** Current files hold the merges of a BPE as pairs, older ones as "a b", which is all that @xenova/transformers 2.17 knows. */
+function withJoinedMerges(model: BpeModel): BpeModel {
+  return {
+    ...model,
+    merges: model.merges.map((merge) => (typeof merge === 'string' ? merge : merge.join(' '))),
+  };
 }
 
 /**
@@ -175,13 +222,14 @@ export function withPrefixSpace(node: unknown): unknown {
   return copy;
 }
 
-/** tokenizer_config.json, reduced to the three special tokens that tokenizing needs. */
-function tokenizerConfig(files: TokenizerFiles): Record<string, unknown> {
+/** tokenizer_config.json, reduced to the special tokens that tokenizing needs. */
+function tokenizerConfig(files: TokenizerFiles, { pad, eos }: TextForm): Record<string, unknown> {
   const { model } = files.tokenizer;
+  const unknown = model.type === 'BPE' ? undefined : (model.vocab[model.unk_id]?.[0] ?? '<unk>');
   return {
-    eos_token: '</s>',
-    pad_token: '<pad>',
-    unk_token: model.vocab[model.unk_id]?.[0] ?? '<unk>',
+    eos_token: eos,
+    pad_token: pad,
+    ...(unknown !== undefined && { unk_token: unknown }),
     additional_special_tokens: [],
     model_max_length: files.config.model_max_length,
   };

@@ -25,10 +25,23 @@ export interface TokenizerFiles {
 /** The part of tokenizer.json that is read here. */
 interface TokenizerJson {
   added_tokens: { id: number; content: string; special: boolean }[];
-  model: { type: string; vocab: [string, number][]; unk_id: number };
+  model: UnigramModel | BpeModel;
   pre_tokenizer: unknown;
   decoder: unknown;
   [key: string]: unknown;
+}
+
+interface UnigramModel {
+  type: 'Unigram';
+  vocab: [string, number][];
+  unk_id: number;
+}
+
+/** Merges as "a b" (older files) or as pairs. */
+export interface BpeModel {
+  type: 'BPE';
+  vocab: Record<string, number>;
+  merges: (string | [string, string])[];
 }
 
 const HUB_ID = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
@@ -108,17 +121,37 @@ function defaultCacheFolder(): string {
 function checkTokenizer(origin: string, json: unknown): TokenizerJson {
   const root = asObject(json);
   const model = asObject(root.model);
-  if (model.type !== 'Unigram' || !Array.isArray(model.vocab) || model.vocab.length === 0) {
+  if (model.type === 'BPE') checkBpe(origin, model, root);
+  else checkUnigram(origin, model);
+  if (!Array.isArray(root.added_tokens)) throw new DataError(`${origin}: added_tokens must be a list`);
+  return root as unknown as TokenizerJson;
+}
+
+function checkUnigram(origin: string, { type, vocab }: Record<string, unknown>): void {
+  if (type !== 'Unigram' || !Array.isArray(vocab) || vocab.length === 0) {
     throw new DataError(
-      `${origin}: not a SentencePiece Unigram tokenizer: model.type is ${JSON.stringify(model.type)}, expected "Unigram" with a vocabulary`,
+      `${origin}: not a SentencePiece Unigram tokenizer, nor a byte-level BPE: model.type is ${JSON.stringify(type)}, expected "Unigram" or "BPE" with a vocabulary`,
     );
   }
-  const badPiece = model.vocab.findIndex(
+  const badPiece = vocab.findIndex(
     (piece) => !Array.isArray(piece) || typeof piece[0] !== 'string' || typeof piece[1] !== 'number',
   );
   if (badPiece >= 0) throw new DataError(`${origin}: model.vocab[${badPiece}] must be [piece, score]`);
-  if (!Array.isArray(root.added_tokens)) throw new DataError(`${origin}: added_tokens must be a list`);
-  return root as unknown as TokenizerJson;
+}
+
+/** Of the BPEs only the byte-level one is read: every text has tokens there. */
+function checkBpe(origin: string, { vocab, merges }: Record<string, unknown>, root: object): void {
+  const pieces = Object.values(asObject(vocab));
+  if (pieces.length === 0 || pieces.some((id) => !Number.isInteger(id)))
+    throw new DataError(`${origin}: model.vocab must give each piece its id`);
+  const isMerge = (merge: unknown) =>
+    typeof merge === 'string'
+      ? merge.split(' ').length === 2
+      : Array.isArray(merge) && merge.length === 2 && merge.every((part) => typeof part === 'string');
+  const bad = Array.isArray(merges) ? merges.findIndex((merge) => !isMerge(merge)) : 0;
+  if (bad >= 0) throw new DataError(`${origin}: model.merges[${bad}] must be "a b" or a pair of texts`);
+  if (!JSON.stringify((root as { pre_tokenizer?: unknown }).pre_tokenizer ?? null).includes('"ByteLevel"'))
+    throw new DataError(`${origin}: not a byte-level BPE: pre_tokenizer has no ByteLevel`);
 }
 
 function asObject(value: unknown): Record<string, unknown> {

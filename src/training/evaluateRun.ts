@@ -34,8 +34,8 @@ export async function evaluateRun(
   const split = await readSplit(config, file, false);
   for (const line of split.notices) onNotice(line);
   const samples = split.samples.slice(0, limit);
-  const { trial } = await openTrained(paths, config);
   const clips = openClipThreads(config.data.workers);
+  const { trial } = await openTrained(paths, config, 'needed');
   try {
     const options = { runFolder: paths.folder, onWarning: onNotice, training: false, clips: clips.read };
     const builder = openBuilder(trial, config, split, options);

@@ -43,7 +43,7 @@ export async function openCohort(requests: readonly TrainRequest[], label?: stri
     for (const { config, splits: read } of requests) splits.push(read ?? (await readSplits(config)));
     requireOneOrder(requests, splits);
     const { base: given, signal, config } = requests[0]!;
-    const base = given ?? opened.add(await openBase([config]));
+    const base = given ?? opened.add(await openBase([config], undefined, 'needed'));
     const { batch, seed, dropLast, lengthBuckets } = config.train;
     const { samples } = splits[0]!.train;
     const lengths = lengthBuckets ? sampleLengths(samples, base.tokenizer, config.text) : undefined;

@@ -4,15 +4,19 @@ import { resolveConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { listCheckpoints, loadTrainables } from './run/checkpoint.js';
 import { bestOf, existingRun, type RunPaths, readEvaluations } from './run/folder.js';
-import { openTrial, type Trial } from './trial.js';
+import { openTrial, type Sight, type Trial } from './trial.js';
 
 /** A finished (or still running) run's student at its best checkpoint, for evaluation and the report. */
-export async function openTrained(paths: RunPaths, config: Config): Promise<{ trial: Trial; step: number }> {
+export async function openTrained(
+  paths: RunPaths,
+  config: Config,
+  sight: Sight = 'now',
+): Promise<{ trial: Trial; step: number }> {
   const steps = await listCheckpoints(paths.checkpoints);
   const best = bestOf(await readEvaluations(paths))?.step ?? steps.at(-1);
   if (best === undefined || !steps.includes(best))
     throw new ReasVqaError(`${paths.folder}: has no checkpoint yet; train first`, 3);
-  const trial = await openTrial(config);
+  const trial = await openTrial(config, sight);
   try {
     await loadTrainables(paths.checkpoints, best, trial.trainable);
     return { trial, step: best };

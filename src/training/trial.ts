@@ -11,11 +11,12 @@ import { BatchBuilder } from '../batches/batch.js';
 import type { Split } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
 import type { Sample } from '../data/sample.js';
+import { RememberedHash } from '../features/encoders.js';
 import { LiveFrames, StoredFeatures } from '../features/source.js';
 import { FeatureStore } from '../features/store.js';
 import { type AttachedAdapter, addAdapter, loadAdapter } from '../model/adapter.js';
 import { initialiseMissing, type Parameter } from '../model/layers/module.js';
-import { attach, openBase as openWeights, type Base as Weights } from '../model/load.js';
+import { attach, openBase as openWeights, type Parts, type Base as Weights } from '../model/load.js';
 import { readStudentConfig } from '../model/registry.js';
 import type { Architecture, Student } from '../model/student.js';
 import { selectTrainable, trainsVision } from '../model/trainable.js';
@@ -52,9 +53,18 @@ export interface Trial {
   objective: Objective;
   /** Tokens that start the decoder on either task, when text.decoderCue is task. */
   cues: { answer: number; reasoning: number } | undefined;
+  /** Reads the vision weights, where they were left for later; before the student computes features. */
+  see(): Promise<void>;
   /** Frees the trial's own tensors; the base stays. */
   dispose(): void;
 }
+
+/**
+ * When the vision weights are read: at once; `needed`, when the first clip is met whose features are not stored, provided
+ * the store knows the checkpoint's hash; or `alone`, without the language model and again when needed, for storing
+ * features.
+ */
+export type Sight = 'now' | 'needed' | 'alone';
 
 /**
  * Opens the shared part of the recipes: the frozen weights of their base model and its tokenizer.
@@ -65,6 +75,7 @@ export interface Trial {
 export async function openBase(
   configs: readonly Config[],
   onProgress?: (bytes: number, total: number) => void,
+  sight: Sight = 'now',
 ): Promise<Base> {
   const { base, tokenizer: tokenizerAt, precision } = sharedModel(configs);
   await requireFolder(base);
@@ -72,14 +83,26 @@ export async function openBase(
   const { kind } = await readStudentConfig(base);
   const tokenizer = await Tokenizer.load(tokenizerAt);
   const trained = [...new Set(configs.flatMap((config) => groupsOf(config, kind)))];
-  const weights = await openWeights(base, { precision, trained, onProgress });
+  const cached = configs.every(({ features }) => features.cache);
+  const known = cached ? await RememberedHash.open(configs[0]!.features.folder, base, precision) : undefined;
+  const parts = partsOf(sight, known?.value !== undefined);
+  const weights = await openWeights(base, { precision, trained, onProgress, parts });
   const notices = noticesOf(weights.comparison, base);
   let hash: Promise<string> | undefined;
   const visionHash = () => {
-    hash ??= hashOfVision(weights.student);
-    return hash;
+    hash ??= known?.value ? Promise.resolve(known.value) : hashOfVision(weights.student);
+    return hash.then(async (value) => {
+      await known?.remember(value);
+      return value;
+    });
   };
   return { weights, tokenizer, notices, visionHash, dispose: () => weights.student.dispose() };
+}
+
+/** @param known the hash of the vision weights is, without reading them */
+function partsOf(sight: Sight, known: boolean): Parts {
+  if (sight === 'alone') return known ? 'nothing' : 'vision';
+  return sight === 'needed' && known ? 'language' : 'all';
 }
 
 /** Groups that a recipe trains; a recipe that was resolved before its base was there may leave them to the base. */
@@ -118,7 +141,8 @@ export async function attachTrial(base: Base, config: Config): Promise<Trial> {
   requireGroups(weights.student, groups);
   const student = await attach(weights, groups);
   try {
-    const adapter = await attachAdapter(student, config, groups);
+    const adapter = await attachAdapter(weights, student, config, groups);
+    if (!seesLikeBase(base, student)) await weights.see(student);
     const trainable = selectTrainable(student, groups);
     const learnsVision = trainsVision(student, trainable);
     if (learnsVision && config.features.cache)
@@ -136,6 +160,7 @@ export async function attachTrial(base: Base, config: Config): Promise<Trial> {
       visionHash: config.features.cache ? await visionHashOf(base, student) : undefined,
       objective: objectiveOf({ config, tokenizer, cues }),
       cues,
+      see: () => weights.see(student),
       dispose: () => student.dispose(),
     };
   } catch (error) {
@@ -152,8 +177,11 @@ function requireGroups({ kind }: Student, groups: readonly string[]): void {
 }
 
 /** A trial with a base of its own, which it frees. */
-export async function openTrial(config: Config): Promise<Trial & { notices: string[] }> {
-  const base = await openBase([config]);
+export async function openTrial(
+  config: Config,
+  sight: Sight = 'now',
+): Promise<Trial & { notices: string[] }> {
+  const base = await openBase([config], undefined, sight);
   try {
     const trial = await attachTrial(base, config);
     const dispose = () => {
@@ -168,6 +196,7 @@ export async function openTrial(config: Config): Promise<Trial & { notices: stri
 }
 
 async function attachAdapter(
+  weights: Weights,
   student: Student,
   { model: settings, train }: Config,
   groups: readonly string[],
@@ -185,7 +214,7 @@ async function attachAdapter(
     useRslora: false,
     baseModel: settings.base,
   });
-  initialiseMissing(student.module, new Rng(`${train.seed}/lora`));
+  initialiseMissing(student.module, new Rng(`${train.seed}/lora`), (name) => weights.leaves(name));
   return adapter;
 }
 
@@ -216,7 +245,7 @@ function seesLikeBase({ weights }: Base, student: Student): boolean {
   const shared = new Set(
     weights.student
       .featureParameters()
-      .filter(({ loaded }) => loaded)
+      .filter(({ loaded, name }) => loaded || weights.leaves(name))
       .map(({ name }) => name),
   );
   return student.featureParameters().every(({ name }) => shared.has(name));
@@ -226,12 +255,24 @@ function seesLikeBase({ weights }: Base, student: Student): boolean {
 async function hashOfVision(student: Student): Promise<string> {
   const hash = createHash('sha256');
   hash.update(JSON.stringify(student.visionSettings));
+  // The same weights compute other features in bf16.
+  if (student.precision !== 'f32') hash.update(student.precision);
   for (const parameter of student.featureParameters()) {
     const values = await parameter.value.data();
     hash.update(`${parameter.name}:${parameter.shape.join('x')};`);
     hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
   }
   return hash.digest('hex');
+}
+
+/** The frames of a recipe's clips. */
+export function liveFrames(
+  student: Student,
+  paths: Split['paths'],
+  { video: { frames, sampling, crop }, data: { fps } }: Config,
+  { keepPixels = false, clips }: { keepPixels?: boolean; clips?: ClipReader | undefined } = {},
+): LiveFrames {
+  return new LiveFrames(student, paths, { frames, sampling, crop, fps }, keepPixels, clips);
 }
 
 /** Options of a batch builder. */
@@ -247,20 +288,19 @@ export interface BuilderOptions {
 
 /** Makes the batch builder of a split for this trial's student. */
 export function openBuilder(
-  { student, tokenizer, objective, visionHash, learnsVision }: Trial,
+  { student, tokenizer, objective, visionHash, learnsVision, see }: Trial,
   config: Config,
   split: Pick<Split, 'paths'>,
   { runFolder, onWarning, training, clips }: BuilderOptions,
 ): BatchBuilder {
-  const { frames, sampling, crop } = config.video;
-  const settings = { frames, sampling, crop, fps: config.data.fps };
   // Evaluation needs no gradient to pixels.
-  const live = new LiveFrames(student, split.paths, settings, training && learnsVision, clips);
+  const live = liveFrames(student, split.paths, config, { keepPixels: training && learnsVision, clips });
   const folder = config.features.folder ?? join(runFolder, 'features');
+  const store = new FeatureStore(folder, onWarning);
   const source =
     visionHash === undefined
       ? live
-      : new StoredFeatures(student, live, new FeatureStore(folder, onWarning), visionHash);
+      : new StoredFeatures(student, live, store, { visionHash, ready: see }, config.features);
   const teach = (samples: readonly Sample[]) => objective.encode(samples);
   return new BatchBuilder(config, tokenizer, source, training ? teach : undefined);
 }

@@ -24,6 +24,8 @@ export interface ClipRequest extends ClipSettings {
   end?: number | undefined;
   /** Label of the stream that draws frames and crop (Rng); uniform and whole when absent, whatever the settings say. */
   draw?: string | undefined;
+  /** A clip with fewer frames than asked for gives those it has, instead of repeating the last (`pad`, the default). */
+  pad?: boolean | undefined;
   /** Side of the square that the model takes, in pixels. */
   imageSize: number;
   /** Normalisation of each channel. */
@@ -42,20 +44,19 @@ export type ClipReader = (request: ClipRequest, signal?: AbortSignal) => Promise
  * @throws DataError for a video that cannot be read, as readFrames
  */
 export const readClip: ClipReader = async (request, signal) => {
-  const { path, id, frames: count, sampling, crop, fps, draw, imageSize, mean, std } = request;
+  const { path, id, frames: count, sampling, crop, fps, draw, pad = true, imageSize, mean, std } = request;
   const rng = draw === undefined ? undefined : new Rng(draw);
   const random =
     rng && sampling === 'random' ? { mode: 'random' as const, rng } : { mode: 'uniform' as const };
   const cropped = rng !== undefined && crop === 'random-resized';
   const frames = await readFrames({
-    ...{ path, id, count },
+    ...{ path, id, count, pad },
     ...random,
     ...clipOf(request, fps),
     ...(signal ? { signal } : {}),
-    // A crop is cut from the frame at its own size, so that the picture is resampled once.
-    ...(cropped ? {} : { size: { width: imageSize, height: imageSize } }),
+    size: { width: imageSize, height: imageSize },
+    ...(cropped ? { crop: () => randomResizedCrop(rng, imageSize) } : {}),
   });
   signal?.throwIfAborted();
-  const box = cropped ? { crop: randomResizedCrop(rng, imageSize) } : {};
-  return toPixelValues(frames, { imageSize, mean, std, ...box });
+  return toPixelValues(frames, { imageSize, mean, std });
 };

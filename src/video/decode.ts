@@ -3,8 +3,8 @@ import { resolve } from 'node:path';
 import { DataError } from '../base/errors.js';
 import { probeFrames } from './ffprobe.js';
 import { brokenVideo, probeVideo, type VideoTable } from './probe.js';
-import { firstComplaint, inputArgs, runTool } from './process.js';
-import { type RawFrame, type VideoSource, videoName } from './source.js';
+import { firstComplaint, inputArgs, runTool, type ToolUse } from './process.js';
+import { asItIs, type FitFrame, type RawFrame, type VideoSource, videoName } from './source.js';
 
 /**
  * Pixels decoded in the time that a further ffmpeg process takes to start: 60 to 80 ms, at 600 million pixels a second
@@ -41,14 +41,16 @@ export async function openVideoFile(path: string, id: string, signal?: AbortSign
   return {
     times: table.times,
     fps: table.fps,
-    read: (indices, readSignal = signal) => decodeFrames(path, id, table, indices, readSignal),
+    read: (indices, readSignal = signal, fitFrame = asItIs) =>
+      decodeFrames(path, id, table, indices, readSignal, fitFrame),
   };
 }
 
 /**
- * Decodes frames of a probed video at their own size.
+ * Decodes frames of a probed video.
  *
  * @param indices ascending, without repeats, below table.stamps.length.
+ * @param fitFrame see VideoSource.read; each frame stays at its own size unless given.
  * @throws DataError naming id, path, the frame that does not decode and how many do.
  */
 export async function decodeFrames(
@@ -57,18 +59,28 @@ export async function decodeFrames(
   table: VideoTable,
   indices: readonly number[],
   signal?: AbortSignal,
+  fitFrame: FitFrame = asItIs,
 ): Promise<RawFrame[]> {
   const file = resolve(path);
   const segments = planSegments(table, indices);
-  const parts = await Promise.all(segments.map((segment) => decodeSegment(file, table, segment, signal)));
+  // The first that fails ends the others: what they decode is not wanted any more.
+  const failed = new AbortController();
+  const ended = signal ? AbortSignal.any([signal, failed.signal]) : failed.signal;
+  const use = { name: videoName(id, path), signal };
+  const parts = await Promise.all(
+    segments.map((segment) => decodeSegment(file, table, segment, fitFrame, { ...use, signal: ended })),
+  ).catch((error) => {
+    failed.abort();
+    throw error;
+  });
   if (parts.every((part) => part.frames !== undefined)) return parts.flatMap((part) => part.frames ?? []);
 
   const wasSeeking = segments.some((segment) => segment.keyframe !== undefined);
   const whole = wasSeeking
-    ? await decodeSegment(file, table, { keyframe: undefined, indices: [...indices] }, signal)
+    ? await decodeSegment(file, table, { keyframe: undefined, indices: [...indices] }, fitFrame, use)
     : parts.find((part) => part.frames === undefined);
   if (whole?.frames) return whole.frames;
-  return explainMissing(file, videoName(id, path), table, indices, whole?.stderr ?? '', signal);
+  return explainMissing(file, table, indices, whole?.stderr ?? '', use);
 }
 
 /** Splits the frames over processes so that the fewest pixels are decoded; see PROCESS_COST_PIXELS. */
@@ -93,7 +105,8 @@ async function decodeSegment(
   file: string,
   table: VideoTable,
   segment: Segment,
-  signal: AbortSignal | undefined,
+  fitFrame: FitFrame,
+  use: ToolUse,
 ): Promise<{ frames: RawFrame[] | undefined; stderr: string }> {
   const { keyframe, indices } = segment;
   const [numerator, denominator] = table.timeBase;
@@ -116,21 +129,35 @@ async function decodeSegment(
     // PPM carries each frame's size, which rotation tags and mid-stream changes make unpredictable.
     ...['-f', 'image2pipe', '-c:v', 'ppm', '-pix_fmt', 'rgb24', 'pipe:1'],
   ];
-  const { stdout, stderr } = await runTool('ffmpeg', args, signal);
-  const frames = parsePpm(stdout);
+  const read = async (stdout: AsyncIterable<Buffer>) => {
+    const frames: RawFrame[] = [];
+    // The next frame is read while this one is fitted, and no more: all of them can be larger than memory.
+    let fitting: Promise<unknown> = Promise.resolve();
+    for await (const frame of ppmFrames(stdout)) {
+      await fitting;
+      const at = frames.push(frame) - 1;
+      fitting = Promise.resolve(fitFrame(frame)).then((fitted) => {
+        frames[at] = fitted;
+      });
+      fitting.catch(() => undefined);
+    }
+    await fitting;
+    return frames;
+  };
+  const { output: frames, stderr } = await runTool('ffmpeg', args, read, use);
   return { frames: frames.length === indices.length ? frames : undefined, stderr };
 }
 
 /** Finds the frame that does not decode, by decoding everything. */
 async function explainMissing(
   file: string,
-  name: string,
   table: VideoTable,
   indices: readonly number[],
   stderr: string,
-  signal: AbortSignal | undefined,
+  use: ToolUse,
 ): Promise<never> {
-  const decoded = await probeFrames(file, table.stream, signal);
+  const { name } = use;
+  const decoded = await probeFrames(file, table.stream, use);
   const present = new Set(decoded.frames.map(({ pts }) => pts));
   const missing =
     table.stamp === 'pts' ? indices.find((index) => !present.has(table.stamps[index])) : undefined;
@@ -142,19 +169,37 @@ async function explainMissing(
   );
 }
 
-/** Splits a stream of binary PPM images (`P6\n<width> <height>\n255\n<rgb>`); an incomplete last one is left out. */
-function parsePpm(bytes: Buffer): RawFrame[] {
-  const frames: RawFrame[] = [];
-  for (let at = 0; at < bytes.length; ) {
-    const header = /^P6\s+(\d+)\s+(\d+)\s+255\s/.exec(bytes.toString('latin1', at, at + 40));
-    if (!header) break;
-    const width = Number(header[1]);
-    const height = Number(header[2]);
-    const start = at + header[0].length;
-    const end = start + width * height * 3;
-    if (end > bytes.length) break;
-    frames.push({ width, height, data: bytes.subarray(start, end) });
-    at = end;
+/** More than any picture has (16K: 398 MB): such a header is no picture's. */
+const MAX_FRAME_BYTES = 2 ** 30;
+
+/**
+ * Splits a stream of binary PPM images (`P6\n<width> <height>\n255\n<rgb>`) as it comes; an incomplete last one is left
+ * out, and whatever is no image ends it.
+ */
+async function* ppmFrames(stdout: AsyncIterable<Buffer>): AsyncGenerator<RawFrame> {
+  let head: Buffer = Buffer.alloc(0);
+  let frame: { width: number; height: number; data: Buffer } | undefined;
+  let filled = 0;
+  for await (const chunk of stdout) {
+    for (let rest = chunk; rest.length > 0; ) {
+      if (!frame) {
+        head = Buffer.concat([head, rest]);
+        const header = /^P6\s+(\d+)\s+(\d+)\s+255\s/.exec(head.toString('latin1', 0, 40));
+        if (!header && head.length < 40) break;
+        const [width, height] = [Number(header?.[1]), Number(header?.[2])];
+        const bytes = width * height * 3;
+        if (!header || !(bytes > 0 && bytes <= MAX_FRAME_BYTES)) return;
+        frame = { width, height, data: Buffer.allocUnsafeSlow(bytes) };
+        filled = 0;
+        rest = head.subarray(header[0].length);
+        head = Buffer.alloc(0);
+      }
+      const taken = rest.copy(frame.data, filled);
+      filled += taken;
+      rest = rest.subarray(taken);
+      if (filled < frame.data.length) continue;
+      yield frame;
+      frame = undefined;
+    }
   }
-  return frames;
 }

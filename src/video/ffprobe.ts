@@ -1,5 +1,5 @@
 /** ffprobe's view of a video file: its stream, its packets, and the frames a decoder shows. */
-import { inputArgs, runTool } from './process.js';
+import { inputArgs, linesOf, runTool, type ToolUse } from './process.js';
 
 /** A video stream as ffprobe describes it, and its container. */
 export interface ProbedStream {
@@ -42,31 +42,11 @@ export interface ShownFrame {
   key: boolean;
 }
 
-interface ProbeOutput {
-  format?: { format_name?: string };
-  streams?: {
-    index?: number;
-    codec_name?: string;
-    width?: number;
-    height?: number;
-    has_b_frames?: number;
-    field_order?: string;
-    time_base?: string;
-    avg_frame_rate?: string;
-    r_frame_rate?: string;
-    nb_frames?: string;
-  }[];
-  packets?: { stream_index?: number; pts?: number; pos?: string; size?: string; flags?: string }[];
-  frames?: {
-    stream_index?: number;
-    best_effort_timestamp?: number;
-    pkt_pos?: string;
-    key_frame?: number;
-  }[];
-}
-
 const STREAM_FIELDS =
   'index,codec_name,width,height,has_b_frames,field_order,time_base,avg_frame_rate,r_frame_rate,nb_frames';
+
+/** The fields of one section (stream, packet, frame, format) that ffprobe knows. */
+type Fields = ReadonlyMap<string, string>;
 
 /**
  * Lists the packets of the stream with the largest picture (the first of equals), which is the one ffmpeg chooses.
@@ -75,76 +55,115 @@ const STREAM_FIELDS =
  */
 export async function probePackets(
   file: string,
-  signal?: AbortSignal,
+  use: ToolUse,
 ): Promise<{ readable: boolean; stream: ProbedStream | undefined; packets: Packet[]; stderr: string }> {
   const entries = `format=format_name:stream=${STREAM_FIELDS}:packet=stream_index,pts,pos,size,flags`;
-  const { readable, json, stderr } = await ffprobe(file, 'V', entries, signal);
-  const stream = largestStream(json);
-  const packets = (json.packets ?? [])
-    .filter((packet) => packet.stream_index === stream?.index)
-    .map(({ pts, pos, size, flags = '' }) => ({
-      pts,
-      pos: pos === undefined ? undefined : Number(pos),
-      size: Number(size ?? 0),
-      key: flags.startsWith('K'),
-      discarded: flags.includes('D'),
-      corrupt: flags.includes('C'),
-    }));
-  return { readable, stream, packets, stderr };
+  const streams: Fields[] = [];
+  const formats: string[] = [];
+  const found = new Map<number, Packet[]>();
+  const { readable, stderr } = await ffprobe(file, 'V', entries, use, (section, fields) => {
+    if (section === 'stream') streams.push(fields);
+    else if (section === 'format') formats.push(...(fields.get('format_name')?.split(',') ?? []));
+    else if (section === 'packet') {
+      const index = numberOf(fields, 'stream_index') ?? -1;
+      if (!found.has(index)) found.set(index, []);
+      found.get(index)?.push(packetOf(fields));
+    }
+  });
+  const stream = readable ? largestStream(streams, formats) : undefined;
+  return { readable, stream, packets: (stream && found.get(stream.index)) ?? [], stderr };
+}
+
+function packetOf(fields: Fields): Packet {
+  const flags = fields.get('flags') ?? '';
+  return {
+    pts: numberOf(fields, 'pts'),
+    pos: numberOf(fields, 'pos'),
+    size: numberOf(fields, 'size') ?? 0,
+    key: flags.startsWith('K'),
+    discarded: flags.includes('D'),
+    corrupt: flags.includes('C'),
+  };
 }
 
 /** Lists the frames of a full decode, in the order they are shown. */
 export async function probeFrames(
   file: string,
   stream: number,
-  signal?: AbortSignal,
+  use: ToolUse,
 ): Promise<{ frames: ShownFrame[]; stderr: string }> {
   const entries = 'frame=stream_index,best_effort_timestamp,pkt_pos,key_frame';
-  const { json, stderr } = await ffprobe(file, String(stream), entries, signal);
-  const frames = (json.frames ?? [])
+  const frames: ShownFrame[] = [];
+  const { readable, stderr } = await ffprobe(file, String(stream), entries, use, (section, fields) => {
     // Frames of other kinds (side data alone) have no stream.
-    .filter((frame) => frame.stream_index === stream)
-    .map(({ best_effort_timestamp: pts, pkt_pos: pos, key_frame }) => ({
-      pts,
-      pos: pos === undefined ? undefined : Number(pos),
-      key: key_frame === 1,
-    }));
-  return { frames, stderr };
+    if (section === 'frame' && numberOf(fields, 'stream_index') === stream)
+      frames.push({
+        pts: numberOf(fields, 'best_effort_timestamp'),
+        pos: numberOf(fields, 'pkt_pos'),
+        key: numberOf(fields, 'key_frame') === 1,
+      });
+  });
+  return { frames: readable ? frames : [], stderr };
 }
 
-async function ffprobe(file: string, select: string, entries: string, signal?: AbortSignal) {
+/** Runs ffprobe and hands on each section as it comes: ten hours of video are a million packets. */
+async function ffprobe(
+  file: string,
+  select: string,
+  entries: string,
+  use: ToolUse,
+  take: (section: string, fields: Fields) => void,
+): Promise<{ readable: boolean; stderr: string }> {
   const args = [
     ...['-v', 'error', '-threads', '1', '-select_streams', select],
-    ...['-show_entries', entries, '-of', 'json=c=1'],
+    ...['-show_entries', entries, '-of', 'compact'],
     ...inputArgs(file),
   ];
-  const { status, stdout, stderr } = await runTool('ffprobe', args, signal);
-  const json = status === 0 ? (JSON.parse(stdout.toString('utf8')) as ProbeOutput) : {};
-  return { readable: status === 0, json, stderr };
+  const read = async (stdout: AsyncIterable<Buffer>) => {
+    for await (const line of linesOf(stdout)) {
+      const [section = '', ...pairs] = line.trimEnd().split('|');
+      const fields = new Map<string, string>();
+      for (const pair of pairs) {
+        const at = pair.indexOf('=');
+        const name = pair.slice(0, at);
+        // Side data follow a section's own fields on its line.
+        if (at > 0 && !fields.has(name)) fields.set(name, pair.slice(at + 1));
+      }
+      take(section, fields);
+    }
+  };
+  const { status, stderr } = await runTool('ffprobe', args, read, use);
+  return { readable: status === 0, stderr };
 }
 
-function largestStream({ streams = [], format }: ProbeOutput): ProbedStream | undefined {
-  const pixels = (stream: { width?: number; height?: number }) => (stream.width ?? 0) * (stream.height ?? 0);
-  const best = streams.reduce((a, b) => (pixels(b) > pixels(a) ? b : a), streams[0] ?? {});
-  if (!best.width || !best.height || !best.time_base || best.index === undefined) return undefined;
+/** A field's number; undefined where ffprobe has none (N/A). */
+function numberOf(fields: Fields, name: string): number | undefined {
+  const value = Number(fields.get(name) ?? 'N/A');
+  return Number.isNaN(value) ? undefined : value;
+}
+
+function largestStream(streams: readonly Fields[], formats: readonly string[]): ProbedStream | undefined {
+  const pixels = (stream: Fields) => (numberOf(stream, 'width') ?? 0) * (numberOf(stream, 'height') ?? 0);
+  const best = streams.reduce((a, b) => (pixels(b) > pixels(a) ? b : a), streams[0] ?? new Map());
+  const [index, width, height] = ['index', 'width', 'height'].map((name) => numberOf(best, name));
+  const timeBase = best.get('time_base');
+  if (!width || !height || !timeBase || index === undefined) return undefined;
   return {
-    index: best.index,
-    codec: best.codec_name ?? 'unknown',
-    width: best.width,
-    height: best.height,
-    timeBase: fraction(best.time_base),
+    ...{ index, width, height },
+    codec: best.get('codec_name') ?? 'unknown',
+    timeBase: fraction(timeBase),
     fps: statedRate(best),
-    statedFrames: best.nb_frames === undefined ? undefined : Number(best.nb_frames),
-    reorders: (best.has_b_frames ?? 0) > 0,
-    interlaced: !['progressive', 'unknown', undefined].includes(best.field_order),
-    formats: format?.format_name?.split(',') ?? [],
+    statedFrames: numberOf(best, 'nb_frames'),
+    reorders: (numberOf(best, 'has_b_frames') ?? 0) > 0,
+    interlaced: !['progressive', 'unknown', undefined].includes(best.get('field_order')),
+    formats,
   };
 }
 
 /** The average rate the file states, as decord returns it to SeViLA. */
-function statedRate(stream: { avg_frame_rate?: string; r_frame_rate?: string }): number | undefined {
-  for (const text of [stream.avg_frame_rate, stream.r_frame_rate]) {
-    const [numerator, denominator] = fraction(text ?? '0/0');
+function statedRate(stream: Fields): number | undefined {
+  for (const name of ['avg_frame_rate', 'r_frame_rate']) {
+    const [numerator, denominator] = fraction(stream.get(name) ?? '0/0');
     if (numerator > 0 && denominator > 0) return numerator / denominator;
   }
   return undefined;

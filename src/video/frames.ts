@@ -5,9 +5,9 @@ import { DataError, UsageError } from '../base/errors.js';
 import type { Rng } from '../base/random.js';
 import { openVideoFile } from './decode.js';
 import { openAnimation, openImageFolder } from './images.js';
-import { resizeFrame } from './resize.js';
+import { type CropBox, resizeFrame } from './resize.js';
 import { clipRange, sampleFrames } from './sample.js';
-import { type RawFrame, type VideoSource, videoName } from './source.js';
+import { asItIs, type FitFrame, type RawFrame, type VideoSource, videoName } from './source.js';
 
 /** Frames of one clip in time order. */
 export interface Frames {
@@ -37,10 +37,14 @@ export interface FrameRequest {
   start?: number;
   end?: number;
   /**
-   * Size to return, not keeping the aspect; the video's own when absent. Leave it out when a training crop follows,
-   * so that the picture is resampled once.
+   * Size to return, not keeping the aspect; the video's own when absent. Frames are resampled as they are decoded, so
+   * no more than one a process is in memory at its own size.
    */
   size?: { width: number; height: number };
+  /** Part of every frame that is made `size`, the same of all. Asked for once, after the frames are drawn. */
+  crop?: () => CropBox;
+  /** A video with fewer frames than asked for gives those it has, instead of repeating the last (`pad`, the default). */
+  pad?: boolean;
   /** Rate of an image folder, which carries none; clips in seconds need it. */
   fps?: number;
   signal?: AbortSignal;
@@ -77,15 +81,19 @@ export async function readFrames(request: FrameRequest): Promise<Frames> {
   if (mode === 'random' && !rng) throw new RangeError('readFrames: mode "random" needs a generator');
   const name = videoName(id, path);
   const source = await openVideo(path, id, request.fps, signal);
-  const indices = sampleFrames(
-    requestedRange(source, request, name),
-    count,
-    mode === 'random' ? rng : undefined,
-  );
+  const range = requestedRange(source, request, name);
+  const wanted = request.pad === false ? Math.min(count, range.frameCount) : count;
+  const indices = sampleFrames(range, wanted, mode === 'random' ? rng : undefined);
   const distinct = [...new Set(indices)].sort((a, b) => a - b);
-  const decoded = await source.read(distinct, signal);
-  const sized = await fitFrames(decoded, request, name);
-  return assemble(sized, distinct, indices, source);
+  const frames = await source.read(distinct, signal, fitOf(request));
+  requireOneSize(frames, name);
+  return assemble(frames, distinct, indices, source);
+}
+
+function fitOf({ size, crop }: FrameRequest): FitFrame {
+  if (!size) return asItIs;
+  const box = crop?.();
+  return (frame) => resizeFrame(frame, size, box);
 }
 
 /** Opens a video of any kind by what lies at the path. */
@@ -115,8 +123,7 @@ function requestedRange(source: VideoSource, { start, end }: FrameRequest, name:
   return clipRange(source, start, end);
 }
 
-async function fitFrames(frames: RawFrame[], { size }: FrameRequest, name: string): Promise<RawFrame[]> {
-  if (size) return Promise.all(frames.map((frame) => resizeFrame(frame, size)));
+function requireOneSize(frames: readonly RawFrame[], name: string): void {
   const first = frames[0] as RawFrame;
   const odd = frames.find((frame) => frame.width !== first.width || frame.height !== first.height);
   if (odd) {
@@ -124,7 +131,6 @@ async function fitFrames(frames: RawFrame[], { size }: FrameRequest, name: strin
       `${name}: frames differ in size (${first.width}x${first.height} and ${odd.width}x${odd.height}); ask for one size`,
     );
   }
-  return frames;
 }
 
 function assemble(frames: RawFrame[], distinct: number[], indices: number[], source: VideoSource): Frames {

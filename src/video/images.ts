@@ -6,7 +6,7 @@ import { DataError, messageOf } from '../base/errors.js';
 import { isLfsPointer } from '../base/lfsPointer.js';
 import { sortFrameNames } from './frameNames.js';
 import { readJpeg } from './jpeg.js';
-import { type RawFrame, type VideoSource, videoName } from './source.js';
+import { asItIs, type RawFrame, type VideoSource, videoName } from './source.js';
 
 /** The pages of an animation to decode; a still image needs none. */
 type Pages = Pick<SharpOptions, 'page' | 'pages'>;
@@ -29,14 +29,14 @@ export async function openImageFolder(path: string, id: string, fps?: number): P
   return {
     fps,
     times: Float64Array.from(names, (_, i) => i / rate),
-    read: (indices, signal) =>
+    read: (indices, signal, fitFrame = asItIs) =>
       Promise.all(
         indices.map(async (index) => {
           signal?.throwIfAborted();
           const file = join(path, names[index] as string);
           const name = videoName(id, file);
           const [frame] = await decodeImage(await readBytes(file, name), name, {});
-          return frame as RawFrame;
+          return fitFrame(frame as RawFrame);
         }),
       ),
   };
@@ -60,7 +60,7 @@ export async function openAnimation(path: string, id: string): Promise<VideoSour
   return {
     fps: duration > 0 ? pages / duration : undefined,
     times,
-    read: async (indices, signal) => {
+    read: async (indices, signal, fitFrame = asItIs) => {
       const frames: RawFrame[] = [];
       for (let i = 0; i < indices.length; ) {
         signal?.throwIfAborted();
@@ -76,7 +76,7 @@ export async function openAnimation(path: string, id: string): Promise<VideoSour
         // Copies, so that one kept frame does not keep the whole run in memory.
         for (const index of group) {
           const frame = run[index - first] as RawFrame;
-          frames.push({ ...frame, data: frame.data.slice() });
+          frames.push(await fitFrame({ ...frame, data: frame.data.slice() }));
         }
         i += group.length;
       }

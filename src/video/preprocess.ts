@@ -12,19 +12,16 @@ interface PreprocessOptions {
   imageSize: number;
   mean?: readonly number[];
   std?: readonly number[];
-  /** Part of every frame to keep, for training; see {@link randomResizedCrop}. */
-  crop?: CropBox;
 }
 
 /**
- * Turns frames into the model's input: crop if asked, squash to imageSize x imageSize (bicubic, aspect not kept, as
- * SeViLA and LAVIS do), scale to [0, 1], normalise by channel. Frames that already have the size
- * are not resampled.
+ * Turns frames into the model's input: squash to imageSize x imageSize (bicubic, aspect not kept, as SeViLA and LAVIS
+ * do), scale to [0, 1], normalise by channel. Frames that already have the size are not resampled.
  *
  * @returns f32 (n, 3, imageSize, imageSize), channels in the order R, G, B.
  */
 export async function toPixelValues(frames: Frames, options: PreprocessOptions): Promise<Float32Array> {
-  const { imageSize, mean = CLIP_MEAN, std = CLIP_STD, crop } = options;
+  const { imageSize, mean = CLIP_MEAN, std = CLIP_STD } = options;
   const { n, width, height, data } = frames;
   const size = { width: imageSize, height: imageSize };
   const plane = imageSize * imageSize;
@@ -39,7 +36,7 @@ export async function toPixelValues(frames: Frames, options: PreprocessOptions):
       let picture = resized.get(index);
       if (!picture) {
         const frame = { width, height, data: data.subarray(i * bytes, (i + 1) * bytes) };
-        picture = resizeFrame(frame, size, crop).then((part) => part.data);
+        picture = resizeFrame(frame, size).then((part) => part.data);
         resized.set(index, picture);
       }
       writePlanes(await picture, tables, pixels.subarray(i * 3 * plane, (i + 1) * 3 * plane));

@@ -80,7 +80,7 @@ async function probe(
   signal?: AbortSignal,
 ): Promise<VideoTable> {
   const read = readerOf(handle);
-  const [probed, end] = await Promise.all([probePackets(file, signal), endBeyondFile(read, size)]);
+  const [probed, end] = await Promise.all([probePackets(file, { name, signal }), endBeyondFile(read, size)]);
   const { stream, packets, stderr } = probed;
   checkComplete(packets, stream, size, end, name);
   if (!probed.readable) {
@@ -92,7 +92,7 @@ async function probe(
     const shown = visible.sort((a, b) => (a.pts as number) - (b.pts as number));
     return tableOf(stream, shown, packets.length, true);
   }
-  const decoded = await probeFrames(file, stream.index, signal);
+  const decoded = await probeFrames(file, stream.index, { name, signal });
   checkDecoded(packets, decoded.frames, name, { packets: stderr, frames: decoded.stderr });
   const stamps = new Set(visible.map(({ pts }) => pts));
   const seekable =

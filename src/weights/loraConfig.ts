@@ -142,19 +142,23 @@ function isOff(value: unknown): boolean {
   return typeof value === 'object' && Object.keys(value).length === 0;
 }
 
+/** A class of transformers that PEFT wraps, and its module. */
+interface WrappedClass {
+  name: string;
+  library: string;
+}
+
+/** The classes of a model and of its language model. */
+export interface WrappedClasses {
+  whole: WrappedClass;
+  language: WrappedClass;
+}
+
 /** The JSON of adapter_config.json; only keys that every PEFT since 0.8 knows. */
-export function loraConfigJson(config: LoraConfig, wrapsT5: boolean): Record<string, unknown> {
+export function loraConfigJson(config: LoraConfig, wrapped: WrappedClass): Record<string, unknown> {
   return {
     alpha_pattern: config.alphaPattern,
-    auto_mapping: wrapsT5
-      ? {
-          base_model_class: 'T5ForConditionalGeneration',
-          parent_library: 'transformers.models.t5.modeling_t5',
-        }
-      : {
-          base_model_class: 'Blip2ForConditionalGeneration',
-          parent_library: 'transformers.models.blip_2.modeling_blip_2',
-        },
+    auto_mapping: { base_model_class: wrapped.name, parent_library: wrapped.library },
     base_model_name_or_path: config.baseModel ?? null,
     bias: 'none',
     fan_in_fan_out: false,

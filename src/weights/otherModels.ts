@@ -1,4 +1,4 @@
-/** Models that are easily taken for BLIP-2 with FlanT5: their config.json looks alike, their computation differs. */
+/** Models that are easily taken for a student of ours: their config.json looks alike, their computation differs. */
 import { DataError } from '../base/errors.js';
 import { isRecord } from '../base/values.js';
 import { quote } from './header.js';
@@ -11,6 +11,14 @@ const FAMILY: Readonly<Record<string, string>> = {
   t5: 'a T5 alone, without BLIP-2 around it',
   blip_2_qformer: 'the Q-Former of a BLIP-2 alone',
   blip_2_vision_model: 'the vision model of a BLIP-2 alone',
+  llava: 'LLaVA-1.5, or the original form of another LLaVA; of LLaVA-OneVision take the form of llava-hf',
+  llava_llama: 'LLaVA-1.5 in its original form',
+  llava_mistral: 'LLaVA-NeXT on Mistral in its original form',
+  llava_qwen: 'LLaVA-OneVision in its original form; take the form of llava-hf',
+  llava_next: 'LLaVA-NeXT, which cuts still images into tiles',
+  llava_next_video: 'LLaVA-NeXT-Video, on Vicuna or Mistral',
+  video_llava: 'Video-LLaVA',
+  vipllava: 'ViP-LLaVA',
 };
 
 /** Classes of transformers that write `model_type` blip-2 and have no language model. */

@@ -13,7 +13,10 @@ export const HEAD_TABLE = 'language_model.lm_head.weight';
 /** Names of the shared table in files, or of a table that replaces it. */
 export const TABLES = [DECODER_TABLE, HEAD_TABLE] as const;
 
-export type OwnTable = (typeof TABLES)[number];
+type T5Table = (typeof TABLES)[number];
+
+/** Name of a table that replaces the one which config.json shares. */
+export type OwnTable = string;
 
 /**
  * The names that hold other values than the shared table.
@@ -24,11 +27,11 @@ export type OwnTable = (typeof TABLES)[number];
 export async function ownTables(
   source: TensorSource,
   expected: { has(name: string): boolean },
-): Promise<OwnTable[]> {
+): Promise<T5Table[]> {
   const present = TABLES.filter((name) => source.has(name) && !expected.has(name));
   if (present.length === 0) return [];
   const shared = await readReal(SHARED_TABLE, source);
-  const found: OwnTable[] = [];
+  const found: T5Table[] = [];
   for (const name of present) {
     const table = await readReal(name, source);
     if (table.some((value, i) => value !== shared[i])) found.push(name);
@@ -38,6 +41,8 @@ export async function ownTables(
 
 /** A notice about a table with other values: which table is used, here and by transformers. */
 export function describeOwnTable(name: OwnTable): string {
+  if (name !== HEAD_TABLE && name !== DECODER_TABLE)
+    return `${name} holds other values than the embedding, though tie_word_embeddings is true; it is used as it is, as by transformers 5`;
   const though = name === HEAD_TABLE ? 'text_config.tie_word_embeddings is true' : 'T5 shares that table';
   return `${name} holds other values than ${SHARED_TABLE}, though ${though}; it is used as it is, as by transformers 5 (transformers 4 uses the shared table)`;
 }

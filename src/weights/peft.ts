@@ -6,7 +6,14 @@ import { writeFileAtomic } from '../base/files.js';
 import { namesIn } from './checkpointFiles.js';
 import { readJson } from './config.js';
 import { formatShape, quote } from './header.js';
-import { contradicts, type LoraConfig, loraConfigJson, loraScaling, parseLoraConfig } from './loraConfig.js';
+import {
+  contradicts,
+  type LoraConfig,
+  loraConfigJson,
+  loraScaling,
+  parseLoraConfig,
+  type WrappedClasses,
+} from './loraConfig.js';
 import { refusePickle, refusePickles } from './notWeights.js';
 import { SafetensorsFile, writeSafetensors } from './safetensors.js';
 import type { WritableTensor } from './safetensorsWriter.js';
@@ -26,7 +33,7 @@ export interface LoraModule {
   scaling: number;
 }
 
-/** The model that the adapter's paths start from: the language model (BLIP-2's T5) alone, or the whole. */
+/** The model that the adapter's paths start from: the language model alone ('t5' of BLIP-2), or the whole ('blip2'). */
 export type AdapterBase = 't5' | 'blip2';
 
 /** Path of a model's language model, and a test for adapter paths that start there. */
@@ -34,6 +41,8 @@ interface LanguageModelPaths {
   /** With a dot at its end. */
   prefix: string;
   startsAt(path: string): boolean;
+  /** Our path of a module of the whole model; the path as it is unless given. */
+  canonical?(path: string): string | undefined;
 }
 
 const T5_PATHS: LanguageModelPaths = {
@@ -46,6 +55,8 @@ export interface Adapter {
   base: AdapterBase;
   /** Path of the language model, with a dot; `language_model.` unless given. */
   prefix?: string;
+  /** What PEFT wraps; BLIP-2 and its T5 unless given. */
+  classes?: WrappedClasses | undefined;
   /** By canonical module path, `language_model.encoder.block.0.layer.0.SelfAttention.q`. */
   modules: Map<string, LoraModule>;
 }
@@ -79,7 +90,12 @@ export async function readAdapter(folder: string, language = T5_PATHS): Promise<
           `${file.path}: adapts ${quote(path)}, which target_modules ${quote(config.targetModules)} of ${CONFIG_FILE} does not name`,
         );
       }
-      modules.set(base === 't5' ? language.prefix + path : path, await readModule(file, path, pair, config));
+      const name = base === 't5' ? language.prefix + path : (language.canonical?.(path) ?? path);
+      if (modules.has(name))
+        throw new DataError(
+          `${file.path}: two of its modules mean ${quote(name)}, ${quote(path)} the second`,
+        );
+      modules.set(name, await readModule(file, path, pair, config));
     }
     return { config, base, modules };
   } finally {
@@ -133,7 +149,8 @@ function pairTensors(file: SafetensorsFile): Map<string, { A: string; B: string 
 function baseOf(path: string, modulePaths: Iterable<string>, language: LanguageModelPaths): AdapterBase {
   const bases = new Set<AdapterBase>();
   for (const name of modulePaths) bases.add(language.startsAt(name) ? 't5' : 'blip2');
-  if (bases.size > 1) throw new DataError(`${path}: some paths start at T5 and some at BLIP-2`);
+  if (bases.size > 1)
+    throw new DataError(`${path}: some paths start at the language model and some at the whole model`);
   return bases.has('t5') ? 't5' : 'blip2';
 }
 
@@ -185,17 +202,30 @@ export async function writeAdapter(folder: string, adapter: Adapter): Promise<vo
     tensors.set(`${KEY_PREFIX}${path}.lora_B.weight`, { dtype: 'F32', shape: [outFeatures, r], data: b });
   }
   await writeSafetensors(join(folder, WEIGHTS_FILE), tensors, { format: 'pt' });
-  const json = loraConfigJson(adapter.config, adapter.base === 't5' && isT5(adapter));
+  const json = loraConfigJson(adapter.config, wrappedBy(adapter));
   await writeFileAtomic(join(folder, CONFIG_FILE), `${JSON.stringify(json, null, 2)}\n`);
 }
 
-/** Other language models are no sequence-to-sequence models. */
-const isT5 = ({ prefix = T5_PATHS.prefix }: Adapter) => prefix === T5_PATHS.prefix;
+const BLIP2_CLASSES: WrappedClasses = {
+  whole: {
+    name: 'Blip2ForConditionalGeneration',
+    library: 'transformers.models.blip_2.modeling_blip_2',
+  },
+  language: { name: 'T5ForConditionalGeneration', library: 'transformers.models.t5.modeling_t5' },
+};
+
+/** The class that an adapter wraps; other language models than T5 are no sequence-to-sequence models. */
+function wrappedBy({ base, prefix = T5_PATHS.prefix, classes }: Adapter) {
+  const { whole, language } = classes ?? BLIP2_CLASSES;
+  return base === 't5' && (classes || prefix === T5_PATHS.prefix) ? language : whole;
+}
 
 function relativePath(canonical: string, { base, prefix = T5_PATHS.prefix }: Adapter): string {
   if (base === 'blip2') return canonical;
   if (canonical.startsWith(prefix)) return canonical.slice(prefix.length);
-  throw new DataError(`${quote(canonical)} is not part of T5: write the adapter with base 'blip2'`);
+  throw new DataError(
+    `${quote(canonical)} is not part of the language model: write the adapter with base 'blip2'`,
+  );
 }
 
 /** Refuses an adapter that PEFT would refuse to load, while the weights are still in memory. */

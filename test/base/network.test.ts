@@ -214,7 +214,7 @@ describe('fetch', () => {
 const openssl = spawnSync('openssl', ['version']).status === 0;
 
 describe.skipIf(!openssl)(
-  `https${openssl ? '' : ' (skipped: no openssl to make a certificate with)'}`,
+  `https${openssl ? '' : ' (SKIPPED: no openssl to make a certificate with)'}`,
   () => {
     async function tlsServer() {
       const folder = mkdtempSync(join(tmpdir(), 'network-'));

@@ -1,11 +1,11 @@
 /** Threads that read clips: the same bits as without, and what follows from a bad video, a dead thread and an early end. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import sharp from 'sharp';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { DataError, ReasVqaError, UsageError } from '../../src/base/errors.js';
 import { Rng } from '../../src/base/random.js';
 import { openClipThreads, Threads } from '../../src/batches/clipThreads.js';
@@ -162,6 +162,68 @@ describe('a thread that ends', () => {
   ])('%s says why', async (what, text, why) => {
     const { read } = threadsOf(2, await programOf(`${what.replaceAll(' ', '-')}.mjs`, text));
     await expect(read(request('v0'))).rejects.toThrow(why);
+  });
+});
+
+describe('the decoders of the process', () => {
+  /** Answers with the number of decoders that its thread was lent, and dies of the clip v3. */
+  const tells = () =>
+    programOf(
+      'tells.mjs',
+      `import { workerData } from 'node:worker_threads';
+       parentPort.on('message', ({ id, request, end }) => {
+         if (end) return parentPort.close();
+         if (request?.path.endsWith('v3')) process.exit(7);
+         if (request) parentPort.postMessage({ id, clip: new Float32Array([workerData.decoders.length]) });
+       });`,
+    );
+
+  it.each([
+    ['5', 2, [2, 3]],
+    ['7', 3, [2, 2, 3]],
+    ['2', 2, [1, 1]],
+    ['2', 8, [1, 1]],
+    ['1', 64, [1]],
+  ])(
+    'REASVQA_DECODERS=%s divides over %d threads as %j, also after one has died',
+    async (most, count, shares) => {
+      vi.stubEnv('REASVQA_DECODERS', most);
+      const { read } = threadsOf(count, await tells());
+      // As many clips at once as threads: each thread gets one.
+      const told = async () =>
+        (await Promise.all(shares.map(() => read(request('v0'))))).map(([share]) => share!).sort();
+      expect(await told()).toEqual(shares);
+      await expect(read(request('v3'))).rejects.toThrow('exit code 7');
+      expect(await told()).toEqual(shares);
+      vi.unstubAllEnvs();
+    },
+  );
+
+  it('no thread can use are refused', () => {
+    vi.stubEnv('REASVQA_DECODERS', '0');
+    expect(() => threadsOf(1)).toThrow(UsageError);
+    vi.unstubAllEnvs();
+  });
+
+  it.skipIf(process.platform !== 'linux')('end with the thread that had them', async () => {
+    const starts = await programOf(
+      'starts.mjs',
+      `import { spawn } from 'node:child_process';
+       import { workerData } from 'node:worker_threads';
+       parentPort.on('message', ({ id, request }) => {
+         if (!request) return;
+         const { pid } = spawn('sleep', ['600'], { stdio: 'ignore', detached: true });
+         Atomics.store(workerData.decoders, 0, pid);
+         parentPort.postMessage({ id, clip: new Float64Array([pid]) });
+       });`,
+    );
+    const threads = threadsOf(1, starts, 0.05);
+    const [pid] = await threads.read(request('v0'));
+    await threads.end();
+    await vi.waitFor(async () => {
+      const state = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ') X ');
+      expect(state).toMatch(/\) [ZX] /);
+    });
   });
 });
 

@@ -63,7 +63,7 @@ describe('Peer', () => {
 
 const python = process.env.PEER_PYTHON;
 
-describe.skipIf(!python)('pytorch.py (skipped without PEER_PYTHON)', () => {
+describe.skipIf(!python)(`pytorch.py${python ? '' : ' (SKIPPED: PEER_PYTHON names no Python)'}`, () => {
   const script = fileURLToPath(new URL('../../bench/speed/peers/pytorch.py', import.meta.url));
   const run = (...given: string[]) => {
     const { stdout, stderr } = spawnSync(

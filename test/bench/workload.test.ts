@@ -34,12 +34,15 @@ describe('workloads that ship', () => {
   });
 
   const shared = sharedPath('bench/small.json');
-  it.skipIf(!shared)('small and xl are the shared ones (skipped without ../shared)', async () => {
-    for (const name of ['small', 'xl'])
-      expect(workloadJson(name)).toEqual(
-        JSON.parse(await readFile(sharedPath(`bench/${name}.json`)!, 'utf8')),
-      );
-  });
+  it.skipIf(!shared)(
+    `small and xl are the shared ones${shared ? '' : ' (SKIPPED: ../shared is not there)'}`,
+    async () => {
+      for (const name of ['small', 'xl'])
+        expect(workloadJson(name)).toEqual(
+          JSON.parse(await readFile(sharedPath(`bench/${name}.json`)!, 'utf8')),
+        );
+    },
+  );
 });
 
 describe('a bad workload is one line that names file, key and expectation', () => {

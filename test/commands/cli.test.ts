@@ -55,6 +55,27 @@ describe('help', () => {
   });
 });
 
+it.each(['EACCES', 'ENOSPC', 'ELOOP', 'EIO'])(
+  'a file that the system refuses is named, exit code 3: %s',
+  async (code) => {
+    const refused = Object.assign(new Error(`${code}: refused`), { code, path: '/data/x' });
+    const stdout = {
+      write: () => {
+        throw refused;
+      },
+    };
+    expect(await reasvqa(['--version'], { stdout })).toMatchObject({
+      code: 3,
+      stderr: `reasvqa: /data/x: cannot be used (${code}: refused)\n`,
+    });
+    const other = { write: () => expect.fail('a fault of the program') };
+    expect(await reasvqa(['--version'], { stdout: other })).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^reasvqa: unexpected: a fault of the program /),
+    });
+  },
+);
+
 describe('wrong usage is one line and exit code 2', () => {
   it.each([
     [['scroe'], "reasvqa: unknown command 'scroe' (Did you mean score?)\n"],

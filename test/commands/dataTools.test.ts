@@ -1,9 +1,9 @@
 /** `data stats` and `data check` of files, and `data check --against`, on the command line. */
-import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, link, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { sharedPath } from '../support/shared.js';
+import { describeWithShared, sharedPath } from '../support/shared.js';
 import { reasvqa } from './support.js';
 
 let folder: string;
@@ -196,7 +196,32 @@ describe('data check of files', () => {
   });
 });
 
-describe.skipIf(!sharedPath('data/nextqa/val.csv'))('published files (need ../shared)', () => {
+describe('an output that is an input', () => {
+  const text = () => readFile(join(folder, 'a.csv'), 'utf8');
+
+  it.each(['its own name', 'another spelling', 'a link', 'a second name'])(
+    'by %s is refused, and stays',
+    async (how) => {
+      const before = await text();
+      await rm(join(folder, 'again'), { force: true });
+      if (how === 'a link') await symlink('a.csv', join(folder, 'again'));
+      if (how === 'a second name') await link(join(folder, 'a.csv'), join(folder, 'again'));
+      const out = { 'its own name': 'a.csv', 'another spelling': 'videos/../a.csv' }[how] ?? 'again';
+      await mkdir(join(folder, 'videos'), { recursive: true });
+      for (const argv of [
+        ['data', 'convert', 'b.csv', 'a.csv', '--from', 'nextqa', '--to', 'jsonl', '--out', out],
+        ['data', 'atp-hard', 'a.csv', 'a.csv', '--out', out],
+      ]) {
+        const { code, stderr } = await run(...argv);
+        expect(code).toBe(2);
+        expect(stderr).toContain(': is one of the files that are read; name another output file');
+      }
+      expect(await text()).toBe(before);
+    },
+  );
+});
+
+describeWithShared('published files', ['data/nextqa/val.csv'], () => {
   const shared = (path: string) => sharedPath(`data/${path}`)!;
 
   it('have the counts that their authors state', async () => {

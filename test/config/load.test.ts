@@ -135,7 +135,7 @@ describe('errors name the place', () => {
     ],
     [
       `${MINIMAL}model:\n  train: [lora,\n    qformr]\n`,
-      'recipe.yaml:6:5 model.train: expected qformer | query_tokens | language_projection | post_layernorm | lora | all, got "qformr" (did you mean qformer?)',
+      'recipe.yaml:6:5 model.train: expected qformer | query_tokens | language_projection | post_layernorm | multi_modal_projector | image_newline | lora | all, got "qformr" (did you mean qformer?)',
     ],
     [`${MINIMAL}train: 5\n`, 'recipe.yaml:4:1 train: expected keys such as mode:, got 5'],
     ['data:\n  dataset: nextqa\n', 'recipe.yaml:1:1 data.videos: missing; expected path'],
@@ -317,7 +317,10 @@ describe('contradictions', () => {
     [['train.minLearningRate=1'], 'train.minLearningRate: must not exceed train.learningRate'],
     [['train.learningRate=1e-9'], 'train.warmupLearningRate: must not exceed'],
     [['model.train=[lora, lora]'], '--set model.train: names a group twice'],
-    [['features.cache=true', 'video.crop=none'], '--set features.cache: needs video.sampling uniform'],
+    [
+      ['features.cache=true', 'video.crop=none', 'video.frames=9', 'features.frames=8'],
+      '--set features.frames: must be at least video.frames, got 8 < 9',
+    ],
     [['features.cache=true', 'video.sampling=uniform'], '--set features.cache: needs video.crop none'],
     [[...cached, 'model.train=[all]'], '--set features.cache: needs a frozen vision model'],
     [['video.template=Frame: '], '--set video.template: must contain {i}'],

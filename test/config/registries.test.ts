@@ -16,7 +16,7 @@ describe('a student that is registered late', () => {
     registerStudent({ ...blip2, modelType: 'toy', groups: ['toy_projector'] });
     expect((await resolve(set)).config.model.train).toEqual(['toy_projector', 'lora']);
     const values =
-      'qformer | query_tokens | language_projection | post_layernorm | toy_projector | lora | all';
+      'qformer | query_tokens | language_projection | post_layernorm | multi_modal_projector | image_newline | toy_projector | lora | all';
     expect(configKey('model.train')?.type).toBe(`list of ${values}`);
     await expect(resolve('model.train=[toy_projecter]')).rejects.toThrow(
       `--set model.train: expected ${values}, got "toy_projecter" (did you mean toy_projector?)`,

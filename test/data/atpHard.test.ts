@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rowNumbers } from '../../src/data/atpHard.js';
 import { reasvqa } from '../commands/support.js';
-import { sharedPath } from '../support/shared.js';
+import { describeWithShared, sharedPath } from '../support/shared.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -57,17 +57,16 @@ describe('the rows of ATP-hard', () => {
     });
     expect(missing).toMatchObject({ code: 3, stderr: expect.stringContaining('none.csv: no such file') });
   });
+});
 
-  const shared = ['val.csv', 'nextqa-atphard.csv', 'atp-hard-indices.derived.txt'].map((name) =>
-    sharedPath(`data/nextqa/${name}`),
-  );
-  it.skipIf(shared.includes(undefined))(
-    'of the published csv are the 2,269 known ones (needs shared/)',
-    async () => {
-      const [all, some, known] = shared as [string, string, string];
-      const rows = await rowNumbers(all, some);
-      expect(rows).toHaveLength(2269);
-      expect(rows.join('\n')).toBe((await readFile(known, 'utf8')).trim());
-    },
-  );
+const PUBLISHED = ['val.csv', 'nextqa-atphard.csv', 'atp-hard-indices.derived.txt'].map(
+  (name) => `data/nextqa/${name}`,
+);
+describeWithShared('row numbers of the published csv', PUBLISHED, () => {
+  it('are the 2,269 known ones', async () => {
+    const [all, some, known] = PUBLISHED.map((path) => sharedPath(path)!) as [string, string, string];
+    const rows = await rowNumbers(all, some);
+    expect(rows).toHaveLength(2269);
+    expect(rows.join('\n')).toBe((await readFile(known, 'utf8')).trim());
+  });
 });

@@ -2,6 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DataError } from '../../src/base/errors.js';
@@ -11,6 +12,8 @@ import {
   parseJson,
   readTextFile,
   repeatedKey,
+  streamSource,
+  textOf,
 } from '../../src/data/textFile.js';
 
 describe('a file of another kind', () => {
@@ -62,6 +65,41 @@ describe('a file of another kind', () => {
       expect(await readTextFile(file)).toBe(text.replace('\ufeff', ''));
     },
   );
+
+  test.skipIf(process.platform === 'win32')('that never ends is named by its beginning', async () => {
+    await expect(readTextFile('/dev/zero')).rejects.toThrow('/dev/zero:1: text: expected UTF-8, got UTF-16');
+  });
+});
+
+describe('a text that comes in pieces', () => {
+  const piecesOf = (bytes: Buffer, size: number) =>
+    streamSource(
+      'x',
+      Readable.from(
+        Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) =>
+          bytes.subarray(i * size, (i + 1) * size),
+        ),
+      ),
+    );
+  const long = `\ufeffä€😀,\ufeff\n${'why does the 犬 run 🐕\n'.repeat(60)}`;
+  test.each([1, 2, 3, 5, 1000, 1023, 1024, 1025, 10_000])('of %i bytes is the same text', async (size) => {
+    expect(await textOf(await piecesOf(Buffer.from(long), size))).toBe(long.slice(1));
+    expect(await textOf(await piecesOf(Buffer.from('\ufeffa'), size))).toBe('a');
+    await expect(piecesOf(gzipSync(long), size)).rejects.toThrow(
+      'x:1: text: expected UTF-8, got a gzip archive',
+    );
+  });
+
+  test.each([1, 2, 7, 1024, 10_000])('of %i bytes has a bad byte named by its line', async (size) => {
+    for (const bad of [[0xff], [0xc3], [0xe2, 0x82], [0xf0, 0x9f, 0x90]]) {
+      const bytes = Buffer.concat([Buffer.from(long), Buffer.from(bad), Buffer.from('\nend\n')]);
+      await expect(piecesOf(bytes, size)).rejects.toThrow(
+        'x:62: text: expected UTF-8, got bytes that are not',
+      );
+      const cut = Buffer.concat([Buffer.from(long), Buffer.from(bad)]);
+      await expect(piecesOf(cut, size)).rejects.toThrow('x:62: text: expected UTF-8');
+    }
+  });
 });
 
 test('lines end in LF, CRLF or CR', () => {

@@ -12,7 +12,7 @@ import {
   scoreAnswers,
   scorePredictions,
 } from '../../src/evaluation/score.js';
-import { sharedPath } from '../support/shared.js';
+import { describeWithShared, sharedPath } from '../support/shared.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -291,7 +291,7 @@ describe("the paper's totals are micro averages of its columns", () => {
 });
 
 const val = sharedPath('data/nextqa/val.csv');
-describe.skipIf(!val)('published files (need ../shared)', () => {
+describeWithShared('published files', ['data/nextqa/val.csv'], () => {
   test('ATP-hard picks 2,269 rows of NExT-QA val, C 1,334 and T 935, the same as the published csv', async () => {
     const annotations = val as string;
     const { samples } = await readAnnotations({ dataset: 'nextqa', file: annotations });

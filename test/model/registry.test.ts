@@ -12,6 +12,7 @@ import { Rng } from '../../src/base/random.js';
 import { readAnnotations } from '../../src/data/annotations.js';
 import { blip2 } from '../../src/model/blip2/kind.js';
 import { inferenceContext } from '../../src/model/context.js';
+import { llava } from '../../src/model/llava/kind.js';
 import { attach, openBase, saveStudent } from '../../src/model/load.js';
 import { kindOf, readStudentConfig, studentKinds, trainableGroups } from '../../src/model/registry.js';
 import { evaluateRun } from '../../src/training/evaluateRun.js';
@@ -60,8 +61,8 @@ const silentConfig = (...overrides: string[]) =>
 
 describe('the registry of architectures', () => {
   it('knows BLIP-2 and registered architectures, with their groups', () => {
-    expect(studentKinds()).toEqual([blip2, toy]);
-    expect(trainableGroups()).toEqual([...blip2.groups, 'projector', 'mix', 'lora', 'all']);
+    expect(studentKinds()).toEqual([blip2, llava, toy]);
+    expect(trainableGroups()).toEqual([...blip2.groups, ...llava.groups, 'projector', 'mix', 'lora', 'all']);
   });
 
   it('finds the architecture by model_type; BLIP-2 where a file does not say', () => {
@@ -73,11 +74,11 @@ describe('the registry of architectures', () => {
 
   it('names the known architectures for an unknown model_type', async () => {
     const folder = await mkdtemp(join(scratch, 'other-'));
-    await writeFile(join(folder, 'config.json'), JSON.stringify({ model_type: 'llava' }));
+    await writeFile(join(folder, 'config.json'), JSON.stringify({ model_type: 'florence2' }));
     const error = await readStudentConfig(folder).catch((e) => e);
     expect(error).toBeInstanceOf(DataError);
     expect(error.message).toBe(
-      `${join(folder, 'config.json')}: model_type is "llava", which is not supported; expected BLIP-2 with FlanT5 or a bag of words`,
+      `${join(folder, 'config.json')}: model_type is "florence2", which is not supported; expected BLIP-2 with FlanT5 or LLaVA-OneVision with Qwen2 or a bag of words`,
     );
   });
 

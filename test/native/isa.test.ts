@@ -57,7 +57,7 @@ describe('instruction sets', () => {
 describe('kernel objects', () => {
   // A weak symbol could be merged by the linker across instruction sets and run AVX-512 code on an older CPU.
   it.skipIf(!hasNm)(
-    `share no symbols across instruction sets${hasNm ? '' : ' (skipped: nm or the build folder is absent)'}`,
+    `share no symbols across instruction sets${hasNm ? '' : ' (SKIPPED: nm or the build folder is absent)'}`,
     () => {
       const folders = readdirSync(objects).filter((name) => /^kernels_.*\.dir$/.test(name));
       expect(folders.length).toBeGreaterThan(0);

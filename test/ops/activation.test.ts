@@ -1,10 +1,10 @@
-/** GELU and gated GELU. */
+/** GELU, gated GELU and gated SiLU. */
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { BACKEND_NAME } from '../../src/engine/native/backend.js';
 import { nativeDevice } from '../../src/engine/native/load.js';
-import { dropout, gatedGelu, gelu } from '../../src/ops/index.js';
+import { dropout, gatedGelu, gatedSilu, gelu } from '../../src/ops/index.js';
 import { geluReference } from './reference.js';
 import { compareWithReference, FUSED_TENSORFLOW, normal, onEveryForm, toTensor } from './support.js';
 
@@ -35,6 +35,30 @@ onEveryForm('activation', (form) => {
     });
     expect(errors.value).toBeLessThan(2e-6);
     for (const error of Object.values(errors.gradients)) expect(error).toBeLessThan(5e-6);
+  });
+
+  it('gatedSilu equals float64, value and gradients, and its dropout is that of the product', () => {
+    const rng = new Rng('silu');
+    for (const shape of [[1], [3, 37], [2, 5, 16]]) {
+      const errors = compareWithReference({
+        rng,
+        inputs: { gate: normal(rng, shape, 3), up: normal(rng, shape) },
+        op: (t) => gatedSilu(t.gate!, t.up!),
+        reference: (t) => t.gate!.map((x, i) => (x / (1 + Math.exp(-x))) * t.up![i]!),
+      });
+      expect(errors.value).toBeLessThan(2e-6);
+      for (const error of Object.values(errors.gradients)) expect(error).toBeLessThan(5e-6);
+    }
+    const [gate, up] = [0, 1].map(() => toTensor(normal(rng, [3, 37])));
+    const key = { rate: 0.3, seed: 5, step: 2, call: 9 };
+    const dropped = gatedSilu(gate!, up!, key).dataSync();
+    const expected = dropout(gatedSilu(gate!, up!), key).dataSync();
+    for (const [i, value] of expected.entries()) expect(dropped[i]).toBeCloseTo(value, 5);
+    expect([...gatedSilu(tf.tensor1d([-1e30, 1e30, 0]), tf.ones([3])).dataSync()]).toEqual([
+      expect.closeTo(0, 20),
+      Math.fround(1e30),
+      0,
+    ]);
   });
 
   it.each([

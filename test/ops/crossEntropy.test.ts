@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
-import { linearCrossEntropy } from '../../src/ops/index.js';
+import { embedding, linearCrossEntropy } from '../../src/ops/index.js';
 import { crossEntropyReference } from './reference.js';
 import { compareWithReference, normal, onEveryForm, toTensor } from './support.js';
 
@@ -29,6 +29,29 @@ onEveryForm('linearCrossEntropy', () => {
     });
     expect(errors.value).toBeLessThan(1e-5);
     for (const [name, error] of Object.entries(errors.gradients)) expect(error, name).toBeLessThan(1e-5);
+  });
+
+  it('gives one table that is embedding and head the sum of both gradients', () => {
+    const rng = new Rng('tied');
+    const [N, V, d] = [9, 14, 5];
+    const [ids, labels] = [someLabels(rng, N, V).map((id) => Math.max(0, id)), someLabels(rng, N, V)];
+    const errors = compareWithReference({
+      rng,
+      inputs: { table: normal(rng, [V, d]) },
+      op: ({ table }) => {
+        const rows = embedding(tf.tensor1d(ids, 'int32'), table as tf.Tensor2D);
+        return linearCrossEntropy(rows as tf.Tensor2D, table as tf.Tensor2D, labels, 4);
+      },
+      reference: ({ table }) => {
+        const hidden = Float64Array.from(
+          { length: N * d },
+          (_, i) => table![ids[Math.floor(i / d)]! * d + (i % d)]!,
+        );
+        return crossEntropyReference({ hidden, weight: table! }, labels, V, d);
+      },
+    });
+    expect(errors.value).toBeLessThan(1e-5);
+    expect(errors.gradients.table).toBeLessThan(1e-5);
   });
 
   it('gives the hidden gradient through a frozen weight, the same for every chunk size', () => {

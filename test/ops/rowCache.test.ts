@@ -35,6 +35,26 @@ onEveryForm('row cache', () => {
     cache.dispose();
   });
 
+  it('starts with several rows at once, and appends behind them', () => {
+    for (const n of [1, 16, 37]) {
+      const before = tf.memory().numTensors;
+      const cache = new RowCache();
+      const values = Array.from({ length: 2 * n }, (_, i) => i);
+      tf.tidy(() => {
+        cache.fill(tf.tensor3d(values, [1, n, 2]));
+        expect(() => cache.fill(tf.zeros([1, 1, 2]))).toThrow('RowCache: has rows already');
+        for (let i = 0; i < 40; i++) {
+          cache.append(tf.tensor1d([-i, i / 2]));
+          values.push(-i, i / 2);
+        }
+      });
+      expect(cache.length).toBe(n + 40);
+      expect([...cache.rows.dataSync()].slice(0, values.length)).toEqual(values);
+      cache.dispose();
+      expect(tf.memory().numTensors).toBe(before);
+    }
+  });
+
   it('refuses a row of another width or type, and keeps its rows', () => {
     const cache = new RowCache();
     tf.tidy(() => {

@@ -8,7 +8,7 @@ import { DataError } from '../../src/base/errors.js';
 import { type CheckResult, weightsCheck } from '../../src/parity/check.js';
 import { SafetensorsFile, writeSafetensors } from '../../src/weights/safetensors.js';
 import { onEngines, useFastEngine } from '../model/support.js';
-import { sharedPath } from '../support/shared.js';
+import { describeWithShared, sharedPath } from '../support/shared.js';
 import { withFile } from '../weights/fixtures.js';
 
 /** Made by tools/reference/make_reference.py: what PyTorch computes from a small random student. */
@@ -227,17 +227,14 @@ describe('weights check of a damaged copy', () => {
 
 const tinyA = sharedPath('reference/tiny-a');
 
-describe.skipIf(!tinyA)(
-  `the shared reference folder tiny-a${tinyA ? '' : ' (SKIPPED: ../shared is not there)'}`,
-  () => {
-    beforeAll(useFastEngine);
+describeWithShared('the shared reference folder tiny-a', ['reference/tiny-a'], () => {
+  beforeAll(useFastEngine);
 
-    it('agrees up to the encoder', async () => {
-      // tiny-a's decoder expectations come from a decoder embedding table that its model.safetensors does not hold
-      // (transformers loading the same folder computes our numbers), so only what precedes the decoder can be compared.
-      const { rows } = await weightsCheck(tinyA!);
-      for (const name of ['expect.vision', 'expect.qformer', 'expect.projection', 'expect.encoder'])
-        expect(rows.find((row) => row.name === name)).toMatchObject({ ok: true });
-    });
-  },
-);
+  it('agrees up to the encoder', async () => {
+    // tiny-a's decoder expectations come from a decoder embedding table that its model.safetensors does not hold
+    // (transformers loading the same folder computes our numbers), so only what precedes the decoder can be compared.
+    const { rows } = await weightsCheck(tinyA!);
+    for (const name of ['expect.vision', 'expect.qformer', 'expect.projection', 'expect.encoder'])
+      expect(rows.find((row) => row.name === name)).toMatchObject({ ok: true });
+  });
+});

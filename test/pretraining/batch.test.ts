@@ -61,7 +61,7 @@ describe('batches', () => {
   it('pads choices, whose targets are two tokens and an end, apart from all other samples', () => {
     for (const { groups } of take('groups', 20)) {
       for (const { targets } of groups) {
-        const isChoice = (target: number[]) => target[0] === tokenizer.optionId;
+        const isChoice = (target: number[]) => target[0] === tokenizer.answerStart()[0];
         expect(new Set(targets.map(isChoice)).size).toBe(1);
         for (const target of targets.filter(isChoice)) expect(target).toHaveLength(3);
       }

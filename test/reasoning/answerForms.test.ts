@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { predictedAnswer, readAnswer, type Stated } from '../../src/reasoning/answer.js';
 import { LANGUAGES } from '../../src/reasoning/languages.js';
 import { refine } from '../../src/reasoning/refine.js';
-import { sharedPath } from '../support/shared.js';
+import { describeWithShared, sharedPath } from '../support/shared.js';
 
 const OPTIONS = ['open the lid', 'wave at her friend', 'tie the shoe', 'drink some tea', 'leave the room'];
 const STEP = 'She kneels and both hands move at her foot.';
@@ -288,26 +288,23 @@ describe('no answer is read', () => {
   });
 });
 
-describe('the cases of the field (skipped without ../shared/field)', () => {
-  const field = sharedPath('field/answer-boxed/expected.json') ? (sharedPath('field') as string) : undefined;
+describeWithShared('the cases of the field', ['field/answer-boxed/expected.json'], () => {
+  const field = sharedPath('field');
   const json = (...path: string[]) => JSON.parse(readFileSync(join(field as string, ...path), 'utf8'));
   const lines = (...path: string[]) =>
     readFileSync(join(field as string, ...path), 'utf8')
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line));
-  it.skipIf(!field).each(['answer-boxed', 'answer-chinese', 'answer-think', 'answer-languages'])(
-    '%s',
-    (name) => {
-      const replies = json(name, 'replies.json');
-      const read = lines(name, 'questions.jsonl').map(({ id, options }) => [
-        id,
-        predictedAnswer(replies[`(${id})`].text, options),
-      ]);
-      expect(Object.fromEntries(read)).toEqual(json(name, 'expected.json'));
-    },
-  );
-  it.skipIf(!field)('refine-forms', () => {
+  it.each(['answer-boxed', 'answer-chinese', 'answer-think', 'answer-languages'])('%s', (name) => {
+    const replies = json(name, 'replies.json');
+    const read = lines(name, 'questions.jsonl').map(({ id, options }) => [
+      id,
+      predictedAnswer(replies[`(${id})`].text, options),
+    ]);
+    expect(Object.fromEntries(read)).toEqual(json(name, 'expected.json'));
+  });
+  it('refine-forms', () => {
     const expected = json('refine-forms', 'expected.json');
     for (const row of lines('refine-forms', 'generated.jsonl')) {
       const { refined } = refine(row.reasoning, row);

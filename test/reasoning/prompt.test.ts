@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { framesToPng, pngDataUrl } from '../../src/reasoning/images.js';
 import { parseTeacherPrompt, TEACHER_INSTRUCTION, teacherPrompt } from '../../src/reasoning/prompt.js';
-import { sharedPath } from '../support/shared.js';
+import { describeWithShared, sharedPath } from '../support/shared.js';
 
 it('is the prompt of appendix A.3 with question and options in place', () => {
   expect(teacherPrompt('Which object was tidied up by the person?', ['The blanket.', 'The table.'])).toBe(
@@ -19,7 +19,7 @@ it('is the prompt of appendix A.3 with question and options in place', () => {
 });
 
 const paper = sharedPath('paper/reasvqa.txt');
-describe.skipIf(!paper)('the paper (skipped without ../shared/paper)', () => {
+describeWithShared('the paper', ['paper/reasvqa.txt'], () => {
   it('prints the same instruction and the same template', () => {
     const text = readFileSync(paper as string, 'utf8');
     expect(text).toContain(`${TEACHER_INSTRUCTION} ###Question: question, ###Hints: options.`);

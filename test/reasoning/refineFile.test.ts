@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DataError, UsageError } from '../../src/base/errors.js';
 import { predictedAnswer } from '../../src/reasoning/answer.js';
 import { refineFile } from '../../src/reasoning/refineFile.js';
-import { sharedPath } from '../support/shared.js';
+import { describeWithShared, sharedPath } from '../support/shared.js';
 
 let folder: string;
 let input: string;
@@ -142,54 +142,58 @@ it.each(['raw.jsonl', 'link.jsonl'])('never writes over its input (%s)', async (
 });
 
 const real = sharedPath('data/reasoning/star_video_llava_vot_results.jsonl');
-describe.skipIf(!real)('617 texts of Video-LLaVA on STAR (skipped without ../shared/data)', () => {
-  it('are refined sanely', async () => {
-    const lines = readFileSync(real as string, 'utf8')
-      .trim()
-      .split('\n');
-    const answered: string[] = [];
-    const unasked: string[] = [];
-    const converted = lines.map((line) => {
-      const row = JSON.parse(line);
-      const options: string[] = row.choices.flat();
-      const spoken: string | null = row.raw_response?.[0] ?? null;
-      // Where the model gave no answer the file holds a placeholder index, which is not always out of range.
-      const inRange = row.pred_ans_idx >= 0 && row.pred_ans_idx < options.length;
-      const predicted = inRange ? row.pred_ans_idx : null;
-      const steps = `${row.object_descriptions}\n\n${row.action_analysis}`;
-      if (predictedAnswer(steps, options) !== null) unasked.push(row.question_id);
-      const closing = spoken === null ? '' : `###Answer: ${spoken}`;
-      if (spoken !== null && predictedAnswer(`${row.action_analysis}\n${closing}`, options) === predicted) {
-        answered.push(row.question_id);
-      }
-      return {
-        id: row.question_id,
-        question: row.question,
-        options,
-        reasoning: `${steps}\n\n${closing}`,
-        predicted,
-        answer: row.true_index,
-        correct: predicted === row.true_index,
-      };
+describeWithShared(
+  '617 texts of Video-LLaVA on STAR',
+  ['data/reasoning/star_video_llava_vot_results.jsonl'],
+  () => {
+    it('are refined sanely', async () => {
+      const lines = readFileSync(real as string, 'utf8')
+        .trim()
+        .split('\n');
+      const answered: string[] = [];
+      const unasked: string[] = [];
+      const converted = lines.map((line) => {
+        const row = JSON.parse(line);
+        const options: string[] = row.choices.flat();
+        const spoken: string | null = row.raw_response?.[0] ?? null;
+        // Where the model gave no answer the file holds a placeholder index, which is not always out of range.
+        const inRange = row.pred_ans_idx >= 0 && row.pred_ans_idx < options.length;
+        const predicted = inRange ? row.pred_ans_idx : null;
+        const steps = `${row.object_descriptions}\n\n${row.action_analysis}`;
+        if (predictedAnswer(steps, options) !== null) unasked.push(row.question_id);
+        const closing = spoken === null ? '' : `###Answer: ${spoken}`;
+        if (spoken !== null && predictedAnswer(`${row.action_analysis}\n${closing}`, options) === predicted) {
+          answered.push(row.question_id);
+        }
+        return {
+          id: row.question_id,
+          question: row.question,
+          options,
+          reasoning: `${steps}\n\n${closing}`,
+          predicted,
+          answer: row.true_index,
+          correct: predicted === row.true_index,
+        };
+      });
+      expect(answered).toHaveLength(566);
+      // "The answer is the refrigerator"; other languages’ words add none.
+      expect(unasked).toHaveLength(1);
+      write(...converted);
+      const stats = await refineFile({ input, output });
+      expect(stats).toMatchObject({
+        samples: 617,
+        correct: 206,
+        incorrect: 394,
+        unknown: 0,
+        empty: 0,
+        ungradable: 17,
+      });
+      expect(stats.removed).toMatchObject({ '###Answer': 566, 'Based on these observations': 24 });
+      expect(stats.removed['ground truth']).toBeGreaterThan(100);
+      expect(stats.removed['states an answer'] ?? 0).toBeLessThan(10);
+      expect(stats.meanCharacters.after).toBeGreaterThan(0.9 * stats.meanCharacters.before);
+      expect(stats.teacherAccuracy).toBeCloseTo(206 / 617);
+      for (const row of rows()) expect(row.reasoning).not.toMatch(/###|the correct answer/i);
     });
-    expect(answered).toHaveLength(566);
-    // "The answer is the refrigerator"; other languages’ words add none.
-    expect(unasked).toHaveLength(1);
-    write(...converted);
-    const stats = await refineFile({ input, output });
-    expect(stats).toMatchObject({
-      samples: 617,
-      correct: 206,
-      incorrect: 394,
-      unknown: 0,
-      empty: 0,
-      ungradable: 17,
-    });
-    expect(stats.removed).toMatchObject({ '###Answer': 566, 'Based on these observations': 24 });
-    expect(stats.removed['ground truth']).toBeGreaterThan(100);
-    expect(stats.removed['states an answer'] ?? 0).toBeLessThan(10);
-    expect(stats.meanCharacters.after).toBeGreaterThan(0.9 * stats.meanCharacters.before);
-    expect(stats.teacherAccuracy).toBeCloseTo(206 / 617);
-    for (const row of rows()) expect(row.reasoning).not.toMatch(/###|the correct answer/i);
-  });
-});
+  },
+);

@@ -73,12 +73,22 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
 
   it('has a question about an example ready: one click answers it', async () => {
     expect(await page.getByRole('radio').count()).toBe(4);
-    expect(await page.getByLabel('Question', { exact: true }).inputValue()).toMatch(/\?$/);
+    const question = await page.getByLabel('Question', { exact: true }).inputValue();
+    expect(question).toMatch(/^[a-z ]+$/);
+    const [, ...others] = await page
+      .getByRole('group', { name: 'Other questions' })
+      .getByRole('button')
+      .all();
+    expect(others.length).toBeGreaterThan(0);
+    const asked = page.waitForRequest('**/api/ask');
     const options = (await page.getByLabel(/^Answers to choose from/).inputValue()).split('\n');
     expect(options).toHaveLength(5);
     expect(await page.locator('#preview').getByRole('img').count()).toBe(4);
     await ask().click();
+    // What the page shows is what is asked, and what the answer is headed by.
+    expect((await asked).postDataJSON()).toMatchObject({ question, options });
     await answered();
+    expect(await page.locator('#result h3').innerText()).toBe(question);
     const choices = page.locator('#result .choices li');
     expect(await choices.count()).toBe(5);
     for (const [i, text] of options.entries()) {
@@ -171,10 +181,30 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
   });
 
   it('is asked by keyboard alone', async () => {
-    await page.getByRole('radio', { name: 'Shapes 1' }).focus();
+    const path: { name: string; shows: boolean }[] = [];
+    const tab = async () => {
+      await page.keyboard.press('Tab');
+      path.push(await page.evaluate(inPage.focused));
+    };
+    await tab();
     await page.keyboard.press('ArrowRight');
     await page.locator('#preview li').first().waitFor();
     expect(await page.getByRole('radio', { name: 'Shapes 2' }).isChecked()).toBe(true);
+    while (path.at(-1)!.name !== 'ask') await tab();
+    // In the order of the page, each with a mark that shows where the focus is.
+    expect(path.map(({ name }) => name).filter((name) => /^[a-z]+$/.test(name))).toEqual([
+      'video',
+      'file',
+      'question',
+      'options',
+      'reasoning',
+      'start',
+      'end',
+      'ask',
+    ]);
+    expect(path.filter(({ shows }) => !shows)).toEqual([]);
+    await page.keyboard.press('Enter');
+    await answered();
     await page.getByLabel('Question', { exact: true }).focus();
     await page.keyboard.press('Enter');
     await answered();
@@ -186,7 +216,8 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
     ['light', 360],
     ['dark', 360],
   ] as const)('can be read and named: %s, %i wide', async (colorScheme, width) => {
-    await open({ colorScheme, viewport: { width, height: 900 }, reducedMotion: 'reduce' });
+    const hasTouch = width < 500;
+    await open({ colorScheme, viewport: { width, height: 700 }, reducedMotion: 'reduce', hasTouch });
     await ask().click();
     await answered();
     expect(await page.evaluate(inPage.pageWidth)).toBeLessThanOrEqual(width);
@@ -194,6 +225,9 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
     const unnamed: string[] = await page.evaluate(inPage.unnamedElements);
     expect(unnamed.filter((html) => !html.includes('alt=""'))).toEqual([]);
     expect(await page.evaluate(inPage.paleTexts)).toEqual([]);
+    expect(await page.evaluate(inPage.smallTargets, 24)).toEqual([]);
+    expect(await page.evaluate(inPage.cutTexts)).toEqual([]);
+    expect(await page.locator('#answer-title').evaluate(inPage.isInView)).toBe(true);
     const shots = process.env.REASVQA_SCREENSHOTS;
     if (shots) await page.screenshot({ path: join(shots, `${colorScheme}-${width}.png`), fullPage: true });
   });

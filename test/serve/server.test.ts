@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,6 +10,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { UsageError } from '../../src/base/errors.js';
 import { ownFile } from '../../src/base/packageFiles.js';
+import { readAnnotations } from '../../src/data/annotations.js';
 import { Answers, type AskEvent } from '../../src/serve/answers.js';
 import { DeviceQueue } from '../../src/serve/queue.js';
 import { startServer } from '../../src/serve/server.js';
@@ -58,6 +59,7 @@ const uploads = async () => {
   const lists = await Promise.all(folders.map((name) => readdir(join(scratch, name))));
   return lists.flat().filter((name) => name !== 'examples');
 };
+const exampleFile = async () => join(scratch, (await readdir(scratch))[0]!, 'examples/val.csv');
 const remove = (id: string) => fetch(`${server.url}/api/videos/${id}`, { method: 'DELETE' });
 /** The events of an answer that is followed. */
 const follow = async (body: object) => {
@@ -127,7 +129,7 @@ describe('an answer', () => {
   });
 
   it('about a video that is removed while the question waits says so', async () => {
-    const store = await VideoStore.create({ bytes: 1e6, videos: 1 });
+    const store = await VideoStore.create({ bytes: 1e6, videos: 1, silence: 60_000 });
     const queue = new DeviceQueue(1);
     const answers = new Answers(await openAsked({}), store, queue);
     const video = await store.upload(Readable.from([clip]), 'clip.webp', async () => undefined);
@@ -154,6 +156,19 @@ describe('an answer', () => {
     ]);
     answers.close();
     await store.close();
+  });
+});
+
+describe('the examples', () => {
+  it('ask in the words of the world that the student learned from', async () => {
+    const { samples } = await readAnnotations({ dataset: 'shapes', file: await exampleFile() });
+    const { videos } = (await (await fetch(`${server.url}/api/videos`)).json()) as {
+      videos: { questions: object[] }[];
+    };
+    expect(videos.flatMap(({ questions }) => questions)).toEqual(
+      samples.map(({ question, options, answer }) => ({ question, options, answer })),
+    );
+    expect(samples.filter(({ question }) => question.endsWith('?'))).toEqual([]);
   });
 });
 
@@ -241,6 +256,12 @@ describe('a question that cannot be asked', () => {
     });
     expect(broken.status).toBe(400);
   });
+
+  it('is one whose text is UTF-8', async () => {
+    const bytes = Buffer.from(JSON.stringify({ ...QUESTION, question: 'caf\u00e9?' }), 'latin1');
+    const reply = await fetch(`${server.url}/api/ask`, { method: 'POST', headers: json, body: bytes });
+    expect([reply.status, (await bodyOf(reply)).error]).toEqual([400, 'the request is not JSON in UTF-8']);
+  });
 });
 
 describe('an upload', () => {
@@ -258,6 +279,20 @@ describe('an upload', () => {
     expect(frames).toHaveLength(4);
     expect((await remove(video.id)).status).toBe(204);
     expect((await post({ ...QUESTION, video: video.id })).status).toBe(404);
+    expect(await uploads()).toEqual([]);
+  });
+
+  it('on a full disk is refused, and leaves nothing', async () => {
+    const file = await open(ownFile('bench/shapes/clip.webp'));
+    const full = Object.assign(new Error('no space left'), { code: 'ENOSPC' });
+    const write = vi.spyOn(Object.getPrototypeOf(file), 'writeFile').mockRejectedValueOnce(full);
+    await file.close();
+    const reply = await upload(clip);
+    write.mockRestore();
+    expect({ status: reply.status, ...(await bodyOf(reply)) }).toEqual({
+      status: 507,
+      error: 'the disk is full',
+    });
     expect(await uploads()).toEqual([]);
   });
 
@@ -344,6 +379,41 @@ describe('an upload', () => {
     expect((await bodyOf(fetch(`${server.url}/api/videos`))).videos).toHaveLength(4);
   });
 
+  it('or a question that stops half-way is told so, and lets others go on', async () => {
+    const patient = await serveShapes({ silence: 100 });
+    const stopped = (path: string, headers: Record<string, string>) =>
+      send(patient.url + path, {
+        ...{ method: 'POST', headers: { ...headers, 'content-length': '10000' } },
+        write: (sent) => sent.write('{"video":'),
+      });
+    for (const reply of [await stopped('/api/videos', {}), await stopped('/api/ask', json)]) {
+      expect(reply.status).toBe(408);
+      expect(JSON.parse(reply.body).error).toBe('the request broke off: nothing of it came for 0.1 s');
+    }
+    const { status } = await fetch(`${patient.url}/api/videos`, { method: 'POST', body: clip });
+    expect(status).toBe(201);
+    await patient.close();
+  });
+
+  it('finds a folder again where a tidy program removed it; a folder that cannot be is the fault of the server', async () => {
+    const [folder] = await readdir(scratch);
+    await rename(join(scratch, folder!), join(scratch, 'away'));
+    const { id } = await bodyOf(upload(clip));
+    expect((await post({ ...QUESTION, video: id, reasoning: false })).status).toBe(200);
+    await rm(join(scratch, folder!), { recursive: true });
+    await writeFile(join(scratch, folder!), 'in the way');
+    const reply = await upload(clip);
+    expect([reply.status, (await bodyOf(reply)).error]).toEqual([
+      500,
+      expect.stringMatching(/^the server cannot use its folder \(E[A-Z]+\)$/),
+    ]);
+    // Whoever runs the server is told the place.
+    expect(server.errors.splice(0)).toEqual([expect.stringContaining(folder!)]);
+    await rm(join(scratch, folder!));
+    await rename(join(scratch, 'away'), join(scratch, folder!));
+    await remove(id);
+  });
+
   it('beyond those that are kept is refused until one is removed', async () => {
     const ids: string[] = [];
     for (let i = 0; i < 5; i++) ids.push((await bodyOf(upload(clip))).id);
@@ -399,6 +469,15 @@ describe('starting', () => {
     await expect(startServer({ ...options, host: '192.0.2.1' })).rejects.toThrow(
       /no address of this machine/,
     );
+    await expect(startServer({ ...options, host: ' ' })).rejects.toThrow(
+      '--host: expected an address, got none',
+    );
+  });
+
+  it('says that there is no place for uploads, and how to name one', async () => {
+    vi.stubEnv('TMPDIR', join(scratch, 'none'));
+    await expect(startServer(options)).rejects.toThrow(/none: no folder for uploads can be made .*TMPDIR$/);
+    vi.stubEnv('TMPDIR', scratch);
   });
 
   it('answers 503 until it has a model', async () => {

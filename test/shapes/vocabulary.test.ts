@@ -59,7 +59,7 @@ describe('the shapes tokenizer', () => {
     const ids = Array.from({ length: 5 }, (_, i) =>
       tokenizer.encode(`Option ${optionLetter(i)}`, { addEos: false }),
     );
-    for (const pair of ids) expect(pair).toEqual([tokenizer.optionId, pair[1]]);
+    for (const pair of ids) expect(pair).toEqual([tokenizer.answerStart()[0], pair[1]]);
     expect([...tokenizer.letterIds(5)]).toEqual(ids.map((pair) => pair[1]));
     expect(new Set(tokenizer.letterIds(5)).size).toBe(5);
     for (let frame = 1; frame <= 9; frame++) {

@@ -63,6 +63,11 @@ describe('runs', () => {
     const [a, b] = await list();
     expect(a).toMatchObject({ state: 'stopped', beta: [0.2], seed: [3], engine: ['native-cpu'], hours: 0.5 });
     expect(a!.accuracy).toBeGreaterThan(0);
+    await writeFile(join(checkpoint, 'state.json'), '{"seconds"');
+    expect((await list())[0]).toMatchObject({ state: 'unreadable' });
+    expect(problems).toEqual([
+      `${join(checkpoint, 'state.json')}: not the state of a checkpoint; remove its folder`,
+    ]);
     expect(b).toMatchObject({ state: 'waiting', beta: [0], accuracy: null, hours: null });
   });
 

@@ -7,7 +7,7 @@ import { datasetRecords } from '../../src/data/datasets/index.js';
 import { PAPER_TABLES } from '../../src/tables/paper.js';
 import { planTable } from '../../src/tables/run.js';
 import { columnsOf, TABLE_DATASETS, type TableDataset } from '../../src/tables/table.js';
-import { sharedPath } from '../support/shared.js';
+import { describeWithShared, sharedPath } from '../support/shared.js';
 
 const bench = fileURLToPath(new URL('../../bench', import.meta.url));
 
@@ -94,7 +94,7 @@ async function printed(number: number): Promise<(number | null)[][]> {
     .map((cells) => cells.map((cell) => (cell === '-' ? null : Number(cell))));
 }
 
-describe.skipIf(!text)('the numbers of the paper (needs shared/)', () => {
+describeWithShared('the numbers of the paper', ['paper/reasvqa.txt'], () => {
   const rowsOf = (number: number, ...datasets: TableDataset[]) =>
     PAPER_TABLES.find((table) => table.number === number)!.rows.map(({ paper }) =>
       datasets.flatMap((dataset) => paper[dataset] ?? []),

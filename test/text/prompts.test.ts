@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { DataError } from '../../src/base/errors.js';
 import type { Sample } from '../../src/data/sample.js';
-import { framePrefix, qaPrompt, qaTarget, reasoningTarget } from '../../src/text/prompts.js';
+import { answerOf, framePrefix, qaPrompt, reasoningTarget } from '../../src/text/prompts.js';
 
 const sample: Sample = {
   id: 'v1_2',
@@ -39,10 +39,13 @@ describe('prompts', () => {
     expect(qaPrompt({ question: 'q', options: ['x', 'y'] }, '{options}|{question}')).toBe(
       'Option A: x Option B: y|q',
     );
+    expect(qaPrompt({ question: '{choices}', options: ['x', '$&'] }, '{question}\n{choices}')).toBe(
+      '{choices}\nA. x\nB. $&',
+    );
   });
 
   it('writes targets', () => {
-    expect(qaTarget(sample)).toBe('Option D');
+    expect(answerOf(sample)).toBe(3);
     expect(reasoningTarget(sample)).toBe('Step 1: music plays.');
     expect(reasoningTarget({ ...sample, reasoning: '  ' })).toBe('');
     expect(reasoningTarget({})).toBe('');
@@ -55,8 +58,8 @@ describe('prompts', () => {
     [1.5, /answer 1\.5 is out of range/],
   ])('refuses answer %s', (answer, message) => {
     const bad = { ...sample, answer } as Sample;
-    expect(() => qaTarget(bad)).toThrow(DataError);
-    expect(() => qaTarget(bad)).toThrow(message);
+    expect(() => answerOf(bad)).toThrow(DataError);
+    expect(() => answerOf(bad)).toThrow(message);
   });
 
   it('numbers frames from 1', () => {

@@ -9,11 +9,10 @@ import { DataError } from '../../src/base/errors.js';
 import { Rng } from '../../src/base/random.js';
 import { Tokenizer, withPrefixSpace } from '../../src/text/tokenizer.js';
 import { webProxy, withoutProxies } from '../support/proxy.js';
-import { sharedPath } from '../support/shared.js';
+import { describeWithShared, sharedPath } from '../support/shared.js';
 import { tinyTokenizerJson, writeTinyTokenizer } from './tinyTokenizer.js';
 
 const flanFolder = sharedPath('data/tokenizer/flan-t5');
-const unless = flanFolder ? '' : ' (skipped: ../shared is absent)';
 
 let folder: string;
 beforeAll(async () => {
@@ -25,7 +24,7 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
-describe.skipIf(!flanFolder)(`FlanT5 tokenizer${unless}`, () => {
+describeWithShared('FlanT5 tokenizer', ['data/tokenizer/flan-t5'], () => {
   interface Golden {
     text: string;
     ids: number[];
@@ -79,7 +78,7 @@ describe.skipIf(!flanFolder)(`FlanT5 tokenizer${unless}`, () => {
 
   it('knows the special tokens and option letters of FlanT5', () => {
     expect([...tokenizer.letterIds(5)]).toEqual([71, 272, 205, 309, 262]);
-    expect(tokenizer.optionId).toBe(10231);
+    expect(tokenizer.answerStart()[0]).toBe(10231);
     expect([tokenizer.padId, tokenizer.eosId, tokenizer.unkId]).toEqual([0, 1, 2]);
     expect(tokenizer.vocabSize).toBe(32100);
     expect(tokenizer.encode('Frame 1: ', { addEos: false })).toEqual([16015, 209, 10]);
@@ -165,8 +164,8 @@ describe('tokenizer files', () => {
     ['not JSON', () => broken('a.json', '{"model":'), /a\.json: not JSON/],
     [
       'another model type',
-      () => broken('b.json', '{"model":{"type":"BPE"}}'),
-      /b\.json: not a SentencePiece Unigram tokenizer.*"BPE"/,
+      () => broken('b.json', '{"model":{"type":"WordPiece"}}'),
+      /b\.json: not a SentencePiece Unigram tokenizer.*"WordPiece"/,
     ],
     [
       'a piece without a score',

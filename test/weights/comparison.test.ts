@@ -12,7 +12,7 @@ import {
 } from '../../src/weights/comparison.js';
 import { parseBlip2Config, readJson } from '../../src/weights/config.js';
 import { openCheckpoint } from '../../src/weights/sharded.js';
-import { sharedPath } from '../support/shared.js';
+import { describeWithShared, sharedPath } from '../support/shared.js';
 import { memorySource } from './fixtures.js';
 import { expectedTensors } from './layout.js';
 
@@ -122,7 +122,7 @@ describe('compareCheckpoint', () => {
 });
 
 const tiny = sharedPath('reference/tiny-a/config.json');
-describe.skipIf(!tiny)(`the reference checkpoint${tiny ? '' : ' (skipped: ../shared is absent)'}`, () => {
+describeWithShared('the reference checkpoint', ['reference/tiny-a/config.json'], () => {
   it('has exactly the tensors its config.json asks for', async () => {
     const config = parseBlip2Config(await readJson(tiny!));
     const source = canonicalSource(await openCheckpoint(dirname(tiny!).concat('/model.safetensors')));

@@ -7,7 +7,7 @@ import { hashFile } from '../../src/base/files.js';
 import { Rng } from '../../src/base/random.js';
 import { firstNotFinite } from '../../src/weights/finite.js';
 import { type WritableTensor, writeSafetensors } from '../../src/weights/safetensors.js';
-import { sharedPath } from '../support/shared.js';
+import { describeWithShared, sharedPath } from '../support/shared.js';
 import { elements, failure, randomTensors, withFile, writeRaw } from './fixtures.js';
 
 let folder: string;
@@ -257,7 +257,7 @@ describe('finite weights', () => {
 });
 
 const tiny = sharedPath('reference/tiny-a/model.safetensors');
-describe.skipIf(!tiny)(`a file written by Python${tiny ? '' : ' (skipped: ../shared is absent)'}`, () => {
+describeWithShared('a file written by Python', ['reference/tiny-a/model.safetensors'], () => {
   it('is read, and written again to the same tensors', async () => {
     const copy = join(folder, 'copy.safetensors');
     await withFile(tiny!, async (file) => {

@@ -2,10 +2,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { withHalfProducts } from '../../ops/bf16.js';
 import type { Context } from '../context.js';
-import { HostChooser } from '../sampling.js';
+import { argMaxRows, HostChooser, Written } from '../sampling.js';
 import type { Generated, GenerateOptions } from '../student.js';
 import type { Blip2, Encoded } from './blip2.js';
-import { MASKED } from './packing.js';
 import { DecoderState } from './t5.js';
 
 /**
@@ -51,45 +50,6 @@ export function* generateSteps(
   } finally {
     state.dispose();
   }
-}
-
-/** The tokens that each row of a batch has generated so far. */
-class Written implements Generated {
-  readonly ids: number[][];
-  readonly logProbs: number[][];
-  private readonly finished: boolean[];
-
-  constructor(
-    rows: number,
-    private readonly options: GenerateOptions,
-  ) {
-    this.ids = Array.from({ length: rows }, () => []);
-    this.logProbs = Array.from({ length: rows }, () => []);
-    this.finished = new Array<boolean>(rows).fill(false);
-  }
-
-  get isDone(): boolean {
-    return !this.finished.includes(false);
-  }
-
-  add(next: Int32Array, logProbs: number[] | undefined): void {
-    next.forEach((id, row) => {
-      if (this.finished[row]) return;
-      if (logProbs) this.logProbs[row]!.push(logProbs[row]!);
-      if (id === this.options.eosId) this.finished[row] = true;
-      else this.ids[row]!.push(id);
-    });
-  }
-}
-
-function argMaxRows(logits: tf.Tensor2D, banned?: number): Int32Array<ArrayBuffer> {
-  let allowed = logits;
-  if (banned !== undefined) {
-    const mask = new Float32Array(logits.shape[1]);
-    mask[banned] = MASKED;
-    allowed = tf.add(logits, tf.tensor1d(mask));
-  }
-  return tf.argMax(allowed, 1).dataSync() as Int32Array<ArrayBuffer>;
 }
 
 /**

@@ -1,7 +1,6 @@
 /** BLIP-2 FlanT5 as a student: ragged token rows and named targets in, blip2.ts's padded and packed batches inside. */
 
 import * as tf from '@tensorflow/tfjs-core';
-import { groupBy } from '../../base/groups.js';
 import { withHalfProducts } from '../../ops/bf16.js';
 import { IGNORED } from '../../ops/labels.js';
 import { CLIP_MEAN, CLIP_STD } from '../../video/normalisation.js';
@@ -23,6 +22,7 @@ import type {
   TokenRows,
   Visual,
 } from '../student.js';
+import { joined, learnedTargets, type Member, promptGroups } from '../targets.js';
 import { padLabels, padTokens } from '../tokens.js';
 import { architecture } from './architecture.js';
 import { Blip2, type Encoded as Blip2Encoded, type EncoderBatch } from './blip2.js';
@@ -88,10 +88,7 @@ export class Blip2Student implements Student {
   }
 
   losses(input: StudentInput, targets: readonly Target[], context: Context): TokenLosses {
-    const learned = targets
-      .map((target, index) => ({ target, index }))
-      .filter(({ target }) => hasTokens(target));
-    if (learned.length === 0) throw new Error('losses: no target has a token');
+    const learned = learnedTargets(targets);
     return withHalfProducts(context.mixed, () => {
       const projected = this.look(input.visual, context);
       const groups = promptGroups(learned, input.prompts).map(({ prompts, members }) => ({
@@ -196,19 +193,6 @@ function own(encoded: Encoded): Blip2Encoded {
   throw new Error('an input that another architecture encoded');
 }
 
-interface Member {
-  target: Target;
-  index: number;
-}
-
-/** Targets by the prompt they answer: each prompt is encoded once, and its targets go through the decoder in one pass. */
-function promptGroups(members: Member[], shared: TokenRows): { prompts: TokenRows; members: Member[] }[] {
-  const groups = groupBy(members, ({ target }) => target.prompts ?? shared);
-  return [...groups].map(([prompts, members]) => ({ prompts, members }));
-}
-
-const hasTokens = ({ rows }: Target) => rows.some((row) => row.length > 0);
-
 /** Which target and row each packed column belongs to. */
 function placesOf(packed: PackedTargets, targets: readonly number[]): Pick<TokenLosses, 'target' | 'row'> {
   const target = new Int16Array(packed.labels.length).fill(-1);
@@ -222,15 +206,4 @@ function placesOf(packed: PackedTargets, targets: readonly number[]): Pick<Token
       }
     });
   return { target, row };
-}
-
-function joined(parts: TokenLosses[]): TokenLosses {
-  const [first, ...rest] = parts as [TokenLosses, ...TokenLosses[]];
-  if (rest.length === 0) return first;
-  return {
-    values: tf.concat(parts.map(({ values }) => values)),
-    target: Int16Array.from(parts.flatMap(({ target }) => [...target])),
-    row: Int32Array.from(parts.flatMap(({ row }) => [...row])),
-    likeliest: () => Int32Array.from(parts.flatMap(({ likeliest }) => [...likeliest()])),
-  };
 }

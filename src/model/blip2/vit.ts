@@ -7,6 +7,7 @@ import { FeedForward } from '../layers/feedForward.js';
 import { Linear, readBy } from '../layers/linear.js';
 import { Module, type Parameter, single } from '../layers/module.js';
 import { LayerNorm } from '../layers/norm.js';
+import { patchesOf } from '../layers/patches.js';
 import { type Block, preNorm, runBlocks, type Sublayer } from '../layers/sublayer.js';
 
 type VisionConfig = Blip2Config['vision_config'];
@@ -49,13 +50,7 @@ class VisionEmbeddings extends Module {
       throw new Error(
         `vision_model: expected pixels (n, 3, ${image}, ${image}), got (${pixels.shape.join(', ')})`,
       );
-    const side = this.grid * patch;
-    // A convolution drops the pixels beyond the last whole patch.
-    const whole = side === image ? pixels : tf.slice(pixels, [0, 0, 0, 0], [n, 3, side, side]);
-    // Two rank-4 transposes (rank 6 is slow or missing on some backends): (c, y, py, x, px) -> (y, x, c, py, px).
-    const rows = tf.transpose(tf.reshape(whole, [n * 3 * this.grid, patch, this.grid, patch]), [0, 2, 1, 3]);
-    const patches = tf.transpose(tf.reshape(rows, [n, 3, this.grid ** 2, patch * patch]), [0, 2, 1, 3]);
-    const flat = tf.reshape(patches, [n, this.grid ** 2, 3 * patch * patch]);
+    const flat = patchesOf(pixels, patch);
     const kernel = tf.reshape(this.patchWeight.value, [width, 3 * patch * patch]);
     const embedded = tf.add(
       tf.reshape(matMulRows(flat, kernel), [n, this.grid ** 2, width]),

@@ -1,6 +1,6 @@
 /** The feed-forward layer of a transformer block, with or without a gate. */
 import * as tf from '@tensorflow/tfjs-core';
-import { type GeluForm, gatedGelu, gelu } from '../../ops/activation.js';
+import { type GeluForm, gatedGelu, gatedSilu, gelu } from '../../ops/activation.js';
 import { dropout } from '../../ops/dropout.js';
 import { type Context, nextDropout } from '../context.js';
 import { forwardAll, Linear, readInBf16 } from './linear.js';
@@ -52,6 +52,7 @@ export class FeedForward extends Module implements Sublayer {
       const options = { bf16, gradientBf16: readInBf16(this.first), dropout: key };
       return up ? gatedGelu(gate, up, form, options) : gelu(gate, form, options);
     }
+    if (activation === 'silu' && up) return gatedSilu(gate, up, key, bf16);
     const active = activation === 'relu' ? tf.relu(gate) : tf.mul(gate, tf.sigmoid(gate));
     return dropout(up ? tf.mul(active, up) : active, key, bf16) as tf.Tensor3D;
   }

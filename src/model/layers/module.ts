@@ -187,11 +187,15 @@ export function single(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
   return x;
 }
 
-/** Gives every parameter that has no value yet a fresh one. */
-export function initialiseMissing(module: Module, rng: Rng): string[] {
+/** Gives every parameter that has no value yet a fresh one, but for those whose values are read `later`. */
+export function initialiseMissing(
+  module: Module,
+  rng: Rng,
+  later: (name: string) => boolean = () => false,
+): string[] {
   const fresh: string[] = [];
   for (const parameter of module.parameters())
-    if (!parameter.loaded) {
+    if (!parameter.loaded && !later(parameter.name)) {
       parameter.initialise(rng);
       fresh.push(parameter.name);
     }

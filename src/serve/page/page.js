@@ -219,7 +219,7 @@ async function submit() {
   setAsking(new AbortController());
   show({});
   tell('Sent.');
-  byId('answer').scrollIntoView({ block: 'nearest' });
+  showAnswer();
   try {
     for await (const event of ask(body, state.asking.signal)) follow(event, body, show);
     remember({ video: video.name, report: shown.report, right: shown.right });
@@ -232,6 +232,12 @@ async function submit() {
   }
 }
 
+/** On a phone the answer is below the form: it is brought to the top of the screen. */
+function showAnswer() {
+  const block = matchMedia('(max-width: 860px)').matches ? 'start' : 'nearest';
+  byId('answer').scrollIntoView({ block });
+}
+
 function follow(event, body, show) {
   switch (event.event) {
     case 'queued':
@@ -242,7 +248,8 @@ function follow(event, body, show) {
       return show({ frames: event.frames });
     case 'answer':
       tell(sentence(event.report));
-      return show({ report: event.report, ...(body.reasoning && { reasoning: '', writing: true }) });
+      show({ report: event.report, ...(body.reasoning && { reasoning: '', writing: true }) });
+      return showAnswer();
     case 'text':
       return show(event.part === 'answer' ? { answerText: event.text } : { reasoning: event.text });
     case 'done': {

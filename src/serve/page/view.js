@@ -5,7 +5,7 @@ export function make(name, attributes = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes))
     if (value !== undefined) element.setAttribute(key, value);
-  element.append(...children.flat().filter((child) => child !== undefined && child !== ''));
+  element.append(...children.flat(2).filter((child) => child !== undefined && child !== ''));
   return element;
 }
 
@@ -41,9 +41,10 @@ const percent = (share) => `${(100 * share).toFixed(1)} %`;
 function choices({ options, answer }, right) {
   const items = options.map(({ letter, text, probability }) => {
     const chosen = letter === answer;
+    // A space before each, which is what it is read with.
     const marks = [
-      chosen && make('span', { class: 'pick' }, 'chosen'),
-      text === right && make('span', { class: 'pick good' }, '✓ right'),
+      chosen && [' ', make('span', { class: 'pick' }, 'chosen')],
+      text === right && [' ', make('span', { class: 'pick good' }, '✓ right')],
     ].filter(Boolean);
     const line = [
       make('span', { class: 'letter' }, letter),

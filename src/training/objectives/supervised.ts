@@ -3,8 +3,8 @@
  * answer, or the reasoning followed by the answer.
  */
 import type { Sample } from '../../data/sample.js';
-import { type EncodedText, encodeBefore, encodeText } from '../../text/encode.js';
-import { qaPrompt, qaTarget, reasoningTarget } from '../../text/prompts.js';
+import { type EncodedText, encodeBefore, encodePrompt, encodeText } from '../../text/encode.js';
+import { answerOf, qaPrompt, reasoningTarget } from '../../text/prompts.js';
 import type { Tokenizer } from '../../text/tokenizer.js';
 import type { Objective, ObjectiveSettings } from './objective.js';
 
@@ -19,12 +19,12 @@ export function mtl({ config: { text, train }, tokenizer, cues }: ObjectiveSetti
       const reasoning = samples.map((sample) => reasoningOf(sample, text.maxReasoning, tokenizer));
       const prompts = text.reasoningPrompt
         ? samples.map((sample) =>
-            encodeText(tokenizer, qaPrompt(sample, text.reasoningPrompt!), text.maxPrompt),
+            encodePrompt(tokenizer, qaPrompt(sample, text.reasoningPrompt!), text.maxPrompt),
           )
         : undefined;
       const answer = {
         name: 'qa',
-        rows: samples.map((sample) => answerOf(sample, tokenizer)),
+        rows: samples.map((sample) => tokenizer.answerIds(answerOf(sample))),
         start: cues?.answer,
       };
       const second = {
@@ -50,8 +50,9 @@ export function stl({ config: { text, train }, tokenizer, cues }: ObjectiveSetti
     losses: [{ name: 'qa', weight: 1 }],
     encode: (samples) => {
       const texts = samples.map((sample): EncodedText => {
-        const answer = answerOf(sample, tokenizer);
-        if (train.stlTarget === 'answer') return { ids: answer, truncated: false };
+        const option = answerOf(sample);
+        if (train.stlTarget === 'answer') return { ids: tokenizer.answerIds(option), truncated: false };
+        const answer = tokenizer.answerIds(option, 'afterReasoning');
         return encodeBefore(tokenizer, reasoningTarget(sample), answer, text.maxReasoning);
       });
       return {
@@ -64,10 +65,6 @@ export function stl({ config: { text, train }, tokenizer, cues }: ObjectiveSetti
 
 const ids = (texts: readonly EncodedText[]) => texts.map((text) => text.ids);
 const cutOf = (texts: readonly EncodedText[]) => texts.filter(({ truncated }) => truncated).length;
-
-function answerOf(sample: Sample, tokenizer: Tokenizer): number[] {
-  return tokenizer.encode(qaTarget(sample), { addEos: true });
-}
 
 function reasoningOf(sample: Sample, limit: number, tokenizer: Tokenizer): EncodedText {
   const text = reasoningTarget(sample);

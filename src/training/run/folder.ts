@@ -127,11 +127,22 @@ export function configDifference(
 }
 
 function decisive(config: Config): Config {
-  const { features: _, ...rest } = config;
+  const { features, ...rest } = config;
   const { workers: _workers, ahead: _ahead, ...data } = config.data;
   const { checkpointEverySteps: _every, logEverySteps: _log, lengthBuckets, ...train } = config.train;
   // A run that was made before there was the key has it off.
-  return { ...rest, data, train: { ...train, ...(lengthBuckets ? { lengthBuckets } : {}) } } as Config;
+  const order = lengthBuckets ? { lengthBuckets } : {};
+  const stored = decisiveFeatures(features, config.video?.sampling);
+  return { ...rest, data, train: { ...train, ...order }, ...stored } as Config;
+}
+
+/** What stored features change in the numbers: those rounded to bf16, and frames drawn of those that are kept. */
+function decisiveFeatures(kept: Partial<Config['features']> = {}, sampling?: string) {
+  const { cache, dtype, frames } = kept;
+  const rounded = cache && dtype === 'bf16' ? { dtype } : {};
+  const drawn = cache && sampling === 'random' ? { frames } : {};
+  const features = { ...rounded, ...drawn };
+  return Object.keys(features).length > 0 ? { features } : {};
 }
 
 /** @throws DataError when it cannot be made. */

@@ -7,7 +7,7 @@ import { DataError, UsageError } from '../../../src/base/errors.js';
 import { Rng } from '../../../src/base/random.js';
 import { readAnnotations } from '../../../src/data/annotations.js';
 import { describeProblem, type Problem } from '../../../src/data/problems.js';
-import { sharedPath } from '../../support/shared.js';
+import { describeWithShared, sharedPath } from '../../support/shared.js';
 
 const HEADER = 'video,frame_count,width,height,question,answer,qid,type,a0,a1,a2,a3,a4';
 const ROW = '401,369,640,480,how do they play,0,6,CH,roll,tap,strum,hit,pat';
@@ -371,7 +371,7 @@ function countTypes(samples: { type: string }[]): Record<string, number> {
 }
 
 const nextqaVal = sharedPath('data/nextqa/val.csv');
-describe.skipIf(!nextqaVal)('published files (need ../shared)', () => {
+describeWithShared('published files', ['data/nextqa/val.csv'], () => {
   test('NExT-QA val: 4,996 questions on 570 videos', async () => {
     const { samples } = await readAnnotations({ dataset: 'nextqa', file: nextqaVal as string });
     expect(countTypes(samples)).toEqual({

@@ -7,7 +7,7 @@ import { Rng } from '../../../src/base/random.js';
 import { readAnnotations } from '../../../src/data/annotations.js';
 import { describeProblem } from '../../../src/data/problems.js';
 import { elementLines } from '../../../src/data/readers/jsonArray.js';
-import { sharedPath } from '../../support/shared.js';
+import { describeWithShared, sharedPath } from '../../support/shared.js';
 
 const ORIGINAL = {
   question_id: 'Interaction_T1_3',
@@ -216,7 +216,7 @@ test('elementLines finds the line of every element, whatever strings and nesting
 });
 
 const sevilaVal = sharedPath('data/star/sevila_val.json');
-describe.skipIf(!sevilaVal)('published files (need ../shared)', () => {
+describeWithShared('published files', ['data/star/sevila_val.json'], () => {
   test("SeViLA's STAR val: 7,098 questions", async () => {
     const { samples } = await readAnnotations({ dataset: 'star', file: sevilaVal as string });
     const count = (type: string) => samples.filter((sample) => sample.type === type).length;

@@ -44,6 +44,37 @@ export function paleTexts() {
     .filter(({ contrast }) => contrast < 4.5);
 }
 
+/** Controls below `least` pixels either way (WCAG 2.2, 2.5.8: 24); one within a label is as large as the label. */
+export function smallTargets(least) {
+  return [...document.querySelectorAll('a, button, input, textarea, summary')]
+    .map((element) => element.closest('label') ?? element)
+    .filter((element) => element.getClientRects().length > 0)
+    .filter((element) => Math.min(element.offsetWidth, element.offsetHeight) < least)
+    .map((element) => element.outerHTML.slice(0, 80));
+}
+
+/** Texts of which an ellipsis hides a part. */
+export const cutTexts = () =>
+  [...document.querySelectorAll('span')]
+    .filter((element) => getComputedStyle(element).textOverflow === 'ellipsis')
+    .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)
+    .map(({ textContent }) => textContent);
+
+/** Whether an element begins within the window. */
+export const isInView = (element) => {
+  const { top } = element.getBoundingClientRect();
+  return top >= 0 && top < innerHeight;
+};
+
+/** The focused control, and whether it or the label that stands for it shows where the focus is. */
+export function focused() {
+  const { activeElement } = document;
+  const shows = [activeElement, ...(activeElement.labels ?? [])].some(
+    (element) => getComputedStyle(element).outlineStyle !== 'none',
+  );
+  return { name: activeElement.id || activeElement.name || activeElement.textContent, shows };
+}
+
 /** Whether a script runs that the page does not have from the beginning. */
 export function foreignScriptRuns() {
   const script = document.createElement('script');

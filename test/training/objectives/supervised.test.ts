@@ -8,7 +8,7 @@ import { Rng } from '../../../src/base/random.js';
 import { resolveConfig } from '../../../src/config/load.js';
 import type { Sample } from '../../../src/data/sample.js';
 import { encodeText } from '../../../src/text/encode.js';
-import { qaPrompt, qaTarget, reasoningTarget } from '../../../src/text/prompts.js';
+import { qaPrompt, reasoningTarget } from '../../../src/text/prompts.js';
 import { Tokenizer } from '../../../src/text/tokenizer.js';
 import { objectiveOf } from '../../../src/training/objectives/index.js';
 import type { ObjectiveSettings } from '../../../src/training/objectives/objective.js';
@@ -45,7 +45,7 @@ describe('answer and reasoning at once', () => {
     expect(targets).toEqual([
       {
         name: 'qa',
-        rows: [[tokenizer.optionId, tokenizer.letterIds(5)[sample.answer!], tokenizer.eosId]],
+        rows: [[tokenizer.answerStart()[0], tokenizer.letterIds(5)[sample.answer!], tokenizer.eosId]],
         start: undefined,
         prompts: undefined,
       },
@@ -119,7 +119,7 @@ describe('answer and reasoning at once', () => {
 });
 
 describe('one target', () => {
-  const joined = (sample: Sample) => `${reasoningTarget(sample)} ${qaTarget(sample)}`;
+  const joined = (sample: Sample) => `${reasoningTarget(sample)} Option ${'ABCDE'[sample.answer!]}`;
   const joint = (...overrides: string[]) =>
     settings(
       ...['train.mode=stl', 'train.stlTarget=reasoning-answer', 'eval.scorer=generate'],

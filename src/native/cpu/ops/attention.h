@@ -27,6 +27,7 @@ struct Attention {
   const float* keyMask = nullptr;   // (B, Lk), 1 keep, 0 masked
   Dropout dropout;                  // row (b H + h) Lq + i, column j
   int64_t rowHeads = 0;             // heads in a row of q, k and v: heads, or 3 heads in the thirds of one tensor (forward)
+  int64_t group = 1;                // query heads that read one head of k and v (AttentionQueryKernels alone)
   const float* q = nullptr;
   const float* k = nullptr;
   const float* v = nullptr;

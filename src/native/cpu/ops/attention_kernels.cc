@@ -1,5 +1,5 @@
+#include "cpu/ops/attention_product.h"
 #include "cpu/ops/attention_rows.h"
-#include "cpu/ops/gemm.h"
 #include "cpu/ops/philox.h"
 #include "cpu/runtime/parallel.h"
 #include "cpu/runtime/workspace.h"
@@ -28,31 +28,6 @@ struct Block {
 
 uint32_t dropoutRow(const Attention& a, const Block& block, int64_t i) {
   return static_cast<uint32_t>((block.b * a.heads + block.h) * a.Lq + i);
-}
-
-/** out (m, n) = alpha op(A) op(B) (+ out). */
-struct Operand {
-  const float* p;
-  int64_t ld;
-  bool transposed;
-};
-void product(int64_t m, int64_t n, int64_t k, const Operand& x, const Operand& y, float* out, int64_t ldOut, float alpha,
-             bool accumulate) {
-  Gemm g;
-  g.transA = x.transposed;
-  g.transB = y.transposed;
-  g.m = m;
-  g.n = n;
-  g.k = k;
-  g.a = x.p;
-  g.lda = x.ld;
-  g.b = {y.p};
-  g.ldb = y.ld;
-  g.c = out;
-  g.ldc = ldOut;
-  g.alpha = alpha;
-  g.accumulate = accumulate;
-  gemm.run(g);
 }
 
 /** The block's probabilities, before dropout. */

@@ -1,6 +1,6 @@
 /**
  * Attention of one query a row, as every column of decoding has it: nothing is computed twice, so the time is that of
- * reading the keys and values once. k (B, Lk, H D) and v (B, Lk, H Dv) keep a position's heads side by side; taken
+ * reading the keys and values once. k (B, Lk, H D) and v (B, Lk, H Dv), or with H / group heads, keep a position's heads side by side; taken
  * block by block of positions with all heads in turn, both are read in the order of their addresses, whereas
  * head after head would touch every position once a head. See attention.h.
  */
@@ -20,10 +20,13 @@ struct Heads {
   int64_t b, first, end;
 };
 
+/** Heads in a row of k and v. */
+int64_t keyRowHeads(const Attention& a) { return a.rowHeads / a.group; }
+
 /** scores[j] = scale q k_j for N keys, `ld` apart. */
 template <int N>
 void score(const Attention& a, const float* q, const float* k, float* scores) {
-  const int64_t ld = a.rowHeads * a.D;
+  const int64_t ld = keyRowHeads(a) * a.D;
   vf sum[N] = {};
   forVectors(0, a.D, [&](int64_t d, int lanes) {
     const vf x = loadN(q + d, lanes);
@@ -40,12 +43,12 @@ void score(const Attention& a, const float* q, const float* k, float* scores) {
 /** scores (heads, stride): of every head of the range against every key. */
 void scoreKeys(const Attention& a, const Heads& range, float* scores) {
   const int64_t stride = strideOf(a);
-  const int64_t ld = a.rowHeads * a.D;
+  const int64_t ld = keyRowHeads(a) * a.D;
   for (int64_t begin = 0; begin < a.Lk; begin += kPositions) {
     const int64_t end = minimum(a.Lk, begin + kPositions);
     for (int64_t h = range.first; h < range.end; ++h) {
       const float* q = headOf(a.q, range.b, h, 1, a.rowHeads, a.D);
-      const float* k = headOf(a.k, range.b, h, a.Lk, a.rowHeads, a.D);
+      const float* k = headOf(a.k, range.b, h / a.group, a.Lk, keyRowHeads(a), a.D);
       float* to = scores + (h - range.first) * stride;
       int64_t j = begin;
       for (; j + kTogether <= end; j += kTogether) score<kTogether>(a, q, k + j * ld, to + j);
@@ -57,12 +60,12 @@ void scoreKeys(const Attention& a, const Heads& range, float* scores) {
 /** out = probabilities times values, for every head of the range. */
 void sumValues(const Attention& a, const Heads& range, const float* probabilities, float* out) {
   const int64_t stride = strideOf(a);
-  const int64_t ld = a.rowHeads * a.Dv;
+  const int64_t ld = keyRowHeads(a) * a.Dv;
   for (int64_t begin = 0; begin < a.Lk; begin += kPositions) {
     const int64_t end = minimum(a.Lk, begin + kPositions);
     for (int64_t h = range.first; h < range.end; ++h) {
       const float* p = probabilities + (h - range.first) * stride;
-      const float* v = headOf(a.v, range.b, h, a.Lk, a.rowHeads, a.Dv);
+      const float* v = headOf(a.v, range.b, h / a.group, a.Lk, keyRowHeads(a), a.Dv);
       float* to = headOf(out, range.b, h, 1, a.heads, a.Dv);
       forVectors(0, a.Dv, [&](int64_t d, int lanes) {
         vf sum = begin == 0 ? vf{} : loadN(to + d, lanes);

@@ -25,11 +25,25 @@ void gatedGeluGrad(const GatedGeluGradCall& call) {
                               call.dgate.out<float>(n), call.dup.out<float>(n));
 }
 
+void gatedSilu(const GatedSiluCall& call) {
+  const Gated unit = {GeluForm::erf, call.gate.rows(), call.gate.columns(), dropoutOf(call.dropout)};
+  const int64_t n = unit.rows * unit.columns;
+  geluKernels().gatedSilu(unit, call.gate.in<float>(n), call.up.in<float>(n), call.y.out<float>(n));
+}
+void gatedSiluGrad(const GatedSiluGradCall& call) {
+  const Gated unit = {GeluForm::erf, call.gate.rows(), call.gate.columns(), dropoutOf(call.dropout)};
+  const int64_t n = unit.rows * unit.columns;
+  geluKernels().gatedSiluBackward(unit, call.dy.in<float>(n), call.gate.in<float>(n), call.up.in<float>(n),
+                                  call.dgate.out<float>(n), call.dup.out<float>(n));
+}
+
 void registerGelu(Napi::Env, Napi::Object exports) {
   bindCall<gelu>(exports);
   bindCall<geluGrad>(exports);
   bindCall<gatedGelu>(exports);
   bindCall<gatedGeluGrad>(exports);
+  bindCall<gatedSilu>(exports);
+  bindCall<gatedSiluGrad>(exports);
 }
 REASVQA_REGISTER(registerGelu)
 

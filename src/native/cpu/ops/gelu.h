@@ -1,5 +1,5 @@
 /**
- * GELU and gated GELU, forward and backward.
+ * GELU, gated GELU and gated SiLU, forward and backward.
  *
  * erf form: x Phi(x), with Phi's tail Q(a) = 1 - Phi(a) as exp(-a^2 / 2) t P(t), t = 1 / (1 + 0.3 a), P of degree 9
  * fitted for this file (relative error 4e-9 on [0, 14], about 3e-7 after float32 rounding). The usual
@@ -41,6 +41,18 @@ struct GatedGeluGradCall {
   REASVQA_CALL("gatedGeluGrad", dy, gate, up, dgate, dup, form, dropout)
 };
 
+/** y = dropout(silu(gate) up), silu(x) = x sigmoid(x) */
+struct GatedSiluCall {
+  Operand gate, up, y;
+  DropoutKey dropout;
+  REASVQA_CALL("gatedSilu", gate, up, y, dropout)
+};
+struct GatedSiluGradCall {
+  Operand dy, gate, up, dgate, dup;
+  DropoutKey dropout;
+  REASVQA_CALL("gatedSiluGrad", dy, gate, up, dgate, dup, dropout)
+};
+
 /** A gated unit's tensors are (rows, columns); dropout is on its result. */
 struct Gated {
   GeluForm form = GeluForm::erf;
@@ -58,6 +70,10 @@ struct GeluKernels {
   void (*gated)(const Gated& unit, const float* gate, const float* up, float* y);
   /** With d = multiplier dy: dgate = d up gelu'(gate), dup = d gelu(gate) */
   void (*gatedBackward)(const Gated& unit, const float* dy, const float* gate, const float* up, float* dgate, float* dup);
+  /** The same with silu; the unit's form is not read. */
+  void (*gatedSilu)(const Gated& unit, const float* gate, const float* up, float* y);
+  void (*gatedSiluBackward)(const Gated& unit, const float* dy, const float* gate, const float* up, float* dgate,
+                            float* dup);
 };
 
 REASVQA_KERNELS(GeluKernels, gelu)

@@ -56,6 +56,15 @@ struct TanhGelu {
   }
 };
 
+struct Silu {
+  static Gelu of(vf x) {
+    // Below -80 the sigmoid is 0 beside every x; the bound keeps its exponential finite.
+    const vf b = select(x < splat(-80.0f), splat(-80.0f), x);
+    const vf s = splat(1.0f) / (splat(1.0f) + vexp(-b));
+    return {b * s, s * fma(b, splat(1.0f) - s, splat(1.0f))};
+  }
+};
+
 template <class Form>
 void forwardAs(const float* x, float* y, int64_t n) {
   parallelFor(n, kGrain, [&](int64_t begin, int64_t end) {
@@ -124,6 +133,6 @@ void gatedBackward(const Gated& unit, const float* dy, const float* gate, const 
 
 }  // namespace
 
-const GeluKernels gelu = {forward, backward, gated, gatedBackward};
+const GeluKernels gelu = {forward, backward, gated, gatedBackward, gatedAs<Silu>, gatedBackwardAs<Silu>};
 
 }  // namespace reasvqa::REASVQA_ISA_NS

@@ -1,0 +1,19 @@
+/** LLaVA-OneVision with Qwen2 (Li et al. 2024) as the registry knows it, before a model is made. */
+import type { StudentKind } from '../kind.js';
+import { architecture } from './architecture.js';
+import { type LlavaConfig, parseLlavaConfig, withPreprocessor } from './config.js';
+import { llavaSource, ownHead } from './names.js';
+
+export const llava: StudentKind = {
+  ...architecture,
+  parseConfig: parseLlavaConfig,
+  readMore: (config, folder) => withPreprocessor(config as LlavaConfig, folder),
+  create: async (config, precision) => {
+    const { LlavaStudent } = await import('./student.js');
+    return new LlavaStudent(config as LlavaConfig, precision);
+  },
+  canonical: llavaSource,
+  optional: ownHead,
+  openReference: async (student, reference) =>
+    (await import('./reference.js')).openReference(student, reference),
+};

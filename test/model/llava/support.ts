@@ -1,0 +1,89 @@
+/** Small LLaVA-OneVision students and batches. */
+import * as tf from '@tensorflow/tfjs-core';
+import type { Rng } from '../../../src/base/random.js';
+import { Rng as Random } from '../../../src/base/random.js';
+import { linearsOf } from '../../../src/model/layers/linear.js';
+import { parseLlavaConfig } from '../../../src/model/llava/config.js';
+import { LlavaStudent } from '../../../src/model/llava/student.js';
+import type { StudentInput, Target } from '../../../src/model/student.js';
+import { randomise } from '../support.js';
+
+export const VIDEO = 39;
+
+/** config.json of a student of a few thousand parameters, with odd sizes and grouped heads. */
+export function llavaJson(sections: { text?: object; vision?: object; top?: object } = {}) {
+  return {
+    model_type: 'llava_onevision',
+    video_token_index: VIDEO,
+    image_token_index: VIDEO - 1,
+    vision_config: {
+      model_type: 'siglip_vision_model',
+      hidden_size: 12,
+      intermediate_size: 20,
+      num_hidden_layers: 2,
+      num_attention_heads: 3,
+      image_size: 13,
+      patch_size: 4,
+      ...sections.vision,
+    },
+    text_config: {
+      model_type: 'qwen2',
+      vocab_size: 40,
+      hidden_size: 16,
+      intermediate_size: 24,
+      num_hidden_layers: 2,
+      num_attention_heads: 4,
+      num_key_value_heads: 2,
+      rope_theta: 1e6,
+      max_position_embeddings: 64,
+      tie_word_embeddings: true,
+      ...sections.text,
+    },
+    tie_word_embeddings: false,
+    ...sections.top,
+  };
+}
+
+/** A random student with an adapter on every q and v of its language model; the caller disposes it. */
+export function tinyLlava(sections: Parameters<typeof llavaJson>[0] = {}, seed = 1): LlavaStudent {
+  const student = new LlavaStudent(parseLlavaConfig(llavaJson(sections)));
+  for (const [path, linear] of linearsOf(student.module))
+    if (/language_model.*\.(q|v)_proj$/.test(path)) linear.addLora({ r: 2, scaling: 2, dropout: 0 });
+  randomise(student.module.parameters(), new Random(seed));
+  return student;
+}
+
+export interface LlavaBatch {
+  input: StudentInput & { visual: { features: tf.Tensor3D } };
+  targets: [Target, Target];
+}
+
+/** Prompts of several lengths around one video each; the second target has empty rows. */
+export function llavaBatch(rng: Rng, student: LlavaStudent, rows = 3, frames = 2): LlavaBatch {
+  const ids = (count: number) => Array.from({ length: count }, () => rng.int(VIDEO - 1));
+  const [tokens, width] = student.featureShape;
+  const values = Float32Array.from({ length: rows * frames * tokens * width }, () => rng.normal());
+  const each = <T>(make: (row: number) => T) => Array.from({ length: rows }, (_, row) => make(row));
+  return {
+    input: {
+      visual: { features: tf.tensor3d(values, [rows * frames, tokens, width]) },
+      frames,
+      prompts: each((row) => [...ids(1 + rng.int(3)), VIDEO, ...ids(1 + row)]),
+    },
+    targets: [
+      { name: 'qa', rows: each((row) => ids(row === 1 ? 1 : 2)) },
+      { name: 'reasoning', rows: each((row) => (row === rows - 1 && rows > 1 ? [] : ids(2 + rng.int(5)))) },
+    ],
+  };
+}
+
+/** Row `row` of a batch alone; its features are a slice of its own. */
+export function rowOf({ input, targets }: LlavaBatch, row: number): LlavaBatch {
+  const { frames } = input;
+  const features = tf.slice(input.visual.features, row * frames, frames);
+  const own = (target: Target): Target => ({ ...target, rows: target.rows.slice(row, row + 1) });
+  return {
+    input: { ...input, visual: { features }, prompts: input.prompts.slice(row, row + 1) },
+    targets: [own(targets[0]), own(targets[1])],
+  };
+}

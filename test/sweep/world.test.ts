@@ -1,0 +1,48 @@
+/** The shapes world that a sweep makes: what lies in its folder already. */
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { Interrupted } from '../../src/base/errors.js';
+import { resolveConfig } from '../../src/config/load.js';
+import { makeClips, makeWorldOf } from '../../src/sweep/world.js';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sweep-world-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const { signal } = new AbortController();
+const SIZE = { clips: 2, others: 1 };
+
+it.each(['not JSON', '', 'null', '[]', '{"settings": 3}', '{"mine": {}}'])(
+  'a shapes.json that is not of a world is named and kept: %j',
+  async (text) => {
+    const file = join(folder, 'shapes.json');
+    await writeFile(file, text);
+    const files = { videos: 'videos', train: 'train.csv', reasoning: 'refined.jsonl' };
+    const { config } = await resolveConfig({
+      overrides: [
+        'data.dataset=shapes',
+        ...Object.entries(files).map(([key, name]) => `data.${key}=${JSON.stringify(join(folder, name))}`),
+      ],
+    });
+    await expect(makeWorldOf(config, SIZE, signal)).rejects.toThrow(
+      `${file}: does not describe a shapes world; remove this file to have the world written again, or use another folder`,
+    );
+    expect(await readFile(file, 'utf8')).toBe(text);
+    expect(await readdir(folder)).toEqual(['shapes.json']);
+  },
+);
+
+it('stops after the next clip when it is told to', async () => {
+  const out = join(folder, 'stopped');
+  const stopped = makeClips(
+    { folder: out, seed: 'x', signal: AbortSignal.abort() },
+    { clips: 50, others: 1 },
+  );
+  await expect(stopped).rejects.toThrow(Interrupted);
+  await expect(stopped).rejects.toThrow(`${out}: interrupted; run the same command again to continue`);
+  expect((await readdir(join(out, 'videos'))).length).toBeLessThan(50);
+});
