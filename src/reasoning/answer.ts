@@ -330,6 +330,9 @@ function named(
   return found;
 }
 
+/** "D or E is right" names two. */
+const LISTED_BEFORE = /(?<![\p{L}\p{N}])[A-Z][)⟧]?\s+(?:or|and)\s+[(⟦]?\s*$/u;
+
 const ARTICLE = /\b(?:the|an?)\s+$/i;
 
 function optionAt(
@@ -381,6 +384,7 @@ function letterVerdicts(plain: string, choices: Choices, language: Cues): Candid
       if (language.notBehind.test(plain.slice(match.index + match[0].length))) continue;
       if (doubted(plain.slice(Math.max(0, match.index - 60), match.index), language)) continue;
       if (isCounterfactual(sentenceAt(plain, match.index + match[0].length))) continue;
+      if (LISTED_BEFORE.test(plain.slice(Math.max(0, match.index - 20), match.index + 1))) continue;
       // "option A, but C is correct": the verdict belongs to the letter next to it.
       if (/(?<![\p{L}\p{N}])[B-Z](?![\p{L}\p{N}'’])/u.test(match[2] as string)) continue;
       // "E é a resposta" may begin with "and"; "A é a resposta" begins with no word.

@@ -156,10 +156,14 @@ export class Choices {
   paraphrased(line: string): number | undefined {
     const match = WHOLE.exec(line.trim());
     const index = match ? this.ofLetter(match[1] as string) : undefined;
-    if (match && index !== undefined && /^[^\p{L}]*[A-Z]\W/u.test(line)) {
-      const said = new Set(rooted(comparable(match[2] ?? '')).split(' '));
+    const rest = match?.[2] ?? '';
+    const labelled = /^[^\p{L}]*[A-Z][)\]⟧]?[.:)–—-]/u.test(line) && !/(?<!\p{L})[B-Z][.:)]/u.test(rest);
+    if (index !== undefined && labelled) {
+      const said = rooted(comparable(rest)).split(' ');
       const own = this.rooted(index).split(' ');
-      if (own[0] !== '' && own.every((word) => said.has(word))) return index;
+      // More words than these say something else beside it.
+      const brief = said.length <= own.length + 4;
+      if (brief && own[0] !== '' && own.every((word) => said.includes(word))) return index;
     }
     return this.sameRoots(line);
   }

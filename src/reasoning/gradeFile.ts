@@ -1,7 +1,6 @@
 /** Grades a whole file of model-written reasoning. */
-import { stat } from 'node:fs/promises';
-import { DataError, Interrupted, UsageError } from '../base/errors.js';
-import { writeAtomic } from '../base/files.js';
+import { DataError, Interrupted } from '../base/errors.js';
+import { refuseInput, writeAtomic } from '../base/files.js';
 import { isRecord } from '../base/values.js';
 import { type AnyRow, readAnyRow } from './anyRow.js';
 import { type Grade, type GradeClass, gradeRow, statedOf } from './grade.js';
@@ -105,7 +104,8 @@ export interface GradeFileOptions {
  */
 export async function gradeFile(options: GradeFileOptions): Promise<GradeStats> {
   const { input, output, onNotice, signal } = options;
-  await refuseSameFile(input, output);
+  // The model's texts may be the work of days.
+  await refuseInput(output, [input]);
   const stats = emptyStats();
   let known = 0;
   await writeAtomic(output, async (file) => {
@@ -149,10 +149,3 @@ const emptyStats = (): GradeStats => ({
   differing: 0,
   torn: 0,
 });
-
-/** The model's texts may be the work of days. */
-async function refuseSameFile(input: string, output: string): Promise<void> {
-  const [from, to] = await Promise.all([input, output].map((path) => stat(path).catch(() => undefined)));
-  if (from && to && from.dev === to.dev && from.ino === to.ino)
-    throw new UsageError(`${output}: is the input itself; name another output file`);
-}

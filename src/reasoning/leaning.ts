@@ -15,7 +15,7 @@ export interface Leaning {
 
 /** Sentences and clauses end here; not behind a letter that labels an option, "option C. tie the shoe". */
 const CLAUSE_END =
-  /(?<![(\s][A-Z])\.(?=\s|$)|\.(?=\s+[A-Z](?:[a-z]|\s[a-z]))|[!?](?=\s|$)|\n|;|,?\s+(?:but|however|although|though|whereas|while|yet|unlike|except)\b|\s[-–—]\s|,\s+(?=(?:we|i|one|my|so|then|leaving|making|(?:options?\s+)?[(⟦]?[A-Z][)⟧]?\s+(?:is|seems|would|appears|fits|best|looks))\b)/gi;
+  /(?<![(\s][A-Z])\.(?=\s|$)|\.(?=\s+[A-Z](?:[a-z]|\s[a-z]))|[!?](?=\s|$)|\n|;|,?\s+(?:but|however|although|though|whereas|while|yet|unlike|except)\b|\s[-–—]\s|,\s+(?=(?:we|i|it|this|one|my|so|then|hence|thus|therefore|the\s+(?:most|best|closest)|leaving|making|(?:options?\s+)?[(⟦]?[A-Z][)⟧]?\s+(?:is|seems|would|appears|fits|best|looks))\b)/gi;
 
 const SUPERLATIVE =
   '(?:the\\s+)?(?:most|more|best|better|closest|nearest|likeliest|strongest|safest|simplest|top|only|sole|remaining)\\b(?!\\s+of\\s+the\\s+time)|(?:first|top|final)\\s+(?:choice|pick)\\b|likely\\b|probabl[ey]\\b|plausibl[ey]\\b|stands?\\s+out\\b|remains?\\b|elimination\\b|narrow(?:s|ed)\\b';
@@ -24,7 +24,7 @@ const CHOICE =
 const CUE = new RegExp(`\\b(?:${SUPERLATIVE}|${CHOICE})`, 'i');
 
 const AGAINST =
-  /\b(?:not|never|no|none|neither|nor|cannot|without|less|(?<!at )least(?!\s+(?:in|un|im|wrong|bad))|unlikely|improbable|implausible|impossible|incorrect|wrong|false|mistaken?|hardly|barely|unsupported|irrelevant|eliminat(?:e|es|ed|ing)|exclud\w*|reject\w*|rul(?:e|ed|es|ing)\s+out|dismiss\w*|discard\w*|contradict\w*|inconsistent|doubt\w*|second|third|next|runner-up|alternatives?|tempt\w*|unclear|whether|worst|avoid\w*|refus\w*|suppos\w*|others?|example)\b|n['’]t\b|n't\b/i;
+  /\b(?:not|never|no|none|neither|nor|cannot|without|less|(?<!at )least(?!\s+(?:in|un|im|wrong|bad))|unlikely|improbable|implausible|impossible|incorrect|wrong|false|mistaken?|hardly|barely|unsupported|irrelevant|eliminat(?:e|es|ed|ing)|exclud\w*|reject\w*|rul(?:e|ed|es|ing)\s+out|dismiss\w*|discard\w*|contradict\w*|inconsistent|doubt\w*|second|third|next\s+(?:most|best|closest|likeliest)|runner-up|alternatives?|tempt\w*|unclear|whether|worst|avoid\w*|refus\w*|suppos\w*|others?|example)\b|n['’]t\b|n't\b/i;
 /** A condition, except "if we must choose". */
 const SUPPOSES = /\b(?:if|unless|were\s+it|had\s+it)\b/i;
 const FORCED =
