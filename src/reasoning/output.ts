@@ -158,9 +158,11 @@ export class Output {
     if (finish_reason === 'length') this.tally.cut++;
   }
 
-  /** Closes the file, puts it in order when it is complete, and writes or removes the list of failures. */
+  /** Closes the file, puts it in order when it is complete, and writes or removes the list of failures, in the samples' order. */
   async close(): Promise<void> {
     const { out, samples } = this.options;
+    const places = new Map(samples.map(({ id }, i) => [id, i]));
+    this.failed.sort((a, b) => places.get(a.id)! - places.get(b.id)!);
     try {
       await this.appender.close();
       if (this.tally.done === samples.length) await rewriteInOrder(out, samples);

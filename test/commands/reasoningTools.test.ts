@@ -74,7 +74,7 @@ describe('reasvqa reasoning', () => {
     [['explain', 'r.jsonl', 'z'], 3, 'no row has the id "z"'],
     [['grade', 'none.jsonl', '--out', 'g.jsonl'], 3, 'none.jsonl: cannot be read'],
     [['grade', 'r.jsonl'], 2, "required option '--out <file>' not specified"],
-    [['grade', 'r.jsonl', '--out', 'r.jsonl'], 2, 'is the input itself'],
+    [['grade', 'r.jsonl', '--out', 'r.jsonl'], 2, 'is one of the files that are read'],
     [
       ['sample', 'r.jsonl', '--class', 'good'],
       2,

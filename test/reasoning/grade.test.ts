@@ -140,7 +140,7 @@ describe('a file', () => {
   });
   it('is never its own output', async () => {
     write(lines(row));
-    await expect(gradeFile({ input, output: input })).rejects.toThrow('is the input itself');
+    await expect(gradeFile({ input, output: input })).rejects.toThrow('is one of the files that are read');
     expect(readFileSync(input, 'utf8')).toBe(lines(row));
   });
 });
