@@ -223,7 +223,7 @@ export function answerOptions(
   { tokenizer, cues }: Pick<Answerer, 'tokenizer' | 'cues'>,
   maxNewTokens: number,
 ): GenerateOptions {
-  return { maxNewTokens, eosId: tokenizer.eosId, start: cues?.answer };
+  return { maxNewTokens, eosId: tokenizer.eosId, tokens: tokenizer.vocabSize, start: cues?.answer };
 }
 
 /**
@@ -236,5 +236,11 @@ export function reasoningOptions(
   maxNewTokens: number,
 ): GenerateOptions {
   const [notFirst] = tokenizer.answerStart();
-  return { maxNewTokens, eosId: tokenizer.eosId, start: cues?.reasoning, notFirst };
+  return {
+    maxNewTokens,
+    eosId: tokenizer.eosId,
+    tokens: tokenizer.vocabSize,
+    start: cues?.reasoning,
+    notFirst,
+  };
 }
