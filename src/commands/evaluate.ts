@@ -1,6 +1,7 @@
-/** `reasvqa evaluate`: answers a split with a run's best checkpoint. */
+/** `reasvqa evaluate`: answers a split with a run's best checkpoint, or with a recipe's base model as it is. */
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { UsageError } from '../base/errors.js';
 import {
   configOf,
   type EngineChoice,
@@ -18,8 +19,8 @@ import {
 } from './io.js';
 
 interface EvaluateOptions extends RecipeOptions, EngineChoice {
-  run: string;
-  split: 'val' | 'test';
+  run?: string;
+  split?: string;
   out?: string;
   limit?: number;
   json?: boolean;
@@ -29,45 +30,63 @@ export function addEvaluate(program: Command, io: Io): void {
   withEngine(withBadVideo(program.command('evaluate')))
     .summary("answer a split with a run's best checkpoint")
     .description(
-      "Answers every question of a split with the run's best checkpoint, prints accuracy per type, group and in total, and writes the predictions in the datasets' official form (reasvqa score reads it).",
+      "Answers every question of a split with the run's best checkpoint, or with the base model of a recipe as it is, without training (zero-shot); prints accuracy per type, group and in total, and writes the predictions in the datasets' official form (reasvqa score reads it).",
     )
-    .requiredOption('--run <folder>', 'run folder of reasvqa train (required)')
-    .option('--split <name>', 'val or test', 'val')
+    .argument('[recipe]', 'recipe whose base model is asked (default: none; --run is asked)')
+    .option('--run <folder>', 'run folder of reasvqa train (default: none)')
+    .option('--split <name>', 'val or test (default: eval.split)')
     .option(
       '-s, --set <key=value>',
-      'change a key of the run, for example eval.scorer=generate (default: none)',
+      'change a key of the run or recipe, for example eval.scorer=generate (default: none)',
       collect,
       [],
     )
-    .option('--out <file>', 'prediction file (default: predictions-<split>.json in the run folder)')
+    .option(
+      '--out <file>',
+      'prediction file (default: predictions-<split>.json in the run folder; of a recipe none)',
+    )
     .option('--limit <n>', 'only the first n questions (default: all)', integer(1))
     .option('--json', 'print {dataset, types, groups, total} as JSON (default: off)')
-    .action((options: EvaluateOptions) => evaluate(io, options));
+    .action((recipe: string | undefined, options: EvaluateOptions) => evaluate(io, recipe, options));
 }
 
 const collect = (text: string, earlier: string[]) => [...earlier, text];
 
-async function evaluate(io: Io, options: EvaluateOptions): Promise<void> {
+async function evaluate(io: Io, recipe: string | undefined, options: EvaluateOptions): Promise<void> {
+  if ((recipe === undefined) === (options.run === undefined))
+    throw new UsageError("give --run to ask a run's student, or a recipe to ask its base model as it is");
   const { existingRun } = await import('../training/run/folder.js');
-  const paths = await existingRun(fromCwd(io, options.run));
-  const { config } = await configOf(io, paths.config, options);
+  const paths = options.run === undefined ? undefined : await existingRun(fromCwd(io, options.run));
+  const { config } = await configOf(io, paths?.config ?? recipe, options);
+  const split = splitOf(options.split ?? config.eval.split);
   const { evaluationFile } = await import('../config/checks.js');
-  const file = evaluationFile(config, options.split);
+  const file = evaluationFile(config, split);
   await startEngine(io, options);
   const { formatScore } = await import('../evaluation/score.js');
   const { evaluateRun } = await import('../training/evaluateRun.js');
-  const name = `predictions-${options.split}.json`;
-  const out = options.out ? fromCwd(io, options.out) : join(paths.folder, name);
+  const out = options.out
+    ? fromCwd(io, options.out)
+    : paths && join(paths.folder, `predictions-${split}.json`);
   let progress: ReturnType<typeof progressOf> | undefined;
   const { score, answered } = await evaluateRun({
-    ...{ paths, config, file, out, limit: options.limit },
+    ...{ paths, config, file, limit: options.limit },
+    ...(out !== undefined && { out }),
     onProgress: (done, total) => {
       progress ??= progressOf(io, 'evaluate', 'questions', total);
       progress.tick(done);
     },
     onNotice: (line) => note(io, line),
   }).finally(() => progress?.done());
-  if (!score) return print(io, `${answered} answers to a blind split in ${out}`);
+  if (!score)
+    return print(
+      io,
+      `${answered} answers to a blind split${out === undefined ? '; --out FILE keeps them' : ` in ${out}`}`,
+    );
   if (options.json) printJson(io, score);
-  else print(io, `${formatScore(score)}\n${out}`);
+  else print(io, [formatScore(score), ...(out === undefined ? [] : [out])].join('\n'));
+}
+
+function splitOf(name: string): 'val' | 'test' {
+  if (name === 'val' || name === 'test') return name;
+  throw new UsageError(`--split ${name}: expected val or test`);
 }

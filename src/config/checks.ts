@@ -113,8 +113,11 @@ export function ineffective(config: Config, given: (key: string) => boolean): Co
   if (!config.features.cache)
     for (const key of ['folder', 'dtype', 'frames'])
       idle(`features.${key}`, 'has no effect: features.cache is false');
-  else if (config.video.sampling === 'uniform')
-    idle('features.frames', 'has no effect with video.sampling uniform: the same frames serve every epoch');
+  else if (config.video.sampling !== 'random')
+    idle(
+      'features.frames',
+      `has no effect with video.sampling ${config.video.sampling}: the same frames serve every epoch`,
+    );
   return found;
 }
 

@@ -64,7 +64,8 @@ export async function resolveConfig(request: ConfigRequest): Promise<ResolvedCon
   const folderOf = (name: string) =>
     overrides.has(name) || !recipe ? cwd : recipe.folderOf(name.split('.'));
   const isGiven = (key: string) => at(merged, key.split('.')) !== undefined;
-  const config = await complete(withPaths(parsed.data, folderOf), isGiven);
+  const located = await withFetched(withPaths(parsed.data, folderOf), cwd);
+  const config = await complete(located, isGiven);
   const line = ({ key, message }: { key: string; message: string }) => places.name(key.split('.'), message);
   const wrong = contradictions(config).map(line);
   if (wrong.length > 0) throw usageError(wrong);
@@ -215,6 +216,20 @@ function withPaths<T extends object>(parsed: T, folderOf: (name: string) => stri
     if (typeof value === 'string') section[key] = absolute(value, folderOf(name), kind === 'pathOrId');
   }
   return copy as T;
+}
+
+/** Takes a published model that `weights fetch` has put below the current folder in place of its name. */
+async function withFetched<T extends { model: { base: string; tokenizer?: string | undefined } }>(
+  parsed: T,
+  cwd: string,
+): Promise<T> {
+  const { base, tokenizer } = parsed.model;
+  const isName = (value: string | undefined) => value !== undefined && !isAbsolute(value);
+  if (!isName(base) && !isName(tokenizer)) return parsed;
+  const { fetchedFolder } = await import('../weights/manifest.js');
+  const located = async (value: string) => (isName(value) && (await fetchedFolder(value, cwd))) || value;
+  const found = { base: await located(base), ...(tokenizer && { tokenizer: await located(tokenizer) }) };
+  return { ...parsed, model: { ...parsed.model, ...found } };
 }
 
 /**

@@ -98,10 +98,10 @@ const data = z.strictObject({
 const video = z.strictObject({
   frames: count().max(256).default(DEFAULTS.video.frames).describe('Frames per clip (SeViLA: 4).'),
   sampling: z
-    .enum(['random', 'uniform'])
+    .enum(['random', 'uniform', 'ends'])
     .default('random')
     .describe(
-      'Frames in training: random within equal segments, or their middles. Evaluation is always uniform.',
+      'Frames in training: random within equal segments, or their middles; evaluation is uniform with both. `ends` takes them evenly from the first to the last in both (lmms-eval, LLaVA-NeXT).',
     ),
   crop: z
     .enum(['none', 'random-resized'])
@@ -263,10 +263,10 @@ const train = z.strictObject({
 
 const evaluation = z.strictObject({
   scorer: z
-    .enum(['letter', 'generate'])
+    .enum(['letter', 'generate', 'lmms-eval'])
     .default('letter')
     .describe(
-      'Compare the option letters after a forced "Option" (SeViLA), or write an answer and parse it.',
+      'Compare the option letters after a forced "Option" (SeViLA), or write an answer and parse it; `lmms-eval` reads it by the rules of that program. Where nothing can be read the letters are compared after it.',
     ),
   batch: count().default(8).describe('Samples per forward pass.'),
   everyEpochs: count()

@@ -9,6 +9,7 @@ import { optionLetter, type Sample } from '../data/sample.js';
 import { LiveFrames } from '../features/source.js';
 import type { Encoded, GenerateOptions, Student } from '../model/student.js';
 import type { Tokenizer } from '../text/tokenizer.js';
+import { evaluationMode } from '../video/clip.js';
 import { clipOf, type Frames, MixedSizes, readFrames } from '../video/frames.js';
 import { toPixelValues } from '../video/preprocess.js';
 import { answerEncoded, answerOptions, type Evaluator, encodeBatch, reasoningOptions } from './evaluate.js';
@@ -136,7 +137,7 @@ export async function readSeen(
   const { data, video } = await settingsOf(asked);
   const { imageSize } = asked.student.preprocessing;
   const request = {
-    ...{ path, id: path, count: video.frames, mode: 'uniform' as const },
+    ...{ path, id: path, count: video.frames, mode: evaluationMode(video.sampling) },
     ...clipOf(clip, data.fps),
     ...(signal && { signal }),
   };

@@ -9,6 +9,7 @@ import type { Config } from '../config/schema.js';
 import type { Sample } from '../data/sample.js';
 import type { Encoded, GenerateOptions, Student, StudentInput } from '../model/student.js';
 import { parseAnswer } from '../text/answers.js';
+import { readAsLmmsEval } from '../text/lmmsAnswers.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 
 /** What the model said about one sample: one line of predictions.jsonl. */
@@ -20,7 +21,7 @@ export interface Prediction {
   answer?: number;
   /** Logit of every option's letter; absent when the answer was read off generated text. */
   scores?: number[];
-  /** What the model wrote, with the `generate` scorer. */
+  /** What the model wrote, where the scorer reads it. */
   text?: string;
   /** The text named no option, so the letters were compared after it. */
   forced?: boolean;
@@ -52,7 +53,8 @@ export interface Evaluator extends Answerer {
  *
  * `letter`: the options' letters compared in one decoder pass, after a forced "Option" where the model was taught to write it. SeViLA reads the same logits
  * off its second generated token (sevila.py:522-535), which agrees whenever generation starts with "Option".
- * `generate`: writes text greedily and parses an answer from it, for models trained to reason first.
+ * `generate`: writes text greedily and parses an answer from it, for models trained to reason first; `lmms-eval`: the same,
+ * read by that program's rules.
  *
  * @throws DataError when no video could be read, which is no accuracy of 0.
  */
@@ -124,7 +126,7 @@ function encoding<T>(student: Student, input: StudentInput, make: (encoded: Enco
 
 /** The predictions for a batch that has been encoded. */
 export function answerEncoded(evaluator: Evaluator, host: HostBatch, encoded: Encoded): Prediction[] {
-  const written = evaluator.config.eval.scorer === 'generate';
+  const written = evaluator.config.eval.scorer !== 'letter';
   return written ? answerByText(evaluator, host, encoded) : answerByLetter(evaluator, host, encoded);
 }
 
@@ -170,7 +172,10 @@ function answerByText(evaluator: Evaluator, { samples }: HostBatch, encoded: Enc
   return samples.map((sample, row) => {
     const ids = written.ids[row]!;
     const text = tokenizer.decode(ids);
-    const parsed = parseAnswer(text, sample.options.length);
+    const parsed =
+      config.eval.scorer === 'lmms-eval'
+        ? readAsLmmsEval(text, sample.options)
+        : parseAnswer(text, sample.options.length);
     if (parsed !== undefined) return { ...identify(sample), prediction: parsed, text };
     const one = encoded.pick(row);
     const [scores] = letterScores(evaluator, one, [sample], ids);
@@ -218,7 +223,7 @@ export function answerOptions(
   { tokenizer, cues }: Pick<Answerer, 'tokenizer' | 'cues'>,
   maxNewTokens: number,
 ): GenerateOptions {
-  return { maxNewTokens, eosId: tokenizer.eosId, start: cues?.answer };
+  return { maxNewTokens, eosId: tokenizer.eosId, tokens: tokenizer.vocabSize, start: cues?.answer };
 }
 
 /**
@@ -231,5 +236,11 @@ export function reasoningOptions(
   maxNewTokens: number,
 ): GenerateOptions {
   const [notFirst] = tokenizer.answerStart();
-  return { maxNewTokens, eosId: tokenizer.eosId, start: cues?.reasoning, notFirst };
+  return {
+    maxNewTokens,
+    eosId: tokenizer.eosId,
+    tokens: tokenizer.vocabSize,
+    start: cues?.reasoning,
+    notFirst,
+  };
 }

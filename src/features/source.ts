@@ -213,6 +213,7 @@ export class StoredFeatures implements FeatureSource {
       video: `${identity}|${sample.start ?? ''}|${sample.end ?? ''}${rate}`,
       frames: [choice ? this.kept : frames],
       choice,
+      ends: this.live.settings.sampling === 'ends',
       imageSize: this.student.preprocessing.imageSize,
       preprocessVersion: PREPROCESS_VERSION,
       dtype: this.stored.dtype,

@@ -17,6 +17,8 @@ interface FeatureKeyParts {
   frames: readonly number[];
   /** The frames are a choice that training draws from: those there are, the last one never repeated. */
   choice?: boolean;
+  /** They go evenly from the clip's first frame to its last, instead of being the middles of equal segments. */
+  ends?: boolean;
   imageSize: number;
   /** PREPROCESS_VERSION of video/preprocess.ts. */
   preprocessVersion: number;
@@ -47,9 +49,13 @@ const FORMAT = '1';
 
 /** The key under which features are stored: 64 hexadecimal digits. */
 export function featureKey(parts: FeatureKeyParts): string {
-  const { visionHash, video, frames, choice, imageSize, preprocessVersion, dtype = 'f32' } = parts;
+  const { visionHash, video, frames, choice, ends, imageSize, preprocessVersion, dtype = 'f32' } = parts;
   // What is not the default comes last, so that a default added later leaves earlier stores valid.
-  const others = [...(choice ? ['choice'] : []), ...(dtype === 'f32' ? [] : [dtype])];
+  const others = [
+    ...(choice ? ['choice'] : []),
+    ...(ends ? ['ends'] : []),
+    ...(dtype === 'f32' ? [] : [dtype]),
+  ];
   const key = [FORMAT, visionHash, video, [...frames], imageSize, preprocessVersion, ...others];
   return createHash('sha256').update(JSON.stringify(key)).digest('hex');
 }

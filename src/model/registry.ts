@@ -55,16 +55,19 @@ export function kindOf(json: unknown, origin: string): StudentKind {
 }
 
 /**
- * The architecture of a recipe's base model, for what the recipe leaves out.
+ * The architecture of a recipe's base model, for what the recipe leaves out: by its config.json, or by the manifest of a
+ * published one that is not on this machine.
  *
- * @returns undefined where config.json cannot be read, as with a model that is not on this machine: opening it says why.
+ * @returns undefined where neither can be read: opening it says why.
  */
 export async function kindOfBase(base: string): Promise<StudentKind | undefined> {
   try {
     return (await readStudentConfig(base)).kind;
   } catch (error) {
-    if (error instanceof DataError) return undefined;
-    throw error;
+    if (!(error instanceof DataError)) throw error;
+    const { findManifest } = await import('../weights/manifest.js');
+    const manifest = await findManifest(base);
+    return manifest?.expect && kindOf(manifest.expect, manifest.name);
   }
 }
 

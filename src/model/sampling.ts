@@ -40,13 +40,18 @@ export class Written implements Generated {
   }
 }
 
-/** The likeliest token of each row of logits, but for a banned one. */
-export function argMaxRows(logits: tf.Tensor2D, banned?: number): Int32Array<ArrayBuffer> {
-  let allowed = logits;
+/**
+ * The likeliest token of each row of logits, but for a banned one.
+ *
+ * @param tokens only ids below it count
+ */
+export function argMaxRows(logits: tf.Tensor2D, banned?: number, tokens?: number): Int32Array<ArrayBuffer> {
+  const [rows, width] = logits.shape;
+  let allowed = tokens !== undefined && tokens < width ? tf.slice(logits, [0, 0], [rows, tokens]) : logits;
   if (banned !== undefined) {
-    const mask = new Float32Array(logits.shape[1]);
+    const mask = new Float32Array(allowed.shape[1]);
     mask[banned] = -1e9;
-    allowed = tf.add(logits, tf.tensor1d(mask));
+    allowed = tf.add(allowed, tf.tensor1d(mask));
   }
   return tf.argMax(allowed, 1).dataSync() as Int32Array<ArrayBuffer>;
 }
@@ -61,12 +66,13 @@ export class HostChooser {
   private readonly streams: Rng[] | undefined;
 
   /**
-   * @param sampling draws; without it the likeliest token is taken
+   * @param sampling draws; without it the likeliest token is taken. @param tokens only ids below it are chosen
    * @throws RangeError for a temperature, topP or number of seeds that cannot be
    */
   constructor(
     rows: number,
     private readonly sampling?: Sampling,
+    private readonly tokens?: number,
   ) {
     if (!sampling) return;
     const { temperature, topP = 1, seeds } = sampling;
@@ -87,7 +93,7 @@ export class HostChooser {
     const logProbs: number[] = [];
     for (let row = 0; row < rows; row++) {
       const scores = values.subarray(row * width, (row + 1) * width) as Float32Array;
-      const id = forced ?? this.pick(row, scores, banned);
+      const id = forced ?? this.pick(row, scores.subarray(0, this.tokens), banned);
       ids[row] = id;
       logProbs.push(scores[id]! - logSumExp(scores));
     }

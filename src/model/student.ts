@@ -72,6 +72,8 @@ export interface GenerateOptions {
   eosId?: number | undefined;
   /** Token that the decoder starts from; the model's own unless given. */
   start?: number | undefined;
+  /** Only ids below it are chosen: an embedding may have rows that no token of the tokenizer has. All unless given. */
+  tokens?: number | undefined;
   /** A token that no row may begin with. */
   notFirst?: number | undefined;
   /** Tokens that every row begins with (for example the one of "Option"). */

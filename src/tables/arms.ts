@@ -43,7 +43,22 @@ export function smallerTeacher(
   return arm(name, (writings: Writings) => ({ 'data.reasoning': writings[file], ...HALF, ...settings }));
 }
 
-/** A published checkpoint of another student, trained as the given arm is. */
-export function onBase(base: string, name: string, { settings }: TableArm): TableArm {
-  return arm(name, (writings) => ({ ...settings(writings), 'model.base': base }));
+/** What LLaVA-OneVision's recipes (bench/<dataset>/llava-*.yaml) differ in from the main one beside the model. */
+const LLAVA = {
+  'video.sampling': 'ends',
+  'video.crop': 'none',
+  'data.addPunctuation': false,
+  'model.lora.r': 16,
+  'model.lora.dropout': 0.05,
+  'train.recompute': true,
+};
+
+/** A published LLaVA-OneVision, trained as the given arm is. */
+export function llava(size: '0.5b' | '7b', { name, settings }: TableArm): TableArm {
+  const base = `llava-hf/llava-onevision-qwen2-${size}-ov-hf`;
+  return arm(`llava-${size}-${name}`, (writings) => ({
+    ...settings(writings),
+    ...LLAVA,
+    'model.base': base,
+  }));
 }

@@ -62,8 +62,6 @@ const totals = (nextqa: number, star: number, intentqa: number): TableRow['paper
 });
 
 const LLAVA = { modelType: 'llava_onevision', title: 'LLaVA-OneVision' };
-const LLAVA_05 = 'llava-hf/llava-onevision-qwen2-0.5b-ov-hf';
-const LLAVA_7 = 'llava-hf/llava-onevision-qwen2-7b-ov-hf';
 
 const TABLE_3: PaperTable = {
   number: 3,
@@ -75,26 +73,26 @@ const TABLE_3: PaperTable = {
     { name: 'BLIP-FlanT5(3B) w. ReasVQA', arm: arms.reasvqa, paper: totals(77.0, 74.5, 77.0) },
     {
       name: 'LLaVA-OV(0.5B)',
-      arm: arms.onBase(LLAVA_05, 'llava-0.5b-qa', arms.qa),
+      arm: arms.llava('0.5b', arms.qa),
       paper: totals(64.2, 60.0, 58.9),
       student: LLAVA,
     },
     {
       name: 'LLaVA-OV(0.5B) w. ReasVQA',
-      arm: arms.onBase(LLAVA_05, 'llava-0.5b-reasvqa', arms.reasvqa),
+      arm: arms.llava('0.5b', arms.reasvqa),
       paper: totals(65.8, 61.5, 63.2),
       student: LLAVA,
       baseline: 'llava-0.5b-qa',
     },
     {
       name: 'LLaVA-OV(7B)',
-      arm: arms.onBase(LLAVA_7, 'llava-7b-qa', arms.qa),
+      arm: arms.llava('7b', arms.qa),
       paper: totals(77.5, 66.2, 74.1),
       student: LLAVA,
     },
     {
       name: 'LLaVA-OV(7B) w. ReasVQA',
-      arm: arms.onBase(LLAVA_7, 'llava-7b-reasvqa', arms.reasvqa),
+      arm: arms.llava('7b', arms.reasvqa),
       paper: totals(78.9, 68.2, 77.6),
       student: LLAVA,
       baseline: 'llava-7b-qa',

@@ -1,6 +1,6 @@
 /** The student that is asked: a run's best checkpoint, a published model, or the one that ships, which the study trained. */
 import { stat } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { DataError, UsageError } from '../base/errors.js';
 import { ownFile } from '../base/packageFiles.js';
 import { resolveConfig } from '../config/load.js';
@@ -10,7 +10,7 @@ import { loadAdapter } from '../model/adapter.js';
 import { loadStudent } from '../model/load.js';
 import { Tokenizer } from '../text/tokenizer.js';
 import { noticesOf } from '../weights/comparison.js';
-import { findManifest } from '../weights/manifest.js';
+import { fetchedFolder, findManifest } from '../weights/manifest.js';
 import { loadRun } from './trained.js';
 import { cueTokens } from './trial.js';
 
@@ -117,9 +117,9 @@ async function folderOf(cwd: string, model: string): Promise<string> {
   const found = await stat(given).catch(() => undefined);
   if (found?.isDirectory()) return given;
   if (found) throw new DataError(`${model}: a file; give the folder that it lies in, with its config.json`);
+  const fetched = await fetchedFolder(model, cwd);
+  if (fetched) return fetched;
   const manifest = await findManifest(model);
-  const fetched = join(cwd, 'weights', manifest?.name ?? basename(model));
-  if (manifest && (await stat(fetched).catch(() => undefined))?.isDirectory()) return fetched;
   const advice = manifest
     ? `fetch it with reasvqa weights fetch ${manifest.name}`
     : 'reasvqa weights fetch lists the models that can be fetched';

@@ -1,6 +1,7 @@
-/** Evaluates a run folder: its best checkpoint answers a split, and the predictions are written in the official form. */
+/** A run's best checkpoint, or a base model as it is, answers a split; the predictions are written in the official form. */
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { UsageError } from '../base/errors.js';
 import { writeFileAtomic } from '../base/files.js';
 import { openClipThreads } from '../batches/clipThreads.js';
 import { readSplit } from '../batches/split.js';
@@ -11,10 +12,11 @@ import { officialPredictions, type ScoreResult } from '../evaluation/score.js';
 import { evaluateSplit } from '../evaluation/split.js';
 import type { RunPaths } from './run/folder.js';
 import { openTrained } from './trained.js';
-import { openBuilder } from './trial.js';
+import { openBuilder, openTrial, type Trial } from './trial.js';
 
 export interface EvaluateRunRequest {
-  paths: RunPaths;
+  /** The run; without it the recipe's base model is asked as it is, with `model.adapter` if that is named. */
+  paths?: RunPaths | undefined;
   config: Config;
   /** Annotations to answer. */
   file: string;
@@ -26,18 +28,26 @@ export interface EvaluateRunRequest {
   onNotice?: (line: string) => void;
 }
 
-/** @throws DataError for annotations, videos or checkpoints that cannot be used */
+/**
+ * @throws DataError for annotations, videos or checkpoints that cannot be used; UsageError for stored features of no run that
+ *   have no folder
+ */
 export async function evaluateRun(
   request: EvaluateRunRequest,
 ): Promise<{ answered: number; predictions: Prediction[]; score: ScoreResult | undefined }> {
   const { paths, config, file, out, limit, onProgress, onNotice = () => undefined } = request;
+  if (!paths && config.features.cache && config.features.folder === undefined)
+    throw new UsageError(
+      'features.folder: missing; without a run stored features need a folder of their own',
+    );
   const split = await readSplit(config, file, false);
   for (const line of split.notices) onNotice(line);
   const samples = split.samples.slice(0, limit);
   const clips = openClipThreads(config.data.workers);
-  const { trial } = await openTrained(paths, config, 'needed');
+  const trial = await opened(paths, config, onNotice);
   try {
-    const options = { runFolder: paths.folder, onWarning: onNotice, training: false, clips: clips.read };
+    const runFolder = paths?.folder ?? '';
+    const options = { runFolder, onWarning: onNotice, training: false, clips: clips.read };
     const builder = openBuilder(trial, config, split, options);
     const { answered, predictions, byId, score } = await evaluateSplit(
       { ...trial, builder, config },
@@ -60,4 +70,16 @@ export async function evaluateRun(
     await clips.end();
     trial.dispose();
   }
+}
+
+async function opened(
+  paths: RunPaths | undefined,
+  config: Config,
+  onNotice: (line: string) => void,
+): Promise<Trial> {
+  if (paths) return (await openTrained(paths, config, 'needed')).trial;
+  // A fresh adapter adds nothing: one of its matrices is zero.
+  const { notices, ...trial } = await openTrial(config, 'needed');
+  for (const line of notices) onNotice(line);
+  return trial;
 }

@@ -7,7 +7,8 @@ import { randomResizedCrop, toPixelValues } from './preprocess.js';
 export interface ClipSettings {
   /** Frames per clip. */
   frames: number;
-  sampling: 'random' | 'uniform';
+  /** `random` is for what is drawn alone; `ends` holds always. */
+  sampling: 'random' | 'uniform' | 'ends';
   crop: 'none' | 'random-resized';
   /** Rate of folders of frames. */
   fps?: number | undefined;
@@ -22,7 +23,7 @@ export interface ClipRequest extends ClipSettings {
   /** Clip bounds in seconds; the whole video when absent. */
   start?: number | undefined;
   end?: number | undefined;
-  /** Label of the stream that draws frames and crop (Rng); uniform and whole when absent, whatever the settings say. */
+  /** Label of the stream that draws frames and crop (Rng); nothing is drawn when absent: `random` is then uniform, and the frame whole. */
   draw?: string | undefined;
   /** A clip with fewer frames than asked for gives those it has, instead of repeating the last (`pad`, the default). */
   pad?: boolean | undefined;
@@ -46,12 +47,10 @@ export type ClipReader = (request: ClipRequest, signal?: AbortSignal) => Promise
 export const readClip: ClipReader = async (request, signal) => {
   const { path, id, frames: count, sampling, crop, fps, draw, pad = true, imageSize, mean, std } = request;
   const rng = draw === undefined ? undefined : new Rng(draw);
-  const random =
-    rng && sampling === 'random' ? { mode: 'random' as const, rng } : { mode: 'uniform' as const };
   const cropped = rng !== undefined && crop === 'random-resized';
   const frames = await readFrames({
     ...{ path, id, count, pad },
-    ...random,
+    ...(rng && sampling === 'random' ? { mode: 'random', rng } : { mode: evaluationMode(sampling) }),
     ...clipOf(request, fps),
     ...(signal ? { signal } : {}),
     size: { width: imageSize, height: imageSize },
@@ -60,3 +59,8 @@ export const readClip: ClipReader = async (request, signal) => {
   signal?.throwIfAborted();
   return toPixelValues(frames, { imageSize, mean, std });
 };
+
+/** How frames are taken where none are drawn. */
+export function evaluationMode(sampling: ClipSettings['sampling']): 'uniform' | 'ends' {
+  return sampling === 'ends' ? 'ends' : 'uniform';
+}

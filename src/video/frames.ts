@@ -6,7 +6,7 @@ import type { Rng } from '../base/random.js';
 import { openVideoFile } from './decode.js';
 import { openAnimation, openImageFolder } from './images.js';
 import { type CropBox, resizeFrame } from './resize.js';
-import { clipRange, sampleFrames } from './sample.js';
+import { clipRange, framesWithEnds, sampleFrames } from './sample.js';
 import { asItIs, type FitFrame, type RawFrame, type VideoSource, videoName } from './source.js';
 
 /** Frames of one clip in time order. */
@@ -29,8 +29,8 @@ export interface FrameRequest {
   id: string;
   /** Frames to return, at least 1. */
   count: number;
-  /** Middle of each interval, or a random frame of it; see sampleFrames. */
-  mode: 'uniform' | 'random';
+  /** Middle of each interval, or a random frame of it (sampleFrames); or evenly from the first to the last (framesWithEnds). */
+  mode: 'uniform' | 'random' | 'ends';
   /** Needed by mode 'random'. */
   rng?: Rng;
   /** Clip bounds in seconds; the whole video when absent. */
@@ -83,7 +83,10 @@ export async function readFrames(request: FrameRequest): Promise<Frames> {
   const source = await openVideo(path, id, request.fps, signal);
   const range = requestedRange(source, request, name);
   const wanted = request.pad === false ? Math.min(count, range.frameCount) : count;
-  const indices = sampleFrames(range, wanted, mode === 'random' ? rng : undefined);
+  const indices =
+    mode === 'ends'
+      ? framesWithEnds(range, wanted)
+      : sampleFrames(range, wanted, mode === 'random' ? rng : undefined);
   const distinct = [...new Set(indices)].sort((a, b) => a - b);
   const frames = await source.read(distinct, signal, fitOf(request));
   requireOneSize(frames, name);

@@ -35,6 +35,18 @@ export function sampleFrames(range: FrameRange, count: number, rng?: Rng): numbe
   return indices;
 }
 
+/**
+ * Picks the frames of a clip as lmms-eval and LLaVA-NeXT do: floor(linspace(lo, hi - 1, count)), from the clip's first frame
+ * to its last. A clip with fewer frames than asked repeats some; one frame is the first.
+ *
+ * @returns `count` indices in ascending order
+ */
+export function framesWithEnds({ frameCount, lo, hi }: FrameRange, count: number): number[] {
+  const first = Math.min(lo, frameCount - 1);
+  const last = Math.max(first, Math.min(hi, frameCount) - 1);
+  return count === 1 ? [first] : truncatedLinspace(first, last, count);
+}
+
 /** numpy.linspace(lo, hi, num).astype(int) for integers lo <= hi and num >= 2, rounding as numpy rounds. */
 function truncatedLinspace(lo: number, hi: number, num: number): number[] {
   const step = (hi - lo) / (num - 1);

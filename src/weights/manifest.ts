@@ -1,14 +1,16 @@
 /** Manifests of public checkpoints, and their download. */
+import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { DataError, UsageError } from '../base/errors.js';
+import { isRecord } from '../base/values.js';
 import { namesIn } from './checkpointFiles.js';
-import { type Blip2Config, readJson } from './config.js';
+import { readJson } from './config.js';
 import { type FetchOptions, fetchFile, hubUrl } from './fetch.js';
 import { quote } from './header.js';
 
-const scalars = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
+const scalar = z.union([z.string(), z.number(), z.boolean()]);
 
 const manifestSchema = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/),
@@ -35,14 +37,7 @@ const manifestSchema = z.strictObject({
   approximateBytes: z.number().int().positive(),
   parameters: z.number().int().positive().optional(),
   /** Values that its config.json must have, to detect another model under the same name. */
-  expect: z
-    .strictObject({
-      num_query_tokens: z.number().optional(),
-      vision_config: scalars.optional(),
-      qformer_config: scalars.optional(),
-      text_config: scalars.optional(),
-    })
-    .optional(),
+  expect: z.record(z.string(), z.union([scalar, z.record(z.string(), scalar)])).optional(),
 });
 
 /** A public checkpoint: its address, files and expected settings. */
@@ -75,6 +70,15 @@ export async function findManifest(
   return manifests.find(({ name, repository }) => name === nameOrId || repository === nameOrId);
 }
 
+/** The folder below `cwd` where `weights fetch` has put the model with this name or Hugging Face repository, if it has. */
+export async function fetchedFolder(nameOrId: string, cwd: string): Promise<string | undefined> {
+  const manifest = await findManifest(nameOrId);
+  if (!manifest) return undefined;
+  const folder = join(cwd, 'weights', manifest.name);
+  const found = await stat(folder).catch(() => undefined);
+  return found?.isDirectory() ? folder : undefined;
+}
+
 async function readManifest(path: string): Promise<Manifest> {
   const result = manifestSchema.safeParse(await readJson(path));
   if (!result.success) {
@@ -88,15 +92,15 @@ async function readManifest(path: string): Promise<Manifest> {
 }
 
 /** @throws DataError naming the first key in which a config differs from the manifest. */
-export function checkConfig(manifest: Manifest, config: Blip2Config, origin: string): void {
-  const { num_query_tokens: queries, ...parts } = manifest.expect ?? {};
-  const expected: [string, unknown, unknown][] = [];
-  if (queries !== undefined) expected.push(['num_query_tokens', config.num_query_tokens, queries]);
-  for (const [part, values] of Object.entries(parts)) {
-    const actual = config[part] as Record<string, unknown>;
-    for (const [key, value] of Object.entries(values ?? {}))
-      expected.push([`${part}.${key}`, actual[key], value]);
-  }
+export function checkConfig(manifest: Manifest, config: object, origin: string): void {
+  const actualOf = (from: unknown, key: string) => (isRecord(from) ? from[key] : undefined);
+  const expected = Object.entries(manifest.expect ?? {}).flatMap(
+    ([part, values]): [string, unknown, unknown][] => {
+      const actual = actualOf(config, part);
+      if (!isRecord(values)) return [[part, actual, values]];
+      return Object.entries(values).map(([key, value]) => [`${part}.${key}`, actualOf(actual, key), value]);
+    },
+  );
   for (const [key, actual, value] of expected) {
     if (actual === value) continue;
     throw new DataError(

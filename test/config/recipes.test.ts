@@ -28,6 +28,32 @@ describe('recipes', () => {
     expect(recipes).toContain(join('shapes', 'base.yaml'));
   });
 
+  it('cover table 3 of every dataset of the paper, as the model that is published speaks', async () => {
+    for (const dataset of ['nextqa', 'star', 'intentqa'])
+      for (const size of ['0.5b', '7b'])
+        for (const name of ['qa', 'reasvqa']) {
+          const recipe = join(bench, dataset, `llava-${size}-${name}.yaml`);
+          const { config } = await resolveConfig({ recipe });
+          expect(config.model.base).toBe(`llava-hf/llava-onevision-qwen2-${size}-ov-hf`);
+          expect(config.model.train).toEqual(['multi_modal_projector', 'lora']);
+          expect(config.model.lora.targets).toEqual(['q_proj', 'k_proj', 'v_proj', 'o_proj']);
+          expect(config.text.template).toMatch(/\n\{choices\}\nAnswer with the option's letter/);
+          expect(config.video.prefix).toBe(false);
+        }
+  });
+
+  it('ask the published student as lmms-eval does', async () => {
+    for (const size of ['0.5b', '7b']) {
+      const { config } = await resolveConfig({
+        recipe: join(bench, 'nextqa', `llava-${size}-zero-shot.yaml`),
+      });
+      expect(config.text.template).toBe('{question}\n{choices}');
+      expect(config.video).toMatchObject({ frames: 32, sampling: 'ends', prefix: false });
+      expect(config.data.addPunctuation).toBe(false);
+      expect(config.eval).toMatchObject({ scorer: 'lmms-eval', split: 'test', maxNewTokens: 1024 });
+    }
+  });
+
   it('draw figure 4 on every dataset and figure 3 where the paper has it', async () => {
     for (const dataset of DATASETS) expect(recipes).toContain(join(dataset, 'figure4.yaml'));
     for (const dataset of ['nextqa', 'star', 'shapes'])
@@ -61,12 +87,11 @@ describe('recipes', () => {
     const name = basename(file, '.yaml');
     const dataset = file.split(/[/\\]/)[0]!;
     const run = name === 'base' ? dataset : `${dataset}-${name}`;
-    const command = /^sweep:/m.test(text) ? ['sweep', '--sweep'] : ['train', '--run'];
+    const command = /^sweep:/m.test(text) ? 'sweep' : name.endsWith('zero-shot') ? 'evaluate' : 'train';
+    const folder = { sweep: ` --sweep runs/${run}`, train: ` --run runs/${run}`, evaluate: '' }[command];
     expect(head.join('\n')).toMatch(/paper/i);
     expect(head.join('\n')).toContain('# GPU: ');
-    expect(head.at(-1)).toBe(
-      `# Run: npx reasvqa ${command[0]} bench/${file.replaceAll('\\', '/')} ${command[1]} runs/${run}`,
-    );
+    expect(head.at(-1)).toBe(`# Run: npx reasvqa ${command} bench/${file.replaceAll('\\', '/')}${folder}`);
   });
 
   it.each(recipes)('%s survives a dump', async (file) => {

@@ -61,6 +61,8 @@ describe('featureKey', () => {
       { frames: [5, 1, 9] },
       { imageSize: 448 },
       { preprocessVersion: 2 },
+      { choice: true },
+      { ends: true },
     ].map((change) => featureKey({ ...SOURCE, ...change }));
     expect(new Set([KEY, ...others]).size).toBe(others.length + 1);
     expect(KEY).toMatch(/^[0-9a-f]{64}$/);

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { selectEngine } from '../../src/engine/engine.js';
-import { type Choice, HostChooser } from '../../src/model/sampling.js';
+import { argMaxRows, type Choice, HostChooser } from '../../src/model/sampling.js';
 import type { Sampling } from '../../src/model/student.js';
 
 beforeAll(() => selectEngine('cpu'));
@@ -179,6 +179,28 @@ describe('sampling', () => {
         counts,
         left.map((p) => p / mass),
       );
+    }
+  });
+
+  it('never chooses a row of the embedding that no token has, greedy or drawn, and reports p over all rows', () => {
+    // Ids 3 and 4 are unused, and by far the likeliest.
+    const rows = [
+      [1, 2, 0, 50, 60],
+      [3, 1, 2, 70, 10],
+    ];
+    const logits = tf.tensor2d(rows);
+    expect([...argMaxRows(logits, undefined, 3)]).toEqual([1, 0]);
+    expect([...argMaxRows(logits, 1, 3)]).toEqual([0, 0]);
+    expect([...argMaxRows(logits, 4, 3)]).toEqual([1, 0]);
+    expect([...argMaxRows(logits, undefined, 9)]).toEqual([4, 3]);
+    logits.dispose();
+    const greedy = choose(new HostChooser(2, undefined, 3), rows);
+    expect([...greedy.ids]).toEqual([1, 0]);
+    expect(greedy.logProbs[0]).toBeCloseTo(Math.log(softmax(rows[0]!)[1]!), 4);
+    for (const topP of [1, 0.5]) {
+      const sampling = { temperature: 5, topP, seeds: seedsOf(400, 'unused') };
+      const drawn = choose(new HostChooser(400, sampling, 3), new Array(400).fill(rows[0]));
+      expect(Math.max(...drawn.ids)).toBeLessThan(3);
     }
   });
 

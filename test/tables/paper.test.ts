@@ -63,7 +63,8 @@ describe('the tables', () => {
         compared.push(basename(recipe, '.yaml'));
       }
     }
-    const main = ['qa', 'reasvqa', 'stl-correct', 'stl-all', 'mtl-correct', 'mtl-all'];
+    const decoders = ['0.5b', '7b'].flatMap((size) => [`llava-${size}-qa`, `llava-${size}-reasvqa`]);
+    const main = ['qa', 'reasvqa', 'stl-correct', 'stl-all', 'mtl-correct', 'mtl-all', ...decoders];
     const more = {
       nextqa: [...main, 'internvl-4b-all', 'internvl-4b-correct'],
       intentqa: [...main, 'internvl-4b-all', 'internvl-4b-correct'],

@@ -1,7 +1,7 @@
 /** The frames of a clip against SeViLA's. */
 import { describe, expect, test } from 'vitest';
 import { Rng } from '../../src/base/random.js';
-import { clipRange, isConstantRate, sampleFrames } from '../../src/video/sample.js';
+import { clipRange, framesWithEnds, isConstantRate, sampleFrames } from '../../src/video/sample.js';
 
 /** numpy.linspace(lo, hi, n + 1).astype(int)[0:n + 1], printed by numpy 2.4 for cases where rounding matters. */
 const NUMPY: [number, number, number, number[]][] = [
@@ -232,5 +232,34 @@ describe('clipRange', () => {
     expect(isConstantRate(times, 10)).toBe(true);
     times[2] = 0.2 + 0.051;
     expect(isConstantRate(times, 10)).toBe(false);
+  });
+});
+
+describe('framesWithEnds', () => {
+  // numpy.linspace(lo, hi - 1, count, dtype=int), printed by numpy.
+  test.each<[lo: number, hi: number, count: number, frames: number[]]>([
+    [
+      0,
+      690,
+      32,
+      [
+        0, 22, 44, 66, 88, 111, 133, 155, 177, 200, 222, 244, 266, 288, 311, 333, 355, 377, 400, 422, 444,
+        466, 488, 511, 533, 555, 577, 600, 622, 644, 666, 689,
+      ],
+    ],
+    [3, 100, 8, [3, 16, 30, 44, 57, 71, 85, 99]],
+    [7, 1234, 13, [7, 109, 211, 313, 415, 517, 620, 722, 824, 926, 1028, 1130, 1233]],
+    [0, 5, 8, [0, 0, 1, 1, 2, 2, 3, 4]],
+    [0, 1, 4, [0, 0, 0, 0]],
+    [10, 11, 3, [10, 10, 10]],
+    [0, 287, 1, [0]],
+  ])("of the clip [%i, %i) are numpy's %i", (lo, hi, count, expected) => {
+    expect(framesWithEnds({ frameCount: 100_000, lo, hi }, count)).toEqual(expected);
+  });
+
+  test('stay in the video for a clip at or past its end, and for an empty one', () => {
+    expect(framesWithEnds({ frameCount: 5, lo: 5, hi: 5 }, 2)).toEqual([4, 4]);
+    expect(framesWithEnds({ frameCount: 5, lo: 2, hi: 2 }, 3)).toEqual([2, 2, 2]);
+    expect(framesWithEnds({ frameCount: 5, lo: 3, hi: 9 }, 2)).toEqual([3, 4]);
   });
 });

@@ -355,7 +355,12 @@ describe('hubUrl', () => {
 describe('manifests', () => {
   it('ship with the project and are valid', async () => {
     const names = (await listManifests()).map(({ name }) => name);
-    expect(names).toEqual(['blip2-flan-t5-xl', 'flan-t5-xl-tokenizer']);
+    expect(names.sort()).toEqual([
+      'blip2-flan-t5-xl',
+      'flan-t5-xl-tokenizer',
+      'llava-onevision-0.5b',
+      'llava-onevision-7b',
+    ]);
     await expect(loadManifest('blip3')).rejects.toThrow(
       /unknown checkpoint "blip3"; known are blip2-flan-t5-xl,/,
     );

@@ -22,7 +22,10 @@ export function* generateSteps(
   const rows = encoded.hidden.shape[0];
   const written = new Written(rows, options);
   if (options.maxNewTokens < 1) return written;
-  const chooser = options.sampling || options.logProbs ? new HostChooser(rows, options.sampling) : undefined;
+  const chooser =
+    options.sampling || options.logProbs
+      ? new HostChooser(rows, options.sampling, options.tokens)
+      : undefined;
   const { languageModel } = model;
   const { hidden, keyMask } = encoded;
   const compute = <T>(work: () => T) => withHalfProducts(context.mixed, work);
@@ -40,7 +43,11 @@ export function* generateSteps(
           const read = languageModel.step(tf.tensor2d(next, [rows, 1], 'int32'), state, context);
           const logits = tf.reshape(model.logits(read), [rows, -1]) as tf.Tensor2D;
           if (chooser) ({ ids: next, logProbs } = chooser.choose(logits, banned, forced));
-          else next = forced === undefined ? argMaxRows(logits, banned) : new Int32Array(rows).fill(forced);
+          else
+            next =
+              forced === undefined
+                ? argMaxRows(logits, banned, options.tokens)
+                : new Int32Array(rows).fill(forced);
         }),
       );
       written.add(next, logProbs);

@@ -114,7 +114,10 @@ export function* generateSteps(
   const { rows } = prompts;
   const written = new Written(rows, options);
   if (options.maxNewTokens < 1) return written;
-  const chooser = options.sampling || options.logProbs ? new HostChooser(rows, options.sampling) : undefined;
+  const chooser =
+    options.sampling || options.logProbs
+      ? new HostChooser(rows, options.sampling, options.tokens)
+      : undefined;
   const compute = <T>(work: () => T) => withHalfProducts(context.mixed, work);
   const continuation = compute(() => new Continuation(model, prompts, context));
   let read = tf.clone(prompts.last);
@@ -133,7 +136,7 @@ export function* generateSteps(
         tf.tidy(() => {
           const logits = model.logits(read) as tf.Tensor2D;
           if (chooser) ({ ids: next, logProbs } = chooser.choose(logits, banned, forced));
-          else next = forced === undefined ? argMaxRows(logits, banned) : next.fill(forced);
+          else next = forced === undefined ? argMaxRows(logits, banned, options.tokens) : next.fill(forced);
         }),
       );
       written.add(next, logProbs);
