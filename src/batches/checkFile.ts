@@ -16,7 +16,7 @@ export interface CheckRequest {
   /** Folder of the videos, and the map of their names; without a folder no video is looked for. */
   videos?: string;
   map?: string;
-  /** Reasoning to join; the samples are then kept in memory. */
+  /** Reasoning to join; the samples are then kept in memory. A file that is not there yet is a warning. */
   reasoning?: string;
   /** Decodes this many frames of every distinct clip, at `fps` for folders of frames. */
   decode?: { frames: number; fps?: number };
@@ -39,11 +39,12 @@ export interface CheckResult {
  * no other.
  */
 export async function checkFile(request: CheckRequest): Promise<CheckResult> {
-  const { dataset, file, reasoning, decode, onProblem, onWarning } = request;
+  const { dataset, file, decode, onProblem, onWarning } = request;
   const unreadable = (error: unknown) => {
     if (!(error instanceof DataError)) throw error;
     onProblem(messageOf(error));
   };
+  const reasoning = await reasoningOf(request);
   const locator = await locatorOf(request).catch(unreadable);
   const videos = new TextIndex();
   const kept: Sample[] = [];
@@ -74,6 +75,15 @@ export async function checkFile(request: CheckRequest): Promise<CheckResult> {
   await locateGroup();
   if (decode) await decodeClips([...clips.values()], request, decode);
   return { samples, videos: videos.size };
+}
+
+async function reasoningOf({ reasoning, onWarning }: CheckRequest): Promise<string | undefined> {
+  if (reasoning === undefined) return undefined;
+  const { reasoningToCome } = await import('../data/reasoning.js');
+  const warning = await reasoningToCome(reasoning);
+  if (warning === undefined) return reasoning;
+  onWarning(warning);
+  return undefined;
 }
 
 async function locatorOf({ videos, map }: CheckRequest): Promise<VideoLocator | undefined> {

@@ -35,12 +35,12 @@ async function stats(io: Io, args: readonly string[], options: Options): Promise
   let problems = 0;
   let first: string | undefined;
   for (const { split, files } of countedTogether(found)) {
-    const { reasoning } = config.data;
+    const reasoning = split === 'train' ? await reasoningOf(io, config.data) : undefined;
     const statistics = await statisticsOf({
       dataset,
       files,
       config,
-      ...(split === 'train' && reasoning ? { reasoning } : {}),
+      ...(reasoning ? { reasoning } : {}),
       ...(tokenizer ? { tokenizer } : {}),
       onProblem: (problem) => {
         problems++;
@@ -55,6 +55,16 @@ async function stats(io: Io, args: readonly string[], options: Options): Promise
   if (options.json) printJson(io, results[0]?.split ? results : results[0]);
   if (problems > 0)
     throw new DataError(`${first} (problems in all: ${problems}; \`reasvqa data check\` lists them)`);
+}
+
+/** The file of reasoning, if it is there already. */
+async function reasoningOf(io: Io, { reasoning }: DataFiles['config']['data']): Promise<string | undefined> {
+  if (reasoning === undefined) return undefined;
+  const { reasoningToCome } = await import('../data/reasoning.js');
+  const notice = await reasoningToCome(reasoning);
+  if (notice === undefined) return reasoning;
+  note(io, `warning: ${notice}`);
+  return undefined;
 }
 
 /** The splits of a recipe one by one; files that are given directly together. */

@@ -1,4 +1,5 @@
 /** Joins the teacher's reasoning onto samples by id. */
+import { stat } from 'node:fs/promises';
 import { readJsonLines } from './jsonLines.js';
 import { type Problem, ProblemLog, shown } from './problems.js';
 import type { Sample } from './sample.js';
@@ -13,6 +14,19 @@ interface ReasoningJoin {
   without: number;
   /** Lines whose reasoning is empty (refinement removed all of it); counted in `without`. */
   empty: number;
+}
+
+/**
+ * A notice for the user where a recipe's reasoning is still to be written; undefined where its file is there. Annotations
+ * and videos are checked and counted before a teacher is asked about them.
+ */
+export async function reasoningToCome(reasoningFile: string): Promise<string | undefined> {
+  const error: NodeJS.ErrnoException | undefined = await stat(reasoningFile).then(
+    () => undefined,
+    (caught) => caught,
+  );
+  if (error?.code !== 'ENOENT') return undefined;
+  return `${reasoningFile}: no such file yet; reasvqa generate and refine write it, and training needs it`;
 }
 
 /**

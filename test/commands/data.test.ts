@@ -63,6 +63,19 @@ describe('data check', () => {
     expect(stdout).toContain('val: 1 samples of 1 videos in');
   });
 
+  it('warns of reasoning that is still to be written; one that cannot be read is a problem', async () => {
+    const check = (file: string) => run('data', 'check', 'recipe.yaml', '--set', `data.reasoning=${file}`);
+    const before = await check('none/refined.jsonl');
+    expect(before.code).toBe(0);
+    expect(before.stdout).toMatch(
+      /^warning: .*refined\.jsonl: no such file yet; reasvqa generate and refine/m,
+    );
+    expect(before.stdout).toContain(', 0 problems, 1 warnings');
+    const unreadable = await check('videos');
+    expect(unreadable.code).toBe(3);
+    expect(unreadable.stdout).toContain(', 1 problems\n');
+  });
+
   it('cuts clips in seconds from folders of frames at the rate of data.fps', async () => {
     const sample = {
       ...{ id: 'a', video: 'v1', question: 'why?', options: ['one', 'two'], answer: 0 },

@@ -69,6 +69,11 @@ describe('data stats', () => {
     const [train, val] = await stats('recipe.yaml', '--tokenizer', TOKENIZER, '--set', 'text.maxReasoning=3');
     expect(train).toMatchObject({ split: 'train', samples: 3, reasoning: 1, cut: [{}, { count: 1 }] });
     expect(val).toMatchObject({ split: 'val', samples: 2, reasoning: 0, cut: [{}, { count: 0 }] });
+
+    const before = await run('data', 'stats', 'recipe.yaml', '--json', '--set', 'data.reasoning=none.jsonl');
+    expect(before.code).toBe(0);
+    expect(before.stderr).toMatch(/^warning: .*none\.jsonl: no such file yet; /m);
+    expect(JSON.parse(before.stdout)[0]).toMatchObject({ samples: 3, reasoning: 0 });
   });
 
   it('prints tables, and names the unit', async () => {
