@@ -134,8 +134,10 @@ function chainOf(value: Record<string, unknown>, place: string, world: string, k
   if (typeof text !== 'string') return wrong('reasoning' in value ? 'reasoning' : 'text', 'text');
   if (value.reasoning === undefined && value.text === undefined) wrong('reasoning', 'text');
   const given = value.predicted ?? value.prediction ?? null;
-  const predicted = typeof given === 'number' && given in sample.options ? given : null;
   const answer = sample.answer ?? null;
+  // A refined line tells no option; without one, refining it again would take the true answer's words out.
+  const told = value.correct === true ? answer : null;
+  const predicted = typeof given === 'number' && given in sample.options ? given : told;
   const judged = predicted !== null && answer !== null ? predicted === answer : null;
   const correct = typeof value.correct === 'boolean' ? value.correct : judged;
   const caption = isCaption(value.settings);
