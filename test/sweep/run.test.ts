@@ -80,7 +80,7 @@ describe('runSweep', () => {
     const release = await holdFolder(request.folder);
     try {
       const wider = { ...request, spec: await specOf(world, ['train.beta=0,0.3,0.8', 'train.epochs=1']) };
-      await expect(runSweep(wider)).rejects.toThrow(/another process is running the sweep in it/);
+      await expect(runSweep(wider)).rejects.toThrow(/process \d+ is running the sweep in it/);
     } finally {
       release();
     }
@@ -117,7 +117,7 @@ describe('runSweep', () => {
     await runSweep({ ...request, executor: async () => undefined });
     const release = await holdFolder(request.folder);
     try {
-      await expect(runSweep(request)).rejects.toThrow(/another process is running the sweep in it/);
+      await expect(runSweep(request)).rejects.toThrow(/process \d+ is running the sweep in it/);
     } finally {
       release();
     }

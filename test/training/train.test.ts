@@ -62,7 +62,7 @@ describe('a run', () => {
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
     const { reason } = outcomes[1] as PromiseRejectedResult;
     expect(reason).toBeInstanceOf(UsageError);
-    expect(reason.message).toContain('another process is training in it');
+    expect(reason.message).toContain(`process ${process.pid} is training in it`);
 
     // The folder is free again, after a failure too.
     const stopped = { ...request, folder: newRun(), signal: AbortSignal.abort() };
