@@ -235,11 +235,16 @@ function corrections(plain: string, choices: Choices, offset: number): Candidate
   const found = [
     ...named(plain, CORRECTION, choices, ENGLISH_CUES, 'letter'),
     ...named(plain, FINAL, choices, ENGLISH_CUES, 'letter'),
+    ...named(plain, RECONSIDERED, choices, ENGLISH_CUES, 'letter'),
   ];
   return found.flatMap((one) =>
     typeof one.index === 'number' ? [{ ...one, at: one.at + offset, stated: 'phrase' as const }] : [],
   );
 }
+
+/** "Wait, looking at the last frame again, the answer is C": words between may neither deny nor suppose. */
+const RECONSIDERED =
+  /\b(?:correction|actually|wait|hmm+|on second thoughts?|(?:up)?on (?:further |closer )?(?:reflection|inspection|consideration|review))\s*(?:[,:;.—–-]|\.\.\.|…)(?:(?!\b(?:if|unless|whether|why|how|not?|some\w*|one|would|could|might)\b|n['’]t)[^.!?\n]){0,80}?\b(?:the|my) (?:\w+ )?(?:answer|option|choice) (?:is|must be|should be)[\s:]*/gi;
 
 const FINAL =
   /\b(?:the|my) (?:(?:correct|right|final|best|actual) )+(?:answer|option|choice) (?:is|would be|should be)(?: therefore| thus| actually)?[\s:]*/gi;
@@ -272,6 +277,9 @@ function headers(plain: string, choices: Choices, cues: Cues[]): Candidate[] {
   found.push(...named(plain, TAG, choices, cues[0] as Cues, 'header'));
   return [...found, ...boxes(plain, choices)];
 }
+
+/** "Answer: B? No, C." asks. */
+const ASKED_AND_DENIED = /^[(⟦]?[A-Z][)⟧]?\s*\?+\s*(?:no|nope|not)\b/i;
 
 /** Boxes that name an option. Several within one sentence count as one: the last, or null when they differ. */
 function boxes(plain: string, choices: Choices): Candidate[] {
@@ -321,6 +329,7 @@ function named(
     const before = plain.slice(Math.max(0, match.index - 60), match.index);
     if (language.other.test(before) || doubted(before, language)) continue;
     if (language.notBefore.test(before) || isCounterfactual(sentenceAt(plain, at))) continue;
+    if (ASKED_AND_DENIED.test(plain.slice(at, at + 20))) continue;
     const denied = language.not.test(match[0]) || match.groups?.not !== undefined;
     const article = ARTICLE.exec(match[0])?.[0] ?? '';
     const texts = kind === 'letter' ? false : { article };
@@ -517,8 +526,12 @@ const LOOSE = [
   /(?:^|[.!?]\s)\W*(?:prediction|response|selection|pick|output)\s*:\s*\(?([A-Z])(?=\)?\s*[,;|])/gim,
   /\bnot\s+(?:option\s+)?\(?[A-Z]\)?,?\s+but\s+(?:rather\s+)?(?:option\s+)?\(?([A-Z])(?=\)?\s*(?:[.,;!]|$))/gi,
   /^\s*([A-Z])\s+(?:it is|fits|matches)\b/gm,
+  /^\s*([A-Z])(?: because|, (?:because|since))\b/g,
   /\bmak(?:es|ing)\s+([A-Z])\b(?=\s+the\b)/g,
 ];
+
+/** A letter that a question ends with. */
+const ASKED = /^[\s,:]*[(⟦]?[A-Z][)⟧]?\s*[?？]/;
 
 function pointers(plain: string, choices: Choices, cues: Cues[]): Candidate[] {
   const found: Candidate[] = [];
@@ -530,6 +543,7 @@ function pointers(plain: string, choices: Choices, cues: Cues[]): Candidate[] {
       const at = cue.index + cue[0].length;
       const index = ending(plain.slice(at), choices);
       const before = plain.slice(Math.max(0, cue.index - 60), cue.index);
+      if (ASKED.test(plain.slice(at, at + 20))) continue;
       if (index === undefined || language.other.test(before) || doubted(before, language)) continue;
       if (
         !language.doubt.test(cue[0]) &&
@@ -575,7 +589,8 @@ function onlyMention(text: string, choices: Choices): Candidate | undefined {
     const from = sentenceStart(plain, at);
     if (!counts.has(from)) {
       const sentence = /^[^.!?。！？।\n]*[?？]?/.exec(plain.slice(from).trimStart())?.[0] ?? '';
-      counts.set(from, !denies(sentence) && !speaksAgainst(sentence) && !/[?？]$/.test(sentence));
+      const against = denies(sentence) || speaksAgainst(sentence) || isCounterfactual(sentence);
+      counts.set(from, !against && !/[?？]$/.test(sentence));
     }
     if (counts.get(from)) letters.add(index);
     if (letters.size > 1) return undefined;

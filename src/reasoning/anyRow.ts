@@ -2,6 +2,7 @@
 import { DataError } from '../base/errors.js';
 import { isRecord } from '../base/values.js';
 import { shown } from '../data/problems.js';
+import { isCaption } from './prompt.js';
 
 /** What grading needs of a row. */
 export interface AnyRow {
@@ -17,6 +18,8 @@ export interface AnyRow {
   given: string | null;
   /** True answer, 0-based; null when unknown. */
   answer: number | null;
+  /** Of `generate --write brief` or `detailed`: it answers nothing. */
+  caption: boolean;
   /** Further fields of the row. */
   value: Record<string, unknown>;
 }
@@ -61,6 +64,7 @@ export function readAnyRow(value: Record<string, unknown>, where: string): AnyRo
     text,
     given: firstText(value, given),
     answer: truth === undefined ? null : truthOf(value[truth], options, `${where}: field "${truth}"`),
+    caption: isCaption(value.settings),
     value,
   };
 }

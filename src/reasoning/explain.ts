@@ -25,8 +25,16 @@ export interface Explained {
  */
 export function explainRow({ row, grade }: Pick<GradedText, 'row' | 'grade'>): Explained {
   const { predicted, correct } = grade;
-  const { options, answer, question } = row;
-  const given = { id: String(row.id), question, options, answer, predicted, correct };
+  const { options, answer, question, caption } = row;
+  const given = {
+    id: String(row.id),
+    question,
+    options,
+    answer,
+    predicted,
+    correct,
+    ...(caption ? { caption } : {}),
+  };
   const { reasoning, parts } = refineRow({ ...given, reasoning: row.text ?? '' }, {});
   return { row, grade, stated: statedOf(grade), parts: parts.flatMap(sentencesOf), refined: reasoning };
 }

@@ -1,9 +1,8 @@
 /** Rows of generated reasoning, checked: what refinement and the leak check read. */
 import { DataError } from '../base/errors.js';
-import { isRecord } from '../base/values.js';
 import { shown } from '../data/problems.js';
 import { isCorrect } from './grade.js';
-import { captionIds } from './prompt.js';
+import { isCaption } from './prompt.js';
 import type { ReasoningRow } from './row.js';
 
 /** What refinement reads of a line that `generate` wrote. */
@@ -13,7 +12,7 @@ export interface GeneratedText
     'id' | 'question' | 'options' | 'reasoning' | 'predicted' | 'answer' | 'correct'
   > {
   /** A caption: it answers nothing, so it is neither graded nor compared with the true answer. */
-  caption?: true;
+  caption?: boolean;
 }
 
 /** A checked row of generated reasoning. @throws DataError naming `where` and the field. */
@@ -58,8 +57,3 @@ export function readGenerated(value: Record<string, unknown>, where: string): Ge
     ...(isCaption(value.settings) ? { caption: true } : {}),
   };
 }
-
-const CAPTIONS = captionIds();
-
-const isCaption = (settings: unknown): boolean =>
-  isRecord(settings) && (settings.writing !== undefined || CAPTIONS.includes(String(settings.prompt)));

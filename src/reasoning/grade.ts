@@ -5,7 +5,7 @@ import type { AnyRow } from './anyRow.js';
 
 /**
  * The class of a row. Correct and Incorrect Reasoning are the paper's (section 3.1); a row without an answer that can be
- * read is `ungradable` and neither of them; `unknown` has an answer and no true one to compare it with.
+ * read is `ungradable` and neither of them; `unknown` has an answer and no true one to compare it with, or is a caption.
  */
 export type GradeClass = 'correct' | 'incorrect' | 'ungradable' | 'unknown';
 
@@ -27,7 +27,7 @@ export interface Grade {
   /** 0-based option, or null. */
   predicted: number | null;
   /** The rule that read the option, or the rule that says why none is read. */
-  rule: Rule | 'given';
+  rule: Rule | 'given' | 'caption';
   /** The words it read, shortened; empty where there are none. */
   words: string;
   correct: boolean | null;
@@ -40,7 +40,9 @@ export interface Grade {
 const SILENT: readonly string[] = ['empty', 'silent'];
 
 /** Grades a row by its text, or by the answer beside the text where the text names none and declines none. */
-export function gradeRow({ text, given, options, answer }: AnyRow): Grade {
+export function gradeRow({ text, given, options, answer, caption }: AnyRow): Grade {
+  if (caption)
+    return { predicted: null, rule: 'caption', words: '', correct: null, class: 'unknown', differs: false };
   const read = readText(text ?? '', options);
   const beside = given === null ? undefined : readGiven(given, options);
   const asked = read.option === null && SILENT.includes(read.rule) && beside !== undefined;

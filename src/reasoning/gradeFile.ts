@@ -122,7 +122,7 @@ export async function gradeFile(options: GradeFileOptions): Promise<GradeStats> 
       if (signal?.aborted) throw new Interrupted(`stopped; ${output} is as it was before`);
       stats.rows++;
       stats[grade.class]++;
-      if (row.answer !== null) known++;
+      if (row.answer !== null && !row.caption) known++;
       if (grade.differs) stats.differing++;
       stats.rules[grade.rule] = (stats.rules[grade.rule] ?? 0) + 1;
       const { predicted, correct } = grade;

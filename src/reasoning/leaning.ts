@@ -23,8 +23,12 @@ const CHOICE =
   "(?:choos(?:e|ing)|chose|chosen|pick(?:ing|ed)?(?!\\s+up)|select(?:ing|ed)?|opt(?:ing)?\\s+for|guess(?:ing)?|infer(?:red)?|lean(?:s|ing)?|settle|deduce|conclude|assume|suggests?|indicates?|favou?rs?|implies|supports?)\\b|(?:go(?:ing)?|went)\\s+with\\b|(?:would|will|['’]ll|['’]d)\\s+(?:say|answer|be)\\b|\\bleft\\s+with\\b|leads?\\s+(?:us\\s+|me\\s+)?to\\b|\\bi\\s+(?:think|believe|say|prefer)\\b";
 const CUE = new RegExp(`\\b(?:${SUPERLATIVE}|${CHOICE})`, 'i');
 
+/** What an option says is no choice of the text's: "option B suggests that he waves". */
+const OPTION_SAYS =
+  /(?<=(?<![\p{L}\p{N}])[A-Z][)⟧]?\s+(?:also\s+)?)(?:suggests?|indicates?|implies|supports|assumes?)\b/gu;
+
 const AGAINST =
-  /\b(?:not|never|no|none|neither|nor|cannot|without|less|(?<!at )least(?!\s+(?:in|un|im|wrong|bad))|unlikely|improbable|implausible|impossible|incorrect|wrong|false|mistaken?|hardly|barely|unsupported|irrelevant|eliminat(?:e|es|ed|ing)|exclud\w*|reject\w*|rul(?:e|ed|es|ing)\s+out|dismiss\w*|discard\w*|contradict\w*|inconsistent|doubt\w*|second|third|next\s+(?:most|best|closest|likeliest)|runner-up|alternatives?|tempt\w*|unclear|whether|worst|avoid\w*|refus\w*|suppos\w*|others?|example)\b|n['’]t\b|n't\b/i;
+  /\b(?:not|never|no|none|neither|nor|cannot|without|less|(?<!at )least(?!\s+(?:in|un|im|wrong|bad))|unlikely|improbable|implausible|impossible|incorrect|wrong|false|mistaken?|hardly|barely|unsupported|irrelevant|eliminat(?:e|es|ed|ing)|exclud\w*|reject\w*|rul(?:e|ed|es|ing)\s+out|dismiss\w*|discard\w*|contradict\w*|inconsistent|doubt\w*|second|third|next\s+(?:most|best|closest|likeliest)|runner-up|alternatives?|tempt\w*|unclear|whether|worst|avoid\w*|refus\w*|suppos\w*|others?|example|(?:people|viewers|someone|many)\s+(?:would|might|may|could))\b|n['’]t\b|n't\b/i;
 /** A condition, except "if we must choose". */
 const SUPPOSES = /\b(?:if|unless|were\s+it|had\s+it)\b/i;
 const FORCED =
@@ -65,7 +69,8 @@ function clauseLeaning(plain: string, from: number, to: number, choices: Choices
   const contrast = CONTRAST.exec(clause);
   const cut = contrast && contrast.index > letters[0]!.at ? contrast.index : clause.length;
   const said = clause.slice(0, cut).replace(FORCED, (forced) => ' '.repeat(forced.length));
-  if (!CUE.test(clause.slice(0, cut)) || AGAINST.test(said) || SUPPOSES.test(said)) return undefined;
+  if (!CUE.test(clause.slice(0, cut).replace(OPTION_SAYS, '')) || AGAINST.test(said) || SUPPOSES.test(said))
+    return undefined;
   const named = letters.filter(({ at }) => at < cut);
   const [first] = named;
   if (!first || named.some(({ index }) => index !== first.index)) return undefined;

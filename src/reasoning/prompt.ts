@@ -3,6 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { messageOf, UsageError } from '../base/errors.js';
+import { isRecord } from '../base/values.js';
 import { optionLetter } from '../data/sample.js';
 
 /** The instruction of the prompt, word for word as in the paper's appendix A.3. */
@@ -82,9 +83,14 @@ export function promptId(writing: Writing, template?: string): string {
   return textId(promptFor(writing, 'question', ['option', 'option'], template));
 }
 
-/** {@link promptId} of the captions in our own words. */
-export const captionIds = (): string[] =>
-  WRITINGS.filter((writing) => writing !== 'reasoning').map((writing) => promptId(writing));
+/** Whether a row with these `settings` holds a caption: asked for by our own words, or by a prompt of the user's. */
+export function isCaption(settings: unknown): boolean {
+  if (!isRecord(settings)) return false;
+  captionIds ??= WRITINGS.filter((writing) => writing !== 'reasoning').map((writing) => promptId(writing));
+  return settings.writing !== undefined || captionIds.includes(String(settings.prompt));
+}
+
+let captionIds: string[] | undefined;
 
 /** Eight hex digits that stand for a text. */
 export function textId(text: string): string {

@@ -108,7 +108,7 @@ class Counter {
   add({ row, grade }: GradedText): void {
     this.rows++;
     this.classes[grade.class]++;
-    if (row.answer !== null) this.known++;
+    if (row.answer !== null && !row.caption) this.known++;
   }
 
   counts(): ClassCounts {

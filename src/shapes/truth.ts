@@ -8,6 +8,7 @@ import { shown } from '../data/problems.js';
 import type { Sample } from '../data/sample.js';
 import { readJsonLines } from '../reasoning/jsonl.js';
 import { paperRow } from '../reasoning/policies/paper.js';
+import { isCaption } from '../reasoning/prompt.js';
 import { segment } from '../reasoning/sentences.js';
 import { type EventsLine, SPLITS } from './dataset.js';
 import { type ClipFacts, factsOf } from './language.js';
@@ -91,6 +92,7 @@ interface ChainRow {
   predicted: number | null;
   correct: boolean | null;
   beats: readonly number[];
+  caption: boolean;
 }
 
 async function truthOfFile(file: string, world: string, known: Known): Promise<TruthCount[]> {
@@ -116,9 +118,10 @@ async function truthOfFile(file: string, world: string, known: Known): Promise<T
   );
 }
 
-function refined({ sample, text, predicted, correct }: ChainRow): string {
+function refined({ sample, text, predicted, correct, caption }: ChainRow): string {
   const { id, question, options, answer = null } = sample;
-  return paperRow({ id, question, options, reasoning: text, predicted, answer, correct }, {}).refined;
+  const row = { id, question, options, reasoning: text, predicted, answer, correct };
+  return paperRow({ ...row, ...(caption ? { caption } : {}) }, {}).refined;
 }
 
 function chainOf(value: Record<string, unknown>, place: string, world: string, known: Known): ChainRow {
@@ -131,11 +134,14 @@ function chainOf(value: Record<string, unknown>, place: string, world: string, k
   if (typeof text !== 'string') return wrong('reasoning' in value ? 'reasoning' : 'text', 'text');
   if (value.reasoning === undefined && value.text === undefined) wrong('reasoning', 'text');
   const given = value.predicted ?? value.prediction ?? null;
-  const predicted = typeof given === 'number' && given in sample.options ? given : null;
   const answer = sample.answer ?? null;
+  // A refined line tells no option; without one, refining it again would take the true answer's words out.
+  const told = value.correct === true ? answer : null;
+  const predicted = typeof given === 'number' && given in sample.options ? given : told;
   const judged = predicted !== null && answer !== null ? predicted === answer : null;
   const correct = typeof value.correct === 'boolean' ? value.correct : judged;
-  return { sample, facts, text, predicted, correct, beats: beatsOf(value.frames, facts, wrong) };
+  const caption = isCaption(value.settings);
+  return { sample, facts, text, predicted, correct, beats: beatsOf(value.frames, facts, wrong), caption };
 }
 
 /** The beats of the frames that a line names; four frames unless it does. */

@@ -74,11 +74,33 @@ describe('the closing forms of appendix A.4 and of real models', () => {
     ['The man opens it.\n\nC', 2],
     ['Option C', 2],
     ['The frames show option B clearly. Option A is not visible.', 1],
+    ['B is my final answer.', 1],
+    ['My vote is B.', 1],
+    ["I'm torn between A and B. I'd go for B.", 1],
+    ['We rule out A and C. That leaves us with B.', 1],
+    ['He folds it. Which means B.', 1],
+    ['Yes, B.', 1],
+    ['TL;DR: B', 1],
+    ['Option letter: B', 1],
+    ['The correct letter is B', 1],
+    ['B because he folds it in the last frame.', 1],
+    ['B, since he folds it.', 1],
+    ['Answer: A\n\nWait, looking at the last frame again, the answer is B.', 1],
+    ['Answer: A. Hmm... given frame 4, my answer must be B.', 1],
+    ['Answer: B\n\nWait, if he had stood, the answer is C.', 1],
+    ['Answer: B. Actually, some would say the answer is C.', 1],
   ];
   it.each(forms)('%j', (text, index) => {
     expect(predictedAnswer(text, OPTIONS)).toBe(index);
   });
 });
+
+it.each(['Answer: B? No, C.', 'Answer: (B)? Not seen.', 'The answer is B? No.'])(
+  'no option that is asked and denied: %j',
+  (text) => {
+    expect(predictedAnswer(text, OPTIONS)).not.toBe(1);
+  },
+);
 
 describe('texts that name no option, or seem to name another', () => {
   const none: string[] = [
@@ -101,6 +123,10 @@ describe('texts that name no option, or seem to name another', () => {
     'Vitamin C is good for him; the grade is B plus.',
     'The incorrect answer is B.',
     'The first option is A, a thing.',
+    'Could it be B? It could be. But no frame shows it.',
+    'If option B were true, we would see a door.',
+    "Most people would choose B, but they'd be mistaken.",
+    "Option B suggests that he waves, but this isn't seen.",
   ];
   it.each(none)('%j', (text) => {
     expect(predictedAnswer(text, OPTIONS)).toBeNull();
@@ -121,6 +147,7 @@ describe('texts that name no option, or seem to name another', () => {
     ['###Answer: A dog', A_PERSON, 1],
     ['A person walks in. A dog follows.', A_PERSON, null],
     ['###Answer: same', ['same', 'same'], null],
+    ['The answer is B? Not seen. The answer is C.', OPTIONS, 2],
     ['###Answer: E', A_PERSON, 4],
     ['###Answer: E', OPTIONS, null],
     ['The answer is two.', ['one', 'two', 'twenty two'], 1],

@@ -7,6 +7,8 @@ import { readAnyRow } from '../../src/reasoning/anyRow.js';
 import { explainId } from '../../src/reasoning/explain.js';
 import { classOf } from '../../src/reasoning/grade.js';
 import { gradeFile } from '../../src/reasoning/gradeFile.js';
+import { promptId } from '../../src/reasoning/prompt.js';
+import { refineFile } from '../../src/reasoning/refineFile.js';
 import { sampleRows } from '../../src/reasoning/sampleRows.js';
 import { reasoningStats } from '../../src/reasoning/stats.js';
 import { writeSamplePage } from '../../src/report/samplePage.js';
@@ -253,5 +255,34 @@ describe.skipIf(!real)('617 texts of Video-LLaVA on STAR (skipped without ../sha
     });
     expect(wrong).toEqual([]);
     expect(stats).toMatchObject({ rows: 617, correct: 206, incorrect: 394, ungradable: 17 });
+  });
+});
+
+describe('a caption', () => {
+  const row = {
+    ...{ id: 'v_1', question: 'q', options: OPTIONS, reasoning: 'The answer is wave. A man can wave.' },
+    ...{ predicted: null, answer: 1, correct: null },
+  };
+  const brief = promptId('brief');
+
+  it.each([
+    ['in our words', { prompt: brief }],
+    ["of a user's prompt", { prompt: '00000000', writing: 'detailed' }],
+  ])('%s is read as no answer, judged by nobody and keeps its true words', async (_, settings) => {
+    write(lines({ ...row, settings }, { ...row, id: 'v_2', settings }));
+    expect(await gradeFile({ input, output })).toMatchObject({
+      ...{ unknown: 2, ungradable: 0, correct: 0, accuracy: null },
+      rules: { caption: 2 },
+    });
+    expect(graded()[0]).toEqual({ id: 'v_1', predicted: null, stated: 'caption', correct: null });
+    expect((await reasoningStats(input, quiet)).all).toMatchObject({
+      unknown: 2,
+      ungradable: 0,
+      accuracy: null,
+    });
+    const kept = (await explainId(input, 'v_1', () => {})).refined;
+    expect(kept).toContain('A man can wave.');
+    await refineFile({ input, output });
+    expect(graded()[0]).toMatchObject({ reasoning: kept, correct: null });
   });
 });

@@ -139,6 +139,21 @@ describe('files', () => {
     ]);
   });
 
+  it.each([
+    ['that are refined and right', { correct: true }],
+    ['of captions', { correct: null, settings: { prompt: '', writing: 'brief' } }],
+  ])('%s keep the steps that hold the true answer when they are refined', async (_, fields) => {
+    write({
+      id: 'c_0',
+      reasoning:
+        'In frame 2 one sees that the red object touched it and left. The red object touches the blue object.',
+      ...fields,
+    });
+    const counts = (await truth()).map(({ stage, ...count }) => count);
+    expect(counts[1]).toEqual(counts[0]);
+    expect(counts[0]).toMatchObject({ chains: 1, unread: 1, true: 1 });
+  });
+
   it('without a step or an answer have neither', async () => {
     write({ id: 'c_0', reasoning: '😀' });
     expect(await truth()).toMatchObject([
