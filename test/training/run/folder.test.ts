@@ -123,13 +123,15 @@ describe('a run folder', () => {
   });
 
   it('keeps its groups when a recipe leaves them to a base model that is gone by now', async () => {
-    const named = await configOf('model.train=[lora]');
+    // A published base is known by its manifest.
+    const gone = 'model.base=gone';
+    const named = await configOf(gone, 'model.train=[lora]');
     await openSavedRun(named);
-    const silent = await configOf();
+    const silent = await configOf(gone);
     expect(silent.model.train).toBeUndefined();
     const { config: file } = await openRunFolder(folder, silent);
     expect((await resolveConfig({ recipe: file })).config).toEqual(named);
-    const error = await openRunFolder(folder, await configOf('model.train=[qformer]')).catch((e) => e);
+    const error = await openRunFolder(folder, await configOf(gone, 'model.train=[qformer]')).catch((e) => e);
     expect(error.message).toContain('model.train was ["lora"], is now ["qformer"]');
   });
 
