@@ -3,12 +3,12 @@ import * as tf from '@tensorflow/tfjs-core';
 import { selfAttention } from '../../ops/attention.js';
 import type { Blip2Config } from '../../weights/config.js';
 import { type Context, inferenceContext, nextDropout } from '../context.js';
-import { FeedForward } from '../layers/feedForward.js';
 import { Linear, readBy } from '../layers/linear.js';
 import { Module, type Parameter, single } from '../layers/module.js';
 import { LayerNorm } from '../layers/norm.js';
 import { patchesOf } from '../layers/patches.js';
-import { type Block, preNorm, runBlocks, type Sublayer } from '../layers/sublayer.js';
+import { runBlocks, type Sublayer } from '../layers/sublayer.js';
+import { VisionLayer } from '../layers/visionLayer.js';
 
 type VisionConfig = Blip2Config['vision_config'];
 
@@ -97,45 +97,11 @@ class VisionAttention extends Module implements Sublayer {
   }
 }
 
-/** One pre-norm block of EVA ViT-g; exact GELU. */
-class VisionBlock extends Module implements Block<object> {
-  static className = 'Blip2EncoderLayer';
-  private readonly norm1: LayerNorm;
-  private readonly attention: VisionAttention;
-  private readonly norm2: LayerNorm;
-  private readonly mlp: FeedForward;
-
-  constructor(path: string, config: VisionConfig) {
-    super(path);
-    const { hidden_size: width, intermediate_size: inner, layer_norm_eps: eps } = config;
-    this.norm1 = this.child(new LayerNorm(`${path}.layer_norm1`, width, eps));
-    this.attention = this.child(new VisionAttention(`${path}.self_attn`, config));
-    this.norm2 = this.child(new LayerNorm(`${path}.layer_norm2`, width, eps));
-    this.mlp = this.child(
-      new FeedForward(`${path}.mlp`, {
-        width,
-        inner,
-        first: ['fc1'],
-        last: 'fc2',
-        bias: true,
-        activation: 'erf',
-        dropout: { inner: 0, result: 0 },
-      }),
-    );
-  }
-
-  /** x + layer(norm(x)) of both layers; (n, tokens, hidden) float32 in and out. */
-  forward(x: tf.Tensor3D, _tensors: object, context: Context): tf.Tensor3D {
-    const attended = preNorm(x, this.norm1, this.attention, context);
-    return preNorm(attended, this.norm2, this.mlp, context);
-  }
-}
-
 /** EVA ViT-g without its last block, as BLIP-2 uses it, and the trainable norm after it. */
 export class VisionModel extends Module {
   static className = 'Blip2VisionModel';
   readonly embeddings: VisionEmbeddings;
-  readonly blocks: VisionBlock[];
+  readonly blocks: VisionLayer[];
   readonly postLayernorm: LayerNorm;
 
   constructor(
@@ -144,9 +110,12 @@ export class VisionModel extends Module {
   ) {
     super(path);
     this.embeddings = this.child(new VisionEmbeddings(`${path}.embeddings`, config));
-    this.blocks = Array.from({ length: config.num_hidden_layers }, (_, i) =>
-      this.child(new VisionBlock(`${path}.encoder.layers.${i}`, config)),
-    );
+    this.blocks = Array.from({ length: config.num_hidden_layers }, (_, i) => {
+      const layer = `${path}.encoder.layers.${i}`;
+      return this.child(
+        new VisionLayer(layer, config, new VisionAttention(`${layer}.self_attn`, config), 'erf'),
+      );
+    });
     this.postLayernorm = this.child(
       new LayerNorm(`${path}.post_layernorm`, config.hidden_size, config.layer_norm_eps),
     );

@@ -2,12 +2,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { attention } from '../../ops/attention.js';
 import { type Context, nextDropout } from '../context.js';
-import { FeedForward } from '../layers/feedForward.js';
 import { forwardAll, Linear, readBy } from '../layers/linear.js';
 import { Module, type Parameter } from '../layers/module.js';
 import { LayerNorm } from '../layers/norm.js';
 import { patchesOf } from '../layers/patches.js';
-import { type Block, preNorm, runBlocks, type Sublayer } from '../layers/sublayer.js';
+import { runBlocks, type Sublayer } from '../layers/sublayer.js';
+import { VisionLayer } from '../layers/visionLayer.js';
 import { type LlavaConfig, visionSide } from './config.js';
 
 type VisionConfig = LlavaConfig['vision_config'];
@@ -85,43 +85,11 @@ class Attention extends Module implements Sublayer {
   }
 }
 
-class EncoderLayer extends Module implements Block<object> {
-  static className = 'SiglipEncoderLayer';
-  private readonly norm1: LayerNorm;
-  private readonly attention: Attention;
-  private readonly norm2: LayerNorm;
-  private readonly mlp: FeedForward;
-
-  constructor(path: string, config: VisionConfig) {
-    super(path);
-    const { hidden_size: width, intermediate_size: inner, layer_norm_eps: eps, hidden_act } = config;
-    this.norm1 = this.child(new LayerNorm(`${path}.layer_norm1`, width, eps));
-    this.attention = this.child(new Attention(`${path}.self_attn`, config));
-    this.norm2 = this.child(new LayerNorm(`${path}.layer_norm2`, width, eps));
-    this.mlp = this.child(
-      new FeedForward(`${path}.mlp`, {
-        width,
-        inner,
-        first: ['fc1'],
-        last: 'fc2',
-        bias: true,
-        activation: GELU_FORMS[hidden_act],
-        dropout: { inner: 0, result: 0 },
-      }),
-    );
-  }
-
-  forward(x: tf.Tensor3D, _tensors: object, context: Context): tf.Tensor3D {
-    const attended = preNorm(x, this.norm1, this.attention, context);
-    return preNorm(attended, this.norm2, this.mlp, context);
-  }
-}
-
 /** The tower as LLaVA-OneVision reads it: the states after some block (`used`), before the final norm. */
 export class VisionTower extends Module {
   static className = 'SiglipVisionModel';
   private readonly embeddings: Embeddings;
-  private readonly layers: EncoderLayer[];
+  private readonly layers: VisionLayer[];
 
   /** @param used blocks that are computed; the checkpoint may hold more */
   constructor(
@@ -131,9 +99,11 @@ export class VisionTower extends Module {
   ) {
     super(path);
     this.embeddings = this.child(new Embeddings(`${path}.embeddings`, config));
-    this.layers = Array.from({ length: config.num_hidden_layers }, (_, i) =>
-      this.child(new EncoderLayer(`${path}.encoder.layers.${i}`, config)),
-    );
+    this.layers = Array.from({ length: config.num_hidden_layers }, (_, i) => {
+      const layer = `${path}.encoder.layers.${i}`;
+      const own = new Attention(`${layer}.self_attn`, config);
+      return this.child(new VisionLayer(layer, config, own, GELU_FORMS[config.hidden_act]));
+    });
     // In every file, and read by nobody.
     this.child(new LayerNorm(`${path}.post_layernorm`, config.hidden_size, config.layer_norm_eps));
   }
