@@ -1,3 +1,4 @@
+/** Causal attention with grouped key heads: reads the call and checks its shapes. */
 #include "cpu/ops/causal_attention.h"
 
 #include "binding.h"

@@ -1,3 +1,4 @@
+/** Causal attention with grouped key heads, compiled once for each instruction set; what the mask hides is not computed. */
 #include "cpu/ops/causal_attention.h"
 
 #include "cpu/ops/attention_product.h"

@@ -1,3 +1,4 @@
+/** Rotary positions: reads the call and checks its shapes. */
 #include "cpu/ops/rope.h"
 
 #include "binding.h"

@@ -1,3 +1,4 @@
+/** Rotary positions, compiled once for each instruction set. */
 #include "cpu/ops/rope.h"
 
 #include "cpu/runtime/parallel.h"
