@@ -1,7 +1,13 @@
-/**
- * The one record every dataset is read into and every stage passes on. One JSON line is one sample, so users
- * bring their own data in this form (README, "Your own data").
- */
+/** The one record every dataset is read into and every stage passes on. */
+
+/** What a sample asks for: an option, a free text, a description, or when something happens. */
+export const TASKS = ['choice', 'open', 'caption', 'ground', 'grounded-choice'] as const;
+export type Task = (typeof TASKS)[number];
+
+/** A stretch of a video, [start, end] in seconds, 0 <= start < end. */
+export type Span = readonly [number, number];
+
+/** One JSON line is one sample, so users bring their own data in this form (README, "Your own data"). */
 export interface Sample {
   /** Unique within a dataset; `<video>_<qid>` for NExT-QA and IntentQA, `question_id` for STAR. */
   id: string;
@@ -11,17 +17,32 @@ export interface Sample {
   /** Clip bounds in seconds; the whole video when absent. */
   start?: number;
   end?: number;
+  /** The task; `choice` unless given. */
+  task?: Task;
   question: string;
-  /** 2 to 26 answer options, in order. */
+  /** 2 to 26 answer options, in order; none where the task is open, caption or ground. */
   options: string[];
   /** 0-based index into options; absent in blind test splits. */
   answer?: number;
+  /** Accepted texts of an open question, the usual one first; absent in blind splits. */
+  answers?: string[];
+  /** Reference descriptions of a caption sample; absent in blind splits. */
+  captions?: string[];
+  /** When what is asked about happens, in seconds since the video's first frame; absent in blind splits. */
+  spans?: Span[];
+  /** Length of the video in seconds, as the annotation states it. */
+  duration?: number;
   /** Question type, for example CW or Interaction. */
   type: string;
   /** Refined reasoning of the teacher, when there is any. */
   reasoning?: string;
   /** Whether the teacher's own answer was right (the paper's CR against IR, section 3.1). */
   reasoningCorrect?: boolean;
+}
+
+/** The task of a sample. */
+export function taskOf({ task }: Pick<Sample, 'task'>): Task {
+  return task ?? 'choice';
 }
 
 /** The letter of option `index`: 0 is A. */

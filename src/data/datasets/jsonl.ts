@@ -1,27 +1,54 @@
 /** Users' own data: JSON lines, each a sample as it is. */
 import { readJsonLines } from '../jsonLines.js';
 import { ProblemLog, shown } from '../problems.js';
-import type { Sample } from '../sample.js';
+import { type Sample, type Span, TASKS, type Task, taskOf } from '../sample.js';
 import { isGiven, type TextSource } from '../textFile.js';
 import { TextIndex } from '../textIndex.js';
 import type { DatasetRecord, Row } from './dataset.js';
 
 const MAX_OPTIONS = 26;
 
-/** What each key must hold. `id`, `video`, `question` and `options` are required. */
+/** What each key must hold. `id` and `video` are required; which others are, follows from the task. */
 const CHECKS: Record<keyof Sample, { expected: string; ok: (value: unknown) => boolean; required?: true }> = {
   id: { expected: 'a text', ok: isText, required: true },
   dataset: { expected: 'a text', ok: isText },
   video: { expected: 'a text', ok: isText, required: true },
   start: { expected: 'a time in seconds, 0 or later', ok: isSeconds },
   end: { expected: 'a time in seconds, 0 or later', ok: isSeconds },
-  question: { expected: 'a text', ok: isText, required: true },
-  options: { expected: `2 to ${MAX_OPTIONS} texts, none empty`, ok: isOptions, required: true },
+  task: { expected: `one of ${TASKS.join(', ')}`, ok: (value) => TASKS.includes(value as Task) },
+  question: { expected: 'a text', ok: isText },
+  options: { expected: `2 to ${MAX_OPTIONS} texts, none empty`, ok: isOptions },
   answer: { expected: 'an integer from 0', ok: (value) => Number.isInteger(value) && (value as number) >= 0 },
+  answers: { expected: 'texts, none empty', ok: isTexts },
+  captions: { expected: 'texts, none empty', ok: isTexts },
+  spans: { expected: '[start, end] pairs in seconds, 0 <= start < end', ok: isSpans },
+  duration: { expected: 'seconds, more than 0', ok: (value) => isSeconds(value) && value !== 0 },
   type: { expected: 'a text', ok: isText },
   reasoning: { expected: 'a text', ok: (value) => typeof value === 'string' },
   reasoningCorrect: { expected: 'true or false', ok: (value) => typeof value === 'boolean' },
 };
+
+/** What a task's samples state beside id and video, and the key that holds the truth. */
+const TASK_KEYS: Record<Task, { required: readonly (keyof Sample)[]; truth: readonly (keyof Sample)[] }> = {
+  choice: { required: ['question', 'options'], truth: ['answer'] },
+  open: { required: ['question'], truth: ['answers'] },
+  caption: { required: [], truth: ['captions'] },
+  ground: { required: ['question'], truth: ['spans'] },
+  'grounded-choice': { required: ['question', 'options'], truth: ['answer', 'spans'] },
+};
+
+const TRUTHS = [...new Set(TASKS.flatMap((task) => TASK_KEYS[task].truth))];
+/** Keys that only some tasks have. */
+const TASK_ONLY = ['options', ...TRUTHS] as const;
+const NAMED: Partial<Record<keyof Sample, string>> = {
+  answer: 'an answer',
+  answers: 'answers',
+  captions: 'captions',
+  spans: 'spans',
+};
+
+/** The question of a caption sample that has none. */
+const DESCRIBE = 'Describe what happens in the video.';
 
 export const jsonl: DatasetRecord = {
   name: 'jsonl',
@@ -60,9 +87,11 @@ async function* jsonlRows(source: TextSource, log: ProblemLog): AsyncGenerator<R
     const earlier = lineOfId.add(sample.id, line);
     if (earlier !== undefined)
       log.add(line, 'id', 'an id used once', `${shown(sample.id)} again (first on line ${earlier})`);
-    else if (!blind && sample.answer === undefined)
-      log.add(line, 'answer', 'an answer, as other lines have', 'nothing');
-    else yield [{ line, sample }];
+    else {
+      const absent = TASK_KEYS[taskOf(sample)].truth.find((key) => sample[key] === undefined);
+      if (!blind && absent) log.add(line, absent, `${NAMED[absent]}, as other lines have`, 'nothing');
+      else yield [{ line, sample }];
+    }
   }
 }
 
@@ -73,7 +102,7 @@ async function isBlind(source: TextSource): Promise<boolean> {
     'sample',
     new ProblemLog(source.file, undefined, false),
   ))
-    if (isGiven(record.answer)) return false;
+    if (TRUTHS.some((key) => isGiven(record[key]))) return false;
   return true;
 }
 
@@ -89,14 +118,26 @@ function readRecord(values: Record<string, unknown>, line: number, log: ProblemL
       log.add(line, key, check.expected, shown(values[key]));
   }
   if (log.count > before) return undefined;
-  const sample = { dataset: 'jsonl', type: 'all', ...record } as Sample;
-  const { start, end, answer, options } = sample;
+  const task = (record.task as Task | undefined) ?? 'choice';
+  const { required } = TASK_KEYS[task];
+  for (const key of required)
+    if (!Object.hasOwn(record, key)) log.add(line, key, CHECKS[key].expected, shown(values[key]));
+  for (const key of TASK_ONLY)
+    if (Object.hasOwn(record, key) && !required.includes(key) && !TASK_KEYS[task].truth.includes(key))
+      log.add(line, key, `no ${key} where task is ${task}`, shown(values[key]));
+  if (log.count > before) return undefined;
+  const defaults = { dataset: 'jsonl', type: 'all', options: [] };
+  const question = task === 'caption' ? { question: DESCRIBE } : {};
+  const sample = { ...defaults, ...question, ...record } as unknown as Sample;
+  const { start, end, answer, options, spans, duration } = sample;
   if (answer !== undefined && answer >= options.length) {
     log.add(line, 'answer', `an integer from 0 to ${options.length - 1}`, String(answer));
   }
   if (end !== undefined && end <= (start ?? 0)) {
     log.add(line, 'end', `a time after start (${start ?? 0} s)`, String(end));
   }
+  const late = duration === undefined ? undefined : spans?.find(([, until]) => until > duration);
+  if (late) log.add(line, 'spans', `spans inside the video (${duration} s)`, shown(late));
   return log.count > before ? undefined : sample;
 }
 
@@ -109,5 +150,17 @@ function isSeconds(value: unknown): boolean {
 }
 
 function isOptions(value: unknown): boolean {
-  return Array.isArray(value) && value.length >= 2 && value.length <= MAX_OPTIONS && value.every(isText);
+  return isTexts(value) && value.length >= 2 && value.length <= MAX_OPTIONS;
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.length > 0 && value.every(isText);
+}
+
+function isSpans(value: unknown): boolean {
+  return Array.isArray(value) && value.length > 0 && value.every(isSpan);
+}
+
+function isSpan(value: unknown): value is Span {
+  return Array.isArray(value) && value.length === 2 && value.every(isSeconds) && value[0] < value[1];
 }

@@ -108,7 +108,7 @@ describe('JSON lines', () => {
     [
       'a misspelt key',
       { ...OTHER, anwser: 1 },
-      'anwser: expected one of id, dataset, video, start, end, question, options, answer, type, reasoning, reasoningCorrect, got an unknown key',
+      'anwser: expected one of id, dataset, video, start, end, task, question, options, answer, answers, captions, spans, duration, type, reasoning, reasoningCorrect, got an unknown key',
     ],
     ['a key of every object', { ...OTHER, toString: 1 }, 'toString: expected one of id,'],
     ['no id', { ...OTHER, id: undefined }, 'id: expected a text, got nothing'],
@@ -166,5 +166,40 @@ describe('JSON lines', () => {
       /^2: json: expected one JSON object/,
     );
     expect((await read('\n')).problems).toEqual(['1: rows: expected at least one sample, got an empty file']);
+  });
+});
+
+describe('tasks', () => {
+  const base = { id: 'a', video: 'v' };
+  test.each([
+    ['open', { task: 'open', question: 'What?', answers: ['a ball'] }],
+    ['caption', { task: 'caption', captions: ['a man walks'] }],
+    ['ground', { task: 'ground', question: 'When?', spans: [[1, 2.5]], duration: 9 }],
+    [
+      'grounded-choice',
+      { task: 'grounded-choice', question: 'Who?', options: ['x', 'y'], answer: 1, spans: [[0, 1]] },
+    ],
+  ])('a sample of task %s is read', async (_, keys) => {
+    const { samples, problems } = await read(`${JSON.stringify({ ...base, ...keys })}\n`);
+    expect(problems).toEqual([]);
+    expect(samples[0]).toMatchObject({ ...base, ...keys });
+  });
+
+  test.each([
+    ['an unknown task', { task: 'dance', question: 'q' }, 'task'],
+    ['open with options', { task: 'open', question: 'q', options: ['x', 'y'], answers: ['z'] }, 'options'],
+    ['choice with spans', { question: 'q', options: ['x', 'y'], answer: 0, spans: [[0, 1]] }, 'spans'],
+    ['a reversed span', { task: 'ground', question: 'q', spans: [[2, 1]] }, 'spans'],
+    ['a span without length', { task: 'ground', question: 'q', spans: [[2, 2]] }, 'spans'],
+    ['a negative span', { task: 'ground', question: 'q', spans: [[-1, 2]] }, 'spans'],
+    ['a span in words', { task: 'ground', question: 'q', spans: [['0:01', '0:02']] }, 'spans'],
+    ['a span behind the end', { task: 'ground', question: 'q', spans: [[1, 9]], duration: 8 }, 'spans'],
+    ['an empty answer', { task: 'open', question: 'q', answers: [''] }, 'answers'],
+    ['no caption', { task: 'caption', captions: [] }, 'captions'],
+    ['no question', { task: 'ground', spans: [[0, 1]] }, 'question'],
+  ])('%s is refused by its key', async (_, keys, key) => {
+    const { samples, problems } = await read(`${JSON.stringify({ ...base, ...keys })}\n`);
+    expect(samples).toEqual([]);
+    expect(problems[0]).toContain(`1: ${key}: expected`);
   });
 });
