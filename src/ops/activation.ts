@@ -76,26 +76,27 @@ export function gatedGelu<T extends tf.Tensor>(
 }
 
 /**
- * dropout(silu(gate) * up) with silu(x) = x sigmoid(x): the gated unit of Llama and Qwen (Shazeer 2020: SwiGLU).
- *
- * @param gate float32, of up's shape. @param bf16 whether the result of dropout may be stored in bf16 (see bf16.ts)
+ * dropout(silu(gate) * up) with silu(x) = x sigmoid(x): the gated unit of Llama and Qwen (Shazeer 2020: SwiGLU). Both
+ * operands have one shape and one storage type.
  */
-export function gatedSilu<T extends tf.Tensor>(gate: T, up: T, key?: DropoutKey, bf16 = false): T {
+export function gatedSilu<T extends tf.Tensor>(gate: T, up: T, options: ActivationOptions = {}): T {
+  const { bf16 = false, gradientBf16 = false, dropout: key } = options;
   checkFloat('gatedSilu', { gate, up });
   check(sameShape(gate, up), 'gatedSilu', 'gate and up of one shape', { gate, up });
   if (!hasFused('ReasGatedSilu'))
-    return tf.tidy(() => dropout(tf.mul(tf.mul(gate, tf.sigmoid(gate)), up) as T, key, bf16));
+    return tf.tidy(() => dropout(tf.mul(tf.mul(gate, tf.sigmoid(gate)), up) as T, key));
   if (key) checkKey(key);
-  const attrs = { dropout: dropoutNumbers(key) };
+  const numbers = dropoutNumbers(key);
   return taped(
     'gatedSilu',
     { gate, up },
     (save) => {
       save([gate, up]);
-      return runKernel('ReasGatedSilu', { gate, up }, attrs);
+      return runKernel('ReasGatedSilu', { gate, up }, { dropout: numbers, bf16 });
     },
     (dy, saved) => {
       const [savedGate, savedUp] = saved as [tf.Tensor, tf.Tensor];
+      const attrs = { dropout: numbers, bf16: gradientBf16 };
       const both = jointly(() => runKernel('ReasGatedSiluGrad', { dy, gate: savedGate, up: savedUp }, attrs));
       return { gate: () => both(0), up: () => both(1) };
     },

@@ -51,7 +51,7 @@ onEveryForm('activation', (form) => {
     }
     const [gate, up] = [0, 1].map(() => toTensor(normal(rng, [3, 37])));
     const key = { rate: 0.3, seed: 5, step: 2, call: 9 };
-    const dropped = gatedSilu(gate!, up!, key).dataSync();
+    const dropped = gatedSilu(gate!, up!, { dropout: key }).dataSync();
     const expected = dropout(gatedSilu(gate!, up!), key).dataSync();
     for (const [i, value] of expected.entries()) expect(dropped[i]).toBeCloseTo(value, 5);
     expect([...gatedSilu(tf.tensor1d([-1e30, 1e30, 0]), tf.ones([3])).dataSync()]).toEqual([

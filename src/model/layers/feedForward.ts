@@ -44,15 +44,15 @@ export class FeedForward extends Module implements Sublayer {
   inner(x: tf.Tensor3D, _tensors: object, context: Context): tf.Tensor3D {
     const { activation } = this.settings;
     const form = activation === 'erf' || activation === 'tanh' ? activation : undefined;
-    // GELU's kernels alone take bf16.
-    const [gate, up] = forwardAll(this.first, x, context, form !== undefined) as [tf.Tensor3D, tf.Tensor3D?];
+    const isGatedSilu = activation === 'silu' && this.first.length === 2;
+    // The kernels of GELU and of gated SiLU alone take bf16.
+    const takesBf16 = form !== undefined || isGatedSilu;
+    const [gate, up] = forwardAll(this.first, x, context, takesBf16) as [tf.Tensor3D, tf.Tensor3D?];
     const key = nextDropout(context, this.settings.dropout.inner);
     const bf16 = this.last.readsBf16;
-    if (form) {
-      const options = { bf16, gradientBf16: readInBf16(this.first), dropout: key };
-      return up ? gatedGelu(gate, up, form, options) : gelu(gate, form, options);
-    }
-    if (activation === 'silu' && up) return gatedSilu(gate, up, key, bf16);
+    const options = { bf16, gradientBf16: readInBf16(this.first), dropout: key };
+    if (isGatedSilu) return gatedSilu(gate, up!, options);
+    if (form) return up ? gatedGelu(gate, up, form, options) : gelu(gate, form, options);
     const active = activation === 'relu' ? tf.relu(gate) : tf.mul(gate, tf.sigmoid(gate));
     return dropout(up ? tf.mul(active, up) : active, key, bf16) as tf.Tensor3D;
   }

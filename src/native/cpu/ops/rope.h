@@ -2,6 +2,7 @@
 #pragma once
 
 #include "call.h"
+#include "cpu/ops/rope_args.h"
 #include "cpu/runtime/dispatch.h"
 
 namespace reasvqa {
@@ -14,15 +15,8 @@ struct RopeCall {
   REASVQA_CALL("rope", x, cos, sin, y, heads, back)
 };
 
-struct Rope {
-  int64_t rows = 0;    // B L
-  int64_t length = 0;  // L
-  int64_t heads = 0;
-  int64_t half = 0;  // D / 2
-  float sign = 1.0f;
-  const float* cos = nullptr;
-  const float* sin = nullptr;
-};
+/** Reads a call, of either device's buffers, and checks its shapes. */
+Rope ropeOf(const RopeCall& call);
 
 struct RopeKernels {
   void (*run)(const Rope& rope, const float* x, float* y);

@@ -1,13 +1,15 @@
-/** GELU by the formulas of cpu/ops/gelu.h; four elements a thread. form: 0 erf, 1 tanh. */
+/** GELU and SiLU by the formulas of cpu/ops/gelu.h; four elements a thread. form: an Activation. */
+#include "cuda/ops/gelu_args.h"
 #include "cuda/ops/philox.cuh"
 #include "cuda/runtime/vector4.cuh"
 
-struct Gelu {
+/** An activation of a number. */
+struct Active {
   float value;
   float derivative;
 };
 
-__device__ inline Gelu erfGelu(float x) {
+__device__ inline Active erfGelu(float x) {
   // Beyond 20 the tail is 0 in float32; the bound keeps a^2 of an infinity out.
   const float size = fabsf(x);
   const float a = size > 20.0f ? 20.0f : size;
@@ -32,7 +34,7 @@ __device__ inline Gelu erfGelu(float x) {
   return {x * phi, fmaf(x, gauss * 0.3989422804014327f, phi)};
 }
 
-__device__ inline Gelu tanhGelu(float x) {
+__device__ inline Active tanhGelu(float x) {
   // Beyond 20 the sigmoid is 0 or 1 to the last bit; the bound keeps x^2 finite.
   float b = x > 20.0f ? 20.0f : x;
   b = b < -20.0f ? -20.0f : b;
@@ -44,7 +46,16 @@ __device__ inline Gelu tanhGelu(float x) {
   return {x * s, fmaf(b * s * (1.0f - s), slope, s)};
 }
 
-__device__ inline Gelu geluOf(int32_t form, float x) { return form == 0 ? erfGelu(x) : tanhGelu(x); }
+__device__ inline Active silu(float x) {
+  // Below -80 the sigmoid is 0 beside every x; the bound keeps an infinity out.
+  const float b = x < -80.0f ? -80.0f : x;
+  const float s = 1.0f / (1.0f + expf(-b));
+  return {b * s, s * fmaf(b, 1.0f - s, 1.0f)};
+}
+
+__device__ inline Active activeOf(int32_t form, float x) {
+  return form == kErf ? erfGelu(x) : form == kTanh ? tanhGelu(x) : silu(x);
+}
 
 /** Calls body(first element, how many of its four exist) over n elements; buffers are aligned. */
 template <class Body>
@@ -57,7 +68,7 @@ __device__ inline void geluForward(int32_t form, const In* x, Out* y, int64_t n)
   forFours(n, [&](int64_t at, int64_t left) {
     float value[4];
     loadFour(x + at, left, true, value);
-    for (int i = 0; i < 4; ++i) value[i] = geluOf(form, value[i]).value;
+    for (int i = 0; i < 4; ++i) value[i] = activeOf(form, value[i]).value;
     storeFour(y + at, left, true, value);
   });
 }
@@ -69,28 +80,28 @@ __device__ inline void geluBackward(int32_t form, const float* dy, const In* x, 
     float gradient[4];
     loadFour(x + at, left, true, value);
     loadFour(dy + at, left, true, gradient);
-    for (int i = 0; i < 4; ++i) gradient[i] *= geluOf(form, value[i]).derivative;
+    for (int i = 0; i < 4; ++i) gradient[i] *= activeOf(form, value[i]).derivative;
     storeFour(dx + at, left, true, gradient);
   });
 }
 
 template <class In, class Out>
-__device__ inline void gatedGeluForward(int32_t form, const In* gate, const In* up, Out* y, int64_t rows, int64_t columns,
-                                        const Dropout& dropout) {
+__device__ inline void gatedForward(int32_t form, const In* gate, const In* up, Out* y, int64_t rows, int64_t columns,
+                                    const Dropout& dropout) {
   forDropped(rows, columns, dropout, [&](int64_t at, int64_t left, bool aligned, const float(&multiplier)[4]) {
     float value[4];
     float factor[4];
     loadFour(gate + at, left, aligned, value);
     loadFour(up + at, left, aligned, factor);
-    for (int i = 0; i < 4; ++i) value[i] = geluOf(form, value[i]).value * factor[i] * multiplier[i];
+    for (int i = 0; i < 4; ++i) value[i] = activeOf(form, value[i]).value * factor[i] * multiplier[i];
     storeFour(y + at, left, aligned, value);
   });
 }
 
-/** With d = multiplier dy: dgate = d up gelu'(gate), dup = d gelu(gate). */
+/** With d = multiplier dy: dgate = d up f'(gate), dup = d f(gate). */
 template <class In, class Out>
-__device__ inline void gatedGeluBackward(int32_t form, const float* dy, const In* gate, const In* up, Out* dgate, Out* dup,
-                                         int64_t rows, int64_t columns, const Dropout& dropout) {
+__device__ inline void gatedBackward(int32_t form, const float* dy, const In* gate, const In* up, Out* dgate, Out* dup,
+                                     int64_t rows, int64_t columns, const Dropout& dropout) {
   forDropped(rows, columns, dropout, [&](int64_t at, int64_t left, bool aligned, const float(&multiplier)[4]) {
     float value[4];
     float factor[4];
@@ -99,10 +110,10 @@ __device__ inline void gatedGeluBackward(int32_t form, const float* dy, const In
     loadFour(up + at, left, aligned, factor);
     loadFour(dy + at, left, aligned, gradient);
     for (int i = 0; i < 4; ++i) {
-      const Gelu g = geluOf(form, value[i]);
+      const Active active = activeOf(form, value[i]);
       gradient[i] *= multiplier[i];
-      factor[i] = gradient[i] * factor[i] * g.derivative;
-      gradient[i] *= g.value;
+      factor[i] = gradient[i] * factor[i] * active.derivative;
+      gradient[i] *= active.value;
     }
     storeFour(dgate + at, left, aligned, factor);
     storeFour(dup + at, left, aligned, gradient);
@@ -117,14 +128,14 @@ __device__ inline void gatedGeluBackward(int32_t form, const float* dy, const In
   extern "C" __global__ void geluGrad##from##to(int32_t form, const float* dy, const In* x, Out* dx, int64_t n) {      \
     geluBackward(form, dy, x, dx, n);                                                                                  \
   }                                                                                                                    \
-  extern "C" __global__ void gatedGelu##from##to(int32_t form, const In* gate, const In* up, Out* y, int64_t rows,     \
-                                                 int64_t columns, Dropout dropout) {                                   \
-    gatedGeluForward(form, gate, up, y, rows, columns, dropout);                                                       \
+  extern "C" __global__ void gated##from##to(int32_t form, const In* gate, const In* up, Out* y, int64_t rows,         \
+                                             int64_t columns, Dropout dropout) {                                       \
+    gatedForward(form, gate, up, y, rows, columns, dropout);                                                           \
   }                                                                                                                    \
-  extern "C" __global__ void gatedGeluGrad##from##to(int32_t form, const float* dy, const In* gate, const In* up,      \
-                                                     Out* dgate, Out* dup, int64_t rows, int64_t columns,              \
-                                                     Dropout dropout) {                                                \
-    gatedGeluBackward(form, dy, gate, up, dgate, dup, rows, columns, dropout);                                         \
+  extern "C" __global__ void gatedGrad##from##to(int32_t form, const float* dy, const In* gate, const In* up,          \
+                                                 Out* dgate, Out* dup, int64_t rows, int64_t columns,                  \
+                                                 Dropout dropout) {                                                    \
+    gatedBackward(form, dy, gate, up, dgate, dup, rows, columns, dropout);                                             \
   }
 GELU(, float, , float)
 GELU(, float, Bf16, unsigned short)
