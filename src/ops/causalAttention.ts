@@ -100,11 +100,14 @@ export function causalAttention(
   const { heads, keyHeads, scale, mask } = options;
   checkCausal(q, k, v, options);
   const { starts, begins, bias, keyMask } = mask;
-  if (starts && begins) return fusedCausal(q, k, v, { starts, begins }, { heads, keyHeads, scale });
+  const { bf16 = false, dropout } = options;
+  const half = bf16 || options.half === true;
+  if (starts && begins)
+    return fusedCausal(q, k, v, { starts, begins }, { heads, keyHeads, scale, half }, bf16);
   return tf.tidy(() => {
-    const { half, bf16, dropout } = options;
+    // Not stored in bf16, which the product with the mask does not read.
     const out = attention(q, repeatHeads(k, keyHeads, heads), repeatHeads(v, keyHeads, heads), {
-      ...{ heads, scale, bias, keyMask, half, bf16, dropout },
+      ...{ heads, scale, bias, keyMask, half, dropout },
     });
     // A padded query has no key of its own left and would look at later ones.
     return tf.mul(out, tf.expandDims(keyMask!, 2));
@@ -198,6 +201,7 @@ interface Numbers {
   heads: number;
   keyHeads: number;
   scale: number;
+  half: boolean;
 }
 
 function fusedCausal(
@@ -206,18 +210,24 @@ function fusedCausal(
   v: tf.Tensor3D,
   layout: { starts: tf.Tensor1D; begins: tf.Tensor1D },
   attrs: Numbers,
+  bf16: boolean,
 ): tf.Tensor3D {
   const { starts, begins } = layout;
   return taped(
     'causalAttention',
     { q, k, v },
     (save) => {
-      save([q, k, v, starts, begins]);
-      return runKernel('ReasCausalAttention', { q, k, v, starts, begins }, attrs);
+      const operands = { q, k, v, starts, begins };
+      const [out, kept] = runKernel('ReasCausalAttention', operands, { ...attrs, bf16, keep: isTapeOn() });
+      save([starts, begins, ...(kept ? [kept] : [q, k, v])]);
+      return out!;
     },
     (dy, saved) => {
-      const [q, k, v, starts, begins] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
-      const all = jointly(() => runKernel('ReasCausalAttentionGrad', { dy, q, k, v, starts, begins }, attrs));
+      const [starts, begins, first, ...others] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, ...tf.Tensor[]];
+      const operands = others.length > 0 ? { q: first, k: others[0]!, v: others[1]! } : { kept: first };
+      const all = jointly(() =>
+        runKernel('ReasCausalAttentionGrad', { dy, starts, begins, ...operands }, attrs),
+      );
       return { q: () => all(0), k: () => all(1), v: () => all(2) };
     },
   ) as tf.Tensor3D;

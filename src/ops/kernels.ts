@@ -87,8 +87,8 @@ function listKernel<A extends object, S extends Results<Info[], A>>(entry: { att
 /** Attributes of attention. keys: only so many rows of k and v count. half: products may round their operands to 16 bits. */
 const attention = { heads: 1, scale: 1, keys: 1, half: false, dropout: NO_DROPOUT };
 
-/** Attributes of attention over a prompt and segments. */
-const causal = { heads: 1, keyHeads: 1, scale: 1 };
+/** Attributes of attention with fewer key heads than query heads. */
+const grouped = { heads: 1, keyHeads: 1, scale: 1 };
 
 export const KERNELS = {
   /** y = addend + dropout(x) */
@@ -127,13 +127,16 @@ export const KERNELS = {
   /** y = dropout(gate sigmoid(gate) up) */
   ReasGatedSilu: kernel({
     inputs: ['gate', 'up'],
-    attrs: { dropout: NO_DROPOUT },
-    results: { y: ({ gate }) => like(gate) },
+    attrs: { dropout: NO_DROPOUT, bf16: false },
+    results: { y: ({ gate }, { bf16 }) => like(gate, bf16) },
   }),
   ReasGatedSiluGrad: kernel({
     inputs: ['dy', 'gate', 'up'],
-    attrs: { dropout: NO_DROPOUT },
-    results: { dgate: ({ gate }) => like(gate), dup: ({ up }) => like(up) },
+    attrs: { dropout: NO_DROPOUT, bf16: false },
+    results: {
+      dgate: ({ gate }, { bf16 }) => like(gate, bf16),
+      dup: ({ up }, { bf16 }) => like(up, bf16),
+    },
   }),
 
   /** Rotary positions of (B, L, heads D); back: by the opposite angles. */
@@ -239,23 +242,29 @@ export const KERNELS = {
     },
   }),
 
-  /** A prompt and segments after it: causalAttention.ts says what starts and begins are. */
+  /** A prompt and segments after it: causalAttention.ts says what starts and begins are. half, keep: as of ReasAttention. */
   ReasCausalAttention: kernel({
     inputs: ['q', 'k', 'v', 'starts', 'begins'],
-    attrs: causal,
-    results: { out: ({ q }) => like(q) },
+    attrs: { ...grouped, half: false, keep: false, bf16: false },
+    results: { out: ({ q }, { bf16 }) => like(q, bf16), kept: () => undefined },
   }),
+  /** Takes q, k and v, or their saved form. */
   ReasCausalAttentionGrad: kernel({
-    inputs: ['dy', 'q', 'k', 'v', 'starts', 'begins'],
-    attrs: causal,
-    results: { dq: ({ q }) => like(q), dk: ({ k }) => like(k), dv: ({ v }) => like(v) },
+    inputs: ['dy', 'starts', 'begins'],
+    optional: ['q', 'k', 'v', 'kept'],
+    attrs: { ...grouped, half: false },
+    results: {
+      dq: ({ dy }) => like(dy),
+      dk: ({ dy }, { heads, keyHeads }) => withLast(dy, (last(dy) / heads) * keyHeads),
+      dv: ({ dy }, { heads, keyHeads }) => withLast(dy, (last(dy) / heads) * keyHeads),
+    },
   }),
 
   /** One query of decoding over the first `keys` rows of a cache: q (1, 1, heads D), k and v (1, rows, keyHeads D). */
   ReasGroupedQuery: kernel({
     inputs: ['q', 'k', 'v'],
     optional: ['bias'],
-    attrs: { ...causal, keys: 1 },
+    attrs: { ...grouped, keys: 1 },
     results: { out: ({ q }) => like(q) },
   }),
 

@@ -29,6 +29,7 @@ const ATTENTION: AttentionCase[] = [
   { batch: 1, heads: 1, Lq: 70, Lk: 130, D: 150, Dv: 20, biasHeads: 0, mask: false, rate: 0 },
   { batch: 1, heads: 1, Lq: 66, Lk: 67, D: 21, Dv: 170, biasHeads: 1, mask: false, rate: 0.5 },
   { batch: 2, heads: 2, Lq: 100, Lk: 45, D: 96, Dv: 80, biasHeads: 0, mask: true, rate: 0.3 },
+  { batch: 1, heads: 2, Lq: 34, Lk: 65, D: 97, Dv: 128, biasHeads: 1, mask: true, rate: 0.1 },
   { batch: 1, heads: 3, Lq: 19, Lk: 33, D: 5, Dv: 7, biasHeads: 3, mask: false, rate: 0.1 },
   // Rows of an even number of elements, of which a head's own begin at an odd one.
   { batch: 2, heads: 2, Lq: 19, Lk: 33, D: 5, Dv: 7, biasHeads: 0, mask: false, rate: 0.1 },
@@ -66,7 +67,7 @@ describe.skipIf(cudaMissing !== undefined)(
       // Operands are rounded to 11 bits, 2^-12 of each at most; and errors of a score are errors of its exponential.
       const tolerance = bf16 ? 1e-3 : 1e-5;
       compare('attention', operands, attrs, { out }, tolerance);
-      if (bf16 && Lq > 0 && Math.max(D, Dv) <= 96) {
+      if (bf16 && Lq > 0 && Math.max(D, Dv) <= 128) {
         const [rounded] = run(gpu(), 'attention', operands, attrs, { out });
         const [exact] = run(gpu(), 'attention', operands, { ...attrs, half: false }, { out });
         expect(rounded, 'the tensor cores were used').not.toEqual(exact);
@@ -81,7 +82,7 @@ describe.skipIf(cudaMissing !== undefined)(
       compare('attentionGrad', inputs, grad, shapesOf({ dbias }));
     });
 
-    it.each(ATTENTION.filter(({ D, Dv }) => Math.max(D, Dv) <= 96))(
+    it.each(ATTENTION.filter(({ D, Dv }) => Math.max(D, Dv) <= 128))(
       'attention keeps its operands in f16 for the backward pass: %j',
       (c) => {
         const rng = new Rng(JSON.stringify(c));
@@ -167,11 +168,11 @@ describe.skipIf(cudaMissing !== undefined)(
         }
       };
       expect(refused(gpu(), 8, false, 12)).toMatch(/f16 are kept/);
-      expect(refused(gpu(), 97, true, 156)).toMatch(/f16 are kept/);
+      expect(refused(gpu(), 129, true, 204)).toMatch(/f16 are kept/);
       expect(refused(gpu(), 8, true, 11)).toMatch(/kept has 11 elements, 12 expected/);
       expect(refused(gpu(), 8, true, 12)).toBe('nothing');
       expect(refused(nativeDevice(), 8, true, 12)).toMatch(/nothing is kept/);
-      const widths = [8, 97] as const;
+      const widths = [8, 129] as const;
       expect(widths.map((D) => attend(gpu(), D, true, undefined).kept())).toEqual([12, 0]);
       expect(attend(gpu(), 8, false, undefined).kept()).toBe(0);
       const call = attend(gpu(), 8, true, undefined);

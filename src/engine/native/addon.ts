@@ -59,14 +59,18 @@ type Values = Float32Array | Int32Array | Uint8Array | Uint16Array;
 /**
  * The kernels of src/ops/kernels.ts that a device computes: each takes the fields that lie in `numbers`, where its
  * `layouts` says (calls.ts). adamW takes arrays beside them: four buffers a tensor, sizes, two rates a tensor;
- * globalNorm buffers and sizes. attentionKept returns how many words attention would save for backward.
+ * globalNorm buffers and sizes. attentionKept and causalAttentionKept return how many words attention would save for backward.
  */
 type FusedFunctions = {
-  readonly [Name in Exclude<FusedName, 'adamW' | 'globalNorm' | 'attentionKept'>]?: () => void;
+  readonly [Name in Exclude<
+    FusedName,
+    'adamW' | 'globalNorm' | 'attentionKept' | 'causalAttentionKept'
+  >]?: () => void;
 } & {
   readonly adamW?: (buffers: Int32Array, sizes: Float64Array, rates: Float64Array) => void;
   readonly globalNorm?: (buffers: Int32Array, sizes: Float64Array) => void;
   readonly attentionKept?: () => number;
+  readonly causalAttentionKept?: () => number;
 };
 
 /** What a device exports. Sizes are element counts; offsets are elements but for `read`, whose offset is in bytes. */

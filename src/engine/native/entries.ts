@@ -27,6 +27,7 @@ export const PARTS = {
     results: { dx: () => undefined },
   }),
   attentionKept: KERNELS.ReasAttention,
+  causalAttentionKept: KERNELS.ReasCausalAttention,
 };
 
 export type Entries = { [Name in Direct as Native<Name>]: Table[Name] } & typeof PARTS;

@@ -74,6 +74,10 @@ function direct(kernelName: KernelName, name: FusedName) {
   };
 }
 
+/** A result of so many words of 32 bits, whose meaning the device alone knows; none for none. */
+const roomFor = (words: number, result: (wanted: Wanted) => TensorInfo): TensorInfo | undefined =>
+  words > 0 ? result({ shape: [words], dtype: 'int32' }) : undefined;
+
 const byHand: Implementations<NativeBackend> = {
   ReasLinear: ({ x }, attrs, backend) =>
     making(backend, (result) =>
@@ -109,9 +113,24 @@ const byHand: Implementations<NativeBackend> = {
         calls.attentionKept(inputs, attrs, { out });
         words = device.attentionKept();
       }
-      const kept = words > 0 ? result({ shape: [words], dtype: 'int32' }) : undefined;
+      const kept = roomFor(words, result);
       calls.attention(inputs, attrs, { out, kept });
       device.attention!();
+      return kept ? [out, kept] : [out];
+    }),
+
+  ReasCausalAttention: (inputs, attrs, backend) =>
+    making(backend, (result) => {
+      const { calls, device } = backend;
+      const out = result(KERNELS.ReasCausalAttention.results.out(inputs, attrs));
+      let words = 0;
+      if (attrs.keep && attrs.half && device.causalAttentionKept) {
+        calls.causalAttentionKept(inputs, attrs, { out });
+        words = device.causalAttentionKept();
+      }
+      const kept = roomFor(words, result);
+      calls.causalAttention(inputs, attrs, { out, kept });
+      device.causalAttention!();
       return kept ? [out, kept] : [out];
     }),
 

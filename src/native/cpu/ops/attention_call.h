@@ -50,6 +50,7 @@ Attention attentionOf(const Call& call, int64_t batch, int64_t Lq, int64_t query
   a.Dv = valueWidth / a.heads;
   a.scale = call.scale;
   a.rowHeads = a.heads;
+  a.group = 1;
   a.biasHeads = call.bias ? call.bias.axis(0, 3) : 0;
   check(a.biasHeads == 0 || a.biasHeads == 1 || a.biasHeads == a.heads, "attention: bias heads");
   a.bias = call.bias.template in<float>(a.biasHeads * a.Lq * a.Lk);

@@ -1,28 +1,25 @@
 /** Causal attention with grouped key heads: reads the call and checks its shapes. */
 #include "cpu/ops/causal_attention.h"
 
-#include "binding.h"
 #include "cpu/ops/attention.h"
+#include "cpu/ops/causal_attention_call.h"
 
 namespace reasvqa {
 namespace {
 
 template <class Call>
-CausalAttention attentionOf(const Call& call) {
+CausalAttention attentionOf(const Call& call, const CausalSizes& sizes) {
+  check(!call.kept, "causalAttention: nothing is kept of f32 operands");
   CausalAttention a;
-  a.batch = call.q.axis(0, 3);
-  a.length = call.q.axis(1, 3);
+  a.batch = sizes.batch;
+  a.length = sizes.length;
   a.heads = call.heads;
   a.keyHeads = call.keyHeads;
-  const int64_t width = call.q.axis(2, 3);
-  check(a.heads > 0 && a.keyHeads > 0 && a.heads % a.keyHeads == 0, "causalAttention: heads of q and of k");
-  check(width % a.heads == 0, "causalAttention: a width that is no multiple of the heads");
-  a.D = width / a.heads;
+  a.D = sizes.D;
   a.scale = call.scale;
-  a.q = call.q.template in<float>(a.batch * a.length * width);
-  const int64_t keys = a.batch * a.length * a.keyHeads * a.D;
-  a.k = call.k.template in<float>(keys);
-  a.v = call.v.template in<float>(keys);
+  a.q = call.q.template in<float>(sizes.queries);
+  a.k = call.k.template in<float>(sizes.keys);
+  a.v = call.v.template in<float>(sizes.keys);
   a.starts = call.starts.template in<int32_t>(a.batch);
   a.begins = call.begins.template in<int32_t>(a.length);
   while (a.prefix < a.length && a.begins[a.prefix] > a.prefix) ++a.prefix;
@@ -37,38 +34,21 @@ CausalAttention attentionOf(const Call& call) {
 }
 
 void causalAttention(const CausalAttentionCall& call) {
-  const CausalAttention a = attentionOf(call);
-  causalAttentionKernels().forward(a, call.out.out<float>(a.batch * a.length * a.heads * a.D));
+  const CausalSizes sizes(call, call.q);
+  causalAttentionKernels().forward(attentionOf(call, sizes), call.out.out<float>(sizes.queries));
 }
 
 void causalAttentionGrad(const CausalAttentionGradCall& call) {
-  const CausalAttention a = attentionOf(call);
-  const int64_t queries = a.batch * a.length * a.heads * a.D;
-  const int64_t keys = a.batch * a.length * a.keyHeads * a.D;
-  causalAttentionKernels().backward(a, call.dy.in<float>(queries), call.dq.out<float>(queries), call.dk.out<float>(keys),
-                                    call.dv.out<float>(keys));
+  const CausalSizes sizes(call, call.dy);
+  check(call.q && call.k && call.v, "causalAttention: the gradient without q, k and v");
+  causalAttentionKernels().backward(attentionOf(call, sizes), call.dy.in<float>(sizes.queries),
+                                    call.dq.out<float>(sizes.queries), call.dk.out<float>(sizes.keys),
+                                    call.dv.out<float>(sizes.keys));
 }
 
 void groupedQuery(const GroupedQueryCall& call) {
-  const int64_t width = call.q.axis(2, 3);
-  check(call.heads > 0 && call.keyHeads > 0 && call.heads % call.keyHeads == 0 && width % call.heads == 0,
-        "groupedQuery: heads of q and of k");
-  Attention a;
-  a.batch = 1;
-  a.heads = a.rowHeads = call.heads;
-  a.group = call.heads / call.keyHeads;
-  a.Lq = 1;
-  a.Lk = call.keys;
-  a.D = a.Dv = width / call.heads;
-  a.scale = call.scale;
-  a.biasHeads = call.bias ? call.heads : 0;
-  a.bias = call.bias.in<float>(a.biasHeads * a.Lk);
-  const int64_t rows = call.k.axis(1, 3);
-  check(a.Lk > 0 && a.Lk <= rows, "groupedQuery: more keys than rows");
-  a.q = call.q.in<float>(width);
-  a.k = call.k.in<float>(rows * call.keyHeads * a.D);
-  a.v = call.v.in<float>(rows * call.keyHeads * a.D);
-  attentionQueryKernels().forward(a, call.out.out<float>(width));
+  const auto a = attentionOf<Attention>(call);
+  attentionQueryKernels().forward(a, call.out.out<float>(a.heads * a.D));
 }
 
 void registerCausalAttention(Napi::Env, Napi::Object exports) {

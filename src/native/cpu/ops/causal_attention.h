@@ -6,38 +6,11 @@
  */
 #pragma once
 
-#include "call.h"
 #include "cpu/runtime/dispatch.h"
 
 namespace reasvqa {
 
-/**
- * q and out (B, L, heads D), k and v (B, L, keyHeads D). starts int32 (B): first column of a row that is no padding. begins
- * int32 (L): first column of a column's own segment; the next column for those of the prompt.
- */
-struct CausalAttentionCall {
-  Operand q, k, v, starts, begins, out;
-  int64_t heads = 0, keyHeads = 0;
-  float scale = 0;
-  REASVQA_CALL("causalAttention", q, k, v, starts, begins, out, heads, keyHeads, scale)
-};
-struct CausalAttentionGradCall {
-  Operand dy, q, k, v, starts, begins, dq, dk, dv;
-  int64_t heads = 0, keyHeads = 0;
-  float scale = 0;
-  REASVQA_CALL("causalAttentionGrad", dy, q, k, v, starts, begins, dq, dk, dv, heads, keyHeads, scale)
-};
-
-/** One query of decoding: q and out (1, 1, heads D), k and v (1, at least keys, keyHeads D), bias (heads, 1, keys). */
-struct GroupedQueryCall {
-  Operand q, k, v;
-  OptionalOperand bias;
-  Operand out;
-  int64_t heads = 0, keyHeads = 0, keys = 0;
-  float scale = 0;
-  REASVQA_CALL("groupedQuery", q, k, v, bias, out, heads, keyHeads, keys, scale)
-};
-
+/** A call of causal_attention_call.h. */
 struct CausalAttention {
   int64_t batch = 0;
   int64_t length = 0;

@@ -3,7 +3,7 @@
  * scores live in registers and shared memory. q (B, Lq, H D), k (B, Lk, H D), v (B, Lk, H Dv) as the projections leave them.
  *
  * Calls are those of cpu/ops/attention_call.h. With half the products are the tensor cores', in f16 (attention_f16.cuh; an
- * H100's data sheet: 989 TFLOP/s, 67 in f32); but in f32 for heads wider than 96 and for a trained bias, whose gradient has
+ * H100's data sheet: 989 TFLOP/s, 67 in f32); but in f32 for heads wider than 128 and for a trained bias, whose gradient has
  * no kernel there. out may be stored in bf16.
  *
  * kept: q, k and v as those products read them, in f16, each beginning at a multiple of 16 bytes; half the bytes of the
@@ -11,20 +11,11 @@
  */
 #include "cpu/ops/attention_call.h"
 
-#include <algorithm>
-#include <string>
-
-#include "cuda/ops/attention_args.h"
+#include "cuda/ops/attention_kernels.h"
 #include "cuda/ops/dropout.h"
-#include "cuda/runtime/launch.h"
-#include "cuda/runtime/scratch.h"
-#include "cuda/runtime/stored.h"
-#include "cuda/runtime/transfer.h"
 
 namespace reasvqa::cuda {
 namespace {
-
-constexpr int64_t kKeptStep = 8;  // f16 in 16 bytes
 
 template <class Call>
 Attention operandsOf(const Call& call) {
@@ -34,71 +25,19 @@ Attention operandsOf(const Call& call) {
   return a;
 }
 
-int64_t sizeOfQ(const Attention& a) { return a.batch * a.Lq * a.heads * a.D; }
-int64_t sizeOfK(const Attention& a) { return a.batch * a.Lk * a.heads * a.D; }
-int64_t sizeOfV(const Attention& a) { return a.batch * a.Lk * a.heads * a.Dv; }
-
-/** Where k and v begin in what is kept, and where it ends; in f16. */
-struct KeptLayout {
-  explicit KeptLayout(const Attention& a)
-      : k(ceilDiv(sizeOfQ(a), kKeptStep) * kKeptStep),
-        v(k + ceilDiv(sizeOfK(a), kKeptStep) * kKeptStep),
-        end(v + ceilDiv(sizeOfV(a), kKeptStep) * kKeptStep) {}
-  int64_t k;
-  int64_t v;
-  int64_t end;
-
-  /** In words of 32 bits, as TypeScript counts it. */
-  int64_t words() const { return end / 2; }
-};
-
-Kept keptOf(const OptionalOperand& kept, const Attention& a) {
-  if (!kept) return {};
-  const KeptLayout at(a);
-  auto* q = reinterpret_cast<Half*>(kept.out<uint32_t>(at.words()));
-  return {q, q + at.k, q + at.v};
-}
-
-/** The kernels of one arithmetic for results `width` columns wide. */
-struct Kernels {
-  /** f32: 32 J columns a block, the rest in further blocks. half: the whole heads, J steps of 16. */
-  Kernels(bool half, const Attention& a, int64_t width) : half(half) {
-    if (half) {
-      J = std::max<int64_t>(4, 2 * ceilDiv(std::max(a.D, a.Dv), 32));
-    } else {
-      J = std::clamp<int64_t>(ceilDiv(width, 32), 2, 4);
-      groups = blocks(std::max<int64_t>(1, ceilDiv(width, 32 * J)));
-    }
-  }
-
-  /** name: without J. L: rows of the results of one head. */
-  template <class... Arguments>
-  void run(const char* source, const char* name, Type result, const Attention& a, int64_t L, Arguments... arguments) const {
-    const Grid grid = {blocks(ceilDiv(L, kTile)), blocks(a.batch * a.heads), groups};
-    const std::string full = name + std::to_string(J);
-    launch(source, variant(full.c_str(), result).c_str(), grid, {half ? 128u : 256u}, 0, a, arguments...);
-  }
-
-  bool half;
-  int64_t J;
-  uint32_t groups = 1;
-};
-
 /** statistics: two floats for each of the B H Lq rows, or nullptr. kept: what is to be kept. */
 void forward(const Attention& a, bool half, const StoredResult& out, float* statistics, const Kept& kept = {}) {
   if (out.type == Type::bf16 && !half) {
-    const int64_t n = a.batch * a.Lq * a.heads * a.Dv;
+    const int64_t n = sizeOfOut(a);
     const Scratch wide(floats(n));
     forward(a, false, {wide.as<void>(), Type::f32}, statistics);
     launch("storage", "f32ToBf16", gridFor(n), {256}, 0, wide.as<void>(), out.data, n);
     return;
   }
   const Kernels kernels(half, a, a.Dv);
-  if (half) kernels.run("attention_f16", "attentionForward", out.type, a, a.Lq, out.data, statistics, kept);
-  else kernels.run("attention", "attentionForward", out.type, a, a.Lq, out.data, statistics);
+  if (half) kernels.run("attention_f16", "attentionForward", out.type, a, a.Lq, a.heads, out.data, statistics, kept);
+  else kernels.run("attention", "attentionForward", out.type, a, a.Lq, a.heads, out.data, statistics);
 }
-
-bool fitsHalf(const Attention& a) { return std::max(a.D, a.Dv) <= kWidestHalf; }
 
 /** Whether the operands are multiplied in f16, and then can be kept so. */
 bool isHalf(const AttentionCall& call, const Attention& a) { return call.half && fitsHalf(a); }
@@ -114,32 +53,26 @@ void attention(const AttentionCall& call) {
   const Attention a = operandsOf(call);
   check(!call.kept || canKeep(call, a), "attention: only unpacked operands in f16 are kept");
   const Kept kept = keptOf(call.kept, a);
-  forward(a, isHalf(call, a), storedOut(call.out, a.batch * a.Lq * a.heads * a.Dv), nullptr, kept);
+  forward(a, isHalf(call, a), storedOut(call.out, sizeOfOut(a)), nullptr, kept);
 }
 
 /** Outputs and row terms once more, then the gradients. kept: whether a's q, k and v are f16 that were kept. */
 void backward(const Attention& a, bool half, bool kept, const float* dy, const AttentionGradients& g) {
   const char* source = half ? "attention_f16_grad" : "attention_grad";
-  const int64_t rows = a.batch * a.heads * a.Lq;
-  const Scratch out(floats(rows * a.Dv));
-  const Scratch statistics(floats(2 * rows));
-  const Scratch delta(floats(rows));
-  const Scratch largest(sizeof(uint32_t));
-  fillZero(largest.as<uint32_t>(), sizeof(uint32_t));
+  const RowScratch rows(a);
   if (kept) {
-    Kernels(true, a, a.Dv).run("attention_f16", "attentionForwardKept", Type::f32, a, a.Lq, out.as<void>(),
-                               statistics.as<float>(), Kept{});
+    Kernels(true, a, a.Dv).run("attention_f16", "attentionForwardKept", Type::f32, a, a.Lq, a.heads, rows.out.as<void>(),
+                               rows.statistics.as<float>(), Kept{});
   } else {
-    forward(a, half, {out.as<void>(), Type::f32}, statistics.as<float>());
+    forward(a, half, {rows.out.as<void>(), Type::f32}, rows.statistics.as<float>());
   }
-  launch("attention_grad", "attentionDelta", {blocks(ceilDiv(rows, 8))}, {256}, 0, dy, out.as<float>(),
-         delta.as<float>(), largest.as<uint32_t>(), a.batch, a.heads, a.Lq, a.Dv);
-  const RowTerms terms = {dy, statistics.as<float>(), delta.as<float>(), largest.as<uint32_t>()};
+  const RowTerms terms = rows.terms(a, dy);
   if (g.dq) {
     const Kernels both(half, a, std::max(a.D, a.Dv));
     const Kernels query(half, a, a.D);
-    query.run(source, kept ? "attentionGradQueryKept" : "attentionGradQuery", Type::f32, a, a.Lq, terms, g.dq);
-    both.run(source, kept ? "attentionGradKeyKept" : "attentionGradKey", Type::f32, a, a.Lk, terms, g.dk, g.dv);
+    query.run(source, kept ? "attentionGradQueryKept" : "attentionGradQuery", Type::f32, a, a.Lq, a.heads, terms, g.dq);
+    both.run(source, kept ? "attentionGradKeyKept" : "attentionGradKey", Type::f32, a, a.Lk, a.heads, terms, g.dk,
+             g.dv);
   }
   if (g.dbias) {
     const Grid grid = {blocks(ceilDiv(a.Lk, kTile)), blocks(ceilDiv(a.Lq, kTile), kMostBlocksYZ),
@@ -165,7 +98,7 @@ void backwardWidened(Attention a, const Kept& kept, const float* dy, const Atten
 
 void attentionGrad(const AttentionGradCall& call) {
   Attention a = operandsOf(call);
-  const float* dy = call.dy.in<float>(a.batch * a.Lq * a.heads * a.Dv);
+  const float* dy = call.dy.in<float>(sizeOfOut(a));
   const AttentionGradients g = gradientsOf(call, a);
   const Kept kept = keptOf(call.kept, a);
   if (a.Lq == 0 || a.batch == 0) {
@@ -175,11 +108,9 @@ void attentionGrad(const AttentionGradCall& call) {
     return;
   }
   if (!call.kept) return backward(a, call.half && fitsHalf(a) && !g.dbias, false, dy, g);
-  check(fitsHalf(a), "attention: operands were kept of heads of up to 96");
+  check(fitsHalf(a), "attention: operands were kept of heads of up to 128");
   if (g.dbias) return backwardWidened(a, kept, dy, g);
-  a.q = reinterpret_cast<const float*>(kept.q);
-  a.k = reinterpret_cast<const float*>(kept.k);
-  a.v = reinterpret_cast<const float*>(kept.v);
+  readKept(a, kept);
   backward(a, true, true, dy, g);
 }
 

@@ -9,7 +9,7 @@
  * width are scores) and turned around (their products over the 32 rows are results), so that every operand is read as words
  * of two neighbours in the depth.
  *
- * J: steps of 16 columns that the width is padded to with zeros: 4 or 6, for heads of up to 64 and 96.
+ * J: steps of 16 columns that the width is padded to with zeros: 4, 6 or 8, for heads of up to 64, 96 and 128.
  */
 #pragma once
 #include "cuda/ops/attention.cuh"
@@ -29,19 +29,6 @@ template <int J>
 struct Turned {
   alignas(16) uint32_t words[16 * J * TURNED_PITCH];
 };
-
-/**
- * Rows of one head as the forward pass keeps them for the backward pass: see Rows. Heads lie side by side, so that a width
- * that is a multiple of 2 or 4 makes the addresses of all pairs or fours one.
- */
-struct HalfRows {
-  Half* data;
-  int64_t stride;
-  int64_t count;
-};
-__device__ inline HalfRows rowsOf(Half* x, int64_t b, int64_t h, int64_t L, int64_t heads, int64_t width, int64_t first) {
-  return {x + ((b * L + first) * heads + h) * width, heads * width, L - first};
-}
 
 /** Columns column to column + 3 of a row, times `factor`, in pairs; zeros beyond the rows and the width. */
 __device__ inline uint2 loadPairs(const Rows& rows, float factor, int row, int column, int64_t width) {

@@ -2,6 +2,7 @@
  * Attention's forward pass on the tensor cores: a block takes 64 queries of one head and goes over the keys in tiles of 32
  * with an online softmax (Milakov and Gimelshein 2018; Dao 2023), so no row of scores is ever whole. See attention_f16.cuh.
  */
+#pragma once
 #include "cuda/ops/attention_f16.cuh"
 
 /** The greatest or the sum over the 4 lanes that share rows; the greatest leaves NaN to the sum. */
@@ -20,12 +21,10 @@ struct Softmax {
   float total[2];
 };
 
-/**
- * A tile of products becomes dropped, not yet normalised probabilities; fade: what earlier sums are multiplied with. key
- * is the tile's first.
- */
-__device__ inline void softmaxTile(const Attention& a, int64_t b, int64_t h, int64_t firstQuery, int64_t firstKey,
-                                   float (&tile)[ACROSS / 8][4], Softmax& rows, float (&fade)[2]) {
+/** A tile of products becomes dropped, not yet normalised probabilities; fade: what earlier sums are multiplied with. */
+template <class View>
+__device__ inline void softmaxTile(const Attention& a, const View& view, int64_t b, int64_t h, int64_t firstQuery,
+                                   int64_t firstKey, float (&tile)[ACROSS / 8][4], Softmax& rows, float (&fade)[2]) {
   const Place at = placeOf();
   float keep[ACROSS / 8][2];
   float tileMax[2] = {-INFINITY, -INFINITY};
@@ -37,7 +36,7 @@ __device__ inline void softmaxTile(const Attention& a, int64_t b, int64_t h, int
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const int64_t query = firstQuery + at.row + i / 2 * 8;
-      tile[n][i] = scoreOf(a, tile[n][i], h, query, key + i % 2, keep[n][i % 2]);
+      tile[n][i] = scoreOf(a, view, tile[n][i], h, query, key + i % 2, keep[n][i % 2]);
       tileMax[i / 2] = fmaxf(tileMax[i / 2], tile[n][i]);
     }
   }
@@ -69,8 +68,8 @@ __device__ inline void softmaxTile(const Attention& a, int64_t b, int64_t h, int
  * out (B, Lq, H Dv), f32 or bf16; statistics (B H Lq, 2) or nullptr: maximum and inverse sum of every row of scores, for
  * the backward pass. T: what q, k and v are. Grid: query tiles, B H.
  */
-template <int J, class T, class Out>
-__device__ void forward(const Attention& a, Out* out, float* statistics, const Kept& kept) {
+template <int J, class T, class Call, class Out>
+__device__ void forward(const Call& a, Out* out, float* statistics, const Kept& kept) {
   __shared__ Plain<J> keys;
   __shared__ Turned<J> values;
   const Place at = placeOf();
@@ -87,6 +86,8 @@ __device__ void forward(const Attention& a, Out* out, float* statistics, const K
   Softmax rows = {{-INFINITY, -INFINITY}, {0.0f, 0.0f}};
 
   for (int64_t firstKey = 0; firstKey < a.Lk; firstKey += ACROSS) {
+    const auto view = viewOf(a, b, firstQuery, kTile, firstKey, ACROSS);
+    if (view.isEmpty()) continue;
     __syncthreads();
     HalfRows keptKeys = {};
     HalfRows keptValues = {};
@@ -94,14 +95,14 @@ __device__ void forward(const Attention& a, Out* out, float* statistics, const K
       keptKeys = rowsOf(kept.k, b, h, a.Lk, a.heads, a.D, firstKey);
       keptValues = rowsOf(kept.v, b, h, a.Lk, a.heads, a.Dv, firstKey);
     }
-    stage<J>(rowsOf(operand<T>(a.k), b, h, a.Lk, a.rowHeads, a.D, firstKey), a.D, 1.0f, &keys, nullptr, keptKeys);
-    stage<J>(rowsOf(operand<T>(a.v), b, h, a.Lk, a.rowHeads, a.Dv, firstKey), a.Dv, 1.0f, nullptr, &values, keptValues);
+    stage<J>(keyRowsOf(a, operand<T>(a.k), b, h, a.D, firstKey), a.D, 1.0f, &keys, nullptr, keptKeys);
+    stage<J>(keyRowsOf(a, operand<T>(a.v), b, h, a.Dv, firstKey), a.Dv, 1.0f, nullptr, &values, keptValues);
     __syncthreads();
     if (!warpHasRows(queries.count)) continue;
     float tile[ACROSS / 8][4];
     float fade[2];
     scores<J>(left, keys, tile);
-    softmaxTile(a, b, h, firstQuery, firstKey, tile, rows, fade);
+    softmaxTile(a, view, b, h, firstQuery, firstKey, tile, rows, fade);
 #pragma unroll
     for (int n = 0; n < 2 * J; ++n) {
 #pragma unroll
@@ -113,7 +114,7 @@ __device__ void forward(const Attention& a, Out* out, float* statistics, const K
   float inverse[2];
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
-    inverse[i] = 1.0f / rows.total[i];
+    inverse[i] = inverseOf(a, rows.total[i]);
     const int64_t query = firstQuery + at.row + 8 * i;
     if (statistics && at.column == 0 && query < a.Lq) {
       float* to = statistics + 2 * ((int64_t)blockIdx.y * a.Lq + query);
@@ -125,14 +126,8 @@ __device__ void forward(const Attention& a, Out* out, float* statistics, const K
   storeRows<J>(sum, inverse, to, a.heads * a.Dv, queries.count, a.Dv);
 }
 
-#define ATTENTION_FORWARD(name, J, T, Out)                                                                        \
-  extern "C" __global__ void __launch_bounds__(128) attentionForward##name(Attention a, Out* out, float* stats,   \
-                                                                           Kept kept) {                           \
-    forward<J, T>(a, out, stats, kept);                                                                           \
+/** A kernel of one width and storage of the operands (T) and of the result. */
+#define ATTENTION_FORWARD(name, Call, J, T, Out)                                                                       \
+  extern "C" __global__ void __launch_bounds__(128) name(Call a, Out* out, float* statistics, Kept kept) {             \
+    forward<J, T>(a, out, statistics, kept);                                                                           \
   }
-ATTENTION_FORWARD(4, 4, const float, float)
-ATTENTION_FORWARD(6, 6, const float, float)
-ATTENTION_FORWARD(4Bf16, 4, const float, unsigned short)
-ATTENTION_FORWARD(6Bf16, 6, const float, unsigned short)
-ATTENTION_FORWARD(Kept4, 4, Half, float)
-ATTENTION_FORWARD(Kept6, 6, Half, float)

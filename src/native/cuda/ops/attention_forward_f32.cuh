@@ -2,6 +2,7 @@
  * Attention's forward pass: a block takes 64 queries of one head and goes over the keys in tiles of 64 with an online
  * softmax (Milakov and Gimelshein 2018; Dao et al. 2022), so no row of scores is ever whole. See attention_f32.cuh.
  */
+#pragma once
 #include "cuda/ops/attention_f32.cuh"
 
 /** The greatest or the sum over the 16 threads that share rows; the greatest leaves NaN to the sum. */
@@ -18,8 +19,8 @@ __device__ inline float rowSum(float value) {
  * out (B, Lq, H Dv), 32 J columns from 32 J blockIdx.z on; statistics (B H Lq, 2) or nullptr: maximum and inverse sum of
  * every row of scores, for the backward pass. Grid: query tiles, B H, column groups.
  */
-template <int J>
-__device__ void forward(const Attention& a, float* out, float* statistics) {
+template <int J, class Call>
+__device__ void forward(const Call& a, float* out, float* statistics) {
   __shared__ Memory memory;
   const int ty = threadIdx.x >> 4;
   const int tx = threadIdx.x & 15;
@@ -34,8 +35,10 @@ __device__ void forward(const Attention& a, float* out, float* statistics) {
   for (int i = 0; i < 4; ++i) largest[i] = -INFINITY;
 
   for (int64_t firstKey = 0; firstKey < a.Lk; firstKey += kTile) {
+    const auto view = viewOf(a, b, firstQuery, kTile, firstKey, kTile);
+    if (view.isEmpty()) continue;
     float p[4][4];
-    scoreTile(queries, rowsOf(a.k, b, h, a.Lk, a.rowHeads, a.D, firstKey), a.D, memory, p);
+    scoreTile(queries, keyRowsOf(a, a.k, b, h, a.D, firstKey), a.D, memory, p);
     const int64_t key = firstKey + 4 * tx;
     float keep[4];
 #pragma unroll
@@ -46,7 +49,7 @@ __device__ void forward(const Attention& a, float* out, float* statistics) {
       float tileMax = -INFINITY;
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
-        p[i][j] = scoreOf(a, p[i][j], h, query, key + j, keep[j]);
+        p[i][j] = scoreOf(a, view, p[i][j], h, query, key + j, keep[j]);
         tileMax = fmaxf(tileMax, p[i][j]);
       }
       const float next = fmaxf(rowMax(tileMax), largest[i]);
@@ -68,13 +71,13 @@ __device__ void forward(const Attention& a, float* out, float* statistics) {
       for (int j = 0; j < 2 * J; ++j) sum[i][j] *= fade;
     }
     storeTile(p, memory);
-    expandTile<J>(queries.count, rowsOf(a.v, b, h, a.Lk, a.rowHeads, a.Dv, firstKey), firstColumn, a.Dv, memory, sum);
+    expandTile<J>(queries.count, keyRowsOf(a, a.v, b, h, a.Dv, firstKey), firstColumn, a.Dv, memory, sum);
   }
 
   float inverse[4];
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    inverse[i] = 1.0f / total[i];
+    inverse[i] = inverseOf(a, total[i]);
     const int64_t query = firstQuery + 4 * ty + i;
     if (statistics && blockIdx.z == 0 && tx == 0 && query < a.Lq) {
       float* to = statistics + 2 * ((int64_t)blockIdx.y * a.Lq + query);
@@ -86,12 +89,8 @@ __device__ void forward(const Attention& a, float* out, float* statistics) {
   storeRows<J>(sum, inverse, to, a.heads * a.Dv, a.Lq - firstQuery, firstColumn, a.Dv);
 }
 
-extern "C" __global__ void __launch_bounds__(256) attentionForward2(Attention a, float* out, float* statistics) {
-  forward<2>(a, out, statistics);
-}
-extern "C" __global__ void __launch_bounds__(256) attentionForward3(Attention a, float* out, float* statistics) {
-  forward<3>(a, out, statistics);
-}
-extern "C" __global__ void __launch_bounds__(256) attentionForward4(Attention a, float* out, float* statistics) {
-  forward<4>(a, out, statistics);
-}
+/** The kernels of one width: prefix and 32 J columns a block. */
+#define ATTENTION_FORWARD(prefix, Call, J)                                                                              \
+  extern "C" __global__ void __launch_bounds__(256) prefix##Forward##J(Call a, float* out, float* statistics) {         \
+    forward<J>(a, out, statistics);                                                                                     \
+  }

@@ -11,6 +11,21 @@ extern "C" __global__ void f32ToBf16(const float* x, unsigned short* y, int64_t 
   }
 }
 
+/** Four elements a thread; infinite from 65520 on. */
+extern "C" __global__ void f32ToF16(const float* x, unsigned short* y, int64_t n) {
+  for (int64_t at = 4 * globalThread(); at < n; at += 4 * globalThreads()) {
+    float value[4];
+    loadFour(x + at, n - at, true, value);
+    const uint32_t low = packF16(value[0], value[1]);
+    const uint32_t high = packF16(value[2], value[3]);
+    if (n - at >= 4) {
+      *reinterpret_cast<uint2*>(y + at) = make_uint2(low, high);
+      continue;
+    }
+    for (int i = 0; at + i < n; ++i) y[at + i] = (unsigned short)((i < 2 ? low : high) >> (i % 2 * 16));
+  }
+}
+
 /** x may start anywhere in a buffer, so its elements are read one by one. */
 extern "C" __global__ void bf16ToF32(const unsigned short* x, float* y, int64_t n) {
   for (int64_t i = globalThread(); i < n; i += globalThreads()) y[i] = bf16ToFloat(x[i]);
