@@ -52,8 +52,8 @@ export function linear(
  * Layers of one input, such as queries, keys and values: {@link linear} of each as one operation. The products
  * accumulate the gradient to x as they write it, which saves an addition for each further layer.
  *
- * @param bf16 allow results stored in bf16 (see bf16.ts); they are where all weights are, and no layer has a bias, an
- *   update or an addend
+ * @param bf16 allow results stored in bf16 (see bf16.ts); they are where all weights are, and no layer has an update or an
+ *   addend. A bias is then rounded to bf16 too
  * @returns the layers' results in their order, (..., out) each
  */
 export function linears(x: tf.Tensor, layers: LinearLayer[], bf16 = false): tf.Tensor[] {
@@ -162,8 +162,7 @@ class LinearCall {
 
   constructor(x: tf.Tensor, layers: LinearLayer[], bf16: boolean) {
     this.trained = { x };
-    this.bf16 =
-      bf16 && layers.every(({ weight, bias, lora, addend }) => !bias && !lora && !addend && isBf16(weight));
+    this.bf16 = bf16 && layers.every(({ weight, lora, addend }) => !lora && !addend && isBf16(weight));
     let readsX = false;
     layers.forEach(({ weight, bias, lora, addend }, i) => {
       const names = namesOf(i);

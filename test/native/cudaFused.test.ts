@@ -97,6 +97,7 @@ describe.skipIf(cudaMissing !== undefined)(
         ['rmsNorm', x.shape, (y) => run(on, 'rmsNorm', { x, weight: w }, { eps: 1e-6 }, { y })],
         ['gelu', x.shape, (y) => run(on, 'gelu', { x }, { form: 'erf' }, { y })],
         ['gatedGelu', x.shape, (y) => run(on, 'gatedGelu', { gate, up }, tanh, { y })],
+        ['gatedSilu', x.shape, (y) => run(on, 'gatedSilu', { gate, up }, { dropout: dropout(0.2) }, { y })],
         ['dropout', x.shape, (y) => run(on, 'dropout', { x }, { dropout: dropout(0.3) }, { y })],
         attention(20, true),
         attention(7, true),
@@ -114,20 +115,46 @@ describe.skipIf(cudaMissing !== undefined)(
       }
     });
 
-    it('linear with a bias, an update, an addend or an f32 weight gives no result in bf16', () => {
+    it('linear with an update, an addend or an f32 weight gives no result in bf16', () => {
       const rng = new Rng('f32 results');
       const [x, w] = [operand(rng, 2, 3), { ...operand(rng, 4, 3), bf16: true }];
       const y = { shape: [2, 4], bf16: true };
       const attrs = { scale: 1, dropout: NO_DROPOUT };
-      const linear =
-        (weight: Given, more: Partial<Record<'bias' | 'loraA' | 'loraB' | 'addend', Given>>) => () =>
-          run(gpu(), 'linear', { x, weight, ...more }, attrs, { y });
-      expect(linear(w, { bias: operand(rng, 4) })).toThrow(/the result is f32/);
+      const linear = (weight: Given, more: Partial<Record<'loraA' | 'loraB' | 'addend', Given>>) => () =>
+        run(gpu(), 'linear', { x, weight, ...more }, attrs, { y });
       expect(linear(w, { loraA: operand(rng, 1, 3), loraB: operand(rng, 4, 1) })).toThrow(
         /the result is f32/,
       );
       expect(linear(w, { addend: operand(rng, 2, 4) })).toThrow(/the result is f32/);
       expect(linear({ ...w, bf16: false }, {})).toThrow(/product of f32 stored in bf16/);
+    });
+
+    it('linear rounds its bias to bf16 where its result is stored so, and once where cuBLASLt cannot', () => {
+      const rng = new Rng('bias in bf16');
+      const [rows, inputs, outputs] = [19, 8, 33];
+      const x = operand(rng, rows, inputs);
+      const weight = { ...rounded(rng, outputs, inputs), bf16: true };
+      const bias = operand(rng, outputs);
+      const attrs = { scale: 0, dropout: NO_DROPOUT };
+      const of = (given: { x: Given; weight: Given; bias: Given }, bf16: boolean) =>
+        run(gpu(), 'linear', given, attrs, { y: { shape: [given.x.shape[0]!, outputs], bf16 } })[0]!;
+      const roundedBias = { ...bias, values: roundToBf16(bias.values) };
+      const stored = of({ x, weight, bias }, true);
+      const expected = roundToBf16(of({ x, weight, bias: roundedBias }, false));
+      // For products of bf16 cuBLASLt may add in another order than for those of f32.
+      if (onGpu) expect(mismatch(stored, expected, 2 ** -7, 1e-3)).toBeUndefined();
+      else expect(stored).toEqual(expected);
+      process.env.CUDA_SHIM_LT_NO_BIAS = '1';
+      try {
+        const other = { ...operand(rng, rows + 1, inputs) };
+        const without = of({ x: other, weight, bias }, true);
+        if (!onGpu) expect(without).toEqual(roundToBf16(of({ x: other, weight, bias }, false)));
+        const empty = { x: operand(rng, 3, 0), weight: { ...rounded(rng, outputs, 0), bf16: true }, bias };
+        const rows3 = [0, 1, 2].flatMap(() => [...roundToBf16(bias.values)]);
+        expect([...of(empty, true)]).toEqual(rows3);
+      } finally {
+        delete process.env.CUDA_SHIM_LT_NO_BIAS;
+      }
     });
 
     it.each([37, 2048])("RMSNorm's gradient needs its result in bf16 alone, width %i", (d) => {
@@ -159,7 +186,7 @@ describe.skipIf(cudaMissing !== undefined)(
       }
     });
 
-    it('GELU takes operands stored in bf16, gate and up alike', () => {
+    it('GELU and gated SiLU take operands stored in bf16, gate and up alike', () => {
       const rng = new Rng('gelu from bf16');
       const shape = [7, 21];
       const [x, up, dy] = [rounded(rng, ...shape), rounded(rng, ...shape), operand(rng, ...shape)];
@@ -175,6 +202,14 @@ describe.skipIf(cudaMissing !== undefined)(
             run(gpu(), 'geluGrad', { dy, x: gate }, { form: 'tanh' }, { dx: y }),
             run(gpu(), 'gatedGelu', { gate, up: other }, attrs('erf'), { y }),
             run(gpu(), 'gatedGeluGrad', { dy, gate, up: other }, attrs('tanh'), { dgate: y, dup: y }),
+            run(gpu(), 'gatedSilu', { gate, up: other }, { dropout: dropout(0.2) }, { y }),
+            run(
+              gpu(),
+              'gatedSiluGrad',
+              { dy, gate, up: other },
+              { dropout: dropout(0.2) },
+              { dgate: y, dup: y },
+            ),
           ];
         };
         expect(all(true)).toEqual(all(false));

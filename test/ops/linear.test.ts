@@ -4,9 +4,12 @@ import { expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import {
   attention,
+  causalAttention,
+  causalMask,
   type DropoutKey,
   dropout,
   gatedGelu,
+  gatedSilu,
   gelu,
   hasBf16,
   isBf16,
@@ -93,13 +96,17 @@ onEveryForm('linear', () => {
     const stored = inBf16 ? toBf16(weight) : weight;
     const frozen = tf.variable(stored, false) as unknown as tf.Tensor2D;
     const x = random<tf.Tensor3D>(2, 4, 6);
+    const mask = causalMask({ prefix: 2, segments: [2], starts: [0, 1] });
+    const grouped = { heads: 3, keyHeads: 3, scale: 1 };
     const inputs: [string, (x: tf.Tensor3D, bf16: boolean) => tf.Tensor][] = [
       ['layerNorm', (x, bf16) => layerNorm(x, scale, shift, 1e-6, bf16)],
       ['rmsNorm', (x, bf16) => rmsNorm(x, scale, 1e-6, bf16)],
       ['gelu', (x, bf16) => gelu(x, 'erf', { bf16 })],
       ['gatedGelu', (x, bf16) => gatedGelu(x, x, 'tanh', { bf16 })],
+      ['gatedSilu', (x, bf16) => gatedSilu(x, x, { bf16 })],
       ['dropout', (x, bf16) => dropout(x, DROP, bf16)],
       ['attention', (x, bf16) => attention(x, x, x, { heads: 2, scale: 1, bf16 })],
+      ['causalAttention', (x, bf16) => causalAttention(x, x, x, { ...grouped, mask, bf16 })],
     ];
     for (const [name, op] of inputs) {
       // native-cuda stores what may be stored so; native-cpu and tensorflow have bf16 for weights, the others not at all.
@@ -107,12 +114,32 @@ onEveryForm('linear', () => {
       const run = (bf16: boolean) => tf.valueAndGrad((t) => linear(op(t as tf.Tensor3D, bf16), frozen))(x);
       const [may, plain] = [run(true), run(false)];
       // Attention's operands are rounded too: its result can then be the next bf16 number.
-      const limit = name === 'attention' ? 3e-2 : 0;
+      const limit = name.toLowerCase().endsWith('attention') ? 3e-2 : 0;
       for (const of of ['value', 'grad'] as const) {
         const difference = tf.max(tf.abs(tf.sub(may[of], plain[of]))).dataSync()[0]!;
         expect(difference, `${name}, ${of}`).toBeLessThanOrEqual(limit);
       }
     }
+  });
+
+  it('stores the result with a bias in bf16 as one without, of a bias rounded too', () => {
+    const rng = new Rng('biased in bf16');
+    const random = <T extends tf.Tensor>(...shape: number[]): T => toTensor<T>(normal(rng, shape));
+    const inBf16 = multipliesBf16();
+    const matrix = random<tf.Tensor2D>(5, 6);
+    const weight = tf.variable(inBf16 ? toBf16(matrix) : matrix, false) as unknown as tf.Tensor2D;
+    const bias = random<tf.Tensor1D>(5);
+    const x = random<tf.Tensor3D>(2, 4, 6);
+    const [stored] = linears(x, [{ weight, bias }], true);
+    const [plain] = linears(x, [{ weight, bias }]);
+    const stores = tf.getBackend() === 'native-cuda' && inBf16;
+    expect(isBf16(stored!)).toBe(stores);
+    const [actual, expected] = [stored!.dataSync(), plain!.dataSync()];
+    const most = Math.max(...expected.map(Math.abs));
+    // The bias and the sum are rounded to 8 bits each.
+    for (const [i, value] of expected.entries())
+      expect(Math.abs(actual[i]! - value)).toBeLessThanOrEqual(stores ? 2 ** -7 * most : 0);
+    tf.dispose(weight);
   });
 
   it('makes the same of gradients that may be stored in bf16, and the gradients are stored so', () => {
@@ -130,6 +157,7 @@ onEveryForm('linear', () => {
     const ops: [string, Op][] = [
       ['gelu', ([a], gradientBf16) => gelu(a!, 'erf', { gradientBf16 })],
       ['gatedGelu', ([a, b], gradientBf16) => gatedGelu(a!, b!, 'erf', { gradientBf16 })],
+      ['gatedSilu', ([a, b], gradientBf16) => gatedSilu(a!, b!, { gradientBf16 })],
       ['residual', ([a], gradientBf16) => residual(beside, a!, DROP, gradientBf16)],
     ];
     for (const [name, op] of ops) {

@@ -3,8 +3,8 @@
  *
  * Why fused: dropout(x) and its mask are never stored; y starts as addend + bias + update (linear.cu), and the large product
  * adds to it; without an update it adds bias and addend as it writes y. With a bf16 weight, activations in f32 are rounded to
- * bf16 in scratch memory and the product is summed in f32; x, dy and a y without bias, update or addend may be stored in bf16
- * there too.
+ * bf16 in scratch memory and the product is summed in f32; x, dy and a y without update or addend may be stored in bf16 there
+ * too.
  */
 #include "cpu/ops/linear.h"
 
@@ -88,8 +88,7 @@ void linear(const LinearCall& call) {
   const StoredResult y = storedOut(call.y, s.rows * s.out);
   const float* addend = call.addend.in<float>(s.rows * s.out);
   const bool lora = A != nullptr;
-  check(y.type == Type::f32 || (!lora && bias == nullptr && addend == nullptr),
-        "linear: with a bias, an update or an addend the result is f32");
+  check(y.type == Type::f32 || (!lora && addend == nullptr), "linear: with an update or an addend the result is f32");
   if (lora) {
     const Scratch low(floats(s.rows * s.r));
     down(x, s.in, thinA(A, s), low.as<float>(), s, 1.0f, s.dropout);

@@ -37,7 +37,7 @@ struct Gemm {
   bool accumulate = false;
   const float* factors = nullptr;  // when set: alpha, 0 and 1 on the device, in the place of alpha
   const float* addend = nullptr;  // (m, n), dense, added to an f32 C; not together with accumulate, batch 1
-  const float* bias = nullptr;    // (n), added to every row of an f32 C; not together with accumulate, batch 1
+  const float* bias = nullptr;    // (n), added to every row of C; not together with accumulate, batch 1
   int64_t batch = 1;
   int64_t strideA = 0;
   int64_t strideB = 0;
@@ -47,6 +47,7 @@ struct Gemm {
 /**
  * Enqueues the product. m, n or batch of 0 does nothing; k of 0 stores what is added, or zeros (or leaves C when
  * accumulating). The bias is cuBLASLt's epilogue where it has one for the shape; elsewhere it is laid out first and added to.
+ * To a C stored in bf16 the epilogue adds the bias rounded to bf16.
  */
 void gemm(const Gemm& gemm);
 

@@ -199,15 +199,38 @@ void gemmOnLayout(Gemm g) {
   gemm(g);
 }
 
+/** C in bf16 with a bias: the epilogue's bias has the type of C. Where there is no epilogue C is made in f32 and rounded. */
+void gemmWithBiasInBf16(Gemm g) {
+  const auto round = [](const void* from, void* to, int64_t n) {
+    launch("storage", "f32ToBf16", gridFor(ceilDiv(n, 4)), {256}, 0, from, to, n);
+  };
+  Gemm epilogue = g;
+  const Scratch bias(static_cast<size_t>(g.n) * sizeof(uint16_t));
+  epilogue.bias = bias.as<float>();
+  if (device().blas().addsBias(epilogue)) {
+    round(g.bias, bias.as<void>(), g.n);
+    device().blas().gemm(epilogue);
+    return;
+  }
+  const Scratch wide(static_cast<size_t>(g.m * g.n) * sizeof(float));
+  void* c = g.c;
+  g.c = wide.as<void>();
+  g.typeC = Type::f32;
+  gemm(g);
+  round(wide.as<void>(), c, g.m * g.n);
+}
+
 }  // namespace
 
 void gemm(const Gemm& g) {
   if (g.m == 0 || g.n == 0 || g.batch == 0) return;
   if (g.typeA != g.typeB) throw CudaError("a product of mixed types: convert one operand first");
-  if ((g.bias || g.addend) && (g.accumulate || g.batch > 1 || g.typeC != Type::f32 || g.ldc != g.n))
-    throw CudaError("a product with a bias or an addend: neither accumulated nor batched, its result dense and f32");
+  if ((g.bias || g.addend) && (g.accumulate || g.batch > 1 || g.ldc != g.n))
+    throw CudaError("a product with a bias or an addend: neither accumulated nor batched, its result dense");
+  if (g.addend && g.typeC != Type::f32) throw CudaError("a product with an addend: its result is f32");
   if (g.typeA == Type::f32 && g.typeC != Type::f32) throw CudaError("a product of f32 stored in bf16");
   if (isHalf(g)) return halfProduct(g);
+  if (g.bias && g.typeC == Type::bf16) return gemmWithBiasInBf16(g);
   if ((g.addend && g.k == 0) || (g.bias && !device().blas().addsBias(g))) return gemmOnLayout(g);
   if (g.k == 0) {
     if (g.accumulate) return;
