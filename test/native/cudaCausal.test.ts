@@ -23,7 +23,7 @@ const CASES: Case[] = [
   { heads: 7, keyHeads: 1, D: 6, prefix: 33, segments: [1, 0, 31, 2], starts: [33, 7] },
   { heads: 2, keyHeads: 1, D: 97, prefix: 66, segments: [], starts: [1] },
   { heads: 1, keyHeads: 1, D: 130, prefix: 20, segments: [50], starts: [19] },
-  { heads: 2, keyHeads: 1, D: 5, prefix: 1, segments: [], starts: [0, 1, 0] },
+  { heads: 2, keyHeads: 1, D: 5, prefix: 2, segments: [], starts: [0, 1, 0] },
   { heads: 4, keyHeads: 2, D: 8, prefix: 9, segments: [4], starts: [] },
 ];
 
