@@ -29,7 +29,7 @@ const ATTENTION: AttentionCase[] = [
   { batch: 1, heads: 1, Lq: 70, Lk: 130, D: 150, Dv: 20, biasHeads: 0, mask: false, rate: 0 },
   { batch: 1, heads: 1, Lq: 66, Lk: 67, D: 21, Dv: 170, biasHeads: 1, mask: false, rate: 0.5 },
   { batch: 2, heads: 2, Lq: 100, Lk: 45, D: 96, Dv: 80, biasHeads: 0, mask: true, rate: 0.3 },
-  { batch: 1, heads: 2, Lq: 34, Lk: 65, D: 97, Dv: 128, biasHeads: 1, mask: true, rate: 0.1 },
+  { batch: 1, heads: 2, Lq: 34, Lk: 65, D: 97, Dv: 128, biasHeads: 1, mask: false, rate: 0.1 },
   { batch: 1, heads: 3, Lq: 19, Lk: 33, D: 5, Dv: 7, biasHeads: 3, mask: false, rate: 0.1 },
   // Rows of an even number of elements, of which a head's own begin at an odd one.
   { batch: 2, heads: 2, Lq: 19, Lk: 33, D: 5, Dv: 7, biasHeads: 0, mask: false, rate: 0.1 },
