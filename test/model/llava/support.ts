@@ -49,6 +49,33 @@ export function llavaJson(sections: { text?: object; vision?: object; top?: obje
   };
 }
 
+/** The settings of a file in the published form as the original code writes them; `json` has a video_token_index. */
+export function originalJson({
+  text_config: text,
+  vision_config,
+  ...top
+}: ReturnType<typeof llavaJson>): object {
+  const { model_type: _, ...settings } = text;
+  return {
+    ...{ ...top, ...settings, vision_config },
+    architectures: ['LlavaQwenForCausalLM'],
+    model_type: 'llava',
+    image_aspect_ratio: 'anyres_max_9',
+    mm_hidden_size: vision_config.hidden_size,
+    mm_newline_position: 'one_token',
+    mm_patch_merge_type: 'spatial_unpad',
+    mm_projector_type: 'mlp2x_gelu',
+    mm_resampler_type: null,
+    mm_spatial_pool_mode: 'bilinear',
+    mm_use_im_patch_token: false,
+    mm_use_im_start_end: false,
+    mm_vision_select_feature: 'patch',
+    mm_vision_select_layer: -2,
+    mm_vision_tower: 'google/siglip-so400m-patch14-384',
+    use_mm_proj: true,
+  };
+}
+
 /** A random student with an adapter on every q and v of its language model; the caller disposes it. */
 export function tinyLlava(sections: Parameters<typeof llavaJson>[0] = {}, seed = 1): LlavaStudent {
   const student = new LlavaStudent(parseLlavaConfig(llavaJson(sections)));
