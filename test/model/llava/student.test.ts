@@ -67,11 +67,11 @@ onEngines('LLaVA-OneVision', ['native-cpu', 'cpu'], () => {
     tf.dispose(batch.input.visual.features);
   });
 
-  it('computes a row of a padded batch as it computes the row alone', () => {
+  it.each([1, 2, 3])('computes a row of a padded batch as it computes the row alone, batch %i', (seed) => {
     student = tinyLlava();
-    const batch = llavaBatch(new Rng('padded'), student, 4);
+    const batch = llavaBatch(new Rng(`padded ${seed}`), student, 5);
     const together = tokens(batch, batch.targets);
-    for (let row = 0; row < 4; row++) {
+    for (let row = 0; row < 5; row++) {
       const one = rowOf(batch, row);
       const alone = Object.entries(tokens(one, one.targets)).map(([key, values]) => [
         key.replace(/\d+$/, `${row}`),
@@ -79,7 +79,7 @@ onEngines('LLaVA-OneVision', ['native-cpu', 'cpu'], () => {
       ]);
       for (const [key, values] of alone as [string, number[]][])
         for (const [i, value] of values.entries())
-          expect(Math.abs(value - together[key]![i]!)).toBeLessThan(2e-6);
+          expect(Math.abs(value - together[key]![i]!)).toBeLessThan(1e-6);
     }
     tf.dispose(batch.input.visual.features);
   });
