@@ -39,6 +39,7 @@ export interface CausalOptions {
   mask: CausalMask;
   /** As in {@link attention}. */
   half?: boolean | undefined;
+  /** Allows a result stored in bf16, which the composed form never makes. */
   bf16?: boolean | undefined;
   /** Dropout of the probabilities; on every engine in the composed form. */
   dropout?: DropoutKey | undefined;
@@ -102,9 +103,10 @@ export function causalAttention(
   const { starts, begins, bias, keyMask } = mask;
   if (starts && begins) return fusedCausal(q, k, v, { starts, begins }, { heads, keyHeads, scale });
   return tf.tidy(() => {
-    const { half, bf16, dropout } = options;
+    const { half, dropout } = options;
+    // Stored in float32, since it is multiplied here.
     const out = attention(q, repeatHeads(k, keyHeads, heads), repeatHeads(v, keyHeads, heads), {
-      ...{ heads, scale, bias, keyMask, half, bf16, dropout },
+      ...{ heads, scale, bias, keyMask, half, dropout },
     });
     // A padded query has no key of its own left and would look at later ones.
     return tf.mul(out, tf.expandDims(keyMask!, 2));

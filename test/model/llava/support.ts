@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Rng } from '../../../src/base/random.js';
 import { Rng as Random } from '../../../src/base/random.js';
+import type { Precision } from '../../../src/model/context.js';
 import { linearsOf } from '../../../src/model/layers/linear.js';
 import { parseLlavaConfig } from '../../../src/model/llava/config.js';
 import { LlavaStudent } from '../../../src/model/llava/student.js';
@@ -77,8 +78,12 @@ export function originalJson({
 }
 
 /** A random student with an adapter on every q and v of its language model; the caller disposes it. */
-export function tinyLlava(sections: Parameters<typeof llavaJson>[0] = {}, seed = 1): LlavaStudent {
-  const student = new LlavaStudent(parseLlavaConfig(llavaJson(sections)));
+export function tinyLlava(
+  sections: Parameters<typeof llavaJson>[0] = {},
+  seed = 1,
+  precision: Precision = 'f32',
+): LlavaStudent {
+  const student = new LlavaStudent(parseLlavaConfig(llavaJson(sections)), precision);
   for (const [path, linear] of linearsOf(student.module))
     if (/language_model.*\.(q|v)_proj$/.test(path)) linear.addLora({ r: 2, scaling: 2, dropout: 0 });
   randomise(student.module.parameters(), new Random(seed));
