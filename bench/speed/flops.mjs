@@ -4,8 +4,11 @@
  * not count, nor does work that an implementation repeats (probabilities or activations computed again).
  */
 
+import { isDecoderOnly } from './workload.mjs';
+
 /**
  * @typedef {import('../../src/weights/config.js').Blip2Config} Blip2Config
+ * @typedef {import('../../src/model/llava/config.js').LlavaConfig} LlavaConfig
  * @typedef {import('./workload.mjs').Workload} Workload
  * @typedef {{ vision: number, forward: number, backward: number, total: number }} StepFlops
  * @typedef {{ rows: number, grad: boolean, weight?: boolean, lora?: number }} LinearUse `grad`: the input has a
@@ -32,7 +35,12 @@ class Counter {
 
   /** Products of an attention whose heads have `width` in all. @param {{ q: boolean, k: boolean, v: boolean }} grads */
   attention(batch, queries, keys, width, grads) {
-    const product = 2 * batch * queries * keys * width;
+    return this.attended(batch * queries * keys, width, grads);
+  }
+
+  /** {@link attention} over so many pairs of a query and a key that it sees. */
+  attended(pairs, width, grads) {
+    const product = 2 * pairs * width;
     this.forward += 2 * product;
     const { q, k, v } = grads;
     this.backward += product * (Number(v) + Number(q || k) + Number(q) + Number(k));
@@ -41,30 +49,38 @@ class Counter {
 }
 
 /**
- * @param {Blip2Config} config parsed, with defaults filled in
  * @param {Workload} workload
  * @param {'live' | 'cached'} features live: the frozen vision model runs in the step
  * @returns {StepFlops}
  */
-export function stepFlops(config, { batch, lora }, features) {
-  const vision = features === 'live' ? visionFlops(config.vision_config, batch.videos * batch.frames) : 0;
+export function stepFlops(workload, features) {
+  const { config, batch, lora } = workload;
+  const images = batch.videos * batch.frames;
   const step = new Counter();
-  qformerFlops(step, config, batch.videos * batch.frames);
-  t5Flops(step, config, batch, lora);
+  const classToken = isDecoderOnly(workload) ? 0 : 1;
+  const vision = features === 'live' ? visionFlops(config.vision_config, images, classToken) : 0;
+  if (isDecoderOnly(workload)) {
+    const tokens = projectorFlops(step, config, images);
+    qwen2Flops(step, config, batch, lora, batch.frames * tokens + 1);
+  } else {
+    qformerFlops(step, config, images);
+    t5Flops(step, config, batch, lora);
+  }
   const { forward, backward } = step;
   return { vision, forward, backward, total: vision + forward + backward };
 }
 
 /** The frozen vision model: forward alone. */
-function visionFlops(vision, images) {
+function visionFlops(vision, images, classToken) {
   const { hidden_size: width, intermediate_size: inner, patch_size: patch } = vision;
   const patches = Math.floor(vision.image_size / patch) ** 2;
-  const rows = images * (patches + 1);
+  const tokens = patches + classToken;
+  const rows = images * tokens;
   const count = new Counter();
   count.linear({ rows: images * patches, grad: false }, 3 * patch * patch, width);
   for (let i = 0; i < vision.num_hidden_layers; i++) {
     count.linear({ rows, grad: false }, width, 3 * width);
-    count.attention(images, patches + 1, patches + 1, width, { q: false, k: false, v: false });
+    count.attention(images, tokens, tokens, width, { q: false, k: false, v: false });
     count.linear({ rows, grad: false }, width, width);
     count.linear({ rows, grad: false }, width, inner);
     count.linear({ rows, grad: false }, inner, width);
@@ -129,4 +145,46 @@ function t5Flops(count, { text_config: text, num_query_tokens: queries }, batch,
     grad = feedForward(packed, grad);
   }
   count.linear({ rows: videos * packed, grad }, width, text.vocab_size);
+}
+
+/**
+ * LLaVA-OneVision's projector, trained, on frozen features. Pooling takes four products a value, which is nothing.
+ *
+ * @param {LlavaConfig} config
+ * @returns tokens of a frame after pooling
+ */
+function projectorFlops(count, { vision_config: vision, text_config: { hidden_size: width } }, images) {
+  const side = Math.floor(vision.image_size / vision.patch_size);
+  const pooled = Math.ceil(side / 2) ** 2;
+  count.linear({ rows: images * side ** 2, grad: false, weight: true }, vision.hidden_size, width);
+  count.linear({ rows: images * pooled, grad: true, weight: true }, width, width);
+  return pooled;
+}
+
+/** Qwen2 with frozen weights and adapters: prompt and both targets in one sequence, the head on the targets alone. */
+function qwen2Flops(count, { text_config: text }, batch, lora, visual) {
+  const { hidden_size: width, intermediate_size: inner, num_attention_heads: heads, head_dim: size } = text;
+  const { videos, prompt, answer, reasoning } = batch;
+  const prefix = visual + prompt;
+  // A target's last token is written and never read.
+  const segments = [answer, reasoning].map((length) => Math.max(0, length - 1));
+  const columns = prefix + segments.reduce((sum, length) => sum + length, 0);
+  const among = (length) => (length * (length + 1)) / 2;
+  const pairs = segments.reduce((sum, length) => sum + length * prefix + among(length), among(prefix));
+  const linear = (name, from, to) => {
+    const r = lora.target_modules.includes(name) ? lora.r : 0;
+    count.linear({ rows: videos * columns, grad: true, lora: r }, from, to);
+  };
+  const keys = text.num_key_value_heads * size;
+  for (let i = 0; i < text.num_hidden_layers; i++) {
+    linear('q_proj', width, heads * size);
+    linear('k_proj', width, keys);
+    linear('v_proj', width, keys);
+    count.attended(videos * pairs, heads * size, { q: true, k: true, v: true });
+    linear('o_proj', heads * size, width);
+    linear('gate_proj', width, inner);
+    linear('up_proj', width, inner);
+    linear('down_proj', inner, width);
+  }
+  count.linear({ rows: videos * (answer + reasoning), grad: true }, width, text.vocab_size);
 }

@@ -5,20 +5,21 @@
  */
 import { secondsPerCall } from './statistics.mjs';
 import { noise } from './student.mjs';
-import { encoderLength } from './workload.mjs';
+import { isDecoderOnly, promptLength } from './workload.mjs';
 
 /**
  * @typedef {{ name: string, batch: number, m: number, n: number, k: number, transA: boolean, transB: boolean }} Shape
  */
 
 /** @param {import('./workload.mjs').Workload} workload @returns {Shape[]} */
-export function shapesOf({ config, batch, lora }) {
-  const { text_config: text, vision_config: vision } = config;
-  const { d_model: width, d_kv: size, num_heads: heads, d_ff: inner } = text;
-  const length = encoderLength({ config, batch });
+export function shapesOf(workload) {
+  const { config, batch, lora } = workload;
+  const { vision_config: vision } = config;
+  const { name, width, inside, keys, inner, size, heads } = layerOf(workload);
+  const length = promptLength(workload);
   const rows = batch.videos * length;
   const images = batch.videos * batch.frames;
-  const tokens = Math.floor(vision.image_size / vision.patch_size) ** 2 + 1;
+  const tokens = Math.floor(vision.image_size / vision.patch_size) ** 2 + (isDecoderOnly(workload) ? 0 : 1);
   const shape = (name, m, n, k, transA, transB, count = 1) => ({
     name,
     batch: count,
@@ -29,12 +30,12 @@ export function shapesOf({ config, batch, lora }) {
     transB,
   });
   const { r } = lora;
-  const inside = heads * size;
   return [
     shape('vision fc1', images * tokens, vision.intermediate_size, vision.hidden_size, false, true),
-    shape('T5 q', rows, inside, width, false, true),
-    shape('T5 q, gradient of the input', rows, width, inside, false, false),
-    shape('T5 wi', rows, inner, width, false, true),
+    shape(`${name} q`, rows, inside, width, false, true),
+    ...(keys === inside ? [] : [shape(`${name} k`, rows, keys, width, false, true)]),
+    shape(`${name} q, gradient of the input`, rows, width, inside, false, false),
+    shape(`${name} feed-forward`, rows, inner, width, false, true),
     shape('weight gradient', width, inside, rows, true, false),
     shape('LoRA A', rows, r, width, false, true),
     shape('LoRA B', rows, inside, r, false, true),
@@ -43,8 +44,20 @@ export function shapesOf({ config, batch, lora }) {
     shape('attention scores', length, length, size, false, true, batch.videos * heads),
     shape('attention output', length, size, length, false, false, batch.videos * heads),
     shape('decoding, one column', batch.videos, width, inside, false, true),
-    shape('decoding, head', batch.videos, text.vocab_size, width, false, true),
+    shape('decoding, head', batch.videos, config.text_config.vocab_size, width, false, true),
   ];
+}
+
+/** Sizes of a layer of the language model: its own width, that of queries, of keys, of the feed-forward, of one head. */
+function layerOf(workload) {
+  const { text_config: text } = workload.config;
+  if (!isDecoderOnly(workload)) {
+    const { d_model: width, d_kv: size, num_heads: heads, d_ff: inner } = text;
+    return { name: 'T5', width, inside: heads * size, keys: heads * size, inner, size, heads };
+  }
+  const { hidden_size: width, intermediate_size: inner, head_dim: size, num_attention_heads: heads } = text;
+  const keys = text.num_key_value_heads * size;
+  return { name: 'Qwen2', width, inside: heads * size, keys, inner, size, heads };
 }
 
 const SIDE = 1024;

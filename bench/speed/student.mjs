@@ -1,5 +1,5 @@
 /** The student of a workload with random weights, and random batches for it: speed does not depend on the values. */
-import { MODEL_TYPE } from './workload.mjs';
+import { isDecoderOnly } from './workload.mjs';
 
 /**
  * @typedef {import('../../src/commands/bench.js').BenchLibrary} Library
@@ -16,7 +16,7 @@ import { MODEL_TYPE } from './workload.mjs';
  */
 export async function makeStudent(lib, workload, seed, precision = 'f32') {
   lib.requirePrecision(precision, '--precision');
-  const student = await lib.studentKind(MODEL_TYPE).create(workload.config, precision);
+  const student = await workload.kind.create(workload.config, precision);
   const { r, lora_alpha: alpha, lora_dropout: dropout, target_modules: targetModules } = workload.lora;
   const none = { rankPattern: {}, alphaPattern: {}, useRslora: false };
   lib.addAdapter(student, { r, alpha, dropout, targetModules, ...none });
@@ -64,8 +64,11 @@ export function noise(rng, size, scale) {
  * @param {Workload} workload
  * @param {import('../../src/base/random.js').Rng} rng
  */
-export function makeBatch({ config, batch }, rng) {
-  const vocabulary = config.text_config.vocab_size;
+export function makeBatch(workload, rng) {
+  const { config, batch } = workload;
+  // A decoder-only student's prompt has its video in it, as one token that text does not have.
+  const video = isDecoderOnly(workload) ? [config.video_token_index] : [];
+  const vocabulary = Math.min(config.text_config.vocab_size, ...video);
   const special = Math.min(3, vocabulary - 1);
   const rows = (label, count, length) => {
     const stream = rng.fork(label);
@@ -80,7 +83,7 @@ export function makeBatch({ config, batch }, rng) {
     input: {
       frames,
       ...(prefix > 0 ? { framePrefixes: rows('prefix', frames, prefix) } : {}),
-      prompts: rows('prompt', videos, prompt),
+      prompts: rows('prompt', videos, prompt).map((row) => [...video, ...row]),
     },
     targets: [
       { name: 'qa', rows: rows('answer', videos, answer) },

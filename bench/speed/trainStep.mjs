@@ -227,7 +227,7 @@ function verify(training) {
 
 function report(workload, features, steps) {
   const ms = median(steps.map(({ times }) => times.total));
-  const flops = stepFlops(workload.config, workload, features);
+  const flops = stepFlops(workload, features);
   return {
     steps: steps.length,
     ms,

@@ -32,7 +32,7 @@ export interface BenchLibrary {
   writeFileAtomic: typeof import('../base/files.js').writeFileAtomic;
   addAdapter: typeof import('../model/adapter.js').addAdapter;
   inferenceContext: typeof import('../model/context.js').inferenceContext;
-  studentKind: typeof import('../model/registry.js').studentKind;
+  kindOf: typeof import('../model/registry.js').kindOf;
   selectTrainable: typeof import('../model/trainable.js').selectTrainable;
   Rng: typeof import('../base/random.js').Rng;
   bf16Parameters: typeof import('../model/precision.js').bf16Parameters;
@@ -161,7 +161,7 @@ export async function loadLibrary(): Promise<BenchLibrary> {
     writeFileAtomic: (await import('../base/files.js')).writeFileAtomic,
     addAdapter: (await import('../model/adapter.js')).addAdapter,
     inferenceContext: (await import('../model/context.js')).inferenceContext,
-    studentKind: (await import('../model/registry.js')).studentKind,
+    kindOf: (await import('../model/registry.js')).kindOf,
     selectTrainable: (await import('../model/trainable.js')).selectTrainable,
     Rng: (await import('../base/random.js')).Rng,
     bf16Parameters: (await import('../model/precision.js')).bf16Parameters,

@@ -8,6 +8,7 @@ import {
   type LoraModule,
   loraScaling,
   readAdapter,
+  selectsExactly,
   selectTargets,
   writeAdapter,
 } from '../weights/peft.js';
@@ -48,13 +49,14 @@ export function addAdapter(student: AdapterHost, config: LoraConfig): AttachedAd
   return { config: inLanguageModel(config, prefix, student.adapters), base: 'blip2', prefix, classes };
 }
 
+const escaped = (path: string) => path.replaceAll('.', '\\.');
+
 /**
  * The configuration for the whole model. A list of names would also select layers of the vision tower, which has a q_proj
  * too; PEFT takes a text as a pattern for whole paths.
  */
 function inLanguageModel(config: LoraConfig, prefix: string, { canonical }: AdapterNames): LoraConfig {
   if (typeof config.targetModules === 'string') return config;
-  const escaped = (text: string) => text.replaceAll('.', '\\.');
   const names = config.targetModules.map((target) => {
     const own = canonical(target) ?? target;
     return escaped(own.startsWith(prefix) ? own.slice(prefix.length) : own);
@@ -77,9 +79,10 @@ export async function loadAdapter(student: AdapterHost, folder: string): Promise
       linears.has(prefix + path) || (!linears.has(path) && /^(encoder|decoder|lm_head)\./.test(path)),
   });
   for (const [path, module] of modules) {
-    if (adapters && path.startsWith(adapters.frozen.prefix))
+    const frozen = adapters && frozenPath(path, student, adapters, linears);
+    if (frozen !== undefined)
       throw new DataError(
-        `${folder}: the adapter changes ${path}; adapters of ${adapters.frozen.name} are not supported, expected layers below ${prefix.slice(0, -1)}`,
+        `${folder}: the adapter changes ${frozen}; adapters of ${adapters!.frozen.name} are not supported, expected layers below ${prefix.slice(0, -1)}`,
       );
     const linear = linears.get(path);
     if (!linear)
@@ -89,8 +92,60 @@ export async function loadAdapter(student: AdapterHost, folder: string): Promise
     linear.lora!.A.set(tf.tensor2d(module.a, [module.r, module.inFeatures]));
     linear.lora!.B.set(tf.tensor2d(module.b, [module.outFeatures, module.r]));
   }
-  const wholes = adapters && base === 'blip2' ? inLanguageModel(config, prefix, adapters) : config;
-  return { config: wholes, base, prefix, classes: adapters?.classes };
+  const written =
+    adapters && base === 'blip2'
+      ? underOurNames(config, modules, [...linears.keys()], (each) => inLanguageModel(each, prefix, adapters))
+      : config;
+  return { config: written, base, prefix, classes: adapters?.classes };
+}
+
+/** The frozen part's layer that an adapter's path means, also where PEFT wrapped that part alone; undefined for others. */
+function frozenPath(
+  path: string,
+  { languageModelPath: prefix }: AdapterHost,
+  { frozen }: AdapterNames,
+  linears: ReadonlyMap<string, Linear>,
+): string | undefined {
+  if (path.startsWith(frozen.prefix)) return path;
+  const alone = path.startsWith(prefix) ? frozen.prefix + path.slice(prefix.length) : undefined;
+  return alone !== undefined && !linears.has(path) && linears.has(alone) ? alone : undefined;
+}
+
+/**
+ * The configuration of a read adapter for the names that it is written under: patterns for another layout of names select
+ * nothing there. What chose modules beside target_modules is left out, since the targets are those that are adapted.
+ *
+ * @param all paths of every Linear layer
+ */
+function underOurNames(
+  { selection: _, ...config }: LoraConfig,
+  modules: ReadonlyMap<string, LoraModule>,
+  all: readonly string[],
+  inLanguageModel: (config: LoraConfig) => LoraConfig,
+): LoraConfig {
+  const adapted = [...modules.keys()];
+  const given = inLanguageModel(config).targetModules;
+  const targetModules = selectsExactly(given, adapted, all) ? given : adapted.map(escaped).join('|');
+  const isRight = adapted.every((path) => {
+    const { r, scaling } = loraScaling(config, path);
+    return r === modules.get(path)!.r && scaling === modules.get(path)!.scaling;
+  });
+  if (isRight) return { ...config, targetModules };
+  const unlike = (usual: number, numberOf: (module: LoraModule) => number) =>
+    Object.fromEntries(
+      [...modules]
+        .map(([path, module]) => [escaped(path), numberOf(module)] as const)
+        .filter(([, v]) => v !== usual),
+    );
+  // alpha / r times r may be a rounding away from alpha.
+  const alphaOf = ({ r, scaling }: LoraModule) =>
+    Number((scaling * (config.useRslora ? Math.sqrt(r) : r)).toPrecision(12));
+  return {
+    ...config,
+    targetModules,
+    rankPattern: unlike(config.r, ({ r }) => r),
+    alphaPattern: unlike(config.alpha, alphaOf),
+  };
 }
 
 function requireFit(folder: string, path: string, module: LoraModule, linear: Linear): void {

@@ -9,6 +9,8 @@ import type { OpenReference } from './reference.js';
 import type { Architecture, Student, StudentConfig } from './student.js';
 
 export interface StudentKind extends Architecture {
+  /** Whether a parsed config.json is this architecture's although its `model_type` is another; absent where none is. */
+  alsoReads?(json: unknown): boolean;
   /**
    * Checks a parsed config.json and fills in defaults.
    *

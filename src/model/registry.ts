@@ -45,10 +45,11 @@ export function trainableGroups(): [string, ...string[]] {
 export function kindOf(json: unknown, origin: string): StudentKind {
   const type = (json as { model_type?: unknown } | null)?.model_type;
   // Older files of BLIP-2 have no model_type.
-  const kind = kinds.get(typeof type === 'string' ? type : blip2.modelType);
+  const named = kinds.get(typeof type === 'string' ? type : blip2.modelType);
+  const kind = studentKinds().find((each) => each.alsoReads?.(json)) ?? named;
   if (kind) return kind;
   throw new DataError(
-    `${origin}: model_type is ${quote(type)}${describeOther(type)}, which is not supported; expected ${studentKinds()
+    `${origin}: model_type is ${quote(type)}${describeOther(json)}, which is not supported; expected ${studentKinds()
       .map(({ title }) => title)
       .join(' or ')}`,
   );

@@ -39,6 +39,7 @@ export interface CausalOptions {
   mask: CausalMask;
   /** As in {@link attention}. */
   half?: boolean | undefined;
+  /** Allows a result stored in bf16, which the composed form never makes. */
   bf16?: boolean | undefined;
   /** Dropout of the probabilities; on every engine in the composed form. */
   dropout?: DropoutKey | undefined;

@@ -10,7 +10,7 @@ import { loadAdapter } from '../model/adapter.js';
 import { loadStudent } from '../model/load.js';
 import { Tokenizer } from '../text/tokenizer.js';
 import { noticesOf } from '../weights/comparison.js';
-import { fetchedFolder, findManifest } from '../weights/manifest.js';
+import { fetchAdvice, fetchedFolder } from '../weights/manifest.js';
 import { loadRun } from './trained.js';
 import { cueTokens } from './trial.js';
 
@@ -119,9 +119,5 @@ async function folderOf(cwd: string, model: string): Promise<string> {
   if (found) throw new DataError(`${model}: a file; give the folder that it lies in, with its config.json`);
   const fetched = await fetchedFolder(model, cwd);
   if (fetched) return fetched;
-  const manifest = await findManifest(model);
-  const advice = manifest
-    ? `fetch it with reasvqa weights fetch ${manifest.name}`
-    : 'reasvqa weights fetch lists the models that can be fetched';
-  throw new DataError(`${model}: no such folder of weights; ${advice}`);
+  throw new DataError(`${model}: no such folder of weights; ${await fetchAdvice(model)}`);
 }

@@ -23,6 +23,7 @@ import { selectTrainable, trainsVision } from '../model/trainable.js';
 import { Tokenizer } from '../text/tokenizer.js';
 import type { ClipReader } from '../video/clip.js';
 import { noticesOf } from '../weights/comparison.js';
+import { fetchAdvice } from '../weights/manifest.js';
 import { objectiveOf } from './objectives/index.js';
 import type { Objective } from './objectives/objective.js';
 
@@ -125,7 +126,7 @@ async function requireFolder(base: string): Promise<void> {
   const found = await stat(base).catch(() => undefined);
   if (!found?.isDirectory())
     throw new DataError(
-      `${base}: no such folder of weights; fetch a published model with reasvqa weights fetch and name its folder with --set model.base=FOLDER`,
+      `${base}: no such folder of weights; ${await fetchAdvice(base)}, or name a folder with --set model.base=FOLDER`,
     );
 }
 

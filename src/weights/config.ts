@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { DataError, messageOf } from '../base/errors.js';
+import { setting } from './configKeys.js';
 import { refuseLfsPointer } from './notWeights.js';
 import { refuseOtherModel } from './otherModels.js';
 
@@ -13,11 +14,6 @@ import { refuseOtherModel } from './otherModels.js';
 const size = z.number().int().positive();
 const rate = z.number().min(0).max(1);
 const epsilon = z.number().positive();
-
-/** null means "not set" in these files, as absence does. */
-function setting<T extends z.ZodType>(schema: T, fallback: z.output<T>) {
-  return schema.nullish().transform((value): z.output<T> => (value ?? fallback) as z.output<T>);
-}
 
 /** The vision model and the Q-Former know only the exact GELU. */
 const exactGelu = z.literal('gelu', { error: 'must be gelu, the only activation supported here' });

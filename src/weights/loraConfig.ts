@@ -214,6 +214,17 @@ export function contradicts({ targetModules }: LoraConfig, path: string): boolea
   return Array.isArray(targetModules) && !isTarget(path, targetModules);
 }
 
+/** Whether a target specification selects these modules among `all` and no others; false for a pattern that only Python reads. */
+export function selectsExactly(
+  targetModules: string[] | string,
+  modules: readonly string[],
+  all: readonly string[],
+): boolean {
+  if (typeof targetModules === 'string' && !isRegExp(targetModules)) return false;
+  const wanted = new Set(modules);
+  return all.every((path) => isTarget(path, targetModules) === wanted.has(path));
+}
+
 /**
  * The modules among `paths` that a target specification selects, in the given order.
  *

@@ -79,6 +79,14 @@ export async function fetchedFolder(nameOrId: string, cwd: string): Promise<stri
   return found?.isDirectory() ? folder : undefined;
 }
 
+/** What to do about a model that is no folder: the command that fetches it, where it is a published one. */
+export async function fetchAdvice(nameOrId: string): Promise<string> {
+  const manifest = await findManifest(nameOrId);
+  return manifest
+    ? `fetch it with reasvqa weights fetch ${manifest.name}`
+    : 'reasvqa weights fetch lists the models that can be fetched';
+}
+
 async function readManifest(path: string): Promise<Manifest> {
   const result = manifestSchema.safeParse(await readJson(path));
   if (!result.success) {

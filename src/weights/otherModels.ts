@@ -11,14 +11,23 @@ const FAMILY: Readonly<Record<string, string>> = {
   t5: 'a T5 alone, without BLIP-2 around it',
   blip_2_qformer: 'the Q-Former of a BLIP-2 alone',
   blip_2_vision_model: 'the vision model of a BLIP-2 alone',
-  llava: 'LLaVA-1.5, or the original form of another LLaVA; of LLaVA-OneVision take the form of llava-hf',
+  llava: 'LLaVA-1.5',
   llava_llama: 'LLaVA-1.5 in its original form',
   llava_mistral: 'LLaVA-NeXT on Mistral in its original form',
-  llava_qwen: 'LLaVA-OneVision in its original form; take the form of llava-hf',
   llava_next: 'LLaVA-NeXT, which cuts still images into tiles',
   llava_next_video: 'LLaVA-NeXT-Video, on Vicuna or Mistral',
   video_llava: 'Video-LLaVA',
   vipllava: 'ViP-LLaVA',
+};
+
+/** Classes of LLaVA's original code, whose `model_type` is often "llava" whatever the language model. */
+const ORIGINAL_LLAVA: Readonly<Record<string, string>> = {
+  LlavaLlamaForCausalLM: 'LLaVA with Llama or Vicuna in its original form',
+  LlavaMistralForCausalLM: 'LLaVA-NeXT on Mistral in its original form',
+  LlavaMixtralForCausalLM: 'LLaVA with Mixtral in its original form',
+  LlavaGemmaForCausalLM: 'LLaVA with Gemma in its original form',
+  LlavaMptForCausalLM: 'LLaVA with MPT in its original form',
+  LlavaQwenMoeForCausalLM: 'LLaVA with a Qwen of experts in its original form',
 };
 
 /** Classes of transformers that write `model_type` blip-2 and have no language model. */
@@ -62,8 +71,12 @@ function own(table: Readonly<Record<string, string>>, key: string): string | und
   return Object.hasOwn(table, key) ? table[key] : undefined;
 }
 
-/** Description of an unsupported `model_type`, to follow it in a message; empty for an unknown one. */
-export function describeOther(modelType: unknown): string {
-  const what = typeof modelType === 'string' ? own(FAMILY, modelType) : undefined;
+/** Description of the unsupported model of a config.json, to follow its `model_type` in a message; empty for an unknown one. */
+export function describeOther(json: unknown): string {
+  if (!isRecord(json)) return '';
+  const { model_type: type, architectures } = json;
+  const names = [architectures].flat().filter((name) => typeof name === 'string');
+  const byClass = names.map((name) => own(ORIGINAL_LLAVA, name)).find((what) => what !== undefined);
+  const what = byClass ?? (typeof type === 'string' ? own(FAMILY, type) : undefined);
   return what ? `: this is ${what}` : '';
 }

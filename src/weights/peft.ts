@@ -19,7 +19,7 @@ import { SafetensorsFile, writeSafetensors } from './safetensors.js';
 import type { WritableTensor } from './safetensorsWriter.js';
 import { fileSource, readReal } from './source.js';
 
-export { type LoraConfig, loraScaling, selectTargets } from './loraConfig.js';
+export { type LoraConfig, loraScaling, selectsExactly, selectTargets } from './loraConfig.js';
 
 /** One adapted Linear layer: y += scaling * B (A x). */
 export interface LoraModule {

@@ -66,6 +66,13 @@ describe('train-step', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
+  it('runs a decoder-only student, with the losses of the composed forms', async () => {
+    const { report } = await run('train-step', { workload: workloadPath('tiny-decoder'), verify: true });
+    expect(report).toMatchObject({ workload: 'tiny-decoder', steps: 2, fallbacks: {} });
+    expect(report.gflops * report.ms * 1e6).toBeCloseTo(report.flops.total, 0);
+    expect(report.verified.lossDifference).toBeLessThan(1e-4);
+  });
+
   it('follows the same losses with recomputation, with less memory', async () => {
     const plain = await run('train-step', { repeats: 3 });
     const recompute = await run('train-step', { repeats: 3, recompute: true });
@@ -108,6 +115,8 @@ describe('the other benches', () => {
     const decoding = await Decoding.open(lib, await readWorkload(lib, workloadPath('tiny')));
     expect(decoding.run().rows.map((row: number[]) => row.length)).toEqual([64, 64]);
     decoding.dispose();
+    const decoder = await run('decode', { workload: workloadPath('tiny-decoder') });
+    expect(decoder.report).toMatchObject({ runs: 2, rows: 2, tokens: 64, fallbacks: {} });
   });
 
   it('gemm measures every shape on every instruction set and puts back the one in use', async () => {

@@ -1,4 +1,5 @@
 /** Workloads and options for the tests of the benches. */
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { BenchOptions } from '../../src/commands/bench.js';
@@ -26,4 +27,22 @@ export function benchOptions(options: Partial<BenchOptions> = {}): BenchOptions 
     peer: false,
     ...options,
   };
+}
+
+const command = fileURLToPath(new URL('../../tools/reasvqa.mjs', import.meta.url));
+
+/**
+ * Two training steps in bf16 on the CUDA shim that computes nothing (CUDA_SHIM_HOLLOW), after one to warm up, in a process of
+ * their own. Its settings are those of test/support/cuda.ts, which the caller has imported.
+ */
+export function hollowStep(workload: string, ...options: string[]) {
+  const args = ['bench', 'train-step', '--engine', 'native-cuda', '--workload', workloadPath(workload)];
+  const measure = ['--precision', 'bf16', '--repeats', '2', '--warmup', '1', '--no-peer', '--json'];
+  const env = {
+    ...process.env,
+    CUDA_SHIM_HOLLOW: '1',
+    CUDA_SHIM_MEMORY: String(80 * 2 ** 30),
+    REASVQA_CUDA_NO_CACHE: '',
+  };
+  return spawnSync(process.execPath, [command, ...args, ...measure, ...options], { encoding: 'utf8', env });
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { shapesOf } from '../../bench/speed/gemm.mjs';
-import { encoderLength, readWorkload } from '../../bench/speed/workload.mjs';
+import { promptLength, readWorkload } from '../../bench/speed/workload.mjs';
 import { DataError } from '../../src/base/errors.js';
 import { type BenchLibrary, loadLibrary } from '../../src/commands/bench.js';
 import { sharedPath } from '../support/shared.js';
@@ -23,12 +23,28 @@ describe('workloads that ship', () => {
     const workload = await readWorkload(lib, workloadPath(name));
     expect(workload.name).toBe(name);
     expect(workload.what).not.toBe('');
+    expect(workload.kind.modelType).toBe('blip-2');
     expect(workload.config.text_config.tie_word_embeddings).toBe(false);
+  });
+
+  it.each([
+    ['tiny-decoder', 2 * 4 + 1 + 7],
+    ['small-decoder', 4 * 16 + 1 + 64],
+    ['llava-0.5b', 4 * 196 + 1 + 95],
+    ['llava-7b', 4 * 196 + 1 + 95],
+  ])('%s is a decoder-only one with %i tokens before what it writes', async (name, length) => {
+    const workload = await readWorkload(lib, workloadPath(name));
+    expect(workload.what).not.toBe('');
+    expect(workload.kind.modelType).toBe('llava_onevision');
+    expect(promptLength(workload)).toBe(length);
+    const scores = shapesOf(workload).find((shape: { name: string }) => shape.name === 'attention scores');
+    const { num_attention_heads: heads, head_dim } = workload.config.text_config;
+    expect(scores).toMatchObject({ batch: workload.batch.videos * heads, m: length, n: length, k: head_dim });
   });
 
   it('small has the sequence lengths of its file', async () => {
     const workload = await readWorkload(lib, workloadPath('small'));
-    expect(encoderLength(workload)).toBe(4 * (4 + 16) + 64);
+    expect(promptLength(workload)).toBe(4 * (4 + 16) + 64);
     const scores = shapesOf(workload).find((shape: { name: string }) => shape.name === 'attention scores');
     expect(scores).toMatchObject({ batch: 8 * 6, m: 144, n: 144, k: 64, transA: false, transB: true });
   });
@@ -74,6 +90,14 @@ describe('a bad workload is one line that names file, key and expectation', () =
     expect((error as Error).message).toMatch(message);
     expect((error as Error).message).toContain(path);
     expect((error as Error).message).not.toContain('\n');
+  });
+
+  it('text between the frames of a student that has none', async () => {
+    const path = join(folder, 'prefix.json');
+    const json = workloadJson('tiny-decoder');
+    json.batch.prefix = 2;
+    await writeFile(path, JSON.stringify(json));
+    await expect(readWorkload(lib, path)).rejects.toThrow(/batch\.prefix: expected 0: LLaVA-OneVision/);
   });
 
   it('a file that is missing or no JSON', async () => {

@@ -49,6 +49,22 @@ onEveryForm('rope', () => {
     }
   });
 
+  it('turns every item by positions of its own', () => {
+    const rng = new Rng('own');
+    const [batch, length, heads, size] = [3, 4, 2, 6];
+    const positions = Array.from({ length: batch * length }, () => rng.int(9));
+    const table = ropeTable(positions, size, 1e6);
+    const errors = compareWithReference({
+      rng,
+      inputs: { x: normal(rng, [batch, length, heads * size]) },
+      op: ({ x }) => rope(x as tf.Tensor3D, table, heads),
+      reference: ({ x }) => turned(x!, positions, heads, size, 1e6),
+    });
+    tf.dispose([table.cos, table.sin]);
+    expect(errors.value).toBeLessThan(1e-6);
+    expect(errors.gradients.x).toBeLessThan(1e-5);
+  });
+
   it('leaves scores to differences of positions: all positions may be shifted together', () => {
     const rng = new Rng('shift');
     const [q, k] = [

@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { canonicalName } from '../../src/model/llava/names.js';
 import { weightsCheck } from '../../src/parity/check.js';
 import { writeSafetensors } from '../../src/weights/safetensors.js';
+import { LAYOUTS, originalJson } from '../model/llava/support.js';
 import { onEngines, useFastEngine } from '../model/support.js';
 import { sharedPath } from '../support/shared.js';
 import { withFile } from '../weights/fixtures.js';
@@ -38,23 +40,13 @@ onEngines(
 describe('LLaVA-OneVision under other names', () => {
   beforeAll(useFastEngine);
 
-  const toModules = (name: string) =>
-    name
-      .replace(/^vision_tower\.(vision_model\.)?/, 'model.vision_tower.')
-      .replace(/^(multi_modal_projector|image_newline)/, 'model.$1')
-      .replace('language_model.model.', 'model.language_model.');
-  const toOriginal = (name: string) =>
-    toModules(name)
-      .replace('vision_tower.', 'vision_tower.vision_tower.vision_model.')
-      .replace('multi_modal_projector.linear_1', 'mm_projector.0')
-      .replace('multi_modal_projector.linear_2', 'mm_projector.2')
-      .replace('model.language_model.', 'model.');
+  const read = async (folder: string) => JSON.parse(await readFile(join(folder, 'config.json'), 'utf8'));
 
   it.each([
-    ['the module names of transformers 5', toModules, 1],
-    ['what its save_pretrained writes', (name: string) => name.replace('vision_model.', ''), 1],
-    ["the original code's, in shards", toOriginal, 3],
-  ])('is read alike: %s', async (_, rename, shards) => {
+    ['the module names of transformers 5', 'modules', 1],
+    ['what its save_pretrained writes', 'saved', 1],
+    ["the original code's, in shards, with its config.json", 'original', 3],
+  ] as const)('is read alike: %s', async (_, layout, shards) => {
     const folder = await mkdtemp(join(scratch, 'layout-'));
     await cp(REFERENCE, folder, { recursive: true });
     const path = join(folder, 'model.safetensors');
@@ -62,10 +54,13 @@ describe('LLaVA-OneVision under other names', () => {
       const found: [string, { dtype: 'F32'; shape: number[]; data: Float32Array }][] = [];
       for (const name of file.names) {
         const { shape, data } = await file.read(name);
-        found.push([rename(name), { dtype: 'F32', shape, data: data as Float32Array }]);
+        const renamed = LAYOUTS[layout](canonicalName(name)!);
+        found.push([renamed, { dtype: 'F32', shape, data: data as Float32Array }]);
       }
       return found;
     });
+    if (layout === 'original')
+      await writeFile(join(folder, 'config.json'), JSON.stringify(originalJson(await read(folder))));
     if (shards > 1) await rm(path);
     for (let i = 0; i < shards; i++)
       await writeSafetensors(
@@ -79,7 +74,7 @@ describe('LLaVA-OneVision under other names', () => {
   it('names the tensor that is missing, and the two that mean one', async () => {
     const folder = await mkdtemp(join(scratch, 'missing-'));
     await cp(REFERENCE, folder, { recursive: true });
-    const config = JSON.parse(await readFile(join(folder, 'config.json'), 'utf8'));
+    const config = await read(folder);
     config.text_config.tie_word_embeddings = false;
     await writeFile(join(folder, 'config.json'), JSON.stringify(config));
     await expect(weightsCheck(folder)).rejects.toThrow(/missing tensor lm_head\.weight/);

@@ -13,6 +13,7 @@ product of an N x N matrix with another one's transpose.
 The step is the one of src/training: frozen vision model (live: in the step, without gradients; cached: its output is
 kept), post_layernorm, Q-Former and projection trained, FlanT5 frozen with LoRA, one encoder pass for both targets,
 loss = 0.2 answer + 0.8 reasoning, dropout on, AdamW. transformers has no packed targets, so the decoder runs twice.
+A decoder-only student (LLaVA-OneVision) is in pytorchLlava.py.
 """
 
 import argparse
@@ -61,6 +62,9 @@ def student(arguments):
     """One run of the workload's training step or decoding, and what is told of it first."""
     with open(arguments.workload, encoding="utf-8") as file:
         workload = json.load(file)
+    if workload["config"].get("model_type") == "llava_onevision":
+        import pytorchLlava
+        return pytorchLlava.student(arguments, workload)
     model, language = build(workload, arguments.attention)
     batch = make_batch(workload)
     if arguments.bench == "train-step":

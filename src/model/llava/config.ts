@@ -5,7 +5,9 @@ import { z } from 'zod';
 import { DataError } from '../../base/errors.js';
 import { isRecord } from '../../base/values.js';
 import { readJson } from '../../weights/config.js';
+import { only, setting } from '../../weights/configKeys.js';
 import { quote } from '../../weights/header.js';
+import { isOriginal, publishedForm, SO400M } from './original.js';
 
 /**
  * Files omit values that equal their class's defaults, so the defaults here are those of transformers'
@@ -15,18 +17,6 @@ const size = z.number().int().positive();
 const rate = z.number().min(0).max(1);
 const epsilon = z.number().positive();
 const tokenId = z.number().int().min(0);
-
-/** null means "not set" in these files, as absence does. */
-function setting<T extends z.ZodType>(schema: T, fallback: z.output<T>) {
-  return schema.nullish().transform((value): z.output<T> => (value ?? fallback) as z.output<T>);
-}
-
-/** A setting with one value that is computed here. */
-const only = <T extends string | boolean>(value: T, why: string) =>
-  setting(
-    z.literal(value, { error: ({ input }) => `is ${quote(input)}, expected ${quote(value)}: ${why}` }),
-    value,
-  );
 
 const GELUS = ['gelu', 'gelu_pytorch_tanh', 'gelu_new'] as const;
 const gelu = z.enum(GELUS, { error: ({ input }) => `is ${quote(input)}, expected ${GELUS.join(' or ')}` });
@@ -53,16 +43,6 @@ const visionSchema = z
     path: ['image_size'],
     message: 'is smaller than patch_size',
   });
-
-/** The tower of a file without a vision_config: SigLIP so400m at 384 pixels without its last block. */
-const SO400M = {
-  hidden_size: 1152,
-  intermediate_size: 4304,
-  num_hidden_layers: 26,
-  num_attention_heads: 16,
-  image_size: 384,
-  patch_size: 14,
-};
 
 /** Older files say rope_theta and rope_scaling, newer ones rope_parameters. */
 const rope = z.looseObject({
@@ -170,6 +150,8 @@ export type LlavaConfig = z.output<typeof schema>;
  * @param origin the file, for messages. @throws DataError naming file, key and what was expected
  */
 export function parseLlavaConfig(json: unknown, origin = 'config.json'): LlavaConfig {
+  if (isOriginal(json))
+    return checked(publishedForm(json, origin), origin, (key) => key.replace(/^text_config\./, ''));
   if (isRecord(json) && json.video_token_index === null)
     throw new DataError(
       `${origin}: video_token_index is null: this LLaVA reads still images alone; expected one with a token for video`,
@@ -177,10 +159,15 @@ export function parseLlavaConfig(json: unknown, origin = 'config.json'): LlavaCo
   // Its class fills in a Qwen2 of another size, which no published file means.
   if (isRecord(json) && !isRecord(json.text_config))
     throw new DataError(`${origin}: text_config: is missing, expected the settings of a Qwen2`);
+  return checked(json, origin);
+}
+
+/** @param name the key that the file has for one of the published form */
+function checked(json: unknown, origin: string, name = (key: string) => key): LlavaConfig {
   const result = schema.safeParse(json);
   if (result.success) return result.data;
   const issue = result.error.issues[0]!;
-  throw new DataError(`${origin}: ${issue.path.join('.') || 'the file'}: ${issue.message}`);
+  throw new DataError(`${origin}: ${name(issue.path.join('.')) || 'the file'}: ${issue.message}`);
 }
 
 /** Patches a side; a convolution drops the pixels beyond the last whole one. */

@@ -47,7 +47,8 @@ export class ReadPrompts implements Encoded {
 class Continuation {
   private readonly state: DecoderState;
   private bias: tf.Tensor3D | undefined;
-  private position: number;
+  /** Next position, of all rows or of each. */
+  private positions: number[];
 
   constructor(
     private readonly model: Llava,
@@ -55,7 +56,8 @@ class Continuation {
     private readonly context: Context,
   ) {
     this.state = new DecoderState(prompts.known);
-    this.position = prompts.columns;
+    const { columns, starts } = prompts;
+    this.positions = isPadded(prompts) ? starts.map((start) => columns - start) : [columns];
     this.bias = paddingBias(prompts, model.config.text_config.num_attention_heads);
   }
 
@@ -64,9 +66,11 @@ class Continuation {
     const { model, context } = this;
     const { rows } = this.prompts;
     this.widenBias();
+    const turns = this.positions;
+    this.positions = turns.map((position) => position + 1);
     return tf.tidy(() => {
       const x = model.languageModel.embed(tf.tensor2d(ids, [rows, 1], 'int32')) as tf.Tensor3D;
-      const inputs = { ...model.turns([this.position++]), bias: this.bias };
+      const inputs = { ...model.turns(turns), bias: this.bias };
       const hidden = model.languageModel.step(x, this.state, inputs, context);
       return tf.reshape(model.headInput(hidden), [rows, -1]) as tf.Tensor2D;
     });
@@ -86,9 +90,12 @@ class Continuation {
   }
 }
 
+const isPadded = ({ starts }: ReadPrompts) => starts.some((start) => start > 0);
+
 /** (rows * heads, 1, columns): far below any score at padding; undefined where no row is padded. */
-function paddingBias({ starts, columns }: ReadPrompts, heads: number): tf.Tensor3D | undefined {
-  if (starts.every((start) => start === 0)) return undefined;
+function paddingBias(prompts: ReadPrompts, heads: number): tf.Tensor3D | undefined {
+  if (!isPadded(prompts)) return undefined;
+  const { starts, columns } = prompts;
   const bias = new Float32Array(starts.length * heads * columns);
   starts.forEach((start, row) => {
     for (let head = 0; head < heads; head++) {

@@ -3,9 +3,11 @@ import type { StudentKind } from '../kind.js';
 import { architecture } from './architecture.js';
 import { type LlavaConfig, parseLlavaConfig, withPreprocessor } from './config.js';
 import { llavaSource, ownHead } from './names.js';
+import { isOriginal } from './original.js';
 
 export const llava: StudentKind = {
   ...architecture,
+  alsoReads: isOriginal,
   parseConfig: parseLlavaConfig,
   readMore: (config, folder) => withPreprocessor(config as LlavaConfig, folder),
   create: async (config, precision) => {

@@ -6,7 +6,8 @@
  *   row    [padding | system, user, VIDEO, question, assistant | a_1 .. a_m-1 | r_1 .. r_k-1 ]
  *   labels                                                  a_1, r_1  a_2 .. a_m     r_2 .. r_k
  *
- * Rotary positions depend on differences alone, so all rows share one table whatever their padding.
+ * A row's positions count from its own first column. Differences alone would be right with shared ones too, but other angles
+ * round otherwise, and a row would depend on how far the batch pads it.
  */
 import { DataError } from '../../base/errors.js';
 import type { CausalLayout } from '../../ops/causalAttention.js';
@@ -16,7 +17,7 @@ import type { TokenRows } from '../student.js';
 export interface Sequence extends CausalLayout {
   rows: number;
   columns: number;
-  /** Position of each column. */
+  /** Position of each column: (columns) where no row is padded, else (rows * columns), 0 at padding. */
   positions: Int32Array;
   /** Token ids of the text, in the order of `sources`. */
   text: Int32Array;
@@ -109,15 +110,17 @@ export function sequenceOf(
       at += widths[s]!;
     });
   });
+  const starts = lengths.map((length) => prefix - length);
   return {
-    ...{ rows, columns, prefix, segments: widths, sources },
-    starts: lengths.map((length) => prefix - length),
+    ...{ rows, columns, prefix, segments: widths, sources, starts },
     text: Int32Array.from(text),
-    positions: positionsOf(prefix, widths),
+    positions: positionsOf(prefix, widths, starts),
   };
 }
 
-function positionsOf(prefix: number, widths: readonly number[]): Int32Array {
+function positionsOf(prefix: number, widths: readonly number[], starts: readonly number[]): Int32Array {
   const line = (length: number, from: number) => Array.from({ length }, (_, i) => from + i);
-  return Int32Array.from([...line(prefix, 0), ...widths.flatMap((width) => line(width, prefix))]);
+  const shared = [...line(prefix, 0), ...widths.flatMap((width) => line(width, prefix))];
+  const perRow = starts.some((start) => start > 0) ? starts : [0];
+  return Int32Array.from(perRow.flatMap((start) => shared.map((position) => Math.max(0, position - start))));
 }

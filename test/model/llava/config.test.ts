@@ -8,7 +8,7 @@ import { parseLlavaConfig, usedLayers, withPreprocessor } from '../../../src/mod
 import { canonicalName } from '../../../src/model/llava/names.js';
 import { poolingMatrix } from '../../../src/model/llava/pooling.js';
 import { kindOf } from '../../../src/model/registry.js';
-import { llavaJson } from './support.js';
+import { llavaJson, originalJson } from './support.js';
 
 let scratch: string;
 beforeAll(async () => {
@@ -96,12 +96,75 @@ describe('parseLlavaConfig', () => {
   });
 
   it.each([
-    ['llava', 'LLaVA-1.5'],
-    ['llava_next', 'tiles'],
-    ['llava_qwen', 'original form'],
-  ])('a checkpoint of %s is refused by name', (type, name) => {
-    expect(() => kindOf({ model_type: type }, 'x/config.json')).toThrow(DataError);
-    expect(() => kindOf({ model_type: type }, 'x/config.json')).toThrow(name);
+    [{ model_type: 'llava' }, 'LLaVA-1.5'],
+    [{ model_type: 'llava', architectures: ['LlavaLlamaForCausalLM'] }, 'Llama or Vicuna'],
+    [{ model_type: 'llava', architectures: ['LlavaMistralForCausalLM'], mm_hidden_size: 1024 }, 'Mistral'],
+    [{ model_type: 'llava_mistral' }, 'Mistral'],
+    [{ model_type: 'llava_next' }, 'tiles'],
+    [{ model_type: 'llava_qwen', architectures: ['LlavaQwenSlowFastForCausalLM'] }, 'is "llava_qwen", which'],
+  ])('a checkpoint of another family is refused by name: %j', (json, name) => {
+    expect(() => kindOf(json, 'x/config.json')).toThrow(DataError);
+    expect(() => kindOf(json, 'x/config.json')).toThrow(name);
+  });
+});
+
+describe("the original code's config.json", () => {
+  const original = (change: object = {}, text: object = {}) => ({
+    ...originalJson(llavaJson({ text })),
+    ...change,
+  });
+
+  it.each([
+    ['by its class, whatever its model_type', {}],
+    ['by its model_type without a class', { architectures: undefined, model_type: 'llava_qwen' }],
+    ['among several classes', { architectures: ['Other', 'LlavaQwenForCausalLM'], model_type: 'qwen2' }],
+  ])('is recognised %s, and says what the published form says', (_, change) => {
+    const json = original(change);
+    expect(kindOf(json, 'x').modelType).toBe('llava_onevision');
+    const { text_config, vision_config, ...rest } = parseLlavaConfig(llavaJson());
+    const read = parseLlavaConfig(json);
+    expect(read.text_config).toEqual({ ...text_config, model_type: 'qwen2' });
+    expect(read.vision_config).toEqual(vision_config);
+    expect(read).toMatchObject(rest);
+  });
+
+  it('names its tower instead of describing it, and has the token of video where the published file has it', () => {
+    const named = { vision_config: undefined, mm_hidden_size: 1152, video_token_index: undefined };
+    const json = original(named, { vocab_size: 151_936 });
+    for (const tower of ['google/siglip-so400m-patch14-384', '/models/siglip-so400m-patch14-384/'])
+      expect(parseLlavaConfig({ ...json, mm_vision_tower: tower })).toMatchObject({
+        video_token_index: 151_647,
+        vision_feature_layer: -1,
+        vision_config: { hidden_size: 1152, num_hidden_layers: 26, num_attention_heads: 16, image_size: 384 },
+      });
+    expect(parseLlavaConfig(original({ tie_word_embeddings: true })).tie_word_embeddings).toBe(true);
+  });
+
+  it.each([
+    [
+      { vision_config: null, mm_vision_tower: 'openai/clip-vit-large-patch14-336' },
+      /: mm_vision_tower: is "openai/,
+    ],
+    [{ vision_config: null, mm_vision_tower: null }, /: mm_vision_tower: is null, expected google\/siglip/],
+    [{ mm_hidden_size: 1024 }, /: mm_hidden_size: is 1024, but the vision tower has 12/],
+    [{ mm_projector_type: 'linear' }, /: mm_projector_type: is "linear", expected "mlp2x_gelu"/],
+    [{ mm_patch_merge_type: 'flat' }, /: mm_patch_merge_type: is "flat"/],
+    [{ mm_newline_position: 'grid' }, /: mm_newline_position: is "grid", expected "one_token"/],
+    [{ mm_spatial_pool_mode: 'average' }, /: mm_spatial_pool_mode: is "average"/],
+    [{ mm_spatial_pool_stride: 4 }, /: mm_spatial_pool_stride: is 4, expected 2/],
+    [{ mm_resampler_type: 'perceiver' }, /: mm_resampler_type: must be null/],
+    [{ mm_use_im_start_end: true }, /: mm_use_im_start_end: is true/],
+    [{ add_faster_video: true }, /: add_faster_video: is true/],
+    [
+      { image_aspect_ratio: 'anyres', mm_spatial_pool_mode: null },
+      /: image_aspect_ratio: .*still images alone/,
+    ],
+    [{ use_sliding_window: true }, /x\/config\.json: use_sliding_window: is true, expected false/],
+    [{ rope_scaling: { type: 'yarn' } }, /x\/config\.json: rope_scaling: is of type "yarn"/],
+    [{ hidden_size: 0 }, /x\/config\.json: hidden_size: /],
+  ])('is refused by its own key: %j', (change, message) => {
+    expect(() => parseLlavaConfig(original(change), 'x/config.json')).toThrow(DataError);
+    expect(() => parseLlavaConfig(original(change), 'x/config.json')).toThrow(message);
   });
 });
 

@@ -8,7 +8,7 @@ const VIDEO = 99;
 const video = { id: VIDEO, count: 2, frames: 2 };
 
 describe('sequenceOf', () => {
-  it('pads prompts on the left, puts each video in its place, and restarts positions at every segment', () => {
+  it('pads prompts on the left, puts each video in its place, and counts positions from each row, anew at every segment', () => {
     const prompts = [
       [5, VIDEO, 6, 7],
       [VIDEO, 8],
@@ -23,7 +23,8 @@ describe('sequenceOf', () => {
       100,
     );
     expect(made).toMatchObject({ rows: 2, prefix: 6, segments: [1, 2], columns: 9, starts: [0, 2] });
-    expect([...made.positions]).toEqual([0, 1, 2, 3, 4, 5, 6, 6, 7]);
+    expect([...made.positions]).toEqual([0, 1, 2, 3, 4, 5, 6, 6, 7, 0, 0, 0, 1, 2, 3, 4, 4, 5]);
+    expect([...sequenceOf(prompts.slice(0, 1), [], video, 100).positions]).toEqual([0, 1, 2, 3, 4, 5]);
     // Rows 0 to 3 are visual tokens, 4 is the newline, then the text.
     const words = [...made.sources].map((row) =>
       row < 4 ? `v${row}` : row === 4 ? 'n' : `${made.text[row - 5]}`,

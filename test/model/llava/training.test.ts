@@ -1,18 +1,14 @@
 /** LLaVA-OneVision from a recipe to an answer: a random checkpoint in the published layout is trained, evaluated and asked. */
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DataError } from '../../../src/base/errors.js';
-import { Rng } from '../../../src/base/random.js';
 import { readAnnotations } from '../../../src/data/annotations.js';
 import { ask } from '../../../src/evaluation/ask.js';
 import { loadAdapter, saveAdapter } from '../../../src/model/adapter.js';
-import { parseLlavaConfig } from '../../../src/model/llava/config.js';
-import { LlavaStudent } from '../../../src/model/llava/student.js';
-import { loadStudent, saveStudent } from '../../../src/model/load.js';
+import { loadStudent } from '../../../src/model/load.js';
 import { openAsked } from '../../../src/training/asked.js';
 import { evaluateRun } from '../../../src/training/evaluateRun.js';
 import { runPaths } from '../../../src/training/run/folder.js';
@@ -22,12 +18,8 @@ import { openTrial } from '../../../src/training/trial.js';
 import { writeSafetensors } from '../../../src/weights/safetensors.js';
 import { makeWorld, type World, worldConfig } from '../../training/support.js';
 import { withFile } from '../../weights/fixtures.js';
-import { randomise, useFastEngine } from '../support.js';
-import { llavaJson } from './support.js';
-
-const TOKENIZER = fileURLToPath(new URL('../../fixtures/qwen/tokenizer.json', import.meta.url));
-/** Ids of the tokenizer's placeholders, and rows beyond them that no token has. */
-const TOP = { video_token_index: 452, image_token_index: 451 };
+import { useFastEngine } from '../support.js';
+import { spokenJson, writeCheckpoint } from './support.js';
 
 let scratch: string;
 let world: World;
@@ -35,24 +27,9 @@ beforeAll(async () => {
   await useFastEngine();
   scratch = await mkdtemp(join(tmpdir(), 'reasvqa-llava-'));
   world = { ...(await makeWorld(scratch)), base: join(scratch, 'llava') };
-  await makeLlava(world.base);
+  await writeCheckpoint(world.base);
 });
 afterAll(() => rm(scratch, { recursive: true }));
-
-/** A folder with a random student and its tokenizer. */
-async function makeLlava(folder: string, text: object = {}): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  await copyFile(TOKENIZER, join(folder, 'tokenizer.json'));
-  const sections = {
-    top: TOP,
-    text: { vocab_size: 464, max_position_embeddings: 512, ...text },
-    vision: { image_size: 16 },
-  };
-  const student = new LlavaStudent(parseLlavaConfig(llavaJson(sections)));
-  randomise(student.module.parameters(), new Rng('llava'));
-  await saveStudent(student, folder);
-  student.dispose();
-}
 
 const config = (...overrides: string[]) =>
   worldConfig(
@@ -116,7 +93,7 @@ describe('a recipe on LLaVA-OneVision', () => {
 
   it('refuses more frames than the model has positions, by name', async () => {
     const base = join(scratch, 'short');
-    await makeLlava(base, { max_position_embeddings: 60 });
+    await writeCheckpoint(base, { json: spokenJson({ max_position_embeddings: 60 }) });
     const request = { folder: join(scratch, 'long-run'), engine: {} };
     const error = await train({ ...request, config: await config(`model.base=${base}`) }).catch((e) => e);
     expect(error).toBeInstanceOf(DataError);
