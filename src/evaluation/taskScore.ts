@@ -23,6 +23,9 @@ export interface TaskScore {
   missing: number;
   /** Percent by name, the most usual one first. */
   metrics: Record<string, number>;
+  /** The main metric by question type and by group of types, where the official script prints it. */
+  types?: Record<string, number>;
+  groups?: Record<string, number>;
 }
 
 export type TaskScores = Partial<Record<Task, TaskScore>>;
