@@ -69,7 +69,7 @@ function readQuery(record: Record<string, unknown>, line: number, log: ProblemLo
   check('duration', typeof duration === 'number' && duration > 0, 'seconds, more than 0');
   const inside = (window: unknown) =>
     isPair(window) && window[0] >= 0 && window[0] < window[1] && isInside(window, duration as number);
-  if (isGiven(windows))
+  if (isGiven(windows) && log.count === before)
     check(
       'relevant_windows',
       Array.isArray(windows) && windows.length > 0 && windows.every(inside),
