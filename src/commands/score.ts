@@ -20,7 +20,7 @@ export function addScore(program: Command, io: Io): void {
     .command('score')
     .summary('score a prediction file against annotations')
     .description(
-      'Scores predictions. An official file of choices, {"<sample id>": {"prediction": i, "answer": i}}, gives accuracy in percent per question type, per group and in total. JSON lines of {id, span | text | prediction}, an object or a list by id, and the official files of NExT-GQA, NExT-OE and QVHighlights give the metrics of their tasks: mIoU, R1@0.5, Acc@GQA, CIDEr, WUPS and so on (src/evaluation/README.md).',
+      'Scores predictions. An official file of choices, {"<sample id>": {"prediction": i, "answer": i}}, gives accuracy in percent per question type, per group and in total. JSON lines of {id, span | text | prediction}, an object or a list by id, and the official files of NExT-GQA, NExT-OE and QVHighlights give the metrics of their tasks: mIoU, R1@0.5, Acc@GQA, CIDEr, WUPS and so on.',
     )
     .requiredOption('--dataset <name>', `one of ${datasetNames().join(', ')} (required)`)
     .requiredOption('--annotations <file>', 'annotation file of the split (required)')
