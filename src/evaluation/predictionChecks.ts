@@ -58,7 +58,8 @@ export function oddities(
   for (const { id, duration = Number.POSITIVE_INFINITY } of samples) {
     const { span, text } = given.get(id) ?? {};
     const add = (what: string) => {
-      found[what] = [...(found[what] ?? []), id];
+      found[what] ??= [];
+      found[what].push(id);
     };
     if (text !== undefined && text.trim() === '') add('empty texts, which are wrong');
     if (span === undefined) continue;
