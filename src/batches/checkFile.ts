@@ -57,7 +57,8 @@ export async function checkFile(request: CheckRequest): Promise<CheckResult> {
   };
   try {
     const tell = (problem: Parameters<typeof describeProblem>[0]) => onProblem(describeProblem(problem));
-    for await (const row of annotationRows({ dataset, file, onProblem: tell })) {
+    const mended = (problem: Parameters<typeof describeProblem>[0]) => onWarning(describeProblem(problem));
+    for await (const row of annotationRows({ dataset, file, onProblem: tell, onWarning: mended })) {
       samples++;
       videos.add(row.sample.video);
       const equal = equalOptions(row.sample);

@@ -92,7 +92,8 @@ async function tokenizerOf(
 }
 
 function printStatistics(io: Io, statistics: FileStatistics): void {
-  const { files, samples, videos, repeatedIds, types, groups, options, answers, unit, cut } = statistics;
+  const { files, samples, videos, repeatedIds, tasks, types, groups, options, answers, unit, cut } =
+    statistics;
   if (files.length > 1)
     print(
       io,
@@ -110,11 +111,14 @@ function printStatistics(io: Io, statistics: FileStatistics): void {
     const rows = Object.entries(of).map(([name, count]) => [name, ...share(count)]);
     print(io, `\n${table([[title, 'questions', 'share'], ...rows], [1, 2])}`);
   };
+  if (Object.keys(tasks).some((task) => task !== 'choice')) counts('task', tasks);
   counts('type', types);
   counts('group', groups);
   counts('options', options);
   counts('right option', Object.fromEntries(answers.map((count, at) => [at, count])));
-  const { withoutAnswer, clips, reasoning, lengths } = statistics;
+  const { withoutAnswer, spans, captions, clips, reasoning, lengths } = statistics;
+  if (spans > 0) print(io, `\n${spans} true spans`);
+  if (captions > 0) print(io, `\n${captions} reference captions`);
   const parts = { 'without an answer': withoutAnswer, 'about a clip': clips, 'with reasoning': reasoning };
   counts('of these', Object.fromEntries(Object.entries(parts).filter(([, count]) => count > 0)));
   const rows = Object.entries(lengths).map(([text, { count, mean, median, p95, max }]) => [

@@ -1,4 +1,5 @@
 /** Reads an annotation file into samples, by the record of its dataset. */
+import { UsageError } from '../base/errors.js';
 import { type DatasetRecord, datasetOf, type Row } from './datasets/index.js';
 import { type Problem, ProblemLog } from './problems.js';
 import type { Sample } from './sample.js';
@@ -16,6 +17,10 @@ export interface AnnotationRequest {
   file: string;
   /** When given, problems are passed here and the sound samples are returned; otherwise the first one throws. */
   onProblem?: (problem: Problem) => void;
+  /** Told of rows that are mended or left out as the published loaders do it, such as a span beyond the video. */
+  onWarning?: (problem: Problem) => void;
+  /** The file of true spans, where they are in one of their own; found beside the annotations unless given. */
+  spansFile?: string;
 }
 
 /**
@@ -45,13 +50,17 @@ export async function readAnnotations(
  *
  * @throws UsageError for an unknown dataset; DataError when the file cannot be read.
  */
-export async function* annotationRows(request: Required<AnnotationRequest>): AsyncGenerator<Row> {
-  const { dataset, file, onProblem } = request;
+export async function* annotationRows(
+  request: AnnotationRequest & Required<Pick<AnnotationRequest, 'onProblem'>>,
+): AsyncGenerator<Row> {
+  const { dataset, file, onProblem, onWarning, spansFile } = request;
   const record = datasetOf(dataset);
   const problems = new HeldProblems(onProblem);
-  const log = new ProblemLog(file, (problem) => problems.add(problem), record.rows === undefined);
+  const log = new ProblemLog(file, (problem) => problems.add(problem), record.rows === undefined, onWarning);
+  if (spansFile !== undefined && !record.readsSpansFile)
+    throw new UsageError(`${dataset}: its annotations hold the spans themselves; no other file is read`);
   try {
-    for await (const rows of rowsOf(record, await textSource(file), log)) {
+    for await (const rows of rowsOf(record, await textSource(file), log, spansFile)) {
       if (rows.length > 0) problems.release();
       for (const row of rows) yield row;
     }
@@ -64,8 +73,13 @@ export async function* annotationRows(request: Required<AnnotationRequest>): Asy
   problems.end();
 }
 
-function rowsOf(record: DatasetRecord, source: TextSource, log: ProblemLog): AsyncIterable<readonly Row[]> {
-  return record.rows ? record.rows(source, log) : rowsOfText(record, source, log);
+function rowsOf(
+  record: DatasetRecord,
+  source: TextSource,
+  log: ProblemLog,
+  spansFile: string | undefined,
+): AsyncIterable<readonly Row[]> {
+  return record.rows ? record.rows(source, log, spansFile) : rowsOfText(record, source, log);
 }
 
 async function* rowsOfText(record: DatasetRecord, source: TextSource, log: ProblemLog) {

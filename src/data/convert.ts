@@ -4,7 +4,7 @@ import { refuseInput, writeAtomic } from '../base/files.js';
 import { annotationRows } from './annotations.js';
 import { datasetOf, NotWritable, type SampleWriter } from './datasets/index.js';
 import { describeProblem, placeOf } from './problems.js';
-import type { Sample } from './sample.js';
+import { hasTruth, type Sample } from './sample.js';
 import { TextIndex } from './textIndex.js';
 
 /** Characters that are written at once. */
@@ -114,9 +114,10 @@ class Converter {
   }
 
   /** @throws DataError when a sample does not go into one file with the earlier ones */
-  private checkUnion({ id, answer }: Sample, place: string): void {
+  private checkUnion(sample: Sample, place: string): void {
+    const { id } = sample;
     if (this.ids.add(id) !== undefined) throw new DataError(`${place}: an earlier file has this id too`);
-    const answered = answer !== undefined;
+    const answered = hasTruth(sample);
     this.answered ??= answered;
     if (this.answered !== answered)
       throw new DataError(

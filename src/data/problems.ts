@@ -38,12 +38,21 @@ export class ProblemLog {
   /** Problems so far. */
   count = 0;
 
-  /** @param keep whether `problems` holds all, or the first alone, for files of any length */
+  /**
+   * @param keep whether `problems` holds all, or the first alone, for files of any length
+   * @param onWarning told of what a reader mends or leaves out because the published loaders do
+   */
   constructor(
     readonly file: string,
     private readonly onProblem?: (problem: Problem) => void,
     private readonly keep = true,
+    private readonly onWarning?: (problem: Problem) => void,
   ) {}
+
+  /** Tells of a row that is no problem, but is not read as it stands. */
+  warn(line: number, field: string, expected: string, got: string): void {
+    this.onWarning?.({ file: this.file, line, field, expected, got });
+  }
 
   add(line: number, field: string, expected: string, got: string): void {
     const problem = { file: this.file, line, field, expected, got };

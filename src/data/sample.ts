@@ -45,6 +45,20 @@ export function taskOf({ task }: Pick<Sample, 'task'>): Task {
   return task ?? 'choice';
 }
 
+/** The keys that hold the truth of a task's samples; a blind split has none of them. */
+export const TRUTH_KEYS = {
+  choice: ['answer'],
+  open: ['answers'],
+  caption: ['captions'],
+  ground: ['spans'],
+  'grounded-choice': ['answer', 'spans'],
+} as const satisfies Record<Task, readonly (keyof Sample)[]>;
+
+/** Whether a sample states all of its truth. */
+export function hasTruth(sample: Sample): boolean {
+  return TRUTH_KEYS[taskOf(sample)].every((key) => sample[key] !== undefined);
+}
+
 /** The letter of option `index`: 0 is A. */
 export function optionLetter(index: number): string {
   return String.fromCharCode(65 + index);

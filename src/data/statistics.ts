@@ -1,6 +1,6 @@
 /** Statistics of annotation files, gathered sample by sample in memory that does not grow with their length. */
 import type { DatasetRecord } from './datasets/index.js';
-import type { Sample } from './sample.js';
+import { hasTruth, type Sample, taskOf } from './sample.js';
 import { TextIndex } from './textIndex.js';
 
 /** Types that are counted one by one; a file of users' own may name any. */
@@ -30,15 +30,20 @@ export interface Statistics {
   videos: number;
   /** Samples whose id an earlier sample has, in files that were counted together. */
   repeatedIds: number;
+  /** Samples of each task. */
+  tasks: Record<string, number>;
   /** Questions of each type, in the dataset's order; then those of other types. */
   types: Record<string, number>;
   /** Questions of each group of types, as accuracies are reported. */
   groups: Record<string, number>;
-  /** Questions by their number of options. */
+  /** Questions with options, by their number. */
   options: Record<string, number>;
   /** Questions by the position of the right option, from 0; empty in a blind split. */
   answers: number[];
   withoutAnswer: number;
+  /** True spans, and reference captions, of all samples. */
+  spans: number;
+  captions: number;
   /** Questions about a part of their video. */
   clips: number;
   reasoning: number;
@@ -49,11 +54,14 @@ export class StatisticsCounter {
   private samples = 0;
   private repeatedIds = 0;
   private withoutAnswer = 0;
+  private spans = 0;
+  private captions = 0;
   private clips = 0;
   private reasoning = 0;
   private readonly videos = new TextIndex();
   private readonly ids: TextIndex | undefined;
   private readonly types = new Map<string, number>();
+  private readonly tasks = new Map<string, number>();
   private readonly options = new Map<number, number>();
   private readonly answers: number[] = [];
   private readonly lengths = {
@@ -78,9 +86,12 @@ export class StatisticsCounter {
     if (this.ids?.add(id) !== undefined) this.repeatedIds++;
     this.videos.add(video);
     increase(this.types, this.types.has(type) || this.types.size < MAX_TYPES ? type : 'other types');
-    increase(this.options, options.length);
-    if (answer === undefined) this.withoutAnswer++;
-    else {
+    increase(this.tasks, taskOf(sample));
+    if (options.length > 0) increase(this.options, options.length);
+    if (!hasTruth(sample)) this.withoutAnswer++;
+    this.spans += sample.spans?.length ?? 0;
+    this.captions += sample.captions?.length ?? 0;
+    if (answer !== undefined) {
       while (this.answers.length < options.length) this.answers.push(0);
       this.answers[answer]!++;
     }
@@ -106,11 +117,14 @@ export class StatisticsCounter {
       samples: this.samples,
       videos: this.videos.size,
       repeatedIds: this.repeatedIds,
+      tasks: Object.fromEntries(this.tasks),
       types: Object.fromEntries(types),
       groups: Object.fromEntries(Object.entries(groups).map(([name, members]) => [name, ofGroup(members)])),
       options: Object.fromEntries([...this.options].sort(([a], [b]) => a - b)),
       answers: this.answers,
       withoutAnswer: this.withoutAnswer,
+      spans: this.spans,
+      captions: this.captions,
       clips: this.clips,
       reasoning: this.reasoning,
       lengths: {

@@ -255,7 +255,8 @@ function accuracy(correct: number, count: number): Accuracy {
   return { correct, count, accuracy: count === 0 ? 0 : Math.round((10000 * correct) / count) / 100 };
 }
 
-function some(ids: readonly string[]): string {
+/** The first five of several ids. */
+export function some(ids: readonly string[]): string {
   const first = ids.slice(0, 5).map((id) => shortened(id, 60));
   return first.join(', ') + (ids.length > 5 ? `, and ${ids.length - 5} more` : '');
 }

@@ -160,7 +160,8 @@ describe('scores', () => {
     const { code, stdout } = await run('score', '--dataset', 'toy', ...files);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^Meant +100\.00 +2 \/ 2$/m);
-    expect((await run('score', '--help')).stdout).toContain(`one of ${builtIn.join(', ')}, toy (required)`);
+    const help = (await run('score', '--help')).stdout.replace(/\s+/g, ' ');
+    expect(help).toContain(`one of ${builtIn.join(', ')}, toy (required)`);
     const unknown = await run('score', '--dataset', 'tooy', ...files);
     expect(unknown).toMatchObject({
       code: 2,

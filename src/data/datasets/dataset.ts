@@ -51,8 +51,14 @@ export interface DatasetRecord {
   /**
    * Reads like {@link read}, which it replaces, in groups of any size, and gives each sample its line. Where it keeps
    * little of what it has read, files may be larger than memory.
+   *
+   * @param spansFile see {@link readsSpansFile}
    */
-  rows?(source: TextSource, log: ProblemLog): AsyncIterable<readonly Row[]>;
+  rows?(source: TextSource, log: ProblemLog, spansFile?: string): AsyncIterable<readonly Row[]>;
+  /** Whether the true spans are in a file of their own, which may be named. */
+  readonly readsSpansFile?: boolean;
+  /** The official way of scoring, where it is not that of the samples' tasks (evaluation/official). */
+  readonly scoring?: 'grounded-choice' | 'moments' | 'wups';
   /** The forms it can be written in, the usual one first. */
   readonly write?: readonly SampleWriter[];
   /** Questions of the published training split, for estimates without its file. */

@@ -1,8 +1,15 @@
 /** The datasets: one file each in this folder, one line each here, in the order in which messages list them. */
+import { activitynet } from './activitynet.js';
+import { charades } from './charades.js';
 import { registerDataset } from './dataset.js';
 import { intentqa } from './intentqa.js';
 import { jsonl } from './jsonl.js';
+import { msrvttqa } from './msrvttqa.js';
+import { msvdqa } from './msvdqa.js';
+import { nextgqa } from './nextgqa.js';
+import { nextoe } from './nextoe.js';
 import { nextqa } from './nextqa.js';
+import { qvhighlights } from './qvhighlights.js';
 import { shapes } from './shapes.js';
 import { star } from './star.js';
 
@@ -10,6 +17,13 @@ registerDataset(nextqa);
 registerDataset(star);
 registerDataset(intentqa);
 registerDataset(shapes);
+registerDataset(nextgqa);
+registerDataset(nextoe);
+registerDataset(charades);
+registerDataset(activitynet);
+registerDataset(qvhighlights);
+registerDataset(msvdqa);
+registerDataset(msrvttqa);
 registerDataset(jsonl);
 
 export {

@@ -1,7 +1,8 @@
 /** Users' own data: JSON lines, each a sample as it is. */
 import { readJsonLines } from '../jsonLines.js';
 import { ProblemLog, shown } from '../problems.js';
-import { type Sample, type Span, TASKS, type Task, taskOf } from '../sample.js';
+import { isInside } from '../readers/spans.js';
+import { type Sample, type Span, TASKS, type Task, TRUTH_KEYS, taskOf } from '../sample.js';
 import { isGiven, type TextSource } from '../textFile.js';
 import { TextIndex } from '../textIndex.js';
 import type { DatasetRecord, Row } from './dataset.js';
@@ -28,16 +29,17 @@ const CHECKS: Record<keyof Sample, { expected: string; ok: (value: unknown) => b
   reasoningCorrect: { expected: 'true or false', ok: (value) => typeof value === 'boolean' },
 };
 
-/** What a task's samples state beside id and video, and the key that holds the truth. */
-const TASK_KEYS: Record<Task, { required: readonly (keyof Sample)[]; truth: readonly (keyof Sample)[] }> = {
-  choice: { required: ['question', 'options'], truth: ['answer'] },
-  open: { required: ['question'], truth: ['answers'] },
-  caption: { required: [], truth: ['captions'] },
-  ground: { required: ['question'], truth: ['spans'] },
-  'grounded-choice': { required: ['question', 'options'], truth: ['answer', 'spans'] },
+/** What a task's samples state beside id and video. */
+const REQUIRED: Record<Task, readonly (keyof Sample)[]> = {
+  choice: ['question', 'options'],
+  open: ['question'],
+  caption: [],
+  ground: ['question'],
+  'grounded-choice': ['question', 'options'],
 };
 
-const TRUTHS = [...new Set(TASKS.flatMap((task) => TASK_KEYS[task].truth))];
+const truthOf = (task: Task): readonly (keyof Sample)[] => TRUTH_KEYS[task];
+const TRUTHS = [...new Set(TASKS.flatMap((task) => TRUTH_KEYS[task]))];
 /** Keys that only some tasks have. */
 const TASK_ONLY = ['options', ...TRUTHS] as const;
 const NAMED: Partial<Record<keyof Sample, string>> = {
@@ -88,7 +90,7 @@ async function* jsonlRows(source: TextSource, log: ProblemLog): AsyncGenerator<R
     if (earlier !== undefined)
       log.add(line, 'id', 'an id used once', `${shown(sample.id)} again (first on line ${earlier})`);
     else {
-      const absent = TASK_KEYS[taskOf(sample)].truth.find((key) => sample[key] === undefined);
+      const absent = truthOf(taskOf(sample)).find((key) => sample[key] === undefined);
       if (!blind && absent) log.add(line, absent, `${NAMED[absent]}, as other lines have`, 'nothing');
       else yield [{ line, sample }];
     }
@@ -119,11 +121,11 @@ function readRecord(values: Record<string, unknown>, line: number, log: ProblemL
   }
   if (log.count > before) return undefined;
   const task = (record.task as Task | undefined) ?? 'choice';
-  const { required } = TASK_KEYS[task];
+  const required = REQUIRED[task];
   for (const key of required)
     if (!Object.hasOwn(record, key)) log.add(line, key, CHECKS[key].expected, shown(values[key]));
   for (const key of TASK_ONLY)
-    if (Object.hasOwn(record, key) && !required.includes(key) && !TASK_KEYS[task].truth.includes(key))
+    if (Object.hasOwn(record, key) && !required.includes(key) && !truthOf(task).includes(key))
       log.add(line, key, `no ${key} where task is ${task}`, shown(values[key]));
   if (log.count > before) return undefined;
   const defaults = { dataset: 'jsonl', type: 'all', options: [] };
@@ -136,7 +138,7 @@ function readRecord(values: Record<string, unknown>, line: number, log: ProblemL
   if (end !== undefined && end <= (start ?? 0)) {
     log.add(line, 'end', `a time after start (${start ?? 0} s)`, String(end));
   }
-  const late = duration === undefined ? undefined : spans?.find(([, until]) => until > duration);
+  const late = spans?.find((span) => !isInside(span, duration));
   if (late) log.add(line, 'spans', `spans inside the video (${duration} s)`, shown(late));
   return log.count > before ? undefined : sample;
 }

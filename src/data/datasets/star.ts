@@ -58,7 +58,7 @@ const original: SampleWriter = {
   before: '[\n',
   between: ',\n',
   after: '\n]\n',
-  without: ['reasoning', 'reasoningCorrect'],
+  without: ['duration', 'reasoning', 'reasoningCorrect'],
   text: (sample) => {
     const { id, video, question, options, answer, start, end, type } = sample;
     checkOptions(sample, SEVILA);

@@ -1,4 +1,4 @@
-/** Multiple-choice questions as CSV, one question a row. */
+/** Questions as CSV, one a row, with options to choose from or without. */
 import { datasetRecords, type Row } from '../datasets/dataset.js';
 import { ProblemLog, shown } from '../problems.js';
 import type { Sample } from '../sample.js';
@@ -13,12 +13,14 @@ export interface CsvLayout {
   videoColumn: string;
   /** Known question types. */
   types: readonly string[];
-  /** Number of answer options, in columns a0, a1, ... */
+  /** Number of answer options, in columns a0, a1, ...; 0 where the answer is free text. */
   optionCount: number;
+  /** Whether the answer column has the text of the right option in place of its number. */
+  answerIsText?: true;
 }
 
 /**
- * Reads multiple-choice questions row by row: quote-aware, LF or CRLF, columns found by name, extra columns ignored. The
+ * Reads questions row by row: quote-aware, LF or CRLF, columns found by name, extra columns ignored. The
  * sample id is `<video>_<qid>`, as in the official prediction files.
  *
  * Without an answer column, or with every answer empty, the split is blind and `answer` stays undefined.
@@ -88,7 +90,9 @@ function findColumns(header: CsvRow, layout: CsvLayout, log: ProblemLog): Map<st
   const missing = needed.filter((name) => !names.includes(name));
   const otherwise = otherLayout(header.fields, needed, missing, layout.videoColumn);
   const got = `columns ${shown(header.fields.join(','), 200)}${otherwise ? `: ${otherwise}` : ''}`;
-  if (missing.length === 1)
+  if (layout.optionCount === 0 && names.includes('a0'))
+    log.add(header.line, 'header', `no column a0 (${layout.dataset} has no options)`, got);
+  else if (missing.length === 1)
     log.add(header.line, missing[0]!, `a column of this name (${layout.dataset})`, got);
   else if (missing.length > 1 || otherwise)
     log.add(header.line, 'header', `columns ${needed.join(', ')} (${layout.dataset})`, got);
@@ -172,7 +176,7 @@ function readRow(
     const got = `${optionCount - empty.length} (${empty.join(', ')} ${verb} empty)`;
     log.add(line, 'options', `${optionCount} answer options`, got);
   }
-  const answer = blind ? undefined : readAnswer(field('answer'), optionCount, line, log);
+  const truth = blind ? {} : truthOf(field('answer'), options, layout, line, log);
   if (log.count > before) return undefined;
   const sample: Sample = {
     id: `${video}_${qid}`,
@@ -181,19 +185,31 @@ function readRow(
     question: field('question'),
     options,
     type,
+    ...truth,
   };
-  if (answer !== undefined) sample.answer = answer;
-  return sample;
+  return optionCount === 0 ? { ...sample, task: 'open' } : sample;
 }
 
-function readAnswer(text: string, optionCount: number, line: number, log: ProblemLog): number | undefined {
+/** The answer of a row; nothing after a problem. */
+function truthOf(
+  text: string,
+  options: readonly string[],
+  { optionCount, answerIsText }: CsvLayout,
+  line: number,
+  log: ProblemLog,
+): Pick<Sample, 'answer' | 'answers'> {
   const value = text.trim();
-  if (/^\d+$/.test(value) && Number(value) < optionCount) return Number(value);
-  log.add(
-    line,
-    'answer',
-    `an integer from 0 to ${optionCount - 1}`,
-    value ? shown(value) : 'an empty field (other rows have an answer)',
-  );
-  return undefined;
+  if (optionCount === 0 && value) return { answers: [value] };
+  const index = answerIsText ? options.findIndex((option) => option.trim() === value) : indexOf(value);
+  if (value && index >= 0 && index < optionCount) return { answer: index };
+  const expected =
+    optionCount === 0
+      ? 'an answer'
+      : answerIsText
+        ? 'the text of one of the options'
+        : `an integer from 0 to ${optionCount - 1}`;
+  log.add(line, 'answer', expected, value ? shown(value) : 'an empty field (other rows have an answer)');
+  return {};
 }
+
+const indexOf = (text: string) => (/^\d+$/.test(text) ? Number(text) : -1);

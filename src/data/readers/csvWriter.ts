@@ -13,7 +13,7 @@ export function csvWriter(layout: CsvLayout): SampleWriter {
     before: csv([[videoColumn, 'question', 'answer', 'qid', 'type', ...options]]),
     between: '',
     after: '',
-    without: ['start', 'end', 'reasoning', 'reasoningCorrect'],
+    without: ['start', 'end', 'duration', 'reasoning', 'reasoningCorrect'],
     text: (sample) => {
       const { id, video, question, answer, type } = sample;
       checkOptions(sample, layout);

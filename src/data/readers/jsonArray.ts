@@ -34,3 +34,18 @@ export function elementLines(text: string): number[] {
   }
   return lines;
 }
+
+/** The line on which each key of a top-level JSON object stands. @param text syntactically valid JSON */
+export function keyLines(text: string): Map<string, number> {
+  const lines = new Map<string, number>();
+  let line = 1;
+  let depth = 0;
+  for (const [token, string, colon] of text.matchAll(/("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}[\]\n]/g)) {
+    if (token === '\n') line++;
+    else if (token === '{' || token === '[') depth++;
+    else if (token === '}' || token === ']') depth--;
+    else if (colon && depth === 1) lines.set(JSON.parse(string!) as string, line);
+    if (colon?.includes('\n')) line += colon.split('\n').length - 1;
+  }
+  return lines;
+}

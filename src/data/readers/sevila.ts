@@ -2,7 +2,7 @@
 
 import { NotWritable, type SampleWriter } from '../datasets/dataset.js';
 import { shown } from '../problems.js';
-import type { Sample } from '../sample.js';
+import { type Sample, taskOf } from '../sample.js';
 import { isGiven } from '../textFile.js';
 import { clipAt, optionText, type Place, problem, textAt } from './jsonQuestions.js';
 
@@ -102,7 +102,7 @@ export function sevilaWriter(layout: SevilaLayout, qid: (sample: Sample) => stri
     before: '[\n',
     between: ',\n',
     after: '\n]\n',
-    without: ['reasoning', 'reasoningCorrect'],
+    without: ['duration', 'reasoning', 'reasoningCorrect'],
     text: (sample) => {
       const { video, question, options, answer, start, end, type } = sample;
       checkOptions(sample, layout);
@@ -126,11 +126,11 @@ export function sevilaWriter(layout: SevilaLayout, qid: (sample: Sample) => stri
   };
 }
 
-/** @throws NotWritable for another number of options, or another type, than a form has */
-export function checkOptions(
-  { options, type }: Sample,
-  layout: Pick<SevilaLayout, 'optionCount' | 'types'>,
-): void {
+/** @throws NotWritable for another task, number of options, or type than a form has */
+export function checkOptions(sample: Sample, layout: Pick<SevilaLayout, 'optionCount' | 'types'>): void {
+  const { options, type } = sample;
+  if (taskOf(sample) !== 'choice')
+    throw new NotWritable(`of task ${taskOf(sample)}, where this form has choices alone`);
   if (options.length !== layout.optionCount)
     throw new NotWritable(`with ${options.length} options, where this form has ${layout.optionCount}`);
   if (!layout.types.includes(type))
