@@ -12,7 +12,7 @@ import type { Tokenizer } from '../text/tokenizer.js';
 import { evaluationMode } from '../video/clip.js';
 import { clipOf, type Frames, MixedSizes, readFrames } from '../video/frames.js';
 import { toPixelValues } from '../video/preprocess.js';
-import { answerEncoded, answerOptions, type Evaluator, encodeBatch, reasoningOptions } from './evaluate.js';
+import { answerEncoded, answerOptions, type Evaluator, encodeBatch, reasoningOptions } from './answers.js';
 
 /** Who is asked: a student with its tokenizer, and how it was trained to see and be asked. */
 export interface Asked {
@@ -266,7 +266,7 @@ function choose(
   options: readonly string[],
 ): Omit<Answer, 'reasoning'> {
   const { prediction: option, scores, text } = answerEncoded(evaluator, host, encoded)[0]!;
-  return { option, ...(scores && { scores }), text: text ?? options[option]! };
+  return { option, ...(scores && { scores }), text: text ?? options[option!]! };
 }
 
 async function reason(

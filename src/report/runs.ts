@@ -97,7 +97,7 @@ async function bestPredictions(
   best: EpochEvaluation | undefined,
 ): Promise<Predictions | undefined> {
   if (result) return result.score ? readPredictions(paths.predictions) : undefined;
-  return best ? readPredictions(paths.predictionsOf(best.epoch)) : undefined;
+  return best?.score ? readPredictions(paths.predictionsOf(best.epoch)) : undefined;
 }
 
 /** A run folder's name in tables: its last two parts, since those of trials and seeds repeat. */

@@ -5,8 +5,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DataError, UsageError } from '../../src/base/errors.js';
 import { readSplit } from '../../src/batches/split.js';
 import type { Sample } from '../../src/data/sample.js';
+import type { Prediction } from '../../src/evaluation/answers.js';
 import { type Asked, ask, type Question } from '../../src/evaluation/ask.js';
-import { evaluate, type Prediction, writeReasoning } from '../../src/evaluation/evaluate.js';
+import { evaluate, writeReasoning } from '../../src/evaluation/evaluate.js';
 import { loadStudent } from '../../src/model/load.js';
 import { Tokenizer } from '../../src/text/tokenizer.js';
 import { train } from '../../src/training/train.js';
@@ -63,7 +64,7 @@ describe('ask', () => {
     const { predictions, reasoning } = await evaluated(changed);
     for (const [i, sample] of samples.entries()) {
       const answer = await ask(changed, { ...questionOf(sample), reason: true });
-      const { prediction, scores, text = sample.options[prediction] } = predictions[i]!;
+      const { prediction, scores, text = sample.options[prediction!] } = predictions[i]!;
       expect(answer.option).toBe(prediction);
       expect(answer.text).toBe(text);
       expect(answer.reasoning).toBe(reasoning[i]);
