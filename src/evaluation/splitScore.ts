@@ -19,6 +19,14 @@ export interface ModeScore extends SplitScore {
 
 const entriesOf = (tasks: TaskScores = {}) => Object.entries(tasks) as [Task, TaskScore][];
 
+/** Every metric of every task in percent; of choices alone their accuracy. */
+export function metricsOf({ score, tasks }: SplitScore): { task: Task; metric: string; value: number }[] {
+  if (!tasks) return score ? [{ task: 'choice', metric: 'accuracy', value: score.total.accuracy }] : [];
+  return entriesOf(tasks).flatMap(([task, { metrics }]) =>
+    Object.entries(metrics).map(([metric, value]) => ({ task, metric, value })),
+  );
+}
+
 /** The main metric of every task, in percent. */
 function mainMetrics(tasks: TaskScores | undefined): { task: Task; name: string; value: number }[] {
   return entriesOf(tasks).map(([task, { metrics }]) => {
@@ -53,8 +61,9 @@ export function scalarsOf({ direct, ...scores }: ModeScore): Record<string, numb
 function named(prefix: string, { score, tasks }: SplitScore): Record<string, number> {
   const values: Record<string, number> = {};
   if (score) values[`${prefix}accuracy`] = score.total.accuracy;
-  for (const [task, { metrics }] of entriesOf(tasks))
-    for (const [metric, value] of Object.entries(metrics)) values[`${prefix}${task}_${metric}`] = value;
+  if (tasks)
+    for (const { task, metric, value } of metricsOf({ score, tasks }))
+      values[`${prefix}${task}_${metric}`] = value;
   return values;
 }
 
