@@ -79,13 +79,18 @@ function writeAnswers(evaluator: Evaluator, encoded: Encoded, hasOptions: boolea
   const { student, tokenizer, config, reasonsFirst } = evaluator;
   const direct = reasonsFirst ? answerMarkIds(tokenizer) : [];
   const forced = hasOptions ? tokenizer.answerStart() : direct;
-  const options = answerOptions(evaluator, forced.length + answerLimit(config));
+  const options = answerOptions(evaluator, forced.length + directLimit(config));
   return student.generate(encoded, { ...options, forced }).ids.map((ids) => tokenizer.decode(ids));
 }
 
-/** Most tokens of a written answer. */
-export function answerLimit({ text: { maxAnswer = MAX_ANSWER } }: Evaluator['config']): number {
+/** Most tokens of an answer without reasoning. */
+export function directLimit({ text: { maxAnswer = MAX_ANSWER } }: Evaluator['config']): number {
   return maxAnswer;
+}
+
+/** Most tokens of what is written where an answer is asked for: of a student that reasons first, with its reasoning. */
+export function answerLimit({ config, reasonsFirst }: Evaluator): number {
+  return Math.max(directLimit(config), reasonsFirst ? config.eval.maxNewTokens : 0);
 }
 
 /** What a written text says by the rules of its task; of a student that reasons first, what follows its reasoning. */
@@ -108,10 +113,9 @@ export function letterScores(
 }
 
 function answerByText(evaluator: Evaluator, { samples }: HostBatch, encoded: Encoded): Prediction[] {
-  const { student, tokenizer, config, reasonsFirst } = evaluator;
+  const { student, tokenizer, config } = evaluator;
   const isChoice = taskOf(samples[0]!) === 'choice';
-  const longest = isChoice || reasonsFirst ? config.eval.maxNewTokens : 0;
-  const limit = isChoice ? longest : Math.max(longest, answerLimit(config));
+  const limit = isChoice ? config.eval.maxNewTokens : answerLimit(evaluator);
   const written = student.generate(encoded, answerOptions(evaluator, limit));
   return samples.map((sample, row) => {
     const ids = written.ids[row]!;

@@ -11,9 +11,9 @@ import type { Tokenizer } from '../text/tokenizer.js';
 import {
   answerDirectly,
   answerEncoded,
-  answerLimit,
   answerOptions,
   argMax,
+  directLimit,
   type Evaluator,
   encoding,
   identify,
@@ -104,7 +104,7 @@ function continued(
 /** What the student writes after given tokens. */
 function writeAfter(evaluator: Evaluator, encoded: Encoded, forced: readonly number[]): string {
   const { student, tokenizer } = evaluator;
-  const options = answerOptions(evaluator, forced.length + answerLimit(evaluator.config));
+  const options = answerOptions(evaluator, forced.length + directLimit(evaluator.config));
   const [ids] = student.generate(encoded, { ...options, forced }).ids;
   return tokenizer.decode(ids!.slice(forced.length));
 }

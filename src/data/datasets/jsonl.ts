@@ -1,7 +1,7 @@
 /** Users' own data: JSON lines, each a sample as it is. */
 import { readJsonLines } from '../jsonLines.js';
 import { ProblemLog, shown } from '../problems.js';
-import { type Sample, type Span, TASKS, type Task, taskOf } from '../sample.js';
+import { DESCRIBE, type Sample, type Span, TASKS, type Task, taskOf } from '../sample.js';
 import { isGiven, type TextSource } from '../textFile.js';
 import { TextIndex } from '../textIndex.js';
 import type { DatasetRecord, Row } from './dataset.js';
@@ -46,9 +46,6 @@ const NAMED: Partial<Record<keyof Sample, string>> = {
   captions: 'captions',
   spans: 'spans',
 };
-
-/** The question of a caption sample that has none. */
-const DESCRIBE = 'Describe what happens in the video.';
 
 export const jsonl: DatasetRecord = {
   name: 'jsonl',
