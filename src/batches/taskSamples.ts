@@ -51,6 +51,8 @@ export async function withDurations(
   const isUnknown = new Set(unknown);
   const left = unknown.filter(({ video }) => failed.has(video));
   const leftOut = new Set(left);
+  const [first] = left;
+  if (first && left.length === samples.length) throw failed.get(first.video)!;
   return {
     paths,
     samples: samples
@@ -58,16 +60,13 @@ export async function withDurations(
       .map((sample) =>
         isUnknown.has(sample) ? { ...sample, duration: durations.get(sample.video)! } : sample,
       ),
-    notices: [
-      ...notices,
-      ...left
-        .slice(0, 1)
-        .map(
-          ({ video }) =>
-            `${left.length} samples are left out, the length of their video cannot be read: ${left.map(({ id }) => id).join(' ')}; the first: ${failed.get(video)!.message}`,
-        ),
-    ],
+    notices: first ? [...notices, leftOutNotice(left, failed.get(first.video)!)] : notices,
   };
+}
+
+function leftOutNotice(samples: readonly Sample[], { message }: DataError): string {
+  const ids = samples.map(({ id }) => id).join(' ');
+  return `${samples.length} samples are left out, the length of their video cannot be read: ${ids}; the first: ${message}`;
 }
 
 /**

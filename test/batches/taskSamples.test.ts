@@ -49,6 +49,9 @@ describe('the length of a video', () => {
     await expect(withDurations(split, settings())).rejects.toThrow('a: /no/such.webp: no such video');
     const { samples, notices } = await withDurations(split, settings({}, { onBadVideo: 'skip' }));
     expect(samples.map(({ id }) => id)).toEqual(['d']);
+    await expect(
+      withDurations(located([ground], '/no/such.webp'), settings({}, { onBadVideo: 'skip' })),
+    ).rejects.toThrow('no such video');
     expect(notices[1]).toMatch(/^1 samples are left out, .*: a; the first: a: .*no such video/);
   });
 });
