@@ -29,9 +29,11 @@ export { type DatasetRecord, datasetNames, registerDataset } from './data/datase
 export { type Problem, ProblemLog } from './data/problems.js';
 export { optionLetter, type Sample } from './data/sample.js';
 export type { EngineInfo, EngineName, EngineOptions } from './engine/engine.js';
+export type { Answerer, Evaluator, Prediction } from './evaluation/answers.js';
 export type { Answer, Asked, Pictures, Question } from './evaluation/ask.js';
-export type { Answerer, Evaluation, Evaluator, Prediction } from './evaluation/evaluate.js';
+export type { Evaluation } from './evaluation/evaluate.js';
 export { type Accuracy, type ScoreRequest, type ScoreResult, scorePredictions } from './evaluation/score.js';
+export type { ModeScore, SplitScore } from './evaluation/splitScore.js';
 export type { AttachedAdapter } from './model/adapter.js';
 export type { StudentKind } from './model/kind.js';
 export type { Base, LoadedStudent, LoadOptions } from './model/load.js';

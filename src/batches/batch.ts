@@ -8,6 +8,7 @@ import type { FeatureSource } from '../features/source.js';
 import type { StudentInput, Target, TokenRows } from '../model/student.js';
 import { encodePrompt, framePrefixRows } from '../text/encode.js';
 import { qaPrompt } from '../text/prompts.js';
+import { taskPrompt } from '../text/tasks/index.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 
 /** The targets of samples, as token ids. */
@@ -83,16 +84,37 @@ export class BatchBuilder {
   /** Prompts of the reasoning task, where the recipe has a second prompt for it (text.reasoningPrompt). */
   reasoningPrompts(samples: readonly Sample[]): TokenRows | undefined {
     const { reasoningPrompt } = this.config.text;
-    return reasoningPrompt === undefined ? undefined : this.encodePrompts(samples, reasoningPrompt);
+    if (reasoningPrompt === undefined) return undefined;
+    return this.encodeTexts(samples.map((sample) => qaPrompt(sample, reasoningPrompt)));
   }
 
-  private encodePrompts(samples: readonly Sample[], template: string = this.config.text.template): TokenRows {
-    const { maxPrompt } = this.config.text;
-    const encoded = samples.map((sample) =>
-      encodePrompt(this.tokenizer, qaPrompt(sample, template), maxPrompt),
+  /** Prompts with the reasoning about each sample behind them (eval.mode two-stage). */
+  reasonedPrompts(samples: readonly Sample[], reasoning: readonly string[]): TokenRows {
+    const texts = samples.map((sample, i) => `${this.promptOf(sample)} ${reasoning[i]}`.trim());
+    const { maxPrompt, maxReasoning } = this.config.text;
+    return this.encodeTexts(
+      texts,
+      maxPrompt + maxReasoning,
+      'prompts with reasoning (text.maxPrompt + text.maxReasoning',
     );
-    this.samples += samples.length;
-    this.count(`prompts (text.maxPrompt ${maxPrompt})`, encoded.filter(({ truncated }) => truncated).length);
+  }
+
+  private encodePrompts(samples: readonly Sample[]): TokenRows {
+    return this.encodeTexts(samples.map((sample) => this.promptOf(sample)));
+  }
+
+  private promptOf(sample: Sample): string {
+    return taskPrompt(sample, this.config.text, this.tokenizer);
+  }
+
+  private encodeTexts(
+    texts: readonly string[],
+    limit = this.config.text.maxPrompt,
+    what = 'prompts (text.maxPrompt',
+  ): TokenRows {
+    const encoded = texts.map((text) => encodePrompt(this.tokenizer, text, limit));
+    this.samples += texts.length;
+    this.count(`${what} ${limit})`, encoded.filter(({ truncated }) => truncated).length);
     return encoded.map(({ ids }) => ids);
   }
 

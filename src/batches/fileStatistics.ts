@@ -8,7 +8,9 @@ import { joinReasoning } from '../data/reasoning.js';
 import type { Sample } from '../data/sample.js';
 import { type Lengths, type Statistics, StatisticsCounter } from '../data/statistics.js';
 import { encodePrompt } from '../text/encode.js';
-import { qaPrompt, reasoningTarget } from '../text/prompts.js';
+import { PLAIN_FORM, type TextForm } from '../text/forms.js';
+import { reasoningTarget } from '../text/prompts.js';
+import { type PromptSettings, taskPrompt } from '../text/tasks/index.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 
 /** Texts that are longer than a limit of the recipe. */
@@ -47,7 +49,8 @@ export interface StatisticsRequest {
 export async function statisticsOf(request: StatisticsRequest): Promise<FileStatistics> {
   const { dataset, config, tokenizer, onProblem } = request;
   const counter = new StatisticsCounter(datasetOf(dataset), request.files.length > 1);
-  const { maxPrompt, maxReasoning, template } = config.text;
+  const { maxPrompt, maxReasoning } = config.text;
+  const form = tokenizer?.form ?? PLAIN_FORM;
   const cut = [
     { text: 'prompt' as const, key: 'text.maxPrompt', limit: maxPrompt, count: 0 },
     { text: 'reasoning' as const, key: 'text.maxReasoning', limit: maxReasoning, count: 0 },
@@ -63,7 +66,8 @@ export async function statisticsOf(request: StatisticsRequest): Promise<FileStat
     };
     for await (const sample of samplesOf(request, file, count)) {
       totals.samples++;
-      const lengths = lengthsOf(config.data.addPunctuation ? prepareText(sample) : sample, template, unitsOf);
+      const asked = config.data.addPunctuation ? prepareText(sample) : sample;
+      const lengths = lengthsOf(asked, promptOf(asked, config.text, form), unitsOf);
       counter.add(sample, lengths);
       for (const limited of cut) if ((lengths[limited.text] ?? 0) > limited.limit) limited.count++;
     }
@@ -99,12 +103,17 @@ function counterOf(tokenizer: Tokenizer | undefined): UnitsOf {
   return (text) => text.match(/\S+/g)?.length ?? 0;
 }
 
-function lengthsOf(sample: Sample, template: string, unitsOf: UnitsOf): Lengths {
+/** The prompt; the length of a video that the file does not state has as many words as any. */
+function promptOf(sample: Sample, text: PromptSettings, form: TextForm): string {
+  return taskPrompt({ ...sample, duration: sample.duration ?? 0 }, text, { form });
+}
+
+function lengthsOf(sample: Sample, prompt: string, unitsOf: UnitsOf): Lengths {
   const reasoning = reasoningTarget(sample);
   return {
     question: unitsOf(sample.question, 'part'),
     options: sample.options.map((option) => unitsOf(option, 'part')),
-    prompt: unitsOf(qaPrompt(sample, template), 'prompt'),
+    prompt: unitsOf(prompt, 'prompt'),
     ...(reasoning === '' ? {} : { reasoning: unitsOf(reasoning, 'target') }),
   };
 }

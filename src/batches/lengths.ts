@@ -2,7 +2,8 @@
 import type { Config } from '../config/schema.js';
 import type { Sample } from '../data/sample.js';
 import { encodePrompt, encodeText } from '../text/encode.js';
-import { qaPrompt, reasoningTarget } from '../text/prompts.js';
+import { reasoningTarget } from '../text/prompts.js';
+import { type PromptSettings, taskPrompt } from '../text/tasks/index.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 
 /**
@@ -13,13 +14,13 @@ import type { Tokenizer } from '../text/tokenizer.js';
 export function sampleLengths(
   samples: readonly Sample[],
   tokenizer: Tokenizer,
-  { template, maxPrompt, maxReasoning }: Pick<Config['text'], 'template' | 'maxPrompt' | 'maxReasoning'>,
+  text: PromptSettings & Pick<Config['text'], 'maxPrompt' | 'maxReasoning'>,
 ): [reasoning: number, prompt: number][] {
   return samples.map((sample) => {
     const reasoning = reasoningTarget(sample);
     return [
-      reasoning === '' ? 0 : encodeText(tokenizer, reasoning, maxReasoning).ids.length,
-      encodePrompt(tokenizer, qaPrompt(sample, template), maxPrompt).ids.length,
+      reasoning === '' ? 0 : encodeText(tokenizer, reasoning, text.maxReasoning).ids.length,
+      encodePrompt(tokenizer, taskPrompt(sample, text, tokenizer), text.maxPrompt).ids.length,
     ];
   });
 }

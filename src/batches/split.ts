@@ -1,12 +1,14 @@
 /** Reads one split of a dataset: samples, their reasoning and their videos. */
 import { DataError } from '../base/errors.js';
 import { Rng } from '../base/random.js';
+import { writesReasoningFirst } from '../config/checks.js';
 import type { Config } from '../config/schema.js';
 import { readAnnotations } from '../data/annotations.js';
 import { prepareText } from '../data/prepare.js';
 import { joinReasoning } from '../data/reasoning.js';
 import type { Sample } from '../data/sample.js';
 import { missingVideosError, otherReason, VideoLocator } from '../video/locate.js';
+import { checkTargets, mixedDatasets, withDurations } from './taskSamples.js';
 
 /** Samples of one split, with the paths of their videos. */
 export interface Split {
@@ -37,8 +39,10 @@ export async function readSplit(config: Config, file: string, training: boolean)
     samples = selectReasoning(samples, config);
     if (samples.length === 0) throw nothingToTrain(config);
   }
-  const located = await locateSamples(config, samples);
-  notices.push(...located.notices.map((line) => `${file}: ${line}`));
+  const mixed = mixedDatasets(samples);
+  const located = await withDurations(await locateSamples(config, samples), config);
+  if (training) checkTargets(located.samples, file);
+  notices.push(...[...(mixed ? [mixed] : []), ...located.notices].map((line) => `${file}: ${line}`));
   return { ...located, notices };
 }
 
@@ -84,6 +88,7 @@ export function selectReasoning(samples: readonly Sample[], { train }: Pick<Conf
     delete plain.reasoning;
     return plain;
   });
-  const reasoningFirst = train.mode === 'stl' && train.stlTarget === 'reasoning-answer';
-  return reasoningFirst ? selected.filter((sample) => sample.reasoning !== undefined) : selected;
+  return writesReasoningFirst({ train })
+    ? selected.filter((sample) => sample.reasoning !== undefined)
+    : selected;
 }

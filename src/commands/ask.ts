@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { Interrupted, UsageError } from '../base/errors.js';
+import { DESCRIBE, type Task } from '../data/sample.js';
 import type { Following, Query, Watched } from '../evaluation/ask.js';
 import type { AnswerReport } from '../evaluation/report.js';
 import type { OpenAsked } from '../training/asked.js';
@@ -14,6 +15,8 @@ interface AskOptions extends StudentChoice {
   start?: number;
   end?: number;
   reasoning: boolean;
+  caption?: boolean;
+  ground?: boolean;
   saveFrames?: string;
   json?: boolean;
 }
@@ -33,21 +36,23 @@ export function addAsk(program: Command, io: Io): void {
     )
     .option(
       '--questions <file>',
-      'further questions, JSON lines {"question": ..., "options": [...]}; - reads standard input (default: none)',
+      'further questions, JSON lines {"question": ..., "options": [...], "task": ...}; - reads standard input (default: none)',
     )
+    .option('--caption', 'describe the video; the questions, if any, say what to describe (default: off)')
+    .option('--ground', 'say when it happens, in seconds; with --options beside the answer (default: off)')
     .option('--start <seconds>', 'begin of the clip (default: that of the video)', seconds)
     .option('--end <seconds>', 'end of the clip (default: that of the video)', seconds)
     .option('--no-reasoning', 'answer only (default: with reasoning)')
     .option('--save-frames <folder>', 'write the frames that were looked at as PNG (default: none)')
     .option(
       '--json',
-      'print one line {question, answer, options, reasoning, frames} a question (default: off)',
+      'print one line {question, answer, options, span, reasoning, frames} a question (default: off)',
     )
     .addHelpText(
       'after',
       `
 With --json, answer is the letter of an option, {letter, text, probability} each; without options it is text and options
-is absent. probability is null where the answer was read off written text (eval.scorer=generate). reasoning is absent with --no-reasoning.
+is absent. span is [start, end] in seconds with --ground, null where the student named none. probability is null where the answer was read off written text (eval.scorer=generate). reasoning is absent with --no-reasoning.
 
   reasvqa ask bench/shapes/clip.webp "why did the red object shrink" --options "the blue object touched it" "the green object touched it"`,
     )
@@ -83,7 +88,13 @@ async function ask(io: Io, video: string, questions: readonly string[], options:
 /** The questions of the command line, then those of the file. */
 async function queriesOf(io: Io, questions: readonly string[], options: AskOptions): Promise<Query[]> {
   const { options: choices, reasoning: reason, questions: file } = options;
-  const given = questions.map((question) => ({ question, ...(choices && { options: choices }), reason }));
+  const task = taskOf(options);
+  const texts = options.caption && questions.length === 0 ? [DESCRIBE] : questions;
+  const given = texts.map((question) => ({
+    ...{ question, reason },
+    ...(choices && { options: choices }),
+    ...(task && { task }),
+  }));
   if (file === undefined) {
     if (given.length === 0) throw new UsageError('no question: expected one in quotes behind the video');
     return given;
@@ -93,6 +104,12 @@ async function queriesOf(io: Io, questions: readonly string[], options: AskOptio
   const { readQueries } = await import('../evaluation/queries.js');
   const more = await readQueries(file === '-' ? undefined : fromCwd(io, file), file);
   return [...given, ...more.map((query) => ({ ...query, reason }))];
+}
+
+function taskOf({ caption, ground, options }: AskOptions): Task | undefined {
+  if (caption && ground) throw new UsageError('--caption and --ground: give one of them');
+  if (caption) return 'caption';
+  return ground ? (options ? 'grounded-choice' : 'ground') : undefined;
 }
 
 async function saveFrames(io: Io, video: string, { frames }: Watched, folder: string): Promise<void> {
@@ -126,10 +143,12 @@ async function answer(
     onAnswer: (found) => {
       if (found.notice !== undefined) note(io, `warning: ${found.notice}`);
       if (json) return;
-      const { options, answer } = reportOf(watched, query, found);
+      const { options, answer, span } = reportOf(watched, query, found);
       live?.finish();
       print(io, query.question);
       print(io, options ? optionLines(options, answer) : `  ${answer || '(it wrote nothing)'}`);
+      if (span !== undefined)
+        print(io, `  ${span ? `from ${span[0]} s to ${span[1]} s` : '(it named no span)'}`);
     },
     onText: (part, soFar) => part === 'reasoning' && live?.show(soFar),
   };

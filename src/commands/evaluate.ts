@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { UsageError } from '../base/errors.js';
+import type { EvaluatedRun } from '../training/evaluateRun.js';
 import {
   configOf,
   type EngineChoice,
@@ -21,6 +22,7 @@ import {
 interface EvaluateOptions extends RecipeOptions, EngineChoice {
   run?: string;
   split?: string;
+  mode?: string;
   out?: string;
   limit?: number;
   json?: boolean;
@@ -36,6 +38,10 @@ export function addEvaluate(program: Command, io: Io): void {
     .option('--run <folder>', 'run folder of reasvqa train (default: none)')
     .option('--split <name>', 'val or test (default: eval.split)')
     .option(
+      '--mode <name>',
+      'answer, answer-then-reason, reason-then-answer or two-stage; the last two print the direct answers beside (default: eval.mode)',
+    )
+    .option(
       '-s, --set <key=value>',
       'change a key of the run or recipe, for example eval.scorer=generate (default: none)',
       collect,
@@ -46,7 +52,10 @@ export function addEvaluate(program: Command, io: Io): void {
       'prediction file (default: predictions-<split>.json in the run folder; of a recipe none)',
     )
     .option('--limit <n>', 'only the first n questions (default: all)', integer(1))
-    .option('--json', 'print {dataset, types, groups, total} as JSON (default: off)')
+    .option(
+      '--json',
+      'print {dataset, types, groups, total} as JSON, with tasks and direct where there are such (default: off)',
+    )
     .action((recipe: string | undefined, options: EvaluateOptions) => evaluate(io, recipe, options));
 }
 
@@ -57,18 +66,26 @@ async function evaluate(io: Io, recipe: string | undefined, options: EvaluateOpt
     throw new UsageError("give --run to ask a run's student, or a recipe to ask its base model as it is");
   const { existingRun } = await import('../training/run/folder.js');
   const paths = options.run === undefined ? undefined : await existingRun(fromCwd(io, options.run));
-  const { config } = await configOf(io, paths?.config ?? recipe, options);
+  const mode = options.mode === undefined ? [] : [`eval.mode=${options.mode}`];
+  const { config } = await configOf(io, paths?.config ?? recipe, {
+    ...options,
+    set: [...options.set, ...mode],
+  });
   const split = splitOf(options.split ?? config.eval.split);
   const { evaluationFile } = await import('../config/checks.js');
   const file = evaluationFile(config, split);
   await startEngine(io, options);
-  const { formatScore } = await import('../evaluation/score.js');
+  const { formatScores } = await import('../evaluation/splitScore.js');
   const { evaluateRun } = await import('../training/evaluateRun.js');
   const out = options.out
     ? fromCwd(io, options.out)
     : paths && join(paths.folder, `predictions-${split}.json`);
   let progress: ReturnType<typeof progressOf> | undefined;
-  const { score, answered } = await evaluateRun({
+  const {
+    answered,
+    predictions: _,
+    ...scores
+  } = await evaluateRun({
     ...{ paths, config, file, limit: options.limit },
     ...(out !== undefined && { out }),
     onProgress: (done, total) => {
@@ -77,13 +94,24 @@ async function evaluate(io: Io, recipe: string | undefined, options: EvaluateOpt
     },
     onNotice: (line) => note(io, line),
   }).finally(() => progress?.done());
-  if (!score)
+  if (!scores.score && !scores.tasks)
     return print(
       io,
       `${answered} answers to a blind split${out === undefined ? '; --out FILE keeps them' : ` in ${out}`}`,
     );
-  if (options.json) printJson(io, score);
-  else print(io, [formatScore(score), ...(out === undefined ? [] : [out])].join('\n'));
+  if (options.json) printJson(io, jsonOf(scores));
+  else
+    print(
+      io,
+      [formatScores({ ...scores, score: scores.score ?? null }), ...(out === undefined ? [] : [out])].join(
+        '\n',
+      ),
+    );
+}
+
+/** The score of choices as it always was, with what there is beside it. */
+function jsonOf({ score, ...others }: Pick<EvaluatedRun, 'score' | 'tasks' | 'direct'>) {
+  return { ...score, ...others };
 }
 
 function splitOf(name: string): 'val' | 'test' {

@@ -35,8 +35,8 @@ export function addTrain(program: Command, io: Io): void {
       const folder = fromCwd(io, options.run);
       const result = await interruptible((signal) => train({ config, folder, signal, label: 'train' }));
       if (options.json) return printJson(io, result);
-      const { formatScore } = await import('../evaluation/score.js');
-      if (result.score) print(io, formatScore(result.score));
+      const { formatScores } = await import('../evaluation/splitScore.js');
+      if (result.score ?? result.tasks) print(io, formatScores(result));
       print(io, `${result.steps} steps in ${result.seconds.toFixed(0)} s; ${options.run}`);
     });
 }

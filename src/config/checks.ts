@@ -1,6 +1,9 @@
 /** Checks across the keys of a recipe: contradictions, settings without effect, and what a command needs. */
 import { UsageError } from '../base/errors.js';
 import { datasetOf } from '../data/datasets/index.js';
+import type { Task } from '../data/sample.js';
+import { TASK_FORMS } from '../text/tasks/index.js';
+import type { TaskForm } from '../text/tasks/task.js';
 import type { Config } from './schema.js';
 
 /** A setting that contradicts another: its key, and the message. */
@@ -47,11 +50,16 @@ export function contradictions(config: Config): Contradiction[] {
   }
 
   if (!video.template.includes('{i}')) blame('video.template', "must contain {i}, the frame's number");
-  const lists = text.template.includes('{choices}') ? '{choices}' : '{options}';
-  for (const message of templateProblems(text.template, ['{question}', lists]))
+  for (const message of templateProblems(text.template, TASK_FORMS.choice.fields, ASKED))
     blame('text.template', message);
+  for (const [task, template] of Object.entries(text.prompts ?? {}))
+    for (const message of templateProblems(template, TASK_FORMS[task as Task].fields, [
+      ...ASKED,
+      '{duration}',
+    ]))
+      blame(`text.prompts.${task}`, message);
   // Reasoning may be asked for without the options.
-  for (const message of templateProblems(text.reasoningPrompt, ['{question}']))
+  for (const message of templateProblems(text.reasoningPrompt, [['{question}']], ASKED))
     blame('text.reasoningPrompt', message);
   if (text.reasoningPrompt !== undefined && train.mode === 'stl')
     blame('text.reasoningPrompt', 'is for train.mode mtl; stl has one task and one prompt');
@@ -73,15 +81,26 @@ export function contradictions(config: Config): Contradiction[] {
   return found;
 }
 
-/** Fields that a prompt's template lacks, and unknown ones in it; none for an absent template. */
-function templateProblems(template: string | undefined, needed: readonly string[]): string[] {
+/** Fields that every prompt may have. */
+const ASKED = ['{question}', '{options}', '{choices}'];
+
+/**
+ * What is wrong with a prompt's template; nothing with an absent one.
+ *
+ * @param needed it must have one of each. @param known every field that is filled in
+ */
+function templateProblems(
+  template: string | undefined,
+  needed: TaskForm['fields'],
+  known: readonly string[],
+): string[] {
   if (template === undefined) return [];
-  const fields = ['{question}', '{options}', '{choices}'];
-  const missing = needed.filter((field) => !template.includes(field));
-  const unknown = [...template.matchAll(/\{\w*\}/g)].filter(([field]) => !fields.includes(field));
+  const missing = needed.filter((fields) => !fields.some((field) => template.includes(field)));
+  const unknown = [...template.matchAll(/\{\w*\}/g)].filter(([field]) => !known.includes(field));
+  const all = `${known.slice(0, -1).join(', ')} and ${known.at(-1)}`;
   return [
-    ...missing.map((field) => `must contain ${field}`),
-    ...unknown.map(([field]) => `has ${field}; only {question}, {options} and {choices} are filled in`),
+    ...missing.map(([field]) => `must contain ${field}`),
+    ...unknown.map(([field]) => `has ${field}; only ${all} are filled in`),
   ];
 }
 
@@ -126,7 +145,8 @@ export function trainsReasoning({ train }: Config): boolean {
   return train.mode === 'stl' ? train.stlTarget === 'reasoning-answer' : train.beta > 0;
 }
 
-const writesReasoningFirst = ({ train }: Config) =>
+/** Whether the student is taught to write its reasoning and then the answer in one text. */
+export const writesReasoningFirst = ({ train }: Pick<Config, 'train'>) =>
   train.mode === 'stl' && train.stlTarget === 'reasoning-answer';
 
 /**

@@ -196,8 +196,11 @@ async function complete(
   if (own && !isGiven('video.prefix')) video.prefix = own.prefix;
   // 1 - 0.8 is 0.19999999999999996 in binary; the weight meant is the nearest 12-digit decimal.
   const alpha = train.alpha ?? Number((1 - train.beta).toFixed(12));
+  // The default is one configuration with the recipes that were written before there was the key.
+  const { mode, ...evaluation } = parsed.eval;
   return {
     ...parsed,
+    eval: mode === 'answer' ? evaluation : parsed.eval,
     data: { ...data, addPunctuation: data.addPunctuation ?? addPunctuation },
     model: { ...model, tokenizer: model.tokenizer ?? model.base, ...(groups && { train: groups }) },
     train: { ...train, alpha, loraLearningRate: train.loraLearningRate ?? train.learningRate },

@@ -1,9 +1,11 @@
 /** The schema of a recipe: every key with its type, default and documentation. */
 import { z } from 'zod';
 import { datasetNames, datasetRecords } from '../data/datasets/index.js';
+import type { Task } from '../data/sample.js';
 import { studentKinds, trainableGroups } from '../model/registry.js';
+import { MAX_ANSWER } from '../text/tasks/index.js';
 import { DEFAULTS } from './defaults.js';
-import { trainingModes } from './modes.js';
+import { ANSWER_MODES, trainingModes } from './modes.js';
 
 /**
  * The keys of a recipe. Each `describe` is the key's documentation: meaning, unit, and where its default comes from
@@ -114,6 +116,18 @@ const video = z.strictObject({
   template: text().default('Frame {i}: ').describe('Text before frame `{i}`, counted from 1.'),
 });
 
+const prompt = (task: string, fields: string) =>
+  text()
+    .optional()
+    .describe(`Prompt of the task \`${task}\`, with ${fields}. Default: the task's own (src/text/tasks).`);
+
+const prompts = z.strictObject({
+  open: prompt('open', '`{question}`'),
+  caption: prompt('caption', '`{question}` (the instruction) optional'),
+  ground: prompt('ground', '`{question}`, and `{duration}` for the length of the video in seconds'),
+  'grounded-choice': prompt('grounded-choice', '`{question}`, `{options}` or `{choices}`, and `{duration}`'),
+});
+
 const textKeys = z.strictObject({
   maxPrompt: count()
     .default(DEFAULTS.text.maxPrompt)
@@ -131,6 +145,12 @@ const textKeys = z.strictObject({
     .describe(
       'A second prompt for the reasoning task, in the form of `template` with `{options}` optional; it costs a second encoder pass. Default: one prompt for both tasks.',
     ),
+  maxAnswer: count()
+    .optional()
+    .describe(
+      `Longest written answer in tokens (open answers, captions), \`</s>\` included: longer ones are cut in training, and none longer is written. Default: ${MAX_ANSWER}.`,
+    ),
+  prompts: prompts.optional(),
   decoderCue: z
     .enum(['none', 'task'])
     .default('none')
@@ -173,6 +193,23 @@ const model = z.strictObject({
   adapter: path().optional().describe('Folder of a PEFT adapter to start from.'),
 });
 
+const taskWeight = (task: Task) =>
+  z
+    .number()
+    .min(0)
+    .optional()
+    .describe(
+      `Weight of the loss of \`${task}\` samples beside alpha; of a mixed batch each task's loss counts by its samples' share. Default: 1.`,
+    );
+
+const taskWeights = z.strictObject({
+  choice: taskWeight('choice'),
+  open: taskWeight('open'),
+  caption: taskWeight('caption'),
+  ground: taskWeight('ground'),
+  'grounded-choice': taskWeight('grounded-choice'),
+});
+
 const train = z.strictObject({
   mode: oneOf(trainingModes)
     .default('mtl')
@@ -198,6 +235,7 @@ const train = z.strictObject({
     .max(1)
     .default(0.8)
     .describe('Weight of the reasoning loss (paper, figure 4: best at 0.8).'),
+  taskWeights: taskWeights.optional(),
   epochs: count().default(10).describe('Passes over the training data (paper: at most 10).'),
   batch: count().default(8).describe('Samples per forward pass (paper: 8).'),
   accumulate: count().default(1).describe('Forward passes per update; gradients are averaged.'),
@@ -267,6 +305,12 @@ const evaluation = z.strictObject({
     .default('letter')
     .describe(
       'Compare the option letters after a forced "Option" (SeViLA), or write an answer and parse it; `lmms-eval` reads it by the rules of that program. Where nothing can be read the letters are compared after it.',
+    ),
+  mode: z
+    .enum(ANSWER_MODES)
+    .optional()
+    .describe(
+      '`answer` asks for the answer alone; `answer-then-reason` has the reasoning written after it; `reason-then-answer` takes the answer behind the written reasoning, in one pass; `two-stage` puts the reasoning back into the encoder, with the frames. The last two are scored beside the direct answer. Default: answer.',
     ),
   batch: count().default(8).describe('Samples per forward pass.'),
   everyEpochs: count()

@@ -40,6 +40,9 @@ export interface Sample {
   reasoningCorrect?: boolean;
 }
 
+/** The question of a caption sample that has none. */
+export const DESCRIBE = 'Describe what happens in the video.';
+
 /** The task of a sample. */
 export function taskOf({ task }: Pick<Sample, 'task'>): Task {
   return task ?? 'choice';

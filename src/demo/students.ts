@@ -73,7 +73,11 @@ export async function compareStudents(
     stop();
     const evaluations = await evaluateTogether(evaluators, split.samples, { onProgress });
     const [answers, reasoning] = evaluations.map(({ predictions }) =>
-      judged(new Map(predictions.map((prediction) => [prediction.id, prediction]))),
+      judged(
+        new Map(
+          predictions.map(({ prediction, ...rest }) => [rest.id, { ...rest, prediction: prediction! }]),
+        ),
+      ),
     );
     const comparison = compare([{ seed: 1, answers: reasoning! }], [{ seed: 1, answers: answers! }])!;
     return { answers: accuracyOf(answers!), reasoning: accuracyOf(reasoning!), comparison };

@@ -5,14 +5,23 @@ import { BatchBuilder, type HostBatch } from '../batches/batch.js';
 import { resolveConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { prepareText } from '../data/prepare.js';
-import { optionLetter, type Sample } from '../data/sample.js';
+import { optionLetter, type Sample, type Span, TASKS, type Task, taskOf } from '../data/sample.js';
 import { LiveFrames } from '../features/source.js';
 import type { Encoded, GenerateOptions, Student } from '../model/student.js';
+import { statesDuration } from '../text/tasks/index.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 import { evaluationMode } from '../video/clip.js';
-import { clipOf, type Frames, MixedSizes, readFrames } from '../video/frames.js';
+import { clipOf, type Frames, MixedSizes, readDuration, readFrames } from '../video/frames.js';
 import { toPixelValues } from '../video/preprocess.js';
-import { answerEncoded, answerOptions, type Evaluator, encodeBatch, reasoningOptions } from './evaluate.js';
+import {
+  answerEncoded,
+  answerLimit,
+  answerOptions,
+  type Evaluator,
+  encodeBatch,
+  readAnswer,
+  reasoningOptions,
+} from './answers.js';
 
 /** Who is asked: a student with its tokenizer, and how it was trained to see and be asked. */
 export interface Asked {
@@ -43,6 +52,8 @@ export interface Query {
   question: string;
   /** 2 to 26 answers to choose from; without them the student writes one. */
   options?: readonly string[] | undefined;
+  /** What is asked for; `choice` with options and `open` without unless given. */
+  task?: Task | undefined;
   /** Whether the student's reasoning is wanted too. */
   reason?: boolean | undefined;
 }
@@ -57,6 +68,10 @@ export interface Answer {
   reasoning?: string;
   /** The answer in words: the chosen option, or what the student wrote. */
   text: string;
+  /** When it happens, in seconds since the video's first frame; null where the student's text names no span. */
+  span?: Span | null;
+  /** Length of the video in seconds, beside a span. */
+  duration?: number;
   /** What of the question the student did not read, in a sentence. */
   notice?: string;
 }
@@ -77,6 +92,8 @@ export interface Watched {
   readonly frames: Frames;
   /** A sample's `video`, for messages. */
   readonly name: string;
+  /** Length of the video in seconds. @throws DataError where it has none */
+  duration(): Promise<number>;
   /** The features of the frames as a batch's input; the batch disposes them. */
   visual(): ReturnType<LiveFrames['visual']>;
   dispose(): void;
@@ -117,6 +134,7 @@ export async function watch(asked: Asked, clip: Clip, signal?: AbortSignal): Pro
   return {
     frames,
     name: typeof video === 'string' ? video : 'frames',
+    duration: async () => lengthOf(video, (await settingsOf(asked)).data.fps),
     visual: () => ({ features: features!.clone() }),
     dispose: () => features!.dispose(),
   };
@@ -147,6 +165,13 @@ export async function readSeen(
   });
 }
 
+/** Files are probed once: the table of their frames is kept. */
+function lengthOf(video: string | Pictures, fps: number | undefined): Promise<number> {
+  if (typeof video !== 'string')
+    throw new UsageError('when something happens can be asked about the path of a video only, got frames');
+  return readDuration({ path: video, id: video, ...(fps !== undefined && { fps }) });
+}
+
 function numbered(video: Pictures): Frames {
   const indices = Array.from({ length: video.n }, (_, i) => i);
   return { ...video, indices, timestamps: indices };
@@ -165,18 +190,23 @@ export async function askAbout(
 ): Promise<Answer> {
   checkQuery(query);
   following?.signal?.throwIfAborted();
-  const config = settingsFor(asked, await settingsOf(asked), watched, query);
+  const config = settingsFor(await settingsOf(asked), watched);
   const source = { load: async () => new Float32Array(), visual: () => watched.visual() };
   const evaluator = { ...asked, config, builder: new BatchBuilder(config, asked.tokenizer, source) };
-  const sample = sampleOf(watched, query);
+  const sample = await sampleOf(watched, query, config);
   const host = await evaluator.builder.prepare([config.data.addPunctuation ? prepareText(sample) : sample]);
   const notice = cutNotice(evaluator.builder, config);
   const encoded = encodeBatch(evaluator, host);
   try {
     const found = query.options
       ? choose(evaluator, host, encoded, query.options)
-      : { text: await written('answer', evaluator, encoded, following) };
-    const answer = notice === undefined ? found : { ...found, notice };
+      : said(evaluator, host, await written('answer', evaluator, encoded, following));
+    const { duration } = sample;
+    const answer: Answer = {
+      ...found,
+      ...(found.span !== undefined && duration !== undefined && { duration }),
+      ...(notice !== undefined && { notice }),
+    };
     following?.onAnswer?.(answer);
     if (!query.reason) return answer;
     return { ...answer, reasoning: await reason(evaluator, host, encoded, following) };
@@ -194,10 +224,12 @@ export function probabilities(scores: readonly number[]): number[] {
 }
 
 /** @throws UsageError for a question that cannot be asked, whatever it is about */
-export function checkQuery({ question, options }: Query): void {
+export function checkQuery(query: Query): void {
+  const { question, options } = query;
   if (question.trim() === '') throw new UsageError('question: expected text, got none');
   if (options && !(options.length >= 2 && options.length <= 26))
     throw new UsageError(`options: expected 2 to 26, got ${options.length}`);
+  checkTask(query);
   const blank = options?.findIndex((option) => option.trim() === '') ?? -1;
   if (blank >= 0) throw new UsageError(`options: option ${optionLetter(blank)} has no text`);
   for (const [i, text] of [question, ...(options ?? [])].entries())
@@ -205,6 +237,20 @@ export function checkQuery({ question, options }: Query): void {
       throw new UsageError(
         `${i === 0 ? 'question' : `option ${optionLetter(i - 1)}`}: expected at most ${MOST_CHARACTERS} characters, got ${text.length}`,
       );
+}
+
+/** The task of a question. */
+const taskOfQuery = ({ task, options }: Query): Task => task ?? (options ? 'choice' : 'open');
+
+function checkTask(query: Query): void {
+  const task = taskOfQuery(query);
+  if (!TASKS.includes(task))
+    throw new UsageError(
+      `task: expected one of ${TASKS.join(', ')}, got ${JSON.stringify(task).slice(0, 60)}`,
+    );
+  const chooses = task === 'choice' || task === 'grounded-choice';
+  if (chooses !== (query.options !== undefined))
+    throw new UsageError(`options: expected ${chooses ? '2 to 26' : 'none'} where task is ${task}`);
 }
 
 /** @throws UsageError for bounds that cannot be, or pictures of another size than they say */
@@ -235,23 +281,28 @@ async function settingsOf({ config: given, student }: Asked): Promise<Settings> 
   return { ...config, text: { ...config.text, template }, video: { ...config.video, prefix } };
 }
 
-function settingsFor(
-  { tokenizer }: Asked,
-  given: Settings,
-  { frames }: Watched,
-  { options }: Query,
-): Settings {
+function settingsFor(given: Settings, { frames }: Watched): Settings {
   return {
     ...given,
     // A question about one video has nothing to leave out.
     data: { ...given.data, onBadVideo: 'error' },
     video: { ...given.video, frames: frames.n },
-    text: options ? given.text : { ...given.text, template: tokenizer.form.openTemplate },
   };
 }
 
-function sampleOf({ name }: Watched, { question, options = [] }: Query): Sample {
-  return { id: name, dataset: 'question', video: name, question, options: [...options], type: 'question' };
+async function sampleOf(watched: Watched, query: Query, { text }: Settings): Promise<Sample> {
+  const { name } = watched;
+  const { question, options = [] } = query;
+  const asked = {
+    id: name,
+    dataset: 'question',
+    video: name,
+    question,
+    options: [...options],
+    type: 'question',
+  };
+  const sample: Sample = { ...asked, task: taskOfQuery(query) };
+  return statesDuration(sample, text) ? { ...sample, duration: await watched.duration() } : sample;
 }
 
 function cutNotice({ truncations }: BatchBuilder, { text }: Settings): string | undefined {
@@ -265,8 +316,19 @@ function choose(
   encoded: Encoded,
   options: readonly string[],
 ): Omit<Answer, 'reasoning'> {
-  const { prediction: option, scores, text } = answerEncoded(evaluator, host, encoded)[0]!;
-  return { option, ...(scores && { scores }), text: text ?? options[option]! };
+  const { prediction, scores, text, span } = answerEncoded(evaluator, host, encoded)[0]!;
+  const option = prediction!;
+  const chosen = { option, ...(scores && { scores }) };
+  // Where a span is asked for too, the text holds both.
+  if (taskOf(host.samples[0]!) !== 'choice') return { ...chosen, text: options[option]!, span: span ?? null };
+  return { ...chosen, text: text ?? options[option]! };
+}
+
+/** What a written answer says. */
+function said(evaluator: Evaluator, { samples }: HostBatch, written: string): Omit<Answer, 'reasoning'> {
+  const [sample] = samples as [Sample];
+  const { text = written, span } = readAnswer(evaluator, written, sample);
+  return { text, ...(taskOf(sample) === 'ground' && { span: span ?? null }) };
 }
 
 async function reason(
@@ -295,7 +357,7 @@ async function written(
   const { student, tokenizer, config } = evaluator;
   const options: GenerateOptions =
     part === 'answer'
-      ? answerOptions(evaluator, config.eval.maxNewTokens)
+      ? answerOptions(evaluator, answerLimit(evaluator))
       : reasoningOptions(evaluator, config.text.maxReasoning);
   const steps = student.generateSteps(encoded, options);
   try {

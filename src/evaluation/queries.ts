@@ -1,8 +1,9 @@
-/** Questions from a file of JSON lines: {"question": ..., "options": [...]}. */
+/** Questions from a file of JSON lines: {"question": ..., "options": [...], "task": ...}. */
 import { DataError, UsageError } from '../base/errors.js';
 import { readJsonLines } from '../data/jsonLines.js';
 import { ProblemLog } from '../data/problems.js';
-import { streamSource, textSource } from '../data/textFile.js';
+import { DESCRIBE, type Task } from '../data/sample.js';
+import { isGiven, streamSource, textSource } from '../data/textFile.js';
 import { checkQuery, type Query } from './ask.js';
 
 /**
@@ -22,7 +23,7 @@ export async function readQueries(path: string | undefined, name: string): Promi
     else
       log.add(
         line,
-        query.startsWith('option') ? 'options' : 'question',
+        /^(?:option|task)/.exec(query)?.[0].replace('option', 'options') ?? 'question',
         'a question that can be asked',
         query,
       );
@@ -33,12 +34,18 @@ export async function readQueries(path: string | undefined, name: string): Promi
 }
 
 /** A query, or what is wrong with it. */
-function queryOf({ question, options }: Record<string, unknown>): Query | string {
+function queryOf({ question: asked, options, task }: Record<string, unknown>): Query | string {
+  // A caption sample needs no question of its own.
+  const question = task === 'caption' ? (asked ?? DESCRIBE) : asked;
   if (typeof question !== 'string') return 'question: no text';
   const given = options ?? undefined;
   const texts = Array.isArray(given) && given.every((each) => typeof each === 'string') ? given : undefined;
   if (given !== undefined && !texts) return 'options: no list of texts';
-  const query = { question, ...(texts && texts.length > 0 && { options: texts as string[] }) };
+  const query = {
+    question,
+    ...(texts && texts.length > 0 && { options: texts as string[] }),
+    ...(isGiven(task) && { task: task as Task }),
+  };
   try {
     checkQuery(query);
     return query;

@@ -1,5 +1,5 @@
 /** An answer as programs and pages get it: `reasvqa ask --json` and `POST /api/ask`. */
-import { optionLetter } from '../data/sample.js';
+import { optionLetter, type Span } from '../data/sample.js';
 import { type Answer, probabilities, type Query, type Watched } from './ask.js';
 
 export interface AnswerReport {
@@ -8,6 +8,10 @@ export interface AnswerReport {
   answer: string;
   /** Absent without options; no probabilities where the answer was read off written text. */
   options?: { letter: string; text: string; probability: number | null }[];
+  /** When it happens, [start, end] in seconds; null where the student's text names no span; absent unless asked for. */
+  span?: Span | null;
+  /** Length of the video in seconds, beside a span. */
+  duration?: number;
   /** Absent unless asked for. */
   reasoning?: string;
   /** The frames that were looked at, with their index in the video and seconds since its first frame. */
@@ -17,7 +21,7 @@ export interface AnswerReport {
 }
 
 export function reportOf({ frames }: Watched, { question, options }: Query, answer: Answer): AnswerReport {
-  const { option, scores, text, reasoning, notice } = answer;
+  const { option, scores, text, span, duration, reasoning, notice } = answer;
   const shares = scores && probabilities(scores);
   return {
     question,
@@ -29,6 +33,8 @@ export function reportOf({ frames }: Watched, { question, options }: Query, answ
         probability: shares?.[i] ?? null,
       })),
     }),
+    ...(span !== undefined && { span }),
+    ...(duration !== undefined && { duration }),
     ...(reasoning !== undefined && { reasoning }),
     frames: frames.indices.map((index, i) => ({ index, seconds: frames.timestamps[i]! })),
     ...(notice !== undefined && { notice }),

@@ -1,18 +1,23 @@
 /** The evaluation sequence, once: answer a split's samples, tell what was left out or cut, score. */
-import type { Sample } from '../data/sample.js';
-import { type Evaluator, evaluateAll, type Prediction } from './evaluate.js';
-import { type ScoreResult, scoreAnswers } from './score.js';
+import { type Sample, taskOf } from '../data/sample.js';
+import { lacksOf } from '../text/tasks/index.js';
+import type { Reading } from '../text/tasks/task.js';
+import type { Evaluator, Prediction } from './answers.js';
+import { evaluateAll } from './evaluate.js';
+import { scoreAnswers } from './score.js';
+import type { ModeScore, SplitScore } from './splitScore.js';
+import { scoreTasks } from './taskScore.js';
 
 export interface SplitEvaluation {
   predictions: Prediction[];
   /** Samples that were answered, in order. */
   answered: Sample[];
-  /** 0-based option by sample id. */
+  /** 0-based option by sample id, where there is one. */
   byId: Map<string, number>;
   /** Samples left out because their video could not be read. */
   skipped: number;
   /** Undefined for a blind split. */
-  score: ScoreResult | undefined;
+  scores: ModeScore | undefined;
 }
 
 export interface SplitOptions {
@@ -48,16 +53,37 @@ export async function evaluateTogether(
   const cut = evaluators[0]!.builder.cutNotice();
   if (cut) onNotice?.(cut);
   return evaluations.map(({ predictions, skipped }, i) => {
-    const byId = new Map(predictions.map(({ id, prediction }) => [id, prediction]));
-    const answered = samples.filter((sample) => byId.has(sample.id));
-    const isBlind = blind && answered.every((sample) => sample.answer === undefined);
+    const readings = new Map(predictions.map((prediction) => [prediction.id, prediction]));
+    const answered = samples.filter((sample) => readings.has(sample.id));
+    const isBlind = blind && answered.every((sample) => lacksOf(sample) !== undefined);
     const { dataset } = evaluators[i]!.config.data;
+    const directly = predictions.flatMap(({ id, direct }): [string, Reading][] =>
+      direct ? [[id, direct]] : [],
+    );
     return {
-      predictions,
-      answered,
-      byId,
-      skipped: skipped.length,
-      score: isBlind ? undefined : scoreAnswers(dataset, answered, byId),
+      ...{ predictions, answered, byId: optionsOf(readings), skipped: skipped.length },
+      scores: isBlind
+        ? undefined
+        : {
+            ...scoreSplit(dataset, answered, readings),
+            ...(directly.length > 0 && { direct: scoreSplit(dataset, answered, new Map(directly)) }),
+          },
     };
   });
+}
+
+function scoreSplit(
+  dataset: string,
+  samples: readonly Sample[],
+  readings: ReadonlyMap<string, Reading>,
+): SplitScore {
+  const choices = samples.filter((sample) => taskOf(sample) === 'choice');
+  const score = choices.length > 0 ? scoreAnswers(dataset, choices, optionsOf(readings)) : null;
+  return { score, ...(choices.length < samples.length && { tasks: scoreTasks(samples, readings) }) };
+}
+
+function optionsOf(readings: ReadonlyMap<string, Reading>): Map<string, number> {
+  return new Map(
+    [...readings].flatMap(([id, { prediction }]) => (prediction === undefined ? [] : [[id, prediction]])),
+  );
 }

@@ -44,6 +44,8 @@ export interface Target {
   start?: number | undefined;
   /** A prompt of its own instead of the input's; it costs a second encoder pass. */
   prompts?: TokenRows | undefined;
+  /** Part of its weight that counts in this batch: that of the samples whose target it is. All of it unless given. */
+  share?: number | undefined;
 }
 
 /** Cross-entropies of all tokens of all targets of one batch, from one forward pass. */

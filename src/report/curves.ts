@@ -17,7 +17,9 @@ export function plotsOf(settings: readonly Setting[]): Plot[] {
 
 /** Accuracy after every epoch: in total, then by question type. */
 function accuracyPlots(settings: readonly Setting[]): Plot[] {
-  const scores = settings.flatMap(({ runs }) => runs.flatMap((run) => run.evaluations.map((e) => e.score)));
+  const scores = settings.flatMap(({ runs }) =>
+    runs.flatMap((run) => run.evaluations.flatMap(({ score }) => score ?? [])),
+  );
   const types = [...new Set(scores.flatMap((score) => Object.keys(score.types)))];
   const plot = (title: string, of: (score: ScoreResult) => Accuracy | undefined): Plot => ({
     title,
@@ -27,7 +29,7 @@ function accuracyPlots(settings: readonly Setting[]): Plot[] {
     series: settings.map((setting) =>
       seriesOf(setting, ({ evaluations }) =>
         evaluations.flatMap(({ epoch, score }): XY[] => {
-          const accuracy = of(score);
+          const accuracy = score ? of(score) : undefined;
           return accuracy ? [[epoch + 1, accuracy.correct / accuracy.count]] : [];
         }),
       ),

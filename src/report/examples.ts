@@ -9,7 +9,7 @@ import { groupBy } from '../base/groups.js';
 import type { Config } from '../config/schema.js';
 import { readAnnotations } from '../data/annotations.js';
 import { prepareText } from '../data/prepare.js';
-import type { Sample } from '../data/sample.js';
+import { type Sample, taskOf } from '../data/sample.js';
 import { VideoLocator } from '../video/locate.js';
 import { validationOf } from './accuracy.js';
 import type { PageAnswer } from './page/data.js';
@@ -126,7 +126,9 @@ async function trainingQuestions({ settings, onNotice }: ExampleRequest): Promis
 async function samplesOf(config: Config, file: string, onNotice: (line: string) => void): Promise<Sample[]> {
   try {
     const { samples } = await readAnnotations({ dataset: config.data.dataset, file });
-    return config.data.addPunctuation ? samples.map(prepareText) : samples;
+    // The browser of examples shows options; other tasks are in the table of tasks.
+    const choices = samples.filter((sample) => taskOf(sample) === 'choice');
+    return config.data.addPunctuation ? choices.map(prepareText) : choices;
   } catch (error) {
     onNotice(goingOn(error, 'its questions'));
     return [];

@@ -1,6 +1,7 @@
 /** What a report says of its runs in words: where the numbers come from, every run, the keys that all have in common. */
 import { basename } from 'node:path';
 import { formatDuration } from '../base/progress.js';
+import { bestOf } from '../training/run/folder.js';
 import type { AccuracyTable } from './accuracy.js';
 import type { Fact } from './page/html.js';
 import { type Run, shortFolder } from './runs.js';
@@ -68,7 +69,7 @@ export function runRows(settings: readonly Setting[]): string[][] {
   const rows = settings.flatMap(({ values, runs }) =>
     runs.map(({ paths, config, result, score, evaluations }) => {
       const last = result ? result.last : evaluations.at(-1)?.score;
-      const best = result?.bestEpoch ?? evaluations.find((e) => e.score === score)?.epoch;
+      const best = result?.bestEpoch ?? bestOf(evaluations)?.epoch;
       return [
         ...[shortFolder(paths.folder), ...keys.map((key) => values[key]!), String(config.train.seed)],
         ...[result ? 'done' : 'not finished', best === undefined ? '' : String(best + 1)],

@@ -14,7 +14,7 @@ export interface Predicted {
   probabilities?: number[];
 }
 
-/** By question id, in the order of the file. */
+/** By question id, in the order of the file; answers to tasks other than choice are left out. */
 export type Predictions = ReadonlyMap<string, Predicted>;
 
 /**
@@ -26,7 +26,8 @@ export async function readPredictions(file: string): Promise<Predictions> {
   const log = new ProblemLog(file);
   const predictions = new Map<string, Predicted>();
   for await (const { line, record } of readJsonLines(await textSource(file), 'prediction', log)) {
-    const { id, type, prediction, answer, scores } = record;
+    const { id, type, task, prediction, answer, scores } = record;
+    if (isGiven(task) && task !== 'choice') continue;
     const before = log.problems.length;
     if (typeof id !== 'string' || id === '') log.add(line, 'id', 'a text', shown(id));
     else if (predictions.has(id)) log.add(line, 'id', 'an id used once', `${shown(id)} again`);

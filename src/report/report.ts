@@ -12,6 +12,7 @@ import type { PageClip, PageData, PageExample } from './page/data.js';
 import { type Fact, renderPage } from './page/html.js';
 import { type ReportRun, type Run, readRuns } from './runs.js';
 import { groupRuns, type Setting } from './settings.js';
+import { taskTable } from './tasks.js';
 import { thumbnails } from './thumbnails.js';
 
 export interface ReportRequest {
@@ -84,7 +85,7 @@ export async function writeReport(request: ReportRequest): Promise<WrittenReport
   const page = await renderPage({
     title: request.title ?? titleOf(settings),
     summary: request.summary ?? summaryOf(settings, tables),
-    ...{ tables, figures: [...figures], plots: plotsOf(settings) },
+    ...{ tables, tasks: taskTable(settings), figures: [...figures], plots: plotsOf(settings) },
     facts: [...(request.facts ?? []), ...factsOf(settings)],
     runs: runRows(settings),
     configuration: sharedKeys(settings),

@@ -6,6 +6,7 @@ import { isFile } from '../base/files.js';
 import { resolveConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import type { ScoreResult } from '../evaluation/score.js';
+import type { ModeScore } from '../evaluation/splitScore.js';
 import {
   bestOf,
   type EpochEvaluation,
@@ -40,6 +41,10 @@ export interface Run {
   evaluations: EpochEvaluation[];
   /** At the best epoch so far; null without a validation split or before the first evaluation. */
   score: ScoreResult | null;
+  /** The same of all tasks, where there are others than choice. */
+  tasks: ModeScore['tasks'];
+  /** The same of the answers without reasoning, where the run has them behind it. */
+  direct: ModeScore['direct'];
   /** Answers of the best epoch so far, where there are any. */
   predictions: Predictions | undefined;
   metrics: MetricsLine[];
@@ -83,6 +88,8 @@ async function readRun({ folder, label }: ReportRun): Promise<Run> {
   return {
     ...{ paths, label, config, result, engine, evaluations, metrics },
     score: result ? result.score : (best?.score ?? null),
+    tasks: (result ?? best)?.tasks,
+    direct: (result ?? best)?.direct,
     predictions: await bestPredictions(paths, result, best),
     times: readWallTimes(folder, metrics),
     machine: cpu && [cpu, node && `Node ${node}`].filter(Boolean).join(', '),
@@ -97,7 +104,7 @@ async function bestPredictions(
   best: EpochEvaluation | undefined,
 ): Promise<Predictions | undefined> {
   if (result) return result.score ? readPredictions(paths.predictions) : undefined;
-  return best ? readPredictions(paths.predictionsOf(best.epoch)) : undefined;
+  return best?.score ? readPredictions(paths.predictionsOf(best.epoch)) : undefined;
 }
 
 /** A run folder's name in tables: its last two parts, since those of trials and seeds repeat. */

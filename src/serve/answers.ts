@@ -1,5 +1,6 @@
 /** Questions of requests: read, queued, answered, and told as they are written. */
 import { isDeviceError, messageOf, UsageError } from '../base/errors.js';
+import type { Task } from '../data/sample.js';
 import {
   type Answer,
   askAbout,
@@ -41,14 +42,14 @@ export interface PreviewFrame {
   image: string;
 }
 
-const KEYS = ['video', 'question', 'options', 'start', 'end', 'reasoning'];
+const KEYS = ['video', 'question', 'options', 'task', 'start', 'end', 'reasoning'];
 
 /** @throws Refusal 400 naming the key that is wrong, what was expected and what came */
 export function parseAsk(body: Record<string, unknown>): AskRequest {
   const unknown = Object.keys(body).find((key) => !KEYS.includes(key));
   if (unknown !== undefined)
     throw new Refusal(400, `${unknown.slice(0, 40)}: unknown key; known are ${KEYS.join(', ')}`);
-  const { video, question, options, start, end, reasoning = true } = body;
+  const { video, question, options, task, start, end, reasoning = true } = body;
   if (typeof video !== 'string') throw new Refusal(400, 'video: expected the id of a video');
   if (typeof question !== 'string') throw new Refusal(400, 'question: expected text');
   const isTexts = Array.isArray(options) && options.every((each) => typeof each === 'string');
@@ -61,6 +62,7 @@ export function parseAsk(body: Record<string, unknown>): AskRequest {
     options: given(options) ? (options as string[]) : undefined,
     start: given(start) ? (start as number) : undefined,
     end: given(end) ? (end as number) : undefined,
+    task: given(task) ? (task as Task) : undefined,
   };
   try {
     checkQuery(request);

@@ -9,7 +9,8 @@
 import { UsageError } from '../base/errors.js';
 import { groupBy } from '../base/groups.js';
 import { Rng } from '../base/random.js';
-import { bestOf, readEvaluations, runPaths } from '../training/run/folder.js';
+import { meritOf } from '../evaluation/splitScore.js';
+import { bestOf, type EpochEvaluation, readEvaluations, runPaths } from '../training/run/folder.js';
 import type { Execution } from './executor.js';
 import { type PlannedTrial, recordHalved, trialState } from './folder.js';
 import { runShared, type SharedOptions } from './shared.js';
@@ -89,6 +90,12 @@ async function evaluationsUntil({ folder }: PlannedTrial, epoch: number) {
   return evaluations.filter((evaluation) => evaluation.epoch < epoch);
 }
 
+/** Accuracy without rounding; without choice questions, what stands for it. */
+function percentOf(evaluation: EpochEvaluation): number {
+  const { correct, count } = evaluation.score?.total ?? { correct: 0, count: 0 };
+  return count > 0 ? (100 * correct) / count : meritOf(evaluation);
+}
+
 /** Best first. What failed is left out; equal ones are in an order drawn with the epoch as the seed. */
 async function rank(
   settings: readonly PlannedTrial[][],
@@ -97,10 +104,9 @@ async function rank(
   const ranked: { trials: PlannedTrial[]; accuracy: number }[] = [];
   for (const trials of new Rng(`halving/${epoch}`).shuffle([...settings])) {
     const best = await Promise.all(trials.map(async (trial) => bestOf(await evaluationsUntil(trial, epoch))));
-    const found = best.flatMap((evaluation) => (evaluation ? [evaluation.score.total] : []));
+    const found = best.flatMap((evaluation) => (evaluation ? [percentOf(evaluation)] : []));
     if (found.length === 0) continue;
-    const share = found.reduce((sum, { correct, count }) => sum + correct / count, 0) / found.length;
-    ranked.push({ trials, accuracy: 100 * share });
+    ranked.push({ trials, accuracy: found.reduce((sum, value) => sum + value, 0) / found.length });
   }
   return ranked.sort((a, b) => b.accuracy - a.accuracy);
 }

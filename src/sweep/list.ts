@@ -121,7 +121,7 @@ async function runAt(folder: string, names: ReadonlySet<string>): Promise<Listed
   return {
     ...{ folder, kind: 'run' },
     state: held ? 'running' : unfinishedState(names, last !== undefined),
-    accuracy: percent(best?.score.total),
+    accuracy: percent(best?.score?.total),
     ...(await settingsOf(paths.config)),
     engine: names.has('run.json') ? engineOf(engine) : [],
     hours: last ? await hoursOf(join(paths.checkpoints, last, 'state.json')) : null,

@@ -18,6 +18,8 @@ export interface TextForm {
   answerAfterReasoning: string;
   /** The prompt of a question without options. */
   openTemplate: string;
+  /** What stands between reasoning and a written answer that follows it. */
+  answerMark: string;
 }
 
 /** Of a Unigram tokenizer: a text and its end, and answers such as `Option C` (SeViLA). */
@@ -29,6 +31,7 @@ export const PLAIN_FORM: TextForm = {
   answerAfterReasoning: 'Option ',
   // LAVIS: visual question answering.
   openTemplate: 'Question: {question} Short answer:',
+  answerMark: 'Answer:',
 };
 
 /** Of Qwen2's tokenizer: a chat with one video, as LLaVA-NeXT trains in it (conv_qwen), and the letter alone. */
@@ -43,4 +46,5 @@ export const CHAT_FORM: TextForm = {
   answerStart: '',
   answerAfterReasoning: '\nAnswer: ',
   openTemplate: '{question}\nAnswer the question using a single word or phrase.',
+  answerMark: '\nAnswer:',
 };

@@ -11,14 +11,19 @@ export const DEFAULT_QA_TEMPLATE =
 
 const PLACEHOLDER = /\{(\w*)\}/g;
 
-/** The prompt's text for a question; question and options as the sample has them. Not every template has options. */
+/**
+ * The prompt's text for a question; question and options as the sample has them. Not every template has options.
+ *
+ * @param duration of the video in seconds, for a template with `{duration}`
+ */
 export function qaPrompt(
   sample: Pick<Sample, 'question' | 'options'>,
   template: string = DEFAULT_QA_TEMPLATE,
+  duration = '',
 ): string {
   const options = sample.options.map((text, i) => `Option ${optionLetter(i)}: ${text}`).join(' ');
   const choices = sample.options.map((text, i) => `${optionLetter(i)}. ${text}`).join('\n');
-  const values: Record<string, string> = { question: sample.question, options, choices };
+  const values: Record<string, string> = { question: sample.question, options, choices, duration };
   // One pass with a function: a question may itself contain "{options}" or "$&".
   return template.replace(PLACEHOLDER, (_, name: string) => values[name]!);
 }

@@ -1,8 +1,9 @@
-/** Evaluation after an epoch (eval.everyEpochs): accuracy on the validation split chooses the best checkpoint. */
+/** Evaluation after an epoch (eval.everyEpochs): what it scores on the validation split chooses the best checkpoint. */
 
 import { writeFileAtomic } from '../base/files.js';
 import { createProgress, say } from '../base/progress.js';
 import { evaluateTogether, type SplitEvaluation } from '../evaluation/split.js';
+import { meritText, scalarsOf } from '../evaluation/splitScore.js';
 import { keepCheckpoints } from './run/checkpoint.js';
 import { bestOf, readEvaluations } from './run/folder.js';
 import { attempt, type Cohort, going, interrupted, type Run } from './run.js';
@@ -32,7 +33,7 @@ export async function finishEvaluations(cohort: Cohort): Promise<void> {
       onNotice: (line) => label && say(`${label}: ${line}`),
     },
   );
-  progress?.done(`accuracy ${evaluations.map(({ score }) => score!.total.accuracy.toFixed(2)).join(', ')} %`);
+  progress?.done(evaluations.map(({ scores }) => meritText(scores!)).join('; '));
   for (const [i, run] of due.entries()) await attempt(run, () => record(run, evaluations[i]!));
 }
 
@@ -43,16 +44,13 @@ async function isDue({ state, paths, validation, config, untilEpoch }: Run): Pro
   return !(await readEvaluations(paths)).some((e) => e.epoch === epoch);
 }
 
-async function record(run: Run, { predictions, skipped, score }: SplitEvaluation): Promise<void> {
+async function record(run: Run, { predictions, skipped, scores }: SplitEvaluation): Promise<void> {
   const { paths, state, metrics } = run;
   const epoch = state.epoch - 1;
   const lines = predictions.map((prediction) => `${JSON.stringify(prediction)}\n`);
   await writeFileAtomic(paths.predictionsOf(epoch), lines.join(''));
-  metrics.scalar(state.step, { epoch, 'val/accuracy': score!.total.accuracy });
-  const evaluations = [
-    ...(await readEvaluations(paths)),
-    { epoch, step: state.step, score: score!, skipped },
-  ];
+  metrics.scalar(state.step, { epoch, ...scalarsOf(scores!) });
+  const evaluations = [...(await readEvaluations(paths)), { epoch, step: state.step, ...scores!, skipped }];
   await writeFileAtomic(paths.evaluations, `${JSON.stringify(evaluations, null, 2)}\n`);
   await keepCheckpoints(paths.checkpoints, [bestOf(evaluations)!.step, state.step]);
 }

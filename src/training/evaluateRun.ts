@@ -7,9 +7,11 @@ import { openClipThreads } from '../batches/clipThreads.js';
 import { readSplit } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
 import { datasetOf } from '../data/datasets/index.js';
-import type { Prediction } from '../evaluation/evaluate.js';
+import { taskOf } from '../data/sample.js';
+import type { Prediction } from '../evaluation/answers.js';
 import { officialPredictions, type ScoreResult } from '../evaluation/score.js';
 import { evaluateSplit } from '../evaluation/split.js';
+import type { ModeScore } from '../evaluation/splitScore.js';
 import type { RunPaths } from './run/folder.js';
 import { openTrained } from './trained.js';
 import { openBuilder, openTrial, type Trial } from './trial.js';
@@ -20,7 +22,10 @@ export interface EvaluateRunRequest {
   config: Config;
   /** Annotations to answer. */
   file: string;
-  /** Prediction file in the official form; its folder is made. None is written without. */
+  /**
+   * Prediction file; its folder is made. In the official form of choices, or one JSON line {id, prediction, span, text} a sample
+   * where there are other tasks. None is written without.
+   */
   out?: string;
   /** Only the first so many questions. */
   limit?: number | undefined;
@@ -28,13 +33,18 @@ export interface EvaluateRunRequest {
   onNotice?: (line: string) => void;
 }
 
+export interface EvaluatedRun extends Pick<ModeScore, 'tasks' | 'direct'> {
+  answered: number;
+  predictions: Prediction[];
+  /** Of the choice questions; undefined without any, and for a blind split. */
+  score: ScoreResult | undefined;
+}
+
 /**
  * @throws DataError for annotations, videos or checkpoints that cannot be used; UsageError for stored features of no run that
  *   have no folder
  */
-export async function evaluateRun(
-  request: EvaluateRunRequest,
-): Promise<{ answered: number; predictions: Prediction[]; score: ScoreResult | undefined }> {
+export async function evaluateRun(request: EvaluateRunRequest): Promise<EvaluatedRun> {
   const { paths, config, file, out, limit, onProgress, onNotice = () => undefined } = request;
   if (!paths && config.features.cache && config.features.folder === undefined)
     throw new UsageError(
@@ -49,7 +59,7 @@ export async function evaluateRun(
     const runFolder = paths?.folder ?? '';
     const options = { runFolder, onWarning: onNotice, training: false, clips: clips.read };
     const builder = openBuilder(trial, config, split, options);
-    const { answered, predictions, byId, score } = await evaluateSplit(
+    const { answered, predictions, byId, scores } = await evaluateSplit(
       { ...trial, builder, config },
       samples,
       {
@@ -62,14 +72,25 @@ export async function evaluateRun(
       await mkdir(dirname(out), { recursive: true });
       await writeFileAtomic(
         out,
-        officialPredictions(answered, byId, datasetOf(config.data.dataset).predictionKey),
+        answered.every((sample) => taskOf(sample) === 'choice')
+          ? officialPredictions(answered, byId, datasetOf(config.data.dataset).predictionKey)
+          : predictionLines(predictions),
       );
     }
-    return { answered: answered.length, predictions, score };
+    const { score, ...others } = scores ?? { score: null };
+    return { answered: answered.length, predictions, score: score ?? undefined, ...others };
   } finally {
     await clips.end();
     trial.dispose();
   }
+}
+
+/** What `score --dataset jsonl` reads, and the reasoning where the answers come behind one. */
+function predictionLines(predictions: readonly Prediction[]): string {
+  const lines = predictions.map(({ id, prediction, span, text, reasoning }) =>
+    JSON.stringify({ id, prediction, span, text, reasoning }),
+  );
+  return lines.map((line) => `${line}\n`).join('');
 }
 
 async function opened(

@@ -77,10 +77,10 @@ export function evaluateLosses(
 
 function lossOf(losses: TokenLosses, targets: readonly Target[], objective: LossRule) {
   if (objective.loss) return { scalar: objective.loss(losses, targets) };
-  const shareOf = new Map(objective.losses.map(({ name, weight }) => [name, weight]));
+  const weightOf = new Map(objective.losses.map(({ name, weight }) => [name, weight]));
   const weights = tokenWeights(
     losses,
-    targets.map(({ name }) => shareOf.get(name) ?? 0),
+    targets.map(({ name, share = 1 }) => (weightOf.get(name) ?? 0) * share),
   );
   return { scalar: weightedMeans(losses, weights), weights };
 }

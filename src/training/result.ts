@@ -2,6 +2,7 @@
 import { copyFile } from 'node:fs/promises';
 import { writeFileAtomic } from '../base/files.js';
 import { peakDeviceMemory } from '../engine/engine.js';
+import { meritText } from '../evaluation/splitScore.js';
 import { bestOf, identity, type RunResult, readEvaluations, readRunInfo } from './run/folder.js';
 import type { Run } from './run.js';
 
@@ -25,6 +26,8 @@ export async function writeResult({
     bestStep: best?.step ?? state.step,
     score: best?.score ?? null,
     last: evaluations.at(-1)?.score ?? null,
+    ...(best?.tasks && { tasks: best.tasks }),
+    ...(best?.direct && { direct: best.direct }),
     epochs: config.train.epochs,
     steps: state.step,
     seconds: state.seconds,
@@ -49,8 +52,8 @@ function peakMemory(): Pick<RunResult, 'peakMemoryBytes' | 'peakGpuBytes'> {
   };
 }
 
-export function describeResult({ score, bestEpoch, seconds, samplesPerSecond }: RunResult): string {
+export function describeResult({ score, tasks, bestEpoch, seconds, samplesPerSecond }: RunResult): string {
   const speed = `${seconds.toFixed(0)} s of training, ${samplesPerSecond.toFixed(1)} samples/s`;
-  if (!score) return `done, ${speed}`;
-  return `best accuracy ${score.total.accuracy.toFixed(2)} % (epoch ${bestEpoch + 1}), ${speed}`;
+  if (!score && !tasks) return `done, ${speed}`;
+  return `best ${meritText({ score, tasks })} (epoch ${bestEpoch + 1}), ${speed}`;
 }

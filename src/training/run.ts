@@ -5,7 +5,7 @@ import type { BatchBuilder, HostBatch, Lesson } from '../batches/batch.js';
 import type { Loader } from '../batches/loader.js';
 import type { Split } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
-import type { Evaluator } from '../evaluation/evaluate.js';
+import type { Evaluator } from '../evaluation/answers.js';
 import type { Context } from '../model/context.js';
 import type { GradientSum } from './gradientSum.js';
 import type { AdamW } from './optimizer.js';

@@ -20,8 +20,10 @@ export function sharedSplits(): (config: Config) => Promise<Splits> {
   const known = new Map<string, Promise<Splits>>();
   return (config) => {
     const { mode, stlTarget, reasoningSet, reasoningFraction, seed } = config.train;
-    // What selects reasoning (src/batches/split.ts).
-    const key = JSON.stringify([config.data, mode, stlTarget, reasoningSet, reasoningFraction, seed]);
+    // What selects reasoning (src/batches/split.ts), and says whether videos are measured (taskSamples.ts).
+    const { prompts } = config.text;
+    const selection = [mode, stlTarget, reasoningSet, reasoningFraction, seed];
+    const key = JSON.stringify([config.data, prompts, ...selection]);
     const splits = known.get(key) ?? readSplits(config);
     known.set(key, splits);
     return splits;

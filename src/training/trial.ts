@@ -9,6 +9,7 @@ import { DataError, UsageError } from '../base/errors.js';
 import { Rng } from '../base/random.js';
 import { BatchBuilder } from '../batches/batch.js';
 import type { Split } from '../batches/split.js';
+import { writesReasoningFirst } from '../config/checks.js';
 import type { Config } from '../config/schema.js';
 import type { Sample } from '../data/sample.js';
 import { RememberedHash } from '../features/encoders.js';
@@ -54,6 +55,8 @@ export interface Trial {
   objective: Objective;
   /** Tokens that start the decoder on either task, when text.decoderCue is task. */
   cues: { answer: number; reasoning: number } | undefined;
+  /** It is taught to write its reasoning and then the answer in one text. */
+  reasonsFirst: boolean;
   /** Reads the vision weights, where they were left for later; before the student computes features. */
   see(): Promise<void>;
   /** Frees the trial's own tensors; the base stays. */
@@ -161,6 +164,7 @@ export async function attachTrial(base: Base, config: Config): Promise<Trial> {
       visionHash: config.features.cache ? await visionHashOf(base, student) : undefined,
       objective: objectiveOf({ config, tokenizer, cues }),
       cues,
+      reasonsFirst: writesReasoningFirst(config),
       see: () => weights.see(student),
       dispose: () => student.dispose(),
     };

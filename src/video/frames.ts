@@ -99,6 +99,27 @@ function fitOf({ size, crop }: FrameRequest): FitFrame {
   return (frame) => resizeFrame(frame, size, box);
 }
 
+/**
+ * Length of a video in seconds: its last frame's time and the time that this one is shown.
+ *
+ * @throws DataError for a video that is missing or broken, or a folder of frames without `fps` (data.fps)
+ */
+export async function readDuration({
+  path,
+  id,
+  fps,
+  signal,
+}: Pick<FrameRequest, 'path' | 'id' | 'fps' | 'signal'>): Promise<number> {
+  const source = await openVideo(path, id, fps, signal);
+  if (source.fps === undefined)
+    throw new DataError(
+      `${videoName(id, path)}: a folder of frames has no length in seconds; set data.fps, or state the duration in the annotations`,
+    );
+  return durationOf(source);
+}
+
+const durationOf = ({ times, fps }: VideoSource) => (times.at(-1) as number) + 1 / (fps ?? 1);
+
 /** Opens a video of any kind by what lies at the path. */
 async function openVideo(path: string, id: string, fps?: number, signal?: AbortSignal): Promise<VideoSource> {
   const info = await stat(path).catch((error) => {
@@ -117,7 +138,7 @@ function requestedRange(source: VideoSource, { start, end }: FrameRequest, name:
       `${name}: a clip in seconds needs a frame rate, and a folder of frames has none; set data.fps`,
     );
   }
-  const duration = (source.times.at(-1) as number) + 1 / (source.fps ?? 1);
+  const duration = durationOf(source);
   if (start !== undefined && start > duration + START_TOLERANCE_SECONDS) {
     throw new DataError(
       `${name}: the clip starts at ${start} s, but the video ends at ${duration.toFixed(2)} s; is it the right video?`,

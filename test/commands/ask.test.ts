@@ -69,6 +69,33 @@ describe('reasvqa ask', () => {
     for (const report of reports) expect(report).not.toHaveProperty('reasoning');
   });
 
+  it('says when something happens, and describes', async () => {
+    const file = join(folder, 'tasks.jsonl');
+    const lines = [{ task: 'caption' }, { task: 'ground', question: 'when?' }];
+    await writeFile(file, lines.map((line) => JSON.stringify(line)).join('\n'));
+    const given = ['when?', '--ground', '--options', 'x', 'y', '--questions', 'tasks.jsonl'];
+    const { code, stdout } = await run('ask', CLIP, ...given, '--no-reasoning', '--json');
+    expect(code).toBe(0);
+    const reports = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(reports.map(({ question, options }) => [question, options?.length])).toEqual([
+      ['when?', 2],
+      ['Describe what happens in the video.', undefined],
+      ['when?', undefined],
+    ]);
+    expect(reports.map((report) => 'span' in report)).toEqual([true, false, true]);
+    expect(reports[0].duration).toBe(2);
+  });
+
+  it('refuses a description with options, and two tasks at once', async () => {
+    const both = await run('ask', CLIP, 'x', '--caption', '--ground');
+    expect(both).toMatchObject({ code: 2, stderr: expect.stringContaining('--caption and --ground') });
+    const choosing = await run('ask', CLIP, '--caption', '--options', 'x', 'y');
+    expect(choosing).toMatchObject({ code: 2, stderr: expect.stringContaining('expected none') });
+  });
+
   it('shows people the options with bars, the reasoning and the frames', async () => {
     const { stdout } = await run('ask', CLIP, 'why?', '--options', ...OPTIONS);
     const lines = stdout.trimEnd().split('\n');

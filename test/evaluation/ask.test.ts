@@ -5,14 +5,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DataError, UsageError } from '../../src/base/errors.js';
 import { readSplit } from '../../src/batches/split.js';
 import type { Sample } from '../../src/data/sample.js';
+import type { Prediction } from '../../src/evaluation/answers.js';
 import { type Asked, ask, type Question } from '../../src/evaluation/ask.js';
-import { evaluate, type Prediction, writeReasoning } from '../../src/evaluation/evaluate.js';
+import { evaluate, writeReasoning } from '../../src/evaluation/evaluate.js';
 import { loadStudent } from '../../src/model/load.js';
 import { Tokenizer } from '../../src/text/tokenizer.js';
 import { train } from '../../src/training/train.js';
 import { loadRun, type TrainedRun } from '../../src/training/trained.js';
 import { openBuilder } from '../../src/training/trial.js';
-import { readFrames } from '../../src/video/frames.js';
+import { readDuration, readFrames } from '../../src/video/frames.js';
 import { useFastEngine } from '../model/support.js';
 import { makeWorld, type World, worldConfig } from '../training/support.js';
 
@@ -44,6 +45,7 @@ const questionOf = ({ video, question, options }: Sample): Question => ({
 /** What evaluation says about samples, with the run's recipe changed. */
 async function evaluated(
   asked: Asked & TrainedRun,
+  samples: readonly Sample[],
 ): Promise<{ predictions: Prediction[]; reasoning: string[] }> {
   const options = { runFolder: scratch, onWarning: () => undefined, training: false };
   const builder = openBuilder(asked, asked.config, { paths }, options);
@@ -60,10 +62,10 @@ describe('ask', () => {
     ['three frames and no prefix', ['video.frames=3', 'video.prefix=false']],
   ])('answers one question as evaluation answers it among others: %s', async (_, overrides) => {
     const changed = await loadRun(run.paths.folder, overrides);
-    const { predictions, reasoning } = await evaluated(changed);
+    const { predictions, reasoning } = await evaluated(changed, samples);
     for (const [i, sample] of samples.entries()) {
       const answer = await ask(changed, { ...questionOf(sample), reason: true });
-      const { prediction, scores, text = sample.options[prediction] } = predictions[i]!;
+      const { prediction, scores, text = sample.options[prediction!] } = predictions[i]!;
       expect(answer.option).toBe(prediction);
       expect(answer.text).toBe(text);
       expect(answer.reasoning).toBe(reasoning[i]);
@@ -72,6 +74,22 @@ describe('ask', () => {
     }
     changed.dispose();
   });
+
+  it.each(['open', 'caption', 'ground', 'grounded-choice'] as const)(
+    'answers a question of task %s as evaluation does',
+    async (task) => {
+      const { video, question, options: given } = questionOf(samples[0]!);
+      const options = task === 'grounded-choice' ? [...given!] : [];
+      const duration = await readDuration({ path: video as string, id: 'clip' });
+      const sample: Sample = { ...samples[0]!, task, options, duration };
+      const { predictions } = await evaluated(run, [sample]);
+      const { prediction, text, span = null } = predictions[0]!;
+      const answer = await ask(run, { video, question, task, ...(options.length > 0 && { options }) });
+      expect(answer.text).toBe(prediction === undefined ? text : options[prediction]);
+      if (task.startsWith('ground')) expect(answer).toMatchObject({ span, duration });
+      else expect(answer).not.toHaveProperty('span');
+    },
+  );
 
   it('reasons only when asked to', async () => {
     expect(await ask(run, questionOf(samples[0]!))).not.toHaveProperty('reasoning');
@@ -123,6 +141,9 @@ describe('ask', () => {
     ['no question', { question: ' ' }, /^question: /],
     ['one option', { options: ['yes'] }, /^options: expected 2 to 26, got 1/],
     ['an empty option', { options: ['yes', ' '] }, /^options: option B has no text/],
+    ['a task that is not known', { task: 'dance' as never }, /^task: expected one of choice, open, /],
+    ['options of a description', { task: 'caption' }, /^options: expected none where task is caption/],
+    ['a choice from nothing', { task: 'grounded-choice', options: undefined }, /^options: expected 2 to 26/],
     ['27 options', { options: Array.from({ length: 27 }, (_, i) => `${i}`) }, /got 27/],
     ['a start before the video', { start: -1 }, /^start: .*got -1/],
     ['an end that is no number', { end: Number.NaN }, /^end: .*got NaN/],

@@ -120,6 +120,35 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
     expect(await history.count()).toBe(0);
   });
 
+  it('shows when something happens on a line of time, as long as the video', async () => {
+    const report = { question: 'when?', answer: '0.5 to 1.0 seconds', span: [0.5, 1], duration: 2 };
+    const done = { report: { ...report, frames: [{ index: 2, seconds: 0.25 }] } };
+    await page.route('**/api/ask', (route) =>
+      route.fulfill({
+        contentType: 'text/event-stream',
+        body: `event: done\ndata: ${JSON.stringify(done)}\n\n`,
+      }),
+    );
+    await page.getByLabel('What is asked').selectOption('ground');
+    await page.getByLabel(/^Answers to choose from/).fill('');
+    const asked = page.waitForRequest('**/api/ask');
+    await ask().click();
+    expect((await asked).postDataJSON()).toMatchObject({ task: 'ground' });
+    await page.getByText('When: 0.5 s to 1.0 s of 2.0 s').first().waitFor();
+    const bar = page.locator('#result .time .span');
+    expect(await bar.evaluate(({ style }) => [style.left, style.width])).toEqual(['25%', '25%']);
+    const mark = page.locator('#result .time .mark');
+    expect(await mark.evaluate(({ style }) => style.left)).toBe('12.5%');
+    await page.getByLabel('What is asked').selectOption('caption');
+    await page.getByLabel('Question', { exact: true }).fill('');
+    const described = page.waitForRequest('**/api/ask');
+    await ask().click();
+    expect((await described).postDataJSON()).toMatchObject({
+      task: 'caption',
+      question: 'Describe what happens in the video.',
+    });
+  });
+
   it('takes a video, and lets it go again', async () => {
     await page.locator('#file').setInputFiles(ownFile('bench/shapes/clip.webp'));
     await page.getByText('clip.webp is here.').waitFor();
@@ -197,6 +226,7 @@ describe.skipIf(!executablePath)('the page in Chromium', () => {
       'file',
       'question',
       'options',
+      'task',
       'reasoning',
       'start',
       'end',

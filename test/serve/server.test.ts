@@ -228,6 +228,8 @@ describe('a question that cannot be asked', () => {
       422,
       /^Shapes 1: the clip starts at 99/,
     ],
+    ['a task that is not known', { ...QUESTION, task: 'dance' }, 400, /^task: expected one of choice, open,/],
+    ['options of a description', { ...QUESTION, task: 'caption' }, 400, /^options: expected none/],
     ['a key that is not known', { ...QUESTION, optoins: [] }, 400, /^optoins: unknown key/],
     ['a list', [1], 400, /JSON object/],
     ['another video', { ...QUESTION, video: 'none' }, 404, /no video "none"/],

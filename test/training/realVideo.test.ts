@@ -11,7 +11,7 @@ import { readSplit } from '../../src/batches/split.js';
 import { resolveConfig } from '../../src/config/load.js';
 import { readAnnotations } from '../../src/data/annotations.js';
 import { selectEngine } from '../../src/engine/engine.js';
-import type { Prediction } from '../../src/evaluation/evaluate.js';
+import type { Prediction } from '../../src/evaluation/answers.js';
 import { runPaths } from '../../src/training/run/folder.js';
 import { train } from '../../src/training/train.js';
 import { readFrames } from '../../src/video/frames.js';

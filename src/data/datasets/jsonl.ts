@@ -2,7 +2,7 @@
 import { readJsonLines } from '../jsonLines.js';
 import { ProblemLog, shown } from '../problems.js';
 import { isInside } from '../readers/spans.js';
-import { type Sample, type Span, TASKS, type Task, TRUTH_KEYS, taskOf } from '../sample.js';
+import { DESCRIBE, type Sample, type Span, TASKS, type Task, TRUTH_KEYS, taskOf } from '../sample.js';
 import { isGiven, type TextSource } from '../textFile.js';
 import { TextIndex } from '../textIndex.js';
 import type { DatasetRecord, Row } from './dataset.js';
@@ -48,9 +48,6 @@ const NAMED: Partial<Record<keyof Sample, string>> = {
   captions: 'captions',
   spans: 'spans',
 };
-
-/** The question of a caption sample that has none. */
-const DESCRIBE = 'Describe what happens in the video.';
 
 export const jsonl: DatasetRecord = {
   name: 'jsonl',

@@ -2,6 +2,7 @@
 import type { AccuracyTable } from '../accuracy.js';
 import { escapeHtml as e } from '../escape.js';
 import { type Plot, plotSvg } from '../plot.js';
+import type { TaskTable } from '../tasks.js';
 import { accuracyTable, tiles } from './accuracy.js';
 import type { PageData } from './data.js';
 import { hashOf, readProgram, readStyle, scriptJson } from './inline.js';
@@ -12,6 +13,8 @@ export interface ReportContent {
   /** Two or three sentences: what was run and what came out. */
   summary: string;
   tables: AccuracyTable[];
+  /** Metrics of all tasks, where there are others than choice. */
+  tasks?: TaskTable | undefined;
   figures: { title: string; svg: string }[];
   plots: Plot[];
   /** Engine, machine, data, time: shown in this order. */
@@ -39,6 +42,7 @@ export async function renderPage(content: ReportContent): Promise<string> {
   const program = await readProgram();
   const sections = [
     section('accuracy', 'Accuracy', accuracySection(content)),
+    section('tasks', 'Tasks', taskSection(content)),
     section('figures', 'Figures', content.figures.map(figure).join('\n')),
     section('curves', 'Learning curves', curves(content.plots)),
     section('examples', 'Examples', examples(content)),
@@ -99,9 +103,16 @@ function notices(lines: readonly string[]): string {
   return `<section aria-labelledby="missing"><h2 id="missing">What is missing</h2><ul class="card notices">${items}</ul></section>`;
 }
 
-function accuracySection({ tables, notes }: ReportContent): string {
-  const html = tables.length > 0 ? tables.map(accuracyTable) : ['<p>No run was evaluated.</p>'];
+/** Of runs without choice questions the tasks tell what came out. */
+function accuracySection({ tables, tasks, notes }: ReportContent): string {
+  const none = tasks ? [] : ['<p>No run was evaluated.</p>'];
+  const html = tables.length > 0 ? tables.map(accuracyTable) : none;
   return [...html, ...notes.map((note) => `<p class="note">${e(note)}</p>`)].join('\n');
+}
+
+function taskSection({ tasks }: ReportContent): string {
+  if (!tasks) return '';
+  return `<div class="card scroll" tabindex="0" role="region" aria-label="Tasks">${table('Percent on the validation split, at the best epoch; means over seeds', tasks.heads, tasks.rows)}</div>`;
 }
 
 /** A picture of its own, so that neither its styles nor the names in it meet those of the page. */
@@ -123,22 +134,27 @@ ${figures.join('\n')}
 
 function settings({ facts, runs, configuration }: ReportContent): string {
   const [heads = [], ...rows] = runs;
+  return `<div class="card scroll" tabindex="0" role="region" aria-label="Facts">${factTable('Where the numbers come from', facts)}</div>
+<h3>Runs</h3>
+<div class="card scroll" tabindex="0" role="region" aria-label="Runs">${table('Every run with the keys that differ between settings', heads, rows)}</div>
+<details><summary>Keys that all runs have in common</summary>
+<div class="card scroll" tabindex="0" role="region" aria-label="Common keys">${factTable('Recipe keys of every run', configuration)}</div>
+</details>`;
+}
+
+/** A table of texts whose first column names its rows. */
+function table(caption: string, heads: readonly string[], rows: readonly string[][]): string {
   const head = heads.map((name) => `<th scope="col">${e(name)}</th>`).join('');
   const body = rows.map(([name = '', ...cells]) => {
     const row = cells.map((cell) => `<td>${e(cell)}</td>`).join('');
     return `<tr><th scope="row">${e(name)}</th>${row}</tr>`;
   });
-  return `<div class="card scroll" tabindex="0" role="region" aria-label="Facts">${factTable('Where the numbers come from', facts)}</div>
-<h3>Runs</h3>
-<div class="card scroll" tabindex="0" role="region" aria-label="Runs"><table>
-<caption>Every run with the keys that differ between settings</caption>
+  return `<table>
+<caption>${e(caption)}</caption>
 <thead><tr>${head}</tr></thead>
 <tbody>
 ${body.join('\n')}
-</tbody></table></div>
-<details><summary>Keys that all runs have in common</summary>
-<div class="card scroll" tabindex="0" role="region" aria-label="Common keys">${factTable('Recipe keys of every run', configuration)}</div>
-</details>`;
+</tbody></table>`;
 }
 
 function factTable(caption: string, facts: readonly Fact[]): string {

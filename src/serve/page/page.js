@@ -6,6 +6,8 @@ const byId = (id) => document.getElementById(id);
 const HISTORY = 'reasvqa-history';
 /** Entries of the history that are kept. */
 const KEPT = 50;
+/** What a description is asked with where nothing is written. */
+const DESCRIBE = 'Describe what happens in the video.';
 /** What the status says before a question. */
 const READY = byId('status').textContent;
 
@@ -179,16 +181,20 @@ const tell = (text) => {
 
 /** What the fields say, or a sentence about what is missing. */
 function request() {
-  const question = byId('question').value.trim();
+  const kind = byId('task').value;
+  const question = byId('question').value.trim() || (kind === 'caption' ? DESCRIBE : '');
   if (state.chosen === undefined) return 'Choose a video first.';
   if (question === '') return 'Write a question first.';
-  const options = optionTexts();
+  // A description chooses from nothing.
+  const options = kind === 'caption' ? [] : optionTexts();
+  const task = kind === 'ground' && options.length > 0 ? 'grounded-choice' : kind;
   const seconds = (id) => byId(id).value.trim().replace(',', '.');
   for (const id of ['start', 'end'])
     if (seconds(id) !== '' && !(Number(seconds(id)) >= 0)) return 'From and to are numbers of seconds.';
   return {
     ...{ video: state.chosen, question, reasoning: byId('reasoning').checked },
     ...(options.length > 0 && { options }),
+    ...(task !== '' && { task }),
     ...(seconds('start') !== '' && { start: Number(seconds('start')) }),
     ...(seconds('end') !== '' && { end: Number(seconds('end')) }),
   };

@@ -77,14 +77,40 @@ export function resultContent({ question, report, frames, answerText, reasoning,
           ),
         ]),
     ...(frames ? [make('h4', {}, 'Frames it saw'), make('ol', { class: 'frames' }, frameItems(frames))] : []),
+    report?.span === undefined ? '' : timeLine(report),
   ].filter((part) => part !== '');
 }
 
+const times = ([start, end]) => `${start.toFixed(1)} s to ${end.toFixed(1)} s`;
+
+/** The span on a line as long as the video, with a mark at each frame; a span beyond the video makes the line longer. */
+function timeLine({ span, duration, frames }) {
+  if (span === null) return make('p', { class: 'note' }, 'It named no span of time.');
+  const length = Math.max(duration ?? 0, span[1], ...frames.map(({ seconds }) => seconds)) || 1;
+  const at = (seconds) => `${(100 * seconds) / length}%`;
+  const bar = make('span', { class: 'span' });
+  bar.style.left = at(span[0]);
+  bar.style.width = at(span[1] - span[0]);
+  const marks = frames.map(({ seconds }) => {
+    const mark = make('span', { class: 'mark' });
+    mark.style.left = at(seconds);
+    return mark;
+  });
+  const of = duration === undefined ? '' : ` of ${duration.toFixed(1)} s`;
+  return make(
+    'figure',
+    { class: 'time' },
+    make('div', { class: 'line', 'aria-hidden': 'true' }, bar, marks),
+    make('figcaption', {}, `When: ${times(span)}${of}`),
+  );
+}
+
 /** The answer in one sentence, for the status line. */
-export function sentence({ answer, options }) {
+export function sentence({ answer, options, span }) {
+  const when = span ? `, ${times(span)}` : '';
   if (!options) return `Answer: ${answer || '(nothing)'}`;
   const { text, probability } = options.find(({ letter }) => letter === answer);
-  return `Answer ${answer}: ${text}${probability === null ? '' : ` (${percent(probability)})`}`;
+  return `Answer ${answer}: ${text}${probability === null ? '' : ` (${percent(probability)})`}${when}`;
 }
 
 export function historyItem({ video, report, right }) {

@@ -2,17 +2,19 @@
  * The paper's two ways to learn from reasoning (section 3.3): two tasks at once (MTL), or one target (STL) that is the
  * answer, or the reasoning followed by the answer.
  */
+import { writesReasoningFirst } from '../../config/checks.js';
 import type { Sample } from '../../data/sample.js';
 import { type EncodedText, encodeBefore, encodePrompt, encodeText } from '../../text/encode.js';
-import { answerOf, qaPrompt, reasoningTarget } from '../../text/prompts.js';
+import { qaPrompt, reasoningTarget } from '../../text/prompts.js';
 import type { Tokenizer } from '../../text/tokenizer.js';
+import { answerIn, answerLosses, answerTargets, cutAnswers } from './answerTargets.js';
 import type { Objective, ObjectiveSettings } from './objective.js';
 
 /** Answer and reasoning at once: alpha * CE(answer) + beta * CE(reasoning). Samples without reasoning learn to answer. */
 export function mtl({ config: { text, train }, tokenizer, cues }: ObjectiveSettings): Objective {
   return {
     losses: [
-      { name: 'qa', weight: train.alpha },
+      ...answerLosses(train.alpha),
       ...(train.beta > 0 ? [{ name: 'reasoning', weight: train.beta }] : []),
     ],
     encode: (samples) => {
@@ -22,11 +24,11 @@ export function mtl({ config: { text, train }, tokenizer, cues }: ObjectiveSetti
             encodePrompt(tokenizer, qaPrompt(sample, text.reasoningPrompt!), text.maxPrompt),
           )
         : undefined;
-      const answer = {
-        name: 'qa',
-        rows: samples.map((sample) => tokenizer.answerIds(answerOf(sample))),
+      const answers = samples.map((sample) => answerIn(sample, tokenizer, text));
+      const answer = answerTargets(samples, ids(answers), {
+        weights: train.taskWeights,
         start: cues?.answer,
-      };
+      });
       const second = {
         name: 'reasoning',
         rows: ids(reasoning),
@@ -34,10 +36,11 @@ export function mtl({ config: { text, train }, tokenizer, cues }: ObjectiveSetti
         prompts: prompts && ids(prompts),
       };
       return {
-        targets: train.beta > 0 ? [answer, second] : [answer],
+        targets: train.beta > 0 ? [...answer, second] : answer,
         truncated: new Map([
           [`reasoning prompts (text.maxPrompt ${text.maxPrompt})`, cutOf(prompts ?? [])],
           [`reasoning texts (text.maxReasoning ${text.maxReasoning})`, cutOf(reasoning)],
+          cutAnswers(answers, text),
         ]),
       };
     },
@@ -46,18 +49,24 @@ export function mtl({ config: { text, train }, tokenizer, cues }: ObjectiveSetti
 
 /** One target, whatever beta says: the answer, or the reasoning followed by the answer (the paper's STL, section 3.3). */
 export function stl({ config: { text, train }, tokenizer, cues }: ObjectiveSettings): Objective {
+  const reasonsFirst = writesReasoningFirst({ train });
   return {
-    losses: [{ name: 'qa', weight: 1 }],
+    losses: answerLosses(1),
     encode: (samples) => {
-      const texts = samples.map((sample): EncodedText => {
-        const option = answerOf(sample);
-        if (train.stlTarget === 'answer') return { ids: tokenizer.answerIds(option), truncated: false };
-        const answer = tokenizer.answerIds(option, 'afterReasoning');
-        return encodeBefore(tokenizer, reasoningTarget(sample), answer, text.maxReasoning);
-      });
+      const answers = samples.map((sample) =>
+        answerIn(sample, tokenizer, text, reasonsFirst ? 'afterReasoning' : 'alone'),
+      );
+      const texts = reasonsFirst
+        ? answers.map(({ ids }, i) =>
+            encodeBefore(tokenizer, reasoningTarget(samples[i]!), ids, text.maxReasoning),
+          )
+        : answers;
       return {
-        targets: [{ name: 'qa', rows: ids(texts), start: cues?.answer }],
-        truncated: new Map([[`reasoning texts (text.maxReasoning ${text.maxReasoning})`, cutOf(texts)]]),
+        targets: answerTargets(samples, ids(texts), { weights: train.taskWeights, start: cues?.answer }),
+        truncated: new Map([
+          [`reasoning texts (text.maxReasoning ${text.maxReasoning})`, cutOf(reasonsFirst ? texts : [])],
+          cutAnswers(answers, text),
+        ]),
       };
     },
   };

@@ -14,27 +14,30 @@ import { isFile, writeFileAtomic } from '../../base/files.js';
 import { isRecord } from '../../base/values.js';
 import { configHash, dumpConfig } from '../../config/load.js';
 import type { Config } from '../../config/schema.js';
-import type { ScoreResult } from '../../evaluation/score.js';
+import { type ModeScore, meritOf } from '../../evaluation/splitScore.js';
 import { changedFile, fileHashes, gitCommit } from './provenance.js';
 import { listCheckpoints } from './steps.js';
 
-/** Accuracy after one epoch. */
-export interface EpochEvaluation {
+/** Scores after one epoch. */
+export interface EpochEvaluation extends ModeScore {
   epoch: number;
   step: number;
-  score: ScoreResult;
   skipped: number;
 }
 
 /** Contents of result.json. */
 export interface RunResult {
-  /** 0-based epoch with the best validation accuracy; the last one when there is no validation split. */
+  /** 0-based epoch with the best validation score ({@link meritOf}); the last one when there is no validation split. */
   bestEpoch: number;
   bestStep: number;
-  /** At the best epoch; null without a validation split. */
-  score: ScoreResult | null;
+  /** Choice questions at the best epoch; null without a validation split, or without such questions in it. */
+  score: ModeScore['score'];
   /** At the last epoch, which nothing has chosen. */
-  last: ScoreResult | null;
+  last: ModeScore['score'];
+  /** All tasks at the best epoch, where there are others than choice. */
+  tasks?: ModeScore['tasks'];
+  /** Answers without reasoning at the best epoch, where eval.mode takes them behind it. */
+  direct?: ModeScore['direct'];
   epochs: number;
   steps: number;
   /** Training only. */
@@ -269,10 +272,10 @@ export async function readResult(paths: RunPaths): Promise<RunResult | undefined
   return text === undefined ? undefined : parseFile(paths.result, text, (t) => JSON.parse(t) as RunResult);
 }
 
-/** The first evaluation with the highest accuracy. */
+/** The first evaluation with the highest score: the accuracy of choices, or the mean of the tasks' main metrics. */
 export function bestOf(evaluations: readonly EpochEvaluation[]): EpochEvaluation | undefined {
   return evaluations.reduce<EpochEvaluation | undefined>(
-    (best, e) => (best && best.score.total.accuracy >= e.score.total.accuracy ? best : e),
+    (best, e) => (best && meritOf(best) >= meritOf(e) ? best : e),
     undefined,
   );
 }
