@@ -96,10 +96,7 @@ export async function makeShapes(options: ShapesOptions): Promise<ShapesSummary>
     await writeFileAtomic(join(out, `${split}.csv`), toCsv(choices[split], settings));
   if (settings.tasks) {
     for (const split of SPLITS)
-      await writeFileAtomic(
-        join(out, `${split}.jsonl`),
-        toLines(tasks[split].rows.map(({ sample }) => sample)),
-      );
+      await writeFileAtomic(join(out, `${split}.jsonl`), toLines(tasks[split].rows.map(lineOf)));
     await writeFileAtomic(join(out, 'made.jsonl'), toLines(made));
   }
   const summary = {
@@ -123,6 +120,11 @@ function bySplit<T>(make: (split: Split) => T): Record<Split, T> {
 
 function toLines(values: readonly unknown[]): string {
   return values.map((value) => `${JSON.stringify(value)}\n`).join('');
+}
+
+/** A sample as JSON lines have it: without options where its task has none. */
+function lineOf({ sample: { options, ...rest } }: TaskRow) {
+  return options.length > 0 ? { ...rest, options } : rest;
 }
 
 /** The samples of all tasks about the clips of a split, and the films they need. */
