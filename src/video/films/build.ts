@@ -136,21 +136,16 @@ async function findVideos(
     const error = missingVideosError(root, missing, videos.length);
     for (const id of absent) skip(id, error);
   }
-  const limit = pLimit(decoderCount());
   const found = new Map<string, FoundVideo>();
-  await Promise.all(
-    [...paths].map(([video, path]) =>
-      limit(async () => {
-        try {
-          const table = await probeFile(path, video, signal);
-          const duration = (table.times.at(-1) as number) + 1 / table.fps;
-          found.set(video, { video, path, table, duration });
-        } catch (error) {
-          skip(video, error);
-        }
-      }),
-    ),
-  );
+  await forEach([...paths], async ([video, path]) => {
+    try {
+      const table = await probeFile(path, video, signal);
+      const duration = (table.times.at(-1) as number) + 1 / table.fps;
+      found.set(video, { video, path, table, duration });
+    } catch (error) {
+      skip(video, error);
+    }
+  });
   return found;
 }
 
@@ -168,32 +163,36 @@ async function makeFilms(
   films: readonly Film[],
   skip: (id: string, error: unknown) => void,
 ): Promise<{ samples: Sample[]; made: number }> {
-  const limit = pLimit(decoderCount());
   let done = 0;
   let made = 0;
   const bad = new Set<Film>();
-  const make = async (film: Film) => {
-    const path = join(out, 'videos', `${film.name}.mkv`);
-    const name = videoName(film.id, film.path);
-    if (!(await isFile(path))) {
-      const { encoding } = film;
-      await encodeVideo(path, typeof encoding === 'function' ? await encoding() : encoding, { name, signal });
-      made++;
-    }
-    onProgress?.(++done, films.length);
+  const make = async ({ name, id, path, encoding }: Film) => {
+    const film = join(out, 'videos', `${name}.mkv`);
+    if (await isFile(film)) return;
+    const use = { name: videoName(id, path), signal };
+    await encodeVideo(film, typeof encoding === 'function' ? await encoding() : encoding, use);
+    made++;
   };
-  await Promise.all(
-    films.map((film) =>
-      limit(async () => {
-        stopIfAborted(signal, out);
-        await make(film).catch((error) => {
-          skip(film.id, error);
-          bad.add(film);
-        });
-      }),
-    ),
-  );
+  await forEach(films, async (film) => {
+    stopIfAborted(signal, out);
+    await make(film).catch((error) => {
+      skip(film.id, error);
+      bad.add(film);
+    });
+    onProgress?.(++done, films.length);
+  });
   return { samples: films.flatMap((film) => (bad.has(film) ? [] : film.samples)), made };
+}
+
+/** Works on as many things at a time as decoders may run; after a fault none is begun, and those begun are waited for. */
+async function forEach<T>(things: readonly T[], work: (thing: T) => Promise<void>): Promise<void> {
+  const limit = pLimit(decoderCount());
+  const faults: unknown[] = [];
+  const attempt = async (thing: T) => {
+    if (faults.length === 0) await work(thing).catch((error) => faults.push(error));
+  };
+  await Promise.all(things.map((thing) => limit(attempt, thing)));
+  if (faults.length > 0) throw faults[0];
 }
 
 /** A sample as JSON lines have it: without options where its task has none. */
