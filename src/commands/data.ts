@@ -1,5 +1,6 @@
 /** `reasvqa data`: annotations and videos. */
 import type { Command } from 'commander';
+import { addDataBuild } from './dataBuild.js';
 import { addDataCheck } from './dataCheck.js';
 import { addDataConvert } from './dataConvert.js';
 import { addDataFetch } from './dataFetch.js';
@@ -9,12 +10,13 @@ import { fromCwd, type Io, print } from './io.js';
 export function addData(program: Command, io: Io): void {
   const data = program
     .command('data')
-    .summary('fetch, check, count and convert annotations, find subsets')
+    .summary('fetch, check, count and convert annotations, find subsets, build films')
     .description('Annotations and videos: of a recipe, or of files given directly.');
   addDataFetch(data, io);
   addDataCheck(data, io);
   addDataStats(data, io);
   addDataConvert(data, io);
+  addDataBuild(data, io);
   data
     .command('atp-hard')
     .summary('find the rows of the ATP-hard subset')

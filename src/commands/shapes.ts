@@ -1,5 +1,6 @@
 /** `reasvqa shapes`: the built-in world's dataset, and its teacher. */
 import type { Command } from 'commander';
+import type { ShapesTask } from '../shapes/tasks/rows.js';
 import { fromCwd, type Io, integer, interruptible, number, print, printJson, progressOf } from './io.js';
 
 interface MakeOptions {
@@ -10,7 +11,9 @@ interface MakeOptions {
   test: number;
   questions: number;
   frames: number;
+  beats: number;
   size: number;
+  tasks: string[];
   json?: boolean;
 }
 
@@ -33,7 +36,7 @@ export function addShapes(program: Command, io: Io): void {
     .command('make')
     .summary('write a dataset of clips and questions')
     .description(
-      "Writes clips and questions in NExT-QA's format: train.csv, val.csv, test.csv, videos/. The same options give the same files.",
+      "Writes clips and questions in NExT-QA's format: train.csv, val.csv, test.csv, videos/. Other tasks than choice are written as JSON lines beside them: train.jsonl, val.jsonl, test.jsonl. The same options give the same files.",
     )
     .requiredOption('--out <folder>', 'folder to write (required)')
     .option('--seed <text>', 'seed of the world', '0')
@@ -42,21 +45,42 @@ export function addShapes(program: Command, io: Io): void {
     .option('--test <n>', 'test clips', integer(0), 120)
     .option('--questions <n>', 'questions about each clip, at most', integer(1), 4)
     .option('--frames <n>', 'frames of a clip', integer(8), 16)
+    .option(
+      '--beats <n>',
+      'beats of a clip; more than 4 (12, 20, ...) hide events from four uniform frames, and need 4 frames each: --frames 64 --beats 12',
+      integer(4),
+      4,
+    )
     .option('--size <pixels>', 'side of a frame', integer(16), 64)
+    .option(
+      '--tasks <list>',
+      'choice, open, caption, ground, grounded-choice, dark, mix, separated by commas',
+      (text: string) => text.split(',').map((task) => task.trim()),
+      ['choice'],
+    )
     .option('--json', 'print the summary as JSON (default: off)')
     .action(async (options: MakeOptions) => {
       const { makeShapes } = await import('../shapes/dataset.js');
-      const { questions: questionsPerClip, json, out, ...rest } = options;
+      const { questions: questionsPerClip, json, out, tasks, ...rest } = options;
       const progress = progressOf(io, 'shapes', 'clips');
       const summary = await makeShapes({
         ...rest,
         out: fromCwd(io, out),
         questionsPerClip,
+        // What is no task is named by makeShapes.
+        tasks: tasks as ShapesTask[],
         onProgress: (done) => progress.tick(done),
       }).finally(() => progress.done());
       if (json) return printJson(io, summary);
       for (const split of ['train', 'val', 'test'] as const)
         print(io, `${split}: ${summary.clips[split]} clips, ${summary.questions[split]} questions`);
+      for (const [task, { train, val, test }] of Object.entries(summary.samples ?? {}))
+        print(io, `${task}: ${train} / ${val} / ${test} samples to train / validate / test`);
+      for (const { task, measure, constant, byWording } of summary.chance ?? [])
+        print(
+          io,
+          `${task}: ${measure} without a look at the clip ${constant} %, knowing the wording ${byWording} %`,
+        );
       if (summary.reused) print(io, `${out} already held exactly this`);
     });
 

@@ -30,7 +30,7 @@ const SHARES: Readonly<Record<Template, { share: number; answers: number }>> = {
  */
 export class QuestionBalancer {
   private readonly rng: Rng;
-  private readonly chosen = new Map<string, number>();
+  private readonly chosen = new LeastChosen();
   private positions: number[] = [];
 
   constructor(seed: number | string) {
@@ -42,17 +42,10 @@ export class QuestionBalancer {
     const open = this.rng.shuffle(askAll(clip, this.rng));
     const questions: ShapesQuestion[] = [];
     while (questions.length < count && open.length > 0) {
-      const loads = open.map((question) => this.load(question));
-      const [question] = open.splice(loads.indexOf(Math.min(...loads)), 1);
-      this.chosen.set(answerKey(question!), (this.chosen.get(answerKey(question!)) ?? 0) + 1);
-      questions.push(placeAnswer(question!, this.nextPosition(), this.rng));
+      const question = this.chosen.take(open, answerShares)!;
+      questions.push(placeAnswer(question, this.nextPosition(), this.rng));
     }
     return questions;
-  }
-
-  /** Load of this question's answer after it, relative to the answer's share; the least loaded is asked next. */
-  private load(question: ShapesQuestion): number {
-    return ((this.chosen.get(answerKey(question)) ?? 0) + 1) / answerShare(question);
   }
 
   private nextPosition(): number {
@@ -61,12 +54,35 @@ export class QuestionBalancer {
   }
 }
 
-function answerKey({ template, right }: ShapesQuestion): string {
-  return `${template}/${right}`;
+/** Shares of what things have in common, by name. */
+export type Shares = Readonly<Record<string, number>>;
+
+/** Chooses the things whose names were chosen least so far, relative to their shares. */
+export class LeastChosen {
+  private readonly counts = new Map<string, number>();
+
+  /** Takes the least loaded thing out of a list, the first of several; a thing with two names has the sum of their loads. */
+  take<T>(things: T[], sharesOf: (thing: T) => Shares): T | undefined {
+    if (things.length === 0) return undefined;
+    const loads = things.map((thing) => this.load(sharesOf(thing)));
+    const [taken] = things.splice(loads.indexOf(Math.min(...loads)), 1);
+    for (const name of Object.keys(sharesOf(taken!))) this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
+    return taken;
+  }
+
+  private load(shares: Shares): number {
+    const loads = Object.entries(shares).map(([name, share]) => ((this.counts.get(name) ?? 0) + 1) / share);
+    return loads.reduce((sum, load) => sum + load, 0);
+  }
+}
+
+/** The right answer of a question within its template, and its share. */
+export function answerShares(question: Pick<ShapesQuestion, 'template' | 'right'>): Shares {
+  return { [`${question.template}/${question.right}`]: answerShare(question) };
 }
 
 /** The share of a template spread evenly over its answers; of the actions of an object most are motions. */
-function answerShare({ template, right }: ShapesQuestion): number {
+function answerShare({ template, right }: Pick<ShapesQuestion, 'template' | 'right'>): number {
   const { share, answers } = SHARES[template];
   if (template !== 'after' && template !== 'before') return share / answers;
   return ((isMotionOption(right) ? 1.6 : 0.4) * share) / answers;

@@ -2,15 +2,19 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { DataError, messageOf } from '../base/errors.js';
+import { DataError, messageOf, UsageError } from '../base/errors.js';
 import { writeFileAtomic } from '../base/files.js';
+import { isRecord } from '../base/values.js';
 import { countTypes, QuestionBalancer } from './balance.js';
 import { describeClip, describeFrame } from './captions.js';
 import { factsOf } from './language.js';
 import { TYPE_OF } from './questions.js';
 import { writeClip } from './render.js';
-import { BEATS, type Clip, SCENE_SIZE } from './scene.js';
-import { simulateClip } from './simulate.js';
+import { BEATS, beatCount, type Clip, isLength, SCENE_SIZE } from './scene.js';
+import { lengthFault, simulateClip } from './simulate.js';
+import { type ChanceLevel, chanceOf } from './tasks/chance.js';
+import { type AskedChoice, type MadeVideo, taskRows, writeMade } from './tasks/index.js';
+import { SHAPES_TASKS, type ShapesTask, type TaskRow } from './tasks/rows.js';
 
 export const SPLITS = ['train', 'val', 'test'] as const;
 export type Split = (typeof SPLITS)[number];
@@ -30,6 +34,10 @@ export interface ShapesOptions {
   questionsPerClip?: number;
   /** Frames of a clip, at least 8. Default 16. */
   frames?: number;
+  /** Beats of a clip: 4 (the default), or for long clips 4 times another odd number, with four frames each. */
+  beats?: number;
+  /** Tasks of the JSON lines. Default `choice` alone, which the csv holds: then no JSON lines are written. */
+  tasks?: readonly ShapesTask[];
   /** Side of a frame in pixels. Default 64. */
   size?: number;
   /** Told after each clip is written. */
@@ -42,6 +50,10 @@ export interface ShapesSummary {
   questions: Record<Split, number>;
   /** Questions of each type in the training split. */
   types: Record<string, number>;
+  /** Samples of each task in the JSON lines, where there are any. */
+  samples?: Partial<Record<ShapesTask, Record<Split, number>>>;
+  /** What is reached without a look, on the validation split, or the first that has samples. */
+  chance?: ChanceLevel[];
   /** True when the folder already held exactly this dataset and nothing was written. */
   reused: boolean;
 }
@@ -53,15 +65,19 @@ export interface EventsLine {
   clip: Clip;
 }
 
-type Settings = Required<Omit<ShapesOptions, 'out' | 'onProgress'>> & { version: number };
+/** Beats and tasks are stated where they are not the default, so that a world without them is described as ever. */
+type Settings = Required<Omit<ShapesOptions, 'out' | 'onProgress' | 'beats' | 'tasks'>> &
+  Pick<ShapesOptions, 'beats' | 'tasks'> & { version: number };
 
 /**
  * Writes a dataset in NExT-QA's format: train.csv, val.csv, test.csv, videos/<video>.webp (lossless, one page a frame),
  * map_vid_vidorID.json; also events.jsonl (the whole truth about each clip) and captions.jsonl; last shapes.json, which
- * marks the folder as complete. The same settings give the same bytes; a folder that is complete with the same settings
- * is left alone. No story (objects, places, events) occurs twice, so the splits are disjoint.
+ * marks the folder as complete. With tasks also train.jsonl, val.jsonl and test.jsonl, and made.jsonl, which says what the
+ * films of dark and mixed samples are made of. The same settings give the same bytes; a folder that is complete with the same
+ * settings is left alone. No story (objects, places, events) occurs twice, so the splits are disjoint.
  *
- * @throws DataError when a file cannot be written, RangeError for impossible settings.
+ * @throws DataError when a file cannot be written, UsageError for tasks and beats that there are not, RangeError for other
+ *   impossible settings.
  */
 export async function makeShapes(options: ShapesOptions): Promise<ShapesSummary> {
   const settings = settingsOf(options);
@@ -70,32 +86,93 @@ export async function makeShapes(options: ShapesOptions): Promise<ShapesSummary>
   const known = await readSummary(out, settings);
   if (known !== undefined) return known;
   const lines = inventClips(settings);
-  await clearFolder(out, lines);
-  await writeClips(options, settings.size, lines);
-  const summary = { clips: { train, val, test }, questions: { train: 0, val: 0, test: 0 }, types: {} };
-  for (const split of SPLITS) {
-    const rows = questionRows(settings, split, lines);
-    await writeFileAtomic(join(out, `${split}.csv`), toCsv(rows, settings));
-    summary.questions[split] = rows.length;
-    if (split === 'train') summary.types = countTypes(rows);
+  const choices = bySplit((split) => questionRows(settings, split, lines));
+  const tasks = bySplit((split) => samplesOf(settings, split, lines, choices[split]));
+  const made = SPLITS.flatMap((split) => tasks[split].videos);
+  const videos = [...lines, ...made].map(({ video }) => video);
+  await clearFolder(out, videos);
+  await writeVideos(options, settings.size, lines, made);
+  for (const split of SPLITS)
+    await writeFileAtomic(join(out, `${split}.csv`), toCsv(choices[split], settings));
+  if (settings.tasks) {
+    for (const split of SPLITS)
+      await writeFileAtomic(join(out, `${split}.jsonl`), toLines(tasks[split].rows.map(lineOf)));
+    await writeFileAtomic(join(out, 'made.jsonl'), toLines(made));
   }
-  const map = Object.fromEntries(lines.map(({ video }) => [video, `videos/${video}`]));
+  const summary = {
+    clips: { train, val, test },
+    questions: bySplit((split) => choices[split].length),
+    types: countTypes(choices.train),
+    ...(settings.tasks ? taskSummary(settings.tasks, tasks) : {}),
+  };
+  const map = Object.fromEntries(videos.map((video) => [video, `videos/${video}`]));
   await writeFileAtomic(join(out, 'map_vid_vidorID.json'), `${JSON.stringify(map)}\n`);
-  await writeFileAtomic(join(out, 'events.jsonl'), lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  await writeFileAtomic(join(out, 'events.jsonl'), toLines(lines));
   await writeFileAtomic(join(out, 'captions.jsonl'), lines.map(captionLine).join(''));
   await writeFileAtomic(join(out, 'shapes.json'), `${JSON.stringify({ settings, ...summary }, null, 2)}\n`);
   return { ...summary, out, reused: false };
 }
 
+function bySplit<T>(make: (split: Split) => T): Record<Split, T> {
+  const [train, val, test] = SPLITS.map(make) as [T, T, T];
+  return { train, val, test };
+}
+
+function toLines(values: readonly unknown[]): string {
+  return values.map((value) => `${JSON.stringify(value)}\n`).join('');
+}
+
+/** A sample as JSON lines have it: without options where its task has none. */
+function lineOf({ sample: { options, ...rest } }: TaskRow) {
+  return options.length > 0 ? { ...rest, options } : rest;
+}
+
+/** The samples of all tasks about the clips of a split, and the films they need. */
+function samplesOf(
+  { seed, questionsPerClip, tasks = [] }: Settings,
+  split: Split,
+  lines: readonly EventsLine[],
+  choices: readonly AskedChoice[],
+) {
+  const clips = lines.filter((line) => line.split === split);
+  const of = { clips, seed: `data/${seed}/${split}`, questionsPerClip };
+  const made = tasks.map((task) => ({ task, ...taskRows(task, of, choices) }));
+  return {
+    made,
+    rows: made.flatMap(({ rows }) => rows),
+    videos: made.flatMap(({ videos }) => videos),
+  };
+}
+
+function taskSummary(
+  tasks: readonly ShapesTask[],
+  splits: Record<Split, { made: readonly { task: ShapesTask; rows: readonly TaskRow[] }[] }>,
+) {
+  const rowsOf = (task: ShapesTask, split: Split) =>
+    splits[split].made.find((made) => made.task === task)!.rows;
+  const samples = Object.fromEntries(
+    tasks.map((task) => [task, bySplit((split) => rowsOf(task, split).length)]),
+  );
+  const judged = (task: ShapesTask) =>
+    (['val', 'test', 'train'] as const).map((split) => rowsOf(task, split)).find((rows) => rows.length > 0) ??
+    [];
+  return { samples, chance: tasks.flatMap((task) => chanceOf(task, judged(task))) };
+}
+
+/** Files that only a world with tasks has. */
+const TASK_FILES = [...SPLITS.map((split) => `${split}.jsonl`), 'made.jsonl'];
+
 /** Makes the folder, and removes files of an earlier or interrupted run that are not of this dataset. */
-async function clearFolder(out: string, lines: EventsLine[]): Promise<void> {
+async function clearFolder(out: string, names: readonly string[]): Promise<void> {
   const videos = join(out, 'videos');
-  const ours = /^(train|val|test)-\d{4,}\.webp(\.tmp-\d+)?$/;
-  const wanted = new Set(lines.map(({ video }) => `${video}.webp`));
+  const ours = /^(train|val|test)-\d{4,}(-dark|-mix)?\.webp(\.tmp-\d+)?$/;
+  const wanted = new Set(names.map((video) => `${video}.webp`));
   try {
     await mkdir(videos, { recursive: true });
+    const hadTasks = (await writtenIn(out))?.settings?.tasks !== undefined;
     // Without this file first of all, a kill halfway would leave a mixture that claims to be complete.
     await rm(join(out, 'shapes.json'), { force: true });
+    if (hadTasks) for (const name of TASK_FILES) await rm(join(out, name), { force: true });
     for (const name of await readdir(videos)) {
       if (ours.test(name) && !wanted.has(name)) await rm(join(videos, name));
     }
@@ -108,23 +185,40 @@ async function clearFolder(out: string, lines: EventsLine[]): Promise<void> {
 function settingsOf(options: ShapesOptions): Settings {
   const { seed, train = 300, val = 120, test = 120 } = options;
   const { questionsPerClip = 4, frames = 16, size = SCENE_SIZE } = options;
+  const { beats = BEATS, tasks = ['choice'] } = options;
   const whole = { train, val, test, questionsPerClip, frames, size };
   for (const [name, value] of Object.entries(whole)) {
     if (!Number.isInteger(value) || value < 0)
       throw new RangeError(`shapes ${name}: ${value}, expected a whole number`);
   }
-  return { version: WORLD_VERSION, seed, ...whole };
+  // The shortest clip of four beats is simulateClip's own concern, as ever.
+  if (beats !== BEATS && !isLength(frames, beats))
+    throw new UsageError(`shapes: ${lengthFault(frames, beats)}`);
+  for (const [i, task] of tasks.entries())
+    if (!SHAPES_TASKS.includes(task) || tasks.indexOf(task) !== i)
+      throw new UsageError(`shapes tasks: ${task}, expected each of ${SHAPES_TASKS.join(', ')} once at most`);
+  const more =
+    tasks.length === 0 || (tasks.length === 1 && tasks[0] === 'choice') ? {} : { tasks: [...tasks] };
+  return { version: WORLD_VERSION, seed, ...whole, ...(beats === BEATS ? {} : { beats }), ...more };
 }
 
 /** What is written in the folder, if it is exactly this dataset. */
 async function readSummary(out: string, settings: Settings): Promise<ShapesSummary | undefined> {
+  const { settings: written, ...summary } = (await writtenIn(out)) ?? {};
+  if (JSON.stringify(written) !== JSON.stringify(settings)) return undefined;
+  return { ...(summary as Omit<ShapesSummary, 'out' | 'reused'>), out, reused: true };
+}
+
+/** What shapes.json says: undefined without a file, and for one that is not ours or not whole. */
+async function writtenIn(
+  out: string,
+): Promise<({ settings?: Settings } & Record<string, unknown>) | undefined> {
   try {
-    const { settings: written, ...summary } = JSON.parse(await readFile(join(out, 'shapes.json'), 'utf8'));
-    if (JSON.stringify(written) === JSON.stringify(settings)) return { ...summary, out, reused: true };
+    const written = JSON.parse(await readFile(join(out, 'shapes.json'), 'utf8'));
+    return isRecord(written) ? written : undefined;
   } catch {
-    // No file, or one that is not ours or not whole: the dataset is written again.
+    return undefined;
   }
-  return undefined;
 }
 
 /** All clips, split by split; a story that has been told before is invented anew. */
@@ -136,7 +230,7 @@ function inventClips(settings: Settings): EventsLine[] {
       const video = `${split}-${String(i).padStart(4, '0')}`;
       let clip: Clip;
       let take = 0;
-      do clip = simulateClip(`data/${settings.seed}/${video}/${take++}`, { frames: settings.frames });
+      do clip = simulateClip(`data/${settings.seed}/${video}/${take++}`, settings);
       while (told.has(storyOf(clip)));
       told.add(storyOf(clip));
       lines.push({ video, split, clip: { ...clip, id: video } });
@@ -150,15 +244,24 @@ export function storyOf({ objects, events }: Clip): string {
   return JSON.stringify([objects.map(({ colour, shape, cell }) => [colour, shape, cell]), events]);
 }
 
-async function writeClips(options: ShapesOptions, size: number, lines: EventsLine[]): Promise<void> {
+async function writeVideos(
+  options: ShapesOptions,
+  size: number,
+  lines: readonly EventsLine[],
+  made: readonly MadeVideo[],
+): Promise<void> {
+  const clips = new Map(lines.map(({ video, clip }) => [video, clip]));
   const queue = (function* () {
     yield* lines;
+    yield* made;
   })();
   let done = 0;
   const worker = async () => {
-    for (const { video, clip } of queue) {
-      await writeClip(join(options.out, 'videos', `${video}.webp`), clip, size);
-      options.onProgress?.(++done, lines.length);
+    for (const each of queue) {
+      const path = join(options.out, 'videos', `${each.video}.webp`);
+      if ('clip' in each) await writeClip(path, each.clip, size);
+      else await writeMade(path, each, (video) => clips.get(video)!, size);
+      options.onProgress?.(++done, lines.length + made.length);
     }
   };
   // An error ends the generator for all workers, and is passed on when none of them writes any more.
@@ -167,7 +270,7 @@ async function writeClips(options: ShapesOptions, size: number, lines: EventsLin
 }
 
 /** The questions of a split; qid restarts with every video, as in NExT-QA. */
-function questionRows(settings: Settings, split: Split, lines: EventsLine[]) {
+function questionRows(settings: Settings, split: Split, lines: EventsLine[]): AskedChoice[] {
   const balancer = new QuestionBalancer(`data/${settings.seed}/${split}/questions`);
   const own = lines.filter((line) => line.split === split);
   return own.flatMap(({ video, clip }) =>
@@ -176,7 +279,7 @@ function questionRows(settings: Settings, split: Split, lines: EventsLine[]) {
 }
 
 /** No text of this world holds a comma, a quote or a line break, so the fields need no quoting. */
-function toCsv(rows: ReturnType<typeof questionRows>, { frames, size }: Settings): string {
+function toCsv(rows: readonly AskedChoice[], { frames, size }: Settings): string {
   const header = 'video,frame_count,width,height,question,answer,qid,type,a0,a1,a2,a3,a4';
   const lines = rows.map(({ video, qid, question, answer, template, options }) =>
     [video, frames, size, size, question, answer, qid, TYPE_OF[template], ...options].join(','),
@@ -186,6 +289,6 @@ function toCsv(rows: ReturnType<typeof questionRows>, { frames, size }: Settings
 
 function captionLine({ video, clip }: EventsLine): string {
   const facts = factsOf(clip);
-  const frames = Array.from({ length: BEATS }, (_, beat) => describeFrame(facts, beat));
+  const frames = Array.from({ length: beatCount(clip) }, (_, beat) => describeFrame(facts, beat));
   return `${JSON.stringify({ video, caption: describeClip(facts), frames })}\n`;
 }

@@ -15,7 +15,7 @@ import {
   theObject,
 } from './language.js';
 import {
-  BEATS,
+  beatCount,
   type Clip,
   type ClipEvent,
   COLOURS,
@@ -24,6 +24,7 @@ import {
   type Direction,
   EFFECTS,
   type Effect,
+  eventBeats,
   LOCATIONS,
 } from './scene.js';
 
@@ -100,7 +101,11 @@ export function lookUp(facts: ClipFacts, question: string): PosedQuestion | unde
 }
 
 /** Moves the right answer to `position` and shuffles the others. */
-export function placeAnswer(question: ShapesQuestion, position: number, rng: Rng): ShapesQuestion {
+export function placeAnswer<Q extends Pick<ShapesQuestion, 'right' | 'options' | 'answer'>>(
+  question: Q,
+  position: number,
+  rng: Rng,
+): Q {
   const options = rng.shuffle(question.options.filter((_, i) => i !== question.answer));
   options.splice(position, 0, question.right);
   return { ...question, options, answer: position };
@@ -159,7 +164,7 @@ function manners({ clip }: ClipFacts): Candidate[] {
         question: `how did ${theObject(colour)} move`,
         right,
         wrong: except(MOTIONS, right),
-        evidence: { objects: [object], beats: [1, 2, 3] },
+        evidence: { objects: [object], beats: eventBeats(clip) },
       },
     ];
   });
@@ -175,7 +180,7 @@ function order(facts: ClipFacts): Candidate[] {
     const alike = clip.events.filter((e) => e.object === anchor.object && optionOf(e) === optionOf(anchor));
     if (alike.length > 1) continue;
     for (const template of ['after', 'before'] as const) {
-      const beats = [1, 2, 3].filter((beat) =>
+      const beats = eventBeats(clip).filter((beat) =>
         template === 'after' ? beat > anchor.beat : beat < anchor.beat,
       );
       const partner = partnerOf(anchor, template);
@@ -220,19 +225,19 @@ export function isMotionOption(option: string): boolean {
 }
 
 /** The option that tells what an event did to its object. */
-function optionOf(event: ClipEvent | undefined): string {
+export function optionOf(event: ClipEvent | undefined): string {
   if (event === undefined) return STILL;
   return event.kind === 'move' || event.kind === 'push' ? MOTION[event.direction!] : REACTION[event.kind];
 }
 
-const MOMENTS = [
+const momentsOf = (clip: Clip) => [
   { text: 'at the start', beat: 0 },
-  { text: 'at the end', beat: BEATS - 1 },
-] as const;
+  { text: 'at the end', beat: beatCount(clip) - 1 },
+];
 
 function places(facts: ClipFacts): Candidate[] {
   const { objects } = facts.clip;
-  return MOMENTS.flatMap(({ text, beat }) =>
+  return momentsOf(facts.clip).flatMap(({ text, beat }) =>
     objects.flatMap(({ colour }, object): Candidate[] => {
       const right = placeOf(facts, beat, object);
       // Its name is no help in finding an object that is gone, has another colour or shares its own by then.
@@ -266,7 +271,7 @@ function places(facts: ClipFacts): Candidate[] {
 
 /** Up to two places that the clip suggests: where the object is at the other end, where another one is. */
 function distractingPlaces(facts: ClipFacts, beat: number, object: number): string[] {
-  const own = placeOf(facts, beat === 0 ? BEATS - 1 : 0, object);
+  const own = placeOf(facts, beat === 0 ? beatCount(facts.clip) - 1 : 0, object);
   const other = facts.clip.objects
     .map((_, i) => (i === object ? undefined : placeOf(facts, beat, i)))
     .find((place) => place !== undefined && place !== own);

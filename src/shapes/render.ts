@@ -7,6 +7,7 @@ import { sampleFrames as sampleIndices } from '../video/sample.js';
 import {
   type Background,
   BEATS,
+  beatCount,
   type Clip,
   COLOURS,
   type Colour,
@@ -36,14 +37,20 @@ export const BACKGROUND_RGB: Readonly<Record<Background, Rgb>> = {
 };
 
 /** Frames per second the clips are written with. */
-const CLIP_FPS = 8;
+export const CLIP_FPS = 8;
 
 /**
  * The beat whose events are over at a frame. Events start a little before their beat and are complete at its
  * middle, which is where a uniform sample of four frames looks.
  */
-export function beatOfFrame(frames: number, frame: number): number {
-  return Math.min(BEATS - 1, Math.floor(((frame + 0.5) / frames) * BEATS));
+export function beatOfFrame(frames: number, frame: number, beats = BEATS): number {
+  return Math.min(beats - 1, Math.floor(((frame + 0.5) / frames) * beats));
+}
+
+/** The beats that four uniform frames show: all of them where there are four. */
+export function fourFrames({ frames, beats }: Pick<Clip, 'frames' | 'beats'>): number[] {
+  const indices = sampleIndices({ frameCount: frames, lo: 0, hi: frames }, 4);
+  return indices.map((frame) => beatOfFrame(frames, frame, beats));
 }
 
 /** n frames, sampled uniformly as of every dataset: exactly the pixels that {@link writeClip} stores. */
@@ -67,25 +74,38 @@ export function renderFrames(clip: Clip, indices: readonly number[], size = SCEN
   return { data, n: indices.length, height: size, width: size, indices: [...indices], timestamps };
 }
 
+/** Draws every frame of a clip. */
+export function renderAll(clip: Clip, size = SCENE_SIZE): Frames {
+  const all = Array.from({ length: clip.frames }, (_, i) => i);
+  return renderFrames(clip, all, size);
+}
+
+/** Writes the whole clip; see {@link writeFrames}. */
+export async function writeClip(path: string, clip: Clip, size = SCENE_SIZE): Promise<void> {
+  await writeFrames(path, clip.id, renderAll(clip, size));
+}
+
 /**
- * Writes the whole clip as a lossless animated WebP, which `sharp` reads back page by page with the same bytes.
- * The file appears complete or not at all.
+ * Writes frames as a lossless animated WebP, which `sharp` reads back page by page with the same bytes: no frame may equal the
+ * one before, or the encoder merges them. The file appears complete or not at all.
  *
  * @throws DataError when it cannot be written.
  */
-export async function writeClip(path: string, clip: Clip, size = SCENE_SIZE): Promise<void> {
-  const all = Array.from({ length: clip.frames }, (_, i) => i);
-  const { data } = renderFrames(clip, all, size);
+export async function writeFrames(
+  path: string,
+  id: string,
+  { data, n, width, height }: Pick<Frames, 'data' | 'n' | 'width' | 'height'>,
+): Promise<void> {
   const temporary = `${path}.tmp-${process.pid}`;
   try {
-    const raw = { width: size, height: size * clip.frames, channels: 3, pageHeight: size } as const;
+    const raw = { width, height: height * n, channels: 3, pageHeight: height } as const;
     await sharp(data, { raw })
-      .webp({ lossless: true, effort: 0, loop: 0, delay: all.map(() => 1000 / CLIP_FPS) })
+      .webp({ lossless: true, effort: 0, loop: 0, delay: Array.from({ length: n }, () => 1000 / CLIP_FPS) })
       .toFile(temporary);
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
-    const message = `${path}: clip ${clip.id} could not be written (${messageOf(error)})`;
+    const message = `${path}: clip ${id} could not be written (${messageOf(error)})`;
     throw new DataError(message, { cause: error });
   }
 }
@@ -106,8 +126,9 @@ interface Look {
 
 /** Movers travel from 0.15 before their beat to 0.3 into it; a push keeps step; other effects follow until 0.5. */
 function lookAt(clip: Clip, states: readonly ObjectState[][], object: number, frame: number): Look {
-  const time = ((frame + 0.5) / clip.frames) * BEATS;
-  const beat = Math.min(BEATS - 1, Math.floor(time + 0.2));
+  const beats = beatCount(clip);
+  const time = ((frame + 0.5) / clip.frames) * beats;
+  const beat = Math.min(beats - 1, Math.floor(time + 0.2));
   const before = states[Math.max(0, beat - 1)]![object]!;
   const after = states[beat]![object]!;
   // A pushed object starts when the mover has reached it and then stays in contact.

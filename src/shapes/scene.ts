@@ -4,7 +4,7 @@
  * so every change has a visible cause.
  *
  * Time has four beats: beat 0 is the scene at rest, events belong to beats 1 to 3. Four uniformly sampled frames
- * show one beat each.
+ * show one beat each. A long clip has more beats than such frames (see {@link isLength}).
  */
 export const COLOURS = ['red', 'green', 'blue', 'yellow', 'purple', 'cyan'] as const;
 export type Colour = (typeof COLOURS)[number];
@@ -44,6 +44,7 @@ export const LOCATIONS = [
   'bottom right',
 ] as const;
 
+/** Beats of a clip unless it states others. */
 export const BEATS = 4;
 /** Side of the scene in its own units; a 64 x 64 frame has one pixel per unit. */
 export const SCENE_SIZE = 64;
@@ -94,10 +95,33 @@ export interface Clip {
   id: string;
   /** Number of frames, at least 8. */
   frames: number;
+  /** Number of beats; {@link BEATS} when absent. */
+  beats?: number;
   background: Background;
   objects: ShapeObject[];
   /** In order of time; an effect follows its cause. */
   events: ClipEvent[];
+}
+
+/** The number of beats of a clip. */
+export function beatCount({ beats = BEATS }: Pick<Clip, 'beats'>): number {
+  return beats;
+}
+
+/** The beats that have events: all but the first. */
+export function eventBeats(clip: Pick<Clip, 'beats'>): number[] {
+  return Array.from({ length: beatCount(clip) - 1 }, (_, i) => i + 1);
+}
+
+/**
+ * Whether a clip can have these numbers. 4 beats need two frames each, so that one is after the events. A long clip has 4
+ * times an odd number of beats: then four uniform frames look at the middle of a beat, when its events are over. It needs
+ * four frames a beat.
+ */
+export function isLength(frames: number, beats: number): boolean {
+  const whole = Number.isInteger(frames) && Number.isInteger(beats);
+  if (!whole || beats % 8 !== BEATS) return false;
+  return frames >= (beats === BEATS ? 2 : 4) * beats;
 }
 
 /** Look of one object at rest, in scene units. `colour` is an index into COLOURS. */
@@ -133,9 +157,9 @@ export const STEP: Readonly<Record<Direction, readonly [number, number]>> = {
 
 /**
  * The state of every object at the end of each beat, from replaying the events.
- * @returns `states[beat][object]`, beats 0 to 3.
+ * @returns `states[beat][object]`, from beat 0.
  */
-export function restStates(clip: Pick<Clip, 'objects' | 'events'>): ObjectState[][] {
+export function restStates(clip: Pick<Clip, 'objects' | 'events' | 'beats'>): ObjectState[][] {
   let now: ObjectState[] = clip.objects.map((object) => ({
     ...placed(object, object.cell),
     cell: object.cell,
@@ -144,7 +168,7 @@ export function restStates(clip: Pick<Clip, 'objects' | 'events'>): ObjectState[
     colour: COLOURS.indexOf(object.colour),
   }));
   const states = [now];
-  for (let beat = 1; beat < BEATS; beat++) {
+  for (const beat of eventBeats(clip)) {
     now = now.map((state) => ({ ...state }));
     const events = clip.events.filter((event) => event.beat === beat);
     const before = states[beat - 1] as ObjectState[];

@@ -12,6 +12,7 @@ import {
   EFFECTS,
   type Effect,
   type EffectEvent,
+  isLength,
   type MoveEvent,
   neighbour,
   SHAPES,
@@ -26,6 +27,8 @@ interface Actor {
   /** Has given its colour to another object. */
   painter: boolean;
   touched: boolean;
+  /** Rests where it touched another object, not at the centre of its cell. */
+  leaning: boolean;
 }
 
 /** One thing that may happen in a beat: a move, and for a touch its effect. */
@@ -39,24 +42,34 @@ interface Act {
  *
  * Rules that keep it legible: at most one touch a beat, and at least one in the clip; an object is touched at most
  * once; one that has vanished or changed colour takes no further part; nobody stops right in front of an object
- * without touching it; a mover covers at least one cell.
+ * without touching it; a mover covers at least one cell. A long clip has excursions besides: an object moves one cell
+ * and back at once, between two of four uniform frames, which show nothing of it.
  *
  * @param id seed and name in one, for example `train-0001` behind a data seed.
- * @param options `frames` of the clip: at least 8, so that each beat has a frame after its events. Default 16.
+ * @param options `frames` (default 16) and `beats` (default 4) of the clip; see isLength of scene.ts.
  */
-export function simulateClip(id: string, { frames = 16 }: { frames?: number } = {}): Clip {
-  if (!Number.isInteger(frames) || frames < 8) {
-    throw new RangeError(`shapes clip ${id}: ${frames} frames, expected a whole number of at least 8`);
-  }
+export function simulateClip(
+  id: string,
+  { frames = 16, beats = BEATS }: { frames?: number | undefined; beats?: number | undefined } = {},
+): Clip {
+  if (!isLength(frames, beats)) throw new RangeError(`shapes clip ${id}: ${lengthFault(frames, beats)}`);
   const rng = new Rng(`shapes/${id}`);
   const background = rng.pick(BACKGROUNDS);
   // The first effect is fixed before the layout is, so that all five are equally frequent.
   const wanted = rng.pick(EFFECTS);
   for (;;) {
     const objects = placeObjects(rng, wanted);
-    const events = tellStory(rng, objects, wanted);
-    if (events !== undefined) return { id, frames, background, objects, events };
+    const events = tellStory(rng, objects, wanted, beats);
+    if (events === undefined) continue;
+    return { id, frames, ...(beats === BEATS ? {} : { beats }), background, objects, events };
   }
+}
+
+/** What is wrong with the numbers of a clip, and which it can have. */
+export function lengthFault(frames: number, beats: number): string {
+  if (beats % 8 !== BEATS) return `${beats} beats, expected 4, or 4 times another odd number such as 12`;
+  const least = (beats === BEATS ? 2 : 4) * beats;
+  return `${frames} frames, expected a whole number of at least ${least} for ${beats} beats`;
 }
 
 function placeObjects(rng: Rng, wanted: Effect): ShapeObject[] {
@@ -74,13 +87,30 @@ function placeObjects(rng: Rng, wanted: Effect): ShapeObject[] {
   }));
 }
 
-/** Events of beats 1 to 3, or undefined when this layout does not allow the wanted first touch. */
-function tellStory(rng: Rng, objects: readonly ShapeObject[], wanted: Effect): ClipEvent[] | undefined {
-  const untouched = { gone: false, painted: false, painter: false, touched: false };
-  const actors: Actor[] = objects.map(({ cell }) => ({ cell, ...untouched }));
+/** Events from beat 1 on, or undefined when this layout does not allow the wanted first touch. */
+function tellStory(
+  rng: Rng,
+  objects: readonly ShapeObject[],
+  wanted: Effect,
+  beats: number,
+): ClipEvent[] | undefined {
+  const actors = actorsOf(objects);
   const events: ClipEvent[] = [];
-  const touchBeat = 1 + rng.int(BEATS - 1);
-  for (let beat = 1; beat < BEATS; beat++) {
+  const away = beats === BEATS ? [] : excursionBeats(rng, beats);
+  const own = Array.from({ length: beats - 1 }, (_, i) => i + 1).filter(
+    (beat) => !away.includes(beat) && !away.includes(beat - 1),
+  );
+  const touchBeat = own[rng.int(own.length)];
+  // A long clip has about as many other events as a short one.
+  const pace = (BEATS - 1) / (beats - 1);
+  for (let beat = 1; beat < beats; beat++) {
+    if (away.includes(beat)) {
+      const pairs = possibleExcursions(actors, beat);
+      if (pairs.length > 0) for (const act of rng.pick(pairs)) perform(actors, events, act);
+      // The way back has taken the next beat.
+      beat++;
+      continue;
+    }
     const acts: Act[] = [];
     const touches = possibleTouches(objects, actors, beat);
     const roll = rng.float();
@@ -88,9 +118,9 @@ function tellStory(rng: Rng, objects: readonly ShapeObject[], wanted: Effect): C
       const fitting = touches.filter((act) => act.effect?.kind === wanted);
       if (fitting.length === 0) return undefined;
       acts.push(rng.pick(fitting));
-    } else if (roll < 0.55 && touches.length > 0) {
+    } else if (roll < 0.55 * pace && touches.length > 0) {
       acts.push(pickByEffect(rng, touches));
-    } else if (roll < 0.9) {
+    } else if (roll < 0.9 * pace) {
       const moves = possibleMoves(actors, beat, []);
       if (moves.length > 0) acts.push(rng.pick(moves));
     }
@@ -103,6 +133,66 @@ function tellStory(rng: Rng, objects: readonly ShapeObject[], wanted: Effect): C
   return events;
 }
 
+function actorsOf(objects: readonly ShapeObject[]): Actor[] {
+  const untouched = { gone: false, painted: false, painter: false, touched: false, leaning: false };
+  return objects.map(({ cell }) => ({ cell, ...untouched }));
+}
+
+/**
+ * Every set of events that the rules allow in a beat, given those before it; no event at all is one of them. The same set may
+ * come twice, in another order.
+ */
+export function possibleEvents(
+  { objects, events }: Pick<Clip, 'objects' | 'events'>,
+  beat: number,
+): ClipEvent[][] {
+  const actors = actorsOf(objects);
+  for (const act of actsOf(events.filter((event) => event.beat < beat))) perform(actors, [], act);
+  const firsts = [...possibleTouches(objects, actors, beat), ...possibleMoves(actors, beat, [])];
+  const sets = [
+    [],
+    ...firsts.map((act) => [act]),
+    ...firsts.flatMap((act) => possibleMoves(actors, beat, [act]).map((bystander) => [act, bystander])),
+  ];
+  return sets.map((acts) => acts.flatMap(({ move, effect }) => (effect ? [move, effect] : [move])));
+}
+
+/** Events as acts again: an effect follows its cause. */
+function actsOf(events: readonly ClipEvent[]): Act[] {
+  const acts: Act[] = [];
+  for (const event of events) {
+    if (event.kind === 'move') acts.push({ move: event });
+    else acts.at(-1)!.effect = event;
+  }
+  return acts;
+}
+
+/** Share of the stretches between two of four uniform frames that have an excursion. */
+const EXCURSIONS = 0.75;
+
+/** The beats of a long clip at which excursions begin: one at most between two of four uniform frames, one at least in all. */
+function excursionBeats(rng: Rng, beats: number): number[] {
+  const step = beats / 4;
+  const shown = (i: number) => Math.floor(step / 2) + i * step;
+  // The way back may fall into the beat that the next frame shows: it is over before the beat's middle.
+  const starts = [0, 1, 2].map((i) => shown(i) + 1 + rng.int(step - 1));
+  const kept = starts.filter(() => rng.chance(EXCURSIONS));
+  return kept.length > 0 ? kept : [rng.pick(starts)];
+}
+
+/** Ways of one cell and back that touch nobody, of objects that stand in the middle of their cells. */
+function possibleExcursions(actors: readonly Actor[], beat: number): [Act, Act][] {
+  return possibleMoves(actors, beat, []).flatMap((out): [Act, Act][] => {
+    const { object, from, to, direction } = out.move;
+    if (neighbour(from, direction) !== to || actors[object]!.leaning) return [];
+    const moved = actors.map((actor, i) => (i === object ? { ...actor, cell: to } : actor));
+    const back = possibleMoves(moved, beat + 1, []).find(
+      ({ move }) => move.object === object && move.to === from,
+    );
+    return back === undefined ? [] : [[out, back]];
+  });
+}
+
 /** Uniform over the effects that are possible, then over their acts. */
 function pickByEffect(rng: Rng, touches: readonly Act[]): Act {
   const kinds = EFFECTS.filter((kind) => touches.some((act) => act.effect?.kind === kind));
@@ -112,16 +202,18 @@ function pickByEffect(rng: Rng, touches: readonly Act[]): Act {
 
 function perform(actors: Actor[], events: ClipEvent[], { move, effect }: Act): void {
   events.push(move);
-  (actors[move.object] as Actor).cell = move.to;
+  const mover = actors[move.object] as Actor;
+  mover.cell = move.to;
+  mover.leaning = effect !== undefined;
   if (effect === undefined) return;
   events.push(effect);
   const target = actors[effect.object] as Actor;
   target.touched = true;
-  if (effect.kind === 'push') target.cell = effect.to as number;
+  if (effect.kind === 'push') Object.assign(target, { cell: effect.to, leaning: false });
   if (effect.kind === 'vanish') target.gone = true;
   if (effect.kind === 'paint') {
     target.painted = true;
-    (actors[move.object] as Actor).painter = true;
+    mover.painter = true;
   }
 }
 

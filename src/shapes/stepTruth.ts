@@ -13,7 +13,7 @@ import {
 } from './language.js';
 import { lookUp } from './questions.js';
 import {
-  BEATS,
+  beatCount,
   type ClipEvent,
   COLOURS,
   DIRECTIONS,
@@ -34,12 +34,9 @@ export interface StepContext {
   facts: ClipFacts;
   /** Whose object "it" is, and in whose span it does not move. */
   question?: string | undefined;
-  /** The beat that each shown frame shows; four frames show one each. */
+  /** The beat that each shown frame shows; see fourFrames of render.ts. */
   beats: readonly number[];
 }
-
-/** The beats of four frames. */
-export const FOUR_FRAMES: readonly number[] = Array.from({ length: BEATS }, (_, beat) => beat);
 
 const oneOf = (words: readonly string[]) => `(?:${words.join('|')})`;
 const NAME = `the ${oneOf(COLOURS)} ${oneOf([...SHAPES, 'object'])}`;
@@ -68,7 +65,7 @@ const MARK = /^(?:(?:[-*•+>]|\(?\d{1,3}[.)]|#{1,6}|step \d+:)\s+)+/;
 export function clausesOf(step: string, context: StepContext): Clause[] | undefined {
   const text = step.trim().toLowerCase().replace(/\*+/g, '').replace(/\s+/g, ' ').replace(MARK, '');
   let body = text.replace(/[\s.!,;]+$/, '').replace(/^after the touch, /, '');
-  let moments: Moments = { shown: context.beats, from: -1, to: BEATS };
+  let moments: Moments = { shown: context.beats, from: -1, to: beatCount(context.facts.clip) };
   const frame = FRAME.exec(body);
   const span = SPAN.exec(body);
   if (frame || span) {

@@ -78,7 +78,7 @@ export class ShapesTeacher {
 
 /** The first frame, counted from 1, that shows the end of a beat; the last one if none does. */
 function frameNumbers(clip: Clip, frames: readonly number[]): (beat: number) => number {
-  const beats = frames.map((frame) => beatOfFrame(clip.frames, frame));
+  const beats = frames.map((frame) => beatOfFrame(clip.frames, frame, clip.beats));
   return (beat) => {
     const first = beats.findIndex((shown) => shown >= beat);
     return first < 0 ? frames.length : first + 1;

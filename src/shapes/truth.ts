@@ -12,8 +12,8 @@ import { isCaption } from '../reasoning/prompt.js';
 import { segment } from '../reasoning/sentences.js';
 import { type EventsLine, SPLITS } from './dataset.js';
 import { type ClipFacts, factsOf } from './language.js';
-import { beatOfFrame } from './render.js';
-import { clausesOf, FOUR_FRAMES, type StepContext } from './stepTruth.js';
+import { beatOfFrame, fourFrames } from './render.js';
+import { clausesOf, type StepContext } from './stepTruth.js';
 
 export interface TruthRequest {
   /** Folder that makeShapes wrote. */
@@ -150,12 +150,12 @@ function beatsOf(
   { clip }: ClipFacts,
   wrong: (field: string, expected: string) => never,
 ): readonly number[] {
-  if (frames === undefined || frames === null) return FOUR_FRAMES;
+  if (frames === undefined || frames === null) return fourFrames(clip);
   const fits = (frame: unknown): frame is number =>
     Number.isInteger(frame) && (frame as number) >= 0 && (frame as number) < clip.frames;
   if (!Array.isArray(frames) || !frames.every(fits))
     return wrong('frames', `a list of frame numbers below ${clip.frames}`);
-  return frames.map((frame) => beatOfFrame(clip.frames, frame));
+  return frames.map((frame) => beatOfFrame(clip.frames, frame, clip.beats));
 }
 
 const RESAMPLES: BootstrapOptions = { resamples: 2000, seed: 'truth' };

@@ -7,6 +7,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DataError } from '../../src/base/errors.js';
 import { readAnnotations } from '../../src/data/annotations.js';
+import { taskOf } from '../../src/data/sample.js';
 import {
   type EventsLine,
   makeShapes,
@@ -15,6 +16,8 @@ import {
   storyOf,
 } from '../../src/shapes/dataset.js';
 import { renderFrames } from '../../src/shapes/render.js';
+import { SHAPES_TASKS } from '../../src/shapes/tasks/rows.js';
+import { readFrames } from '../../src/video/frames.js';
 import { VideoLocator } from '../../src/video/locate.js';
 import { truthOf } from './oracle.js';
 
@@ -176,6 +179,90 @@ describe('makeShapes', () => {
       `${clip}: clip val-0003 could not be written`,
     );
     expect(await readdir(blocked)).toEqual(['videos']);
+  });
+
+  it('writes the csv, events and summary of a world without tasks as ever', async () => {
+    const texts = [
+      'train.csv',
+      'val.csv',
+      'test.csv',
+      'events.jsonl',
+      'captions.jsonl',
+      'map_vid_vidorID.json',
+    ];
+    const hash = createHash('sha1');
+    for (const name of texts) hash.update(await readFile(join(out, name)));
+    // A study's worlds are made anew from their seed: a change here needs another WORLD_VERSION.
+    expect(hash.digest('hex')).toBe('b1a1e46f8300d15f952bcfbc3eba4487668fd5d3');
+    const settings = { version: 3, ...SMALL, frames: 16, size: 64 };
+    const { clips, questions, types } = summary;
+    expect(await readFile(join(out, 'shapes.json'), 'utf8')).toBe(
+      `${JSON.stringify({ settings, clips, questions, types }, null, 2)}\n`,
+    );
+    expect((await readdir(out)).filter((name) => name.endsWith('.jsonl')).sort()).toEqual([
+      'captions.jsonl',
+      'events.jsonl',
+    ]);
+  });
+
+  it('writes samples of every task as JSON lines, with a video for each, beside the same csv', async () => {
+    const own = join(folder, 'tasks');
+    const tasked = { ...SMALL, train: 6, val: 4, test: 2, out: own };
+    const made = await makeShapes({ ...tasked, tasks: SHAPES_TASKS });
+    const plain = join(folder, 'plain');
+    await makeShapes({ ...tasked, out: plain });
+    const locator = await VideoLocator.open(join(own, 'videos'));
+    const times = new Map<string, number>();
+    for (const split of SPLITS) {
+      const csv = (root: string) => readFile(join(root, `${split}.csv`), 'utf8');
+      expect(await csv(own)).toBe(await csv(plain));
+      const { samples } = await readAnnotations({ dataset: 'jsonl', file: join(own, `${split}.jsonl`) });
+      const counts = Object.values(made.samples!).map((count) => count[split]);
+      expect(samples).toHaveLength(counts.reduce((a, b) => a + b, 0));
+      const asked = await readAnnotations({ dataset: 'shapes', file: join(own, `${split}.csv`) });
+      const choices = samples.filter((sample) => taskOf(sample) === 'choice');
+      expect(choices.map(({ id, question, answer }) => [id, question, answer])).toEqual(
+        asked.samples.map(({ id, question, answer }) => [id, `${question}?`, answer]),
+      );
+      for (const { video, duration } of samples) {
+        const path = (await locator.find(video))!;
+        if (!times.has(video)) {
+          const all = await readFrames({ path, id: video, count: 1000, mode: 'uniform', pad: false });
+          times.set(video, all.timestamps.at(-1)! + 1 / 8);
+          expect(all.timestamps).toEqual(all.timestamps.map((_, i) => i / 8));
+        }
+        expect(times.get(video), video).toBe(duration);
+      }
+    }
+    expect(made.chance!.map(({ task }) => task)).toEqual([
+      'choice',
+      'open',
+      'ground',
+      'grounded-choice',
+      'grounded-choice',
+      'dark',
+      'mix',
+    ]);
+    expect(Object.keys(JSON.parse(await readFile(join(own, 'map_vid_vidorID.json'), 'utf8')))).toContain(
+      'train-0000-dark',
+    );
+    expect((await makeShapes({ ...tasked, tasks: SHAPES_TASKS })).reused).toBe(true);
+    // Without tasks again, nothing of them is left.
+    await makeShapes(tasked);
+    expect(await hashes(own)).toEqual(await hashes(plain));
+  });
+
+  it('refuses tasks and beats that there are not', async () => {
+    const of = { out: join(folder, 'none'), seed: 1 };
+    await expect(makeShapes({ ...of, tasks: ['sing' as 'mix'] })).rejects.toThrow(
+      'shapes tasks: sing, expected',
+    );
+    await expect(makeShapes({ ...of, tasks: ['mix', 'mix'] })).rejects.toThrow('once at most');
+    await expect(makeShapes({ ...of, beats: 8 })).rejects.toThrow('shapes: 8 beats, expected 4, or');
+    await expect(makeShapes({ ...of, beats: 12 })).rejects.toThrow(
+      '16 frames, expected a whole number of at least 48',
+    );
+    expect(await readdir(folder)).not.toContain('none');
   });
 
   it('refuses numbers that are none', async () => {

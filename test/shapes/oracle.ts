@@ -28,9 +28,9 @@ export interface Seen {
   cell: number | undefined;
 }
 
-/** `replay(clip)[beat][object]`: the objects in the frames of beats 0 to 3. */
-export function replay({ objects, events }: Clip): Seen[][] {
-  return [0, 1, 2, 3].map((beat) =>
+/** `replay(clip)[beat][object]`: the objects at the end of each beat. */
+export function replay({ objects, events, beats = 4 }: Clip): Seen[][] {
+  return Array.from({ length: beats }, (_, beat) =>
     objects.map(({ colour, shape, cell }, object) => {
       const seen: Seen = { named: colour, shape, shown: colour, cell };
       for (const event of events) {
@@ -143,7 +143,7 @@ function find({ objects }: Clip, colour: string): number {
 
 const theOne = (colour: string) => `the ${colour} object`;
 const nameOf = (clip: Clip, object: number) => theOne(clip.objects[object]!.colour);
-const frameAt = (clip: Clip, when: string) => replay(clip)[when === 'start' ? 0 : 3]!;
+const frameAt = (clip: Clip, when: string) => replay(clip).at(when === 'start' ? 0 : -1)!;
 
 /** The name of the place where an object stands. */
 export function placeName({ cell }: Seen): (typeof LOCATIONS)[number] | undefined {

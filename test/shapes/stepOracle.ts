@@ -1,7 +1,8 @@
 /** The product's reading of the teacher's steps, which takes every one of them for known. */
 import { factsOf } from '../../src/shapes/language.js';
+import { fourFrames } from '../../src/shapes/render.js';
 import type { Clip } from '../../src/shapes/scene.js';
-import { type Clause, FOUR_FRAMES, clausesOf as read } from '../../src/shapes/stepTruth.js';
+import { type Clause, clausesOf as read } from '../../src/shapes/stepTruth.js';
 
 /**
  * The clauses of one step about four frames, in order.
@@ -10,7 +11,7 @@ import { type Clause, FOUR_FRAMES, clausesOf as read } from '../../src/shapes/st
  */
 export function clausesOf(clip: Clip, step: string, question: string): Clause[] {
   if (!/^[A-Z][^.]*\.$/.test(step)) throw new Error(`no sentence: ${step}`);
-  const clauses = read(step, { facts: factsOf(clip), question, beats: FOUR_FRAMES });
+  const clauses = read(step, { facts: factsOf(clip), question, beats: fourFrames(clip) });
   if (!clauses) throw new Error(`no known form: ${step}`);
   return clauses;
 }

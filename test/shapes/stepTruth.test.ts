@@ -7,9 +7,10 @@ import { DataError } from '../../src/base/errors.js';
 import { Rng } from '../../src/base/random.js';
 import { factsOf } from '../../src/shapes/language.js';
 import { askAll } from '../../src/shapes/questions.js';
+import { fourFrames } from '../../src/shapes/render.js';
 import { type Clip, DIRECTIONS } from '../../src/shapes/scene.js';
 import { simulateClip } from '../../src/shapes/simulate.js';
-import { clausesOf, FOUR_FRAMES } from '../../src/shapes/stepTruth.js';
+import { clausesOf } from '../../src/shapes/stepTruth.js';
 import { truthOfFiles } from '../../src/shapes/truth.js';
 import { truthOf } from './oracle.js';
 
@@ -27,7 +28,7 @@ const CLIP: Clip = {
     { kind: 'move', beat: 3, object: 2, direction: 'down', from: 3, to: 6 },
   ],
 };
-const read = (step: string, question?: string, beats = FOUR_FRAMES) =>
+const read = (step: string, question?: string, beats = fourFrames(CLIP)) =>
   clausesOf(step, { facts: factsOf(CLIP), question, beats })?.map(({ holds }) => holds);
 
 describe('a step', () => {
@@ -89,7 +90,7 @@ describe('a step', () => {
           const [clause] = clausesOf(`It does not move ${way}.`, {
             facts: factsOf(clip),
             question,
-            beats: FOUR_FRAMES,
+            beats: fourFrames(clip),
           })!;
           expect(clause!.holds, `${clip.id} ${question} ${way}`).toBe(
             !truthOf(clip, question, `it moved ${way}`),
