@@ -1,5 +1,5 @@
 /** The policy `paper`: removes the conclusions (section 3.2, appendix A.4). */
-import { predictedAnswer, Sentence, statedAnswer } from '../answer.js';
+import { predictedAnswer } from '../answer.js';
 import { Choices } from '../choices.js';
 import { Cutting, type Refined, type Removal, spacesBeside } from '../cutting.js';
 import type { GeneratedText } from '../generated.js';
@@ -7,7 +7,9 @@ import { isCorrect } from '../grade.js';
 import { MARKS, proseReply, type Reply, readReply } from '../marks.js';
 import { GROUND_TRUTH, PAPER_PATTERNS, type Pattern, PREDICTED_OPTION, STATED_ANSWER } from '../patterns.js';
 import { ANSWER_TAG, BOX_TOKEN, boxesIn, comparable, plainText } from '../plain.js';
+import { statedAnswer } from '../reading/stated.js';
 import { mayHoldMarks, mayHoldVerdicts, mayNameOption } from '../screen.js';
+import { Sentence } from '../sentence.js';
 import { segment, type Unit } from '../sentences.js';
 import { TruthWords } from '../truthWords.js';
 import { verdictsIn } from '../verdicts.js';
