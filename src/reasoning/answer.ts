@@ -3,13 +3,14 @@ import { shortened } from '../base/values.js';
 import { Choices } from './choices.js';
 import { isCounterfactual, leaningIn } from './leaning.js';
 import { type Reply, readReply } from './marks.js';
-import { plainText } from './plain.js';
+import { plainText, withoutAssurances } from './plain.js';
 import type { Candidate, Rule, Stated } from './reading/candidate.js';
 import { bareLine, listIn } from './reading/lines.js';
-import { onlyMention } from './reading/mentions.js';
+import { lastMention, onlyMention } from './reading/mentions.js';
 import { pointerIn } from './reading/pointers.js';
 import { sentenceAt } from './reading/sentenceAt.js';
 import { fieldIn, statedIn } from './reading/stated.js';
+import { wordedIn } from './reading/worded.js';
 
 export type { Rule, Stated, Unread } from './reading/candidate.js';
 
@@ -55,7 +56,7 @@ export interface Reading {
 export function readText(text: string, options: readonly string[]): Reading {
   if (!/[\p{L}\p{N}\p{So}]/u.test(text)) return { option: null, rule: 'empty', words: '' };
   const reply = readReply(text);
-  const plain = plainText(reply.spoken);
+  const plain = withoutAssurances(plainText(reply.spoken));
   const found = candidateOf(reply, plain, new Choices(options));
   if (found) {
     const { index, stated } = found;
@@ -100,7 +101,9 @@ function candidateOf(reply: Reply, plain: string, choices: Choices): Candidate |
     bareLine(plain, choices) ??
     pointerIn(plain, choices) ??
     leaning(plain, choices, 0) ??
-    onlyMention(plain, choices)
+    onlyMention(plain, choices) ??
+    lastMention(plain, choices) ??
+    wordedIn(plain, choices)
   );
 }
 

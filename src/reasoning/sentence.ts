@@ -1,7 +1,7 @@
 /** What one sentence of a reply says of the options, for refinement. */
 import type { Choices } from './choices.js';
 import { type Cues, cuesIn } from './cues.js';
-import { plainText } from './plain.js';
+import { plainText, withoutAssurances } from './plain.js';
 import { placesIn } from './reading/mentions.js';
 import { pointers } from './reading/pointers.js';
 import { statedIn } from './reading/stated.js';
@@ -15,7 +15,7 @@ export class Sentence {
     text: string,
     private readonly choices: Choices,
   ) {
-    this.plain = plainText(text).trim();
+    this.plain = withoutAssurances(plainText(text)).trim();
     this.cues = cuesIn(this.plain);
   }
 

@@ -10,7 +10,8 @@ export type Stated =
   | 'line'
   | 'pointer'
   | 'leaning'
-  | 'mention';
+  | 'mention'
+  | 'worded';
 
 /** Why no option is read: the rules of src/reasoning/README.md. */
 export type Unread =

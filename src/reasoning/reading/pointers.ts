@@ -28,7 +28,9 @@ export function pointers(plain: string, choices: Choices, cues: Cues[]): Candida
     }
   }
   for (const form of LOOSE) {
-    for (const match of plain.matchAll(form)) push(match.index, choices.ofLetter(match[1] as string));
+    for (const match of plain.matchAll(form)) {
+      if ((match[1] as string) <= 'Z') push(match.index, choices.ofLetter(match[1] as string));
+    }
   }
   return found;
 }
@@ -37,8 +39,9 @@ export function pointers(plain: string, choices: Choices, cues: Cues[]): Candida
 const LOOSE = [
   /(?:^|[.!?]\s)\W*(?:prediction|response|selection|pick|output)\s*:\s*\(?([A-Z])(?=\)?\s*[,;|])/gim,
   /\bnot\s+(?:option\s+)?\(?[A-Z]\)?,?\s+but\s+(?:rather\s+)?(?:option\s+)?\(?([A-Z])(?=\)?\s*(?:[.,;!]|$))/gi,
-  /^\s*([A-Z])\s+(?:it is|fits|matches)\b/gm,
-  /^\s*([A-Z])(?: because|, (?:because|since))\b/g,
+  /(?:^|[.!?]\s+|\bso,?\s+)([A-Z])\s+(?:it is|fits|matches)\b/gim,
+  /^\s*([A-Z])(?: because|, (?:because|since|as))\b/g,
+  /(?<![\p{L}\p{N}])([A-Z])[)⟧]?\?+\s+(?:yes|yep|yeah|correct|right|indeed)\b/giu,
   /\bmak(?:es|ing)\s+([A-Z])\b(?=\s+the\b)/g,
 ];
 
