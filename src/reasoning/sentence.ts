@@ -1,10 +1,12 @@
 /** What one sentence of a reply says of the options, for refinement. */
 import type { Choices } from './choices.js';
 import { type Cues, cuesIn } from './cues.js';
+import { leaningIn } from './leaning.js';
 import { plainText, withoutAssurances } from './plain.js';
-import { placesIn } from './reading/mentions.js';
+import { claimsLetter, placesIn } from './reading/mentions.js';
 import { pointers } from './reading/pointers.js';
 import { statedIn } from './reading/stated.js';
+import { concludedIn } from './reading/worded.js';
 
 /** One sentence of a reply, by itself. */
 export class Sentence {
@@ -45,14 +47,17 @@ export class Sentence {
     );
   }
 
-  /** Whether it points at the option, by rules 6 to 8 or by its place, "the third option". */
+  /** Whether it points at the option, by rules 6 to 10 or by its place, "the third option". */
   pointsAt(option: number): boolean {
     const { plain, choices } = this;
     return (
       choices.mentions(plain).some((mention) => mention.index === option) ||
       choices.whole(plain) === option ||
       pointers(plain, choices, this.cues).some((candidate) => candidate.index === option) ||
-      placesIn(plain, choices).includes(option)
+      placesIn(plain, choices).includes(option) ||
+      leaningIn(plain, choices)?.index === option ||
+      claimsLetter(plain, option, choices) ||
+      concludedIn(plain, choices) === option
     );
   }
 }

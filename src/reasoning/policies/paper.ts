@@ -8,6 +8,7 @@ import { MARKS, proseReply, type Reply, readReply } from '../marks.js';
 import { GROUND_TRUTH, PAPER_PATTERNS, type Pattern, PREDICTED_OPTION, STATED_ANSWER } from '../patterns.js';
 import { ANSWER_TAG, BOX_TOKEN, boxesIn, comparable, plainText } from '../plain.js';
 import { statedAnswer } from '../reading/stated.js';
+import { mayConclude } from '../reading/worded.js';
 import { mayHoldMarks, mayHoldVerdicts, mayNameOption } from '../screen.js';
 import { Sentence } from '../sentence.js';
 import { segment, type Unit } from '../sentences.js';
@@ -130,8 +131,8 @@ class Rules {
       : sentence;
     const pattern = this.patterns.find(({ words }) => words?.test(plain));
     if (pattern) return pattern.name;
-    if (!mayNameOption(sentence) && !predicted.some((option) => this.isText(sentence, option)))
-      return undefined;
+    const near = mayNameOption(sentence) || mayConclude(sentence);
+    if (!near && !predicted.some((option) => this.isText(sentence, option))) return undefined;
     const said = new Sentence(sentence, this.choices);
     if (said.statesAnswer() || said.announcesAnswer()) return STATED_ANSWER;
     if (predicted.some((option) => said.pointsAt(option))) return PREDICTED_OPTION;

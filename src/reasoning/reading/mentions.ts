@@ -38,7 +38,7 @@ export function lastMention(text: string, choices: Choices): Candidate | undefin
   const said = sentencesOf(plain).map((sentence) => readLetters(sentence, choices));
   const claims = new Set(said.flatMap(({ options }) => [...options]));
   const decided = claims.size === 1 ? said.findLast(({ options }) => options.size > 0) : said.at(-1);
-  if (!decided || decided.options.size !== 1 || !decided.stands) return undefined;
+  if (decided?.options.size !== 1 || !decided.stands) return undefined;
   const named = new Set(said.flatMap((sentence) => sentence.named));
   const item = ITEM.test(decided.text) && named.size > 1 && named.size < choices.texts.length;
   if (item || (claims.size > 1 && !CONCLUDES.test(decided.text))) return undefined;
@@ -52,6 +52,12 @@ export function lastMention(text: string, choices: Choices): Candidate | undefin
 /** "The first option is A" tells the options. */
 const PLACED =
   /\b(?:first|second|third|fourth|fifth|next|last)\s+(?:option|choice|one)\s+(?:is|was|says)\W*$/i;
+
+/** Whether one plain sentence claims the option of a letter and no other. */
+export function claimsLetter(plain: string, option: number, choices: Choices): boolean {
+  const { options, stands } = readLetters({ at: 0, text: choices.withoutOwnTexts(plain) }, choices);
+  return stands && options.size === 1 && options.has(option);
+}
 
 const ITEM = /^\W*(?:option\s+)?[A-Z][)\]⟧]?\s*[.:)–—-]/i;
 

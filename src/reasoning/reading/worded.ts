@@ -19,6 +19,19 @@ const UNSURE = /\b(?:could|may|might|can)\s+(?:also\s+)?(?:suggest|indicate|impl
 const NAMES =
   /\b(?:answer|(?<!(?:first|second|third|fourth|fifth|last)\s)(?:option|choice)|reason|explanation|description|interpretation|statement|purpose|response|one that|best (?:describ|captur|fit|match|explain)\w*|closest|most (?:likely|plausible|probable|fitting|appropriate|accurate|logical|reasonable)|only plausible|is (?:correct|right|true)|explains)\b/i;
 
+/** Whether one plain sentence concludes an option in its own words, and which. */
+export function concludedIn(plain: string, choices: Choices): number | undefined {
+  if (!mayConclude(plain)) return undefined;
+  const { options } = saidIn({ at: 0, text: plain }, choices);
+  const [index] = options;
+  return options.size === 1 && !isLoose(plain, index as number, choices) ? index : undefined;
+}
+
+/** Whether a sentence has words of a conclusion: a quick look before {@link concludedIn}. */
+export function mayConclude(sentence: string): boolean {
+  return CONCLUDES.test(sentence) || NAMES.test(sentence);
+}
+
 interface Said extends Placed {
   /** The options that the sentence claims. */
   options: Set<number>;
@@ -38,7 +51,7 @@ export function wordedIn(plain: string, choices: Choices): Candidate | undefined
     if (options.size === 0) continue;
     if (options.size > 1) return undefined;
     const [index] = options as Set<number> & Iterable<number>;
-    const strong = (CONCLUDES.test(text) || NAMES.test(text)) && !UNSURE.test(text);
+    const strong = mayConclude(text) && !isLoose(text, index as number, choices);
     const rest = said.map((other) => other.rest).join('\n');
     const claims = said.every((other) => [...other.options].every((option) => option === index));
     const alone = claims && !others(rest, index as number, choices);
@@ -82,13 +95,27 @@ function others(text: string, index: number, choices: Choices): boolean {
 
 /** A reply of one sentence is an answer; the last of several is one where it gives a cause, or says little else. */
 function isBrief(sentence: string, index: number, sentences: number, choices: Choices): boolean {
-  if (LISTS.test(sentence)) return false;
-  const more = stemsOf(sentence).length - stemsOf(choices.texts[index] as string).length;
+  if (DESCRIBES.test(sentence)) return false;
+  const more = wordsBeside(sentence, index, choices);
   return more <= (sentences === 1 || CAUSE.test(sentence) ? 12 : 2);
 }
 
-/** "The targets are the person, the box, and the desk" describes. */
-const LISTS =
-  /,[^,]*,\s*(?:and|or)\b|\b(?:targets?|objects|video (?:shows|captures|depicts)|(?:scene|image|clip) (?:shows|depicts))\b/i;
+/**
+ * Whether a conclusion is one about other things: it describes, it is unsure, or an option of one word stands among many
+ * others, "this indicates that the person is engaged in organizing the clothes".
+ */
+function isLoose(sentence: string, index: number, choices: Choices): boolean {
+  if (DESCRIBES.test(sentence) || UNSURE.test(sentence)) return true;
+  const short = stemsOf(choices.texts[index] as string).length < 2;
+  return short && wordsBeside(sentence, index, choices) > 5;
+}
+
+function wordsBeside(sentence: string, index: number, choices: Choices): number {
+  return stemsOf(sentence).length - stemsOf(choices.texts[index] as string).length;
+}
+
+/** "The targets are the person, the box, and the desk", "the video captures ...". */
+const DESCRIBES =
+  /,[^,]*,\s*(?:and|or)\b|\b(?:targets?|objects|(?:video|scene|image|clip)s? (?:shows?|captures?|depicts?|features?|provides?))\b/i;
 
 const CAUSE = /\b(?:because|in order to|so that|due to|which is why|that is why|that['’]s why)\b/i;
