@@ -80,6 +80,7 @@ class Rules {
       if (reasons[i] !== undefined) return [];
       const sentence = text.slice(unit.start, unit.end);
       const found = this.truthIn(sentence);
+      found.push(...headingMark(sentence));
       if (boxed) found.push(...boxMarks(sentence));
       if (found.length === 0) return found;
       const apart = inOrder(found);
@@ -216,6 +217,15 @@ function judgeLists(text: string, units: Unit[], reasons: Reason[], choices: Cho
     if (own.some((verdict) => verdict.right || verdict.bare)) reasons[i] ??= STATED_ANSWER;
     start = end + 1;
   });
+}
+
+/** `###Reasoning:`, `**Step-by-step reasoning**`, `Reasoning:` before the steps: a form's mark and no step. */
+const HEADING =
+  /^(?:#{1,6}\s*\**|\*\*)\s*(?:detailed\s+|step[- ]by[- ]step\s+)?reasoning(?:\s+(?:process|steps?))?\s*(?:\*+\s*:?|:\s*\**|$)\s*|^reasoning\s*:\s*/i;
+
+function headingMark(sentence: string): Removal[] {
+  const mark = HEADING.exec(sentence)?.[0];
+  return mark === undefined ? [] : [{ start: 0, end: mark.length, by: MARKS }];
 }
 
 const BOX_MARK = new RegExp(`</?${ANSWER_TAG}>|${BOX_TOKEN.source}`, 'gi');
