@@ -70,8 +70,9 @@ export function readText(text: string, options: readonly string[]): Reading {
     const words = sentenceAt(plain, refused.index + refused[0].length);
     return { option: null, rule: 'refusal', words: shortened(words, MOST_WORDS) };
   }
-  const spoken = /[\p{L}\p{N}]/u.test(plain);
-  return { option: null, rule: spoken || reply.fields.length > 0 ? 'silent' : 'thinking', words: '' };
+  const spoken = /[\p{L}\p{N}]/u.test(plain) || reply.fields.length > 0;
+  const thought = /[\p{L}\p{N}]/u.test(text);
+  return { option: null, rule: spoken ? 'silent' : thought ? 'thinking' : 'empty', words: '' };
 }
 
 const MOST_WORDS = 160;

@@ -9,6 +9,7 @@ import { GROUND_TRUTH, PAPER_PATTERNS, type Pattern, PREDICTED_OPTION, STATED_AN
 import { ANSWER_TAG, BOX_TOKEN, boxesIn, comparable, plainText } from '../plain.js';
 import { statedAnswer } from '../reading/stated.js';
 import { mayConclude } from '../reading/worded.js';
+import { rootsOf } from '../roots.js';
 import { mayHoldMarks, mayHoldVerdicts, mayNameOption } from '../screen.js';
 import { Sentence } from '../sentence.js';
 import { segment, type Unit } from '../sentences.js';
@@ -132,18 +133,22 @@ class Rules {
       : sentence;
     const pattern = this.patterns.find(({ words }) => words?.test(plain));
     if (pattern) return pattern.name;
-    const near = mayNameOption(sentence) || mayConclude(sentence);
-    if (!near && !predicted.some((option) => this.isText(sentence, option))) return undefined;
+    if (predicted.some((option) => this.isText(sentence, option))) return PREDICTED_OPTION;
+    if (!mayNameOption(sentence) && !mayConclude(sentence)) return undefined;
     const said = new Sentence(sentence, this.choices);
     if (said.statesAnswer() || said.announcesAnswer()) return STATED_ANSWER;
     if (predicted.some((option) => said.pointsAt(option))) return PREDICTED_OPTION;
     return undefined;
   }
 
-  /** Whether the sentence is the option's own text; it has a few signs more at most. */
+  /** Whether the sentence is nothing but the option, "He is tired" for "tired"; it has a few signs more at most. */
   private isText(sentence: string, option: number): boolean {
     const { length } = this.settings.options[option] ?? '';
-    return sentence.length <= length + 16 && comparable(sentence) === this.choices.texts[option];
+    if (sentence.length > length + 16) return false;
+    const words = comparable(sentence);
+    if (words === this.choices.texts[option]) return true;
+    const own = this.choices.rootsOf(option);
+    return own.length > 0 && rootsOf(words).join(' ') === own.join(' ');
   }
 
   /** `###Answer:` alone on a line announces the next line, `###Conclusion:` the next paragraph. */
