@@ -30,7 +30,9 @@ export type { Rule, Stated, Unread } from './reading/candidate.js';
  * 7. `pointer`: "it must be C", "that leaves C", at the end of a sentence, when all of them agree;
  * 8. `leaning`: "if we must choose, the most plausible is C": a clause that prefers one option, the last one; also behind
  *    a refusal or a hedge;
- * 9. `mention`: the one option that the whole text refers to by letter without denying it.
+ * 9. `mention`: the one option that the whole text refers to by letter without denying it, or the letter that its last
+ *    sentence concludes;
+ * 10. `worded`: the option whose own words, in any form, a conclusion holds, or a reply of one sentence.
  *
  * The words are those of `languages/`. Negated statements do not count ("option A is not correct"; of "not A but C" C
  * does), nor does an article ("the answer is A person" means an option's text, or nothing). A hedge ("A or B"), a
