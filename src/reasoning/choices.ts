@@ -87,7 +87,9 @@ export class Choices {
       if (option === '' || !CAPITAL[i]?.test(plain)) return;
       result = result.replace(
         this.ownText(i),
-        (whole, label: string) => label + ' '.repeat(whole.length - label.length),
+        // "A woman" has an article where option A is the woman.
+        (whole, label: string) =>
+          /^A\s+\p{Ll}/u.test(whole) ? whole : label + ' '.repeat(whole.length - label.length),
       );
     });
     return result;
