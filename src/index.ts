@@ -39,6 +39,8 @@ export type { StudentKind } from './model/kind.js';
 export type { Base, LoadedStudent, LoadOptions } from './model/load.js';
 export { registerStudent } from './model/registry.js';
 export type * from './model/student.js';
+export type { BatchRequestOptions } from './reasoning/batchRequests.js';
+export type { BatchResultOptions } from './reasoning/batchResults.js';
 export {
   openTeacher,
   type Teacher,
@@ -51,7 +53,10 @@ export type {
   GenerateProgress as ReasoningProgress,
   GenerateResult as ReasoningResult,
 } from './reasoning/generate.js';
+export type { RuleLeak } from './reasoning/leak/drawn.js';
+export type { Rate as LeakRate, Rates as LeakRates } from './reasoning/leak/leak.js';
 export { type Pattern, patternsFrom } from './reasoning/patterns.js';
+export type { PriceTable } from './reasoning/prices.js';
 export { type Refined, type RefinedPart, type RefineSettings, refine } from './reasoning/refine.js';
 export {
   type RefinedRow,
@@ -131,5 +136,14 @@ export const readFrames = later(async () => (await import('./video/frames.js')).
 export const generateReasoning = later(
   async () => (await import('./reasoning/generate.js')).generateReasoning,
 );
+/** Reads a table of prices per million tokens, which the money cap of {@link generateReasoning} takes. */
+export const readPrices = later(async () => {
+  const { PriceTable } = await import('./reasoning/prices.js');
+  return (path: string) => PriceTable.read(path);
+});
+/** Writes OpenAI batch files with the requests of the samples that a file of reasoning lacks. */
+export const writeBatch = later(async () => (await import('./reasoning/batchRequests.js')).writeBatch);
+/** Adds the answers of batch results to a file of reasoning. */
+export const readBatch = later(async () => (await import('./reasoning/batchResults.js')).readBatch);
 /** Writes the built-in world of coloured shapes as a data set in NExT-QA's format. */
 export const makeShapes = later(async () => (await import('./shapes/dataset.js')).makeShapes);

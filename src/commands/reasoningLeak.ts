@@ -1,8 +1,8 @@
 /** `reasvqa reasoning leak`: how often a reader of the text alone still recovers the answer after refinement. */
 import type { Command } from 'commander';
-import type { Leak, Rate } from '../reasoning/leak/leak.js';
+import type { Leak } from '../reasoning/leak/leak.js';
 import { fromCwd, type Io, note, print, printJson, table } from './io.js';
-import { type PolicyOptions, policySettings, withPolicySettings } from './refine.js';
+import { type PolicyOptions, policySettings, rateText, withPolicySettings } from './refine.js';
 
 interface LeakOptions extends PolicyOptions {
   policy: string;
@@ -18,7 +18,7 @@ export function addLeak(group: Command, io: Io): void {
       .description(
         "Refines generated reasoning by policies, and lets two readers that see no video look for the teacher's answer and the true one: a rule (the option that is mentioned and not denied) and a classifier trained on the other videos. The rate of the question and options alone, and chance, stand beside. Further files hold refined reasoning about the same ids, as of the policies entailment and agreement.",
       )
-      .argument('<generated>', 'file written by `reasvqa generate`')
+      .argument('<generated>', 'file written by `reasvqa generate`, or rows from anywhere')
       .argument('[refined...]', 'files written by `reasvqa refine`')
       .option(
         '--policy <names>',
@@ -52,14 +52,12 @@ async function leak(io: Io, generated: string, refined: string[], options: LeakO
 }
 
 function tableOf({ chance, questionAlone, texts }: Leak): string {
-  const rate = (found: Rate | null) =>
-    found === null ? '-' : `${percent(found.rate)} [${percent(found.low)}, ${percent(found.high)}]`;
   const head = ['text', 'characters', 'empty', 'rule: teacher', 'truth', 'trained: teacher', 'truth'];
   const rows = texts.map(({ name, characters, empty, rule, classifier }) => [
     ...[name, characters.toFixed(0), String(empty)],
-    ...[rule.teacher, rule.truth, classifier.teacher, classifier.truth].map(rate),
+    ...[rule.teacher, rule.truth, classifier.teacher, classifier.truth].map(rateText),
   ]);
-  const alone = [questionAlone.teacher, questionAlone.truth].map(rate);
+  const alone = [questionAlone.teacher, questionAlone.truth].map(rateText);
   const even = Array(4).fill(percent(chance));
   return table(
     [head, ...rows, ['question alone', '', '', '', '', ...alone], ['chance', '', '', ...even]],

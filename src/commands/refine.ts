@@ -1,6 +1,8 @@
 /** `reasvqa refine`: what a student learns to write is cut out of generated reasoning. */
 import type { Command } from 'commander';
 import { UsageError } from '../base/errors.js';
+import type { RuleLeak } from '../reasoning/leak/drawn.js';
+import type { Rate, Rates } from '../reasoning/leak/leak.js';
 import type { RefineSettings } from '../reasoning/refine.js';
 import { fromCwd, type Io, integer, number, print, printJson, table } from './io.js';
 
@@ -19,6 +21,7 @@ interface RefineOptions extends PolicyOptions {
   out: string;
   policy: string;
   original?: boolean;
+  leak: boolean;
   json?: boolean;
 }
 
@@ -58,9 +61,9 @@ export function addRefine(program: Command, io: Io): void {
       .command('refine')
       .summary('take the conclusions out of generated reasoning')
       .description(
-        'Reads the JSON lines of `reasvqa generate` and writes {id, reasoning, correct, removed} for data.reasoning. The policy decides what is kept: paper removes the sentences that state a conclusion or the predicted answer (appendix A.4); original nothing; first-n keeps the first sentences; none-of-answer-sentences, entailment and agreement remove more of what paper leaves. agreement takes several samples of an id, in one file or several.',
+        'Reads the JSON lines of `reasvqa generate`, or rows from anywhere with an id, options and a text, and writes {id, reasoning, correct, removed} for data.reasoning. The policy decides what is kept: paper removes the sentences that state a conclusion or the predicted answer (appendix A.4); original nothing; first-n keeps the first sentences; none-of-answer-sentences, entailment and agreement remove more of what paper leaves. agreement takes several samples of an id, in one file or several. How often a rule that reads the text alone recovers the answer before and after is printed, measured on at most 2,000 rows (`reasvqa reasoning leak` says more).',
       )
-      .argument('<input...>', 'files written by `reasvqa generate`')
+      .argument('<input...>', 'files written by `reasvqa generate`, or rows from anywhere')
       .requiredOption('--out <file>', 'JSON-lines file to write (required)')
       .option(
         '--policy <name>',
@@ -69,6 +72,7 @@ export function addRefine(program: Command, io: Io): void {
       )
       .option('--original', 'the same as --policy original (default: off)'),
   )
+    .option('--no-leak', 'do not measure what the text still tells of the answer (default: measure it)')
     .option('--json', 'print the counts as JSON (default: off)')
     .action((inputs: string[], options: RefineOptions) => refine(io, inputs, options));
 }
@@ -105,6 +109,7 @@ async function refine(io: Io, inputs: readonly string[], options: RefineOptions)
     input: inputs.map((input) => fromCwd(io, input)),
     output: fromCwd(io, options.out),
     policy: options.original ? 'original' : options.policy,
+    leak: options.leak,
     ...(await policySettings(io, options)),
   });
   if (options.json) return printJson(io, stats);
@@ -115,4 +120,19 @@ async function refine(io: Io, inputs: readonly string[], options: RefineOptions)
   print(io, `mean length ${before.toFixed(0)} -> ${after.toFixed(0)} characters`);
   const counts = Object.entries(stats.removed).map(([name, count]) => [name, String(count)]);
   if (counts.length > 0) print(io, table([['removed', 'times'], ...counts], [1]));
+  if (stats.leak) print(io, leakTable(stats.leak));
+}
+
+function leakTable({ rows, chance, before, after }: RuleLeak): string {
+  const row = (name: string, { teacher, truth }: Rates) => [name, rateText(teacher), rateText(truth)];
+  const head = [`answers read from ${rows} texts alone, %`, "teacher's", 'true one'];
+  const even = (100 * chance).toFixed(1);
+  return table([head, row('before', before), row('after', after), ['chance', even, even]]);
+}
+
+/** Percent with the 95 % interval; `-` where there was nothing to look for. */
+export function rateText(found: Rate | null): string {
+  if (found === null) return '-';
+  const [rate, low, high] = [found.rate, found.low, found.high].map((share) => (100 * share).toFixed(1));
+  return `${rate} [${low}, ${high}]`;
 }

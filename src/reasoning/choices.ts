@@ -5,6 +5,7 @@
 import { type Cues, ENGLISH_CUES } from './cues.js';
 import { LANGUAGES } from './languages.js';
 import { comparable, spelled } from './plain.js';
+import { rootsOf } from './roots.js';
 
 /** A place in a text that names an option. */
 interface Mention {
@@ -86,7 +87,9 @@ export class Choices {
       if (option === '' || !CAPITAL[i]?.test(plain)) return;
       result = result.replace(
         this.ownText(i),
-        (whole, label: string) => label + ' '.repeat(whole.length - label.length),
+        // "A woman" has an article where option A is the woman.
+        (whole, label: string) =>
+          /^A\s+\p{Ll}/u.test(whole) ? whole : label + ' '.repeat(whole.length - label.length),
       );
     });
     return result;
@@ -101,10 +104,14 @@ export class Choices {
     );
   }
 
-  /** The option that `tail` points at by its place: "the third option", "option 3", "number 3". */
+  /** The option that `tail` points at by its place: "the third option", "the last one", "option 3", "number three". */
   ordinalAt(tail: string): number | undefined {
-    const [, place, number] = ORDINAL.exec(tail) ?? [];
-    const index = place === undefined ? Number(number) - 1 : ORDINALS.indexOf(place.toLowerCase());
+    const [, place, number, word] = ORDINAL.exec(tail) ?? [];
+    if (place?.toLowerCase() === 'last') return this.texts.length - 1;
+    const index =
+      place === undefined
+        ? Number(word === undefined ? number : CARDINALS.indexOf(word.toLowerCase()) + 1) - 1
+        : ORDINALS.indexOf(place.toLowerCase());
     return index >= 0 && index < this.texts.length ? index : undefined;
   }
 
@@ -132,6 +139,8 @@ export class Choices {
     const text = comparable(line);
     const byText = this.longest((option) => option === text, line);
     if (byText !== undefined) return byText;
+    const place = /^the (?:first|second|third|fourth|fifth|last)(?: (?:option|choice|answer|one))?$/;
+    if (place.test(spelled(line))) return this.ordinalAt(`${/\w+ \w+/.exec(spelled(line))} one`);
     const match = WHOLE.exec(line.trim());
     const index = match ? this.ofLetter(match[1] as string) : undefined;
     if (!match || index === undefined) return this.wholeNumber(line.trim());
@@ -159,27 +168,28 @@ export class Choices {
     const rest = match?.[2] ?? '';
     const labelled = /^[^\p{L}]*[A-Z][)\]⟧]?[.:)–—-]/u.test(line) && !/(?<!\p{L})[B-Z][.:)]/u.test(rest);
     if (index !== undefined && labelled) {
-      const said = rooted(comparable(rest)).split(' ');
-      const own = this.rooted(index).split(' ');
+      const said = rootsOf(comparable(rest));
+      const own = this.rootsOf(index);
       // More words than these say something else beside it.
       const brief = said.length <= own.length + 4;
-      if (brief && own[0] !== '' && own.every((word) => said.includes(word))) return index;
+      if (brief && own.length > 0 && own.every((word) => said.includes(word))) return index;
     }
     return this.sameRoots(line);
   }
 
   /** The one option whose words are those of `text` but for endings, articles and the like. */
   private sameRoots(text: string): number | undefined {
-    const roots = rooted(comparable(text));
-    const same = this.texts.flatMap((_, i) => (this.rooted(i) === roots ? [i] : []));
+    const roots = rootsOf(comparable(text)).join(' ');
+    const same = this.texts.flatMap((_, i) => (this.rootsOf(i).join(' ') === roots ? [i] : []));
     return roots !== '' && same.length === 1 ? same[0] : undefined;
   }
 
-  private readonly roots: string[] = [];
+  private readonly roots: string[][] = [];
 
-  private rooted(index: number): string {
-    this.roots[index] ??= rooted(this.texts[index] as string);
-    return this.roots[index] as string;
+  /** The roots of an option's words. */
+  rootsOf(index: number): readonly string[] {
+    this.roots[index] ??= rootsOf(this.texts[index] as string);
+    return this.roots[index] as string[];
   }
 
   /** References by letter anywhere in `plain`: "option C", "Choice (C)", "(C)", "opción C". */
@@ -236,9 +246,11 @@ function escapedWords(text: string): string {
 }
 
 const ORDINALS = ['first', 'second', 'third', 'fourth', 'fifth'];
+const CARDINALS = ['one', 'two', 'three', 'four', 'five'];
 const ORDINAL = new RegExp(
-  `^(?:the\\s+)?(?:(${ORDINALS.join('|')})\\s+(?:option|choice|answer|one)\\b|` +
-    '(?:(?:option|choice|answer)\\s*(?:number|no\\.?)?|number|no\\.|#)\\s*#?\\(?(\\d{1,2})(?![\\p{L}\\d%]|[.,:]\\d))',
+  `^(?:the\\s+)?(?:(${ORDINALS.join('|')}|last)\\s+(?:option|choice|answer|one)\\b|` +
+    '(?:(?:option|choice|answer)\\s*(?:number|no\\.?)?|number|no\\.|#)\\s*' +
+    `(?:#?\\(?(\\d{1,2})(?![\\p{L}\\d%]|[.,:]\\d)|(${CARDINALS.join('|')})\\b))`,
   'iu',
 );
 
@@ -250,7 +262,7 @@ const WHOLE = new RegExp(
 );
 /** "Option 3: the blanket", "3. the blanket". */
 const WHOLE_NUMBER =
-  /^(?:(option|choice|answer)\s*(?:number\s*|no\.\s*|#\s*)?)?\(?(\d{1,2})\)?(?:\s*[.:)–—-]\s*(.*))?$/is;
+  /^(?:(option|choice|answer)\s*(?:number\s*|no\.\s*|#\s*)?)?\(?(\d{1,2})\)?(?:\s*[.:()–—-]\s*(.*))?$/is;
 
 /** "C/D", "C|D", "C.D". */
 const SECOND_JOINED = /^[.|+][A-Z](?![\p{L}\p{N}'’])/u;
@@ -314,25 +326,6 @@ function standsAlone(letter: string, after: string, marked: boolean, cues: Cues)
   if (marked || cues.after.test(after)) return true;
   return cues.spaced && letter !== 'A' && letter !== 'I' && !cues.words.includes(letter);
 }
-
-/** The words of a {@link comparable} text without articles, pronouns, "because" and the endings of verbs and plurals. */
-function rooted(text: string): string {
-  return text
-    .split(' ')
-    .filter((word) => !SMALL_WORDS.has(word))
-    .map((word) =>
-      word.length > 4
-        ? word.replace(/(?:ing|ed|es|s)$/, '').replace(/(.)\1$|e$/, '$1')
-        : word.replace(/(?<=..)s$/, ''),
-    )
-    .join(' ');
-}
-
-const SMALL_WORDS = new Set(
-  'the a an to that because since due of is are was were be he she they it his her their its him them'.split(
-    ' ',
-  ),
-);
 
 /** Scripts without spaces between words. */
 const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}]$/u;

@@ -57,10 +57,11 @@ const COLON = '[:：=]';
 const LETTER = '[A-Za-z]';
 
 /** Nouns that make another thing of a letter behind them: "vitamin C is right for him". */
-const LABELLED =
-  '(?<!\\b(?:vitamins?|vitamina|vitamine|plan|camera|step|team|group|type|grade|class|row|column|point|section|figure|part|' +
+export const LABELLED_NOUNS =
+  'vitamins?|vitamina|vitamine|plan|camera|step|team|group|type|grade|class|row|column|point|section|figure|part|' +
   'player|person|room|building|lane|gate|exit|line|position|scene|frame|clip|video|object|box|card|key|size|note|' +
-  'hepatitis|appendix|chapter|side|level|phase|stage|party|suspect|girl|boy|man|woman)\\s)';
+  'hepatitis|appendix|chapter|side|level|phase|stage|party|suspect|girl|boy|man|woman';
+const LABELLED = `(?<!\\b(?:${LABELLED_NOUNS})\\s)`;
 
 /** Of English, whose words models mix into every language. */
 export const ENGLISH_CUES = compile(ENGLISH);

@@ -1,6 +1,7 @@
 /** How one row is graded and refined, sentence by sentence. */
 import { DataError } from '../base/errors.js';
 import type { AnyRow } from './anyRow.js';
+import { generatedOf } from './generated.js';
 import { type Grade, statedOf } from './grade.js';
 import { type GradedText, gradedTexts } from './gradeFile.js';
 import type { RefinedPart } from './refine.js';
@@ -24,18 +25,7 @@ export interface Explained {
  * answer like an incorrect one, since nothing says that it is right.
  */
 export function explainRow({ row, grade }: Pick<GradedText, 'row' | 'grade'>): Explained {
-  const { predicted, correct } = grade;
-  const { options, answer, question, caption } = row;
-  const given = {
-    id: String(row.id),
-    question,
-    options,
-    answer,
-    predicted,
-    correct,
-    ...(caption ? { caption } : {}),
-  };
-  const { reasoning, parts } = refineRow({ ...given, reasoning: row.text ?? '' }, {});
+  const { reasoning, parts } = refineRow(generatedOf(row, grade), {});
   return { row, grade, stated: statedOf(grade), parts: parts.flatMap(sentencesOf), refined: reasoning };
 }
 

@@ -1,7 +1,8 @@
 /** Rows of generated reasoning, checked: what refinement and the leak check read. */
 import { DataError } from '../base/errors.js';
 import { shown } from '../data/problems.js';
-import { isCorrect } from './grade.js';
+import { type AnyRow, readAnyRow } from './anyRow.js';
+import { type Grade, gradeRow, isCorrect } from './grade.js';
 import { isCaption } from './prompt.js';
 import type { ReasoningRow } from './row.js';
 
@@ -13,6 +14,35 @@ export interface GeneratedText
   > {
   /** A caption: it answers nothing, so it is neither graded nor compared with the true answer. */
   caption?: boolean;
+}
+
+/**
+ * A row that `generate` wrote, or a row from anywhere ({@link readAnyRow}) whose answer is then read as
+ * `reasvqa reasoning grade` reads it. A row with `predicted` and `correct` is one of ours and is checked closely.
+ *
+ * @throws DataError naming `where` and the field.
+ */
+export function readTextRow(value: Record<string, unknown>, where: string): GeneratedText {
+  if ('predicted' in value && 'correct' in value) return readGenerated(value, where);
+  const row = readAnyRow(value, where);
+  return generatedOf(row, gradeRow(row));
+}
+
+/** A graded row as refinement takes it; a row without a text has an empty one. */
+export function generatedOf(
+  { id, question, options, text, answer, caption }: AnyRow,
+  { predicted, correct }: Pick<Grade, 'predicted' | 'correct'>,
+): GeneratedText {
+  return {
+    id: String(id),
+    question,
+    options,
+    reasoning: text ?? '',
+    predicted,
+    answer,
+    correct,
+    ...(caption ? { caption } : {}),
+  };
 }
 
 /** A checked row of generated reasoning. @throws DataError naming `where` and the field. */

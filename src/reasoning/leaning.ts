@@ -1,5 +1,6 @@
 /** Reads the option that a hedging text leans to: "if we must choose, the most plausible is E". */
 import type { Choices } from './choices.js';
+import { LABELLED_NOUNS } from './cues.js';
 
 /**
  * A clause leans to an option when it names that one letter, alone or before "over", "rather than" and the like, beside a
@@ -27,7 +28,7 @@ const CUE = new RegExp(`\\b(?:${SUPERLATIVE}|${CHOICE})`, 'i');
 const OPTION_SAYS =
   /(?<=(?<![\p{L}\p{N}])[A-Z][)⟧]?\s+(?:also\s+)?)(?:suggests?|indicates?|implies|supports|assumes?)\b/gu;
 
-const AGAINST =
+export const AGAINST =
   /\b(?:not|never|no|none|neither|nor|cannot|without|less|(?<!at )least(?!\s+(?:in|un|im|wrong|bad))|unlikely|improbable|implausible|impossible|incorrect|wrong|false|mistaken?|hardly|barely|unsupported|irrelevant|eliminat(?:e|es|ed|ing)|exclud\w*|reject\w*|rul(?:e|ed|es|ing)\s+out|dismiss\w*|discard\w*|contradict\w*|inconsistent|doubt\w*|second|third|next\s+(?:most|best|closest|likeliest)|runner-up|alternatives?|tempt\w*|unclear|whether|worst|avoid\w*|refus\w*|suppos\w*|others?|example|(?:people|viewers|someone|many)\s+(?:would|might|may|could))\b|n['’]t\b|n't\b/i;
 /** A condition, except "if we must choose". */
 const SUPPOSES = /\b(?:if|unless|were\s+it|had\s+it)\b/i;
@@ -39,11 +40,10 @@ const CONTRAST =
 
 /** A letter by itself; A and I are words unless something marks them as a letter. */
 const LETTER =
-  /(?<![\p{L}\p{N}'’.])(?:((?:options?|choices?|answers?|letter)\s*:?\s*[(⟦]?|[(⟦])([A-Z])|([A-Z]))(?![\p{L}\p{N}'’_])(?!\.[A-Z]|\s+of\b)/giu;
+  /(?<![\p{L}\p{N}'’.])(?:((?:options?|choices?|answers?|letter)\s*:?\s*[(⟦]?|[(⟦])([A-Z])|([A-Z]))(?![\p{L}\p{N}'’_])(?!\.[A-Z]|\s+of\b|-\p{L})/giu;
 const MARKS_LETTER =
-  /^[)\]⟧]?\s*(?:$|[.,:;!?)\]⟧]|(?:is|was|would|seems?|appears?|might|may|could|must|should|because|since|as|fits?|best|makes?|matche?s|aligns|describes|explains|remains|stands|looks|works|being|over|rather|instead|than|and\s+not|not)\b|[-–—])/i;
-const LABELLED =
-  /\b(?:vitamins?|plan|camera|step|team|group|type|grade|class|row|column|point|section|figure|part|player|person|room|scene|frame|clip|video|object|box|size|note|level|phase|stage|man|woman|boy|girl)\s+$/i;
+  /^[)\]⟧]?\s*(?:$|[.,:;!?)\]⟧]|(?:is|was|would|seems?|appears?|might|may|could|must|should|because|since|as|fits?|best|makes?|matche?s|aligns|describes|explains|captures|answers|does|remains|stands|looks|works|being|over|rather|instead|than|and\s+not|not|(?:i|we)\s+(?:would|think|believe|say))\b|[-–—])/i;
+const LABELLED = new RegExp(`\\b(?:${LABELLED_NOUNS})\\s+$`, 'i');
 
 /** The last clause that leans to one option; `several` when it leans to two. */
 export function leaningIn(text: string, choices: Choices): Leaning | undefined {
@@ -67,30 +67,48 @@ function clauseLeaning(plain: string, from: number, to: number, choices: Choices
   const letters = lettersIn(clause, choices);
   if (letters.length === 0) return undefined;
   const contrast = CONTRAST.exec(clause);
-  const cut = contrast && contrast.index > letters[0]!.at ? contrast.index : clause.length;
+  const cut = contrast && contrast.index > letters[0]!.start ? contrast.index : clause.length;
   const said = clause.slice(0, cut).replace(FORCED, (forced) => ' '.repeat(forced.length));
   if (!CUE.test(clause.slice(0, cut).replace(OPTION_SAYS, '')) || AGAINST.test(said) || SUPPOSES.test(said))
     return undefined;
-  const named = letters.filter(({ at }) => at < cut);
+  const named = letters.filter(({ start }) => start < cut);
   const [first] = named;
   if (!first || named.some(({ index }) => index !== first.index)) return undefined;
-  return { at: from + first.at, index: first.index };
+  return { at: from + first.start, index: first.index };
 }
 
-function lettersIn(clause: string, choices: Choices): Leaning[] {
-  const found: Leaning[] = [];
+/** A letter that names an option, in a clause. */
+export interface LetterSpot {
+  start: number;
+  end: number;
+  index: number;
+  /** Without "option" or a bracket before it. */
+  bare: boolean;
+}
+
+export function lettersIn(clause: string, choices: Choices): LetterSpot[] {
+  const found: LetterSpot[] = [];
   for (const match of clause.matchAll(LETTER)) {
     const letter = match[2] ?? (match[3] as string);
     if (letter > 'Z') continue;
     const index = choices.ofLetter(letter);
-    const end = match.index + match[0].length;
-    const word = match[1] === undefined && (letter === 'A' || letter === 'I');
-    if (index === undefined || (word && !isLetter(clause.slice(0, match.index), clause.slice(end)))) continue;
-    if (match[1] === undefined && LABELLED.test(clause.slice(0, match.index))) continue;
-    found.push({ at: match.index, index });
+    const start = match.index;
+    const end = start + match[0].length;
+    const bare = match[1] === undefined;
+    const word = bare && (letter === 'A' || letter === 'I');
+    if (index === undefined || (word && !isLetter(clause.slice(0, start), clause.slice(end)))) continue;
+    if (bare && (LABELLED.test(clause.slice(0, start)) || NAMED_BY.test(clause.slice(0, start)))) continue;
+    found.push({ start, end, index, bare });
   }
   return found;
 }
+
+/**
+ * A word that names a thing by the letter behind it: "kitchen B", "a large D". Words of grammar and forms of verbs name
+ * nothing: "clinches B", "so B".
+ */
+const NAMED_BY =
+  /(?<![\p{L}'’])(?!(?:\p{L}*(?:s|ed|ing|ly)|to|for|with|toward|into|onto|and|or|nor|but|not|than|over|so|be|by|of|on|in|as|from|me|us|say|choose|pick|select|answer|guess|think|favou?r|support|prefer|believe|infer|conclude|make|get|took?|take|mean|both|either|neither|only|then|now|would|must|should|will|it|that|which|if|when|while|although|though|since|because|rather|still|just|therefore|hence|either|went|go|letter|left|even|are)\s+$)\p{Ll}+\s+$/u;
 
 /** Whether A or I is an option's letter between `before` and `after`: in a list with another, or before a verb. */
 function isLetter(before: string, after: string): boolean {

@@ -23,6 +23,14 @@ export function plainText(text: string): string {
     .replace(/\n[ \n]*\n/g, '\n\n');
 }
 
+/** Blanks for "no doubt", "without question": words that assure, and look like a denial. */
+export function withoutAssurances(plain: string): string {
+  return plain.replace(ASSURANCE, (words) => ' '.repeat(words.length));
+}
+
+const ASSURANCE =
+  /\b(?:there(?:['’]s| is| can be) )?(?:no|without (?:a |any )?|beyond (?:a |any )?)\s*(?:doubt|question)\b(?: that\b| about it\b)?/gi;
+
 /** What a text without marks has none of. */
 const MARKED = /[^\n\x20-\x7E]|[\\<*_`"'$~[\]{}]| {2}|\n *\n/;
 

@@ -60,6 +60,12 @@ const CAPTION_INSTRUCTIONS: Readonly<Record<Exclude<Writing, 'reasoning'>, strin
     'they are, what they do and in which order.',
 };
 
+/** The caption that a prompt of ours asks for; undefined for any other prompt. */
+export function captionAsked(prompt: string): Exclude<Writing, 'reasoning'> | undefined {
+  const asked = prompt.trim();
+  return (['brief', 'detailed'] as const).find((writing) => asked === CAPTION_INSTRUCTIONS[writing]);
+}
+
 /**
  * The prompt for one sample; a caption's knows neither the question nor the options.
  *

@@ -1,21 +1,24 @@
 /** Refines a whole file of generated reasoning. */
 import { DataError } from '../base/errors.js';
 import { refuseInput, writeAtomic } from '../base/files.js';
-import { type GeneratedText, readGenerated } from './generated.js';
+import { type GeneratedText, readTextRow } from './generated.js';
 import { classOf } from './grade.js';
 import { readJsonLines } from './jsonl.js';
+import { DrawnRows, type RuleLeak } from './leak/drawn.js';
 import { openPolicy } from './policies/index.js';
 import { originalRow } from './policies/original.js';
 import { paperRow } from './policies/paper.js';
 import { type PolicySettings, type RefineResult, resultOf } from './policies/policy.js';
 
 export interface RefineFileOptions extends PolicySettings {
-  /** JSON lines with id, question, options, reasoning, predicted, answer, correct, as `generate` writes them. */
+  /** JSON lines as `generate` writes them, or rows from anywhere with an id, options and a text (anyRow.ts). */
   input: string | readonly string[];
   /** JSON lines {@link RefinedRow}, written whole or not at all. */
   output: string;
   /** What is kept (src/reasoning/policies/); default `paper`. */
   policy?: string;
+  /** Measure what a reader of the text alone recovers before and after, on {@link DRAWN_ROWS} rows; default false. */
+  leak?: boolean;
 }
 
 /** One line of the output; samples with nothing left have none. */
@@ -47,6 +50,8 @@ export interface RefineStats {
   removed: Record<string, number>;
   /** Mean characters of a sample's reasoning before and after, over all samples. */
   meanCharacters: { before: number; after: number };
+  /** Absent unless asked for. */
+  leak?: RuleLeak;
 }
 
 /** Groups that a policy gets at once, and the characters of output that are written at once. */
@@ -67,6 +72,7 @@ export async function refineFile(options: RefineFileOptions): Promise<RefineStat
   await refuseInput(options.output, inputs);
   const policy = await openPolicy(options.policy ?? 'paper', options);
   const stats = emptyStats();
+  const drawn = options.leak ? new DrawnRows() : undefined;
   let known = 0;
   let before = 0;
   let after = 0;
@@ -75,6 +81,7 @@ export async function refineFile(options: RefineFileOptions): Promise<RefineStat
     const refineAll = async (groups: readonly GeneratedText[][]) => {
       for (const { row, ...result } of await policy.refine(groups)) {
         count(stats, row, result);
+        drawn?.add(row, result.reasoning);
         if (row.answer !== null && !row.caption) known++;
         before += row.reasoning.length;
         after += result.reasoning.length;
@@ -97,7 +104,8 @@ export async function refineFile(options: RefineFileOptions): Promise<RefineStat
     }
     await file.writeFile(lines);
   });
-  return finished(stats, known, before, after);
+  const leak = drawn?.measure();
+  return { ...finished(stats, known, before, after), ...(leak ? { leak } : {}) };
 }
 
 function lineOf({ id, correct }: GeneratedText, { reasoning, removed }: RefineResult): string {
@@ -109,7 +117,7 @@ async function* singles(inputs: readonly string[]): AsyncGenerator<GeneratedText
   const seen = new Map<string, string>();
   for (const input of inputs)
     for await (const { value, line } of readJsonLines(input)) {
-      const row = readGenerated(value, `${input}:${line}`);
+      const row = readTextRow(value, `${input}:${line}`);
       const first = seen.get(row.id);
       if (first !== undefined) {
         throw new DataError(
@@ -134,7 +142,7 @@ async function* groupsOf(inputs: readonly string[]): AsyncGenerator<GeneratedTex
   const waiting = new Map<string, GeneratedText[]>();
   for (const input of inputs)
     for await (const { value, line } of readJsonLines(input)) {
-      const row = readGenerated(value, `${input}:${line}`);
+      const row = readTextRow(value, `${input}:${line}`);
       const rows = waiting.get(row.id) ?? [];
       if (rows[0]) refuseOther(rows[0], row, `${input}:${line}`);
       rows.push(row);

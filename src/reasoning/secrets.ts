@@ -30,10 +30,19 @@ function replacing(secrets: readonly string[]): (text: string) => string {
 }
 
 function formsOf(secret: string): string[] {
-  return [
-    secret,
-    encodeURIComponent(secret),
-    JSON.stringify(secret).slice(1, -1),
-    Buffer.from(secret).toString('base64'),
-  ];
+  return [secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1), ...base64Forms(secret)];
+}
+
+/**
+ * What any text that holds the secret has of it in base64, with either alphabet: "Bearer <key>" as a whole is not the
+ * key's own base64. The signs at the ends hold bits of the text around the secret, so they are cut.
+ */
+function base64Forms(secret: string): string[] {
+  const forms = [0, 1, 2].map((before) => {
+    const bytes = Buffer.concat([Buffer.alloc(before), Buffer.from(secret)]);
+    const from = [0, 2, 3][before] as number;
+    return bytes.toString('base64').slice(from, Math.floor((bytes.length * 8) / 6));
+  });
+  const whole = Buffer.from(secret).toString('base64');
+  return [whole, ...forms].flatMap((form) => [form, form.replaceAll('+', '-').replaceAll('/', '_')]);
 }

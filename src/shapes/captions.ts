@@ -1,11 +1,16 @@
 /** Captions of clips and of single frames, as captions.jsonl has them. */
 import { type ClipFacts, clauseOf, colourOf, listOf, nameOf, placeOf } from './language.js';
 
-/** The whole clip: its objects and events, in order. */
-export function describeClip({ clip }: ClipFacts): string {
+/** The objects of the clip, in one sentence. */
+export function nameObjects({ clip }: ClipFacts): string {
   const things = clip.objects.map((_, i) => `a ${nameOf(clip, i)}`);
-  const events = clip.events.map((event) => `${clauseOf(clip, event)}.`);
-  return [`${listOf(things)} on a ${clip.background} background.`, ...events].join(' ');
+  return `${listOf(things)} on a ${clip.background} background.`;
+}
+
+/** The whole clip: its objects and events, in order. */
+export function describeClip(facts: ClipFacts): string {
+  const { clip } = facts;
+  return [nameObjects(facts), ...clip.events.map((event) => `${clauseOf(clip, event)}.`)].join(' ');
 }
 
 /** Places of the objects at the end of a beat, as sampled frame `beat + 1` of four shows them. */

@@ -8,6 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError, messageOf } from '../base/errors.js';
 import { Rng } from '../base/random.js';
+import { describeClip, nameObjects } from './captions.js';
 import { type EventsLine, SPLITS } from './dataset.js';
 import { FrameIndex } from './frameIndex.js';
 import { factsOf } from './language.js';
@@ -73,6 +74,13 @@ export class ShapesTeacher {
     const steps = reasoningSteps(facts, posed, offered, claim, { frameOf: frameNumbers(clip, frames), rng });
     const chosen = offered.indexOf(claim);
     return { text: composeAnswer(steps, offered, chosen, rng), chosen, correct: !isMistaken };
+  }
+
+  /** Describes the clip that the images show, as {@link answer} recognises it: its objects, or also what they do. */
+  async caption(images: readonly Uint8Array[], writing: 'brief' | 'detailed'): Promise<string> {
+    const { clip } = await this.index.recognise(images);
+    const facts = factsOf(clip);
+    return writing === 'brief' ? nameObjects(facts) : describeClip(facts);
   }
 }
 

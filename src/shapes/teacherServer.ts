@@ -8,7 +8,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { messageOf } from '../base/errors.js';
 import { isRecord } from '../base/values.js';
-import { parseTeacherPrompt } from '../reasoning/prompt.js';
+import { captionAsked, parseTeacherPrompt } from '../reasoning/prompt.js';
 import { ShapesTeacher, type TeacherOptions } from './teacher.js';
 
 /** Name under /v1/models. */
@@ -64,7 +64,7 @@ async function handle(teacher: ShapesTeacher, request: IncomingMessage, response
       sendJson(response, 200, { object: 'list', data: [model] });
     } else if (route === 'POST /v1/chat/completions') {
       const asked = parseRequest(await readJson(request));
-      const { text } = await teacher.answer(asked.images, asked.question, asked.options).catch((error) => {
+      const text = await textFor(asked, teacher).catch((error) => {
         throw new Refusal(400, messageOf(error));
       });
       reply(response, asked, text);
@@ -76,10 +76,17 @@ async function handle(teacher: ShapesTeacher, request: IncomingMessage, response
   }
 }
 
+async function textFor({ images, asked }: ChatRequest, teacher: ShapesTeacher): Promise<string> {
+  if (typeof asked === 'string') return teacher.caption(images, asked);
+  return (await teacher.answer(images, asked.question, asked.options)).text;
+}
+
 interface ChatRequest {
   images: Buffer[];
-  question: string;
-  options: string[];
+  /** Words of the question, or of the request for a caption. */
+  words: number;
+  /** A question with its options, or the caption that is wanted. */
+  asked: { question: string; options: string[] } | 'brief' | 'detailed';
   stream: boolean;
   maxTokens: number;
 }
@@ -108,13 +115,17 @@ function parseRequest(body: unknown): ChatRequest {
   const parts = contentParts(body.messages);
   const prompt = parts.flatMap((part) => (typeof part.text === 'string' ? [part.text] : [])).join('\n');
   const images = parts.flatMap((part) => (part.type === 'image_url' ? [decodeImage(part.image_url)] : []));
-  const asked = parseTeacherPrompt(prompt);
+  const asked = captionAsked(prompt) ?? parseTeacherPrompt(prompt);
   if (asked === undefined)
-    throw new Refusal(400, 'the prompt has no "###Question: ..., ###Hints: A: ..." to answer');
+    throw new Refusal(
+      400,
+      'the prompt has no "###Question: ..., ###Hints: A: ..." to answer, and asks for no caption in the words of generate --write',
+    );
   if (images.length === 0) throw new Refusal(400, 'the request has no images');
   const limit = body.max_completion_tokens ?? body.max_tokens;
   const maxTokens = typeof limit === 'number' && limit > 0 ? limit : Number.POSITIVE_INFINITY;
-  return { ...asked, images, stream: body.stream === true, maxTokens };
+  const words = (typeof asked === 'string' ? prompt : asked.question).split(/\s+/).length;
+  return { asked, words, images, stream: body.stream === true, maxTokens };
 }
 
 /** The parts of all messages; a plain text is one part. */
@@ -137,7 +148,11 @@ function decodeImage(value: unknown): Buffer {
 }
 
 /** The answer as one JSON object or as a stream of events; a token is a word here. */
-function reply(response: ServerResponse, { stream, maxTokens, question }: ChatRequest, text: string): void {
+function reply(
+  response: ServerResponse,
+  { stream, maxTokens, words: prompt }: ChatRequest,
+  text: string,
+): void {
   const words = text.match(/\s*\S+/g) ?? [];
   const sent = words.slice(0, maxTokens);
   const finish = sent.length < words.length ? 'length' : 'stop';
@@ -146,7 +161,7 @@ function reply(response: ServerResponse, { stream, maxTokens, question }: ChatRe
   const base = { id: `chatcmpl-${randomUUID()}`, object, created, model: MODEL };
   if (!stream) {
     const message = { role: 'assistant', content: sent.join('') };
-    const [prompt, completion] = [question.split(/\s+/).length, sent.length];
+    const completion = sent.length;
     const usage = { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion };
     sendJson(response, 200, { ...base, choices: [{ index: 0, message, finish_reason: finish }], usage });
     return;

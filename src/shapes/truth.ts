@@ -42,7 +42,7 @@ export interface TruthCount {
 }
 
 /**
- * Counts the true steps of each file, before and after the policy `paper`.
+ * Counts the true steps of each file, before and after the policy `paper`; of a file that `refine` wrote, after it alone.
  *
  * @throws DataError naming file:line for a line that is malformed or of an id that the world does not have, and for a
  *   folder that holds no complete world
@@ -93,6 +93,8 @@ interface ChainRow {
   correct: boolean | null;
   beats: readonly number[];
   caption: boolean;
+  /** The line is one of `refine`, so its text is what was left. */
+  refined: boolean;
 }
 
 async function truthOfFile(file: string, world: string, known: Known): Promise<TruthCount[]> {
@@ -103,11 +105,11 @@ async function truthOfFile(file: string, world: string, known: Known): Promise<T
     if (seen.has(row.sample.id)) throw new DataError(`${file}:${line}: id "${row.sample.id}" appears twice`);
     seen.add(row.sample.id);
     const answer = row.correct === null ? 'unknown' : row.correct ? 'correct' : 'incorrect';
-    for (const stage of ['before', 'after'] as const) {
+    for (const stage of row.refined ? (['after'] as const) : (['before', 'after'] as const)) {
       const key = `${stage}/${answer}`;
       const tally = tallies.get(key) ?? new Tally(basename(file), stage, answer);
       tallies.set(key, tally);
-      tally.add(stage === 'before' ? row.text : refined(row), row);
+      tally.add(stage === 'before' || row.refined ? row.text : refined(row), row);
     }
   }
   if (seen.size === 0) throw new DataError(`${file}:1: expected at least one line of reasoning, found none`);
@@ -141,7 +143,8 @@ function chainOf(value: Record<string, unknown>, place: string, world: string, k
   const judged = predicted !== null && answer !== null ? predicted === answer : null;
   const correct = typeof value.correct === 'boolean' ? value.correct : judged;
   const caption = isCaption(value.settings);
-  return { sample, facts, text, predicted, correct, beats: beatsOf(value.frames, facts, wrong), caption };
+  const beats = beatsOf(value.frames, facts, wrong);
+  return { sample, facts, text, predicted, correct, beats, caption, refined: Array.isArray(value.removed) };
 }
 
 /** The beats of the frames that a line names; four frames unless it does. */

@@ -2,8 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { optionLetter } from '../../src/data/sample.js';
-import { predictedAnswer, Sentence } from '../../src/reasoning/answer.js';
+import { predictedAnswer } from '../../src/reasoning/answer.js';
 import { Choices } from '../../src/reasoning/choices.js';
+import { Sentence } from '../../src/reasoning/sentence.js';
 
 const OPTIONS = ['The blanket.', 'The table.', 'The closet/cabinet.', 'The clothes.'];
 const A_PERSON = ['a person walking', 'a dog', 'no', 'not sure', 'the dog runs away'];

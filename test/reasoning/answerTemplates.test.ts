@@ -263,7 +263,7 @@ const READ: Record<string, string[]> = {
 
 /** Texts that name no option, with the rule that says so. */
 const UNREAD: Record<string, string[]> = {
-  empty: ['', ' \n ', '???', '...'],
+  empty: ['', ' \n ', '???', '...', '😀🎉', '✅'],
   thinking: ['<think>The answer is {L}.</think>', '<think>The answer is {L}.'],
   refusal: [
     'The answer is none of the above.',

@@ -89,7 +89,7 @@ describe('the closing forms of appendix A.4', () => {
   it('keeps the text behind another header on the line', () => {
     const text =
       '###Answer: C ###Reasoning: He sits. He runs. ###Conclusion: It is the closet. ### Note: He stops.';
-    expect(refine(text, RIGHT).refined).toBe('###Reasoning: He sits. He runs. ### Note: He stops.');
+    expect(refine(text, RIGHT).refined).toBe('He sits. He runs. ### Note: He stops.');
   });
 
   it.each([
@@ -367,4 +367,26 @@ describe('for any text', () => {
       }
     });
   });
+});
+
+describe('the heading of the reasoning', () => {
+  const settings = { options: ['a dog', 'a cat'], answer: 1, correct: true, predicted: 1 };
+  it.each([
+    '###Reasoning: It purrs.\n###Answer: B',
+    '### Reasoning\n\nIt purrs.\n\n### Answer\n\nB',
+    '**Step-by-step reasoning:**\nIt purrs.\n**Answer:** B',
+    '### Answer: B\n\n### Reasoning:\nIt purrs.',
+    'Reasoning: It purrs.\nAnswer: B',
+    '**Reasoning Process**\n\nIt purrs.',
+  ])('goes, and the steps stay: %j', (text) => {
+    const { refined } = refine(text, settings);
+    expect(refined).toBe('It purrs.');
+    expect(refine(refined, settings).refined).toBe(refined);
+  });
+  it.each(['Reasoning about cats is hard.', 'The **reasoning** of the cat is plain.'])(
+    'is none: %j',
+    (text) => {
+      expect(refine(text, settings).refined).toBe(text);
+    },
+  );
 });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DataError, UsageError } from '../../src/base/errors.js';
 import { predictedAnswer } from '../../src/reasoning/answer.js';
+import { DrawnRows } from '../../src/reasoning/leak/drawn.js';
 import { refineFile } from '../../src/reasoning/refineFile.js';
 import { describeWithShared, sharedPath } from '../support/shared.js';
 
@@ -199,3 +200,60 @@ describeWithShared(
     });
   },
 );
+
+describe('rows from anywhere', () => {
+  const foreign = {
+    question_id: 7,
+    question: 'why?',
+    choices: ['A. a dog', 'B. a cat'],
+    response: 'It barks. The answer is A.',
+    answer: 'B',
+  };
+  it('are read as grade reads them', async () => {
+    write(foreign, { qid: 'x', a0: 'dog', a1: 'cat', text: 'It purrs. Answer: B' });
+    const stats = await refineFile({ input, output });
+    expect(stats).toMatchObject({ samples: 2, incorrect: 1, unknown: 1, ungradable: 0 });
+    expect(rows()).toMatchObject([
+      { id: '7', reasoning: 'It barks.', correct: false },
+      { id: 'x', reasoning: 'It purrs.', correct: null },
+    ]);
+  });
+  it('without options or an id are named by their line', async () => {
+    write({ ...foreign, choices: ['one'] });
+    await expect(refineFile({ input, output })).rejects.toThrow(/:1: field "choices": expected the texts/);
+    write({ ...foreign, question_id: null });
+    await expect(refineFile({ input, output })).rejects.toThrow(/:1: no id/);
+  });
+});
+
+describe('the leak beside a refinement', () => {
+  const texts = Array.from({ length: 40 }, (_, i) => ({
+    id: `v${i}_0`,
+    question: 'why?',
+    options: ['a dog', 'a cat', 'a cow', 'a hen'],
+    reasoning: `Something moves. The answer is ${'ABCD'[i % 4]}.`,
+    predicted: i % 4,
+    answer: 0,
+    correct: i % 4 === 0,
+  }));
+  it('is all before, chance after, and measured only when asked for', async () => {
+    write(...texts);
+    expect((await refineFile({ input, output })).leak).toBeUndefined();
+    const { leak } = await refineFile({ input, output, leak: true });
+    expect(leak).toMatchObject({ rows: 40, chance: 0.25 });
+    expect(leak!.before.teacher).toMatchObject({ rate: 1, questions: 40 });
+    expect(leak!.before.truth).toMatchObject({ rate: 0.25 });
+    expect(leak!.after.teacher!.rate).toBeLessThan(0.6);
+    expect(leak!.after.teacher!.low).toBeLessThan(leak!.after.teacher!.high);
+  });
+  it('is the same again, and of many rows is that of rows drawn from all of them', () => {
+    const measured = [0, 1].map(() => {
+      const drawn = new DrawnRows(10);
+      for (const row of texts) drawn.add(row, 'Something moves.');
+      return drawn.measure();
+    });
+    expect(measured[0]).toEqual(measured[1]);
+    expect(measured[0]).toMatchObject({ rows: 10, before: { teacher: { rate: 1, questions: 10 } } });
+    expect(new DrawnRows().measure()).toBeNull();
+  });
+});

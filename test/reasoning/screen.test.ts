@@ -1,11 +1,11 @@
 /** The screen before the close reading of sentences. */
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
-import { Sentence } from '../../src/reasoning/answer.js';
 import { Choices } from '../../src/reasoning/choices.js';
 import { proseReply, readReply } from '../../src/reasoning/marks.js';
 import { comparable, plainText } from '../../src/reasoning/plain.js';
 import { mayHoldMarks, mayHoldVerdicts, mayNameOption } from '../../src/reasoning/screen.js';
+import { Sentence } from '../../src/reasoning/sentence.js';
 import { verdictsIn } from '../../src/reasoning/verdicts.js';
 
 const choices = new Choices(['The blanket.', 'it moved left', 'The closet/cabinet.', 'no', 'a dog']);

@@ -101,3 +101,21 @@ it('refuses a key that no header can carry, unseen', async () => {
     await expect(opened).rejects.not.toThrow(key);
   }
 });
+
+it.each([...'012345'].flatMap((n) => ['base64', 'base64url'].map((form) => [n, form] as const)))(
+  'finds a key behind %s signs in a text that is written as %s',
+  (n, form) => {
+    const { fromMessage, fromAnswer } = secretsOf([KEY]);
+    for (const behind of ['', '.', '..', ' }']) {
+      const bytes = Buffer.from(`${'x'.repeat(Number(n))}${KEY}${behind}`);
+      const text = bytes.toString(form as BufferEncoding);
+      for (const left of [fromMessage(text), fromAnswer(text)]) {
+        const told = Buffer.from(left.replace('(key)', ''), form as BufferEncoding).toString('latin1');
+        // The signs at the ends belong to bytes beside the key.
+        expect(left).toContain('(key)');
+        expect(left.length).toBeLessThanOrEqual(text.length - KEY.length);
+        for (const part of parts.slice(0, KEY.length - 7)) expect(told).not.toContain(part);
+      }
+    }
+  },
+);

@@ -140,6 +140,11 @@ describe('files', () => {
     ]);
   });
 
+  it('that refine wrote are counted as they are, after it', async () => {
+    write({ id: 'c_0', reasoning: STEPS, correct: true, removed: ['###Answer: B'] });
+    expect(await truth()).toMatchObject([{ stage: 'after', answer: 'correct', chains: 1, true: 1 }]);
+  });
+
   it.each([
     ['that are refined and right', { correct: true }],
     ['of captions', { correct: null, settings: { prompt: '', writing: 'brief' } }],

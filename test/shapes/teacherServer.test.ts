@@ -10,7 +10,7 @@ import type { Sample } from '../../src/data/sample.js';
 import { predictedAnswer } from '../../src/reasoning/answer.js';
 import { openTeacher } from '../../src/reasoning/client.js';
 import { framesToPng, pngDataUrl } from '../../src/reasoning/images.js';
-import { teacherPrompt } from '../../src/reasoning/prompt.js';
+import { promptFor, teacherPrompt } from '../../src/reasoning/prompt.js';
 import { type EventsLine, makeShapes } from '../../src/shapes/dataset.js';
 import { sampleFrames } from '../../src/shapes/render.js';
 import { type RunningTeacher, startTeacher } from '../../src/shapes/teacherServer.js';
@@ -57,6 +57,21 @@ async function post(url: string, body: unknown) {
 }
 
 describe('startTeacher', () => {
+  it.each(['brief', 'detailed'] as const)('writes a %s caption of the clip', async (writing) => {
+    const { url } = await start();
+    const sample = samples[0]!;
+    const body = bodyOf(sample) as { messages: { content: object[] }[] };
+    const text = promptFor(writing, sample.question, sample.options);
+    body.messages[0]!.content.splice(-1, 1, { type: 'text', text });
+    const answer = await post(url, body);
+    expect(answer.status).toBe(200);
+    const { content } = JSON.parse(answer.text).choices[0].message;
+    const sentences = content.split('. ').length;
+    expect(content).toMatch(/^a .* on a \w+ background\./);
+    if (writing === 'brief') expect(sentences).toBe(1);
+    else expect(sentences).toBeGreaterThan(1);
+  });
+
   it('answers in one piece', async () => {
     const { url } = await start();
     const { status, text } = await post(url, bodyOf(samples[0]!));

@@ -2,14 +2,14 @@
 import { basename } from 'node:path';
 import { DataError, UsageError } from '../../base/errors.js';
 import { shown } from '../../data/problems.js';
-import { readGenerated } from '../generated.js';
+import { readTextRow } from '../generated.js';
 import { readJsonLines } from '../jsonl.js';
 import { openPolicy } from '../policies/index.js';
 import type { PolicySettings } from '../policies/policy.js';
 import { FEWEST_VIDEOS, type Leak, type LeakRow, type LeakTexts, leakOf } from './leak.js';
 
 export interface LeakRequest {
-  /** What `generate` wrote: the texts before refinement. */
+  /** What `generate` wrote, or rows from anywhere: the texts before refinement. */
   generated: string;
   /** Files of refined reasoning about the same ids, measured beside the policies. */
   refined?: readonly string[];
@@ -64,7 +64,7 @@ async function readRows(file: string): Promise<{ rows: LeakRow[]; note: string }
   const seen = new Map<string, number>();
   let named = 0;
   for await (const { value, line } of readJsonLines(file)) {
-    const row = readGenerated(value, `${file}:${line}`);
+    const row = readTextRow(value, `${file}:${line}`);
     const first = seen.get(row.id);
     if (first !== undefined)
       throw new DataError(`${file}:${line}: id "${row.id}" appears twice, first in line ${first}`);

@@ -71,18 +71,15 @@ export function leakOf(rows: readonly LeakRow[], texts: readonly LeakTexts[], se
   return {
     rows: rows.length,
     videos: new Set(rows.map(({ video }) => video)).size,
-    chance: rows.reduce((sum, { options }) => sum + 1 / options.length, 0) / rows.length,
+    chance: chanceOf(rows),
     questionAlone: trained(() => ''),
     texts: texts.map(({ name, texts: own }) => {
-      const textOf = ({ id }: LeakRow) => own.get(id) ?? '';
-      const scores = new Map(rows.map((row) => [row.id, ruleScores(textOf(row), row.options)]));
+      const textOf = ({ id }: GeneratedText) => own.get(id) ?? '';
       return {
         name,
         characters: rows.reduce((sum, row) => sum + textOf(row).length, 0) / rows.length,
         empty: rows.filter((row) => textOf(row).trim() === '').length,
-        rule: byTarget((target) =>
-          rateOf(answered(target), target, (row) => scores.get(row.id)!, `rule/${seed}`),
-        ),
+        rule: ruleRates(rows, textOf, seed),
         classifier: trained(textOf),
       };
     }),
@@ -90,12 +87,30 @@ export function leakOf(rows: readonly LeakRow[], texts: readonly LeakTexts[], se
   };
 }
 
+/** How often a draw among the options is right. */
+export function chanceOf(rows: readonly GeneratedText[]): number {
+  return rows.reduce((sum, { options }) => sum + 1 / options.length, 0) / rows.length;
+}
+
+/** The rates of the reader by rule on the texts of `rows`. */
+export function ruleRates(
+  rows: readonly GeneratedText[],
+  textOf: (row: GeneratedText) => string,
+  seed = '0',
+): Rates {
+  const scores = new Map(rows.map((row) => [row.id, ruleScores(textOf(row), row.options)]));
+  return byTarget((target) => {
+    const answered = rows.filter((row) => answerOf(row, target) !== null);
+    return rateOf(answered, target, ({ id }) => scores.get(id)!, `rule/${seed}`);
+  });
+}
+
 const byTarget = (rate: (target: Target) => Rate | null): Rates => ({
   teacher: rate('teacher'),
   truth: rate('truth'),
 });
 
-const answerOf = (row: LeakRow, target: Target) => (target === 'teacher' ? row.predicted : row.answer);
+const answerOf = (row: GeneratedText, target: Target) => (target === 'teacher' ? row.predicted : row.answer);
 
 /** The fold of every video. */
 function foldsOf(rows: readonly LeakRow[], seed: string): Map<string, number> {
@@ -129,10 +144,10 @@ function trainedRate(
 }
 
 /** Of options with the same score one is drawn. */
-function rateOf(
-  rows: readonly LeakRow[],
+function rateOf<R extends GeneratedText>(
+  rows: readonly R[],
   target: Target,
-  scoresOf: (row: LeakRow) => readonly number[],
+  scoresOf: (row: R) => readonly number[],
   seed: string,
 ): Rate | null {
   if (rows.length === 0) return null;

@@ -1,5 +1,5 @@
 /** The policy `paper`: removes the conclusions (section 3.2, appendix A.4). */
-import { predictedAnswer, Sentence, statedAnswer } from '../answer.js';
+import { predictedAnswer } from '../answer.js';
 import { Choices } from '../choices.js';
 import { Cutting, type Refined, type Removal, spacesBeside } from '../cutting.js';
 import type { GeneratedText } from '../generated.js';
@@ -7,7 +7,11 @@ import { isCorrect } from '../grade.js';
 import { MARKS, proseReply, type Reply, readReply } from '../marks.js';
 import { GROUND_TRUTH, PAPER_PATTERNS, type Pattern, PREDICTED_OPTION, STATED_ANSWER } from '../patterns.js';
 import { ANSWER_TAG, BOX_TOKEN, boxesIn, comparable, plainText } from '../plain.js';
+import { statedAnswer } from '../reading/stated.js';
+import { mayConclude } from '../reading/worded.js';
+import { rootsOf } from '../roots.js';
 import { mayHoldMarks, mayHoldVerdicts, mayNameOption } from '../screen.js';
+import { Sentence } from '../sentence.js';
 import { segment, type Unit } from '../sentences.js';
 import { TruthWords } from '../truthWords.js';
 import { verdictsIn } from '../verdicts.js';
@@ -77,6 +81,7 @@ class Rules {
       if (reasons[i] !== undefined) return [];
       const sentence = text.slice(unit.start, unit.end);
       const found = this.truthIn(sentence);
+      found.push(...headingMark(sentence));
       if (boxed) found.push(...boxMarks(sentence));
       if (found.length === 0) return found;
       const apart = inOrder(found);
@@ -128,18 +133,22 @@ class Rules {
       : sentence;
     const pattern = this.patterns.find(({ words }) => words?.test(plain));
     if (pattern) return pattern.name;
-    if (!mayNameOption(sentence) && !predicted.some((option) => this.isText(sentence, option)))
-      return undefined;
+    if (predicted.some((option) => this.isText(sentence, option))) return PREDICTED_OPTION;
+    if (!mayNameOption(sentence) && !mayConclude(sentence)) return undefined;
     const said = new Sentence(sentence, this.choices);
     if (said.statesAnswer() || said.announcesAnswer()) return STATED_ANSWER;
     if (predicted.some((option) => said.pointsAt(option))) return PREDICTED_OPTION;
     return undefined;
   }
 
-  /** Whether the sentence is the option's own text; it has a few signs more at most. */
+  /** Whether the sentence is nothing but the option, "He is tired" for "tired"; it has a few signs more at most. */
   private isText(sentence: string, option: number): boolean {
     const { length } = this.settings.options[option] ?? '';
-    return sentence.length <= length + 16 && comparable(sentence) === this.choices.texts[option];
+    if (sentence.length > length + 16) return false;
+    const words = comparable(sentence);
+    if (words === this.choices.texts[option]) return true;
+    const own = this.choices.rootsOf(option);
+    return own.length > 0 && rootsOf(words).join(' ') === own.join(' ');
   }
 
   /** `###Answer:` alone on a line announces the next line, `###Conclusion:` the next paragraph. */
@@ -213,6 +222,15 @@ function judgeLists(text: string, units: Unit[], reasons: Reason[], choices: Cho
     if (own.some((verdict) => verdict.right || verdict.bare)) reasons[i] ??= STATED_ANSWER;
     start = end + 1;
   });
+}
+
+/** `###Reasoning:`, `**Step-by-step reasoning**`, `Reasoning:` before the steps: a form's mark and no step. */
+const HEADING =
+  /^(?:#{1,6}\s*\**|\*\*)\s*(?:detailed\s+|step[- ]by[- ]step\s+)?reasoning(?:\s+(?:process|steps?))?\s*(?:\*+\s*:?|:\s*\**|$)\s*|^reasoning\s*:\s*/i;
+
+function headingMark(sentence: string): Removal[] {
+  const mark = HEADING.exec(sentence)?.[0];
+  return mark === undefined ? [] : [{ start: 0, end: mark.length, by: MARKS }];
 }
 
 const BOX_MARK = new RegExp(`</?${ANSWER_TAG}>|${BOX_TOKEN.source}`, 'gi');

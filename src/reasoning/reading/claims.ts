@@ -1,0 +1,82 @@
+/** Which of the options that a sentence names it also claims, by clauses and comparisons. */
+import { denies, ENGLISH_CUES } from '../cues.js';
+import { AGAINST, isCounterfactual } from '../leaning.js';
+
+/** A place that names an option: its letter or its words. */
+export interface Spot {
+  start: number;
+  end: number;
+  /** 0-based option. */
+  index: number;
+}
+
+/** Clauses end here; a comma does where another clause begins behind it. */
+const CLAUSE =
+  /[;\n]|,?\s+(?:but|however|although|though|while|whereas|yet|because|since|as|so|hence|thus|therefore|leaving|instead|and(?=\s+(?:not|in(?:consistent|compatible)|rules?|excludes?)\b))\b|\s[-–—]\s|:\s|,\s+(?=(?:not|nor|the|it|this|that|i|we|so|which|making|he|she|they)\b|[(⟦]?[A-Z][)⟧]?\s)/gi;
+
+/** "While A is possible, C fits": what a sentence grants and then leaves. */
+const GRANTED =
+  /^\W*(?:(?:from|of|among|between)\b[^.]*?\b(?:and|or)\s+\(?[A-Z]\)?\s*,|(?:while|although|though|even (?:if|though)|despite|whereas|between|of|both|apart from|besides|unlike)\b[^,]*,)/i;
+
+/** Behind these the other side of a comparison stands. */
+const COMPARED =
+  /\b(?:rather than|instead of|as opposed to|compared (?:to|with)|over|than|versus|vs\.?|unlike|(?:and|but) not|not)\W*(?:\w+\W+){0,3}$|(?<![-=])>\W*$/i;
+
+/** "C rather than A", "C, not A": what the option is preferred to. */
+const PREFERRED =
+  /\b(?:rather than|instead of|as opposed to|over|than|versus|vs\.?|unlike|(?<=^\W*)(?:and )?not)\b.*$/is;
+
+const WEIGHED = /\b(?:may|might|could|can|possibl[ey]|perhaps|maybe|either|whether|if|unless|or)\b/i;
+
+/** Words that somebody in the video says or that stand there to be read. */
+const REPORTED =
+  /\b(?:says|said|saying|asks|asked|shouts?|sings?|told|tells?|reads?|written|writes?|titled|named|called|options?\s+(?:are|include)|question)\b/i;
+
+/** "I guess C?" asks nobody. */
+const GUESS = /^\W*(?:i (?:guess|think|suppose|believe|would say)|i['’]d say|probably|maybe)\b/i;
+
+/** Whether a sentence claims nothing at all: it asks, supposes what is not so, or reports words. */
+export function claimsNothing(sentence: string): boolean {
+  return (
+    (/[?？]\s*$/.test(sentence) && !GUESS.test(sentence)) ||
+    isCounterfactual(sentence) ||
+    REPORTED.test(sentence)
+  );
+}
+
+/** The characters at the beginning of a sentence that grant something, and are left behind. */
+export function grantedLength(sentence: string): number {
+  return GRANTED.exec(sentence)?.[0].length ?? 0;
+}
+
+/** The spots of a sentence that stand in a clause which denies nothing, weighs nothing, and prefers nothing else. */
+export function claimed<S extends Spot>(sentence: string, spots: readonly S[]): S[] {
+  if (claimsNothing(sentence)) return [];
+  const granted = grantedLength(sentence);
+  const ends = [...sentence.matchAll(CLAUSE)].map((match) => match.index);
+  return spots.filter(({ start, end }) => {
+    if (start < granted) return false;
+    const from = Math.max(granted, ...ends.filter((at) => at < start));
+    const to = Math.min(sentence.length, ...ends.filter((at) => at >= end));
+    // The option's own words deny nothing: "not sure".
+    const before = sentence.slice(from, start);
+    const behind = sentence.slice(end, to).replace(PREFERRED, '');
+    const clause = `${before} ${behind}`;
+    return (
+      !COMPARED.test(before) && !refuses(clause) && !WEIGHED.test(clause) && !takenBack(sentence, end, spots)
+    );
+  });
+}
+
+const refuses = (clause: string) => denies(clause) || AGAINST.test(clause) || ENGLISH_CUES.doubt.test(clause);
+
+/** "C would be chosen, but this is not seen": whether a turn behind a spot denies it and names nothing else. */
+function takenBack(sentence: string, end: number, spots: readonly Spot[]): boolean {
+  const turn = TURN.exec(sentence.slice(end));
+  if (!turn) return false;
+  const from = end + turn.index;
+  return !spots.some(({ start }) => start > from) && refuses(sentence.slice(from));
+}
+
+/** Turns against what was said before. */
+export const TURN = /\b(?:but|however|yet|although|though)\b/i;

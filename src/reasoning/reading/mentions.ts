@@ -1,0 +1,108 @@
+/** Options that a text refers to by letter without stating them as its answer, by rule 9. */
+import type { Choices } from '../choices.js';
+import { denies } from '../cues.js';
+import { isCounterfactual, lettersIn, speaksAgainst } from '../leaning.js';
+import type { Candidate } from './candidate.js';
+import { claimed, TURN } from './claims.js';
+import { type Placed, sentenceStart, sentencesOf } from './sentenceAt.js';
+
+/** The one option that the whole text refers to by letter without denying it. */
+export function onlyMention(text: string, choices: Choices): Candidate | undefined {
+  const plain = choices.withoutOwnTexts(text);
+  const letters = new Set<number>();
+  const counts = new Map<number, boolean>();
+  for (const { index, at } of choices.mentions(plain)) {
+    const from = sentenceStart(plain, at);
+    if (!counts.has(from)) {
+      const sentence = /^[^.!?。！？।\n]*[?？]?/.exec(plain.slice(from).trimStart())?.[0] ?? '';
+      const against = denies(sentence) || speaksAgainst(sentence) || isCounterfactual(sentence);
+      counts.set(from, !against && !/[?？]$/.test(sentence));
+    }
+    if (counts.get(from)) letters.add(index);
+    if (letters.size > 1) return undefined;
+  }
+  return letters.size === 1 ? { at: 0, index: [...letters][0] as number, stated: 'mention' } : undefined;
+}
+
+/** Ties a sentence to those before it, as the last word on them. */
+const CONCLUDES =
+  /^\W*(?:so|therefore|thus|hence|consequently|overall|in (?:conclusion|summary|short|sum)|on balance|ultimately|considering|given|based on|from (?:this|these|the)|with (?:this|that|these)|taking|between|while|although|though|but|however|instead|still|still,|yet|finally|verdict|final)\b|[=-]>|→|∴|\b(?:but|so|hence|thus|therefore|instead|rather)\b/i;
+
+/**
+ * The letter that the last sentence with letters claims: where no other sentence claims another, or where it is the
+ * text's own last sentence and draws a conclusion. An item of a list of options counts where it is the one item, or the
+ * only one that is not denied.
+ */
+export function lastMention(text: string, choices: Choices): Candidate | undefined {
+  const plain = choices.withoutOwnTexts(text);
+  const said = sentencesOf(plain).map((sentence) => readLetters(sentence, choices));
+  const claims = new Set(said.flatMap(({ options }) => [...options]));
+  const decided = claims.size === 1 ? said.findLast(({ options }) => options.size > 0) : said.at(-1);
+  if (decided?.options.size !== 1 || !decided.stands) return undefined;
+  const named = new Set(said.flatMap((sentence) => sentence.named));
+  const item = ITEM.test(decided.text) && named.size > 1 && named.size < choices.texts.length;
+  if (item || (claims.size > 1 && !CONCLUDES.test(decided.text))) return undefined;
+  const next = said[said.indexOf(decided) + 1];
+  // "C seems right. But this is not seen."
+  if (next && TURN.exec(next.text.trim())?.index === 0 && denies(next.text)) return undefined;
+  const [index] = decided.options;
+  return { at: decided.at + decided.text.length, index: index as number, stated: 'mention' };
+}
+
+/** "The first option is A" tells the options. */
+const PLACED =
+  /\b(?:first|second|third|fourth|fifth|next|last)\s+(?:option|choice|one)\s+(?:is|was|says)\W*$/i;
+
+/** Whether one plain sentence claims the option of a letter and no other. */
+export function claimsLetter(plain: string, option: number, choices: Choices): boolean {
+  const { options, stands } = readLetters({ at: 0, text: choices.withoutOwnTexts(plain) }, choices);
+  return stands && options.size === 1 && options.has(option);
+}
+
+const ITEM = /^\W*(?:option\s+)?[A-Z][)\]⟧]?\s*[.:)–—-]/i;
+
+interface Said extends Placed {
+  /** Options claimed; behind the last "but" where something is claimed there. */
+  options: Set<number>;
+  named: number[];
+  /** Whether one of them cannot be a word or a name. */
+  stands: boolean;
+}
+
+function readLetters(sentence: Placed, choices: Choices): Said {
+  const { text } = sentence;
+  const spots = lettersIn(text, choices).filter(({ start }) => !PLACED.test(text.slice(0, start)));
+  const all = claimed(text, spots);
+  const turn = Math.max(...[...text.matchAll(/\b(?:but|however|yet)\b/gi)].map((match) => match.index), 0);
+  const after = all.filter(({ start }) => start > turn);
+  const found = after.length > 0 ? after : all;
+  return {
+    ...sentence,
+    options: new Set(found.map(({ index }) => index)),
+    named: spots.map(({ index }) => index),
+    stands: found.some(({ bare, end }) => !bare || stands(text, end)),
+  };
+}
+
+/** Whether a letter by itself is an option's: it ends a clause, or a verb follows. */
+function stands(text: string, end: number): boolean {
+  const after = text.slice(end);
+  if (/^[)\]⟧]?\s*(?:$|[,;!?)(\]⟧–—:])/.test(after)) return true;
+  if (/^[)\]⟧]?\.(?:\s*$|\s+[^\s\p{Ll}]|\s{3})/u.test(after)) return true;
+  return VERB.test(after);
+}
+
+const VERB =
+  /^[)\]⟧]?\s+(?:is|was|would|seems?|appears?|must|because|since|as|fits?|best|makes?|matche?s|aligns|describes|explains|captures|answers|does|remains|stands|looks|works|applies|wins|correct|right|over|rather|instead|than|and not|not|for me|more|most|it is|(?:i|we) (?:would|think|believe|say))\b/i;
+
+/** Options pointed at by their place, "the third option", or by a small letter, "option c". */
+export function placesIn(plain: string, choices: Choices): number[] {
+  const places = [...plain.matchAll(/\b(?=(?:first|second|third|fourth|fifth)\s+option\b)/gi)].map((match) =>
+    choices.ordinalAt(plain.slice(match.index)),
+  );
+  // "Option a" may be an article's.
+  const small = [...plain.matchAll(/\boption\s+([b-z])\b/gi)].map((match) =>
+    choices.ofLetter(match[1] as string),
+  );
+  return [...places, ...small].filter((index) => index !== undefined);
+}

@@ -1,0 +1,82 @@
+/** Options named right after a cue: "the answer is C", "not A but C", "Answer: none of these". */
+import type { Choices, FoundLetter } from '../choices.js';
+import { type Cues, ENGLISH_CUES } from '../cues.js';
+import { isCounterfactual } from '../leaning.js';
+import type { Candidate, Named } from './candidate.js';
+import { sentenceAt } from './sentenceAt.js';
+
+/**
+ * Options named right after a cue, by letter or, unless only letters count, by their own words. "not A but C" names C.
+ */
+export function named(
+  plain: string,
+  cue: RegExp,
+  choices: Choices,
+  language: Cues,
+  kind: 'header' | 'phrase' | 'letter',
+): Candidate[] {
+  const found: Candidate[] = [];
+  for (const match of plain.matchAll(cue)) {
+    const at = match.index + match[0].length;
+    const before = plain.slice(Math.max(0, match.index - 60), match.index);
+    if (language.other.test(before) || doubted(before, language)) continue;
+    if (language.notBefore.test(before) || isCounterfactual(sentenceAt(plain, at))) continue;
+    if (ASKED_AND_DENIED.test(plain.slice(at, at + 20))) continue;
+    const denied = language.not.test(match[0]) || match.groups?.not !== undefined;
+    const article = ARTICLE.exec(match[0])?.[0] ?? '';
+    const texts = kind === 'letter' ? false : { article };
+    const index = optionAt(plain.slice(at, at + 400), choices, language, denied, texts);
+    if (index !== undefined) found.push({ at, index, stated: kind === 'header' ? 'header' : 'phrase' });
+  }
+  return found;
+}
+
+/** "Answer: B? No, C." asks. */
+const ASKED_AND_DENIED = /^[(⟦]?[A-Z][)⟧]?\s*\?+\s*(?:no|nope|not)\b/i;
+
+const ARTICLE = /\b(?:the|an?)\s+$/i;
+
+function optionAt(
+  tail: string,
+  choices: Choices,
+  language: Cues,
+  denied: boolean,
+  texts: { article: string } | false,
+): Named | undefined {
+  const not = language.notAhead.exec(tail)?.[0];
+  if (
+    not !== undefined &&
+    choices.textAt(tail) === undefined &&
+    choices.letterAt(tail, language) === undefined
+  ) {
+    const refused =
+      language.none.test(tail) && choices.letterAt(tail.slice(not.length), language) === undefined;
+    return refused && texts ? 'refusal' : optionAt(tail.slice(not.length), choices, language, true, false);
+  }
+  const letter = choices.letterAt(tail, language);
+  if (denied || (letter && language.notBehind.test(letter.after))) {
+    return letter && instead(letter, choices, language);
+  }
+  if (letter) return namedBy(letter);
+  if (!texts) return choices.ordinalAt(tail);
+  const index = choices.textAt(tail, texts.article) ?? choices.ordinalAt(tail);
+  return index ?? (language.none.test(tail.replace(/^[\s:*]+/, '')) ? 'refusal' : undefined);
+}
+
+const namedBy = ({ option }: FoundLetter): Named => (option === 'two' ? 'several' : option);
+
+/** The option named instead of a denied one. */
+function instead(denied: FoundLetter, choices: Choices, language: Cues): Named | undefined {
+  const behind = denied.after.replace(language.notBehind, '');
+  const but = language.but.exec(behind)?.[0] ?? (behind === denied.after ? undefined : '');
+  const rest = but === undefined ? undefined : behind.slice(but.length).replace(/^[\s,，、]+/, '');
+  const next = rest === undefined ? undefined : choices.letterAt(rest, language);
+  return next && namedBy(next);
+}
+
+/** Models mix English into every language, and forms of some look like English. */
+export function doubted(before: string, language: Cues): boolean {
+  // A capital opens a sentence, whether or not the one before it came to its end.
+  if (/(?:^|\s)The\s+$/.test(before)) return false;
+  return language.doubtBefore.test(before) || ENGLISH_CUES.doubtBefore.test(before);
+}

@@ -1,0 +1,54 @@
+/** Sentences that end with the letter they point at, by rule 7: "it must be C", "that leaves C". */
+import type { Choices } from '../choices.js';
+import { type Cues, cuesIn, denies } from '../cues.js';
+import type { Candidate } from './candidate.js';
+import { ending } from './conclusions.js';
+import { doubted } from './named.js';
+import { sentenceStart } from './sentenceAt.js';
+
+export function pointers(plain: string, choices: Choices, cues: Cues[]): Candidate[] {
+  const found: Candidate[] = [];
+  const push = (at: number, index: number | undefined) => {
+    if (index !== undefined) found.push({ at, index, stated: 'pointer' });
+  };
+  for (const language of cues) {
+    for (const cue of plain.matchAll(language.points)) {
+      const at = cue.index + cue[0].length;
+      const index = ending(plain.slice(at), choices);
+      const before = plain.slice(Math.max(0, cue.index - 60), cue.index);
+      if (ASKED.test(plain.slice(at, at + 20))) continue;
+      if (index === undefined || language.other.test(before) || doubted(before, language)) continue;
+      if (
+        !language.doubt.test(cue[0]) &&
+        !denies(
+          plain.slice(Math.max(sentenceStart(plain, cue.index), plain.lastIndexOf(';', cue.index) + 1), at),
+        )
+      )
+        push(at, index);
+    }
+  }
+  for (const form of LOOSE) {
+    for (const match of plain.matchAll(form)) {
+      if ((match[1] as string) <= 'Z') push(match.index, choices.ofLetter(match[1] as string));
+    }
+  }
+  return found;
+}
+
+/** "C it is", "C fits best", "this makes C the best choice", "not B but C". */
+const LOOSE = [
+  /(?:^|[.!?]\s)\W*(?:prediction|response|selection|pick|output)\s*:\s*\(?([A-Z])(?=\)?\s*[,;|])/gim,
+  /\bnot\s+(?:option\s+)?\(?[A-Z]\)?,?\s+but\s+(?:rather\s+)?(?:option\s+)?\(?([A-Z])(?=\)?\s*(?:[.,;!]|$))/gi,
+  /(?:^|[.!?]\s+|\bso,?\s+)([A-Z])\s+(?:it is|fits|matches)\b/gim,
+  /^\s*([A-Z])(?: because|, (?:because|since|as))\b/g,
+  /(?<![\p{L}\p{N}])([A-Z])[)⟧]?\?+\s+(?:yes|yep|yeah|correct|right|indeed)\b/giu,
+  /\bmak(?:es|ing)\s+([A-Z])\b(?=\s+the\b)/g,
+];
+
+/** A letter that a question ends with. */
+const ASKED = /^[\s,:]*[(⟦]?[A-Z][)⟧]?\s*[?？]/;
+
+export function pointerIn(plain: string, choices: Choices): Candidate | undefined {
+  const found = pointers(plain, choices, cuesIn(plain));
+  return found.every((one) => one.index === found[0]?.index) ? found[0] : undefined;
+}

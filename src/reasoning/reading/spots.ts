@@ -1,0 +1,114 @@
+/** Finds options in a plain sentence by their own words, in any form of them. */
+import type { Choices } from '../choices.js';
+import { isSmall, rootOf } from '../roots.js';
+import type { Spot } from './claims.js';
+
+/** Options of these words alone answer a question as a whole reply, and are too common to be looked for inside one. */
+const COMMON = new Set(['no', 'not', 'yes', 'sure', 'none', 'unknown', 'maybe', 'other', 'nothing', 'all']);
+
+export function isCommon(roots: readonly string[]): boolean {
+  return roots.every((root) => COMMON.has(root));
+}
+
+const NUMBER_WORDS =
+  'zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty'.split(
+    ' ',
+  );
+const NUMBERS = NUMBER_WORDS.map(rootOf);
+
+export function isNumber(roots: readonly string[]): boolean {
+  return roots.length === 1 && NUMBERS.includes(asNumber(roots[0] as string));
+}
+
+/** A number behind these counts nothing that a question asks for. */
+const NUMBERED =
+  /\b(?:frames?|steps?|options?|choices?|scenes?|clips?|figures?|numbers?|seconds?|at|no\.|#|this|that|which|every|each|no)\s*$/i;
+const PART = /^\s+(?:of|by|more|another|who|which)\b/i;
+/** "one with a hat" is one of them. */
+const ONE_OF_THEM = /^\s+(?:with|in|on|at|has|is|wearing|holding|side|hand|after)\b/i;
+
+/** Where a clause may end behind an option of one word: "he talks because ...", but not "he talks to her". */
+const CLOSES =
+  /^[)\]]?\s*(?:$|[.,;:!?)\n–—-]|(?:because|since|as|which|while|rather|instead|over|than|and not|not|only|alone|option|in (?:this|the|all|every|each) (?:video|clip|frames?)|fits|matches|describes|comes closest|seems|would be|is (?:the (?:most|best|only|correct|right)|correct|right))\b)/i;
+
+interface Token {
+  root: string;
+  start: number;
+  end: number;
+}
+
+/** The options whose words follow each other in `sentence`, the longest at each place. */
+export function spotsIn(sentence: string, choices: Choices): Spot[] {
+  const roots = choices.texts.map((_, i) => choices.rootsOf(i).map(asNumber));
+  const counts = roots.filter(isNumber).length > 1;
+  const tokens = [...sentence.matchAll(/[\p{L}\p{M}\p{N}]+/gu)].flatMap((match): Token[] => {
+    const word = match[0].toLowerCase();
+    if (isSmall(word)) return [];
+    const end = match.index + match[0].length;
+    return [{ root: counts ? asNumber(rootOf(word)) : rootOf(word), start: match.index, end }];
+  });
+  const found: Spot[] = [];
+  for (let at = 0; at < tokens.length; ) {
+    const spot = longestAt(sentence, tokens, at, roots, counts);
+    if (spot) found.push(spot);
+    at += spot ? (roots[spot.index] as string[]).length : 1;
+  }
+  return found;
+}
+
+/** The options that are named by their place: "the first option", "the last one", "option three". */
+export function placesIn(sentence: string, choices: Choices): Spot[] {
+  return [...sentence.matchAll(PLACE)]
+    .filter((match) => !TOLD.test(sentence.slice(match.index + match[0].length)))
+    .flatMap((match) => {
+      const index = choices.ordinalAt(match[0]);
+      return index === undefined ? [] : [{ start: match.index, end: match.index + match[0].length, index }];
+    });
+}
+
+const PLACE =
+  /\bthe\s+(?:first|second|third|fourth|fifth|last)\s+(?:option|choice|answer|one)\b|\b(?:option|choice|answer)\s+(?:one|two|three|four|five)\b/gi;
+
+/** Digits as words, so that "4" is "four". */
+function asNumber(root: string): string {
+  return /^\d{1,2}$/.test(root) ? (NUMBERS[Number(root)] ?? root) : root;
+}
+
+function longestAt(
+  sentence: string,
+  tokens: readonly Token[],
+  at: number,
+  roots: readonly string[][],
+  counts: boolean,
+): Spot | undefined {
+  let best: Spot | undefined;
+  let length = 0;
+  let tied = false;
+  roots.forEach((own, index) => {
+    if (own.length < Math.max(1, length) || isCommon(own)) return;
+    if (!own.every((root, i) => tokens[at + i]?.root === root)) return;
+    const start = (tokens[at] as Token).start;
+    const end = (tokens[at + own.length - 1] as Token).end;
+    if (own.length === 1 && !singleStands(sentence, start, end, counts)) return;
+    tied = own.length === length;
+    length = own.length;
+    best = { start, end, index };
+  });
+  return tied ? undefined : best;
+}
+
+/** Whether an option of one word stands where it can be what the sentence says. */
+function singleStands(sentence: string, start: number, end: number, counts: boolean): boolean {
+  const before = sentence.slice(0, start);
+  // "throws it": a pronoun may follow the word.
+  const after = sentence.slice(end).replace(/^\s+(?:it|him|her|them|so)\b/i, '');
+  if (counts) {
+    const partOf = PART.test(after) || (/^one$/i.test(sentence.slice(start, end)) && ONE_OF_THEM.test(after));
+    return !partOf && !NUMBERED.test(before) && !/^[.)]\s+\p{L}/u.test(after);
+  }
+  return CLOSES.test(after);
+}
+
+/** "The first option is a dog" tells the options. */
+const TOLD =
+  /^\s+(?:is|was|says?|states?|mentions?)\s+(?!(?:the|indeed|correct|right|most|best|likely|accurate|true|supported|consistent)\b)/i;

@@ -1,0 +1,54 @@
+/** Sentences that state an answer, by rule 3: "the correct answer is C", "(C) is correct", "I choose C". */
+import type { Choices } from '../choices.js';
+import { type Cues, ENGLISH_CUES } from '../cues.js';
+import { isCounterfactual } from '../leaning.js';
+import type { Candidate } from './candidate.js';
+import { doubted, named } from './named.js';
+import { sentenceAt } from './sentenceAt.js';
+
+export function statements(plain: string, choices: Choices, cues: Cues[]): Candidate[] {
+  return cues.flatMap((language) => [
+    ...named(plain, language.statement, choices, language, 'phrase'),
+    ...[language.bare, language.bareEnd, language.bareNot, language.choose].flatMap((cue) =>
+      cue ? named(plain, cue, choices, language, 'letter') : [],
+    ),
+    ...letterVerdicts(plain, choices, language),
+    ...textVerdicts(plain, choices, language),
+  ]);
+}
+
+/** "Option C is the most appropriate", "(C) is correct", "option C as the answer". */
+function letterVerdicts(plain: string, choices: Choices, language: Cues): Candidate[] {
+  const found: Candidate[] = [];
+  language.letterVerdicts.forEach((form, i) => {
+    for (const match of plain.matchAll(form)) {
+      const letter = match[1] as string;
+      const index = choices.ofLetter(letter);
+      if (index === undefined || letter > 'Z' || language.not.test(match[0])) continue;
+      if (language.notBehind.test(plain.slice(match.index + match[0].length))) continue;
+      if (doubted(plain.slice(Math.max(0, match.index - 60), match.index), language)) continue;
+      if (isCounterfactual(sentenceAt(plain, match.index + match[0].length))) continue;
+      if (LISTED_BEFORE.test(plain.slice(Math.max(0, match.index - 20), match.index + 1))) continue;
+      // "option A, but C is correct": the verdict belongs to the letter next to it.
+      if (/(?<![\p{L}\p{N}])[B-Z](?![\p{L}\p{N}'’])/u.test(match[2] as string)) continue;
+      // "E é a resposta" may begin with "and"; "A é a resposta" begins with no word.
+      const word = language !== ENGLISH_CUES && letter !== 'A' && language.words.includes(letter);
+      if (i === 1 && word) continue;
+      found.push({ at: match.index + match[0].length, index, stated: 'phrase' });
+    }
+  });
+  return found;
+}
+
+/** "D or E is right" names two. */
+const LISTED_BEFORE = /(?<![\p{L}\p{N}])[A-Z][)⟧]?\s+(?:or|and)\s+[(⟦]?\s*$/u;
+
+/** "The blanket is the correct answer." */
+function textVerdicts(plain: string, choices: Choices, { textVerdict, not }: Cues): Candidate[] {
+  const found: Candidate[] = [];
+  for (const match of textVerdict ? plain.matchAll(textVerdict) : []) {
+    const index = not.test(match[0]) ? undefined : choices.endingAt(plain.slice(0, match.index));
+    if (index !== undefined) found.push({ at: match.index + match[0].length, index, stated: 'phrase' });
+  }
+  return found;
+}

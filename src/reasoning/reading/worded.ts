@@ -1,0 +1,121 @@
+/**
+ * The option that a text concludes in its own words: "Therefore, the dog is smelling leaves", "what best describes it is
+ * 'wave at her'", or a reply of one sentence that holds one option. The weakest rule but for mentions.
+ */
+import type { Choices } from '../choices.js';
+import { comparable } from '../plain.js';
+import { rootsOf } from '../roots.js';
+import { stemsOf } from '../stems.js';
+import type { Candidate } from './candidate.js';
+import { claimed, grantedLength } from './claims.js';
+import { type Placed, sentencesOf } from './sentenceAt.js';
+import { isCommon, isNumber, placesIn, spotsIn } from './spots.js';
+
+/** Opens a conclusion, or says in the sentence that it is one. */
+const CONCLUDES =
+  /^\W*(?:so|therefore|thus|hence|consequently|accordingly|overall|in (?:conclusion|summary|short)|to conclude|as such|as a result|in other words|put differently|that is,|(?:based on|given|considering|judging (?:by|from))\b[^,]*,|(?:it|he|she|this) (?:looks like|seems that|appears that)|(?:reason|explanation|action|conclusion|result|purpose|answer|correct|best)\s*:)|[=-]>|→|∴|\b(?:therefore|thus|hence)\b|^\W*(?:this|these|which|it|all of this)\b[^.]{0,60}?\b(?:suggests?|indicates?|implies|imply|means?|shows?)\b|\b(?:suggests?|indicates?|implies|confirms?|reveals?|tells us|means)\s+that\b|\bi\b[^.]{0,20}?\b(?:choose|select|pick|answer|conclude|say|think|believe|go with|opt for)\b/i;
+const UNSURE = /\b(?:could|may|might|can)\s+(?:also\s+)?(?:suggest|indicate|imply|mean|show)\b/i;
+/** "The most plausible reason is ...", "... comes closest", "... is the only option". */
+const NAMES =
+  /\b(?:answer|(?<!(?:first|second|third|fourth|fifth|last)\s)(?:option|choice)|reason|explanation|description|interpretation|statement|purpose|response|one that|best (?:describ|captur|fit|match|explain)\w*|closest|most (?:likely|plausible|probable|fitting|appropriate|accurate|logical|reasonable)|only plausible|is (?:correct|right|true)|explains)\b/i;
+
+/** Whether one plain sentence concludes an option in its own words, and which. */
+export function concludedIn(plain: string, choices: Choices): number | undefined {
+  if (!mayConclude(plain)) return undefined;
+  const { options } = saidIn({ at: 0, text: plain }, choices);
+  const [index] = options;
+  return options.size === 1 && !isLoose(plain, index as number, choices) ? index : undefined;
+}
+
+/** Whether a sentence has words of a conclusion: a quick look before {@link concludedIn}. */
+export function mayConclude(sentence: string): boolean {
+  return CONCLUDES.test(sentence) || NAMES.test(sentence);
+}
+
+interface Said extends Placed {
+  /** The options that the sentence claims. */
+  options: Set<number>;
+  /** Place of the last claim in the text. */
+  end: number;
+  /** The sentence without the options that it names and does not claim. */
+  rest: string;
+}
+
+export function wordedIn(plain: string, choices: Choices): Candidate | undefined {
+  const sentences = sentencesOf(plain);
+  const opening = sentences.length <= 2 ? yesOrNo(plain, choices) : undefined;
+  if (opening !== undefined) return { at: plain.length, index: opening, stated: 'worded' };
+  const said = sentences.map((sentence) => saidIn(sentence, choices));
+  for (let i = said.length - 1; i >= 0; i--) {
+    const { options, text, end } = said[i] as Said;
+    if (options.size === 0) continue;
+    if (options.size > 1) return undefined;
+    const [index] = options as Set<number> & Iterable<number>;
+    const strong = mayConclude(text) && !isLoose(text, index as number, choices);
+    const rest = said.map((other) => other.rest).join('\n');
+    const claims = said.every((other) => [...other.options].every((option) => option === index));
+    const alone = claims && !others(rest, index as number, choices);
+    const direct = alone && i === said.length - 1 && isBrief(text, index as number, said.length, choices);
+    return strong || direct ? { at: end, index: index as number, stated: 'worded' } : undefined;
+  }
+  return undefined;
+}
+
+/** "No, he does not", "No. He never does" where "no" is an option. */
+function yesOrNo(sentence: string, choices: Choices): number | undefined {
+  const word = /^\W*(yes|no)\s*[,.;–—-]/i.exec(sentence)?.[1]?.toLowerCase();
+  const index = choices.texts.indexOf(word ?? '');
+  return word === undefined || index < 0 ? undefined : index;
+}
+
+function saidIn(sentence: Placed, choices: Choices): Said {
+  const named = [...spotsIn(sentence.text, choices), ...placesIn(sentence.text, choices)];
+  const spots = claimed(sentence.text, named);
+  let rest = sentence.text.slice(grantedLength(sentence.text));
+  const cut = sentence.text.length - rest.length;
+  for (const spot of named)
+    if (!spots.includes(spot) && spot.start >= cut)
+      rest = `${rest.slice(0, spot.start - cut)}${' '.repeat(spot.end - spot.start)}${rest.slice(spot.end - cut)}`;
+  const end = sentence.at + (spots.at(-1)?.end ?? 0);
+  return { ...sentence, options: new Set(spots.map(({ index }) => index)), end, rest };
+}
+
+/** Whether the words of another option are in the text, wherever they stand. */
+function others(text: string, index: number, choices: Choices): boolean {
+  const words = new Set(rootsOf(comparable(text)));
+  const own = choices.rootsOf(index);
+  return choices.texts.some((_, i) => {
+    const roots = choices.rootsOf(i);
+    const part = roots.every((root) => own.includes(root));
+    return (
+      i !== index && !part && !isCommon(roots) && !isNumber(roots) && roots.every((root) => words.has(root))
+    );
+  });
+}
+
+/** A reply of one sentence is an answer; the last of several is one where it gives a cause, or says little else. */
+function isBrief(sentence: string, index: number, sentences: number, choices: Choices): boolean {
+  if (DESCRIBES.test(sentence)) return false;
+  const more = wordsBeside(sentence, index, choices);
+  return more <= (sentences === 1 || CAUSE.test(sentence) ? 12 : 2);
+}
+
+/**
+ * Whether a conclusion is one about other things: it describes, it is unsure, or an option of one word stands among many
+ * others, "this indicates that the person is engaged in organizing the clothes".
+ */
+function isLoose(sentence: string, index: number, choices: Choices): boolean {
+  if (DESCRIBES.test(sentence) || UNSURE.test(sentence)) return true;
+  const short = stemsOf(choices.texts[index] as string).length < 2;
+  return short && wordsBeside(sentence, index, choices) > 5;
+}
+
+function wordsBeside(sentence: string, index: number, choices: Choices): number {
+  return stemsOf(sentence).length - stemsOf(choices.texts[index] as string).length;
+}
+
+/** "The targets are the person, the box, and the desk", "the video captures ...". */
+const DESCRIBES =
+  /,[^,]*,\s*(?:and|or)\b|\b(?:targets?|objects|(?:video|scene|image|clip)s? (?:shows?|captures?|depicts?|features?|provides?))\b/i;
+
+const CAUSE = /\b(?:because|in order to|so that|due to|which is why|that is why|that['’]s why)\b/i;

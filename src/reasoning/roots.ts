@@ -1,0 +1,26 @@
+/** Words without articles, pronouns and endings, by which an option is known again in other forms of its words. */
+import { stem } from './stems.js';
+
+/** The roots of a {@link comparable} text, in order. */
+export function rootsOf(text: string): string[] {
+  return text
+    .split(' ')
+    .filter((word) => word !== '' && !isSmall(word))
+    .map(rootOf);
+}
+
+/** The root of one word in lower case: "kisses" and "kissing" are "kiss"; "plays", "playing" and "play" are one too. */
+export function rootOf(word: string): string {
+  return stem(stem(word));
+}
+
+/** Words that may be more or fewer without another meaning. */
+export function isSmall(word: string): boolean {
+  return SMALL_WORDS.has(word);
+}
+
+const SMALL_WORDS = new Set(
+  'the a an to that because since due of is are was were be am i he she they it its his her their him them s'.split(
+    ' ',
+  ),
+);

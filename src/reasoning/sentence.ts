@@ -1,0 +1,63 @@
+/** What one sentence of a reply says of the options, for refinement. */
+import type { Choices } from './choices.js';
+import { type Cues, cuesIn } from './cues.js';
+import { leaningIn } from './leaning.js';
+import { plainText, withoutAssurances } from './plain.js';
+import { claimsLetter, placesIn } from './reading/mentions.js';
+import { pointers } from './reading/pointers.js';
+import { statedIn } from './reading/stated.js';
+import { concludedIn } from './reading/worded.js';
+
+/** One sentence of a reply, by itself. */
+export class Sentence {
+  private readonly plain: string;
+  private readonly cues: Cues[];
+
+  constructor(
+    text: string,
+    private readonly choices: Choices,
+  ) {
+    this.plain = withoutAssurances(plainText(text)).trim();
+    this.cues = cuesIn(this.plain);
+  }
+
+  /** Whether it states an answer, by rules 2 to 4. A hedge counts as a statement. */
+  statesAnswer(): boolean {
+    return statedIn(this.plain, this.choices, this.cues) !== undefined || this.letter() !== undefined;
+  }
+
+  /** The option whose letter is all that it holds. */
+  private letter(): number | undefined {
+    const letter = /^[([⟦]*([A-Z])[)\]⟧]*[.?!。]*$/.exec(this.plain)?.[1];
+    return letter === undefined ? undefined : this.choices.ofLetter(letter);
+  }
+
+  /** Whether it opens with an option's letter as a label: "C. pick up the ball". */
+  isLabelled(): boolean {
+    const letter = /^[-*•>\s]*[([⟦]*([A-Z])[)\]⟧]*(?:[.:)。、]|$)/.exec(this.plain)?.[1];
+    return letter !== undefined && this.choices.ofLetter(letter) !== undefined;
+  }
+
+  /** Whether it ends where an answer would begin: "The answer is:", `### Antwort`. */
+  announcesAnswer(): boolean {
+    return this.cues.some(({ headers: forms, statement }) =>
+      [...forms, statement].some((form) =>
+        [...this.plain.matchAll(form)].some((match) => match.index + match[0].length === this.plain.length),
+      ),
+    );
+  }
+
+  /** Whether it points at the option, by rules 6 to 10 or by its place, "the third option". */
+  pointsAt(option: number): boolean {
+    const { plain, choices } = this;
+    return (
+      choices.mentions(plain).some((mention) => mention.index === option) ||
+      choices.whole(plain) === option ||
+      pointers(plain, choices, this.cues).some((candidate) => candidate.index === option) ||
+      placesIn(plain, choices).includes(option) ||
+      leaningIn(plain, choices)?.index === option ||
+      claimsLetter(plain, option, choices) ||
+      concludedIn(plain, choices) === option
+    );
+  }
+}
