@@ -8,7 +8,7 @@ import { sortFrameNames } from '../video/frameNames.js';
 import { SafetensorsFile, writeSafetensors } from '../weights/safetensors.js';
 
 /** Everything that frozen features depend on, hence all that the cache key is made of. */
-interface FeatureKeyParts {
+export interface FeatureKeyParts {
   /** Hash of the frozen vision weights. */
   visionHash: string;
   /** Which file the frames come from; see {@link videoIdentity}. */
@@ -93,7 +93,7 @@ export class FeatureStore {
    */
   constructor(
     readonly folder: string,
-    private readonly onWarning: (message: string) => void = () => undefined,
+    readonly onWarning: (message: string) => void = () => undefined,
   ) {}
 
   /** Path of a key's features; 256 subfolders keep listings short. */

@@ -14,6 +14,7 @@ import type { Sample } from '../data/sample.js';
 import { RememberedHash } from '../features/encoders.js';
 import { LiveFrames, StoredFeatures } from '../features/source.js';
 import { FeatureStore } from '../features/store.js';
+import type { StoredReader } from '../features/stored.js';
 import { type AttachedAdapter, addAdapter, loadAdapter } from '../model/adapter.js';
 import { initialiseMissing, type Parameter } from '../model/layers/module.js';
 import { attach, openBase as openWeights, type Parts, type Base as Weights } from '../model/load.js';
@@ -284,6 +285,8 @@ export interface BuilderOptions {
   training: boolean;
   /** Reads the videos; the caller's thread does unless given. */
   clips?: ClipReader;
+  /** Reads stored features; the caller's thread does unless given. */
+  stored?: StoredReader;
 }
 
 /** Makes the batch builder of a split for this trial's student. */
@@ -291,7 +294,7 @@ export function openBuilder(
   { student, tokenizer, objective, visionHash, learnsVision, see }: Trial,
   config: Config,
   split: Pick<Split, 'paths'>,
-  { runFolder, onWarning, training, clips }: BuilderOptions,
+  { runFolder, onWarning, training, clips, stored }: BuilderOptions,
 ): BatchBuilder {
   // Evaluation needs no gradient to pixels.
   const live = liveFrames(student, split.paths, config, { keepPixels: training && learnsVision, clips });
@@ -300,7 +303,7 @@ export function openBuilder(
   const source =
     visionHash === undefined
       ? live
-      : new StoredFeatures(student, live, store, { visionHash, ready: see }, config.features);
+      : new StoredFeatures(student, live, store, { visionHash, ready: see }, config.features, stored);
   const teach = (samples: readonly Sample[]) => objective.encode(samples);
   return new BatchBuilder(config, tokenizer, source, training ? teach : undefined);
 }
