@@ -11,7 +11,12 @@ import { dirname, join, relative } from 'node:path';
 
 const require = createRequire(import.meta.url);
 
-const PACKAGES = ['@tensorflow/tfjs-core', '@tensorflow/tfjs-layers', '@tensorflow/tfjs-backend-cpu', 'sharp'];
+const PACKAGES = [
+  '@tensorflow/tfjs-core',
+  '@tensorflow/tfjs-layers',
+  '@tensorflow/tfjs-backend-cpu',
+  'sharp',
+];
 
 /**
  * Changes the imports of every compiled file below a folder in place.
@@ -40,7 +45,9 @@ const placeOf = (folder, name) => join(folder, 'packages', `${name.split('/').at
 
 /** A module with the names that an import of the package has. */
 function moduleOf(name) {
-  const names = Object.keys(require(name)).filter((each) => /^[A-Za-z_$][\w$]*$/.test(each) && !isReserved(each));
+  const names = Object.keys(require(name)).filter(
+    (each) => /^[A-Za-z_$][\w$]*$/.test(each) && !isReserved(each),
+  );
   return `/** ${name}, required; see tools/require-packages.mjs. */
 import { createRequire } from 'node:module';
 const loaded = createRequire(import.meta.url)('${name}');

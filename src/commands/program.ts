@@ -52,7 +52,8 @@ export async function buildProgram(io: Io, version: string, named?: string): Pro
       writeErr: (text) => io.stderr.write(text),
       outputError: (text, write) => write(`reasvqa: ${oneLine(text)}\n`),
     });
-  const wanted = named !== undefined && Object.hasOwn(COMMANDS, named) ? [COMMANDS[named]!] : Object.values(COMMANDS);
+  const wanted =
+    named !== undefined && Object.hasOwn(COMMANDS, named) ? [COMMANDS[named]!] : Object.values(COMMANDS);
   for (const add of await Promise.all(wanted.map((load) => load()))) add(program, io);
   return program;
 }

@@ -24,6 +24,7 @@ import { selectTrainable, trainsVision } from '../model/trainable.js';
 import { Tokenizer } from '../text/tokenizer.js';
 import type { ClipReader } from '../video/clip.js';
 import { noticesOf } from '../weights/comparison.js';
+import { cueTokens } from './cues.js';
 import { objectiveOf } from './objectives/index.js';
 import type { Objective } from './objectives/objective.js';
 
@@ -217,21 +218,6 @@ async function attachAdapter(
   });
   initialiseMissing(student.module, new Rng(`${train.seed}/lora`), (name) => weights.leaves(name));
   return adapter;
-}
-
-/** Spare tokens that start the decoder when text.decoderCue is task. */
-const CUES = ['<extra_id_0>', '<extra_id_1>'] as const;
-
-/** Tokens that start the decoder on either task, when text.decoderCue is task. @throws UsageError where it has none */
-export function cueTokens({ text }: Pick<Config, 'text'>, tokenizer: Tokenizer): Trial['cues'] {
-  if (text.decoderCue === 'none') return undefined;
-  const [answer, reasoning] = CUES.map((cue) => {
-    const ids = tokenizer.encode(cue, { addEos: false });
-    if (ids.length !== 1)
-      throw new UsageError(`text.decoderCue: task needs a tokenizer with ${CUES.join(' and ')}; use none`);
-    return ids[0]!;
-  });
-  return { answer: answer!, reasoning: reasoning! };
 }
 
 /**
