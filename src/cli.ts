@@ -14,7 +14,8 @@ const { version } = createRequire(import.meta.url)('../package.json') as { versi
  */
 export async function main(argv: readonly string[], io: Io = processIo()): Promise<ExitCode> {
   try {
-    await buildProgram(io, version).parseAsync(argv, { from: 'user' });
+    const program = await buildProgram(io, version, argv[0]);
+    await program.parseAsync(argv, { from: 'user' });
     return EXIT.done;
   } catch (error) {
     const code = commanderExit(error);

@@ -133,8 +133,11 @@ function distFresh() {
 const MADE_WITH = [
   'tsconfig.json',
   'tools/bundle-tokenizer.mjs',
+  'tools/require-packages.mjs',
   'node_modules/typescript/package.json',
   'node_modules/@xenova/transformers/package.json',
+  'node_modules/@tensorflow/tfjs-core/package.json',
+  'node_modules/sharp/package.json',
 ];
 
 /** Hash over what dist is made from: sources, compiler settings, the versions of what compiles and is bundled. */
@@ -180,10 +183,12 @@ async function compile(say) {
 
 async function bundle(folder) {
   const { bundleTokenizer } = await import('./bundle-tokenizer.mjs');
+  const { requirePackages } = await import('./require-packages.mjs');
   try {
     await bundleTokenizer(folder);
+    requirePackages(folder);
   } catch (error) {
-    throw new SetupError(`bundling the tokenizer failed: ${error.message}`, { cause: error });
+    throw new SetupError(`bundling packages failed: ${error.message}`, { cause: error });
   }
 }
 

@@ -1,9 +1,9 @@
 /** Downloads files, resumable and checked. */
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DataError, Interrupted, messageOf, ReasVqaError, UsageError } from './errors.js';
-import { hashFile, syncFolder } from './files.js';
+import { hashFile, makeFolder, syncFolder } from './files.js';
 import { networkFetch, ProxyError, routeOf, throughProxy } from './network.js';
 
 export interface FetchOptions {
@@ -76,7 +76,7 @@ export async function download(url: string, path: string, options: FetchOptions 
   if (!URL.canParse(url) || !/^https?:/i.test(url)) {
     throw new UsageError(`${url}: not an http(s) URL; ${(options.advice ?? PLAIN).address}`);
   }
-  await mkdir(dirname(path), { recursive: true }).catch((error) => {
+  await makeFolder(dirname(path)).catch((error) => {
     throw new DataError(`${dirname(path)}: cannot be created (${messageOf(error)})`, { cause: error });
   });
   const part = `${path}.part`;

@@ -1,7 +1,7 @@
 /** Writing files so that a reader never sees a part of one, and their hashes. */
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DataError, messageOf, UsageError } from './errors.js';
 
@@ -70,6 +70,30 @@ export async function refuseInput(output: string, inputs: readonly string[]): Pr
 /** Whether a path is a file; not whether it can be read. */
 export async function isFile(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isFile() ?? false;
+}
+
+/**
+ * Makes a folder, and those above it. Node's own `recursive` tries without end, at a full core, where the system says that
+ * there is no such folder although the one above is there: below /proc, and where an automounter rules.
+ *
+ * @throws the system's error
+ */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    if (await isFolder(path)) return;
+    const parent = dirname(path);
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === path) throw error;
+    await makeFolder(parent);
+    await mkdir(path).catch(async (again) => {
+      if (!(await isFolder(path))) throw again;
+    });
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
 }
 
 /** {@link writeAtomic} for content that is already in memory. */

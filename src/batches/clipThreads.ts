@@ -1,10 +1,12 @@
 /**
- * Threads that read clips while this one computes. A training step blocks its thread, and decoding in the same one stands
- * still meanwhile: ffmpeg runs in processes of its own, but nothing starts the next one or empties its pipe.
+ * Threads that read clips while this one computes. A training step blocks its thread, and reading in the same one stands
+ * still meanwhile: ffmpeg runs in processes of its own, but nothing starts the next one or empties its pipe; a stored
+ * clip takes eight calls one after the other, and between two steps there is time for one.
  */
 import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { DataError, EXIT, MissingToolError, messageOf, ReasVqaError, UsageError } from '../base/errors.js';
+import { readStored, type StoredClip, type StoredReader, type StoredRequest } from '../features/stored.js';
 import { type ClipReader, type ClipRequest, readClip } from '../video/clip.js';
 import { decoderCount, lendDecoders } from '../video/process.js';
 import type { ClipWorkerData, FromClipWorker, ToClipWorker } from './clipWorker.js';
@@ -12,6 +14,8 @@ import type { ClipWorkerData, FromClipWorker, ToClipWorker } from './clipWorker.
 /** A reader of clips that holds threads. */
 export interface ClipThreads {
   read: ClipReader;
+  /** Reads what is stored of a clip. */
+  readStored: StoredReader;
   /** Ends the threads and what they decode; clips that are not read by then are rejected. */
   end(): Promise<void>;
 }
@@ -27,13 +31,19 @@ const PROGRAM = new URL('./clipWorker.js', import.meta.url);
  */
 export function openClipThreads(threads: number): ClipThreads {
   if (threads > 0 && existsSync(PROGRAM)) return new Threads(threads, PROGRAM);
-  return { read: readClip, end: async () => undefined };
+  return { read: readClip, readStored, end: async () => undefined };
 }
+
+/** What messages about a clip name. */
+type Named = { id: string; path: string };
+
+type Question = { request: ClipRequest } | { stored: StoredRequest };
+type Answer = Float32Array | StoredClip;
 
 /** A clip that a thread has been asked for. */
 interface Asked {
-  request: ClipRequest;
-  resolve: (clip: Float32Array) => void;
+  about: Named;
+  resolve: (read: Answer) => void;
   reject: (reason: unknown) => void;
 }
 
@@ -67,13 +77,15 @@ export class Threads implements ClipThreads {
     this.most = Math.min(threads, this.spare);
   }
 
-  /**
-   * Every clip is handed to a thread at once, so that none runs dry while this thread computes; whoever asks bounds how many.
-   *
-   * @throws as readClip; ReasVqaError when the thread ended meanwhile
-   */
-  readonly read: ClipReader = (request, signal) =>
-    new Promise((resolve, reject) => {
+  /** @throws as readClip; ReasVqaError when the thread ended meanwhile */
+  readonly read: ClipReader = (request, signal) => this.ask<Float32Array>(request, { request }, signal);
+
+  /** @throws as readStored; ReasVqaError when the thread ended meanwhile */
+  readonly readStored: StoredReader = (stored, signal) => this.ask<StoredClip>(stored, { stored }, signal);
+
+  /** Every clip is handed to a thread at once, so that none runs dry while this thread computes; whoever asks bounds how many. */
+  private ask<T extends Answer>(about: Named, question: Question, signal?: AbortSignal): Promise<T> {
+    return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
       if (this.closed) throw new Error('clips were asked for after the end');
       const thread = this.leastBusy();
@@ -92,13 +104,14 @@ export class Threads implements ClipThreads {
       };
       signal?.addEventListener('abort', cancel, { once: true });
       asked.set(id, {
-        request,
-        resolve: (clip) => settle(() => resolve(clip)),
+        about,
+        resolve: (read) => settle(() => resolve(read as T)),
         reject: (reason) => settle(() => reject(reason)),
       });
       worker.ref();
-      tell(worker, { id, request });
+      tell(worker, { id, ...question });
     });
+  }
 
   private leastBusy(): Thread {
     if (this.threads.size < this.most) return this.start();
@@ -128,7 +141,7 @@ export class Threads implements ClipThreads {
     worker.on('message', (answer: FromClipWorker) => {
       // One that was cancelled is not asked for any more.
       const clip = asked.get(answer.id);
-      if ('clip' in answer) clip?.resolve(answer.clip);
+      if ('read' in answer) clip?.resolve(answer.read);
       else clip?.reject(revived(answer.error));
     });
     const thread = { worker, asked, ended };
@@ -159,10 +172,10 @@ const tell = (worker: Worker, message: ToClipWorker) => worker.postMessage(messa
 
 const notRead = () => new Error('the reader of clips was ended before the clip was read');
 
-function died({ request }: Asked, code: number, failure: unknown): ReasVqaError {
+function died({ about }: Asked, code: number, failure: unknown): ReasVqaError {
   const why = failure === undefined ? `exit code ${code}` : messageOf(failure);
   return new ReasVqaError(
-    `${request.id}: ${request.path}: the thread that reads videos ended meanwhile (${why}); run the same command again, with --set data.workers=0 if it happens again`,
+    `${about.id}: ${about.path}: the thread that reads videos ended meanwhile (${why}); run the same command again, with --set data.workers=0 if it happens again`,
     EXIT.unexpected,
     { cause: failure },
   );

@@ -1,6 +1,10 @@
-/** A thread that reads clips: asked by ClipThreads, it decodes, resizes and normalises, and hands the pixels over. */
+/**
+ * A thread that reads clips: asked by ClipThreads, it decodes, resizes and normalises, and hands the pixels over, or the
+ * features that are stored of a clip.
+ */
 import { parentPort, workerData } from 'node:worker_threads';
 import pLimit from 'p-limit';
+import { readStored, type StoredClip, type StoredRequest } from '../features/stored.js';
 import { type ClipRequest, readClip } from '../video/clip.js';
 import { type DecoderShare, useDecoders } from '../video/process.js';
 
@@ -8,6 +12,8 @@ import { type DecoderShare, useDecoders } from '../video/process.js';
 export type ToClipWorker =
   /** Read a clip; the answer has the same number. */
   | { id: number; request: ClipRequest }
+  /** Read what is stored of a clip. */
+  | { id: number; stored: StoredRequest }
   /** The clip of this number is not wanted any more. */
   | { cancel: number }
   /** Nothing is wanted any more: decoders are ended, then the thread ends. */
@@ -15,7 +21,7 @@ export type ToClipWorker =
 
 /** What it answers. */
 export type FromClipWorker =
-  | { id: number; clip: Float32Array<ArrayBuffer> }
+  | { id: number; read: Float32Array | StoredClip }
   /** An error as plain data: a class does not survive the way between threads. */
   | { id: number; error: { name: string; message: string; stack: string | undefined } };
 
@@ -32,7 +38,8 @@ const limit = pLimit(decoders.length);
 const wanted = new Map<number, AbortController>();
 
 port.on('message', (message: ToClipWorker) => {
-  if ('request' in message) void answer(message.id, message.request);
+  if ('request' in message) void answer(message.id, (signal) => decode(message.request, signal));
+  else if ('stored' in message) void answer(message.id, () => readStored(message.stored));
   else if ('cancel' in message) wanted.get(message.cancel)?.abort();
   else {
     for (const controller of wanted.values()) controller.abort();
@@ -41,17 +48,23 @@ port.on('message', (message: ToClipWorker) => {
   }
 });
 
-async function answer(id: number, request: ClipRequest): Promise<void> {
+async function decode(request: ClipRequest, signal: AbortSignal): Promise<Float32Array> {
+  return limit(() => {
+    signal.throwIfAborted();
+    return readClip(request, signal);
+  });
+}
+
+async function answer(
+  id: number,
+  work: (signal: AbortSignal) => Promise<Float32Array | StoredClip>,
+): Promise<void> {
   const controller = new AbortController();
-  const { signal } = controller;
   wanted.set(id, controller);
   try {
-    const clip = await limit(() => {
-      signal.throwIfAborted();
-      return readClip(request, signal);
-    });
-    const message: FromClipWorker = { id, clip: clip as Float32Array<ArrayBuffer> };
-    port.postMessage(message, [message.clip.buffer]);
+    const read = await work(controller.signal);
+    const data = 'identity' in read ? read.features?.data : read;
+    port.postMessage({ id, read } satisfies FromClipWorker, data ? [data.buffer as ArrayBuffer] : []);
   } catch (error) {
     const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
     port.postMessage({ id, error: { name, message, stack } } satisfies FromClipWorker);

@@ -114,11 +114,10 @@ function taskOf({ caption, ground, options }: AskOptions): Task | undefined {
 
 async function saveFrames(io: Io, video: string, { frames }: Watched, folder: string): Promise<void> {
   const { framePictures } = await import('../evaluation/pictures.js');
-  const { writeFileAtomic } = await import('../base/files.js');
-  const { mkdir } = await import('node:fs/promises');
+  const { makeFolder, writeFileAtomic } = await import('../base/files.js');
   const { parse, resolve } = await import('node:path');
   const out = fromCwd(io, folder);
-  await mkdir(out, { recursive: true }).catch((error) => {
+  await makeFolder(out).catch((error) => {
     throw new UsageError(`--save-frames ${folder}: is no folder and cannot be made one`, { cause: error });
   });
   const { name } = parse(resolve(video));

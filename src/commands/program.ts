@@ -1,29 +1,40 @@
 /** The command line: all commands, their help and exit codes. */
 import { Command, CommanderError } from 'commander';
-import { addAsk } from './ask.js';
-import { addBench } from './bench.js';
-import { addConfig } from './config.js';
-import { addData } from './data.js';
-import { addDemo } from './demo.js';
-import { addDoctor } from './doctor.js';
-import { addEvaluate } from './evaluate.js';
-import { addFeatures } from './features.js';
-import { addGenerate } from './generate.js';
 import type { Io } from './io.js';
-import { addReasoningTools } from './reasoningTools.js';
-import { addRefine } from './refine.js';
-import { addReport } from './report.js';
-import { addRuns } from './runs.js';
-import { addScore } from './score.js';
-import { addServe } from './serve.js';
-import { addShapes } from './shapes.js';
-import { addSweep } from './sweep.js';
-import { addTable } from './table.js';
-import { addTrain } from './train.js';
-import { addWeights } from './weights.js';
 
-/** The command line. Files of commands hold options and printing; they import the rest when they run. */
-export function buildProgram(io: Io, version: string): Command {
+type Add = (program: Command, io: Io) => void;
+
+/** The commands, in the order of the help; each file is loaded when its command is named, since all of them take 0.2 s. */
+const COMMANDS: Record<string, () => Promise<Add>> = {
+  generate: async () => (await import('./generate.js')).addGenerate,
+  refine: async () => (await import('./refine.js')).addRefine,
+  reasoning: async () => (await import('./reasoningTools.js')).addReasoningTools,
+  demo: async () => (await import('./demo.js')).addDemo,
+  train: async () => (await import('./train.js')).addTrain,
+  sweep: async () => (await import('./sweep.js')).addSweep,
+  table: async () => (await import('./table.js')).addTable,
+  evaluate: async () => (await import('./evaluate.js')).addEvaluate,
+  ask: async () => (await import('./ask.js')).addAsk,
+  serve: async () => (await import('./serve.js')).addServe,
+  report: async () => (await import('./report.js')).addReport,
+  runs: async () => (await import('./runs.js')).addRuns,
+  score: async () => (await import('./score.js')).addScore,
+  config: async () => (await import('./config.js')).addConfig,
+  data: async () => (await import('./data.js')).addData,
+  features: async () => (await import('./features.js')).addFeatures,
+  weights: async () => (await import('./weights.js')).addWeights,
+  shapes: async () => (await import('./shapes.js')).addShapes,
+  doctor: async () => (await import('./doctor.js')).addDoctor,
+  bench: async () => (await import('./bench.js')).addBench,
+};
+
+/**
+ * The command line. Files of commands hold options and printing; they import the rest when they run.
+ *
+ * @param named what stands where a command is named: of a command all others are left out, else all are there, as help
+ *   and the advice on a misspelt one need them
+ */
+export async function buildProgram(io: Io, version: string, named?: string): Promise<Command> {
   const program = new Command('reasvqa')
     .description(
       'Video question answering that learns from imperfect reasoning (ReasVQA), trained on TensorFlow.js.',
@@ -41,26 +52,9 @@ export function buildProgram(io: Io, version: string): Command {
       writeErr: (text) => io.stderr.write(text),
       outputError: (text, write) => write(`reasvqa: ${oneLine(text)}\n`),
     });
-  addGenerate(program, io);
-  addRefine(program, io);
-  addReasoningTools(program, io);
-  addDemo(program, io);
-  addTrain(program, io);
-  addSweep(program, io);
-  addTable(program, io);
-  addEvaluate(program, io);
-  addAsk(program, io);
-  addServe(program, io);
-  addReport(program, io);
-  addRuns(program, io);
-  addScore(program, io);
-  addConfig(program, io);
-  addData(program, io);
-  addFeatures(program, io);
-  addWeights(program, io);
-  addShapes(program, io);
-  addDoctor(program, io);
-  addBench(program, io);
+  const wanted =
+    named !== undefined && Object.hasOwn(COMMANDS, named) ? [COMMANDS[named]!] : Object.values(COMMANDS);
+  for (const add of await Promise.all(wanted.map((load) => load()))) add(program, io);
   return program;
 }
 

@@ -2,8 +2,7 @@
 import { setImmediate as breathe } from 'node:timers/promises';
 import { UsageError } from '../base/errors.js';
 import { BatchBuilder, type HostBatch } from '../batches/batch.js';
-import { resolveConfig } from '../config/load.js';
-import type { Config } from '../config/schema.js';
+import { type AskSettings, askSettings } from '../config/settings.js';
 import { prepareText } from '../data/prepare.js';
 import { optionLetter, type Sample, type Span, TASKS, type Task, taskOf } from '../data/sample.js';
 import { LiveFrames } from '../features/source.js';
@@ -30,10 +29,8 @@ export interface Asked {
   /** Tokens that start the decoder on either task; the student's own unless given. */
   cues?: { answer: number; reasoning: number } | undefined;
   /** The run's configuration; every key's default unless given. */
-  config?: Settings | undefined;
+  config?: AskSettings | undefined;
 }
-
-type Settings = Pick<Config, 'data' | 'video' | 'text' | 'eval'>;
 
 /** Pictures in time order: 8-bit RGB, (n, height, width, 3). */
 export type Pictures = Pick<Frames, 'data' | 'n' | 'height' | 'width'>;
@@ -152,7 +149,7 @@ export async function readSeen(
   clip: Omit<Clip, 'video'> = {},
   signal?: AbortSignal,
 ): Promise<Frames> {
-  const { data, video } = await settingsOf(asked);
+  const { data, video } = settingsOf(asked);
   const { imageSize } = asked.student.preprocessing;
   const request = {
     ...{ path, id: path, count: video.frames, mode: evaluationMode(video.sampling) },
@@ -190,7 +187,7 @@ export async function askAbout(
 ): Promise<Answer> {
   checkQuery(query);
   following?.signal?.throwIfAborted();
-  const config = settingsFor(await settingsOf(asked), watched);
+  const config = settingsFor(settingsOf(asked), watched);
   const source = { load: async () => new Float32Array(), visual: () => watched.visual() };
   const evaluator = { ...asked, config, builder: new BatchBuilder(config, asked.tokenizer, source) };
   const sample = await sampleOf(watched, query, config);
@@ -270,18 +267,9 @@ export function checkClip({ video, start, end }: Clip): void {
     );
 }
 
-async function settingsOf({ config: given, student }: Asked): Promise<Settings> {
-  if (given) return given;
-  // The data set's keys have no default, and of them only data.fps and data.addPunctuation matter here.
-  const overrides = ['data.dataset=jsonl', 'data.videos=.'];
-  const { config } = await resolveConfig({ overrides });
-  const { recipe } = student.kind;
-  if (!recipe) return config;
-  const { template, prefix } = recipe;
-  return { ...config, text: { ...config.text, template }, video: { ...config.video, prefix } };
-}
+const settingsOf = ({ config, student }: Asked): AskSettings => config ?? askSettings(student.kind);
 
-function settingsFor(given: Settings, { frames }: Watched): Settings {
+function settingsFor(given: AskSettings, { frames }: Watched): AskSettings {
   return {
     ...given,
     // A question about one video has nothing to leave out.
@@ -290,7 +278,7 @@ function settingsFor(given: Settings, { frames }: Watched): Settings {
   };
 }
 
-async function sampleOf(watched: Watched, query: Query, { text }: Settings): Promise<Sample> {
+async function sampleOf(watched: Watched, query: Query, { text }: AskSettings): Promise<Sample> {
   const { name } = watched;
   const { question, options = [] } = query;
   const asked = {
@@ -305,7 +293,7 @@ async function sampleOf(watched: Watched, query: Query, { text }: Settings): Pro
   return statesDuration(sample, text) ? { ...sample, duration: await watched.duration() } : sample;
 }
 
-function cutNotice({ truncations }: BatchBuilder, { text }: Settings): string | undefined {
+function cutNotice({ truncations }: BatchBuilder, { text }: AskSettings): string | undefined {
   if ([...truncations.values()].every((times) => times === 0)) return undefined;
   return `question and options have more than ${text.maxPrompt} tokens (text.maxPrompt); the student did not read their end`;
 }
@@ -332,7 +320,7 @@ function said(evaluator: Evaluator, { samples }: HostBatch, written: string): Om
 }
 
 async function reason(
-  evaluator: Evaluator & { config: Settings },
+  evaluator: Evaluator & { config: AskSettings },
   host: HostBatch,
   encoded: Encoded,
   following?: Following,
@@ -350,7 +338,7 @@ async function reason(
 /** What the student writes about the one row of an encoded batch. */
 async function written(
   part: 'answer' | 'reasoning',
-  evaluator: Evaluator & { config: Settings },
+  evaluator: Evaluator & { config: AskSettings },
   encoded: Encoded,
   following?: Following,
 ): Promise<string> {

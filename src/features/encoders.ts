@@ -3,9 +3,9 @@
  * weights to know which are its own.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { writeFileAtomic } from '../base/files.js';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { makeFolder, writeFileAtomic } from '../base/files.js';
 
 /** Subfolder of a store, one file a checkpoint. */
 export const ENCODERS = 'encoders';
@@ -38,7 +38,7 @@ export class RememberedHash {
   async remember(hash: string): Promise<void> {
     if (this.value === hash) return;
     const text = `${JSON.stringify({ vision: hash, base: this.base }, null, 2)}\n`;
-    await mkdir(join(this.path, '..'), { recursive: true })
+    await makeFolder(dirname(this.path))
       .then(() => writeFileAtomic(this.path, text))
       .catch(() => undefined);
   }

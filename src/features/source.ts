@@ -3,7 +3,7 @@
  * host memory ahead of its step, and becomes tensors inside it.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { DataError, messageOf } from '../base/errors.js';
+import { DataError } from '../base/errors.js';
 import type { Rng } from '../base/random.js';
 import type { Sample } from '../data/sample.js';
 import type { Student, Visual } from '../model/student.js';
@@ -11,7 +11,8 @@ import { type ClipReader, type ClipRequest, type ClipSettings, readClip } from '
 import { PREPROCESS_VERSION } from '../video/preprocess.js';
 import { sampleFrames } from '../video/sample.js';
 import { narrowBf16, widenBf16 } from '../weights/dtypes.js';
-import { type FeatureStore, type Features, type FeatureType, featureKey, videoIdentity } from './store.js';
+import type { FeatureStore, Features, FeatureType } from './store.js';
+import { identityOf, keyOf, readStored, type StoredReader, type StoredRequest } from './stored.js';
 
 export type { ClipSettings } from '../video/clip.js';
 
@@ -114,15 +115,20 @@ export class StoredFeatures implements FeatureSource {
   private readonly memory = new Map<string, Features>();
   private readonly pending = new Map<string, Promise<Features>>();
   private memoryBytes = 0;
-  private readonly identities = new Map<string, Promise<string>>();
+  /** Computed once a video, since a folder of frames costs one stat a file and many clips share a video. */
+  private readonly identities = new Map<string, string>();
 
-  /** @param live decodes missing clips; its settings say what a clip is */
+  /**
+   * @param live decodes missing clips; its settings say what a clip is
+   * @param reader reads what is stored: in this thread unless another is given
+   */
   constructor(
     private readonly student: Seeing,
     private readonly live: LiveFrames,
     readonly store: FeatureStore,
     private readonly encoder: Encoder,
     private readonly stored: StoreSettings = { dtype: 'f32', frames: 32 },
+    private readonly reader: StoredReader = readStored,
   ) {}
 
   async load(sample: Sample, rng?: Rng, signal?: AbortSignal): Promise<Float32Array> {
@@ -149,7 +155,10 @@ export class StoredFeatures implements FeatureSource {
    * @throws DataError for a video that is not there
    */
   async key(sample: Sample, training: boolean): Promise<string> {
-    return this.keyOf(sample, training && this.drawsFrames, await this.identityOf(sample));
+    const request = this.request(sample, training && this.drawsFrames);
+    const identity = request.identity ?? (await identityOf(request));
+    this.identities.set(memoOf(request), identity);
+    return keyOf(request, identity);
   }
 
   /** Bytes that a clip takes, at most: it may have fewer frames than are kept to draw from. */
@@ -195,8 +204,11 @@ export class StoredFeatures implements FeatureSource {
   }
 
   private async storedOrComputed(sample: Sample, choice: boolean, signal?: AbortSignal): Promise<Features> {
-    const key = this.keyOf(sample, choice, await this.identityOf(sample));
-    return (await this.store.get(key)) ?? (await this.compute(sample, choice, signal));
+    const request = this.request(sample, choice);
+    const { identity, features, fault } = await this.reader(request, signal);
+    this.identities.set(memoOf(request), identity);
+    if (fault !== undefined) this.store.onWarning(fault);
+    return features ?? this.compute(sample, choice, signal);
   }
 
   private remember(name: string, features: Features): void {
@@ -205,19 +217,25 @@ export class StoredFeatures implements FeatureSource {
     this.memoryBytes += features.data.byteLength;
   }
 
-  private keyOf(sample: Sample, choice: boolean, identity: string): string {
+  /** What is asked of the store about a clip. */
+  private request(sample: Sample, choice: boolean): StoredRequest {
     const { frames, fps } = this.live.settings;
-    const rate = fps === undefined ? '' : `|${fps}`;
-    return featureKey({
-      visionHash: this.encoder.visionHash,
-      video: `${identity}|${sample.start ?? ''}|${sample.end ?? ''}${rate}`,
-      frames: [choice ? this.kept : frames],
-      choice,
-      ends: this.live.settings.sampling === 'ends',
-      imageSize: this.student.preprocessing.imageSize,
-      preprocessVersion: PREPROCESS_VERSION,
-      dtype: this.stored.dtype,
-    });
+    const { id, video, start, end } = sample;
+    const about = { folder: this.store.folder, id, video, path: this.live.pathOf(sample) };
+    return {
+      ...about,
+      identity: this.identities.get(memoOf(about)),
+      part: `|${start ?? ''}|${end ?? ''}${fps === undefined ? '' : `|${fps}`}`,
+      features: {
+        visionHash: this.encoder.visionHash,
+        frames: [choice ? this.kept : frames],
+        choice,
+        ends: this.live.settings.sampling === 'ends',
+        imageSize: this.student.preprocessing.imageSize,
+        preprocessVersion: PREPROCESS_VERSION,
+        dtype: this.stored.dtype,
+      },
+    };
   }
 
   /** Frames kept to draw from; fewer than a clip has would repeat one. */
@@ -228,22 +246,23 @@ export class StoredFeatures implements FeatureSource {
   /** Computes a clip and stores it under the version of the video that was read, whole. */
   private async compute(sample: Sample, choice: boolean, signal?: AbortSignal): Promise<Features> {
     const { frames } = this.live.settings;
-    const path = this.live.pathOf(sample);
+    const request = this.request(sample, choice);
     for (let attempt = 1; ; attempt++) {
-      const before = await this.identityOf(sample, true);
+      const before = await identityOf(request);
       const pixels = await this.live.read(sample, choice ? { frames: this.kept, pad: false } : {}, signal);
-      if ((await this.identityOf(sample, true)) === before) {
+      if ((await identityOf(request)) === before) {
+        this.identities.set(memoOf(request), before);
         const features = await this.see(pixels);
         const about = {
           encoder: this.encoder.visionHash,
           frames: choice ? `${this.kept} to draw from` : String(frames),
         };
-        await this.store.put(this.keyOf(sample, choice, before), features, about);
+        await this.store.put(keyOf(request, before), features, about);
         return features;
       }
       if (attempt === ATTEMPTS)
         throw new DataError(
-          `${sample.id}: ${path}: the video changes while it is read; wait until it is copied`,
+          `${sample.id}: ${request.path}: the video changes while it is read; wait until it is copied`,
         );
     }
   }
@@ -264,23 +283,10 @@ export class StoredFeatures implements FeatureSource {
     const picks = sampleFrames({ frameCount, lo: 0, hi: frameCount }, this.live.settings.frames, rng);
     return concatenate(picks.map((pick) => widened(data.subarray(pick * size, (pick + 1) * size))));
   }
-
-  /** Computed once a video, since a folder of frames costs one stat a file and many clips share a video. */
-  private identityOf(sample: Sample, again = false): Promise<string> {
-    const path = this.live.pathOf(sample);
-    // Two names may lead to one file, and the name is part of the identity.
-    const memo = `${sample.video}\0${path}`;
-    const known = again ? undefined : this.identities.get(memo);
-    if (known) return known;
-    const identity = videoIdentity(sample.video, path).catch((error) => {
-      // Whoever asks next looks again, and is named itself.
-      this.identities.delete(memo);
-      throw new DataError(`${sample.id}: ${path}: cannot be read (${messageOf(error)})`, { cause: error });
-    });
-    this.identities.set(memo, identity);
-    return identity;
-  }
 }
+
+/** Two names may lead to one file, and the name is part of the identity. */
+const memoOf = ({ video, path }: Pick<StoredRequest, 'video' | 'path'>) => `${video}\0${path}`;
 
 function widened(data: Float32Array | Uint16Array): Float32Array {
   if (data instanceof Float32Array) return data;

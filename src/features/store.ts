@@ -1,14 +1,15 @@
 /** The feature store: features of the frozen vision model on disk, one file a clip, by cache key. */
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { EXIT, messageOf, ReasVqaError } from '../base/errors.js';
+import { makeFolder } from '../base/files.js';
 import { sortFrameNames } from '../video/frameNames.js';
 import { SafetensorsFile, writeSafetensors } from '../weights/safetensors.js';
 
 /** Everything that frozen features depend on, hence all that the cache key is made of. */
-interface FeatureKeyParts {
+export interface FeatureKeyParts {
   /** Hash of the frozen vision weights. */
   visionHash: string;
   /** Which file the frames come from; see {@link videoIdentity}. */
@@ -93,7 +94,7 @@ export class FeatureStore {
    */
   constructor(
     readonly folder: string,
-    private readonly onWarning: (message: string) => void = () => undefined,
+    readonly onWarning: (message: string) => void = () => undefined,
   ) {}
 
   /** Path of a key's features; 256 subfolders keep listings short. */
@@ -137,7 +138,7 @@ export class FeatureStore {
     const dtype = data instanceof Uint16Array ? 'BF16' : 'F32';
     const metadata = { ...about, format: FORMAT, key, crc32: String(checksum(data)) };
     try {
-      await mkdir(dirname(path), { recursive: true });
+      await makeFolder(dirname(path));
       await writeSafetensors(path, new Map([[TENSOR, { dtype, shape, data }]]), metadata);
     } catch (error) {
       throw new StoreError(`${path}: features could not be stored (${messageOf(error)})`, { cause: error });

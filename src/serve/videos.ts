@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { DataError, MissingToolError, messageOf } from '../base/errors.js';
-import { describeHead, endingOf, HEAD_BYTES } from './container.js';
+import { describeHead, endingOf, HEAD_BYTES } from '../video/container.js';
 import { chunksOf, Refusal } from './http.js';
 
 export interface ExampleQuestion {

@@ -3,16 +3,15 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { DataError, UsageError } from '../base/errors.js';
 import { ownFile } from '../base/packageFiles.js';
-import { resolveConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
+import { type AskSettings, askSettings } from '../config/settings.js';
 import type { Asked } from '../evaluation/ask.js';
 import { loadAdapter } from '../model/adapter.js';
 import { loadStudent } from '../model/load.js';
 import { Tokenizer } from '../text/tokenizer.js';
 import { noticesOf } from '../weights/comparison.js';
 import { fetchAdvice, fetchedFolder } from '../weights/manifest.js';
-import { loadRun } from './trained.js';
-import { cueTokens } from './trial.js';
+import { cueTokens } from './cues.js';
 
 export interface AskedRequest {
   /** Folder of a run; its best checkpoint is asked. */
@@ -29,7 +28,7 @@ export interface AskedRequest {
 
 /** A student with all that it is asked with. Dispose of it. */
 export interface OpenAsked extends Asked {
-  config: Config;
+  config: AskSettings;
   /** What it is, for people: `weights/shapes`, `runs/a, step 120`. */
   description: string;
   /** It is the model that ships, which knows the built-in world only. */
@@ -52,6 +51,7 @@ export async function openAsked(request: AskedRequest): Promise<OpenAsked> {
   if (adapter !== undefined && model === undefined)
     throw new UsageError('an adapter belongs to a model: give --adapter with --model');
   if (run === undefined) return openModel({ model, adapter, overrides, cwd });
+  const { loadRun } = await import('./trained.js');
   // Stored features are keyed by a hash of the vision weights, which takes long and serves nothing here.
   const trained = await loadRun(resolve(cwd, run), [...overrides, 'features.cache=false']);
   return { ...trained, description: `${run}, step ${trained.step}`, ships: false, notices: [] };
@@ -62,13 +62,12 @@ async function openModel(
 ): Promise<OpenAsked> {
   const { model, overrides, cwd } = request;
   const { folder, adapter, description } = model === undefined ? SHIPPED : await named({ ...request, model });
-  // The data set's keys have no default, and of them only data.fps and data.addPunctuation matter here.
-  const own = ['data.dataset=jsonl', 'data.videos=.', `model.base=${folder}`];
-  const { config } = await resolveConfig({ overrides: [...own, ...overrides], cwd });
-  const tokenizer = await Tokenizer.load(config.model.tokenizer);
-  const { student, comparison } = await loadStudent(folder, { precision: config.model.precision });
+  const given = overrides.length > 0 ? await resolved(folder, overrides, cwd) : undefined;
+  const tokenizer = await Tokenizer.load(given?.model.tokenizer ?? folder);
+  const { student, comparison } = await loadStudent(folder, given && { precision: given.model.precision });
   try {
     if (adapter !== undefined) await loadAdapter(student, adapter);
+    const config = given ?? askSettings(student.kind);
     return {
       ...{ student, tokenizer, config, cues: cueTokens(config, tokenizer) },
       description,
@@ -80,6 +79,13 @@ async function openModel(
     student.dispose();
     throw error;
   }
+}
+
+/** The settings of a model with overrides. The data set's keys have no default, and of them only data.fps matters here. */
+async function resolved(folder: string, overrides: readonly string[], cwd: string): Promise<Config> {
+  const { resolveConfig } = await import('../config/load.js');
+  const own = ['data.dataset=jsonl', 'data.videos=.', `model.base=${folder}`];
+  return (await resolveConfig({ overrides: [...own, ...overrides], cwd })).config;
 }
 
 /** Weights with or without an adapter. */

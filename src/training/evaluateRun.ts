@@ -56,8 +56,8 @@ export async function evaluateRun(request: EvaluateRunRequest): Promise<Evaluate
   const clips = openClipThreads(config.data.workers);
   const trial = await opened(paths, config, onNotice);
   try {
-    const runFolder = paths?.folder ?? '';
-    const options = { runFolder, onWarning: onNotice, training: false, clips: clips.read };
+    const reading = { clips: clips.read, stored: clips.readStored };
+    const options = { runFolder: paths?.folder ?? '', onWarning: onNotice, training: false, ...reading };
     const builder = openBuilder(trial, config, split, options);
     const { answered, predictions, byId, scores } = await evaluateSplit(
       { ...trial, builder, config },

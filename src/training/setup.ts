@@ -3,13 +3,12 @@
 import { DataError } from '../base/errors.js';
 import { say } from '../base/progress.js';
 import type { Rng } from '../base/random.js';
-import { openClipThreads } from '../batches/clipThreads.js';
+import { type ClipThreads, openClipThreads } from '../batches/clipThreads.js';
 import { sampleLengths } from '../batches/lengths.js';
 import { Loader } from '../batches/loader.js';
 import type { Config } from '../config/schema.js';
 import type { Sample } from '../data/sample.js';
 import { trainingContext } from '../model/context.js';
-import type { ClipReader } from '../video/clip.js';
 import { GradientSum } from './gradientSum.js';
 import { AdamW } from './optimizer.js';
 import {
@@ -56,7 +55,7 @@ export async function openCohort(requests: readonly TrainRequest[], label?: stri
     opened.add({ dispose: () => clips.end() });
     for (const [i, request] of requests.entries()) {
       if (!given) tell(request, base.notices);
-      const run = await openRun(request, splits[i]!, { base, loader, clips: clips.read }).catch(
+      const run = await openRun(request, splits[i]!, { base, loader, clips }).catch(
         (error) => void unopened.set(request, error),
       );
       if (run) runs.push(opened.add(run));
@@ -95,7 +94,7 @@ const tell = ({ label }: Pick<TrainRequest, 'label'>, lines: readonly string[]) 
 async function openRun(
   request: TrainRequest,
   { train, val }: Splits,
-  { base, loader, clips }: { base: Base; loader: Loader<SharedBatch>; clips: ClipReader },
+  { base, loader, clips }: { base: Base; loader: Loader<SharedBatch>; clips: ClipThreads },
 ): Promise<Run> {
   const { config, folder, label } = request;
   const { train: settings } = config;
@@ -107,7 +106,8 @@ async function openRun(
     const trial = opened.add(await attachTrial(base, config));
     const { student, trainable } = trial;
     const optimizer = opened.add(new AdamW(trainable, settings));
-    const options = { runFolder: folder, onWarning: notice, clips };
+    const reading = { clips: clips.read, stored: clips.readStored };
+    const options = { runFolder: folder, onWarning: notice, ...reading };
     const builder = openBuilder(trial, config, train, { ...options, training: true });
     const answering = val && openBuilder(trial, config, val, { ...options, training: false });
     const state = await resume(paths, config, optimizer, notice);

@@ -15,6 +15,7 @@ import type { Sample } from '../data/sample.js';
 import { RememberedHash } from '../features/encoders.js';
 import { LiveFrames, StoredFeatures } from '../features/source.js';
 import { FeatureStore } from '../features/store.js';
+import type { StoredReader } from '../features/stored.js';
 import { type AttachedAdapter, addAdapter, loadAdapter } from '../model/adapter.js';
 import { initialiseMissing, type Parameter } from '../model/layers/module.js';
 import { attach, openBase as openWeights, type Parts, type Base as Weights } from '../model/load.js';
@@ -25,6 +26,7 @@ import { Tokenizer } from '../text/tokenizer.js';
 import type { ClipReader } from '../video/clip.js';
 import { noticesOf } from '../weights/comparison.js';
 import { fetchAdvice } from '../weights/manifest.js';
+import { cueTokens } from './cues.js';
 import { objectiveOf } from './objectives/index.js';
 import type { Objective } from './objectives/objective.js';
 
@@ -223,21 +225,6 @@ async function attachAdapter(
   return adapter;
 }
 
-/** Spare tokens that start the decoder when text.decoderCue is task. */
-const CUES = ['<extra_id_0>', '<extra_id_1>'] as const;
-
-/** Tokens that start the decoder on either task, when text.decoderCue is task. @throws UsageError where it has none */
-export function cueTokens({ text }: Pick<Config, 'text'>, tokenizer: Tokenizer): Trial['cues'] {
-  if (text.decoderCue === 'none') return undefined;
-  const [answer, reasoning] = CUES.map((cue) => {
-    const ids = tokenizer.encode(cue, { addEos: false });
-    if (ids.length !== 1)
-      throw new UsageError(`text.decoderCue: task needs a tokenizer with ${CUES.join(' and ')}; use none`);
-    return ids[0]!;
-  });
-  return { answer: answer!, reasoning: reasoning! };
-}
-
 /**
  * The base's hash where the trial's vision weights are all the base's; else the trial's own, since its adapter may
  * reach the vision model.
@@ -289,6 +276,8 @@ export interface BuilderOptions {
   training: boolean;
   /** Reads the videos; the caller's thread does unless given. */
   clips?: ClipReader;
+  /** Reads stored features; the caller's thread does unless given. */
+  stored?: StoredReader;
 }
 
 /** Makes the batch builder of a split for this trial's student. */
@@ -296,7 +285,7 @@ export function openBuilder(
   { student, tokenizer, objective, visionHash, learnsVision, see }: Trial,
   config: Config,
   split: Pick<Split, 'paths'>,
-  { runFolder, onWarning, training, clips }: BuilderOptions,
+  { runFolder, onWarning, training, clips, stored }: BuilderOptions,
 ): BatchBuilder {
   // Evaluation needs no gradient to pixels.
   const live = liveFrames(student, split.paths, config, { keepPixels: training && learnsVision, clips });
@@ -305,7 +294,7 @@ export function openBuilder(
   const source =
     visionHash === undefined
       ? live
-      : new StoredFeatures(student, live, store, { visionHash, ready: see }, config.features);
+      : new StoredFeatures(student, live, store, { visionHash, ready: see }, config.features, stored);
   const teach = (samples: readonly Sample[]) => objective.encode(samples);
   return new BatchBuilder(config, tokenizer, source, training ? teach : undefined);
 }

@@ -126,6 +126,9 @@ async function openVideo(path: string, id: string, fps?: number, signal?: AbortS
     throw new DataError(`${videoName(id, path)}: no such video`, { cause: error });
   });
   if (info.isDirectory()) return openImageFolder(path, id, fps);
+  // Opening a pipe without a writer would wait for ever.
+  if (!info.isFile())
+    throw new DataError(`${videoName(id, path)}: no video, it is neither a file nor a folder`);
   const extension = extname(path).toLowerCase();
   return extension === '.gif' || extension === '.webp'
     ? openAnimation(path, id)

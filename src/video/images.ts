@@ -1,5 +1,5 @@
 /** Folders of images and animated GIF and WebP files as videos. */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp, { type Metadata, type SharpOptions } from 'sharp';
 import { DataError, messageOf } from '../base/errors.js';
@@ -86,13 +86,19 @@ export async function openAnimation(path: string, id: string): Promise<VideoSour
 }
 
 async function readBytes(path: string, name: string): Promise<Buffer> {
-  const bytes = await readFile(path).catch((error) => {
+  const bytes = await readRegular(path).catch((error) => {
     throw new DataError(`${name}: cannot be read (${oneLine(error)})`, { cause: error });
   });
   if (bytes.length === 0) throw new DataError(`${name}: the file is empty; fetch it again`);
   if (isLfsPointer(bytes))
     throw new DataError(`${name}: a Git LFS pointer, not the picture; fetch it with git lfs pull`);
   return bytes;
+}
+
+/** A pipe without a writer would keep whoever opens it waiting for ever, and a device has no end. */
+async function readRegular(path: string): Promise<Buffer> {
+  if (!(await stat(path)).isFile()) throw new Error('not a file');
+  return readFile(path);
 }
 
 async function describe(bytes: Buffer, name: string) {

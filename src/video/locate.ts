@@ -109,6 +109,7 @@ export class VideoLocator {
     const path = await this.find(video);
     if (path === undefined) return { reason: noVideo(this.root) };
     const info = await stat(path);
+    if (!info.isFile() && !info.isDirectory()) return { reason: `${path}: neither a file nor a folder` };
     if (info.isFile() && info.size < MAX_POINTER && (await isPointerAt(path)))
       return { reason: `${path}: a Git LFS pointer, not the video; fetch it with git lfs pull` };
     return { path, folder: info.isDirectory() };

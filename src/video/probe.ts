@@ -2,7 +2,8 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { DataError, messageOf } from '../base/errors.js';
-import { endBeyondFile, readerOf } from './complete.js';
+import { endBeyondFile, type ReadAt, readerOf } from './complete.js';
+import { HEAD_BYTES, otherKind } from './container.js';
 import { type Packet, type ProbedStream, probeFrames, probePackets, type ShownFrame } from './ffprobe.js';
 import { isSpliced, packetsAreFrames } from './packets.js';
 import { firstComplaint } from './process.js';
@@ -32,6 +33,8 @@ export interface VideoTable {
 /** A table costs 16 bytes a frame; 4,096 half-minute clips are about 60 MB. */
 const MAX_CACHED = 4096;
 const cache = new Map<string, VideoTable>();
+/** Tables in the making: several clips of one video may be asked for at once. */
+const pending = new Map<string, Promise<VideoTable>>();
 
 /** Containers with time stamps of their own and a way to reach one: ffmpeg invents those of other files. */
 const SEEKABLE = ['mov', 'matroska', 'flv', 'avi', 'asf'];
@@ -58,18 +61,31 @@ export async function probeVideo(path: string, id: string, signal?: AbortSignal)
       cause: error,
     });
   });
+  let other: Promise<VideoTable> | undefined;
   try {
     const { size, mtimeMs } = await handle.stat();
     const key = `${file}\0${size}\0${mtimeMs}`;
     const known = cache.get(key);
     if (known) return known;
-    const table = await probe(file, handle, size, name, signal);
-    cache.set(key, table);
-    if (cache.size > MAX_CACHED) cache.delete(cache.keys().next().value as string);
-    return table;
+    other = pending.get(key);
+    if (!other) {
+      const own = probe(file, handle, size, name, signal);
+      pending.set(key, own);
+      return keep(key, await own.finally(() => pending.delete(key)));
+    }
   } finally {
     await handle.close();
   }
+  // What fails there names another sample, or was cancelled by another signal.
+  const table = await other.catch(() => undefined);
+  signal?.throwIfAborted();
+  return table ?? probeVideo(path, id, signal);
+}
+
+function keep(key: string, table: VideoTable): VideoTable {
+  cache.set(key, table);
+  if (cache.size > MAX_CACHED) cache.delete(cache.keys().next().value as string);
+  return table;
 }
 
 async function probe(
@@ -83,10 +99,7 @@ async function probe(
   const [probed, end] = await Promise.all([probePackets(file, { name, signal }), endBeyondFile(read, size)]);
   const { stream, packets, stderr } = probed;
   checkComplete(packets, stream, size, end, name);
-  if (!probed.readable) {
-    throw new DataError(`${name}: cannot be read as a video (${firstComplaint(stderr)})`);
-  }
-  if (!stream) throw new DataError(`${name}: no video stream in the file (${firstComplaint(stderr)})`);
+  if (!probed.readable || !stream) throw await noVideo(read, probed, name);
   const visible = packets.filter(({ discarded }) => !discarded);
   if (stderr.trim() === '' && (await packetsAreFrames(read, stream, packets))) {
     const shown = visible.sort((a, b) => (a.pts as number) - (b.pts as number));
@@ -128,6 +141,19 @@ function tableOf(
     times: seconds ?? pts.map((_, i) => i / fps),
     keyframes: byPts ? frames.flatMap((frame, i) => (frame.key ? [i] : [])) : [],
   };
+}
+
+/** The error of a file without a video stream. */
+async function noVideo(
+  read: ReadAt,
+  { readable, stderr }: { readable: boolean; stderr: string },
+  name: string,
+): Promise<DataError> {
+  const what = otherKind(await read(0, HEAD_BYTES));
+  if (what !== undefined) return new DataError(`${name}: no video, ${what}`);
+  const complaint = stderr.trim() === '' ? '' : ` (${firstComplaint(stderr)})`;
+  const fault = readable ? 'no video stream in the file' : 'cannot be read as a video';
+  return new DataError(`${name}: ${fault}${complaint}`);
 }
 
 /** The error of a video with frames that do not decode; `frame` is the first requested one of them. */

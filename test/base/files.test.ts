@@ -16,7 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { writeFileAtomic } from '../../src/base/files.js';
+import { makeFolder, writeFileAtomic } from '../../src/base/files.js';
 
 let folder: string;
 beforeEach(() => {
@@ -63,3 +63,28 @@ it('names the failure and leaves no temporary file', async () => {
   await expect(writeFileAtomic(path, 'x')).rejects.toThrow(/folder: could not be written/);
   expect(readdirSync(folder)).toEqual(['folder']);
 });
+
+it('makes a folder with those above it, and is content with one that is there, also behind a link', async () => {
+  const deep = join(folder, 'a', 'b', 'c');
+  await Promise.all([makeFolder(deep), makeFolder(deep), makeFolder(join(folder, 'a', 'd'))]);
+  await makeFolder(deep);
+  expect(readdirSync(join(folder, 'a'))).toEqual(['b', 'd']);
+  symlinkSync(deep, join(folder, 'link'));
+  await makeFolder(join(folder, 'link', 'e'));
+  expect(readdirSync(deep)).toEqual(['e']);
+});
+
+it('says at once why a folder cannot be made', async () => {
+  writeFileSync(join(folder, 'file'), '');
+  symlinkSync('nowhere', join(folder, 'dangling'));
+  await expect(makeFolder(join(folder, 'file'))).rejects.toThrow('EEXIST');
+  await expect(makeFolder(join(folder, 'file', 'a', 'b'))).rejects.toThrow('ENOTDIR');
+  await expect(makeFolder(join(folder, 'dangling', 'a'))).rejects.toThrow();
+});
+
+it.skipIf(process.platform !== 'linux')(
+  'gives up where the system makes no folder and says that there is none above',
+  async () => {
+    await expect(makeFolder('/proc/reasvqa/a/b')).rejects.toThrow('ENOENT');
+  },
+);

@@ -10,6 +10,8 @@ import { DataError, ReasVqaError, UsageError } from '../../src/base/errors.js';
 import { Rng } from '../../src/base/random.js';
 import { openClipThreads, Threads } from '../../src/batches/clipThreads.js';
 import { Loader } from '../../src/batches/loader.js';
+import { FeatureStore, type Features } from '../../src/features/store.js';
+import { identityOf, keyOf, readStored, type StoredRequest } from '../../src/features/stored.js';
 import { type ClipRequest, readClip } from '../../src/video/clip.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -97,7 +99,7 @@ describe('clips read in threads', () => {
       `parentPort.on('message', ({ id, request, end }) => {
          if (end) return parentPort.close();
          Atomics.add(new Int32Array(request.mean), 0, 1);
-         parentPort.postMessage({ id, clip: new Float32Array(1) });
+         parentPort.postMessage({ id, read: new Float32Array(1) });
        });`,
     );
     const { read } = threadsOf(1, counts);
@@ -106,6 +108,65 @@ describe('clips read in threads', () => {
     const read3 = () => Atomics.load(new Int32Array(marks), 0) === 3;
     while (!read3()) Atomics.wait(new Int32Array(marks), 0, Atomics.load(new Int32Array(marks), 0), 20);
     expect(await Promise.all(clips)).toHaveLength(3);
+  });
+});
+
+describe('stored features read in threads', () => {
+  const stored = (video: string, part = ''): StoredRequest => ({
+    ...{ folder: join(scratch, 'store'), id: `sample-${video}`, video, path: join(scratch, video), part },
+    features: { visionHash: 'v', frames: [2], imageSize: 8, preprocessVersion: 1 },
+  });
+  const put = async (request: StoredRequest, data: Features['data']) => {
+    const store = new FeatureStore(request.folder);
+    await store.put(keyOf(request, await identityOf(request)), { data, shape: [data.length] });
+    return store;
+  };
+
+  it('are what is read without: values of both types, nothing, a damaged entry, a known version', async () => {
+    const requests = ['v0', 'v1', 'v2', 'v3'].map((video) => stored(video));
+    await put(requests[0]!, Float32Array.of(1.5, -0, Number.NaN));
+    await put(requests[1]!, Uint16Array.of(1, 65535));
+    const store = await put(requests[2]!, Float32Array.of(1, 2));
+    const damaged = store.path(keyOf(requests[2]!, await identityOf(requests[2]!)));
+    const bytes = await readFile(damaged);
+    await writeFile(damaged, bytes.fill(7, bytes.length - 4));
+    requests.push({ ...requests[0]!, identity: 'another version' });
+    requests.push({ ...requests[1]!, identity: await identityOf(requests[1]!) });
+    const plain = await Promise.all(requests.map((request) => readStored(request)));
+    expect(plain.map(({ features }) => features?.data.length)).toEqual([
+      3,
+      2,
+      undefined,
+      undefined,
+      undefined,
+      2,
+    ]);
+    expect(plain[2]!.fault).toMatch(/does not match its checksum; the features are computed again/);
+    const { readStored: read } = threadsOf(2);
+    expect(await Promise.all(requests.map((request) => read(request)))).toEqual(plain);
+  });
+
+  it('of a video that is not there are an error of the same class and words', async () => {
+    const { readStored: read } = threadsOf(1);
+    const [plain, asked] = await Promise.all(
+      [readStored, read].map((of) => of(stored('gone')).catch((error) => error)),
+    );
+    expect(plain.message).toContain(`sample-gone: ${join(scratch, 'gone')}: cannot be read (ENOENT`);
+    expect(asked).toBeInstanceOf(DataError);
+    expect(asked.message).toBe(plain.message);
+  });
+
+  it('come while every decoder of the thread is at work', async () => {
+    vi.stubEnv('REASVQA_DECODERS', '1');
+    const threads = threadsOf(1);
+    vi.unstubAllEnvs();
+    const order: string[] = [];
+    const clips = Array.from({ length: 40 }, () =>
+      threads.read(request('v0')).then(() => order.push('clip')),
+    );
+    await threads.readStored(stored('v3')).then(() => order.push('stored'));
+    await Promise.all(clips);
+    expect(order.indexOf('stored')).toBeLessThan(20);
   });
 });
 
@@ -137,7 +198,7 @@ describe('a thread that ends', () => {
       `let n = 0;
        parentPort.on('message', ({ id, request }) => {
          if (request?.path.endsWith('v3')) process.exit(7);
-         if (request) parentPort.postMessage({ id, clip: new Float32Array([++n]) });
+         if (request) parentPort.postMessage({ id, read: new Float32Array([++n]) });
        });
        parentPort.on('message', ({ end }) => end && parentPort.close());`,
     );
@@ -174,7 +235,7 @@ describe('the decoders of the process', () => {
        parentPort.on('message', ({ id, request, end }) => {
          if (end) return parentPort.close();
          if (request?.path.endsWith('v3')) process.exit(7);
-         if (request) parentPort.postMessage({ id, clip: new Float32Array([workerData.decoders.length]) });
+         if (request) parentPort.postMessage({ id, read: new Float32Array([workerData.decoders.length]) });
        });`,
     );
 
@@ -214,7 +275,7 @@ describe('the decoders of the process', () => {
          if (!request) return;
          const { pid } = spawn('sleep', ['600'], { stdio: 'ignore', detached: true });
          Atomics.store(workerData.decoders, 0, pid);
-         parentPort.postMessage({ id, clip: new Float64Array([pid]) });
+         parentPort.postMessage({ id, read: new Float64Array([pid]) });
        });`,
     );
     const threads = threadsOf(1, starts, 0.05);

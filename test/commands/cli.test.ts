@@ -26,7 +26,8 @@ function* commands(command: Command): Generator<Command> {
 }
 
 const io = { stdout: { write: () => true }, stderr: { write: () => true }, cwd: '/', env: {} };
-const all = [...commands(buildProgram(io, '0'))];
+const program = await buildProgram(io, '0');
+const all = [...commands(program)];
 const pathOf = (command: Command): string[] =>
   command.parent ? [...pathOf(command.parent), command.name()] : [];
 
@@ -35,6 +36,16 @@ describe('help', () => {
     const { code, stdout, stderr } = await run(...path.split(' ').filter(Boolean), '--help');
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/^Usage: reasvqa/);
+  });
+
+  it('has a command that is named alone as it is among all', async () => {
+    for (const command of program.commands) {
+      const { commands: alone } = await buildProgram(io, '0', command.name());
+      expect(alone.map((each) => each.name())).toEqual([command.name()]);
+      expect(alone[0]!.helpInformation()).toBe(command.helpInformation());
+    }
+    for (const named of ['--help', 'help', 'tarin', 'constructor'])
+      expect((await buildProgram(io, '0', named)).commands).toHaveLength(program.commands.length);
   });
 
   it('documents every option with its default', () => {

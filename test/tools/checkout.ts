@@ -84,6 +84,7 @@ export class Checkout {
       await cp(join(root, 'tools', name), join(checkout.root, 'tools', name));
     await checkout.write('tools/build-addon.mjs', FAKE_ADDON);
     await checkout.write('tools/bundle-tokenizer.mjs', 'export const bundleTokenizer = async () => {};');
+    await checkout.write('tools/require-packages.mjs', 'export const requirePackages = () => {};');
     await checkout.write('fake-tsc.cjs', FAKE_TSC);
     await checkout.write('package.json', '{"type":"module","engines":{"node":">=20.19"}}');
     await checkout.write('tsconfig.json', '{}');

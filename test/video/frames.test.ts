@@ -1,4 +1,5 @@
 /** Frames of image folders, animations and video files. */
+import { execFileSync } from 'node:child_process';
 import {
   copyFile,
   mkdir,
@@ -48,6 +49,18 @@ function picture(seed: string, width = 20, height = 12): Buffer {
     }
   }
   return data;
+}
+
+/** Puts a counting ffprobe before the real one on the PATH; the number of its calls so far comes from what is returned. */
+async function countingProbes(): Promise<() => Promise<number>> {
+  const real = execFileSync('sh', ['-c', 'command -v ffprobe'], { encoding: 'utf8' }).trim();
+  const bin = await mkdtemp(join(folder, 'bin-'));
+  const log = join(bin, 'calls');
+  await writeFile(join(bin, 'ffprobe'), `#!/bin/sh\necho >> '${log}'\nexec '${real}' "$@"\n`, {
+    mode: 0o755,
+  });
+  process.env.PATH = `${bin}:${path}`;
+  return async () => (await readFile(log, 'utf8')).length;
 }
 
 const raw = (data: Buffer, width = 20, height = 12) => sharp(data, { raw: { width, height, channels: 3 } });
@@ -270,6 +283,35 @@ describe.skipIf(!hasFfmpeg)(`video files${hasFfmpeg ? '' : ' (SKIPPED: ffmpeg is
     );
   });
 
+  test('clips that ask at once for a video nobody has read share one probing, and a cancelled one harms none', async () => {
+    const file = join(folder, 'shared.mp4');
+    await copyFile(video(), file);
+    const probes = await countingProbes();
+    const request = { path: file, count: 2, mode: 'uniform' } as const;
+    const cancelled = new AbortController();
+    const first = readFrames({ ...request, id: 'first', signal: cancelled.signal });
+    const others = ['a', 'b', 'c'].map((id) => readFrames({ ...request, id }));
+    first.catch(() => undefined);
+    for (const { indices } of await Promise.all(others)) expect(indices).toEqual([15, 45]);
+    await first;
+    expect(await probes()).toBe(1);
+
+    await utimes(file, 1, 1);
+    const next = readFrames({ ...request, id: 'first', signal: cancelled.signal });
+    next.catch(() => undefined);
+    const rest = ['a', 'b', 'c'].map((id) => readFrames({ ...request, id }));
+    cancelled.abort();
+    await expect(next).rejects.toThrow('abort');
+    for (const { indices } of await Promise.all(rest)) expect(indices).toEqual([15, 45]);
+
+    await writeFile(file, 'not a video');
+    const bad = ['a', 'b'].map((id) => readFrames({ ...request, id }).catch((error) => error.message));
+    expect(await Promise.all(bad)).toEqual([
+      expect.stringContaining(`a: ${file}: `),
+      expect.stringContaining(`b: ${file}: `),
+    ]);
+  });
+
   test('a file that changes is probed again', async () => {
     const file = join(folder, 'changing.mp4');
     ffmpeg('-f', 'lavfi', '-i', 'testsrc2=size=64x48:rate=10:duration=1', file);
@@ -291,22 +333,48 @@ describe.skipIf(!hasFfmpeg)(`video files${hasFfmpeg ? '' : ' (SKIPPED: ffmpeg is
     },
   );
 
-  test('no video: text, an empty file, sound only', async () => {
-    const text = join(folder, 'text.mp4');
-    await writeFile(text, 'not a video at all');
-    const empty = join(folder, 'empty.mp4');
-    await writeFile(empty, '');
+  test.each<[string, string | Buffer, RegExp]>([
+    ['nothing', '', /: no video, it is empty$/],
+    ['a web page', '\n<!doctype html><title>404</title>', /: no video, it is a web page$/],
+    ['a playlist', '#EXTM3U\n/etc/other.mp4\n', /: no video, it is a playlist or XML$/],
+    ['an archive', Buffer.from('PK\x03\x04aaaa'), /: no video, it is a document or an archive$/],
+    [
+      'a pointer',
+      'version https://git-lfs.github.com/spec/v1\noid sha256:0\n',
+      /Git LFS pointer; fetch it with git lfs pull$/,
+    ],
+    ['words', 'not a video at all', /: cannot be read as a video \(.+\)$/],
+  ])('a file that holds %s in place of a video says so', async (_, bytes, reason) => {
+    const file = join(folder, 'other.mp4');
+    await writeFile(file, bytes);
+    const error = await readFrames({ path: file, id: 'v', count: 1, mode: 'uniform' }).catch((e) => e);
+    expect(error).toBeInstanceOf(DataError);
+    expect(error.message).toMatch(reason);
+    expect(error.message).toContain(`v: ${file}: `);
+    expect(error.message).not.toContain('\n');
+  });
+
+  test.skipIf(process.platform === 'win32')(
+    'a pipe, as a video or as a frame, and a device are refused at once instead of waited for',
+    async () => {
+      const frames = join(folder, 'pipes');
+      await mkdir(frames);
+      for (const file of [join(folder, 'pipe.mp4'), join(folder, 'pipe.webp'), join(frames, '1.png')]) {
+        execFileSync('mkfifo', [file]);
+        const request = { id: 'v', count: 1, mode: 'uniform' } as const;
+        const path = file.endsWith('.png') ? frames : file;
+        await expect(readFrames({ ...request, path }), file).rejects.toThrow(DataError);
+      }
+      const promise = readFrames({ path: '/dev/zero', id: 'v', count: 1, mode: 'uniform' });
+      await expect(promise).rejects.toThrow('v: /dev/zero: no video, it is neither a file nor a folder');
+    },
+  );
+
+  test('a video without a picture: sound only', async () => {
     const sound = join(folder, 'sound.mkv');
     ffmpeg('-f', 'lavfi', '-i', 'sine=duration=1', sound);
-    for (const file of [text, empty, sound]) {
-      const error = await readFrames({ path: file, id: 'v', count: 1, mode: 'uniform' }).catch(
-        (thrown) => thrown,
-      );
-      expect(error).toBeInstanceOf(DataError);
-      expect(error.message).toMatch(/: (cannot be read as a video|no video stream in the file) \(.+\)$/);
-      expect(error.message).toContain(`v: ${file}`);
-      expect(error.message).not.toContain('\n');
-    }
+    const promise = readFrames({ path: sound, id: 'v', count: 1, mode: 'uniform' });
+    await expect(promise).rejects.toThrow(new DataError(`v: ${sound}: no video stream in the file`));
   });
 
   test('a truncated mp4 says how many bytes are left', async () => {

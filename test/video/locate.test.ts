@@ -1,4 +1,5 @@
 /** Finding the videos of samples. */
+import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs/promises';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -149,6 +150,13 @@ describe('VideoLocator', () => {
     const reason = `${join(root, 'b.mkv')}: a Git LFS pointer, not the video; fetch it with git lfs pull`;
     expect(missing[1]?.reason).toBe(reason);
     expect(missingVideosError(root, missing.slice(1), 6).message).toContain(`none_1 (b_1: ${reason}); add`);
+  });
+
+  test.skipIf(process.platform === 'win32')('a pipe counts as missing, and is named', async () => {
+    execFileSync('mkfifo', [join(root, 'pipe.mp4')]);
+    const { paths, missing } = await (await VideoLocator.open(root)).locate([{ id: 'q', video: 'pipe' }]);
+    expect(paths.size).toBe(0);
+    expect(missing).toEqual([{ id: 'q', reason: `${join(root, 'pipe.mp4')}: neither a file nor a folder` }]);
   });
 
   test('an order of frames that is a guess is said once', async () => {

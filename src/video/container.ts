@@ -1,4 +1,5 @@
-/** What an uploaded file is, by its first bytes. */
+/** What a file that should be a video is, by its first bytes. */
+import { isLfsPointer } from '../base/lfsPointer.js';
 
 /** Names behind which a reader looks for the format; the program reads GIF and WebP itself, ffmpeg the others. */
 type Ending = '.webp' | '.gif' | '.mp4' | '.mkv' | '.avi' | '.flv' | '.ogv' | '.wmv' | '.ts' | '.mpg';
@@ -31,6 +32,14 @@ export function endingOf(head: Buffer): Ending | undefined {
 
 /** What a file that is no video is, in words. */
 export function describeHead(head: Buffer): string {
+  return (
+    otherKind(head) ??
+    'it begins like none of mp4, mov, webm, mkv, avi, mpeg, ts, flv, ogv, wmv, gif and webp'
+  );
+}
+
+/** What a file is that is known to be something else than a video; undefined where nothing tells. */
+export function otherKind(head: Buffer): string | undefined {
   const start = head
     .toString('latin1', 0, HEAD_BYTES)
     .replace(/^\xef\xbb\xbf/, '')
@@ -41,5 +50,5 @@ export function describeHead(head: Buffer): string {
   const begins = (...starts: string[]) => starts.some((each) => start.startsWith(each));
   if (begins('\x89PNG', '\xff\xd8\xff')) return 'it is a single picture';
   if (begins('%PDF', 'PK\x03\x04', '\x1f\x8b')) return 'it is a document or an archive';
-  return 'it begins like none of mp4, mov, webm, mkv, avi, mpeg, ts, flv, ogv, wmv, gif and webp';
+  return isLfsPointer(head) ? 'it is a Git LFS pointer; fetch it with git lfs pull' : undefined;
 }

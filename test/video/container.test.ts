@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { describeHead, endingOf } from '../../src/serve/container.js';
+import { describeHead, endingOf } from '../../src/video/container.js';
 
 const bytes = (text: string) => Buffer.from(text, 'latin1');
 const transport = (offset: number, size: number) => {
