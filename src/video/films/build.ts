@@ -88,8 +88,10 @@ export async function build(
   });
   const release = await holdFolder(out, { doing: 'building', option: '--out' });
   try {
+    const marker = join(out, 'build.json');
     const written = { ...settings, seed, annotations: await hashFile(annotations) };
-    await claim(join(out, 'build.json'), out, written);
+    const text = `${JSON.stringify(written, null, 2)}\n`;
+    await refuseOther(marker, out, text);
     for (const name of await readdir(folder)) if (name.endsWith(PARTIAL)) await rm(join(folder, name));
     const log = new ProblemLog(annotations);
     const skipped: BuildSummary['skipped'] = [];
@@ -102,6 +104,8 @@ export async function build(
     log.throwIfAny();
     if (films.length === 0)
       throw new DataError(`${annotations}: nothing to build: ${skipped.length} videos cannot be read`);
+    // Annotations with a problem are mended and built again in the same folder, so only now is it theirs.
+    await writeFileAtomic(marker, text);
     const { samples, made } = await makeFilms(request, films, skip);
     const file = join(out, 'samples.jsonl');
     await writeFileAtomic(file, samples.map(lineOf).join(''));
@@ -111,12 +115,10 @@ export async function build(
   }
 }
 
-/** Writes what a folder is built from, or compares it. */
-async function claim(path: string, out: string, settings: Record<string, unknown>): Promise<void> {
-  const text = `${JSON.stringify(settings, null, 2)}\n`;
-  const there = await readFile(path, 'utf8').catch(() => undefined);
-  if (there === undefined) return writeFileAtomic(path, text);
-  if (there !== text)
+/** A folder holds what one request built. @throws UsageError when it is another's */
+async function refuseOther(marker: string, out: string, text: string): Promise<void> {
+  const there = await readFile(marker, 'utf8').catch(() => undefined);
+  if (there !== undefined && there !== text)
     throw new UsageError(
       `${out}: holds what was built with another seed, question or annotations (build.json); use another --out folder, or remove it`,
     );

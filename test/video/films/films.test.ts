@@ -326,6 +326,14 @@ describe.skipIf(missing.length > 0)(
       });
     });
 
+    it('are built in the same folder once their annotations are mended', async () => {
+      const out = at('mended');
+      await expect(run(buildDark, [{ video: 'red', events: [] }], { out })).rejects.toThrow(
+        'at least one event',
+      );
+      expect(await run(buildDark, [{ video: 'red', events: EVENTS }], { out })).toMatchObject({ made: 1 });
+    });
+
     it('belong to one request: another builder does not write into the folder', async () => {
       const out = at('dark');
       await expect(run(buildMix, [ask('a', 'red'), ask('b', 'more/blue')], { out })).rejects.toThrow(
