@@ -5,12 +5,12 @@
  * A reward that is null or NaN does not apply: it is in no mean and no deviation, and its advantage is 0.
  */
 
+import { applies } from '../../../rewards/combine.js';
+import type { RewardValue } from '../../../rewards/reward.js';
+
 /** What the difference from the group's mean is divided by: the deviation of the group, that of the batch, or nothing. */
 export const SCALINGS = ['group', 'batch', 'none'] as const;
 export type Scaling = (typeof SCALINGS)[number];
-
-/** Reward of one completion. */
-export type MaybeReward = number | null;
 
 export interface AdvantageSettings {
   /** Completions of a prompt; those of one prompt follow each other. */
@@ -28,7 +28,7 @@ export interface AdvantageSettings {
  * @throws RangeError for a number of rewards that is no whole number of groups, and for a reward that is infinite
  */
 export function advantagesOf(
-  rewards: readonly MaybeReward[],
+  rewards: readonly RewardValue[],
   { group, scale, epsilon = 1e-4 }: AdvantageSettings,
 ): number[] {
   const groups = groupsOf(rewards, group);
@@ -51,7 +51,7 @@ export function advantagesOf(
  * @returns one a group; 1 for a group to which no reward applies
  */
 export function difficultyWeights(
-  rewards: readonly MaybeReward[],
+  rewards: readonly RewardValue[],
   group: number,
   highest: readonly number[],
 ): number[] {
@@ -64,14 +64,12 @@ export function difficultyWeights(
 }
 
 /** Share of the groups whose rewards are all equal, or do not apply: nothing is learned from them. NaN without a group. */
-export function shareWithoutSpread(rewards: readonly MaybeReward[], group: number): number {
+export function shareWithoutSpread(rewards: readonly RewardValue[], group: number): number {
   const groups = groupsOf(rewards, group);
   return groups.filter((own) => !hasSpread(own)).length / groups.length;
 }
 
-export const applies = (reward: MaybeReward): reward is number => reward !== null && !Number.isNaN(reward);
-
-const applying = (rewards: readonly MaybeReward[]): number[] => rewards.filter(applies);
+const applying = (rewards: readonly RewardValue[]): number[] => rewards.filter(applies);
 
 /** Measured from the first value, so that equal ones have it as their mean bit for bit. */
 export function meanOf(values: readonly number[]): number {
@@ -84,12 +82,12 @@ function deviation(values: readonly number[]): number {
   return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
 }
 
-function hasSpread(rewards: readonly MaybeReward[]): boolean {
+function hasSpread(rewards: readonly RewardValue[]): boolean {
   const known = applying(rewards);
   return known.some((reward) => reward !== known[0]);
 }
 
-function groupsOf(rewards: readonly MaybeReward[], group: number): MaybeReward[][] {
+function groupsOf(rewards: readonly RewardValue[], group: number): RewardValue[][] {
   if (!Number.isInteger(group) || group < 1)
     throw new RangeError(`advantages: groups of ${group}, expected a whole number from 1`);
   if (rewards.length % group !== 0)

@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../../../src/base/random.js';
+import type { RewardValue } from '../../../../src/rewards/reward.js';
 import {
   advantagesOf,
   difficultyWeights,
-  type MaybeReward,
   SCALINGS,
   shareWithoutSpread,
 } from '../../../../src/training/objectives/rl/advantages.js';
@@ -101,7 +101,7 @@ describe('advantages', () => {
 
   it('sum to 0 in each group', () => {
     const rng = new Rng('sum');
-    const rewards: MaybeReward[] = Array.from({ length: 40 }, () => rng.int(4));
+    const rewards: RewardValue[] = Array.from({ length: 40 }, () => rng.int(4));
     for (const scale of SCALINGS) {
       const values = advantagesOf(rewards, { group: 8, scale });
       for (let i = 0; i < 5; i++)

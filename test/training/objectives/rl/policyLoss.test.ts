@@ -36,6 +36,15 @@ function expectClose(actual: readonly number[], expected: readonly number[], tol
   });
 }
 
+interface GoldenCase {
+  loss_type: PolicySettings['type'];
+  beta: number;
+  loss: number;
+  grad_logp: number[][];
+  on_policy_loss: number;
+  on_policy_grad_logp: number[][];
+}
+
 describeWithShared('golden policy losses', [GOLDEN], () => {
   const golden = JSON.parse(readFileSync(sharedPath(GOLDEN) ?? '/dev/null', 'utf8') || '{"mask":[]}');
   const flat = (rows: number[][]) => Float32Array.from(rows.flat());
@@ -50,10 +59,11 @@ describeWithShared('golden policy losses', [GOLDEN], () => {
   });
   const { epsilon, max_completion_length: maxLength, cases = [] } = golden;
 
-  it.each(cases.map((each: { loss_type: string; beta: number }) => [each.loss_type, each.beta, each]))(
-    'of %s with beta %s are those of TRL, and so are the gradients',
-    (type, beta, expected) => {
-      const settings = { type, beta, epsilon, maxLength } as PolicySettings;
+  it.each(cases as GoldenCase[])(
+    'of $loss_type with beta $beta are those of TRL, and so are the gradients',
+    (expected) => {
+      const { loss_type: type, beta } = expected;
+      const settings: PolicySettings = { type, beta, epsilon, maxLength };
       const off = lossOf(flat(golden.logp), batch(), settings);
       expectClose([off.loss], [expected.loss]);
       expectClose(off.gradient, expected.grad_logp.flat());
