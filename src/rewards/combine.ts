@@ -1,8 +1,6 @@
 /** One reward from several: a weighted sum, with the format added to it or as a factor. */
+import type { FormatRule } from '../config/modes.js';
 import type { RewardValue } from './reward.js';
-
-export const FORMAT_RULES = ['multiply', 'add'] as const;
-export type FormatRule = (typeof FORMAT_RULES)[number];
 
 /** Rewards, or weights, by name. */
 export type ByName<T> = Readonly<Record<string, T>>;

@@ -1,7 +1,7 @@
 /** The rewards by name, and what completions earn by all of a recipe's. */
-import { registerRewardName } from '../config/rewardNames.js';
+import type { FormatRule } from '../config/modes.js';
 import { choice } from './choice.js';
-import { applies, type ByName, combined, type FormatRule } from './combine.js';
+import { applies, type ByName, combined } from './combine.js';
 import { precision, recall } from './events.js';
 import { format } from './format.js';
 import { iou } from './iou.js';
@@ -15,16 +15,17 @@ type MakeReward = (settings: RewardSettings) => Reward;
 
 const makers = new Map<string, MakeReward>();
 
-/** Makes a reward known under a name of `train.rl.rewards`. */
+/** Makes a reward known under a name; recipes name those that are keys of `train.rl.rewards`. */
 export function registerReward(name: string, make: MakeReward): void {
   makers.set(name, make);
-  registerRewardName(name);
 }
 
 for (const [name, make] of Object.entries({
   ...{ format, choice, iou, rouge, recall, precision, keywords, tool, judge },
 }))
   registerReward(name, make);
+
+export const rewardNames = (): string[] => [...makers.keys()];
 
 /** What a completion earned. */
 export interface Scored {
@@ -53,7 +54,7 @@ export class Scorer {
     this.rewards = Object.keys(settings.weights).map((name) => {
       const make = makers.get(name);
       if (!make)
-        throw new Error(`train.rl.rewards: no reward ${name}; there are ${[...makers.keys()].join(', ')}`);
+        throw new Error(`train.rl.rewards: no reward ${name}; there are ${rewardNames().join(', ')}`);
       return [name, make({ ...settings, tagged })];
     });
   }

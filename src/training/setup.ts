@@ -105,7 +105,9 @@ async function openRun(
   try {
     tell(request, [...train.notices, ...(val?.notices ?? [])]);
     const trial = opened.add(await attachTrial(base, config));
-    const { student, trainable } = trial;
+    const { student, trainable, objective } = trial;
+    // Before a checkpoint's values take the place of those that training began with.
+    objective.begin?.(trainable);
     const optimizer = opened.add(new AdamW(trainable, settings));
     const options = { runFolder: folder, onWarning: notice, clips };
     const builder = openBuilder(trial, config, train, { ...options, training: true });

@@ -150,6 +150,7 @@ export async function attachTrial(base: Base, config: Config): Promise<Trial> {
         `features.cache: needs a frozen vision model, but ${config.model.adapter ?? 'model.train'} makes it learn; set features.cache=false`,
       );
     const cues = cueTokens(config, tokenizer);
+    const objective = objectiveOf({ config, tokenizer, cues });
     return {
       student,
       tokenizer,
@@ -158,10 +159,13 @@ export async function attachTrial(base: Base, config: Config): Promise<Trial> {
       learnsVision,
       ownSight: learnsVision || !seesLikeBase(base, student),
       visionHash: config.features.cache ? await visionHashOf(base, student) : undefined,
-      objective: objectiveOf({ config, tokenizer, cues }),
+      objective,
       cues,
       see: () => weights.see(student),
-      dispose: () => student.dispose(),
+      dispose: () => {
+        objective.dispose?.();
+        student.dispose();
+      },
     };
   } catch (error) {
     student.dispose();

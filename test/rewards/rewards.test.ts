@@ -2,13 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
-import { rewardNames } from '../../src/config/rewardNames.js';
 import type { Sample } from '../../src/data/sample.js';
 import { choice } from '../../src/rewards/choice.js';
 import { combined } from '../../src/rewards/combine.js';
 import { eventsOf, precision, recall } from '../../src/rewards/events.js';
 import { formatOf } from '../../src/rewards/format.js';
-import { registerReward, Scorer } from '../../src/rewards/index.js';
+import { registerReward, rewardNames, Scorer } from '../../src/rewards/index.js';
 import { iou, iouOf, scaledIou, timesIn } from '../../src/rewards/iou.js';
 import { agreementOf } from '../../src/rewards/judge.js';
 import { keywords, keywordsOf } from '../../src/rewards/keywords.js';

@@ -5,12 +5,9 @@
  * A reward that is null or NaN does not apply: it is in no mean and no deviation, and its advantage is 0.
  */
 
+import type { Scaling } from '../../../config/modes.js';
 import { applies } from '../../../rewards/combine.js';
 import type { RewardValue } from '../../../rewards/reward.js';
-
-/** What the difference from the group's mean is divided by: the deviation of the group, that of the batch, or nothing. */
-export const SCALINGS = ['group', 'batch', 'none'] as const;
-export type Scaling = (typeof SCALINGS)[number];
 
 export interface AdvantageSettings {
   /** Completions of a prompt; those of one prompt follow each other. */

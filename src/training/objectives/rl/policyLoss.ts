@@ -6,14 +6,7 @@
  * token, a tool's words, anything after the end) changes nothing, whatever its log-probability is.
  */
 import * as tf from '@tensorflow/tfjs-core';
-
-/**
- * How the losses of tokens become one number: `grpo` takes the mean of each completion and then of the completions, `bnpo` the
- * mean of all tokens, `dr_grpo` divides by the length that completions may have, and `dapo` by the tokens of all batches of
- * an update.
- */
-export const LOSS_TYPES = ['grpo', 'bnpo', 'dr_grpo', 'dapo'] as const;
-export type LossType = (typeof LOSS_TYPES)[number];
+import type { LossType } from '../../../config/modes.js';
 
 /** exp of it stays finite in float32, and no KL of a token reaches infinity (VersaVid-R1: 11). */
 const LARGEST_LOG_RATIO = 11;

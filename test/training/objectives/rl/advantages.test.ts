@@ -2,11 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../../../src/base/random.js';
+import { SCALINGS } from '../../../../src/config/modes.js';
 import type { RewardValue } from '../../../../src/rewards/reward.js';
 import {
   advantagesOf,
   difficultyWeights,
-  SCALINGS,
   shareWithoutSpread,
 } from '../../../../src/training/objectives/rl/advantages.js';
 import { describeWithShared, sharedPath } from '../../../support/shared.js';

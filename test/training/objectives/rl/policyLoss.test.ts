@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Rng } from '../../../../src/base/random.js';
+import { LOSS_TYPES } from '../../../../src/config/modes.js';
 import { valueAndGradients } from '../../../../src/ops/backward.js';
 import {
-  LOSS_TYPES,
   type PolicyBatch,
   type PolicySettings,
   policyLoss,

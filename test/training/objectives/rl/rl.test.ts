@@ -1,0 +1,221 @@
+/** Training by rewards: the bandit, a run that is killed and continued, the reference, metrics and what stops it. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as tf from '@tensorflow/tfjs-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Interrupted, UsageError } from '../../../../src/base/errors.js';
+import { Rng } from '../../../../src/base/random.js';
+import type { Sample } from '../../../../src/data/sample.js';
+import { trainingContext } from '../../../../src/model/context.js';
+import type { StudentInput, Target } from '../../../../src/model/student.js';
+import { selectTrainable } from '../../../../src/model/trainable.js';
+import { encodePrompt } from '../../../../src/text/encode.js';
+import { qaPrompt } from '../../../../src/text/prompts.js';
+import { gradients } from '../../../../src/training/gradients.js';
+import type { ObjectiveSettings } from '../../../../src/training/objectives/objective.js';
+import { Reference } from '../../../../src/training/objectives/rl/reference.js';
+import { rl } from '../../../../src/training/objectives/rl/rl.js';
+import { AdamW } from '../../../../src/training/optimizer.js';
+import { readMetrics } from '../../../../src/training/run/metrics.js';
+import { train } from '../../../../src/training/train.js';
+import { openTrial, type Trial } from '../../../../src/training/trial.js';
+import { DROPOUT, randomBatch, tinyStudent, useFastEngine } from '../../../model/support.js';
+import { equalMetrics, learned, makeWorld, signalAtLook, type World, worldConfig } from '../../support.js';
+
+const SHAPES = fileURLToPath(new URL('../../../../weights/shapes', import.meta.url));
+
+let scratch: string;
+let world: World;
+beforeAll(async () => {
+  await useFastEngine();
+  scratch = await mkdtemp(join(tmpdir(), 'reasvqa-rl-'));
+  world = await makeWorld(scratch);
+});
+afterAll(() => rm(scratch, { recursive: true }));
+
+const REWARDED = [
+  'train.mode=rl',
+  'train.rl.rewards.choice=1',
+  'train.rl.group=4',
+  'train.rl.maxNewTokens=6',
+];
+
+const optimizerOf = (trial: Trial) =>
+  new AdamW(trial.trainable, { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, clipNorm: 1 });
+
+describe('a bandit', () => {
+  it('that pays for the letter A is learned within 30 updates, from the shipped weights', async () => {
+    const config = await worldConfig(
+      world,
+      ...REWARDED,
+      `model.base=${SHAPES}`,
+      'model.train=[lora]',
+      'model.lora.r=4',
+      'train.rl.group=8',
+      'train.rl.maxNewTokens=4',
+      'train.rl.beta=0',
+      'train.rl.rewards.choice=1',
+      'features.cache=false',
+      'video.frames=1',
+    );
+    const trial = await openTrial(config);
+    const { student, tokenizer, objective, trainable } = trial;
+    // Every option is the right one somewhere, but A is paid for.
+    const samples = [0, 1, 2, 3].map(
+      (i): Sample => ({
+        ...{ id: `s${i}`, dataset: 'shapes', video: 'none', type: 'what', answer: 0 },
+        question: `which colour has shape ${i}?`,
+        options: ['red', 'green', 'blue', 'white', 'black'],
+      }),
+    );
+    const rng = new Rng('bandit');
+    const [tokens, width] = student.visualShape;
+    const values = Float32Array.from({ length: 4 * tokens * width }, () => rng.normal());
+    const input: StudentInput = {
+      visual: { tokens: tf.tensor3d(values, [4, tokens, width]) },
+      frames: 1,
+      prompts: samples.map((sample) => encodePrompt(tokenizer, qaPrompt(sample), 128).ids),
+    };
+    const optimizer = optimizerOf(trial);
+    const shareOfA = () => {
+      const encoded = student.encode(input);
+      const scores = student.tokenScores(encoded, tokenizer.answerStart(), tokenizer.letterIds(5));
+      encoded.dispose();
+      return scores.map((row) => {
+        const weights = row.map((score) => Math.exp(score - Math.max(...row)));
+        return weights[0]! / weights.reduce((a, b) => a + b);
+      });
+    };
+    const before = Math.max(...shareOfA());
+    const context = { ...trainingContext('f32', 1, false), training: false };
+    for (let pass = 0; pass < 30; pass++) {
+      const targets = await objective.respond!({
+        student,
+        input,
+        samples,
+        lesson: objective.encode(samples),
+        pass,
+      });
+      const { losses, grads } = gradients(student, input, targets, objective, trainable, context);
+      losses.dispose();
+      optimizer.update(grads, () => 0.02, objective.scale!(1));
+      tf.dispose(grads);
+    }
+    expect(before).toBeLessThan(0.8);
+    expect(Math.min(...shareOfA())).toBeGreaterThan(0.9);
+    expect(objective.metrics!()['rl/reward']).toBeGreaterThan(0.3);
+    optimizer.dispose();
+    (input.visual.tokens as tf.Tensor).dispose();
+    trial.dispose();
+  });
+});
+
+describe('a run that learns from rewards', () => {
+  let runs = 0;
+  async function run({
+    overrides = [] as string[],
+    folder = join(scratch, `run-${runs++}`),
+    signal = undefined as AbortSignal | undefined,
+  } = {}) {
+    const config = await worldConfig(world, ...REWARDED, ...overrides);
+    const request = { config, folder, engine: {} };
+    return { folder, result: await train(signal ? { ...request, signal } : request) };
+  }
+
+  it('equals itself, interrupted and continued, bit for bit, and says what became of its completions', async () => {
+    const overrides = ['train.rl.rewards.rouge=0.5', 'train.rl.dgrpo=true', 'train.accumulate=2'];
+    const before = tf.memory().numTensors;
+    const whole = await run({ overrides });
+    expect(tf.memory().numTensors).toBe(before);
+    const folder = join(scratch, 'interrupted');
+    await expect(run({ overrides, folder, signal: signalAtLook(2) })).rejects.toThrow(Interrupted);
+    await run({ overrides, folder });
+    expect(await learned(folder)).toEqual(await learned(whole.folder));
+    expect(equalMetrics(folder)).toEqual(equalMetrics(whole.folder));
+    expect(await readFile(join(folder, 'predictions.jsonl'))).toEqual(
+      await readFile(join(whole.folder, 'predictions.jsonl')),
+    );
+    const lines = readMetrics(whole.folder).filter((line) => 'train/loss' in line);
+    expect(lines).toHaveLength(whole.result.steps);
+    for (const line of lines) {
+      const value = (name: string) => line[`rl/${name}`] as number;
+      expect(value('reward')).toBeCloseTo(value('reward_choice'), 9);
+      // The world's questions have options and no free answer.
+      expect(line).not.toHaveProperty('rl/reward_rouge');
+      expect(value('unrewarded')).toBe(0);
+      for (const share of ['no_spread', 'cut']) expect(value(share)).toBeGreaterThanOrEqual(0);
+      for (const share of ['no_spread', 'cut']) expect(value(share)).toBeLessThanOrEqual(1);
+      expect(value('length_min')).toBeGreaterThanOrEqual(1);
+      expect(value('length_max')).toBeLessThanOrEqual(6);
+      expect(value('length')).toBeGreaterThanOrEqual(value('length_min'));
+      expect(value('entropy')).toBeGreaterThan(0);
+      expect(line['train/loss_own']).toBeCloseTo(value('entropy'), 4);
+    }
+    // The reference is the student as training began, also of the run that was continued.
+    expect(lines[0]!['rl/kl']).toBe(0);
+    expect(lines.at(-1)!['rl/kl']).toBeGreaterThanOrEqual(0);
+  });
+
+  it('learns nothing where no reward applies, and goes on', async () => {
+    const { folder } = await run({
+      overrides: [
+        'train.rl.rewards.choice=null',
+        'train.rl.rewards.iou=1',
+        'train.rl.beta=0',
+        'train.epochs=1',
+      ],
+    });
+    const lines = readMetrics(folder).filter((line) => 'train/loss' in line);
+    for (const line of lines) {
+      expect(Math.abs(line['train/loss']!)).toBe(0);
+      expect(line['rl/unrewarded']).toBe(1);
+      expect(line['rl/no_spread']).toBe(1);
+      expect(line).not.toHaveProperty('rl/reward');
+      expect(line).not.toHaveProperty('rl/kl');
+    }
+  });
+
+  it('refuses the format where the vocabulary has no tags, and takes it where it has', async () => {
+    const config = await worldConfig(world, ...REWARDED, 'train.rl.rewards.format=1');
+    const settings = (tokenizer: unknown) => ({ config, tokenizer }) as ObjectiveSettings;
+    const { tokenizer } = await openTrial(config);
+    expect(() => rl(settings(tokenizer))).not.toThrow();
+    const without = { ...tokenizer, origin: 't5', encode: () => [2], decode: () => 'think>a' };
+    expect(() => rl(settings(without))).toThrow(UsageError);
+  });
+});
+
+describe('the reference', () => {
+  it('stays as training began, while the student that it shares memory with learns in place', () => {
+    const student = tinyStudent(DROPOUT);
+    const parameters = selectTrainable(student, ['lora', 'qformer']);
+    const batch = randomBatch(new Rng('reference'), student.config);
+    const reference = new Reference(parameters);
+    const targets: Target[] = [{ ...batch.answer, temperature: 1.5 }];
+    const now = () => new Reference(parameters);
+    const first = [...reference.logProbs(student, batch.input, targets)];
+    const optimizer = new AdamW(parameters, {
+      beta1: 0.9,
+      beta2: 0.999,
+      eps: 1e-8,
+      weightDecay: 0,
+      clipNorm: 0,
+    });
+    const grads = parameters.map(({ shape }) => tf.ones(shape));
+    optimizer.update(grads, () => 0.05);
+    tf.dispose(grads);
+    const before = tf.memory().numTensors;
+    expect([...reference.logProbs(student, batch.input, targets)]).toEqual(first);
+    expect(tf.memory().numTensors).toBe(before);
+    const present = now();
+    // The present student is another one, and is as it was before the reference took its place.
+    expect([...present.logProbs(student, batch.input, targets)]).not.toEqual(first);
+    present.dispose();
+    reference.dispose();
+    optimizer.dispose();
+    student.dispose();
+    batch.pixels.dispose();
+  });
+});
