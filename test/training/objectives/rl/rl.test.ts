@@ -13,7 +13,7 @@ import type { StudentInput, Target } from '../../../../src/model/student.js';
 import { selectTrainable } from '../../../../src/model/trainable.js';
 import { encodePrompt } from '../../../../src/text/encode.js';
 import { qaPrompt } from '../../../../src/text/prompts.js';
-import { gradients } from '../../../../src/training/gradients.js';
+import { evaluateLosses, gradients } from '../../../../src/training/gradients.js';
 import type { ObjectiveSettings } from '../../../../src/training/objectives/objective.js';
 import { Reference } from '../../../../src/training/objectives/rl/reference.js';
 import { rl } from '../../../../src/training/objectives/rl/rl.js';
@@ -49,32 +49,25 @@ describe('a bandit', () => {
   it('that pays for the letter A is learned within 30 updates, from the shipped weights', async () => {
     const config = await worldConfig(
       world,
-      ...REWARDED,
-      `model.base=${SHAPES}`,
-      'model.train=[lora]',
-      'model.lora.r=4',
-      'train.rl.group=8',
-      'train.rl.maxNewTokens=4',
-      'train.rl.beta=0',
-      'train.rl.rewards.choice=1',
-      'features.cache=false',
-      'video.frames=1',
+      ...['train.mode=rl', 'train.rl.rewards.choice=1', 'train.rl.group=16', 'train.rl.maxNewTokens=4'],
+      // The student hardly ever says A of itself; at a temperature of 2 it does.
+      ...['train.rl.temperature=2', 'train.rl.beta=0', 'train.batch=2'],
+      ...[`model.base=${SHAPES}`, 'model.train=[lora]', 'features.cache=false'],
     );
     const trial = await openTrial(config);
     const { student, tokenizer, objective, trainable } = trial;
-    // Every option is the right one somewhere, but A is paid for.
-    const samples = [0, 1, 2, 3].map(
-      (i): Sample => ({
-        ...{ id: `s${i}`, dataset: 'shapes', video: 'none', type: 'what', answer: 0 },
-        question: `which colour has shape ${i}?`,
-        options: ['red', 'green', 'blue', 'white', 'black'],
+    const touched = (colour: string) => `the ${colour} object touched it.`;
+    const samples = ['change colour', 'grow'].map(
+      (what): Sample => ({
+        ...{ id: what, dataset: 'shapes', video: 'none', type: 'why', answer: 0 },
+        question: `why did the red object ${what}?`,
+        options: ['yellow', 'blue', 'purple', 'cyan', 'green'].map(touched),
       }),
     );
-    const rng = new Rng('bandit');
-    const [tokens, width] = student.visualShape;
-    const values = Float32Array.from({ length: 4 * tokens * width }, () => rng.normal());
+    const { imageSize } = student.preprocessing;
+    const features = student.features(tf.zeros([samples.length, 3, imageSize, imageSize]));
     const input: StudentInput = {
-      visual: { tokens: tf.tensor3d(values, [4, tokens, width]) },
+      visual: { features },
       frames: 1,
       prompts: samples.map((sample) => encodePrompt(tokenizer, qaPrompt(sample), 128).ids),
     };
@@ -88,26 +81,28 @@ describe('a bandit', () => {
         return weights[0]! / weights.reduce((a, b) => a + b);
       });
     };
-    const before = Math.max(...shareOfA());
+    expect(Math.max(...shareOfA())).toBeLessThan(0.1);
     const context = { ...trainingContext('f32', 1, false), training: false };
-    for (let pass = 0; pass < 30; pass++) {
+    let pass = 0;
+    for (; pass < 30 && Math.min(...shareOfA()) <= 0.9; pass++) {
       const targets = await objective.respond!({
-        student,
-        input,
-        samples,
+        ...{ student, input, samples, pass },
         lesson: objective.encode(samples),
-        pass,
       });
       const { losses, grads } = gradients(student, input, targets, objective, trainable, context);
       losses.dispose();
-      optimizer.update(grads, () => 0.02, objective.scale!(1));
+      optimizer.update(grads, () => 0.005, objective.scale!(1));
       tf.dispose(grads);
     }
-    expect(before).toBeLessThan(0.8);
     expect(Math.min(...shareOfA())).toBeGreaterThan(0.9);
+    // The share that sampling pays for has risen with it.
+    objective.metrics!();
+    const lesson = objective.encode(samples);
+    const targets = await objective.respond!({ student, input, samples, pass, lesson });
+    evaluateLosses(student, input, targets, objective, context);
     expect(objective.metrics!()['rl/reward']).toBeGreaterThan(0.3);
     optimizer.dispose();
-    (input.visual.tokens as tf.Tensor).dispose();
+    features.dispose();
     trial.dispose();
   });
 });
@@ -180,10 +175,12 @@ describe('a run that learns from rewards', () => {
   it('refuses the format where the vocabulary has no tags, and takes it where it has', async () => {
     const config = await worldConfig(world, ...REWARDED, 'train.rl.rewards.format=1');
     const settings = (tokenizer: unknown) => ({ config, tokenizer }) as ObjectiveSettings;
-    const { tokenizer } = await openTrial(config);
+    const trial = await openTrial(config);
+    const { tokenizer } = trial;
     expect(() => rl(settings(tokenizer))).not.toThrow();
     const without = { ...tokenizer, origin: 't5', encode: () => [2], decode: () => 'think>a' };
     expect(() => rl(settings(without))).toThrow(UsageError);
+    trial.dispose();
   });
 });
 
