@@ -124,12 +124,11 @@ export function ineffective(config: Config, given: (key: string) => boolean): Co
     idle('train.alpha', 'has no effect with train.mode rl');
     idle('train.beta', 'has no effect with train.mode rl, whose KL divergence has train.rl.beta');
     idle('model.lora.dropout', 'has no effect with train.mode rl: its passes drop nothing');
-  } else
-    for (const key of [
-      ...Object.keys(train.rl),
-      ...Object.keys(train.rl.rewards).map((name) => `rewards.${name}`),
-    ])
-      idle(`train.rl.${key}`, `has no effect with train.mode ${train.mode}`);
+  } else {
+    const { rewards, ...rl } = train.rl;
+    const names = [...Object.keys(rl), ...Object.keys(rewards).map((name) => `rewards.${name}`)];
+    for (const name of names) idle(`train.rl.${name}`, `has no effect with train.mode ${train.mode}`);
+  }
   if (!trainsReasoning(config))
     for (const key of ['data.reasoning', 'train.reasoningSet', 'train.reasoningFraction'])
       idle(key, 'has no effect: no reasoning is trained');

@@ -21,6 +21,7 @@ import { AdamW } from '../../../../src/training/optimizer.js';
 import { readMetrics } from '../../../../src/training/run/metrics.js';
 import { train } from '../../../../src/training/train.js';
 import { openTrial, type Trial } from '../../../../src/training/trial.js';
+import type { Blip2Config } from '../../../../src/weights/config.js';
 import { DROPOUT, randomBatch, tinyStudent, useFastEngine } from '../../../model/support.js';
 import { equalMetrics, learned, makeWorld, signalAtLook, type World, worldConfig } from '../../support.js';
 
@@ -169,6 +170,46 @@ describe('a run that learns from rewards', () => {
       expect(line['rl/no_spread']).toBe(1);
       expect(line).not.toHaveProperty('rl/reward');
       expect(line).not.toHaveProperty('rl/kl');
+    }
+  });
+
+  it('is stopped with a checkpoint and a sentence when nothing can be learned', async () => {
+    const overrides = ['train.rl.rewards.choice=null', 'train.rl.rewards.iou=1', 'train.rl.beta=0'];
+    const small = ['train.rl.group=2', 'train.rl.maxNewTokens=1', 'data.val=null', 'train.epochs=4'];
+    const folder = join(scratch, 'stopped');
+    const stopped = run({ overrides: [...overrides, ...small], folder });
+    await expect(stopped).rejects.toThrow(UsageError);
+    await expect(stopped).rejects.toThrow(
+      /stopped at step 20 with a checkpoint: 100\.0 % of the groups have equal rewards over the last 20 updates \(no reward applies to 100\.0 %/,
+    );
+    expect((await learned(folder)).last).toBe('step-00000020');
+  });
+
+  it('divides by the tokens of all batches of an update for dapo, by the batches otherwise', async () => {
+    for (const loss of ['dapo', 'grpo']) {
+      const config = await worldConfig(world, ...REWARDED, `train.rl.loss=${loss}`, 'train.rl.beta=0');
+      const { student, objective, trainable, dispose } = await openTrial(config);
+      const batch = randomBatch(new Rng('update'), student.config as Blip2Config, { videos: 2, prefix: 0 });
+      const samples = ['a', 'b'].map(
+        (id): Sample => ({
+          ...{ id, dataset: 'shapes', video: 'none', question: 'what?', type: 'what', answer: 0 },
+          options: ['x', 'y'],
+        }),
+      );
+      const context = { ...trainingContext('f32', 1, false), training: false };
+      let tokens = 0;
+      for (const pass of [0, 1]) {
+        const step = { student, input: batch.input, samples, pass, lesson: objective.encode(samples) };
+        const targets = await objective.respond!(step);
+        tokens += targets.flatMap(({ rows }) => rows).reduce((sum, row) => sum + row.length, 0);
+        const { losses, grads } = gradients(student, batch.input, targets, objective, trainable, context);
+        losses.dispose();
+        tf.dispose(grads);
+      }
+      // Batches of 4 samples, 4 completions each, of 6 tokens at most.
+      expect(objective.scale!(2)).toBe(loss === 'dapo' ? (4 * 4 * 6) / tokens : 1 / 2);
+      batch.pixels.dispose();
+      dispose();
     }
   });
 
