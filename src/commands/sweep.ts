@@ -59,16 +59,23 @@ export function addSweep(program: Command, io: Io): void {
     .summary('write the plan without training')
     .action((recipe: string | undefined, options: PlanOptions) => plan(io, recipe, options));
   addSweepTrial(sweep, io);
-  for (const [name, summary] of [
-    ['status', 'say where each trial stands'],
-    ['collect', 'write results.csv and the figure from the trials that are done'],
-  ] as const)
+  const showing = (name: 'status' | 'collect', summary: string) =>
     sweep
       .command(name)
       .summary(summary)
       .argument('<folder>', 'sweep folder')
       .option('--json', 'print as JSON (default: off)')
-      .action((folder: string, options: { json?: boolean }) => show(io, name, fromCwd(io, folder), options));
+      .action((folder: string, options: ShowOptions) => show(io, name, fromCwd(io, folder), options));
+  showing('status', 'say where each trial stands');
+  showing('collect', 'write results.csv and the figure from the trials that are done').option(
+    '--against <setting>',
+    'setting that the others are compared with (default: the first of the plan)',
+  );
+}
+
+interface ShowOptions {
+  json?: boolean;
+  against?: string;
 }
 
 function withPlanOptions(command: Command): Command {
@@ -217,12 +224,7 @@ export async function executorOf(
   };
 }
 
-async function show(
-  io: Io,
-  what: 'status' | 'collect',
-  folder: string,
-  options: { json?: boolean },
-): Promise<void> {
+async function show(io: Io, what: 'status' | 'collect', folder: string, options: ShowOptions): Promise<void> {
   const { readSweep, trialStates } = await import('../sweep/folder.js');
   const { collect } = await import('../sweep/results.js');
   const { settleJobs } = await import('../sweep/slurm/jobs.js');
@@ -232,9 +234,8 @@ async function show(
   const states = what === 'collect' ? await collect(sweep) : await trialStates(sweep);
   printStates(io, sweep, states, options, jobs);
   if (what === 'status') return;
-  const { compareSettings, writeComparisons } = await import('../sweep/comparisons.js');
-  const compared = await compareSettings(states);
-  await writeComparisons(sweep, compared);
+  const { compareSweep } = await import('../sweep/comparisons.js');
+  const compared = await compareSweep(sweep, states, options.against);
   if (!options.json) printComparisons(io, compared);
   const { drawSweepFigure } = await import('../sweep/figure.js');
   const figure = await drawSweepFigure(sweep, states, (line) => note(io, `sweep: ${line}`));

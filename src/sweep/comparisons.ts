@@ -1,6 +1,7 @@
-/** comparisons.csv: the accuracy of every setting of a sweep beside that of the first one, paired over seeds and questions. */
+/** comparisons.csv: the accuracy of every setting of a sweep beside that of one of them, paired over seeds and questions. */
 import { join } from 'node:path';
 import { csv } from '../base/csv.js';
+import { UsageError } from '../base/errors.js';
 import { writeFileAtomic } from '../base/files.js';
 import { groupBy } from '../base/groups.js';
 import { accuracyOf, readAnswers } from '../report/answers.js';
@@ -20,18 +21,33 @@ export interface ComparedSetting {
   /** Over seeds; NaN for one. */
   standardError: number;
   seeds: number[];
-  /** Undefined for the first setting, and for one that shares no seed with it. */
+  /** Undefined for the setting that others are compared with, and for one that shares no seed with it. */
   comparison?: Comparison | undefined;
 }
 
 /**
- * Compares the settings of trials that are done and ran to their end, in the order of the plan.
+ * Compares the settings of trials that are done and ran to their end, and writes comparisons.csv where there are two.
  *
- * @throws DataError for predictions that cannot be read
+ * @param against the setting that others are compared with, the first of the plan unless given. It comes first in the result, the
+ *   others in the order of the plan
+ * @throws DataError for predictions that cannot be read, UsageError where no trial of `against` is done
  */
-export async function compareSettings(states: readonly TrialState[]): Promise<ComparedSetting[]> {
+export async function compareSweep(
+  { folder }: Pick<Sweep, 'folder'>,
+  states: readonly TrialState[],
+  against?: string,
+): Promise<ComparedSetting[]> {
+  const compared = await compareSettings(states, against);
+  await writeComparisons(folder, compared);
+  return compared;
+}
+
+async function compareSettings(
+  states: readonly TrialState[],
+  against: string | undefined,
+): Promise<ComparedSetting[]> {
   const done = states.filter(({ state, result }) => state === 'done' && result?.score);
-  const settings = [...groupBy(done, ({ trial }) => settingName(trial))];
+  const settings = baselineFirst([...groupBy(done, ({ trial }) => settingName(trial))], against);
   const compared: ComparedSetting[] = [];
   for (const epoch of EPOCHS) {
     let first: SeededAnswers[] | undefined;
@@ -46,6 +62,16 @@ export async function compareSettings(states: readonly TrialState[]): Promise<Co
     }
   }
   return compared;
+}
+
+function baselineFirst<T>(settings: [string, T][], against: string | undefined): [string, T][] {
+  if (against === undefined) return settings;
+  const baseline = settings.find(([name]) => name === against);
+  if (baseline) return [baseline, ...settings.filter((setting) => setting !== baseline)];
+  const names = settings.map(([name]) => `"${name}"`).join(', ');
+  throw new UsageError(
+    `--against "${against}": expected a setting with trials that are done, ${names || 'and none is'}`,
+  );
 }
 
 /** An arm's name and the values of the axes but the seed: `refined, reasoningFraction 0.25`. */
@@ -64,8 +90,8 @@ async function answersOf({ trial }: TrialState, epoch: Epoch): Promise<SeededAns
   return { seed, answers: await readAnswers(file) };
 }
 
-/** Writes comparisons.csv, in percent, where at least two settings have trials that are done. */
-export async function writeComparisons(sweep: Sweep, compared: readonly ComparedSetting[]): Promise<void> {
+/** In percent. */
+async function writeComparisons(folder: string, compared: readonly ComparedSetting[]): Promise<void> {
   if (!compared.some(({ comparison }) => comparison)) return;
   const header = [
     ...['setting', 'epoch', 'accuracy', 'standard_error', 'seeds'],
@@ -84,5 +110,5 @@ export async function writeComparisons(sweep: Sweep, compared: readonly Compared
         ]
       : ['', '', '', '', '']),
   ]);
-  await writeFileAtomic(join(sweep.folder, 'comparisons.csv'), csv([header, ...rows]));
+  await writeFileAtomic(join(folder, 'comparisons.csv'), csv([header, ...rows]));
 }

@@ -1,7 +1,7 @@
 /** Runs a sweep: its plan, the trials that are missing, and what they found. */
 import { DataError, Interrupted, messageOf, ReasVqaError } from '../base/errors.js';
 import { holdFolder } from '../base/lock.js';
-import { type ComparedSetting, compareSettings, writeComparisons } from './comparisons.js';
+import { type ComparedSetting, compareSweep } from './comparisons.js';
 import type { EngineChoice, Executor } from './executor.js';
 import { drawSweepFigure } from './figure.js';
 import {
@@ -65,8 +65,7 @@ export async function runSweep(request: RunSweepRequest): Promise<SweepResult> {
       throw error;
     }
     const states = await collect(sweep);
-    const compared = await compareSettings(states);
-    await writeComparisons(sweep, compared);
+    const compared = await compareSweep(sweep, states);
     return { sweep, states, compared, figure: await drawSweepFigure(sweep, states, say) };
   } finally {
     release();

@@ -2,8 +2,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { compareSettings, settingName, writeComparisons } from '../../src/sweep/comparisons.js';
-import type { Sweep, TrialState } from '../../src/sweep/folder.js';
+import { compareSweep, settingName } from '../../src/sweep/comparisons.js';
+import type { TrialState } from '../../src/sweep/folder.js';
 import { makeRunFolder, runPaths } from '../../src/training/run/folder.js';
 
 let scratch: string;
@@ -41,7 +41,7 @@ it('pairs every setting with the first one, at the last epoch and at the best', 
     await trial('refined', 2, 28, 20),
     { ...(await trial('refined', 3, 40, 40)), state: 'stopped' as const },
   ];
-  const compared = await compareSettings(states);
+  const compared = await compareSweep({ folder: scratch }, states);
   expect(
     compared.map(({ name, epoch, accuracy, seeds }) => [name, epoch, +accuracy.toFixed(6), seeds]),
   ).toEqual([
@@ -57,17 +57,38 @@ it('pairs every setting with the first one, at the last epoch and at the best', 
   expect(best!.perSeed[1]).toBeCloseTo(0.2);
   expect(best!.low).toBeGreaterThan(0);
 
-  await writeComparisons({ folder: scratch } as Sweep, compared);
   const lines = (await readFile(join(scratch, 'comparisons.csv'), 'utf8')).trim().split('\n');
   expect(lines).toHaveLength(5);
   expect(lines[2]).toMatch(/^"refined, beta 0.5",last,55.0000,5.0000,1 2,10.0000,/);
+});
+
+it('pairs every setting with the one that is asked for', async () => {
+  const folder = join(scratch, 'against');
+  await makeRunFolder(folder);
+  const states = [await trial('answers', 1, 20, 16), await trial('refined', 1, 24, 24)];
+  const compared = await compareSweep({ folder }, states, 'refined, beta 0.5');
+  expect(compared.map(({ name }) => name)).toEqual([
+    'refined, beta 0.5',
+    'answers, beta 0',
+    'refined, beta 0.5',
+    'answers, beta 0',
+  ]);
+  expect(compared.map(({ comparison }) => comparison?.difference)).toEqual([
+    undefined,
+    -0.2,
+    undefined,
+    -0.1,
+  ]);
+  await expect(compareSweep({ folder }, states, 'refined')).rejects.toThrow(
+    '--against "refined": expected a setting with trials that are done, "answers, beta 0", "refined, beta 0.5"',
+  );
 });
 
 it('writes nothing where one setting is done, or none', async () => {
   const folder = join(scratch, 'alone');
   await makeRunFolder(folder);
   for (const states of [[], [await trial('answers', 1, 8, 8)]]) {
-    await writeComparisons({ folder } as Sweep, await compareSettings(states));
+    await compareSweep({ folder }, states);
     await expect(readFile(join(folder, 'comparisons.csv'))).rejects.toThrow('ENOENT');
   }
 });
