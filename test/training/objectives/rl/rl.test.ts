@@ -165,7 +165,7 @@ describe('a run that learns from rewards', () => {
     });
     const lines = readMetrics(folder).filter((line) => 'train/loss' in line);
     for (const line of lines) {
-      expect(Math.abs(line['train/loss']!)).toBe(0);
+      expect(Math.abs(line['train/loss'] as number)).toBe(0);
       expect(line['rl/unrewarded']).toBe(1);
       expect(line['rl/no_spread']).toBe(1);
       expect(line).not.toHaveProperty('rl/reward');
