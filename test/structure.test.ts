@@ -15,7 +15,7 @@ const FLOORS = [
   ['sweep'],
   ['parity', 'pretraining', 'report'],
   ['training'],
-  ['evaluation'],
+  ['evaluation', 'rewards'],
   ['batches', 'shapes'],
   ['reasoning', 'features'],
   ['config'],

@@ -8,7 +8,7 @@ export class SharedInput {
 
   constructor(private readonly batch: Pick<HostBatch, 'clips' | 'prompts'>) {}
 
-  /** Hands the student's input to `work`, which must not free it. */
+  /** Hands the student's input to `work`, which must not free it; a promise has it until it settles. */
   use<T>(
     { ownSight = false }: { ownSight?: boolean },
     builder: BatchBuilder,
@@ -19,10 +19,13 @@ export class SharedInput {
       return work(this.common);
     }
     const own = builder.input(this.batch);
+    let result: T | undefined;
     try {
-      return work(own);
+      result = work(own);
+      if (result instanceof Promise) return result.finally(() => disposeVisual(own)) as T;
+      return result;
     } finally {
-      disposeVisual(own);
+      if (!(result instanceof Promise)) disposeVisual(own);
     }
   }
 

@@ -37,6 +37,8 @@ export function contradictions(config: Config): Contradiction[] {
   if (new Set(model.lora.targets).size !== model.lora.targets.length)
     blame('model.lora.targets', 'names a layer twice');
 
+  if (train.mode === 'rl') for (const { key, message } of rewardProblems(train.rl)) blame(key, message);
+
   if (features.cache) {
     if (video.sampling === 'random' && features.frames < video.frames)
       blame(
@@ -61,8 +63,8 @@ export function contradictions(config: Config): Contradiction[] {
   // Reasoning may be asked for without the options.
   for (const message of templateProblems(text.reasoningPrompt, [['{question}']], ASKED))
     blame('text.reasoningPrompt', message);
-  if (text.reasoningPrompt !== undefined && train.mode === 'stl')
-    blame('text.reasoningPrompt', 'is for train.mode mtl; stl has one task and one prompt');
+  if (text.reasoningPrompt !== undefined && (train.mode === 'stl' || train.mode === 'rl'))
+    blame('text.reasoningPrompt', `is for train.mode mtl; ${train.mode} has one task and one prompt`);
   if (data.map !== undefined && !datasetOf(data.dataset).videoMap)
     blame('data.map', `is for NExT-QA's video ids, not for data.dataset ${data.dataset}`);
 
@@ -78,6 +80,24 @@ export function contradictions(config: Config): Contradiction[] {
         `must be at least text.maxReasoning (${text.maxReasoning}), since the answer follows the reasoning; got ${evaluation.maxNewTokens}`,
       );
   }
+  return found;
+}
+
+/** What is wrong with the rewards of train.mode rl. */
+function rewardProblems({ rewards, format, ...rl }: Config['train']['rl']): Contradiction[] {
+  const found: Contradiction[] = [];
+  const blame = (key: string, message: string) => found.push({ key: `train.rl.${key}`, message });
+  const named = Object.entries(rewards).flatMap(([name, weight]) => (weight === undefined ? [] : [name]));
+  if (named.length === 0)
+    blame('rewards', 'train.mode rl needs a reward, for example train.rl.rewards.choice=1');
+  if (format === 'multiply' && named.length === 1 && named[0] === 'format')
+    blame('format', 'multiply needs a reward besides the format; add one, or use add');
+  if (rl.iouLow >= rl.iouHigh)
+    blame('iouLow', `must be below train.rl.iouHigh, got ${rl.iouLow} and ${rl.iouHigh}`);
+  if ((rl.judgeUrl === undefined) !== (rl.judgeModel === undefined))
+    blame('judgeUrl', 'needs train.rl.judgeModel, and the other way round');
+  if (rl.judgeUrl !== undefined && rewards.judge === undefined)
+    blame('judgeUrl', 'needs the reward train.rl.rewards.judge');
   return found;
 }
 
@@ -118,8 +138,17 @@ export function ineffective(config: Config, given: (key: string) => boolean): Co
   if (train.mode === 'stl') {
     idle('train.alpha', 'has no effect with train.mode stl');
     idle('train.beta', 'has no effect with train.mode stl');
-  } else idle('train.stlTarget', 'has no effect with train.mode mtl');
-  if (train.mode === 'stl' ? train.stlTarget === 'answer' : train.beta === 0)
+  } else idle('train.stlTarget', `has no effect with train.mode ${train.mode}`);
+  if (train.mode === 'rl') {
+    idle('train.alpha', 'has no effect with train.mode rl');
+    idle('train.beta', 'has no effect with train.mode rl, whose KL divergence has train.rl.beta');
+    idle('model.lora.dropout', 'has no effect with train.mode rl: its passes drop nothing');
+  } else {
+    const { rewards, ...rl } = train.rl;
+    const names = [...Object.keys(rl), ...Object.keys(rewards).map((name) => `rewards.${name}`)];
+    for (const name of names) idle(`train.rl.${name}`, `has no effect with train.mode ${train.mode}`);
+  }
+  if (!trainsReasoning(config))
     for (const key of ['data.reasoning', 'train.reasoningSet', 'train.reasoningFraction'])
       idle(key, 'has no effect: no reasoning is trained');
   // Without model.train the base model decides, and it could not be asked.
@@ -142,6 +171,7 @@ export function ineffective(config: Config, given: (key: string) => boolean): Co
 
 /** Whether this recipe trains on reasoning at all. */
 export function trainsReasoning({ train }: Config): boolean {
+  if (train.mode === 'rl') return false;
   return train.mode === 'stl' ? train.stlTarget === 'reasoning-answer' : train.beta > 0;
 }
 

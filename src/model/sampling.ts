@@ -56,7 +56,7 @@ export function argMaxRows(logits: tf.Tensor2D, banned?: number, tokens?: number
   return tf.argMax(allowed, 1).dataSync() as Int32Array<ArrayBuffer>;
 }
 
-/** One token a row, with its log-probability under softmax(logits). */
+/** One token a row, with its log-probability under softmax(logits), or softmax(logits / temperature). */
 export interface Choice {
   ids: Int32Array<ArrayBuffer>;
   logProbs: number[];
@@ -89,13 +89,15 @@ export class HostChooser {
   choose(logits: tf.Tensor2D, banned?: number, forced?: number): Choice {
     const [rows, width] = logits.shape;
     const values = logits.dataSync();
+    const { temperature = 1, temperedLogProbs } = this.sampling ?? {};
+    const divisor = temperedLogProbs ? temperature : 1;
     const ids = new Int32Array(rows);
     const logProbs: number[] = [];
     for (let row = 0; row < rows; row++) {
       const scores = values.subarray(row * width, (row + 1) * width) as Float32Array;
       const id = forced ?? this.pick(row, scores.subarray(0, this.tokens), banned);
       ids[row] = id;
-      logProbs.push(scores[id]! - logSumExp(scores));
+      logProbs.push(scores[id]! / divisor - logSumExp(scores, divisor));
     }
     return { ids, logProbs };
   }
@@ -115,11 +117,12 @@ function argMax(scores: Float32Array, banned?: number): number {
   return best;
 }
 
-function logSumExp(scores: Float32Array): number {
+/** Of the scores over the divisor. */
+function logSumExp(scores: Float32Array, divisor: number): number {
   const largest = scores[argMax(scores)]!;
   let sum = 0;
-  for (const score of scores) sum += Math.exp(score - largest);
-  return largest + Math.log(sum);
+  for (const score of scores) sum += Math.exp((score - largest) / divisor);
+  return largest / divisor + Math.log(sum);
 }
 
 /**

@@ -46,11 +46,13 @@ export interface Target {
   prompts?: TokenRows | undefined;
   /** Part of its weight that counts in this batch: that of the samples whose target it is. All of it unless given. */
   share?: number | undefined;
+  /** Divides the logits, as {@link Sampling.temperature} does; 1 unless given. */
+  temperature?: number | undefined;
 }
 
 /** Cross-entropies of all tokens of all targets of one batch, from one forward pass. */
 export interface TokenLosses {
-  /** -log p(token), float32, differentiable; 0 where {@link target} is -1. */
+  /** -log p(token) under softmax(logits / temperature), float32, differentiable; 0 where {@link target} is -1. */
   values: tf.Tensor1D;
   /** Index of the target that each value belongs to; -1 for padding. Tokens of a row are in reading order. */
   target: Int16Array;
@@ -65,6 +67,8 @@ export interface Encoded {
   readonly rows: number;
   /** One sample of it, with tensors of its own. */
   pick(row: number): Encoded;
+  /** Every sample so many times in a row, with tensors of its own: several texts of one prompt, which is read once. */
+  repeat(times: number): Encoded;
   dispose(): void;
 }
 
@@ -94,14 +98,19 @@ export interface Sampling {
   topP?: number;
   /** One stream a row: the same seed draws the same tokens for the same logits, whatever else is in the batch. */
   seeds: readonly string[];
+  /**
+   * Log-probabilities under softmax(logits / temperature), which {@link Target.temperature} gives too; under
+   * softmax(logits) unless given.
+   */
+  temperedLogProbs?: boolean;
 }
 
 export interface Generated {
   /** Token ids of each row, without the start token and without the end token. */
   ids: number[][];
   /**
-   * log p of each of those tokens under softmax(logits), at temperature 1 and without cuts, and of the end token where
-   * one was produced. Teacher forcing of the same tokens computes the same values. Empty unless asked for.
+   * log p of each of those tokens under softmax(logits), at temperature 1 unless the sampling says otherwise and without
+   * cuts, and of the end token where one was produced. Teacher forcing of the same tokens computes the same values. Empty unless asked for.
    */
   logProbs: number[][];
 }

@@ -46,14 +46,10 @@ export async function measureTrial(
       const input = builder.input(first);
       const { objective, student, trainable } = trial;
       const context = trainingContext(student.precision, config.train.seed, config.train.recompute);
-      const { grads, losses } = gradients(
-        student,
-        input,
-        first.lesson.targets,
-        objective,
-        trainable,
-        context,
-      );
+      const { samples, lesson } = first;
+      const targets =
+        (await objective.respond?.({ student, input, samples, lesson, pass: 0 })) ?? lesson.targets;
+      const { grads, losses } = gradients(student, input, targets, objective, trainable, context);
       losses.dispose();
       for (const grad of grads) grad.dispose();
       disposeVisual(input);

@@ -104,7 +104,9 @@ async function openRun(
   try {
     tell(request, [...train.notices, ...(val?.notices ?? [])]);
     const trial = opened.add(await attachTrial(base, config));
-    const { student, trainable } = trial;
+    const { student, trainable, objective } = trial;
+    // Before a checkpoint's values take the place of those that training began with.
+    objective.begin?.(trainable);
     const optimizer = opened.add(new AdamW(trainable, settings));
     const reading = { clips: clips.read, stored: clips.readStored };
     const options = { runFolder: folder, onWarning: notice, ...reading };

@@ -6,7 +6,7 @@
  * bits and the schedule all follow from the seed and the step. Runs that read the same samples in the same order train
  * in lockstep (`trainTogether`): each computes the bits that it would compute alone.
  */
-import { DataError } from '../base/errors.js';
+import { DataError, UsageError } from '../base/errors.js';
 import { holdFolder } from '../base/lock.js';
 import { createProgress, say } from '../base/progress.js';
 import type { Lesson } from '../batches/batch.js';
@@ -165,8 +165,8 @@ async function trainEpoch(cohort: Cohort, epoch: number): Promise<void> {
             const lesson = batch.lessons[cohort.runs.indexOf(run)]!;
             noteInput(run, batch, lesson, waited);
             const turn = { batch, lesson, index };
-            if (batch.samples.length === 0) advance(run, turn);
-            else inputs.use(run.trial, run.builder, (input) => advance(run, { ...turn, input }));
+            if (batch.samples.length === 0) await advance(run, turn);
+            else await inputs.use(run.trial, run.builder, (input) => advance(run, { ...turn, input }));
           });
       } finally {
         inputs.dispose();
@@ -178,7 +178,12 @@ async function trainEpoch(cohort: Cohort, epoch: number): Promise<void> {
       const updated = due.filter(({ failure, sum }) => failure === undefined && sum.batches === 0);
       if (updated.length === 0) continue;
       const stops = signal?.aborted ?? false;
-      for (const run of updated) if (stops || isSaveDue(run)) await attempt(run, () => save(run));
+      for (const run of updated)
+        await attempt(run, async () => {
+          const reason = run.trial.objective.stop?.(run.state.step);
+          if (stops || reason !== undefined || isSaveDue(run)) await save(run);
+          if (reason !== undefined) throw stopped(run, reason);
+        });
       if (stops && going(cohort).length > 0) throw interrupted(cohort);
     }
   } finally {
@@ -216,13 +221,13 @@ function noteInput({ inputs }: Run, { samples, prompts }: SharedBatch, { targets
 }
 
 /** One batch of one run: the step, and where it leaves the run. */
-function advance(run: Run, turn: Turn): void {
+async function advance(run: Run, turn: Turn): Promise<void> {
   const { state, loader } = run;
   const { batch, index } = turn;
   const last = index + 1 === loader.batchesPerEpoch;
   run.learns ||= batch.samples.length > 0;
   if (last && !run.learns) throw nothingReadable(run, batch);
-  step(run, turn);
+  await step(run, turn);
   run.next = index + 1;
   if (run.sum.batches === 0)
     Object.assign(state, last ? { epoch: state.epoch + 1, batch: 0 } : { batch: index + 1 });
@@ -235,7 +240,7 @@ function isSaveDue({ state, config }: Run): boolean {
 }
 
 /** From batch to AdamW: losses and gradients of one batch, and an update once enough batches are summed up. */
-function step(run: Run, { batch, lesson, input, index }: Turn): void {
+async function step(run: Run, { batch, lesson, input, index }: Turn): Promise<void> {
   const { config, trial, optimizer, context, state, loader, sum } = run;
   const { train: settings } = config;
   const { student, objective, trainable } = trial;
@@ -244,8 +249,9 @@ function step(run: Run, { batch, lesson, input, index }: Turn): void {
   const { samples } = batch;
   if (input) {
     context.dropout.startStep(pass);
-    const targets = objective.respond?.({ student, input, samples, lesson, pass }) ?? lesson.targets;
-    const { losses, grads } = gradients(student, input, targets, objective, trainable, context);
+    const targets = (await objective.respond?.({ student, input, samples, lesson, pass })) ?? lesson.targets;
+    const passing = objective.dropsNothing ? { ...context, training: false } : context;
+    const { losses, grads } = gradients(student, input, targets, objective, trainable, passing);
     sum.add(grads);
     const ids = samples.map(({ id }) => id);
     run.losses.add(losses, { step: state.step + 1, epoch: state.epoch + 1, samples: ids });
@@ -257,14 +263,18 @@ function step(run: Run, { batch, lesson, input, index }: Turn): void {
   const rate = learningRateAt(settings, pass, loader.batchesPerEpoch, settings.epochs);
   const loraRate = rate * (settings.loraLearningRate / settings.learningRate);
   const norm = sum.take((grads, batches) =>
-    optimizer.update(grads, ({ name }) => (isLora(name) ? loraRate : rate), 1 / batches),
+    optimizer.update(
+      grads,
+      ({ name }) => (isLora(name) ? loraRate : rate),
+      objective.scale?.(batches) ?? 1 / batches,
+    ),
   );
   state.step++;
   logStep(run, pass, rate, norm);
 }
 
 function logStep(
-  { config, state, loader, losses, inputs, metrics }: Run,
+  { config, trial, state, loader, losses, inputs, metrics }: Run,
   pass: number,
   rate: number,
   norm: number,
@@ -279,6 +289,7 @@ function logStep(
     ...Object.fromEntries(Object.entries(parts).map(([name, value]) => [`train/loss_${name}`, value])),
     learning_rate: rate,
     ...(Number.isNaN(norm) ? {} : { gradient_norm: norm }),
+    ...trial.objective.metrics?.(),
     ...inputs.take(),
   });
 }
@@ -304,6 +315,11 @@ const standOf = ({ losses, inputs }: Run) =>
 
 function reportSkipped({ label }: Cohort, { skipped }: SharedBatch): void {
   if (label) for (const { sample, reason } of skipped) say(`${label}: left out ${sample.id}: ${reason}`);
+}
+
+/** What ends a run that its objective stops; it continues from its checkpoint. */
+function stopped({ paths, state }: Run, reason: string): UsageError {
+  return new UsageError(`${paths.folder}: stopped at step ${state.step} with a checkpoint: ${reason}`);
 }
 
 /** A whole epoch without a sample: going on would end in a finished run that learned nothing. */

@@ -156,6 +156,7 @@ export async function attachTrial(base: Base, config: Config): Promise<Trial> {
         `features.cache: needs a frozen vision model, but ${config.model.adapter ?? 'model.train'} makes it learn; set features.cache=false`,
       );
     const cues = cueTokens(config, tokenizer);
+    const objective = objectiveOf({ config, tokenizer, cues });
     return {
       student,
       tokenizer,
@@ -164,11 +165,14 @@ export async function attachTrial(base: Base, config: Config): Promise<Trial> {
       learnsVision,
       ownSight: learnsVision || !seesLikeBase(base, student),
       visionHash: config.features.cache ? await visionHashOf(base, student) : undefined,
-      objective: objectiveOf({ config, tokenizer, cues }),
+      objective,
       cues,
       reasonsFirst: writesReasoningFirst(config),
       see: () => weights.see(student),
-      dispose: () => student.dispose(),
+      dispose: () => {
+        objective.dispose?.();
+        student.dispose();
+      },
     };
   } catch (error) {
     student.dispose();

@@ -131,7 +131,7 @@ describe('errors name the place', () => {
     ],
     [
       `${MINIMAL}train:\n  mode: mlt\n`,
-      'recipe.yaml:5:3 train.mode: expected mtl | stl, got "mlt" (did you mean mtl?)',
+      'recipe.yaml:5:3 train.mode: expected mtl | stl | rl, got "mlt" (did you mean mtl?)',
     ],
     [
       `${MINIMAL}model:\n  train: [lora,\n    qformr]\n`,
@@ -312,6 +312,7 @@ describe('paths', () => {
 describe('contradictions', () => {
   const cached = ['features.cache=true', 'video.sampling=uniform', 'video.crop=none'];
   const reasoningFirst = ['train.mode=stl', 'train.stlTarget=reasoning-answer'];
+  const rewarded = ['train.mode=rl', 'train.rl.rewards.choice=1'];
   it.each([
     [['train.alpha=0.5'], '--set train.alpha: alpha + beta must be 1, got 0.5 + 0.8'],
     [['train.minLearningRate=1'], 'train.minLearningRate: must not exceed train.learningRate'],
@@ -329,6 +330,22 @@ describe('contradictions', () => {
     [['data.dataset=star', 'data.map=m.json'], "--set data.map: is for NExT-QA's video ids"],
     [['text.reasoningPrompt=Why? {options}'], '--set text.reasoningPrompt: must contain {question}'],
     [['train.mode=stl', 'text.reasoningPrompt=Why?'], '--set text.reasoningPrompt: is for train.mode mtl'],
+    [
+      ['train.mode=rl'],
+      'train.rl.rewards: train.mode rl needs a reward, for example train.rl.rewards.choice=1',
+    ],
+    [
+      [...rewarded, 'train.rl.rewards.chioce=1'],
+      'train.rl.rewards.chioce: unknown key (did you mean choice?)',
+    ],
+    [['train.mode=rl', 'train.rl.rewards.format=1'], 'train.rl.format: multiply needs a reward besides'],
+    [[...rewarded, 'train.rl.iouLow=0.8', 'train.rl.iouHigh=0.5'], '--set train.rl.iouLow: must be below'],
+    [
+      [...rewarded, 'train.rl.judgeUrl=http://localhost/v1'],
+      '--set train.rl.judgeUrl: needs train.rl.judgeModel',
+    ],
+    [[...rewarded, 'train.rl.group=1'], '--set train.rl.group: expected integer in [2, 256], got 1'],
+    [[...rewarded, 'text.reasoningPrompt=Why? {question}'], 'is for train.mode mtl; rl has one task'],
     [reasoningFirst, 'eval.scorer: letter reads the first thing decoded'],
     [
       [...reasoningFirst, 'eval.scorer=generate'],
@@ -356,6 +373,16 @@ describe('contradictions', () => {
     ]);
     expect(warnings).toEqual(['--set train.beta: has no effect with train.mode stl']);
     expect((await resolveText(MINIMAL)).warnings).toEqual([]);
+    const idle = await resolveText(MINIMAL, ['train.rl.group=4', 'train.rl.rewards.iou=1']);
+    expect(idle.warnings).toEqual([
+      '--set train.rl.group: has no effect with train.mode mtl',
+      '--set train.rl.rewards.iou: has no effect with train.mode mtl',
+    ]);
+    const supervised = await resolveText(MINIMAL, [...rewarded, 'train.alpha=0.5', 'train.beta=0.5']);
+    expect(supervised.warnings).toEqual([
+      '--set train.alpha: has no effect with train.mode rl',
+      '--set train.beta: has no effect with train.mode rl, whose KL divergence has train.rl.beta',
+    ]);
     const adapted = await resolveText(MINIMAL, ['model.adapter=a', 'model.lora.r=4']);
     expect(adapted.warnings).toEqual(['--set model.lora.r: has no effect: model.adapter brings its own']);
   });

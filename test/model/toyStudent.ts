@@ -23,6 +23,7 @@ import type {
   TokenRows,
   Visual,
 } from '../../src/model/student.js';
+import { repeated } from '../../src/model/targets.js';
 import { linearCrossEntropy } from '../../src/ops/crossEntropy.js';
 
 export interface ToyConfig {
@@ -69,6 +70,10 @@ class Seen implements Encoded {
 
   pick(row: number): Encoded {
     return new Seen(tf.slice(this.sum, [row, 0], [1, -1]));
+  }
+
+  repeat(times: number): Encoded {
+    return new Seen(repeated(this.sum, times));
   }
 
   dispose(): void {

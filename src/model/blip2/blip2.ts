@@ -156,8 +156,8 @@ export class Blip2 extends Module {
   }
 
   /** Cross-entropy of every packed column, (B * columns) float32; 0 where the label is ignored. */
-  tokenLosses(hidden: tf.Tensor3D, packed: PackedTargets): tf.Tensor1D {
-    const flat = tf.reshape(hidden, [packed.rows * packed.columns, hidden.shape[2]]) as tf.Tensor2D;
+  tokenLosses(hidden: tf.Tensor, packed: PackedTargets): tf.Tensor1D {
+    const flat = tf.reshape(hidden, [packed.rows * packed.columns, -1]) as tf.Tensor2D;
     return linearCrossEntropy(flat, this.languageModel.head, packed.labels);
   }
 

@@ -22,7 +22,7 @@ import type {
   TokenRows,
   Visual,
 } from '../student.js';
-import { joined, learnedTargets, type Member, promptGroups } from '../targets.js';
+import { joined, learnedTargets, type Member, promptGroups, repeated, tempered } from '../targets.js';
 import { padLabels, padTokens } from '../tokens.js';
 import { architecture } from './architecture.js';
 import { Blip2, type Encoded as Blip2Encoded, type EncoderBatch } from './blip2.js';
@@ -111,8 +111,9 @@ export class Blip2Student implements Student {
       members.map(({ index }) => index),
     );
     const hidden = module.decode(encoded, packed, context);
+    const flat = tf.reshape(hidden, [packed.labels.length, -1]) as tf.Tensor2D;
     return {
-      values: module.tokenLosses(hidden, packed),
+      values: module.tokenLosses(tempered(flat, members, places.target), packed),
       ...places,
       likeliest: () => tf.tidy(() => tf.argMax(module.logits(hidden), 2).dataSync() as Int32Array),
     };
@@ -181,6 +182,11 @@ class EncodedInput implements Encoded {
         keyMask: tf.slice(keyMask, [row, 0], [1, keyMask.shape[1]]),
       })),
     );
+  }
+
+  repeat(times: number): Encoded {
+    const { hidden, keyMask } = this.inner;
+    return new EncodedInput({ hidden: repeated(hidden, times), keyMask: repeated(keyMask, times) });
   }
 
   dispose(): void {

@@ -4,6 +4,7 @@ import { withHalfProducts } from '../../ops/bf16.js';
 import type { Context } from '../context.js';
 import { argMaxRows, HostChooser, Written } from '../sampling.js';
 import type { Encoded, Generated, GenerateOptions } from '../student.js';
+import { repeated } from '../targets.js';
 import type { Llava } from './llava.js';
 import { DecoderState, type KeyValue } from './qwen2.js';
 
@@ -34,6 +35,14 @@ export class ReadPrompts implements Encoded {
       tf.slice(this.last, [row, 0], [1, this.last.shape[1]]),
       this.known.map(({ key, value }) => ({ key: own(key), value: own(value) })),
       [this.starts[row]!],
+    );
+  }
+
+  repeat(times: number): ReadPrompts {
+    return new ReadPrompts(
+      repeated(this.last, times),
+      this.known.map(({ key, value }) => ({ key: repeated(key, times), value: repeated(value, times) })),
+      this.starts.flatMap((start) => new Array<number>(times).fill(start)),
     );
   }
 

@@ -20,7 +20,7 @@ import type {
   TokenRows,
   Visual,
 } from '../student.js';
-import { joined, learnedTargets, type Member, promptGroups } from '../targets.js';
+import { joined, learnedTargets, type Member, promptGroups, tempered } from '../targets.js';
 import { adapters } from './adapters.js';
 import { architecture } from './architecture.js';
 import { type LlavaConfig, usedLayers, visionSide } from './config.js';
@@ -126,7 +126,7 @@ export class LlavaStudent implements Student {
     const picked = embedding(tf.tensor1d(columns, 'int32'), states) as tf.Tensor2D;
     const read = module.headInput(picked);
     return {
-      values: linearCrossEntropy(read, module.head, labels),
+      values: linearCrossEntropy(tempered(read, members, target), module.head, labels),
       target,
       row,
       likeliest: () => tf.tidy(() => tf.argMax(module.logits(read), 1).dataSync() as Int32Array),

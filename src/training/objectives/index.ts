@@ -1,6 +1,7 @@
 /** The objectives by `train.mode`: one line each. */
 import { registerMode } from '../../config/modes.js';
 import type { Objective, ObjectiveSettings } from './objective.js';
+import { rl } from './rl/rl.js';
 import { mtl, stl } from './supervised.js';
 
 type MakeObjective = (settings: ObjectiveSettings) => Objective;
@@ -15,6 +16,7 @@ export function registerObjective(mode: string, make: MakeObjective): void {
 
 registerObjective('mtl', mtl);
 registerObjective('stl', stl);
+registerObjective('rl', rl);
 
 /** The objective of a recipe, whose mode the schema has checked. */
 export function objectiveOf(settings: ObjectiveSettings): Objective {

@@ -6,6 +6,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Lesson } from '../../batches/batch.js';
 import type { Config } from '../../config/schema.js';
 import type { Sample } from '../../data/sample.js';
+import type { Parameter } from '../../model/layers/module.js';
 import type { Student, StudentInput, Target, TokenLosses } from '../../model/student.js';
 import type { Tokenizer } from '../../text/tokenizer.js';
 
@@ -42,9 +43,20 @@ export interface Objective {
    * Called inside the step: targets that the student itself generates (sampling and rewarding its answers), or that
    * depend on its present weights. The lesson's own targets unless given.
    */
-  respond?(step: StepInput): Target[];
+  respond?(step: StepInput): Target[] | Promise<Target[]>;
   /** The scalar that is differentiated; {@link weightedMeans} unless given. */
   loss?(losses: TokenLosses, targets: readonly Target[]): tf.Scalar;
+  /** No pass of the step drops anything, whatever rates the model and its adapter have. */
+  readonly dropsNothing?: boolean;
+  /** Called before the first step, with the parameters as training began, also where it continues from a checkpoint. */
+  begin?(parameters: readonly Parameter[]): void;
+  /** Factor on the sum of an update's gradients; 1 / batches unless given. */
+  scale?(batches: number): number;
+  /** Values for a line of metrics, of the batches since the last one. */
+  metrics?(): Record<string, number>;
+  /** Called after every update; why training should not go on, in a sentence. @param step updates so far */
+  stop?(step: number): string | undefined;
+  dispose?(): void;
 }
 
 /** Values of one batch. */
@@ -69,20 +81,18 @@ export function tokenWeights({ target }: TokenLosses, weights: readonly number[]
   return Float32Array.from(target, (index) => (index < 0 ? 0 : weights[index]! / counts[index]!));
 }
 
-/** Mean loss of each target over its own tokens, by name. */
+/** Mean loss of the targets of each name over their tokens. */
 export function meansByTarget(
   values: ArrayLike<number>,
   { target }: Pick<TokenLosses, 'target'>,
   targets: readonly Target[],
 ): Record<string, number> {
-  const sums = targets.map(() => 0);
-  const counts = targets.map(() => 0);
+  const sums = new Map<string, { sum: number; count: number }>();
   target.forEach((index, i) => {
     if (index < 0) return;
-    sums[index]! += values[i] as number;
-    counts[index]!++;
+    const { name } = targets[index]!;
+    const own = sums.get(name) ?? { sum: 0, count: 0 };
+    sums.set(name, { sum: own.sum + (values[i] as number), count: own.count + 1 });
   });
-  return Object.fromEntries(
-    targets.flatMap(({ name }, i) => (counts[i]! > 0 ? [[name, sums[i]! / counts[i]!]] : [])),
-  );
+  return Object.fromEntries([...sums].map(([name, { sum, count }]) => [name, sum / count]));
 }

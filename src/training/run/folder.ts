@@ -132,11 +132,12 @@ export function configDifference(
 function decisive(config: Config): Config {
   const { features, ...rest } = config;
   const { workers: _workers, ahead: _ahead, ...data } = config.data;
-  const { checkpointEverySteps: _every, logEverySteps: _log, lengthBuckets, ...train } = config.train;
+  const { checkpointEverySteps: _every, logEverySteps: _log, lengthBuckets, rl, ...train } = config.train;
   // A run that was made before there was the key has it off.
   const order = lengthBuckets ? { lengthBuckets } : {};
+  const rewarded = train.mode === 'rl' ? { rl } : {};
   const stored = decisiveFeatures(features, config.video?.sampling);
-  return { ...rest, data, train: { ...train, ...order }, ...stored } as Config;
+  return { ...rest, data, train: { ...train, ...order, ...rewarded }, ...stored } as Config;
 }
 
 /** What stored features change in the numbers: those rounded to bf16, and frames drawn of those that are kept. */

@@ -120,6 +120,10 @@ describe('a run folder', () => {
     );
     expect(identity(await configOf('train.lengthBuckets=false'))).toBe(identity(before));
     expect(identity(await configOf('train.lengthBuckets=true'))).not.toBe(identity(before));
+    expect(identity(await configOf('train.rl.group=4'))).toBe(identity(before));
+    const rewarded = ['train.mode=rl', 'train.rl.rewards.choice=1'];
+    const four = identity(await configOf(...rewarded, 'train.rl.group=4'));
+    expect(four).not.toBe(identity(await configOf(...rewarded)));
   });
 
   it('keeps its groups when a recipe leaves them to a base model that is gone by now', async () => {
