@@ -1,4 +1,5 @@
 /** Settings of questions that are asked without a recipe: the schema's defaults without the schema. */
+import { jsonl } from '../data/datasets/jsonl.js';
 import type { StudentKind } from '../model/kind.js';
 import { DEFAULTS } from './defaults.js';
 import type { Config } from './schema.js';
@@ -16,7 +17,7 @@ export function askSettings({ recipe }: Pick<StudentKind, 'recipe'>): AskSetting
   const { template = DEFAULTS.text.template, prefix = true } = recipe ?? {};
   return {
     data: {
-      ...{ dataset: 'jsonl', videos: process.cwd(), addPunctuation: false },
+      ...{ dataset: jsonl.name, videos: process.cwd(), addPunctuation: false },
       ...{ onBadVideo: 'error', workers: 1, ahead: 2 },
     },
     video: {

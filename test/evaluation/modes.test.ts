@@ -48,6 +48,7 @@ function scripted(): { student: Student; asked: Asked[]; live: () => number } {
       prompts,
       rows: prompts.length,
       pick: (row) => encodedOf([prompts[row]!]),
+      repeat: (times) => encodedOf(prompts.flatMap((row) => Array<readonly number[]>(times).fill(row))),
       dispose: () => void open--,
     };
   };

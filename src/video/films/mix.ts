@@ -4,6 +4,7 @@ import { groupBy } from '../../base/groups.js';
 import { Rng } from '../../base/random.js';
 import { annotationRows } from '../../data/annotations.js';
 import type { Row } from '../../data/datasets/index.js';
+import { jsonl } from '../../data/datasets/jsonl.js';
 import type { ProblemLog } from '../../data/problems.js';
 import { type Sample, taskOf } from '../../data/sample.js';
 import { decodeFrames } from '../decode.js';
@@ -64,7 +65,7 @@ async function readParts(file: string, log: ProblemLog): Promise<Part[]> {
     expected: string;
     got: string;
   }) => log.add(line, field, expected, got);
-  for await (const row of annotationRows({ dataset: 'jsonl', file, onProblem })) {
+  for await (const row of annotationRows({ dataset: jsonl.name, file, onProblem })) {
     const task = taskOf(row.sample);
     if (task === 'choice' || task === 'open') rows.push(row);
     else log.add(row.line ?? 1, 'task', 'choice or open: a question about one of two videos', task);
