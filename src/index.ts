@@ -33,6 +33,7 @@ export type { Answerer, Evaluator, Prediction } from './evaluation/answers.js';
 export type { Answer, Asked, Pictures, Question } from './evaluation/ask.js';
 export type { Evaluation } from './evaluation/evaluate.js';
 export { type Accuracy, type ScoreRequest, type ScoreResult, scorePredictions } from './evaluation/score.js';
+export type { TaskScoreRequest, TaskScoreResult } from './evaluation/scoreRequest.js';
 export type { ModeScore, SplitScore } from './evaluation/splitScore.js';
 export type { AttachedAdapter } from './model/adapter.js';
 export type { StudentKind } from './model/kind.js';
@@ -123,6 +124,8 @@ export const openTrialBase = later(async () => (await import('./training/trial.j
 export const openBuilder = later(async () => (await import('./training/trial.js')).openBuilder);
 /** Answers every sample, in order. */
 export const evaluate = later(async () => (await import('./evaluation/evaluate.js')).evaluate);
+/** Scores a file of predictions for samples of any task, by the rules of its tasks or of its dataset's own script. */
+export const scoreFile = later(async () => (await import('./evaluation/scoreFile.js')).scoreFile);
 /** A run's paths, of a folder that holds one. */
 export const existingRun = later(async () => (await import('./training/run/folder.js')).existingRun);
 /** Answers annotations with a run's best checkpoint, and writes the predictions in the official form. */

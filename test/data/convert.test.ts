@@ -69,6 +69,22 @@ describe.each(forms)('$name as $form', ({ name, form, clips, types }) => {
   });
 });
 
+it('JSON lines of every task are written as they were read', async () => {
+  const lines = [
+    { id: 'o', task: 'open', question: 'What?', answers: ['a ball', 'ball'] },
+    { id: 'c', task: 'caption', captions: ['a man walks'], question: 'Tell.' },
+    { id: 'g', task: 'ground', question: 'When?', spans: [[1, 2.5]], duration: 9 },
+    { id: 'q', task: 'grounded-choice', question: 'Who?', options: ['x', 'y'], answer: 1, spans: [[0, 1]] },
+    { id: 'p', question: 'Who?', options: ['x', 'y'], answer: 0 },
+  ].map((line) => ({ dataset: 'jsonl', video: 'v', type: 'all', ...line }));
+  const file = at('tasks.jsonl');
+  await writeFile(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  const out = at('tasks-back.jsonl');
+  await convertAnnotations({ from: 'jsonl', files: [file], to: 'jsonl', out, allowLoss: false });
+  const written = (await readFile(out, 'utf8')).trim().split('\n');
+  expect(written.map((line) => JSON.parse(line))).toEqual(lines);
+});
+
 describe('what a form cannot hold', () => {
   const sound = sample(1, 'nextqa', 'CW', 5, false, false);
   const bad: [string, Partial<Sample>, string][] = [

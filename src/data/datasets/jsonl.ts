@@ -62,7 +62,8 @@ export const jsonl: DatasetRecord = {
       after: '\n',
       keepsDataset: true,
       without: [],
-      text: (sample) => JSON.stringify(sample),
+      text: (sample) =>
+        JSON.stringify(sample.options.length > 0 ? sample : { ...sample, options: undefined }),
     },
   ],
   types: [],
