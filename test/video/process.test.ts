@@ -204,9 +204,7 @@ describe.skipIf(windows)(
       await standIn('ffprobe', script);
       const error = await read().catch((thrown) => thrown);
       expect(error).toBeInstanceOf(DataError);
-      expect(error.message).toMatch(
-        /: (cannot be read as a video|no video stream in the file) \(no message\)$/,
-      );
+      expect(error.message).toMatch(/: (cannot be read as a video|no video stream in the file)$/);
       expect(error.message).toContain(`q1: ${file}`);
     });
   },
