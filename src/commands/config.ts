@@ -24,7 +24,7 @@ export function addConfig(program: Command, io: Io): void {
       for (const { name } of CONFIG_KEYS) {
         const value = name
           .split('.')
-          .reduce<unknown>((section, key) => (section as Record<string, unknown>)[key], config);
+          .reduce<unknown>((section, key) => (section as Record<string, unknown> | undefined)?.[key], config);
         if (value !== undefined) print(io, `${name}: ${JSON.stringify(value)}  # ${sources[name]}`);
       }
       print(io, `# sha256 ${configHash(config)}`);

@@ -38,6 +38,10 @@ const cuts = (truncated: ReadonlyMap<string, number>) =>
 
 const withEos = (text: string) => tokenizer.encode(text, { addEos: true });
 
+/** The losses of the tasks, where each has the weight of the answer. */
+const ofTasks = (weight: number) =>
+  ['qa', 'open', 'caption', 'ground', 'grounded-choice'].map((name) => ({ name, weight }));
+
 describe('answer and reasoning at once', () => {
   it('encode answer and reasoning apart', async () => {
     const sample = randomSample(new Rng('apart'));
@@ -69,12 +73,9 @@ describe('answer and reasoning at once', () => {
   it('weigh them by alpha and beta, and have no second target when beta is 0', async () => {
     const samples = [randomSample(new Rng('beta'))];
     const both = mtl(await settings('train.beta=0.3'));
-    expect(both.losses).toEqual([
-      { name: 'qa', weight: 0.7 },
-      { name: 'reasoning', weight: 0.3 },
-    ]);
+    expect(both.losses).toEqual([...ofTasks(0.7), { name: 'reasoning', weight: 0.3 }]);
     const answers = mtl(await settings('train.beta=0'));
-    expect(answers.losses).toEqual([{ name: 'qa', weight: 1 }]);
+    expect(answers.losses).toEqual(ofTasks(1));
     expect(answers.encode(samples).targets).toEqual(both.encode(samples).targets.slice(0, 1));
   });
 
@@ -155,7 +156,7 @@ describe('one target', () => {
     const answer = mtl(await settings()).encode([sample]).targets[0]!.rows;
     expect(objective.encode([sample]).targets).toEqual([{ name: 'qa', rows: answer, start: 11 }]);
     for (const given of [await settings('train.mode=stl'), await joint()])
-      expect(stl(given).losses).toEqual([{ name: 'qa', weight: 1 }]);
+      expect(stl(given).losses).toEqual(ofTasks(1));
   });
 });
 
