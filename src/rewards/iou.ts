@@ -1,5 +1,5 @@
 /** How well a span of time in a text agrees with the true one. */
-import type { Span } from '../data/sample.js';
+import { iou as iouOf } from '../text/overlap.js';
 import type { Reward, RewardSettings } from './reward.js';
 import { answerText } from './tags.js';
 
@@ -19,13 +19,6 @@ export function timesIn(text: string): [number, number] | undefined {
 }
 
 const seconds = (time: string): number => time.split(':').reduce((sum, part) => 60 * sum + Number(part), 0);
-
-/** Intersection over union; 0 for a span that is empty or reversed. */
-export function iouOf([start, end]: Span, [trueStart, trueEnd]: Span): number {
-  if (!(start < end)) return 0;
-  const shared = Math.max(0, Math.min(end, trueEnd) - Math.max(start, trueStart));
-  return shared / (end - start + (trueEnd - trueStart) - shared);
-}
 
 /** VITAL's task scaling: clamp((iou - low) / (high - low), 0, 1). */
 export function scaledIou(iou: number, [low, high]: readonly [number, number]): number {

@@ -1,4 +1,5 @@
 /** ROUGE between a text and a reference, as Google's rouge_score computes it (Lin 2004), with stemming. */
+import { commonLength, gramCounts } from '../text/overlap.js';
 import { porterStem } from './porter.js';
 import type { Reward, RewardSettings } from './reward.js';
 import { answerText } from './tags.js';
@@ -32,30 +33,9 @@ function sharedGrams(own: readonly string[], wanted: readonly string[], n: numbe
   return fOf(shared, Math.max(0, own.length - n + 1), Math.max(0, wanted.length - n + 1));
 }
 
-function gramCounts(words: readonly string[], n: number): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (let i = 0; i + n <= words.length; i++) {
-    const gram = words.slice(i, i + n).join(' ');
-    counts.set(gram, (counts.get(gram) ?? 0) + 1);
-  }
-  return counts;
-}
-
 /** The harmonic mean of precision and recall. */
 const fOf = (shared: number, own: number, wanted: number): number =>
   shared === 0 ? 0 : (2 * shared) / (own + wanted);
-
-/** Length of the longest common subsequence. */
-function commonLength(a: readonly string[], b: readonly string[]): number {
-  let row = new Array<number>(b.length + 1).fill(0);
-  for (const word of a) {
-    const next = [0];
-    for (let j = 0; j < b.length; j++)
-      next.push(word === b[j] ? row[j]! + 1 : Math.max(row[j + 1]!, next[j]!));
-    row = next;
-  }
-  return row[b.length]!;
-}
 
 /**
  * Mean of the three with the best of a sample's references, its answers or else its captions (Video-R1's reward for free

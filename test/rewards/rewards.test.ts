@@ -8,13 +8,14 @@ import { combined } from '../../src/rewards/combine.js';
 import { eventsOf, precision, recall } from '../../src/rewards/events.js';
 import { formatOf } from '../../src/rewards/format.js';
 import { registerReward, rewardNames, Scorer } from '../../src/rewards/index.js';
-import { iou, iouOf, scaledIou, timesIn } from '../../src/rewards/iou.js';
+import { iou, scaledIou, timesIn } from '../../src/rewards/iou.js';
 import { agreementOf } from '../../src/rewards/judge.js';
 import { keywords, keywordsOf } from '../../src/rewards/keywords.js';
 import type { RewardSettings } from '../../src/rewards/reward.js';
 import { rouge, rougeOf, rougeTokens } from '../../src/rewards/rouge.js';
 import { answerText, partsOf } from '../../src/rewards/tags.js';
 import { tool } from '../../src/rewards/tool.js';
+import { iou as iouOf } from '../../src/text/overlap.js';
 import { describeWithShared, sharedPath } from '../support/shared.js';
 
 const GOLDEN = 'data/grounding/golden-grpo.json';

@@ -1,6 +1,6 @@
 /** QVHighlights' scores (jayleicn/moment_detr, standalone_eval/eval.py): moments a query names, and highlights among clips. */
 import type { Span } from '../../data/sample.js';
-import { iou } from './spans.js';
+import { iou } from '../../text/overlap.js';
 
 /** A predicted window in seconds and how sure the model is of it. */
 export type ScoredWindow = readonly [start: number, end: number, score: number];

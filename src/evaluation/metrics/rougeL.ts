@@ -1,4 +1,5 @@
 /** ROUGE-L of captions (Lin 2004), as COCO's script computes it. */
+import { commonLength } from '../../text/overlap.js';
 import type { TokenItem } from './bleu.js';
 
 /** Weight of recall against precision. */
@@ -24,18 +25,4 @@ function ofItem({ candidate, references }: TokenItem): number {
   }
   if (precision === 0 || recall === 0) return 0;
   return ((1 + BETA ** 2) * precision * recall) / (recall + BETA ** 2 * precision);
-}
-
-/** Length of the longest common subsequence, in the memory of one of the two. */
-function commonLength(a: readonly string[], b: readonly string[]): number {
-  const row = new Uint32Array(b.length + 1);
-  for (const token of a) {
-    let diagonal = 0;
-    for (let j = 0; j < b.length; j++) {
-      const above = row[j + 1]!;
-      row[j + 1] = token === b[j] ? diagonal + 1 : Math.max(above, row[j]!);
-      diagonal = above;
-    }
-  }
-  return row[b.length]!;
 }

@@ -1,5 +1,6 @@
 /** Grounding in time: how well one predicted span covers what is asked about. */
 import type { Span } from '../../data/sample.js';
+import { iou } from '../../text/overlap.js';
 
 /** A predicted [start, end] in seconds as a model gives it: it may be a point, reversed, or beyond the video. */
 export type PredictedSpan = readonly [number, number];
@@ -21,16 +22,6 @@ export interface SpanScore {
   missing: number;
   /** Percent by name: mIoU, mIoP, R1@0.3, R1@0.5, R1@0.7, IoP@0.3, IoP@0.5. */
   metrics: Record<string, number>;
-}
-
-/**
- * Intersection over union of two spans, in [0, 1]. The union is the hull, as in 2D-TAN and moment_detr: equal to the true one
- * wherever the spans overlap. A point and a reversed span have an IoU of 0.
- */
-export function iou(a: PredictedSpan, b: PredictedSpan): number {
-  if (!(a[1] > a[0] && b[1] > b[0])) return 0;
-  const shared = Math.min(a[1], b[1]) - Math.max(a[0], b[0]);
-  return shared <= 0 ? 0 : shared / (Math.max(a[1], b[1]) - Math.min(a[0], b[0]));
 }
 
 /**

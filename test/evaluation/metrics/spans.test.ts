@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { Rng } from '../../../src/base/random.js';
 import type { Span } from '../../../src/data/sample.js';
 import { scoreGrounded, spanOfFractions } from '../../../src/evaluation/metrics/nextgqa.js';
-import { iop, iou, type PredictedSpan, scoreSpans } from '../../../src/evaluation/metrics/spans.js';
+import { iop, type PredictedSpan, scoreSpans } from '../../../src/evaluation/metrics/spans.js';
+import { iou } from '../../../src/text/overlap.js';
 import { describeWithShared, sharedPath } from '../../support/shared.js';
 
 const TRUTH: Span = [2, 6];
