@@ -79,6 +79,7 @@ export async function makeClips(
     ...(questionsPerClip !== undefined && { questionsPerClip }),
   }).finally(() => progress.done());
   const { questions, clips: made, samples } = summary;
+  if (summary.reused) return summary;
   const counts = samples ? Object.values(samples) : [questions];
   const asked = (split: 'train' | 'val') => counts.reduce((sum, of) => sum + of[split], 0);
   say(
