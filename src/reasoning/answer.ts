@@ -70,7 +70,8 @@ export function readText(text: string, options: readonly string[]): Reading {
       : { option: null, rule: index, words: shortened(words, MOST_WORDS) };
   }
   const kept = withheldIn(plain, choices);
-  if (kept) return { option: null, rule: kept.rule, words: shortened(sentenceAt(plain, kept.at), MOST_WORDS) };
+  if (kept)
+    return { option: null, rule: kept.rule, words: shortened(sentenceAt(plain, kept.at), MOST_WORDS) };
   const spoken = /[\p{L}\p{N}]/u.test(plain) || reply.fields.length > 0;
   const thought = /[\p{L}\p{N}]/u.test(text);
   return { option: null, rule: spoken ? 'silent' : thought ? 'thinking' : 'empty', words: '' };

@@ -7,8 +7,8 @@ import { isSmall, rootOf } from '../roots.js';
 import { claimed, type Spot } from './claims.js';
 import { isCommon, isNumber } from './spots.js';
 
-/** Words that place a thing; an option and its paraphrase differ in them. */
-const PLACING = new Set('in on at by with from into onto inside of for up down out off as'.split(' '));
+/** Words that place a thing, and "use": an option and its paraphrase differ in them. */
+const PLACING = new Set('use in on at by with from into onto inside of for up down out off as'.split(' '));
 
 /** A word of the sentence that belongs to an option. */
 interface Word extends Spot {
@@ -31,16 +31,15 @@ export function briefIn(sentence: string, choices: Choices, whole: boolean): num
   const words = claimed(sentence, wordsIn(sentence, wanted.flat(2)));
   const full = wanted.flatMap((forms, index) => {
     const form = forms.find((roots) => roots.length > 0 && !isCommon(roots) && holds(words, roots));
-    return form ? [{ index, form }] : [];
+    const said = words.filter(({ root }) => form?.some((own) => same(own, root)));
+    return form && said.some(({ start }) => !isAside(sentence, start)) ? [{ index, form, said }] : [];
   });
   const widest = full.filter(
     ({ form }) => !full.some((other) => other.form.length > form.length && within(form, other.form)),
   );
   const [only] = widest;
   if (!only || widest.length > 1) return undefined;
-  const said = words.filter(({ root }) => only.form.some((own) => same(own, root)));
-  if (said.every(({ start }) => isAside(sentence, start))) return undefined;
-  const [first] = said as [Word];
+  const [first] = only.said as [Word];
   const single = only.form.length > 1 || isNamed(sentence, first) || (whole && singleStands(sentence, first));
   return single ? only.index : undefined;
 }
@@ -55,9 +54,9 @@ function wordsIn(sentence: string, roots: readonly string[]): Word[] {
   let place = 0;
   return [...sentence.matchAll(/[\p{L}\p{M}\p{N}]+/gu)].flatMap((match): Word[] => {
     const word = match[0].toLowerCase();
-    if (isSmall(word) || PLACING.has(word)) return [];
-    place++;
     const root = rootOf(word);
+    if (isSmall(word) || PLACING.has(root)) return [];
+    place++;
     if (!roots.some((own) => same(own, root))) return [];
     return [{ root, place, start: match.index, end: match.index + match[0].length, index: 0 }];
   });
@@ -88,7 +87,7 @@ function same(one: string, other: string): boolean {
 const CAUSE = '(?:because|since|in order to|so that|so as to|due to|owing to|thanks to)';
 /** Opens a clause that says when or of whom; it ends with its own comma. */
 const ASIDE =
-  /\b(?:after|before|when|while|once|during|until|if|who|whose|whom|which|where|although|though|despite|like|as if|next to|near|beside|behind|without)\b/i;
+  /\b(?:after|before|when|while|once|during|until|if|who|whose|whom|which|where|although|though|despite|like|as if|next to|in front of|on top of|near|beside|behind|without)\b/i;
 const CAUSE_OPENS = new RegExp(`\\b(?:${CAUSE}|therefore|thus|hence|which is why|that is why)\\b`, 'i');
 const CAUSE_BEHIND = new RegExp(`\\b${CAUSE}\\b`, 'i');
 
@@ -106,10 +105,22 @@ const isNamed = (sentence: string, { start, end }: Word) =>
     sentence.slice(end),
   );
 
-/** Whether an option of one word stands behind the sentence's verb, or is most of the sentence. */
-function singleStands(sentence: string, { start, place }: Word): boolean {
-  return (place <= 2 && sentence.length < 24) || VERB.test(sentence.slice(0, start));
+/** Whether an option of one word stands behind the sentence's verb, is its subject or most of it. */
+function singleStands(sentence: string, { start, end, place }: Word): boolean {
+  const before = sentence.slice(0, start);
+  return (
+    (place <= 2 && sentence.length < 24) ||
+    VERB.test(before) ||
+    SUBJECT.test(before) ||
+    (/^\W*(?:(?:the|an?) )?$/i.test(before) && VERB_NEXT.test(sentence.slice(end)))
+  );
 }
 
+/** "He slips on the floor", "The bird flies over the lake". */
+const SUBJECT = /^\W*(?:he|she|it|they|(?:the|an?) (?:\p{L}+ )?\p{L}+) $/iu;
+
+/** "Father is the tallest." */
+const VERB_NEXT = /^\s+(?:is|are|was|were|has|had|does|did|\p{L}{2,}[^su\W]s)\s/iu;
+
 const VERB =
-  /\b(?:is|are|was|were|am|be|been|has|have|had|does|did|felt|went|took|\p{L}{2,}(?:ed|[^su\W]s))\s/iu;
+  /(?:\b(?:is|are|was|were|am|be|been|has|have|had|does|did|felt|went|took|\p{L}{2,}(?:ed|[^su\W]s))|['’]s)\s/iu;

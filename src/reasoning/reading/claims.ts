@@ -12,7 +12,7 @@ export interface Spot {
 
 /** Clauses end here; a comma does where another clause begins behind it. */
 const CLAUSE =
-  /[;\n]|,?\s+(?:but|however|although|though|while|whereas|yet|because|since|as|so|hence|thus|therefore|leaving|instead|and(?=\s+(?:not|in(?:consistent|compatible)|rules?|excludes?)\b))\b|\s[-–—]\s|:\s|,\s+(?=(?:not|nor|the|it|this|that|i|we|so|which|making|he|she|they)\b|[(⟦]?[A-Z][)⟧]?\s)/gi;
+  /[;\n]|(?<!\bnot|n['’]t),?\s+(?:but|however|although|though|while|whereas|yet|because|since|as|so|hence|thus|therefore|leaving|instead|and(?=\s+(?:not|in(?:consistent|compatible)|rules?|excludes?)\b))\b|\s[-–—]\s|:\s|,\s+(?=(?:not|nor|the|it|this|that|i|we|so|which|making|he|she|they)\b|[(⟦]?[A-Z][)⟧]?\s)/gi;
 
 /** "While A is possible, C fits": what a sentence grants and then leaves. */
 const GRANTED =
@@ -27,7 +27,7 @@ const PREFERRED =
   /\b(?:rather than|instead of|as opposed to|over|than|versus|vs\.?|unlike|(?<=^\W*)(?:and )?not)\b.*$/is;
 
 const WEIGHED =
-  /\b(?:may|might|(?<!\bso (?:that )?\w+ )(?:could|can)(?! (?:be )?(?:clearly )?(?:see|hear|count|note|observe|find|identif|notic)\w*)|possibl[ey]|perhaps|maybe|either|whether|if|unless|or)\b/i;
+  /\b(?:may|might|(?<!\bso (?:that )?(?:\w+ ){1,3})(?:could|can)(?! (?:be )?(?:clearly )?(?:see|hear|count|note|observe|find|identif|notic)\w*)|possibl[ey]|perhaps|maybe|either|whether|if|unless|or)\b/i;
 
 /** Words that somebody in the video says or that stand there to be read. */
 const REPORTED =

@@ -33,7 +33,8 @@ export function bareLine(plain: string, choices: Choices): Candidate | undefined
   const only = lines.length === 1 ? choices.paraphrased(plain.trim()) : undefined;
   if (only !== undefined) return { at: plain.length, index: only, stated: 'line' };
   const lead = leadingLabel(plain, choices);
-  if (lead !== undefined) return { at: plain.indexOf('\n') < 0 ? plain.length : plain.indexOf('\n'), index: lead, stated: 'line' };
+  if (lead !== undefined)
+    return { at: plain.indexOf('\n') < 0 ? plain.length : plain.indexOf('\n'), index: lead, stated: 'line' };
   const labelled = lines.flatMap((each) => {
     const index = LABEL.test(each[0].trim()) ? choices.whole(each[0]) : undefined;
     return index === undefined ? [] : [{ at: (each.index as number) + each[0].length, index }];
@@ -48,13 +49,15 @@ export function bareLine(plain: string, choices: Choices): Candidate | undefined
  * letter stands in the reply, nothing in its first line denies, and no other option is quoted there.
  */
 function leadingLabel(plain: string, choices: Choices): number | undefined {
-  const [whole, letter] = /^\s*[([]?([A-Z])[)\]]?(?:[.:)]|\s+[–—-])\s+(?=\p{Lu})/u.exec(plain) ?? [];
+  const [whole, letter] =
+    /^\s*[([]?([A-Z])[)\]]?(?:\.\s+(?=\p{Lu})|[:)]\s+(?=\p{L})|\s+[–—-]\s+(?=\p{L}))/u.exec(plain) ?? [];
   if (whole === undefined) return undefined;
   const index = choices.ofLetter(letter as string);
   const rest = plain.slice(whole.length);
   const line = rest.split('\n', 1)[0] as string;
   const other = lettersIn(rest, choices).some((found) => found.index !== index);
-  if (index === undefined || other || denies(line) || AGAINST.test(line) || /[?？]\s*$/.test(line)) return undefined;
+  if (index === undefined || other || denies(line) || AGAINST.test(line) || /[?？]\s*$/.test(line))
+    return undefined;
   return choices.textAt(rest) === undefined ? index : undefined;
 }
 

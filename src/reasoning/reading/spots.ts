@@ -73,7 +73,8 @@ function withoutParts(sentence: string, spots: Spot[]): Spot[] {
   const [first, last] = [values[0] as number, values.at(-1) as number];
   const sum = values.reduce((total, value) => total + value, 0);
   const listed = values.every((value, i) => value === i + 1);
-  const whole = last === sum - last || listed ? numbers.at(-1) : first === sum - first ? numbers[0] : undefined;
+  const whole =
+    last === sum - last || listed ? numbers.at(-1) : first === sum - first ? numbers[0] : undefined;
   return whole ? spots.filter(({ start }) => start === whole.at) : spots;
 }
 

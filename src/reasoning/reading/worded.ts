@@ -9,7 +9,7 @@ import { rootsOf } from '../roots.js';
 import { stemsOf } from '../stems.js';
 import { briefIn } from './brief.js';
 import type { Candidate } from './candidate.js';
-import { claimed, grantedLength, withoutDenied } from './claims.js';
+import { claimed, claimsNothing, grantedLength, withoutDenied } from './claims.js';
 import { type Placed, sentencesOf } from './sentenceAt.js';
 import { isCommon, isNumber, placesIn, spotsIn } from './spots.js';
 import { refusalAt } from './withheld.js';
@@ -66,7 +66,7 @@ function concluded(said: readonly Said[], choices: Choices): Candidate | undefin
     }
     const [index] = options as Set<number> & Iterable<number>;
     const strong = mayConclude(text) && !isLoose(text, index as number, choices);
-    const rest = said.map((other) => withoutDenied(other.rest)).join('\n');
+    const rest = restOf(said);
     const claims = said.every((other) => [...other.options].every((option) => option === index));
     const alone = claims && !others(rest, index as number, choices);
     const direct = alone && one === said.at(-1) && isBrief(text, index as number, said.length, choices);
@@ -78,15 +78,26 @@ function concluded(said: readonly Said[], choices: Choices): Candidate | undefin
 /** "He holds the glance for the camera: posing." */
 function behindColon(sentence: string, choices: Choices): number | undefined {
   const [, head = '', tail = ''] = /^([^:]*\s[^:]*):\s+([^:]+)$/.exec(sentence) ?? [];
-  if (tail === '' || AGAINST.test(head) || /\b(?:options?|choices?|possible|question|example)\b|[?？]/i.test(sentence)) return undefined;
-  const index = choices.whole(tail);
-  return index !== undefined && !isCommon(choices.rootsOf(index)) ? index : undefined;
+  if (
+    tail === '' ||
+    claimsNothing(head) ||
+    AGAINST.test(head) ||
+    /\b(?:options?|choices?|possible|question|example)\b|[?？]/i.test(sentence)
+  )
+    return undefined;
+  return choices.whole(tail);
 }
 
 /** The option of a reply of one to three short sentences of which one says it, and none says another or only describes. */
 function shortReply(plain: string, said: readonly Said[], choices: Choices): Candidate | undefined {
   const [first] = said;
-  if (!first || said.length > 3 || refusalAt(plain) !== undefined || stemsOf(plain).length > 30 || !said.every(({ text }) => isPlain(text)))
+  if (
+    !first ||
+    said.length > 3 ||
+    refusalAt(plain) !== undefined ||
+    stemsOf(plain).length > 30 ||
+    !said.every(({ text }) => isPlain(text))
+  )
     return undefined;
   const whole = said.length === 1;
   const briefs = said.map(({ text }) => briefIn(text, choices, whole));
@@ -96,8 +107,11 @@ function shortReply(plain: string, said: readonly Said[], choices: Choices): Can
     return { at: plain.length, index: opening[0] as number, stated: 'worded' };
   const found = new Set(briefs.filter((index) => index !== undefined));
   const [index] = found;
-  const others = said.some(({ options }) => [...options].some((option) => option !== index));
-  return index === undefined || found.size > 1 || others ? undefined : { at: plain.length, index, stated: 'worded' };
+  if (index === undefined || found.size > 1) return undefined;
+  const rest = restOf(said);
+  const rivals = said.some(({ options }) => [...options].some((option) => option !== index));
+  if (!whole && (rivals || others(rest, index, choices))) return undefined;
+  return { at: plain.length, index, stated: 'worded' };
 }
 
 /** A sentence of few words that neither lists nor doubts. */
@@ -122,6 +136,9 @@ function saidIn(sentence: Placed, choices: Choices): Said {
   const end = sentence.at + (spots.at(-1)?.end ?? 0);
   return { ...sentence, options: new Set(spots.map(({ index }) => index)), end, rest };
 }
+
+/** What the sentences say without the options that they name and do not claim, and without what they deny. */
+const restOf = (said: readonly Said[]) => said.map(({ rest }) => withoutDenied(rest)).join('\n');
 
 /** Whether the words of another option are in the text, wherever they stand. */
 function others(text: string, index: number, choices: Choices): boolean {
