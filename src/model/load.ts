@@ -10,6 +10,7 @@ import {
   faultsOf,
   requireComplete,
 } from '../weights/comparison.js';
+import { ownTables } from '../weights/ownTables.js';
 import { type WritableTensor, writeSafetensors } from '../weights/safetensors.js';
 import { type Checkpoint, openCheckpoint } from '../weights/sharded.js';
 import { readReal, type TensorSource } from '../weights/source.js';
@@ -179,8 +180,10 @@ export async function compareWithConfig(
 async function compare(kind: StudentKind, { module }: Student, files: Checkpoint): Promise<Comparison> {
   const layout: ExpectedTensors = new Map([...module.parameters()].map(({ name, shape }) => [name, shape]));
   const source = kind.canonical(files);
-  const comparison = compareCheckpoint(layout, source);
-  const own = faultsOf(comparison) === undefined ? await kind.optional(source, layout) : [];
+  const shared = kind.sharedTable;
+  const comparison = compareCheckpoint(layout, source, shared);
+  const isWhole = faultsOf(comparison) === undefined;
+  const own = shared && isWhole ? await ownTables(source, layout, shared) : [];
   return { ...comparison, own, unread: files.unread };
 }
 
