@@ -1,8 +1,7 @@
 /** A run's best checkpoint, or a base model as it is, answers a split; the predictions are written in the official form. */
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DataError, UsageError } from '../base/errors.js';
-import { writeFileAtomic } from '../base/files.js';
+import { makeFolder, writeFileAtomic } from '../base/files.js';
 import { openClipThreads } from '../batches/clipThreads.js';
 import { readSplit } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
@@ -70,7 +69,7 @@ export async function evaluateRun(request: EvaluateRunRequest): Promise<Evaluate
       },
     );
     if (out !== undefined) {
-      await mkdir(dirname(out), { recursive: true });
+      await makeFolder(dirname(out));
       await writeFileAtomic(
         out,
         answered.every((sample) => taskOf(sample) === 'choice')
