@@ -11,8 +11,17 @@ export function rootsOf(text: string): string[] {
 
 /** The root of one word in lower case: "kisses" and "kissing" are "kiss"; "plays", "playing" and "play" are one too. */
 export function rootOf(word: string): string {
-  return stem(stem(word));
+  const known = KNOWN.get(word);
+  if (known !== undefined) return known;
+  const root = stem(stem(word));
+  // Texts hold few words, and a stranger's may hold any.
+  if (KNOWN.size >= MOST_KNOWN) KNOWN.clear();
+  KNOWN.set(word, root);
+  return root;
 }
+
+const KNOWN = new Map<string, string>();
+const MOST_KNOWN = 20_000;
 
 /** Words that may be more or fewer without another meaning. */
 export function isSmall(word: string): boolean {

@@ -26,6 +26,7 @@ const NAMES =
 export function concludedIn(plain: string, choices: Choices): number | undefined {
   if (!mayConclude(plain)) return undefined;
   const { options } = saidIn({ at: 0, text: plain }, choices);
+  if (options.size === 0) return isPlain(plain) ? briefIn(plain, choices, false) : undefined;
   const [index] = options;
   return options.size === 1 && !isLoose(plain, index as number, choices) ? index : undefined;
 }
