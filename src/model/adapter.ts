@@ -35,18 +35,48 @@ export interface AttachedAdapter {
  * @throws UsageError when the targets select nothing.
  */
 export function addAdapter(student: AdapterHost, config: LoraConfig): AttachedAdapter {
-  const { languageModelPath: prefix } = student;
+  const { languageModelPath: prefix, adapters } = student;
   const linears = linearsOf(student.module);
   const paths = [...linears.keys()]
     .filter((path) => path.startsWith(prefix))
     .map((path) => path.slice(prefix.length));
-  for (const path of selectTargets(paths, config.targetModules)) {
+  const selected = selectTargets(paths, config.targetModules);
+  const added = new Map<string, Scaled>();
+  for (const path of selected) {
     const { r, scaling } = loraScaling(config, path);
     linears.get(prefix + path)!.addLora({ r, scaling, dropout: config.dropout });
+    added.set(prefix + path, { r, scaling });
   }
-  if (!student.adapters) return { config, base: 't5', prefix };
-  const { classes } = student.adapters;
-  return { config: inLanguageModel(config, prefix, student.adapters), base: 'blip2', prefix, classes };
+  const all = [...linears.keys()];
+  if (adapters) {
+    const given = inLanguageModel(config, prefix, adapters).targetModules;
+    const targets =
+      typeof config.targetModules === 'string' ? patternOf([...added.keys()], all, prefix) : given;
+    const whole = underOurNames({ ...config, targetModules: targets }, added, all, prefix);
+    return { config: whole, base: 'blip2', prefix, classes: adapters.classes };
+  }
+  const isPattern = typeof config.targetModules === 'string' && config.targetModules !== 'all-linear';
+  const targetModules = isPattern ? patternOf(selected, paths, '') : config.targetModules;
+  return { config: { ...config, targetModules }, base: 't5', prefix };
+}
+
+/** Rank and scale of an adapted layer. */
+type Scaled = Pick<LoraModule, 'r' | 'scaling'>;
+
+/**
+ * A pattern for paths of Linear layers that selects these and no others. PEFT tests a pattern on modules of every kind, and
+ * refuses one that selects an attention or an activation besides; this one ends in names of Linear layers.
+ */
+function patternOf(paths: readonly string[], all: readonly string[], prefix: string): string {
+  if (paths.every((path) => path.startsWith(prefix)))
+    for (const length of [1, 2, 3]) {
+      const endings = new Set(
+        paths.map((path) => path.slice(prefix.length).split('.').slice(-length).join('.')),
+      );
+      const pattern = `${escaped(prefix)}(.*\\.)?(${[...endings].map(escaped).join('|')})`;
+      if (selectsExactly(pattern, paths, all)) return pattern;
+    }
+  return paths.map(escaped).join('|');
 }
 
 const escaped = (path: string) => path.replaceAll('.', '\\.');
@@ -94,7 +124,7 @@ export async function loadAdapter(student: AdapterHost, folder: string): Promise
   }
   const written =
     adapters && base === 'blip2'
-      ? underOurNames(config, modules, [...linears.keys()], (each) => inLanguageModel(each, prefix, adapters))
+      ? underOurNames(inLanguageModel(config, prefix, adapters), modules, [...linears.keys()], prefix)
       : config;
   return { config: written, base, prefix, classes: adapters?.classes };
 }
@@ -112,33 +142,33 @@ function frozenPath(
 }
 
 /**
- * The configuration of a read adapter for the names that it is written under: patterns for another layout of names select
+ * The configuration of an adapter for the names that it is written under: patterns for another layout of names select
  * nothing there. What chose modules beside target_modules is left out, since the targets are those that are adapted.
  *
  * @param all paths of every Linear layer
  */
 function underOurNames(
   { selection: _, ...config }: LoraConfig,
-  modules: ReadonlyMap<string, LoraModule>,
+  modules: ReadonlyMap<string, Scaled>,
   all: readonly string[],
-  inLanguageModel: (config: LoraConfig) => LoraConfig,
+  prefix: string,
 ): LoraConfig {
   const adapted = [...modules.keys()];
-  const given = inLanguageModel(config).targetModules;
-  const targetModules = selectsExactly(given, adapted, all) ? given : adapted.map(escaped).join('|');
+  const { targetModules: given } = config;
+  const targetModules = selectsExactly(given, adapted, all) ? given : patternOf(adapted, all, prefix);
   const isRight = adapted.every((path) => {
     const { r, scaling } = loraScaling(config, path);
     return r === modules.get(path)!.r && scaling === modules.get(path)!.scaling;
   });
   if (isRight) return { ...config, targetModules };
-  const unlike = (usual: number, numberOf: (module: LoraModule) => number) =>
+  const unlike = (usual: number, numberOf: (module: Scaled) => number) =>
     Object.fromEntries(
       [...modules]
         .map(([path, module]) => [escaped(path), numberOf(module)] as const)
         .filter(([, v]) => v !== usual),
     );
   // alpha / r times r may be a rounding away from alpha.
-  const alphaOf = ({ r, scaling }: LoraModule) =>
+  const alphaOf = ({ r, scaling }: Scaled) =>
     Number((scaling * (config.useRslora ? Math.sqrt(r) : r)).toPrecision(12));
   return {
     ...config,

@@ -10,6 +10,7 @@ import { addAdapter, loadAdapter, saveAdapter } from '../../src/model/adapter.js
 import type { Blip2Student } from '../../src/model/blip2/student.js';
 import { inferenceContext } from '../../src/model/context.js';
 import { linearsOf } from '../../src/model/layers/linear.js';
+import { isTarget } from '../../src/weights/loraConfig.js';
 import type { LoraConfig } from '../../src/weights/peft.js';
 import {
   encoderBatch,
@@ -103,6 +104,22 @@ describe('adapters', () => {
     expect(loaded.config).toMatchObject({ r: config.r, alpha: config.alpha, dropout: 0.1 });
     expect(outputs(other)).toEqual(before);
     other.dispose();
+  });
+
+  it.each([
+    ['of whole attentions', 'encoder.*SelfAttention.*', /^encoder\..*SelfAttention\.[qkvo]$/],
+    ['of one block', 'decoder\\.block\\.1\\..*', /^decoder\.block\.1\..*\.(q|k|v|o|wi_0|wi_1|wo)$/],
+    ['of queries', '.*SelfAttention\\.q', /SelfAttention\.q$/],
+  ])('by a pattern %s name Linear layers alone, as PEFT wants', async (_, targetModules, adapted) => {
+    const { config } = start({ ...CONFIG, targetModules });
+    const prefix = 'language_model.';
+    const names = [...linearsOf(student.module).keys()].filter((path) => path.startsWith(prefix));
+    const paths = names.map((path) => path.slice(prefix.length));
+    const others = paths.flatMap((path) => path.split('.').map((_, i, parts) => parts.slice(0, i).join('.')));
+    others.push('encoder.block.0.layer.0.SelfAttention.relative_attention_bias');
+    const made = [...paths, ...others].filter((path) => isTarget(path, config.targetModules));
+    expect(made).toEqual(paths.filter((path) => adapted.test(path)));
+    expect(made.length).toBeGreaterThan(0);
   });
 
   it('are the same file after a second round', async () => {

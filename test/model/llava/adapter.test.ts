@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DataError } from '../../../src/base/errors.js';
 import { Rng } from '../../../src/base/random.js';
-import { loadAdapter, saveAdapter } from '../../../src/model/adapter.js';
+import { addAdapter, loadAdapter, saveAdapter } from '../../../src/model/adapter.js';
 import { linearsOf } from '../../../src/model/layers/linear.js';
 import { parseLlavaConfig } from '../../../src/model/llava/config.js';
 import { LlavaStudent } from '../../../src/model/llava/student.js';
@@ -190,4 +190,42 @@ it('leaves no tensor behind when an adapter is refused', async () => {
   const before = tf.memory().numTensors;
   await withLoaded(folder, async () => undefined).catch(() => undefined);
   expect(tf.memory().numTensors).toBe(before);
+});
+
+/** Modules of transformers that hold the layers, or stand beside them; PEFT refuses a pattern that selects one. */
+const OTHER_MODULES = [
+  ...['', '.layers', '.layers.0', '.layers.0.self_attn', '.layers.0.mlp', '.layers.0.mlp.act_fn', '.norm'],
+  ...['.layers.0.input_layernorm', '.layers.1.post_attention_layernorm', '.rotary_emb', '.embed_tokens'],
+].map((name) => `model.language_model${name}`);
+
+it.each<[string, string[] | string, number]>([
+  ['a list of names', ['q_proj', 'v_proj'], 4],
+  ['a list that the tower has names of too', ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'up_proj'], 10],
+  ['a pattern for the language model', 'layers\\.\\d+\\.self_attn\\.(q|v)_proj', 4],
+  ['a pattern for one layer', 'layers\\.1\\..*', 7],
+  ['a pattern that selects attentions and activations besides', '.*(self_attn|mlp).*', 14],
+  ['all layers', 'all-linear', 14],
+])('a fresh adapter of %s is written for PEFT as the whole model has it', async (_, targetModules, count) => {
+  const fresh = new LlavaStudent(parseLlavaConfig(llavaJson()));
+  try {
+    const attached = addAdapter(fresh, {
+      ...{ r: 2, alpha: 6, dropout: 0, targetModules, useRslora: false },
+      // PEFT counts these from the whole model, where the second is another path.
+      rankPattern: { q_proj: 3, '^layers\\.1\\.mlp\\.up_proj': 4 },
+      alphaPattern: {},
+    });
+    randomise(fresh.module.parameters(), new Rng('fresh'));
+    const out = await mkdtemp(join(scratch, 'fresh-'));
+    await saveAdapter(fresh, attached, out);
+    const adapted = adapterOf(fresh);
+    expect(Object.keys(adapted)).toHaveLength(count);
+    const config = parseLoraConfig(JSON.parse(await readFile(join(out, 'adapter_config.json'), 'utf8')), 'x');
+    const made = [...linears.keys(), ...OTHER_MODULES].filter((path) => isTarget(path, config.targetModules));
+    expect(made.sort()).toEqual(Object.keys(adapted).sort());
+    for (const [path, { r, scaling }] of Object.entries(adapted))
+      expect(loraScaling(config, path)).toMatchObject({ r, scaling });
+    expect(await withLoaded(out, async (loaded) => adapterOf(loaded))).toEqual(adapted);
+  } finally {
+    fresh.dispose();
+  }
 });
