@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { checkForTraining, evaluationFile } from '../../src/config/checks.js';
 import { CONFIG_KEYS } from '../../src/config/keys.js';
 import { dumpConfig, resolveConfig } from '../../src/config/load.js';
+import { SHAPES_TASKS } from '../../src/shapes/tasks/rows.js';
 import { resolveSweep } from '../../src/sweep/spec.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -65,6 +66,18 @@ describe('recipes', () => {
       expect(new Set(trials.map(({ config }) => config.train.seed)).size).toBe(3);
       expect(new Set(trials.map(({ identity }) => identity)).size).toBe(trials.length);
     }
+  });
+
+  it('train all tasks at once on shapes beside choices alone, which read the same questions', async () => {
+    const { trials, world } = await resolveSweep({ recipe: join(bench, 'shapes', 'tasks.yaml') });
+    expect(trials.map(({ arm, config }) => [arm, config.data.dataset, config.train.seed])).toEqual(
+      [1, 2, 3]
+        .flatMap((seed) => [['choice only', 'shapes', seed]])
+        .concat([1, 2, 3].map((seed) => ['mixed', 'jsonl', seed])),
+    );
+    expect(world?.tasks).toEqual(SHAPES_TASKS);
+    // The marks that the lines of tasks have.
+    for (const { config } of trials) expect(config.data.addPunctuation).toBe(true);
   });
 
   it.each(recipes)('%s is valid, complete and short', async (file) => {

@@ -35,6 +35,11 @@ function spaceAfter(text: string, from: number): number {
   return at;
 }
 
+/** Whether a text has any of the tags: then its answer is what {@link answerText} finds. */
+export function isTagged(text: string): boolean {
+  return ANY_TAG.test(text);
+}
+
 /**
  * The answer of a text: what follows its last `<answer>`, up to the closing tag or, where the text was cut, to its end.
  *
