@@ -1,5 +1,6 @@
 /** The keys of a recipe as a list: names, types, defaults, descriptions, and the nearest key to a misspelt one. */
 import { z } from 'zod';
+import { nearest } from '../base/nearest.js';
 import { configSchema } from './schema.js';
 
 /** One leaf of the schema. */
@@ -49,39 +50,6 @@ export function suggestKey(section: string, wrong: string): string | undefined {
   const near = nearest(wrong, sections.get(section) ?? []);
   if (near) return near;
   return CONFIG_KEYS.map((key) => key.name).find((name) => name.split('.').at(-1) === wrong);
-}
-
-/** The candidate at the smallest edit distance (case ignored), if that is at most 2 and under half the length. */
-export function nearest(wrong: string, candidates: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let bestDistance = Math.min(3, Math.ceil(wrong.length / 2));
-  for (const candidate of candidates) {
-    const distance = editDistance(wrong.toLowerCase(), candidate.toLowerCase());
-    if (distance < bestDistance) {
-      best = candidate;
-      bestDistance = distance;
-    }
-  }
-  return best;
-}
-
-/** Optimal string alignment distance: insert, delete, replace, or swap two neighbours. */
-function editDistance(a: string, b: string): number {
-  let before: number[] = [];
-  let last = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replace = last[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      let cost = Math.min(replace, last[j]! + 1, row[j - 1]! + 1);
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
-        cost = Math.min(cost, before[j - 2]! + 1);
-      row.push(cost);
-    }
-    before = last;
-    last = row;
-  }
-  return last[b.length]!;
 }
 
 /** A Markdown table of all keys, for keys.md. */

@@ -7,12 +7,13 @@ import { isDeepStrictEqual } from 'node:util';
 import { stringify } from 'yaml';
 import type { z } from 'zod';
 import { UsageError } from '../base/errors.js';
+import { nearest } from '../base/nearest.js';
 import { givenOrOwn } from '../base/packageFiles.js';
 import { isRecord } from '../base/values.js';
 import { datasetOf } from '../data/datasets/index.js';
 import { kindOfBase } from '../model/registry.js';
 import { contradictions, ineffective } from './checks.js';
-import { CONFIG_KEYS, configKey, nearest, sectionKeys } from './keys.js';
+import { CONFIG_KEYS, configKey, sectionKeys } from './keys.js';
 import { type Override, parseOverride, type Recipe, readRecipe, shown, unknownKey } from './recipe.js';
 import { type Config, configSchema } from './schema.js';
 

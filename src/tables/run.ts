@@ -3,8 +3,8 @@
 import { dirname, join } from 'node:path';
 import { DataError, UsageError } from '../base/errors.js';
 import { isFile, writeFileAtomic } from '../base/files.js';
+import { nearest } from '../base/nearest.js';
 import { evaluationFile } from '../config/checks.js';
-import { nearest } from '../config/keys.js';
 import { resolveConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { readAnnotations } from '../data/annotations.js';

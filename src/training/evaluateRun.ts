@@ -1,7 +1,7 @@
 /** A run's best checkpoint, or a base model as it is, answers a split; the predictions are written in the official form. */
 import { dirname } from 'node:path';
 import { DataError, UsageError } from '../base/errors.js';
-import { makeFolder, writeFileAtomic } from '../base/files.js';
+import { isFile, makeFolder, writeFileAtomic } from '../base/files.js';
 import { openClipThreads } from '../batches/clipThreads.js';
 import { readSplit } from '../batches/split.js';
 import type { Config } from '../config/schema.js';

@@ -1,6 +1,6 @@
-/** The list of keys, and the nearest key to a misspelt one. */
+/** The list of keys. */
 import { describe, expect, it } from 'vitest';
-import { CONFIG_KEYS, configKey, keysTable, nearest, sectionKeys } from '../../src/config/keys.js';
+import { CONFIG_KEYS, configKey, keysTable, sectionKeys } from '../../src/config/keys.js';
 
 describe('keys of the schema', () => {
   it('every key is documented and typed', () => {
@@ -31,18 +31,5 @@ describe('keys of the schema', () => {
     const rows = keysTable().split('\n');
     expect(rows).toHaveLength(CONFIG_KEYS.length + 2);
     for (const row of rows) expect(row.replaceAll('\\|', '').split('|')).toHaveLength(6);
-  });
-});
-
-describe('nearest', () => {
-  it.each([
-    ['betta', 'beta'],
-    ['bta', 'beta'],
-    ['btea', 'beta'],
-    ['BETA', 'beta'],
-    ['x', undefined],
-    ['completely', undefined],
-  ])('%s -> %s', (wrong, expected) => {
-    expect(nearest(wrong, ['alpha', 'beta', 'epochs'])).toBe(expected);
   });
 });

@@ -3,7 +3,7 @@ import { isRecord } from '../../base/values.js';
 import { type ProblemLog, shown } from '../problems.js';
 import { isPair } from '../readers/gsub.js';
 import { keyLines } from '../readers/jsonArray.js';
-import { clippedSpan } from '../readers/spans.js';
+import { clippedSpan, isDuration } from '../readers/spans.js';
 import { JsonSyntaxError, parseJson, repeatedKey, type TextSource, textOf } from '../textFile.js';
 import type { DatasetRecord, Row } from './dataset.js';
 
@@ -47,8 +47,7 @@ function eventsOf(video: string, entry: unknown, line: number, log: ProblemLog):
     log.add(line, `${video}.${field}`, expected, shown(got));
     return [];
   };
-  if (!(typeof duration === 'number' && duration > 0))
-    return bad('duration', 'seconds, more than 0', duration);
+  if (!isDuration(duration)) return bad('duration', 'seconds, more than 0', duration);
   if (!Array.isArray(timestamps)) return bad('timestamps', '[start, end] pairs in seconds', timestamps);
   if (!Array.isArray(sentences) || sentences.length !== timestamps.length)
     return bad('sentences', `${timestamps.length} texts, one for each of timestamps`, sentences);

@@ -2,7 +2,8 @@
 import { readJsonLines } from '../jsonLines.js';
 import { type ProblemLog, shown } from '../problems.js';
 import { isPair } from '../readers/gsub.js';
-import { isInside } from '../readers/spans.js';
+import { misspelt } from '../readers/misspelt.js';
+import { isDuration, isInside } from '../readers/spans.js';
 import type { Sample, Span } from '../sample.js';
 import { isGiven, type TextSource } from '../textFile.js';
 import { TextIndex } from '../textIndex.js';
@@ -66,7 +67,7 @@ function readQuery(record: Record<string, unknown>, line: number, log: ProblemLo
   check('qid', Number.isSafeInteger(qid) || isText(qid), 'a number or text');
   check('query', isText(query), 'a text');
   check('vid', isText(vid), 'a text');
-  check('duration', typeof duration === 'number' && duration > 0, 'seconds, more than 0');
+  check('duration', isDuration(duration), 'seconds, more than 0');
   const inside = (window: unknown) =>
     isPair(window) && window[0] >= 0 && window[0] < window[1] && isInside(window, duration as number);
   if (isGiven(windows) && log.count === before)
@@ -75,6 +76,9 @@ function readQuery(record: Record<string, unknown>, line: number, log: ProblemLo
       Array.isArray(windows) && windows.length > 0 && windows.every(inside),
       '[start, end] pairs, 0 <= start < end, inside the video',
     );
+  const near = isGiven(windows) ? undefined : misspelt('relevant_windows', Object.keys(record), KEYS);
+  if (near !== undefined)
+    log.add(line, 'relevant_windows', 'a key of this name, or none in a blind split', shown(near));
   if (log.count > before) return undefined;
   return {
     id: `${qid}`,

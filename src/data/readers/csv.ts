@@ -5,6 +5,7 @@ import type { Sample } from '../sample.js';
 import type { TextSource } from '../textFile.js';
 import { TextIndex } from '../textIndex.js';
 import { type CsvRow, csvRows, OTHER_SEPARATORS, SAVE_WITH_LF } from './csvRows.js';
+import { misspelt } from './misspelt.js';
 
 /** What differs between the datasets that are published as one question a row. */
 export interface CsvLayout {
@@ -104,6 +105,9 @@ function findColumns(header: CsvRow, layout: CsvLayout, log: ProblemLog): Map<st
     if (at >= 0 && names.indexOf(name, at + 1) >= 0)
       log.add(header.line, name, 'one column of this name', 'several');
   }
+  const answer = columns.has('answer') ? undefined : misspelt('answer', names, needed);
+  if (answer !== undefined)
+    log.add(header.line, 'answer', 'a column of this name, or none in a blind split', shown(answer));
   return log.count === before ? columns : undefined;
 }
 

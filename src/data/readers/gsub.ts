@@ -4,6 +4,7 @@ import { isRecord } from '../../base/values.js';
 import { shown } from '../problems.js';
 import { JsonSyntaxError, parseJson, readTextFile } from '../textFile.js';
 import { filesBeside, splitOf } from './beside.js';
+import { isDuration } from './spans.js';
 
 /** A video's length in seconds and its spans by question, as the file has them. */
 export interface GroundedVideo {
@@ -24,7 +25,7 @@ export async function readGsub(file: string): Promise<Map<string, GroundedVideo>
   const videos = new Map<string, GroundedVideo>();
   for (const [video, entry] of Object.entries(root)) {
     const { duration, location } = isRecord(entry) ? entry : {};
-    if (typeof duration !== 'number' || !isRecord(location))
+    if (!isDuration(duration) || !isRecord(location))
       throw new DataError(`${file}: ${shown(video)}: expected {duration, location}, got ${shown(entry)}`);
     const spans: GroundedVideo['spans'] = new Map();
     for (const [qid, windows] of Object.entries(location)) {
@@ -49,7 +50,7 @@ export async function gsubBeside(file: string): Promise<string | undefined> {
   return found.length === 1 && split === undefined ? found[0] : undefined;
 }
 
-/** Whether a value is two numbers. */
+/** Whether a value is two numbers; JSON's 1e999 is none. */
 export function isPair(value: unknown): value is readonly [number, number] {
-  return Array.isArray(value) && value.length === 2 && value.every((end) => typeof end === 'number');
+  return Array.isArray(value) && value.length === 2 && value.every(Number.isFinite);
 }

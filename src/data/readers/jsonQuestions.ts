@@ -7,6 +7,7 @@ import { shown } from '../problems.js';
 import type { Sample } from '../sample.js';
 import { isGiven, JsonSyntaxError, parseJson } from '../textFile.js';
 import { elementLines } from './jsonArray.js';
+import { misspelt } from './misspelt.js';
 
 /** The place of one question in the file; adds problems under `[index].field`. */
 export interface Place {
@@ -51,7 +52,10 @@ export function readQuestions(text: string, { idField, keys, read }: QuestionFor
     const path = (field: string) => (isList ? `[${index}].${field}` : field);
     const place: Place = { line: lines[index] ?? 1, path, log };
     if (!isRecord(item)) problem(place, 'question', 'an object', shown(item));
-    const sample = isRecord(item) ? read(item, place, blind) : undefined;
+    const answer = blind && isRecord(item) ? misspelt('answer', Object.keys(item), keys(item)) : undefined;
+    if (answer !== undefined)
+      problem(place, 'answer', 'a key of this name, or none in a blind split', shown(answer));
+    const sample = isRecord(item) && answer === undefined ? read(item, place, blind) : undefined;
     if (!sample) continue;
     const earlier = firstIndex.get(sample.id);
     if (earlier === undefined) {

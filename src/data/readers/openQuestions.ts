@@ -47,7 +47,7 @@ function keyAt(item: Record<string, unknown>, field: string, place: Place): stri
 /** The answer; a number is written as text. */
 function answerAt(item: Record<string, unknown>, place: Place): string | undefined {
   const { answer } = item;
-  if (typeof answer === 'number') return String(answer);
+  if (Number.isFinite(answer)) return String(answer);
   if (typeof answer === 'string' && answer.trim() !== '') return answer;
   problem(place, 'answer', 'a text', isGiven(answer) ? shown(answer) : 'nothing, where others have one');
   return undefined;

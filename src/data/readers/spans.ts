@@ -9,9 +9,15 @@ export function isInside([, end]: Span, duration: number | undefined): boolean {
   return duration === undefined || end < duration + ROUNDED;
 }
 
+/** Whether a value is the length of a video in seconds; JSON's 1e999, which is endless, is none. */
+export function isDuration(value: unknown): value is number {
+  return typeof value === 'number' && value > 0 && value < Number.POSITIVE_INFINITY;
+}
+
 /** Seconds as a plain decimal number; undefined for any other text, such as `0:01:05`. */
 export function secondsOf(text: string): number | undefined {
-  return /^-?\d+(?:\.\d*)?$/.test(text) ? Number(text) : undefined;
+  const seconds = /^-?\d+(?:\.\d*)?$/.test(text) ? Number(text) : Number.NaN;
+  return Number.isFinite(seconds) ? seconds : undefined;
 }
 
 /** A span cut to [0, duration], as loaders cut it; undefined where nothing is left, as of a reversed one. */
