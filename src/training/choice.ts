@@ -1,7 +1,7 @@
 /** The samples that a run learns from, where its objective chooses among them before the first step. */
 import { createHash } from 'node:crypto';
 import { stopIfAborted } from '../base/errors.js';
-import { createProgress, say } from '../base/progress.js';
+import { createProgress, type Progress, say } from '../base/progress.js';
 import { disposeVisual } from '../batches/batch.js';
 import type { ClipThreads } from '../batches/clipThreads.js';
 import type { Split } from '../batches/split.js';
@@ -28,7 +28,7 @@ export async function chooseSamples(
   const { tokenizer } = base;
   const objective = objectiveOf({ config, tokenizer, cues: cueTokens(config, tokenizer) });
   const onNotice = (line: string) => label && say(`${label}: ${line}`);
-  const progress = label && objective.choose ? createProgress({ label: `${label} survey` }) : undefined;
+  let progress: Progress | undefined;
   let trial: Trial | undefined;
   const asked = async () => {
     trial ??= await attachTrial(base, config);
@@ -54,7 +54,8 @@ export async function chooseSamples(
     const chosen = await objective.choose?.({
       ...{ samples, folder, show, onNotice, origin: await originOf(config) },
       onProgress: (done, total) => {
-        progress?.tick(done, `of ${total} prompts`);
+        if (label) progress ??= createProgress({ label: `${label} survey`, total, unit: 'prompts' });
+        progress?.tick(done);
         if (signal) stopIfAborted(signal, `${folder}: survey`);
       },
     });

@@ -91,7 +91,7 @@ export class Survey {
     await file.remove();
     const example = findings.find(({ malformed }) => malformed !== undefined)?.malformed;
     throw new UsageError(
-      `train.rl.wellFormed: ${percent(share)} of the completions of ${findings.length} prompts have the format, at least ${percent(wellFormed)} are wanted before training by rewards; one that has not: ${shortened(example!)}. Teach the format first: reasvqa train RECIPE --run COLD --set model.train=[lora] --set train.mode=stl --set train.stlTarget=tagged, then start from it with --set model.adapter=COLD, or lower train.rl.wellFormed`,
+      `train.rl.wellFormed: ${percent(share)} of the completions of ${findings.length} prompts have the format, at least ${percent(wellFormed)} are wanted before training by rewards; one that has not: ${shortened(example!)}. Teach the format first, or longer: reasvqa train RECIPE --run COLD --set model.train=[lora] --set train.mode=stl --set train.stlTarget=tagged, then start from it with --set model.adapter=COLD, or lower train.rl.wellFormed`,
     );
   }
 
@@ -153,7 +153,7 @@ function countsOf(reasons: readonly Reason[]): string {
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
-const MOST_CHARACTERS = 200;
+const MOST_CHARACTERS = 500;
 
 function shortened(text: string): string {
   const cut = text.length > MOST_CHARACTERS ? `${text.slice(0, MOST_CHARACTERS)}...` : text;
