@@ -4,18 +4,20 @@ import { addDataBuild } from './dataBuild.js';
 import { addDataCheck } from './dataCheck.js';
 import { addDataConvert } from './dataConvert.js';
 import { addDataFetch } from './dataFetch.js';
+import { addDataMix } from './dataMix.js';
 import { addDataStats } from './dataStats.js';
 import { fromCwd, type Io, print } from './io.js';
 
 export function addData(program: Command, io: Io): void {
   const data = program
     .command('data')
-    .summary('fetch, check, count and convert annotations, find subsets, build films')
+    .summary('fetch, check, count, convert and mix annotations, find subsets, build films')
     .description('Annotations and videos: of a recipe, or of files given directly.');
   addDataFetch(data, io);
   addDataCheck(data, io);
   addDataStats(data, io);
   addDataConvert(data, io);
+  addDataMix(data, io);
   addDataBuild(data, io);
   data
     .command('atp-hard')

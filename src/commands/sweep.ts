@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import { messageOf, UsageError } from '../base/errors.js';
 import { differenceText } from '../report/statistics.js';
+import type { TaskTable } from '../report/tasks.js';
 import type { ComparedSetting } from '../sweep/comparisons.js';
 import type { Execution, Executor } from '../sweep/executor.js';
 import type { Sweep, TrialState } from '../sweep/folder.js';
@@ -150,6 +151,7 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
   if (options.gres && options.engine === 'auto')
     note(io, 'warning: --gres asks for GPUs and the engine auto takes none; add --engine native-cuda');
   const { failureOf, runSweep, unfinishedOf } = await import('../sweep/run.js');
+  const { sweepTasks } = await import('../sweep/results.js');
   const say = (line: string) => note(io, `sweep: ${line}`);
   if (options.dryRun) return estimate(io, folder, spec, options);
   if (options.emit) return emit(io, folder, spec, options);
@@ -167,7 +169,10 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
     });
   });
   printStates(io, sweep, states, options);
-  if (!options.json) printComparisons(io, compared);
+  if (!options.json) {
+    printTasks(io, sweepTasks(states));
+    printComparisons(io, compared);
+  }
   if (figure) note(io, `figure: ${figure}`);
   // Slurm's trials have only been submitted.
   const failure = failureOf(states) ?? (options.executor === 'slurm' ? undefined : unfinishedOf(states));
@@ -192,8 +197,8 @@ export async function estimate(
   const { samplesPerSecond, engine, json } = options;
   const found = await estimateSweep(await previewSweep(folder, spec), {
     ...{ samplesPerSecond, engine },
-    // The world asks at most four questions about a clip.
-    ...(spec.world ? { questions: 4 * spec.world.clips } : {}),
+    // The world asks at most so many questions of a task about a clip.
+    ...(spec.world ? { questions: (spec.world.questions ?? 4) * spec.world.clips } : {}),
   });
   if (json) return void printJson(io, found);
   for (const line of describeEstimate(found)) print(io, line);
@@ -226,7 +231,7 @@ export async function executorOf(
 
 async function show(io: Io, what: 'status' | 'collect', folder: string, options: ShowOptions): Promise<void> {
   const { readSweep, trialStates } = await import('../sweep/folder.js');
-  const { collect } = await import('../sweep/results.js');
+  const { collect, sweepTasks } = await import('../sweep/results.js');
   const { settleJobs } = await import('../sweep/slurm/jobs.js');
   const sweep = await readSweep(folder);
   // Away from the cluster the folder still says what is done.
@@ -236,7 +241,10 @@ async function show(io: Io, what: 'status' | 'collect', folder: string, options:
   if (what === 'status') return;
   const { compareSweep } = await import('../sweep/comparisons.js');
   const compared = await compareSweep(sweep, states, options.against);
-  if (!options.json) printComparisons(io, compared);
+  if (!options.json) {
+    printTasks(io, sweepTasks(states));
+    printComparisons(io, compared);
+  }
   const { drawSweepFigure } = await import('../sweep/figure.js');
   const figure = await drawSweepFigure(sweep, states, (line) => note(io, `sweep: ${line}`));
   if (figure) note(io, `figure: ${figure}`);
@@ -268,6 +276,13 @@ function printStates(
   ]);
   print(io, table([['trial', 'state', 'accuracy', 'time', ''], ...rows], [2, 3]));
   print(io, sweep.folder);
+}
+
+/** A line a metric of a task, its chance level first. */
+function printTasks(io: Io, tasks: TaskTable | undefined): void {
+  if (!tasks) return;
+  const numbers = tasks.heads.map((_, column) => column).slice(2);
+  print(io, table([tasks.heads, ...tasks.rows], numbers));
 }
 
 /** A line a setting: mean accuracy after the last epoch and at the best, and the last one's difference to the first setting. */

@@ -5,7 +5,7 @@ import type { Config } from '../config/schema.js';
 import { type Sample, type Span, type Task, taskOf } from '../data/sample.js';
 import type { Encoded, GenerateOptions, Student, StudentInput } from '../model/student.js';
 import { readAsLmmsEval } from '../text/lmmsAnswers.js';
-import { taggedParts } from '../text/tags.js';
+import { answerText, isTagged } from '../text/tags.js';
 import { MAX_ANSWER, taskForm } from '../text/tasks/index.js';
 import { answerMarkIds, partsOf, type Reading } from '../text/tasks/task.js';
 import type { Tokenizer } from '../text/tokenizer.js';
@@ -96,9 +96,15 @@ export function answerLimit({ config, reasonsFirst }: Evaluator): number {
   return Math.max(directLimit(config), reasonsFirst ? config.eval.maxNewTokens : 0);
 }
 
-/** What a written text says by the rules of its task; of a student that reasons first, what follows its reasoning. */
+/**
+ * What a written text says by the rules of its task: of a text with tags its answer, as rewards read it; of a student that reasons
+ * first what follows its reasoning. A choice is read off the whole text, whose last phrase counts.
+ */
 export function readAnswer({ tokenizer, reasonsFirst }: Answerer, text: string, sample: Sample): Reading {
-  return taskForm(sample).read(reasonsFirst ? partsOf(tokenizer.form, text).answer : text, sample);
+  const form = taskForm(sample);
+  if (isTagged(text)) return form.read(answerText(text, true), sample);
+  const isBehind = reasonsFirst && form.name !== 'choice';
+  return form.read(isBehind ? partsOf(tokenizer.form, text).answer : text, sample);
 }
 
 /** Tokens that an answer in tags begins with; none for another. */
@@ -121,17 +127,30 @@ export function letterScores(
   return samples.map(({ options }, row) => scores[row]!.slice(0, options.length));
 }
 
-function answerByText(evaluator: Evaluator, { samples }: HostBatch, encoded: Encoded): Prediction[] {
-  const { student, tokenizer, config } = evaluator;
+function answerByText(evaluator: Evaluator, host: HostBatch, encoded: Encoded): Prediction[] {
+  return readWritten(evaluator, host, encoded, writeWhole(evaluator, host, encoded));
+}
+
+/** Tokens that a student writes where an answer is asked for, its reasoning among them where it reasons first; one row a sample. */
+export function writeWhole(evaluator: Evaluator, { samples }: HostBatch, encoded: Encoded): number[][] {
   const isChoice = taskOf(samples[0]!) === 'choice';
-  const limit = isChoice ? config.eval.maxNewTokens : answerLimit(evaluator);
-  const written = student.generate(encoded, answerOptions(evaluator, limit));
+  const limit = isChoice ? evaluator.config.eval.maxNewTokens : answerLimit(evaluator);
+  return evaluator.student.generate(encoded, answerOptions(evaluator, limit)).ids;
+}
+
+/** The predictions that are read off what {@link writeWhole} gave. */
+export function readWritten(
+  evaluator: Evaluator,
+  { samples }: HostBatch,
+  encoded: Encoded,
+  written: readonly number[][],
+): Prediction[] {
+  const { tokenizer, config } = evaluator;
   return samples.map((sample, row) => {
-    const ids = written.ids[row]!;
+    const ids = written[row]!;
     const text = tokenizer.decode(ids);
-    // A choice is read off the whole text, whose last phrase counts, unless its place is marked by tags.
-    const answer = taggedParts(text)?.answer ?? text;
-    const read = isChoice ? taskForm(sample).read(answer, sample) : readAnswer(evaluator, text, sample);
+    const answer = isTagged(text) ? answerText(text, true) : text;
+    const read = readAnswer(evaluator, text, sample);
     if (config.eval.scorer === 'lmms-eval' && sample.options.length > 0)
       withOption(read, readAsLmmsEval(answer, sample.options));
     const own = identify(sample);

@@ -19,7 +19,9 @@ import {
   identify,
   letterScores,
   type Prediction,
+  readWritten,
   reasoningOptions,
+  writeWhole,
 } from './answers.js';
 
 /** The predictions for a batch of one task, in the mode of the evaluator. The caller frees the input. */
@@ -37,7 +39,12 @@ export function answerInput(evaluator: Evaluator, host: HostBatch, input: Studen
       mode === 'two-stage'
         ? secondStage(evaluator, host, input, reasoning)
         : reasonsFirst
-          ? answerEncoded(evaluator, host, encoded)
+          ? readWritten(
+              evaluator,
+              host,
+              encoded,
+              written.map(({ ids }) => ids),
+            )
           : written.map(({ ids }, row) => continued(evaluator, host.samples[row]!, encoded, row, ids));
     return reasoned.map((prediction, i) => ({
       ...prediction,
@@ -47,19 +54,19 @@ export function answerInput(evaluator: Evaluator, host: HostBatch, input: Studen
   });
 }
 
-/** The student's reasoning about each row, greedily written. */
+/** The student's reasoning about each row, greedily written; of one that reasons first the tokens go on to its answer. */
 function reason(
   evaluator: Evaluator,
-  { samples }: HostBatch,
+  host: HostBatch,
   input: StudentInput,
   encoded: Encoded,
 ): { ids: number[]; text: string }[] {
   const { student, tokenizer, builder, config, reasonsFirst } = evaluator;
-  const options = reasonsFirst
-    ? answerOptions(evaluator, config.eval.maxNewTokens)
-    : reasoningOptions(evaluator, config.text.maxReasoning);
-  const prompts = reasonsFirst ? undefined : builder.reasoningPrompts(samples);
-  const write = (from: Encoded) => student.generate(from, options).ids;
+  const prompts = reasonsFirst ? undefined : builder.reasoningPrompts(host.samples);
+  const write = (from: Encoded) =>
+    reasonsFirst
+      ? writeWhole(evaluator, host, from)
+      : student.generate(from, reasoningOptions(evaluator, config.text.maxReasoning)).ids;
   const rows = prompts ? encoding(student, { ...input, prompts }, write) : write(encoded);
   return rows.map((ids) => {
     const text = tokenizer.decode(ids);

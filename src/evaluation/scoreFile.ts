@@ -10,6 +10,7 @@ import { officialMoments } from './official/moments.js';
 import { officialWups } from './official/wups.js';
 import { checkKinds, oddities, refuseUnknown } from './predictionChecks.js';
 import { isLines, predictionsOf, readEntries } from './predictionFile.js';
+import { scoredAs } from './rules.js';
 import { formatScore, readSubset, type ScoreResult, scorePredictions } from './score.js';
 import type { TaskScoreRequest, TaskScoreResult } from './scoreRequest.js';
 import { scoreTasks, type TaskPrediction, type TaskScore } from './taskScore.js';
@@ -74,7 +75,7 @@ async function addWups(
 ): Promise<void> {
   const { scoreWups } = await import('./metrics/wups.js');
   const items = samples
-    .filter((sample) => taskOf(sample) === 'open')
+    .filter((sample) => scoredAs(sample) === 'open')
     .map(({ id, type, answers = [] }) => ({ type, answers, text: given.get(id)?.text ?? '' }));
   Object.assign(score.metrics, scoreWups(items, wordnet));
 }

@@ -3,6 +3,7 @@ import { type Sample, taskOf } from '../data/sample.js';
 import { lacksOf } from '../text/tasks/index.js';
 import type { Reading } from '../text/tasks/task.js';
 import type { Evaluator, Prediction } from './answers.js';
+import { withChance } from './chance.js';
 import { evaluateAll } from './evaluate.js';
 import { scoreAnswers } from './score.js';
 import type { ModeScore, SplitScore } from './splitScore.js';
@@ -26,6 +27,8 @@ export interface SplitOptions {
   onNotice?: (line: string) => void;
   /** A split without answers is answered and not scored; an error otherwise. */
   blind?: boolean;
+  /** What was trained on, for chance levels of tasks other than choice; without it those that need none of it. */
+  learned?: readonly Sample[];
 }
 
 /** @throws DataError when no video could be read, or a sample has no answer to score */
@@ -42,7 +45,7 @@ export async function evaluateSplit(
 export async function evaluateTogether(
   evaluators: readonly Evaluator[],
   samples: readonly Sample[],
-  { onProgress, onNotice, blind = false }: SplitOptions = {},
+  { onProgress, onNotice, blind = false, learned = [] }: SplitOptions = {},
 ): Promise<SplitEvaluation[]> {
   let done = 0;
   const evaluations = await evaluateAll(evaluators, samples, (count) => {
@@ -65,7 +68,7 @@ export async function evaluateTogether(
       scores: isBlind
         ? undefined
         : {
-            ...scoreSplit(dataset, answered, readings),
+            ...besideChance(scoreSplit(dataset, answered, readings), answered, learned),
             ...(directly.length > 0 && { direct: scoreSplit(dataset, answered, new Map(directly)) }),
           },
     };
@@ -80,6 +83,14 @@ function scoreSplit(
   const choices = samples.filter((sample) => taskOf(sample) === 'choice');
   const score = choices.length > 0 ? scoreAnswers(dataset, choices, optionsOf(readings)) : null;
   return { score, ...(choices.length < samples.length && { tasks: scoreTasks(samples, readings) }) };
+}
+
+function besideChance(
+  { score, tasks }: SplitScore,
+  samples: readonly Sample[],
+  learned: readonly Sample[],
+): SplitScore {
+  return { score, ...(tasks && { tasks: withChance(tasks, samples, learned) }) };
 }
 
 function optionsOf(readings: ReadonlyMap<string, Reading>): Map<string, number> {

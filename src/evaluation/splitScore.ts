@@ -1,6 +1,6 @@
 /** The scores of a split with any tasks: as numbers of a log, as one number that chooses a checkpoint, and as a table. */
-import type { Task } from '../data/sample.js';
 import { TASK_FORMS } from '../text/tasks/index.js';
+import { RULE_METRIC, type Scored } from './rules.js';
 import { formatScore, type ScoreResult } from './score.js';
 import type { TaskScore, TaskScores } from './taskScore.js';
 
@@ -17,20 +17,28 @@ export interface ModeScore extends SplitScore {
   direct?: SplitScore | undefined;
 }
 
-const entriesOf = (tasks: TaskScores = {}) => Object.entries(tasks) as [Task, TaskScore][];
+const entriesOf = (tasks: TaskScores = {}) => Object.entries(tasks) as [Scored, TaskScore][];
 
-/** Every metric of every task in percent; of choices alone their accuracy. */
-export function metricsOf({ score, tasks }: SplitScore): { task: Task; metric: string; value: number }[] {
+/** A metric of a task in percent, and its chance level where it is known. */
+export interface Metric {
+  task: Scored;
+  metric: string;
+  value: number;
+  chance?: number | undefined;
+}
+
+/** Every metric of every task; of choices alone their accuracy. */
+export function metricsOf({ score, tasks }: SplitScore): Metric[] {
   if (!tasks) return score ? [{ task: 'choice', metric: 'accuracy', value: score.total.accuracy }] : [];
-  return entriesOf(tasks).flatMap(([task, { metrics }]) =>
-    Object.entries(metrics).map(([metric, value]) => ({ task, metric, value })),
+  return entriesOf(tasks).flatMap(([task, { metrics, chance }]) =>
+    Object.entries(metrics).map(([metric, value]) => ({ task, metric, value, chance: chance?.[metric] })),
   );
 }
 
 /** The main metric of every task, in percent. */
-function mainMetrics(tasks: TaskScores | undefined): { task: Task; name: string; value: number }[] {
+function mainMetrics(tasks: TaskScores | undefined): { task: Scored; name: string; value: number }[] {
   return entriesOf(tasks).map(([task, { metrics }]) => {
-    const name = TASK_FORMS[task].mainMetric;
+    const name = task === 'dark' || task === 'mix' ? RULE_METRIC : TASK_FORMS[task].mainMetric;
     return { task, name, value: metrics[name]! };
   });
 }
@@ -77,15 +85,22 @@ export function formatScores({ score, tasks, direct }: ModeScore): string {
   return parts.flat().join('\n');
 }
 
-/** `ground  mIoU 31.20  R1@0.3 40.00  of 120 (3 missing)` */
+/** `ground  mIoU 31.20 (12.40)  R1@0.3 40.00 (9.80)  of 120 (3 missing)`, with chance levels in brackets, which a line says. */
 function taskLines(tasks: TaskScores | undefined): string[] {
   const entries = entriesOf(tasks);
+  const hasChance = entries.some(([, { chance }]) => chance);
   const width = Math.max(0, ...entries.map(([task]) => task.length));
-  return entries.map(([task, { count, missing, metrics }]) => {
-    const values = Object.entries(metrics).map(([name, value]) => `${name} ${value.toFixed(2)}`);
+  const lines = entries.map(([task, { count, missing, metrics, chance }]) => {
+    const level = (name: string) => (chance?.[name] === undefined ? '' : ` (${chance[name].toFixed(2)})`);
+    const values = Object.entries(metrics).map(
+      ([name, value]) => `${name} ${value.toFixed(2)}${level(name)}`,
+    );
     const without = missing > 0 ? ` (${missing} missing)` : '';
     return [task.padEnd(width), ...values, `of ${count}${without}`].join('  ');
   });
+  return hasChance
+    ? [...lines, 'in brackets: chance, what guesses reach without a look at the video']
+    : lines;
 }
 
 /** Direct and reasoned values side by side. */

@@ -1,10 +1,11 @@
 /** Scores of samples of any task: each task by its own metrics. */
 import { DataError } from '../base/errors.js';
-import { type Sample, TASKS, type Task, taskOf } from '../data/sample.js';
+import { type Sample, TASKS } from '../data/sample.js';
 import { scoreCaptions } from './metrics/captions.js';
 import { scoreGrounded } from './metrics/nextgqa.js';
 import { scoreOpen } from './metrics/open.js';
 import { type PredictedSpan, scoreSpans } from './metrics/spans.js';
+import { RULE_NAMES, type RuleName, type Scored, scoreByRule, scoredAs } from './rules.js';
 
 /** What a model gave for a sample; each task reads its own keys. */
 export interface TaskPrediction {
@@ -23,12 +24,15 @@ export interface TaskScore {
   missing: number;
   /** Percent by name, the most usual one first. */
   metrics: Record<string, number>;
+  /** What guesses without a look at the video reach, in percent by the same names (chance.ts). */
+  chance?: Record<string, number>;
   /** The main metric by question type and by group of types, where the official script prints it. */
   types?: Record<string, number>;
   groups?: Record<string, number>;
 }
 
-export type TaskScores = Partial<Record<Task, TaskScore>>;
+/** By task; open answers that their data set has a rule for by the rule's name. */
+export type TaskScores = Partial<Record<Scored, TaskScore>>;
 
 type Scorer = (samples: readonly Sample[], of: (sample: Sample) => TaskPrediction) => TaskScore;
 
@@ -43,26 +47,26 @@ export function scoreTasks(
   predictions: ReadonlyMap<string, TaskPrediction>,
 ): TaskScores {
   const scores: TaskScores = {};
-  for (const task of TASKS) {
-    const own = samples.filter((sample) => taskOf(sample) === task);
-    if (own.length > 0) scores[task] = SCORERS[task](own, ({ id }) => predictions.get(id) ?? {});
+  for (const name of [...TASKS, ...RULE_NAMES]) {
+    const own = samples.filter((sample) => scoredAs(sample) === name);
+    if (own.length > 0) scores[name] = SCORERS[name](own, ({ id }) => predictions.get(id) ?? {});
   }
   return scores;
 }
 
-const SCORERS: Record<Task, Scorer> = {
+const byRule =
+  (name: RuleName): Scorer =>
+  (samples, of) => ({ ...counts(samples, of), metrics: scoreByRule(name, textsOf(samples, of)) });
+
+const SCORERS: Record<Scored, Scorer> = {
   choice: (samples, of) => {
     const right = samples.filter((sample) => of(sample).prediction === truth(sample, 'answer')).length;
     const missing = samples.filter((sample) => of(sample).prediction === undefined).length;
     return { count: samples.length, missing, metrics: { accuracy: (100 * right) / samples.length } };
   },
-  open: (samples, of) => {
-    const items = samples.map((sample) => ({
-      text: of(sample).text ?? '',
-      answers: truth(sample, 'answers'),
-    }));
-    return { ...counts(samples, of), metrics: { ...scoreOpen(items) } };
-  },
+  open: (samples, of) => ({ ...counts(samples, of), metrics: { ...scoreOpen(textsOf(samples, of)) } }),
+  dark: byRule('dark'),
+  mix: byRule('mix'),
   caption: (samples, of) => {
     const items = samples.map((sample) => ({
       candidate: of(sample).text ?? '',
@@ -82,6 +86,10 @@ const SCORERS: Record<Task, Scorer> = {
     return scoreGrounded(items, false);
   },
 };
+
+function textsOf(samples: readonly Sample[], of: (sample: Sample) => TaskPrediction) {
+  return samples.map((sample) => ({ text: of(sample).text ?? '', answers: truth(sample, 'answers') }));
+}
 
 function counts(samples: readonly Sample[], of: (sample: Sample) => TaskPrediction) {
   return {

@@ -2,12 +2,18 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { hasFused, runKernel } from './kernels.js';
 
-const FIRST_CAPACITY = 16;
+/** Fewest rows that room is made for at once. */
+const BLOCK = 64;
+
+/**
+ * Room behind so many rows: a block, or a quarter of them, so that rows are moved four times each on average however many
+ * follow, and at most a fifth of a long cache is unused.
+ */
+const roomBehind = (rows: number): number => Math.max(BLOCK, Math.ceil(rows / 4));
 
 /**
  * Rows that are appended one at a time and read all together: the keys or values of decoding. Where the engine can
- * write into a buffer a row is copied once, into room that doubles when it is full; elsewhere every addition joins all
- * rows anew.
+ * write into a buffer a row is copied once, into a block of room; elsewhere every addition joins all rows anew.
  */
 export class RowCache {
   private storage: tf.Tensor3D | undefined;
@@ -43,18 +49,22 @@ export class RowCache {
    */
   fill(rows: tf.Tensor3D): void {
     if (this.storage) throw new Error('RowCache: has rows already');
-    const [, n, width] = rows.shape;
-    // Room for as many again; where every addition joins anew, room would be in the way.
-    const room = hasFused('ReasAppendRow') ? Math.max(FIRST_CAPACITY, n) : 0;
-    this.hold(tf.tidy(() => (room > 0 ? tf.concat([rows, tf.zeros([1, room, width])], 1) : tf.clone(rows))));
+    const [, n] = rows.shape;
+    // Where every addition joins anew, room would be in the way.
+    if (hasFused('ReasAppendRow')) this.growFrom(rows);
+    else this.hold(tf.clone(rows));
     this.used = n;
   }
 
   private write(row: tf.Tensor, width: number): void {
-    if (!this.storage) this.hold(tf.zeros([1, FIRST_CAPACITY, width]));
-    if (this.used === this.rows.shape[1])
-      this.hold(tf.tidy(() => tf.concat([this.rows, tf.zerosLike(this.rows)], 1)));
+    if (!this.storage) this.hold(tf.zeros([1, roomBehind(0), width]));
+    if (this.used === this.rows.shape[1]) this.growFrom(this.rows);
     runKernel('ReasAppendRow', { storage: this.rows, row }, { at: this.used });
+  }
+
+  private growFrom(rows: tf.Tensor3D): void {
+    const [, n, width] = rows.shape;
+    this.hold(tf.tidy(() => tf.concat([rows, tf.zeros([1, roomBehind(n), width])], 1)));
   }
 
   private join(row: tf.Tensor, width: number): void {

@@ -14,8 +14,9 @@
  *       figure: 4                   # what is drawn when all trials are done: 3 or 4
  *       # Makes the shapes world's data where the recipe's files are missing: clips to train on; as many to validate as to
  *       # test; refined-0.5.jsonl beside the reasoning, of a teacher that errs about half of the questions;
- *       # refined-first-n.jsonl, the own teacher's texts by another policy of refinement.
- *       world: { clips: 300, others: 500, teachers: [0.5], policies: [first-n] }
+ *       # refined-first-n.jsonl, the own teacher's texts by another policy of refinement; train.jsonl, val.jsonl and test.jsonl
+ *       # of several tasks; at most so many questions of each task about a clip (4).
+ *       world: { clips: 300, others: 500, teachers: [0.5], policies: [first-n], tasks: [choice, ground], questions: 2 }
  */
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
@@ -25,6 +26,7 @@ import { configKey } from '../config/keys.js';
 import { configHash, resolveConfig } from '../config/load.js';
 import { readRecipe, unknownKey } from '../config/recipe.js';
 import type { Config } from '../config/schema.js';
+import { SHAPES_TASKS } from '../shapes/tasks/rows.js';
 import { identity } from '../training/run/folder.js';
 import {
   type Axis,
@@ -52,6 +54,8 @@ const sectionSchema = z.strictObject({
       others: z.int().min(1).optional(),
       teachers: z.array(z.number().min(0).max(1)).optional(),
       policies: z.array(z.enum(['original', 'first-n', 'none-of-answer-sentences', 'agreement'])).optional(),
+      tasks: z.array(z.enum(SHAPES_TASKS)).min(2).optional(),
+      questions: z.int().min(1).max(4).optional(),
     })
     .optional(),
 });

@@ -14,6 +14,7 @@ import { openTeacher } from '../reasoning/client.js';
 import { generateReasoning } from '../reasoning/generate.js';
 import { type RefineStats, refineFile } from '../reasoning/refineFile.js';
 import { makeShapes, type ShapesSummary, WORLD_VERSION } from '../shapes/dataset.js';
+import type { ShapesTask } from '../shapes/tasks/rows.js';
 import { startTeacher } from '../shapes/teacherServer.js';
 import { readFrames } from '../video/frames.js';
 
@@ -50,29 +51,39 @@ export interface WorldSize {
   teachers?: readonly number[] | undefined;
   /** Policies of refinement beside `paper`, each of which writes a file of its own. */
   policies?: readonly string[] | undefined;
+  /** Tasks of JSON lines that are written beside the csv. */
+  tasks?: readonly ShapesTask[] | undefined;
+  /** Questions of a task about a clip, at most; four unless given. */
+  questions?: number | undefined;
 }
 
-/** Four questions are asked about a clip. */
+/** Clips to validate, with four questions each. */
 const OTHERS = 500;
+/** Questions about a clip. */
+const QUESTIONS = 4;
 
 /** Writes clips and questions. @throws Interrupted when the signal fires, after the next clip */
 export async function makeClips(
   { folder, seed, signal }: WorldFolder,
   size: WorldSize,
 ): Promise<ShapesSummary> {
-  const { clips, others = OTHERS } = size;
+  const { clips, others = OTHERS, tasks, questions: questionsPerClip } = size;
   const progress = createProgress({ label: '  clips', unit: 'clips' });
   const onProgress = (done: number) => {
     progress.tick(done);
     stopIfAborted(signal, folder);
   };
-  const sizes = { train: clips, val: others, test: others };
-  const summary = await makeShapes({ out: folder, seed, ...sizes, onProgress }).finally(() =>
-    progress.done(),
-  );
-  const { questions, clips: made } = summary;
+  const summary = await makeShapes({
+    ...{ out: folder, seed, train: clips, val: others, test: others, onProgress },
+    ...(tasks && { tasks }),
+    ...(questionsPerClip !== undefined && { questionsPerClip }),
+  }).finally(() => progress.done());
+  const { questions, clips: made, samples } = summary;
+  if (summary.reused) return summary;
+  const counts = samples ? Object.values(samples) : [questions];
+  const asked = (split: 'train' | 'val') => counts.reduce((sum, of) => sum + of[split], 0);
   say(
-    `  ${questions.train} training and ${questions.val} validation questions about ${made.train + made.val} clips`,
+    `  ${asked('train')} training and ${asked('val')} validation ${samples ? 'samples' : 'questions'} about ${made.train + made.val} clips`,
   );
   return summary;
 }
@@ -136,9 +147,14 @@ export async function refineWorld(
   return stats;
 }
 
-/** What of all of it is missing. */
+/** What of all of it is missing. The teacher writes for recipes that read reasoning alone, where there are other tasks. */
 async function makeWorld(config: Config, world: WorldFolder, size: WorldSize): Promise<void> {
   await refuseEarlier(world.folder);
+  if (size.tasks && config.data.reasoning === undefined) {
+    await refuseOther(world, size);
+    await makeClips(world, size);
+    return;
+  }
   if (!(await isFile(worldFiles(world.folder).refined))) await makeOwn(config, world, size);
   for (const errorRate of size.teachers ?? []) {
     const at = (name: string) => join(world.folder, `${name}-${errorRate}.jsonl`);
@@ -204,6 +220,8 @@ interface ShapesSettings {
   seed: string;
   train: number;
   val: number;
+  questionsPerClip: number;
+  tasks?: readonly string[];
 }
 
 /** A world of an earlier version has questions and events that the base model was not made for. @throws DataError */
@@ -218,13 +236,18 @@ async function refuseEarlier(folder: string): Promise<void> {
 /** Making this world would replace the clips of another one. @throws DataError */
 async function refuseOther(
   { folder, seed }: WorldFolder,
-  { clips, others = OTHERS }: WorldSize,
+  { clips, others = OTHERS, tasks, questions = QUESTIONS }: WorldSize,
 ): Promise<void> {
   const settings = await settingsIn(folder);
   if (settings === undefined) return;
-  if (settings.seed === seed && settings.train === clips && settings.val === others) return;
+  const wanted = [seed, clips, others, questions, tasks?.join()];
+  const written = [settings.seed, settings.train, settings.val, settings.questionsPerClip];
+  if (JSON.stringify([...written, settings.tasks?.join()]) === JSON.stringify(wanted)) return;
+  const of = `seed ${settings.seed}, ${settings.train} training clips, ${settings.val} to validate, ${settings.questionsPerClip} questions a clip, tasks ${settings.tasks?.join(', ') ?? 'choice'}`;
   throw new DataError(
-    `${folder}: holds another shapes world (seed ${settings.seed}, ${settings.train} training clips, ${settings.val} to validate) without ${basename(worldFiles(folder).refined)}; write that with reasvqa generate and refine, or use another folder`,
+    tasks
+      ? `${folder}: holds another shapes world (${of}); remove the folder or use another`
+      : `${folder}: holds another shapes world (${of}) without ${basename(worldFiles(folder).refined)}; write that with reasvqa generate and refine, or use another folder`,
   );
 }
 

@@ -2,8 +2,9 @@
  * Texts in tagged parts: `<think>..</think> <answer>..</answer>`, as VersaVid-R1 and VITAL have them write. What is in a
  * part is any text without a tag of these names.
  *
- * A Unigram vocabulary may lack `<`. One with spare tokens (`<extra_id_0>` and so on) has one of them for each tag ({@link TAG_TOKENS}), so that a
- * tag is one token; in every text, file and reward it is the tag. Another tokenizer spells the tags out.
+ * A Unigram vocabulary may lack `<`. One with spare tokens (`<extra_id_0>` and so on) has one of them for each tag
+ * ({@link TAG_TOKENS}), so that a tag is one token; in every text, file and reward it is the tag. Another tokenizer spells the
+ * tags out.
  */
 
 export const TAGS = ['think', 'tool_call', 'answer'] as const;
@@ -17,8 +18,6 @@ export const TAG_TOKENS: ReadonlyMap<string, string> = new Map(
   TAGS.flatMap((tag) => [`<${tag}>`, `</${tag}>`]).map((tag, i) => [tag, `<extra_id_${i + 2}>`]),
 );
 
-export const hasTags = (text: string): boolean => ANY_TAG.test(text);
-
 /** A text cut before and after each tag, without white space beside them and without empty pieces. */
 export function cutAtTags(text: string): string[] {
   return text
@@ -30,7 +29,7 @@ export function cutAtTags(text: string): string[] {
 /** A text that may stand inside a part: tags that it holds itself are spaces. */
 export const withoutTags = (text: string): string =>
   cutAtTags(text)
-    .filter((piece) => !hasTags(piece))
+    .filter((piece) => !isTagged(piece))
     .join(' ');
 
 /** Pieces of text and tags as one text; a space keeps two parts apart. */
@@ -41,8 +40,8 @@ export function joinAtTags(pieces: readonly string[]): string {
 }
 
 const isClosing = (piece: string | undefined) =>
-  piece !== undefined && hasTags(piece) && piece.startsWith('</');
-const isOpening = (piece: string) => hasTags(piece) && !piece.startsWith('</');
+  piece !== undefined && isTagged(piece) && piece.startsWith('</');
+const isOpening = (piece: string) => isTagged(piece) && !piece.startsWith('</');
 const PART = new RegExp(`<(${TAGS.join('|')})>([\\s\\S]*?)</\\1>`, 'y');
 
 /** One closed part of a text. */
@@ -71,6 +70,11 @@ function spaceAfter(text: string, from: number): number {
   return at;
 }
 
+/** Whether a text has any of the tags: then its answer is what {@link answerText} finds. */
+export function isTagged(text: string): boolean {
+  return ANY_TAG.test(text);
+}
+
 /**
  * The answer of a text: what follows its last `<answer>`, up to the closing tag or, where the text was cut, to its end.
  *
@@ -90,7 +94,7 @@ export function answerText(text: string, tagged: boolean): string {
  * text without tags.
  */
 export function taggedParts(text: string): { reasoning: string; answer: string } | undefined {
-  if (!hasTags(text)) return undefined;
+  if (!isTagged(text)) return undefined;
   const thoughts = text.split('<think>').slice(1);
   const reasoning = thoughts.map((rest) => rest.split(ANY_TAG)[0]!.trim()).filter(Boolean);
   return { reasoning: reasoning.join(' '), answer: answerText(text, true) };

@@ -2,7 +2,7 @@
 import { DataError, messageOf } from '../base/errors.js';
 import { optionLetter } from '../data/sample.js';
 import { CHAT_FORM, PLAIN_FORM, type TextForm } from './forms.js';
-import { cutAtTags, hasTags, joinAtTags, TAG_TOKENS } from './tags.js';
+import { cutAtTags, isTagged, joinAtTags, TAG_TOKENS } from './tags.js';
 import {
   type BpeModel,
   findTokenizerFiles,
@@ -111,7 +111,7 @@ export class Tokenizer {
 
   /** Token ids of a text with its special tokens. */
   private encodeMarked(text: string): number[] {
-    if (this.tags.size > 0 && hasTags(text))
+    if (this.tags.size > 0 && isTagged(text))
       return cutAtTags(text).flatMap((piece) => this.tags.get(piece) ?? this.encodeUntagged(piece));
     return this.encodeUntagged(text);
   }

@@ -31,6 +31,7 @@ export async function finishEvaluations(cohort: Cohort): Promise<void> {
         if (signal?.aborted) throw interrupted(cohort);
       },
       onNotice: (line) => label && say(`${label}: ${line}`),
+      learned: [...due[0]!.samples.values()],
     },
   );
   progress?.done(evaluations.map(({ scores }) => meritText(scores!)).join('; '));

@@ -2,12 +2,13 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { UsageError } from '../base/errors.js';
-import { writeFileAtomic } from '../base/files.js';
+import { isFile, writeFileAtomic } from '../base/files.js';
 import { openClipThreads } from '../batches/clipThreads.js';
 import { readSplit } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
+import { readAnnotations } from '../data/annotations.js';
 import { datasetOf } from '../data/datasets/index.js';
-import { taskOf } from '../data/sample.js';
+import { type Sample, taskOf } from '../data/sample.js';
 import type { Prediction } from '../evaluation/answers.js';
 import { officialPredictions, type ScoreResult } from '../evaluation/score.js';
 import { evaluateSplit } from '../evaluation/split.js';
@@ -66,6 +67,7 @@ export async function evaluateRun(request: EvaluateRunRequest): Promise<Evaluate
         onProgress: (done) => onProgress?.(done, samples.length),
         onNotice,
         blind: true,
+        learned: await learnedBy(config, samples),
       },
     );
     if (out !== undefined) {
@@ -83,6 +85,13 @@ export async function evaluateRun(request: EvaluateRunRequest): Promise<Evaluate
     await clips.end();
     trial.dispose();
   }
+}
+
+/** The training samples, which chance levels of other tasks than choice are drawn from; none where their file is not there. */
+async function learnedBy({ data }: Config, samples: readonly Sample[]): Promise<Sample[]> {
+  const { dataset, train } = data;
+  if (train === undefined || samples.every((sample) => taskOf(sample) === 'choice')) return [];
+  return (await isFile(train)) ? (await readAnnotations({ dataset, file: train })).samples : [];
 }
 
 /** What `score --dataset jsonl` reads, and the reasoning where the answers come behind one. */

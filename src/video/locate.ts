@@ -208,7 +208,8 @@ async function guessedOrder(folders: readonly string[]): Promise<string | undefi
   return undefined;
 }
 
-async function readMap(path: string): Promise<Map<string, string>> {
+/** A map of video ids to paths, such as map_vid_vidorID.json. @throws DataError for another form */
+export async function readMap(path: string): Promise<Map<string, string>> {
   let value: unknown;
   try {
     value = parseJson(await readTextFile(path));

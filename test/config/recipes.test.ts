@@ -7,6 +7,7 @@ import { checkForTraining, evaluationFile } from '../../src/config/checks.js';
 import { CONFIG_KEYS } from '../../src/config/keys.js';
 import { dumpConfig, resolveConfig } from '../../src/config/load.js';
 import { jsonl } from '../../src/data/datasets/jsonl.js';
+import { SHAPES_TASKS } from '../../src/shapes/tasks/rows.js';
 import { resolveSweep } from '../../src/sweep/spec.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -86,6 +87,18 @@ describe('recipes', () => {
       expect(config.train.rl.rewards).toMatchObject({ format: 1, choice: 1 });
     },
   );
+
+  it('train all tasks at once on shapes beside choices alone, which read the same questions', async () => {
+    const { trials, world } = await resolveSweep({ recipe: join(bench, 'shapes', 'tasks.yaml') });
+    expect(trials.map(({ arm, config }) => [arm, config.data.dataset, config.train.seed])).toEqual(
+      [1, 2, 3]
+        .flatMap((seed) => [['choice only', 'shapes', seed]])
+        .concat([1, 2, 3].map((seed) => ['mixed', 'jsonl', seed])),
+    );
+    expect(world?.tasks).toEqual(SHAPES_TASKS);
+    // The marks that the lines of tasks have.
+    for (const { config } of trials) expect(config.data.addPunctuation).toBe(true);
+  });
 
   it.each(recipes)('%s is valid, complete and short', async (file) => {
     const resolved = await resolveConfig({ recipe: join(bench, file), sweep: true });

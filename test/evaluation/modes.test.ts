@@ -38,8 +38,10 @@ interface Asked {
 /**
  * A student that knows the answer (the second option, the ball, second 1 to 2) only behind its reasoning, and else is wrong.
  * What it writes follows from what its text has to begin with and from the token that it must not begin with.
+ *
+ * @param whole what it writes where nothing is said about the beginning
  */
-function scripted(): { student: Student; asked: Asked[]; live: () => number } {
+function scripted(whole?: string): { student: Student; asked: Asked[]; live: () => number } {
   const asked: Asked[] = [];
   let open = 0;
   const encodedOf = (prompts: TokenRows): Encoded & { prompts: TokenRows } => {
@@ -73,7 +75,9 @@ function scripted(): { student: Student; asked: Asked[]; live: () => number } {
         const text =
           given.notFirst !== undefined
             ? REASONING
-            : answerTo(prompt, `${prompt} ${before}`.includes(REASONING));
+            : whole !== undefined && before === ''
+              ? whole
+              : answerTo(prompt, `${prompt} ${before}`.includes(REASONING));
         return [...(given.forced ?? []), ...tokenizer.encode(text, { addEos: false })].slice(
           0,
           given.maxNewTokens,
@@ -90,19 +94,22 @@ function answerTo(prompt: string, reasoned: boolean): string {
   return reasoned ? 'the ball' : 'the cube';
 }
 
-async function answered(task: string, ...overrides: string[]) {
+/** @param whole of a student that was taught to reason first: the text that it writes */
+async function answeredBy(whole: string | undefined, task: string, ...overrides: string[]) {
   const own = ['data.dataset=jsonl', 'data.videos=.', `model.base=${BASE}`];
   const { config } = await resolveConfig({ overrides: [...own, ...overrides] });
   const source = { load: async () => new Float32Array(), visual: () => ({}) as never };
   const builder = new BatchBuilder(config, tokenizer, source);
   const host: HostBatch = await builder.prepare([SAMPLES[task]!]);
-  const { student, asked, live } = scripted();
-  const evaluator: Evaluator = { student, tokenizer, builder, config };
+  const { student, asked, live } = scripted(whole);
+  const evaluator: Evaluator = { student, tokenizer, builder, config, reasonsFirst: whole !== undefined };
   const input = { visual: {} as never, frames: 1, prompts: host.prompts };
   const [prediction] = answerInput(evaluator, host, input);
   expect(live()).toBe(0);
   return { prediction: prediction as Prediction, asked };
 }
+
+const answered = (task: string, ...overrides: string[]) => answeredBy(undefined, task, ...overrides);
 
 const WRONG: Record<string, object> = {
   choice: { prediction: 0 },
@@ -154,6 +161,25 @@ describe('one pass', () => {
     expect(last.before).toBe(`${REASONING} Answer:`);
     const forced = tokenizer.encode(REASONING, { addEos: false }).length + answerMarkIds(tokenizer).length;
     expect(last.limit).toBe(forced + 20);
+  });
+});
+
+describe('a student that reasons first', () => {
+  it.each([
+    ['choice', `${REASONING} Option B`, 'letter'],
+    ['choice', `${REASONING} Option B`, 'generate'],
+    ['open', `${REASONING} Answer: the ball`, 'generate'],
+    ['ground', `${REASONING} Answer: 1.0 to 2.0 seconds`, 'generate'],
+  ])('writes its reasoning and answer to %s once: "%s" (%s)', async (task, whole, scorer) => {
+    const overrides = ['eval.mode=reason-then-answer', `eval.scorer=${scorer}`];
+    const { prediction, asked } = await answeredBy(whole, task, ...overrides);
+    expect(prediction).toMatchObject({ ...RIGHT[task], reasoning: REASONING });
+    expect(asked.filter(({ scored, before }) => !scored && before === '')).toHaveLength(1);
+  });
+
+  it('has its letters compared behind a text that names no option', async () => {
+    const { prediction } = await answeredBy(REASONING, 'choice', 'eval.mode=reason-then-answer');
+    expect(prediction).toMatchObject({ ...RIGHT.choice, forced: true, reasoning: REASONING });
   });
 });
 

@@ -75,6 +75,16 @@ describe('the table', () => {
     expect(formatScores({ score: null, tasks: missing })).toBe('ground  mIoU 12.50  of 3 (2 missing)');
   });
 
+  it('has chance levels in brackets, and says what they are', () => {
+    const beside = {
+      ground: { count: 3, missing: 0, metrics: { mIoU: 12.5, mIoP: 3 }, chance: { mIoU: 9 } },
+    };
+    expect(formatScores({ score: null, tasks: beside }).split('\n')).toEqual([
+      'ground  mIoU 12.50 (9.00)  mIoP 3.00  of 3',
+      'in brackets: chance, what guesses reach without a look at the video',
+    ]);
+  });
+
   it('has direct and reasoned values side by side', () => {
     const better = { ...score, total: { ...total, accuracy: 100 } };
     const lines = formatScores({ score: better, direct: { score } }).split('\n');

@@ -5,7 +5,8 @@
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { cudaMissing, gpu } from '../support/cuda.js';
-import { callOn, compare, type Given, operand, result, roundToBf16, run } from './cudaSupport.js';
+import { callOn, compare, type Given, NO_DROPOUT, operand, result, roundToBf16, run } from './cudaSupport.js';
+import { mismatch } from './support.js';
 
 interface Case {
   heads: number;
@@ -45,6 +46,43 @@ function operandsOf(rng: Rng, { heads, keyHeads, D, prefix, segments, starts }: 
 
 const like = ({ shape }: Given) => result(...shape);
 
+/** The layout of a case for plain attention: 0 where a column sees another, else -1e9, and 0 at the keys of padding. */
+function denseOf({ prefix, starts }: Case, begins: Given) {
+  const [batch, L] = [starts.length, begins.values.length];
+  const sees = (i: number, j: number) => j <= i && (j < prefix || j >= begins.values[i]!);
+  const cells = Float32Array.from({ length: L * L }, (_, at) =>
+    sees(Math.floor(at / L), at % L) ? 0 : -1e9,
+  );
+  const keys = Float32Array.from({ length: batch * L }, (_, at) =>
+    Number(at % L >= starts[Math.floor(at / L)]!),
+  );
+  return {
+    bias: { shape: [1, L, L], values: cells } as Given,
+    keyMask: { shape: [batch, L], values: keys } as Given,
+  };
+}
+
+/** Each of `from` heads of (B, L, from * D) as often as the heads that read it. */
+function repeated({ shape, values }: Given, from: number, heads: number): Given {
+  const [batch, L, width] = shape as [number, number, number];
+  const D = width / from;
+  const copy = Float32Array.from({ length: batch * L * heads * D }, (_, at) => {
+    const [row, head] = [Math.floor(at / (heads * D)), Math.floor(at / D) % heads];
+    return values[row * width + Math.floor((head * from) / heads) * D + (at % D)]!;
+  });
+  return { shape: [batch, L, heads * D], values: copy };
+}
+
+/** The sums over the heads that read each of `to` heads: what {@link repeated} does to a gradient. */
+function summed(values: Float32Array, D: number, to: number, heads: number): Float32Array {
+  const out = new Float32Array((values.length / heads) * to);
+  values.forEach((value, at) => {
+    const [row, head] = [Math.floor(at / (heads * D)), Math.floor(at / D) % heads];
+    out[(row * to + Math.floor((head * to) / heads)) * D + (at % D)]! += value;
+  });
+  return out;
+}
+
 describe.skipIf(cudaMissing !== undefined)(
   `causal attention of the CUDA device${cudaMissing ? ` (SKIPPED: ${cudaMissing})` : ''}`,
   () => {
@@ -61,12 +99,57 @@ describe.skipIf(cudaMissing !== undefined)(
         compare('causalAttention', operands, attrs, { out: like(q), kept: undefined }, tolerance);
         const dy = operand(rng, ...q.shape);
         const wanted = { dq: like(q), dk: like(k), dv: like(v) };
-        // Gradients meet the rounding twice: plain attention under a dense mask is off by the same, up to 1.4e-3.
+        // Gradients meet the rounding twice: up to 1.4e-3 off, and to the bit what plain attention computes (below).
         compare('causalAttentionGrad', { dy, ...operands }, attrs, wanted, 2 * tolerance);
         if (!half || D > 128 || c.starts.length === 0) return;
         const of = (half: boolean) =>
           run(gpu(), 'causalAttention', operands, { ...attrs, half }, { out: like(q) })[0];
         if (q.shape[1]! > 1) expect(of(true), 'the tensor cores were used').not.toEqual(of(false));
+      },
+    );
+
+    it.each(CASES.filter(({ D }) => D === 72 || D === 128 || D === 6))(
+      'in f16 equals plain attention under a dense mask to the bit, key heads the sum over their group: %j',
+      (c) => {
+        const rng = new Rng(JSON.stringify(c));
+        const { heads, keyHeads, D, starts } = c;
+        const { q, k, v, begins, ...layout } = operandsOf(rng, c);
+        const shared = { heads, scale: D ** -0.5, half: true };
+        const L = q.shape[1]!;
+        const isPadding = (at: number) => {
+          const row = Math.floor(at / (heads * D));
+          return row % L < starts[Math.floor(row / L)]!;
+        };
+        const unpadded = (values: Float32Array) => values.map((value, at) => (isPadding(at) ? 0 : value));
+        const dense = denseOf(c, begins);
+        const plain = { q, k: repeated(k, keyHeads, heads), v: repeated(v, keyHeads, heads), ...dense };
+        const attrs = { ...shared, keys: L, dropout: NO_DROPOUT };
+        const causal = { q, k, v, begins, ...layout };
+
+        const [out] = run(gpu(), 'causalAttention', causal, { ...shared, keyHeads }, { out: like(q) });
+        // A padded query of plain attention looks at something.
+        expect(out).toEqual(unpadded(run(gpu(), 'attention', plain, attrs, { out: like(q) })[0]!));
+
+        const dy = { shape: q.shape, values: unpadded(operand(rng, ...q.shape).values) };
+        const wanted = { dq: like(q), dk: like(k), dv: like(v) };
+        const [dq, ...own] = run(
+          gpu(),
+          'causalAttentionGrad',
+          { dy, ...causal },
+          { ...shared, keyHeads },
+          wanted,
+        );
+        const grad = { ...attrs, queryWidth: heads * D, wantQkv: true, wantBias: false };
+        const results = { dq: like(q), dk: like(plain.k), dv: like(plain.v) };
+        const [first, ...each] = run(gpu(), 'attentionGrad', { ...plain, dy }, grad, results);
+        expect(dq).toEqual(unpadded(first!));
+        own.forEach((values, i) => {
+          const expected = summed(each[i]!, D, keyHeads, heads);
+          if (keyHeads === heads) expect(values).toEqual(expected);
+          const largest = expected.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+          // The sum over a group is one sum over its heads' rows: another order of the same float32 terms.
+          expect(mismatch(values, expected, 1e-6, 1e-6 * largest), ['dk', 'dv'][i]).toBeUndefined();
+        });
       },
     );
 

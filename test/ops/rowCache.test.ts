@@ -1,10 +1,11 @@
 /** The rows of a key/value cache. */
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
+import { hasFused } from '../../src/ops/kernels.js';
 import { RowCache } from '../../src/ops/rowCache.js';
 import { onEveryForm } from './support.js';
 
-const ROWS = 70; // room doubles at 16, 32 and 64
+const ROWS = 140; // room ends after 64 and 128
 
 onEveryForm('row cache', () => {
   it('has all rows so far, in order', () => {
@@ -52,6 +53,27 @@ onEveryForm('row cache', () => {
       expect([...cache.rows.dataSync()].slice(0, values.length)).toEqual(values);
       cache.dispose();
       expect(tf.memory().numTensors).toBe(before);
+    }
+  });
+
+  it('moves its rows seldom, and leaves at most a block or a fifth of them unused', () => {
+    if (!hasFused('ReasAppendRow')) return;
+    for (const n of [1, 64, 1000]) {
+      const cache = new RowCache();
+      tf.tidy(() => {
+        cache.fill(tf.zeros([1, n, 1]));
+        let storage = cache.rows;
+        let moved = n;
+        for (let i = 0; i < n + 200; i++) {
+          cache.append(tf.scalar(i));
+          if (cache.rows !== storage) moved += cache.length - 1;
+          storage = cache.rows;
+          const unused = storage.shape[1] - cache.length;
+          expect(unused).toBeLessThanOrEqual(Math.max(64, storage.shape[1] / 5));
+        }
+        expect(moved / cache.length).toBeLessThan(4);
+      });
+      cache.dispose();
     }
   });
 

@@ -37,6 +37,19 @@ describe('the table of tasks', () => {
     });
   });
 
+  it('has chance levels in a column of their own, where any is known', () => {
+    const scored = {
+      ground: { count: 4, missing: 0, metrics: { mIoU: 20, mIoP: 30 }, chance: { mIoU: 12.5 } },
+    };
+    expect(taskTable([setting('a', [{ score: null, tasks: scored }])])).toEqual({
+      heads: ['Task', 'Metric', 'Chance', 'a'],
+      rows: [
+        ['ground', 'mIoU', '12.50', '20.00'],
+        ['ground', 'mIoP', '', '30.00'],
+      ],
+    });
+  });
+
   it('has direct and reasoned answers side by side', () => {
     const run = { score: scoreOf(40), direct: { score: scoreOf(70) } };
     expect(taskTable([setting('a', [run])])).toEqual({

@@ -3,19 +3,21 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import type { Sample } from '../../src/data/sample.js';
+import { type Answerer, readAnswer } from '../../src/evaluation/answers.js';
+import { scoreSpans } from '../../src/evaluation/metrics/spans.js';
 import { choice } from '../../src/rewards/choice.js';
 import { combined } from '../../src/rewards/combine.js';
 import { eventsOf, precision, recall } from '../../src/rewards/events.js';
 import { formatOf } from '../../src/rewards/format.js';
 import { registerReward, rewardNames, Scorer } from '../../src/rewards/index.js';
-import { iou, scaledIou, timesIn } from '../../src/rewards/iou.js';
+import { iou, scaledIou } from '../../src/rewards/iou.js';
 import { agreementOf } from '../../src/rewards/judge.js';
 import { keywords, keywordsOf } from '../../src/rewards/keywords.js';
 import type { RewardSettings } from '../../src/rewards/reward.js';
 import { rouge, rougeOf, rougeTokens } from '../../src/rewards/rouge.js';
 import { tool } from '../../src/rewards/tool.js';
 import { iou as iouOf } from '../../src/text/overlap.js';
-import { answerText, partsOf } from '../../src/text/tags.js';
+import { answerText, isTagged, partsOf } from '../../src/text/tags.js';
 import { describeWithShared, sharedPath } from '../support/shared.js';
 
 const GOLDEN = 'data/grounding/golden-grpo.json';
@@ -122,17 +124,29 @@ describe('the reward for a choice', () => {
 
 describe('the reward for a span', () => {
   it.each([
-    ['from 2 to 6', [2, 6]],
-    ['2.5s - 6.25 seconds', [2.5, 6.25]],
-    ['[2, 6]', [2, 6]],
-    ['first 0 to 1, no: 2 to 6', [2, 6]],
-    ['1:05 to 0:01:20.5', [65, 80.5]],
-    ['6 to 2', [6, 2]],
-    ['at 2', undefined],
-    ['two to six', undefined],
-    ['', undefined],
-  ])('reads %j as %j', (text, expected) => {
-    expect(timesIn(text)).toEqual(expected);
+    'from 2 to 6',
+    '2.5s - 6.25 seconds',
+    'first 0 to 1, no: 2 to 6',
+    '1:05 to 0:01:20.5',
+    '6 to 2',
+    '-2 to 6',
+    '2 to 6 minutes',
+    '2 to 60',
+    '3 to 3',
+    'at 2',
+    'two to six',
+    '',
+    '<think>2 to 6</think> <answer>never</answer>',
+    '<think>0 to 1</think> <answer>2 to 6</answer>',
+    '<think>2 to 6',
+  ])('is that of the span which evaluation reads in %j', (text) => {
+    const spans: [number, number][] = [[2, 6]];
+    const own = sample({ task: 'ground', spans });
+    const { span } = readAnswer({} as Answerer, text, own);
+    const tagged = isTagged(text);
+    const reward = iou({ tagged, iouRange: [0, 1] }).of({ sample: own, text });
+    expect(reward).toBe(span ? iouOf(span, spans[0]!) : 0);
+    expect(reward).toBe(scoreSpans([{ spans, predicted: span }]).metrics.mIoU! / 100);
   });
 
   it('is the intersection over the union', () => {

@@ -46,3 +46,26 @@ it('stops after the next clip when it is told to', async () => {
   await expect(stopped).rejects.toThrow(`${out}: interrupted; run the same command again to continue`);
   expect((await readdir(join(out, 'videos'))).length).toBeLessThan(50);
 });
+
+it('has JSON lines of its tasks, and no teacher where no reasoning is read', async () => {
+  const out = join(folder, 'tasks');
+  const { config } = await resolveConfig({
+    overrides: ['data.dataset=shapes', 'data.videos=videos', `data.train=${join(out, 'train.csv')}`],
+  });
+  const size = { ...SIZE, tasks: ['choice', 'caption', 'mix'] as const, questions: 1 };
+  await makeWorldOf(config, size, signal);
+  const names = await readdir(out);
+  expect(names).toEqual(expect.arrayContaining(['train.csv', 'train.jsonl', 'val.jsonl', 'shapes.json']));
+  expect(names).not.toContain('generated.jsonl');
+  const tasks = (await readFile(join(out, 'train.jsonl'), 'utf8')).match(/"task":"[a-z]+"/g)!;
+  expect(tasks.filter((task) => task.includes('choice'))).toHaveLength(2);
+  await makeWorldOf(config, size, signal);
+  for (const other of [
+    { ...size, questions: 2 },
+    { ...size, tasks: ['choice', 'ground'] as const },
+    { ...size, clips: 3 },
+  ])
+    await expect(makeWorldOf(config, other, signal)).rejects.toThrow(
+      `${out}: holds another shapes world (seed shapes, 2 training clips, 1 to validate, 1 questions a clip, tasks choice, caption, mix); remove the folder`,
+    );
+});

@@ -112,7 +112,7 @@ function accuracySection({ tables, tasks, notes }: ReportContent): string {
 
 function taskSection({ tasks }: ReportContent): string {
   if (!tasks) return '';
-  return `<div class="card scroll" tabindex="0" role="region" aria-label="Tasks">${table('Percent on the validation split, at the best epoch; means over seeds', tasks.heads, tasks.rows)}</div>`;
+  return `<div class="card scroll" tabindex="0" role="region" aria-label="Tasks">${table(`Percent on the validation split, at the best epoch; means over seeds${tasks.heads.includes('Chance') ? '. Chance is what guesses reach without a look at the video' : ''}`, tasks.heads, tasks.rows)}</div>`;
 }
 
 /** A picture of its own, so that neither its styles nor the names in it meet those of the page. */

@@ -17,16 +17,21 @@ export function spanText([start, end]: Span): string {
   return `${from} to ${from === to ? secondsText(Number(from) + SHORTEST) : to} seconds`;
 }
 
-/** A plain number: no sign before it, no part of a clock time (1:02), a date, a longer number or a decimal comma. */
-const NUMBER = String.raw`(?<![\d.:,\-−])(\d+(?:\.\d+)?)`;
+/** Hyphens, dashes and the minus sign of Unicode. */
+const DASH = String.raw`\-\u2010-\u2015\u2212`;
+/** A plain number: no sign before it, no part of a word, a clock time (1:02), a date, a longer number or a decimal comma. */
+const NUMBER = String.raw`(?<![\w.:,${DASH}])(\d+(?:\.\d+)?)`;
 const UNIT = String.raw`(?:\s*(?:s|secs?|seconds?)\b\.?)?`;
 /** Words and marks between the two; a comma needs a space behind it, or a decimal number: 3,2 is one number elsewhere. */
-const BETWEEN = String.raw`\s*(?:to|until|till|and|[-–—]|,(?=\s|\d+\.\d))\s*`;
-const PAIR = new RegExp(`${NUMBER}${UNIT}${BETWEEN}(\\d+(?:\\.\\d+)?)(?![\\d:]|[.,]\\d)`, 'gi');
+const BETWEEN = String.raw`\s*(?:to|until|till|and|;|[${DASH}]|,(?=\s|\d+\.\d))\s*`;
+/** What makes the second number another one, or another measure: minutes, frames, percent. */
+const OTHER = String.raw`[\d:]|[.,]\d|e[+\-]?\d|\s*(?:%|(?:ms|m|min|mins|minutes?|h|hrs?|hours?|frames?)\b)`;
+const PAIR = new RegExp(`${NUMBER}${UNIT}${BETWEEN}(\\d+(?:\\.\\d+)?)(?!${OTHER})`, 'gi');
 
 /**
- * The span that a text names: its last pair of plain numbers, start not after end, in seconds. Pairs are joined by `to`, `until`,
- * `and`, a dash or a comma, with or without units. A reversed pair, a sign and a clock time (`1:02`, `0:01:02`) are no span.
+ * The span that a text names, for metrics and rewards alike: its last pair of plain numbers, start not after end, in seconds. Pairs
+ * are joined by `to`, `until`, `till`, `and`, a dash, a comma or a semicolon, with or without units of seconds. A reversed pair, a
+ * sign, a clock time (`1:02`, `0:01:02`) and another unit are no span: what is asked for are seconds (VITAL reads plain numbers too).
  * Nothing is clamped: a span beyond the video stays as it was written.
  */
 export function readSpan(text: string): Span | undefined {

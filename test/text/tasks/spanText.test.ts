@@ -46,6 +46,14 @@ describe('reading a span', () => {
     // Beyond any video: as it was written.
     ['3.2 to 99999.9 seconds', [3.2, 99999.9]],
     ['Option C 3.2 to 7.8 seconds', [3.2, 7.8]],
+    ['3.2; 7.8', [3.2, 7.8]],
+    ['3.2 till 7.8', [3.2, 7.8]],
+    ['3.2 ‒ 7.8', [3.2, 7.8]],
+    ['3.2‑7.8', [3.2, 7.8]],
+    ['3.2—7.8', [3.2, 7.8]],
+    ['3.2 − 7.8 s', [3.2, 7.8]],
+    // Of three numbers the first two, as a search for pairs finds them.
+    ['3, 5, 9', [3, 5]],
   ])('%s', (text, span) => {
     expect(readSpan(text)).toEqual(span);
   });
@@ -64,6 +72,15 @@ describe('reading a span', () => {
     ['numbers that nothing joins', '3.2 7.8'],
     ['words', 'three to seven seconds'],
     ['a version', '1.2.3 to 4.5.6'],
+    ['a sign that is a dash', '–3.2 to 7.8'],
+    ['a sign before the second', '3.2 to -7.8'],
+    ['minutes', '1 to 2 minutes'],
+    ['minutes at both', '1 min to 2 min'],
+    ['milliseconds', '100 to 200 ms'],
+    ['frames', '3 to 7 frames'],
+    ['percent', '20 to 40 %'],
+    ['powers', '1e1 to 5e1'],
+    ['names', 'frame3 to 7'],
     ['nothing', ''],
   ])('none in %s', (_, text) => {
     expect(readSpan(text)).toBeUndefined();
