@@ -72,12 +72,16 @@ export function contradictions(config: Config): Contradiction[] {
     if (evaluation.scorer === 'letter')
       blame(
         'eval.scorer',
-        'letter reads the first thing decoded, but train.stlTarget reasoning-answer writes the reasoning first; use generate',
+        `letter reads the first thing decoded, but ${train.mode === 'rl' ? 'train.rl.rewards.format' : `train.stlTarget ${train.stlTarget}`} has the reasoning written first; use generate`,
       );
-    else if (evaluation.maxNewTokens < text.maxReasoning)
+    const [limit, key] =
+      train.mode === 'rl'
+        ? [train.rl.maxNewTokens, 'train.rl.maxNewTokens']
+        : [text.maxReasoning, 'text.maxReasoning'];
+    if (evaluation.scorer !== 'letter' && evaluation.maxNewTokens < limit)
       blame(
         'eval.maxNewTokens',
-        `must be at least text.maxReasoning (${text.maxReasoning}), since the answer follows the reasoning; got ${evaluation.maxNewTokens}`,
+        `must be at least ${key} (${limit}), since the answer follows the reasoning; got ${evaluation.maxNewTokens}`,
       );
   }
   return found;
@@ -143,6 +147,14 @@ export function ineffective(config: Config, given: (key: string) => boolean): Co
     idle('train.alpha', 'has no effect with train.mode rl');
     idle('train.beta', 'has no effect with train.mode rl, whose KL divergence has train.rl.beta');
     idle('model.lora.dropout', 'has no effect with train.mode rl: its passes drop nothing');
+    const { rewards, filter, survey } = train.rl;
+    if (rewards.format === undefined || (survey === 0 && filter === 'none'))
+      idle(
+        'train.rl.wellFormed',
+        `has no effect: ${rewards.format === undefined ? 'train.rl.rewards has no format' : 'train.rl.survey is 0'}`,
+      );
+    if (filter !== 'versavid')
+      idle('train.rl.captionVariance', `has no effect with train.rl.filter ${filter}`);
   } else {
     const { rewards, ...rl } = train.rl;
     const names = [...Object.keys(rl), ...Object.keys(rewards).map((name) => `rewards.${name}`)];
@@ -172,12 +184,18 @@ export function ineffective(config: Config, given: (key: string) => boolean): Co
 /** Whether this recipe trains on reasoning at all. */
 export function trainsReasoning({ train }: Config): boolean {
   if (train.mode === 'rl') return false;
-  return train.mode === 'stl' ? train.stlTarget === 'reasoning-answer' : train.beta > 0;
+  return train.mode === 'stl' ? train.stlTarget !== 'answer' : train.beta > 0;
 }
 
 /** Whether the student is taught to write its reasoning and then the answer in one text. */
-export const writesReasoningFirst = ({ train }: Pick<Config, 'train'>) =>
-  train.mode === 'stl' && train.stlTarget === 'reasoning-answer';
+export const writesReasoningFirst = ({ train }: Pick<Config, 'train'>): boolean =>
+  writesTags({ train }) || (train.mode === 'stl' && train.stlTarget === 'reasoning-answer');
+
+/** Whether that text has its parts in tags (src/text/tags.ts). */
+export const writesTags = ({ train }: Pick<Config, 'train'>): boolean =>
+  train.mode === 'rl'
+    ? train.rl.rewards.format !== undefined
+    : train.mode === 'stl' && train.stlTarget === 'tagged';
 
 /**
  * Checks that a valid recipe can be trained: it needs annotations, and reasoning unless it trains on answers alone or

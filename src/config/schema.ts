@@ -187,7 +187,9 @@ const model = z.strictObject({
     .optional()
     .describe('Groups of parameters that learn; `all` is every parameter.'),
   lora: lora.prefault({}),
-  adapter: path().optional().describe('Folder of a PEFT adapter to start from.'),
+  adapter: path()
+    .optional()
+    .describe('Folder of a PEFT adapter to start from, or of a run that trained one: its best checkpoint.'),
 });
 
 const taskWeight = (task: Task) =>
@@ -214,9 +216,11 @@ const train = z.strictObject({
       'Two tasks (answer and reasoning), or one (paper, section 3.3); `rl` rewards what the student writes itself.',
     ),
   stlTarget: z
-    .enum(['answer', 'reasoning-answer'])
+    .enum(['answer', 'reasoning-answer', 'tagged'])
     .default('answer')
-    .describe('The one target of stl: the answer, or the reasoning followed by the answer.'),
+    .describe(
+      'The one target of stl: the answer, the reasoning followed by the answer, or both in tags, `<think>..</think> <answer>..</answer>`: the cold start of rl (train.rl.rewards.format).',
+    ),
   reasoningSet: z
     .enum(['all', 'correct'])
     .default('all')

@@ -7,6 +7,7 @@ import { prepareText } from '../data/prepare.js';
 import { optionLetter, type Sample, type Span, TASKS, type Task, taskOf } from '../data/sample.js';
 import { LiveFrames } from '../features/source.js';
 import type { Encoded, GenerateOptions, Student } from '../model/student.js';
+import { taggedParts } from '../text/tags.js';
 import { statesDuration } from '../text/tasks/index.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 import { evaluationMode } from '../video/clip.js';
@@ -206,7 +207,8 @@ export async function askAbout(
     };
     following?.onAnswer?.(answer);
     if (!query.reason) return answer;
-    return { ...answer, reasoning: await reason(evaluator, host, encoded, following) };
+    const text = await reason(evaluator, host, encoded, following);
+    return { ...answer, reasoning: taggedParts(text)?.reasoning ?? text };
   } finally {
     encoded.dispose();
   }

@@ -1,12 +1,47 @@
 /**
  * Texts in tagged parts: `<think>..</think> <answer>..</answer>`, as VersaVid-R1 and VITAL have them write. What is in a
  * part is any text without a tag of these names.
+ *
+ * A Unigram vocabulary may lack `<`. One with spare tokens (`<extra_id_0>` and so on) has one of them for each tag
+ * ({@link TAG_TOKENS}), so that a tag is one token; in every text, file and reward it is the tag. Another tokenizer spells the
+ * tags out.
  */
 
 export const TAGS = ['think', 'tool_call', 'answer'] as const;
 export type Tag = (typeof TAGS)[number];
 
 const ANY_TAG = new RegExp(`</?(?:${TAGS.join('|')})>`);
+const ANY_TAGS = new RegExp(`(${ANY_TAG.source})`);
+
+/** The spare token of each tag. The first two spare tokens start the decoder (text.decoderCue). */
+export const TAG_TOKENS: ReadonlyMap<string, string> = new Map(
+  TAGS.flatMap((tag) => [`<${tag}>`, `</${tag}>`]).map((tag, i) => [tag, `<extra_id_${i + 2}>`]),
+);
+
+/** A text cut before and after each tag, without white space beside them and without empty pieces. */
+export function cutAtTags(text: string): string[] {
+  return text
+    .split(ANY_TAGS)
+    .map((piece) => piece.trim())
+    .filter(Boolean);
+}
+
+/** A text that may stand inside a part: tags that it holds itself are spaces. */
+export const withoutTags = (text: string): string =>
+  cutAtTags(text)
+    .filter((piece) => !isTagged(piece))
+    .join(' ');
+
+/** Pieces of text and tags as one text; a space keeps two parts apart. */
+export function joinAtTags(pieces: readonly string[]): string {
+  return pieces
+    .map((piece, i) => (isOpening(piece) && isClosing(pieces[i - 1]) ? ` ${piece}` : piece))
+    .join('');
+}
+
+const isClosing = (piece: string | undefined) =>
+  piece !== undefined && isTagged(piece) && piece.startsWith('</');
+const isOpening = (piece: string) => isTagged(piece) && !piece.startsWith('</');
 const PART = new RegExp(`<(${TAGS.join('|')})>([\\s\\S]*?)</\\1>`, 'y');
 
 /** One closed part of a text. */
@@ -52,4 +87,15 @@ export function answerText(text: string, tagged: boolean): string {
   const rest = text.slice(start + '<answer>'.length);
   const end = rest.search(ANY_TAG);
   return (end < 0 ? rest : rest.slice(0, end)).trim();
+}
+
+/**
+ * The reasoning and the answer of a text in tags: what stands in its `think` parts, and {@link answerText}; undefined for a
+ * text without tags.
+ */
+export function taggedParts(text: string): { reasoning: string; answer: string } | undefined {
+  if (!isTagged(text)) return undefined;
+  const thoughts = text.split('<think>').slice(1);
+  const reasoning = thoughts.map((rest) => rest.split(ANY_TAG)[0]!.trim()).filter(Boolean);
+  return { reasoning: reasoning.join(' '), answer: answerText(text, true) };
 }

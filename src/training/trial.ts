@@ -9,7 +9,7 @@ import { DataError, UsageError } from '../base/errors.js';
 import { Rng } from '../base/random.js';
 import { BatchBuilder } from '../batches/batch.js';
 import type { Split } from '../batches/split.js';
-import { writesReasoningFirst } from '../config/checks.js';
+import { writesReasoningFirst, writesTags } from '../config/checks.js';
 import type { Config } from '../config/schema.js';
 import type { Sample } from '../data/sample.js';
 import { RememberedHash } from '../features/encoders.js';
@@ -29,6 +29,7 @@ import { fetchAdvice } from '../weights/manifest.js';
 import { cueTokens } from './cues.js';
 import { objectiveOf } from './objectives/index.js';
 import type { Objective } from './objectives/objective.js';
+import { adapterFolder } from './run/adapter.js';
 
 /** The shared part of trials. */
 export interface Base {
@@ -59,6 +60,8 @@ export interface Trial {
   cues: { answer: number; reasoning: number } | undefined;
   /** It is taught to write its reasoning and then the answer in one text. */
   reasonsFirst: boolean;
+  /** That text has its parts in tags (src/text/tags.ts). */
+  tagged: boolean;
   /** Reads the vision weights, where they were left for later; before the student computes features. */
   see(): Promise<void>;
   /** Frees the trial's own tensors; the base stays. */
@@ -168,6 +171,7 @@ export async function attachTrial(base: Base, config: Config): Promise<Trial> {
       objective,
       cues,
       reasonsFirst: writesReasoningFirst(config),
+      tagged: writesTags(config),
       see: () => weights.see(student),
       dispose: () => {
         objective.dispose?.();
@@ -212,7 +216,7 @@ async function attachAdapter(
   { model: settings, train }: Config,
   groups: readonly string[],
 ): Promise<AttachedAdapter | undefined> {
-  if (settings.adapter) return loadAdapter(student, settings.adapter);
+  if (settings.adapter) return loadAdapter(student, await adapterFolder(settings.adapter));
   if (!groups.includes('lora')) return undefined;
   const { r, alpha, dropout, targets } = settings.lora;
   const adapter = addAdapter(student, {

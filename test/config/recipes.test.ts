@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { checkForTraining, evaluationFile } from '../../src/config/checks.js';
 import { CONFIG_KEYS } from '../../src/config/keys.js';
 import { dumpConfig, resolveConfig } from '../../src/config/load.js';
+import { jsonl } from '../../src/data/datasets/jsonl.js';
 import { SHAPES_TASKS } from '../../src/shapes/tasks/rows.js';
 import { resolveSweep } from '../../src/sweep/spec.js';
 
@@ -68,6 +69,25 @@ describe('recipes', () => {
     }
   });
 
+  it.each(['shapes', 'nextqa'])(
+    'of VersaVid-R1 on %s start from their cold start, which teaches the form',
+    async (dataset) => {
+      const recipe = (name: string) => resolveConfig({ recipe: join(bench, dataset, `${name}.yaml`) });
+      const [{ config: cold }, { config }] = [await recipe('versavid-cold'), await recipe('versavid')];
+      expect(relative(root, config.model.adapter!)).toBe(join('runs', `${dataset}-versavid-cold`));
+      expect(cold.model.train).toEqual(['lora']);
+      expect(cold.train).toMatchObject({ mode: 'stl', stlTarget: 'tagged' });
+      expect(config.train.rl).toMatchObject({
+        group: 8,
+        beta: 0,
+        loss: 'grpo',
+        format: 'multiply',
+        temperature: 1,
+      });
+      expect(config.train.rl.rewards).toMatchObject({ format: 1, choice: 1 });
+    },
+  );
+
   it('train all tasks at once on shapes beside choices alone, which read the same questions', async () => {
     const { trials, world } = await resolveSweep({ recipe: join(bench, 'shapes', 'tasks.yaml') });
     expect(trials.map(({ arm, config }) => [arm, config.data.dataset, config.train.seed])).toEqual(
@@ -86,7 +106,9 @@ describe('recipes', () => {
     expect(warnings).toEqual([]);
     expect(() => checkForTraining(config)).not.toThrow();
     expect(evaluationFile(config)).toBeTruthy();
-    expect(config.data.dataset).toBe(file.split(/[/\\]/)[0]);
+    // Other tasks than choice are in JSON lines.
+    const own = file.split(/[/\\]/)[0]!;
+    expect(own === 'shapes' ? [own, jsonl.name] : [own]).toContain(config.data.dataset);
     // Data lie in the checkout's data folder whatever folder the command runs in.
     expect(relative(root, config.data.videos).split(/[/\\]/)[0]).toBe('data');
     for (const { name, default: fallback } of CONFIG_KEYS)

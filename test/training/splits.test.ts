@@ -43,3 +43,16 @@ it('make one cohort of runs that differ in what they learn, not of runs that rea
   expect(await keyOf(buckets, 'train.beta=0')).toBe(sorted);
   expect(await keyOf(buckets, 'train.reasoningSet=correct')).not.toBe(sorted);
 });
+
+it('make no cohort of runs whose prompts are filtered by their own students', async () => {
+  const keyOf = async (...overrides: string[]) => {
+    const config = await worldConfig(world, 'train.mode=rl', 'train.rl.rewards.choice=1', ...overrides);
+    return cohortKey(config, await readSplits(config));
+  };
+  const key = await keyOf();
+  expect(await keyOf('train.rl.group=4')).toBe(key);
+  const filtered = await keyOf('train.rl.filter=vital');
+  expect(filtered).not.toBe(key);
+  expect(await keyOf('train.rl.filter=vital', 'train.rl.group=4')).not.toBe(filtered);
+  expect(await keyOf('train.rl.filter=vital')).toBe(filtered);
+});

@@ -27,6 +27,30 @@ export interface StepInput {
   pass: number;
 }
 
+/** Training samples as an objective that chooses among them sees them. */
+export interface Look {
+  samples: readonly Sample[];
+  /** Run folder, where what was found may be kept. */
+  folder: string;
+  /** Hash of all that a finding follows from: the configuration, the data and the weights that training begins with. */
+  origin: string;
+  /** Shows samples to the student as evaluation does. @returns undefined where no clip of them can be read */
+  show<T>(
+    samples: readonly Sample[],
+    use: (shown: Pick<StepInput, 'student' | 'input' | 'samples'>) => Promise<T>,
+  ): Promise<T | undefined>;
+  /** Ends the work where the run was asked to stop. @throws Interrupted */
+  onProgress(done: number, total: number): void;
+  onNotice(line: string): void;
+}
+
+export interface Choice {
+  /** The samples to learn from, in their own order. */
+  samples: readonly Sample[];
+  /** Values of a line of metrics at step 0. */
+  metrics: Record<string, number>;
+}
+
 /** Settings that an objective is made from. */
 export interface ObjectiveSettings {
   config: Pick<Config, 'text' | 'train'>;
@@ -46,6 +70,11 @@ export interface Objective {
   respond?(step: StepInput): Target[] | Promise<Target[]>;
   /** The scalar that is differentiated; {@link weightedMeans} unless given. */
   loss?(losses: TokenLosses, targets: readonly Target[]): tf.Scalar;
+  /**
+   * Called before the first step, also where a run continues: the samples to learn from. All of them unless given. One that may
+   * leave some out has an entry in `cohortKey` (../splits.ts), since runs in lockstep read the same ones.
+   */
+  choose?(look: Look): Promise<Choice>;
   /** No pass of the step drops anything, whatever rates the model and its adapter have. */
   readonly dropsNothing?: boolean;
   /** Called before the first step, with the parameters as training began, also where it continues from a checkpoint. */

@@ -2,9 +2,15 @@
  * The paper's two ways to learn from reasoning (section 3.3): two tasks at once (MTL), or one target (STL) that is the
  * answer, or the reasoning followed by the answer.
  */
-import { writesReasoningFirst } from '../../config/checks.js';
 import type { Sample } from '../../data/sample.js';
-import { type EncodedText, encodeBefore, encodePrompt, encodeText } from '../../text/encode.js';
+import {
+  type EncodedText,
+  encodeBefore,
+  encodePrompt,
+  encodeTagged,
+  encodeText,
+  requireTags,
+} from '../../text/encode.js';
 import { qaPrompt, reasoningTarget } from '../../text/prompts.js';
 import type { Tokenizer } from '../../text/tokenizer.js';
 import { answerIn, answerLosses, answerTargets, cutAnswers } from './answerTargets.js';
@@ -47,19 +53,26 @@ export function mtl({ config: { text, train }, tokenizer, cues }: ObjectiveSetti
   };
 }
 
-/** One target, whatever beta says: the answer, or the reasoning followed by the answer (the paper's STL, section 3.3). */
+/**
+ * One target, whatever beta says: the answer, or the reasoning followed by the answer (the paper's STL, section 3.3), with or
+ * without tags. In tags a sample without reasoning has an empty `think` part.
+ */
 export function stl({ config: { text, train }, tokenizer, cues }: ObjectiveSettings): Objective {
-  const reasonsFirst = writesReasoningFirst({ train });
+  const reasonsFirst = train.stlTarget !== 'answer';
+  const tagged = train.stlTarget === 'tagged';
+  if (tagged) requireTags(tokenizer, 'train.stlTarget tagged');
   return {
     losses: answerLosses(1),
     encode: (samples) => {
-      const answers = samples.map((sample) =>
-        answerIn(sample, tokenizer, text, reasonsFirst ? 'afterReasoning' : 'alone'),
-      );
+      const place = reasonsFirst && !tagged ? 'afterReasoning' : 'alone';
+      const answers = samples.map((sample) => answerIn(sample, tokenizer, text, place));
       const texts = reasonsFirst
-        ? answers.map(({ ids }, i) =>
-            encodeBefore(tokenizer, reasoningTarget(samples[i]!), ids, text.maxReasoning),
-          )
+        ? answers.map(({ ids }, i) => {
+            const reasoning = reasoningTarget(samples[i]!);
+            return tagged
+              ? encodeTagged(tokenizer, reasoning, ids, text.maxReasoning)
+              : encodeBefore(tokenizer, reasoning, ids, text.maxReasoning);
+          })
         : answers;
       return {
         targets: answerTargets(samples, ids(texts), { weights: train.taskWeights, start: cues?.answer }),

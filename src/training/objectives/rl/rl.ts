@@ -7,27 +7,24 @@
  * token is banned or forced, and the temperature divides the logits of both passes: what is learned is what was drawn from.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { UsageError } from '../../../base/errors.js';
 import { say } from '../../../base/progress.js';
-import type { Sample } from '../../../data/sample.js';
 import type { Parameter } from '../../../model/layers/module.js';
-import type { Student, StudentInput, Target, TokenLosses } from '../../../model/student.js';
+import type { Target, TokenLosses } from '../../../model/student.js';
 import { type Scored, Scorer } from '../../../rewards/index.js';
-import type { Tokenizer } from '../../../text/tokenizer.js';
-import type { NamedLoss, Objective, ObjectiveSettings, StepInput } from '../objective.js';
+import { requireTags } from '../../../text/encode.js';
+import type { Choice, Look, NamedLoss, Objective, ObjectiveSettings, StepInput } from '../objective.js';
 import { advantagesOf, difficultyWeights } from './advantages.js';
 import { BatchLog } from './log.js';
 import { type PolicySettings, policyLoss, policyMetrics } from './policyLoss.js';
 import { Reference } from './reference.js';
+import { Survey } from './survey.js';
+import { type Completions, Writer } from './writer.js';
 
 /** Key of the loss: `train/loss_own` is the mean -log p of what the student wrote. */
 const NAME = 'own';
 
 /** What was written and rewarded; completions of a sample follow each other. */
-interface Rollout {
-  rows: number[][];
-  cut: boolean[];
-  scored: Scored[];
+interface Rollout extends Omit<Completions, 'texts'> {
   advantages: number[];
   reference: Float32Array | undefined;
 }
@@ -37,22 +34,14 @@ export function rl({ config: { train }, tokenizer, cues }: ObjectiveSettings): O
   const weights = Object.fromEntries(
     Object.entries(rewards).filter((entry): entry is [string, number] => entry[1] !== undefined),
   );
-  if (weights.format !== undefined) requireTags(tokenizer);
+  if (weights.format !== undefined) requireTags(tokenizer, 'train.rl.rewards.format');
   const scorer = new Scorer({
     ...{ weights, format, iouRange: [iouLow, iouHigh] as const },
     judge: judgeUrl === undefined ? undefined : { url: judgeUrl, model: judgeModel!, onNotice: say },
   });
-  return new Rewarded({ ...train.rl, seed: train.seed, batch: train.batch }, scorer, tokenizer, cues?.answer);
-}
-
-/** @throws UsageError for a vocabulary that cannot write tags, as FlanT5's, which has no `<` */
-function requireTags(tokenizer: Tokenizer): void {
-  const tags = '<think>a</think> <answer>b</answer>';
-  const written = tokenizer.decode(tokenizer.encode(tags, { addEos: false }));
-  if (written.replaceAll(' ', '') !== tags.replaceAll(' ', ''))
-    throw new UsageError(
-      `train.rl.rewards.format: the tokenizer of ${tokenizer.origin} writes ${JSON.stringify(tags)} as ${JSON.stringify(written)}, so no completion could have the format; leave the reward out`,
-    );
+  const settings = { ...train.rl, seed: train.seed, batch: train.batch };
+  const writer = new Writer(settings, scorer, tokenizer, cues?.answer);
+  return new Rewarded(settings, writer, new Survey(settings, writer, scorer), cues?.answer);
 }
 
 /** Settings of the objective, as the keys of train.rl and train. */
@@ -72,8 +61,8 @@ class Rewarded implements Objective {
 
   constructor(
     private readonly settings: Settings,
-    private readonly scorer: Scorer,
-    private readonly tokenizer: Tokenizer,
+    private readonly writer: Writer,
+    private readonly survey: Survey,
     private readonly start: number | undefined,
   ) {
     const { loss: type, beta, maxNewTokens: maxLength } = settings;
@@ -86,6 +75,10 @@ class Rewarded implements Objective {
     return { targets: [], truncated: new Map<string, number>() };
   }
 
+  choose(look: Look): Promise<Choice> {
+    return this.survey.choose(look);
+  }
+
   begin(parameters: readonly Parameter[]): void {
     if (this.settings.beta > 0) this.reference = new Reference(parameters);
   }
@@ -93,8 +86,7 @@ class Rewarded implements Objective {
   async respond(step: StepInput): Promise<Target[]> {
     const { student, input, samples } = step;
     const { group, scaleRewards: scale, dgrpo } = this.settings;
-    const { rows, cut } = this.write(step);
-    const scored = await this.score(samples, rows);
+    const { rows, cut, scored } = await this.writer.write(step, `${this.settings.seed}/rl/${step.pass}`);
     const rewards = scored.map(({ reward }) => reward);
     const advantages = advantagesOf(rewards, { group, scale });
     if (dgrpo) {
@@ -106,33 +98,6 @@ class Rewarded implements Objective {
     const reference = this.reference?.logProbs(student, input, targets);
     this.rollouts.set(targets, { rows, cut, scored, advantages, reference });
     return targets;
-  }
-
-  /** Draws the completions. The seed of each follows from the run's, the pass and the sample. */
-  private write({ student, input, samples, pass }: StepInput): Pick<Rollout, 'rows' | 'cut'> {
-    const { group, temperature, topP, maxNewTokens, seed } = this.settings;
-    const seeds = samples.flatMap(({ id }) =>
-      Array.from({ length: group }, (_, i) => `${seed}/rl/${pass}/${id}/${i}`),
-    );
-    const { eosId } = this.tokenizer;
-    const { ids, logProbs } = repeatedly(student, input, group, (encoded) =>
-      student.generate(encoded, {
-        ...{ maxNewTokens, eosId, start: this.start },
-        sampling: { temperature, topP, seeds },
-      }),
-    );
-    // The end has a log-probability and no id.
-    const cut = ids.map((row, i) => logProbs[i]!.length === row.length);
-    return { rows: ids.map((row, i) => (cut[i] ? row : [...row, eosId])), cut };
-  }
-
-  private score(samples: readonly Sample[], rows: readonly number[][]): Promise<Scored[]> {
-    const { group } = this.settings;
-    return Promise.all(
-      rows.map((row, i) =>
-        this.scorer.score({ sample: samples[Math.floor(i / group)]!, text: this.tokenizer.decode(row) }),
-      ),
-    );
   }
 
   /** The i-th completions of all samples are the i-th target. */
@@ -187,20 +152,3 @@ class Rewarded implements Objective {
 
 /** The largest reward that any completion of a sample could have had. */
 const largestOf = (scored: readonly Scored[]) => Math.max(...scored.map(({ highest }) => highest));
-
-/** Encodes an input once and hands it on with every sample so many times. */
-function repeatedly<T>(
-  student: Student,
-  input: StudentInput,
-  times: number,
-  use: (encoded: ReturnType<Student['encode']>) => T,
-): T {
-  const once = student.encode(input);
-  const many = once.repeat(times);
-  once.dispose();
-  try {
-    return use(many);
-  } finally {
-    many.dispose();
-  }
-}
