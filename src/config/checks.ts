@@ -68,16 +68,23 @@ export function contradictions(config: Config): Contradiction[] {
   if (data.map !== undefined && !datasetOf(data.dataset).videoMap)
     blame('data.map', `is for NExT-QA's video ids, not for data.dataset ${data.dataset}`);
 
+  if (evaluation.looks > 0 && (evaluation.mode ?? 'answer') !== 'answer')
+    blame('eval.mode', `is for answers without looking again; eval.looks ${evaluation.looks} has turns`);
+
   if (writesReasoningFirst(config)) {
     if (evaluation.scorer === 'letter')
       blame(
         'eval.scorer',
-        'letter reads the first thing decoded, but train.stlTarget reasoning-answer writes the reasoning first; use generate',
+        `letter reads the first thing decoded, but ${train.mode === 'rl' ? 'train.rl.rewards.format' : `train.stlTarget ${train.stlTarget}`} has the reasoning written first; use generate`,
       );
-    else if (evaluation.maxNewTokens < text.maxReasoning)
+    const [limit, key] =
+      train.mode === 'rl'
+        ? [train.rl.maxNewTokens, 'train.rl.maxNewTokens']
+        : [text.maxReasoning, 'text.maxReasoning'];
+    if (evaluation.scorer !== 'letter' && evaluation.maxNewTokens < limit)
       blame(
         'eval.maxNewTokens',
-        `must be at least text.maxReasoning (${text.maxReasoning}), since the answer follows the reasoning; got ${evaluation.maxNewTokens}`,
+        `must be at least ${key} (${limit}), since the answer follows the reasoning; got ${evaluation.maxNewTokens}`,
       );
   }
   return found;
@@ -157,6 +164,9 @@ export function ineffective(config: Config, given: (key: string) => boolean): Co
   const noNewLora = model.adapter ? 'has no effect: model.adapter brings its own' : noLora;
   if (noNewLora) for (const key of ['r', 'alpha', 'dropout', 'targets']) idle(`model.lora.${key}`, noNewLora);
   if (noLora) idle('train.loraLearningRate', noLora);
+  if (config.eval.looks === 0) idle('eval.look', 'has no effect: eval.looks is 0');
+  if (config.eval.looks === 0 && train.looks === 0)
+    idle('video.lookFps', 'has no effect: neither eval.looks nor train.looks lets the student look again');
   if (train.schedule === 'constant') idle('train.minLearningRate', 'has no effect with a constant schedule');
   if (!config.features.cache)
     for (const key of ['folder', 'dtype', 'frames'])
@@ -172,12 +182,18 @@ export function ineffective(config: Config, given: (key: string) => boolean): Co
 /** Whether this recipe trains on reasoning at all. */
 export function trainsReasoning({ train }: Config): boolean {
   if (train.mode === 'rl') return false;
-  return train.mode === 'stl' ? train.stlTarget === 'reasoning-answer' : train.beta > 0;
+  return train.mode === 'stl' ? train.stlTarget !== 'answer' : train.beta > 0;
 }
 
 /** Whether the student is taught to write its reasoning and then the answer in one text. */
-export const writesReasoningFirst = ({ train }: Pick<Config, 'train'>) =>
-  train.mode === 'stl' && train.stlTarget === 'reasoning-answer';
+export const writesReasoningFirst = ({ train }: Pick<Config, 'train'>): boolean =>
+  writesTags({ train }) || (train.mode === 'stl' && train.stlTarget === 'reasoning-answer');
+
+/** Whether that text has its parts in tags (src/text/tags.ts). */
+export const writesTags = ({ train }: Pick<Config, 'train'>): boolean =>
+  train.mode === 'rl'
+    ? train.rl.rewards.format !== undefined
+    : train.mode === 'stl' && train.stlTarget === 'tagged';
 
 /**
  * Checks that a valid recipe can be trained: it needs annotations, and reasoning unless it trains on answers alone or
