@@ -1,7 +1,6 @@
 /** Reads one split of a dataset: samples, their reasoning and their videos. */
 import { DataError } from '../base/errors.js';
 import { Rng } from '../base/random.js';
-import { writesReasoningFirst } from '../config/checks.js';
 import type { Config } from '../config/schema.js';
 import { readAnnotations } from '../data/annotations.js';
 import { prepareText } from '../data/prepare.js';
@@ -97,7 +96,7 @@ export function selectReasoning(samples: readonly Sample[], { train }: Pick<Conf
     delete plain.reasoning;
     return plain;
   });
-  return writesReasoningFirst({ train })
+  return train.mode === 'stl' && train.stlTarget === 'reasoning-answer'
     ? selected.filter((sample) => sample.reasoning !== undefined)
     : selected;
 }

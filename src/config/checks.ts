@@ -68,6 +68,16 @@ export function contradictions(config: Config): Contradiction[] {
   if (data.map !== undefined && !datasetOf(data.dataset).videoMap)
     blame('data.map', `is for NExT-QA's video ids, not for data.dataset ${data.dataset}`);
 
+  if (train.looks > 0 && !(train.mode === 'stl' && train.stlTarget === 'tagged'))
+    blame(
+      'train.looks',
+      'needs train.mode stl with train.stlTarget tagged: turns are told apart by their tags',
+    );
+  if (evaluation.looks > 0 && !writesTags(config))
+    blame(
+      'eval.looks',
+      'needs a student that writes in tags: train.mode stl with train.stlTarget tagged, or rl with train.rl.rewards.format',
+    );
   if (evaluation.looks > 0 && (evaluation.mode ?? 'answer') !== 'answer')
     blame('eval.mode', `is for answers without looking again; eval.looks ${evaluation.looks} has turns`);
 

@@ -6,6 +6,7 @@ import { type Sample, type Span, type Task, taskOf } from '../data/sample.js';
 import type { Encoded, GenerateOptions, Student, StudentInput } from '../model/student.js';
 import type { TakenTurn } from '../text/dialogue.js';
 import { readAsLmmsEval } from '../text/lmmsAnswers.js';
+import { taggedParts } from '../text/tags.js';
 import { MAX_ANSWER, taskForm } from '../text/tasks/index.js';
 import { answerMarkIds, partsOf, type Reading } from '../text/tasks/task.js';
 import type { Tokenizer } from '../text/tokenizer.js';
@@ -44,6 +45,8 @@ export interface Answerer {
   cues?: { answer: number; reasoning: number } | undefined;
   /** It was taught to write its reasoning and then the answer in one text (train.stlTarget reasoning-answer). */
   reasonsFirst?: boolean | undefined;
+  /** That text has its parts in tags (src/text/tags.ts): the answer stands behind `<answer>`. */
+  tagged?: boolean | undefined;
 }
 
 export interface Evaluator extends Answerer {
@@ -82,9 +85,9 @@ export function answerDirectly(evaluator: Evaluator, { samples }: HostBatch, enc
 
 /** What is written in place of an answer, one text a row. */
 function writeAnswers(evaluator: Evaluator, encoded: Encoded, hasOptions: boolean): string[] {
-  const { student, tokenizer, config, reasonsFirst } = evaluator;
-  const direct = reasonsFirst ? answerMarkIds(tokenizer) : [];
-  const forced = hasOptions ? tokenizer.answerStart() : direct;
+  const { student, tokenizer, config, reasonsFirst, tagged } = evaluator;
+  const direct = reasonsFirst && !tagged ? answerMarkIds(tokenizer) : [];
+  const forced = [...openedAnswer(evaluator), ...(hasOptions ? tokenizer.answerStart() : direct)];
   const options = answerOptions(evaluator, forced.length + directLimit(config));
   return student.generate(encoded, { ...options, forced }).ids.map((ids) => tokenizer.decode(ids));
 }
@@ -104,16 +107,22 @@ export function readAnswer({ tokenizer, reasonsFirst }: Answerer, text: string, 
   return taskForm(sample).read(reasonsFirst ? partsOf(tokenizer.form, text).answer : text, sample);
 }
 
+/** Tokens that an answer in tags begins with; none for another. */
+function openedAnswer({ tokenizer, tagged }: Answerer): number[] {
+  return tagged ? tokenizer.encode('<answer>', { addEos: false }) : [];
+}
+
 /** Logits of the letters after [start, ...before] and what comes before a letter ("Option"), one row a sample, as many as it has options. */
 export function letterScores(
-  { student, tokenizer, cues }: Answerer,
+  answerer: Answerer,
   encoded: Encoded,
   samples: readonly Sample[],
   before: readonly number[],
 ): number[][] {
+  const { student, tokenizer, cues, tagged } = answerer;
   const most = Math.max(...samples.map(({ options }) => options.length));
-  const place = before.length > 0 ? 'afterReasoning' : 'alone';
-  const prefix = [...before, ...tokenizer.answerStart(place)];
+  const place = before.length > 0 && !tagged ? 'afterReasoning' : 'alone';
+  const prefix = [...before, ...openedAnswer(answerer), ...tokenizer.answerStart(place)];
   const scores = student.tokenScores(encoded, prefix, tokenizer.letterIds(most, place), cues?.answer);
   return samples.map(({ options }, row) => scores[row]!.slice(0, options.length));
 }
@@ -126,10 +135,11 @@ function answerByText(evaluator: Evaluator, { samples }: HostBatch, encoded: Enc
   return samples.map((sample, row) => {
     const ids = written.ids[row]!;
     const text = tokenizer.decode(ids);
-    // A choice is read off the whole text, whose last phrase counts.
-    const read = isChoice ? taskForm(sample).read(text, sample) : readAnswer(evaluator, text, sample);
+    // A choice is read off the whole text, whose last phrase counts, unless its place is marked by tags.
+    const answer = taggedParts(text)?.answer ?? text;
+    const read = isChoice ? taskForm(sample).read(answer, sample) : readAnswer(evaluator, text, sample);
     if (config.eval.scorer === 'lmms-eval' && sample.options.length > 0)
-      withOption(read, readAsLmmsEval(text, sample.options));
+      withOption(read, readAsLmmsEval(answer, sample.options));
     const own = identify(sample);
     if (sample.options.length === 0 || read.prediction !== undefined)
       return { ...own, ...read, text: read.text ?? text };

@@ -219,7 +219,8 @@ export async function askAbout(
     };
     following?.onAnswer?.(answer);
     if (!query.reason) return answer;
-    return { ...answer, reasoning: await reason(evaluator, host, encoded, following) };
+    const text = await reason(evaluator, host, encoded, following);
+    return { ...answer, reasoning: taggedParts(text)?.reasoning ?? text };
   } finally {
     encoded.dispose();
   }

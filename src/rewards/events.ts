@@ -5,7 +5,7 @@
 import type { Sample } from '../data/sample.js';
 import { stemsOf } from '../reasoning/stems.js';
 import type { Reward, RewardSettings } from './reward.js';
-import { answerText } from './tags.js';
+import { answerText } from '../text/tags.js';
 
 /** Most events of a text that are looked at. */
 const MOST = 10;

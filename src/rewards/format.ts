@@ -1,6 +1,6 @@
 /** Whether a text has the form that was asked for. */
 import type { Reward } from './reward.js';
-import { partsOf } from './tags.js';
+import { partsOf } from '../text/tags.js';
 
 /**
  * 1 for a chain of closed parts that begins with `think`, ends with `answer`, and has no two of one kind in a row, with

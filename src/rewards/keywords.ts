@@ -4,7 +4,7 @@
  */
 import { taskOf } from '../data/sample.js';
 import type { Reward, RewardSettings } from './reward.js';
-import { answerText } from './tags.js';
+import { answerText } from '../text/tags.js';
 
 const ORDER =
   'first|firstly|second|third|then|next|after|afterwards|after that|before|later|finally|at last|lastly|meanwhile|while|' +

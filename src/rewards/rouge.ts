@@ -2,7 +2,7 @@
 import { commonLength, gramCounts } from '../text/overlap.js';
 import { porterStem } from './porter.js';
 import type { Reward, RewardSettings } from './reward.js';
-import { answerText } from './tags.js';
+import { answerText } from '../text/tags.js';
 
 /** F of unigrams, of bigrams and of the longest common subsequence, each in [0, 1]. */
 export interface Rouge {

@@ -1,6 +1,7 @@
 /** Texts of a sample as token ids, truncated to their limits. */
 import { UsageError } from '../base/errors.js';
 import { framePrefix } from './prompts.js';
+import { TAG_TOKENS, withoutTags } from './tags.js';
 import type { Tokenizer } from './tokenizer.js';
 
 export interface EncodedText {
@@ -48,6 +49,37 @@ export function encodeBefore(tokenizer: Tokenizer, text: string, end: number[], 
     throw new UsageError(`text.maxReasoning: ${limit} is less than the answer's ${end.length} tokens`);
   const ids = text === '' ? [] : tokenizer.encode(text, { addEos: false });
   return { ids: [...ids.slice(0, room), ...end], truncated: ids.length > room };
+}
+
+/**
+ * Encodes `<think>` reasoning `</think> <answer>` answer `</answer>` and the end; the reasoning is truncated to leave room for the
+ * rest. Tags in the reasoning itself are left out.
+ *
+ * @param answer token ids, </s> included
+ * @throws UsageError where the rest alone is longer
+ */
+export function encodeTagged(
+  tokenizer: Tokenizer,
+  reasoning: string,
+  answer: readonly number[],
+  limit: number,
+): EncodedText {
+  const tag = (text: string) => tokenizer.encode(text, { addEos: false });
+  const start = tag('<think>');
+  const end = [...tag('</think>'), ...tag('<answer>'), ...answer.slice(0, -1), ...tag('</answer>')];
+  const whole = [...end, tokenizer.eosId];
+  const { ids, truncated } = encodeBefore(tokenizer, withoutTags(reasoning), whole, limit - start.length);
+  return { ids: [...start, ...ids], truncated };
+}
+
+/** @throws UsageError for a vocabulary that cannot write tags: without `<`, and without spare tokens for them */
+export function requireTags(tokenizer: Tokenizer, key: string): void {
+  const tags = '<think>a</think> <answer>b</answer>';
+  const written = tokenizer.decode(tokenizer.encode(tags, { addEos: false }));
+  if (written.replaceAll(' ', '') !== tags.replaceAll(' ', ''))
+    throw new UsageError(
+      `${key}: the tokenizer of ${tokenizer.origin} writes ${JSON.stringify(tags)} as ${JSON.stringify(written)}; it needs < and >, or the tokens ${[...TAG_TOKENS.values()].join(' ')}`,
+    );
 }
 
 /** The prefixes of frames 1 to `frames`, without </s>, one row a frame. */

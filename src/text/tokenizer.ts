@@ -2,6 +2,7 @@
 import { DataError, messageOf } from '../base/errors.js';
 import { optionLetter } from '../data/sample.js';
 import { CHAT_FORM, PLAIN_FORM, type TextForm } from './forms.js';
+import { cutAtTags, hasTags, joinAtTags, TAG_TOKENS } from './tags.js';
 import {
   type BpeModel,
   findTokenizerFiles,
@@ -35,6 +36,9 @@ export class Tokenizer {
   private readonly words = new Map<string, number[]>();
   private readonly added: Map<string, number>;
   private readonly cutWords: boolean;
+  /** Ids of tags that are a token each, and the other way round; empty where they are spelled out. */
+  private readonly tags = new Map<string, number>();
+  private readonly tagOf = new Map<number, string>();
 
   private constructor(
     readonly origin: string,
@@ -49,6 +53,13 @@ export class Tokenizer {
     this.eosId = this.requireToken(form.eos, 'the end of a text');
     for (const token of form.needed) this.requireToken(token, 'the chat of this model');
     this.unkId = unkId;
+    if (!form.chat)
+      for (const [tag, token] of TAG_TOKENS) {
+        const id = this.added.get(token);
+        if (id === undefined) continue;
+        this.tags.set(tag, id);
+        this.tagOf.set(id, tag);
+      }
     // Words can be encoded one by one only if no piece spans two of them; a BPE has words of its own.
     this.cutWords = !form.chat && !inner.model.vocab.some((piece) => piece.indexOf(SPACE, 1) > 0);
     const { chat } = form;
@@ -87,8 +98,8 @@ export class Tokenizer {
   }
 
   /**
-   * Token ids of `text`, with the end token if asked. Special tokens written out in the text are recognised, but for those
-   * of a chat: a question cannot end its turn.
+   * Token ids of `text`, with the end token if asked. Special tokens and tags (tags.ts) written out in the text are
+   * recognised, but for special tokens of a chat: a question cannot end its turn.
    */
   encode(text: string, options: { addEos: boolean }): number[] {
     const ids: number[] = [];
@@ -100,6 +111,12 @@ export class Tokenizer {
 
   /** Token ids of a text with its special tokens. */
   private encodeMarked(text: string): number[] {
+    if (this.tags.size > 0 && hasTags(text))
+      return cutAtTags(text).flatMap((piece) => this.tags.get(piece) ?? this.encodeUntagged(piece));
+    return this.encodeUntagged(text);
+  }
+
+  private encodeUntagged(text: string): number[] {
     const ids: number[] = [];
     const { added_tokens_regex: pattern } = this.inner;
     const sections = pattern ? text.split(pattern).filter(Boolean) : [text];
@@ -111,13 +128,23 @@ export class Tokenizer {
     return ids;
   }
 
-  /** Text of `ids`; special tokens, and ids that no piece has, are left out. */
+  /** Text of `ids` with its tags; other special tokens, and ids that no piece has, are left out. */
   decode(ids: ArrayLike<number>): string {
-    const known: number[] = [];
+    const pieces: string[] = [];
+    let known: number[] = [];
     for (let i = 0; i < ids.length; i++) {
       const id = ids[i]!;
-      if (id >= 0 && id < this.vocabSize) known.push(id);
+      const tag = this.tagOf.get(id);
+      if (tag !== undefined) {
+        pieces.push(this.decodeUntagged(known), tag);
+        known = [];
+      } else if (id >= 0 && id < this.vocabSize) known.push(id);
     }
+    pieces.push(this.decodeUntagged(known));
+    return joinAtTags(pieces.filter(Boolean));
+  }
+
+  private decodeUntagged(known: number[]): string {
     if (known.length === 0) return '';
     return this.inner.decode(known, { skip_special_tokens: true, clean_up_tokenization_spaces: false });
   }

@@ -39,6 +39,7 @@ export function randomWindow(span: Span, bounds: Bounds, rng: Rng): Span | undef
 }
 
 /** Inside the bounds, whatever their further decimals are. */
-const tenthsOf = ({ from, to }: Bounds) => [Math.max(0, Math.ceil(10 * from - 1e-6)), Math.floor(10 * to + 1e-6)] as const;
+const tenthsOf = ({ from, to }: Bounds) =>
+  [Math.max(0, Math.ceil(10 * from - 1e-6)), Math.floor(10 * to + 1e-6)] as const;
 
 const secondsFrom = (first: number, length: number): Span => [first / 10, (first + length) / 10];

@@ -9,7 +9,7 @@ import { DataError, UsageError } from '../base/errors.js';
 import { Rng } from '../base/random.js';
 import { BatchBuilder } from '../batches/batch.js';
 import type { Split } from '../batches/split.js';
-import { writesReasoningFirst } from '../config/checks.js';
+import { writesReasoningFirst, writesTags } from '../config/checks.js';
 import type { Config } from '../config/schema.js';
 import type { Sample } from '../data/sample.js';
 import { RememberedHash } from '../features/encoders.js';
@@ -59,6 +59,8 @@ export interface Trial {
   cues: { answer: number; reasoning: number } | undefined;
   /** It is taught to write its reasoning and then the answer in one text. */
   reasonsFirst: boolean;
+  /** That text has its parts in tags (src/text/tags.ts). */
+  tagged: boolean;
   /** Reads the vision weights, where they were left for later; before the student computes features. */
   see(): Promise<void>;
   /** Frees the trial's own tensors; the base stays. */
@@ -168,6 +170,7 @@ export async function attachTrial(base: Base, config: Config): Promise<Trial> {
       objective,
       cues,
       reasonsFirst: writesReasoningFirst(config),
+      tagged: writesTags(config),
       see: () => weights.see(student),
       dispose: () => {
         objective.dispose?.();

@@ -13,7 +13,7 @@ import { agreementOf } from '../../src/rewards/judge.js';
 import { keywords, keywordsOf } from '../../src/rewards/keywords.js';
 import type { RewardSettings } from '../../src/rewards/reward.js';
 import { rouge, rougeOf, rougeTokens } from '../../src/rewards/rouge.js';
-import { answerText, partsOf } from '../../src/rewards/tags.js';
+import { answerText, partsOf } from '../../src/text/tags.js';
 import { tool } from '../../src/rewards/tool.js';
 import { iou as iouOf } from '../../src/text/overlap.js';
 import { describeWithShared, sharedPath } from '../support/shared.js';

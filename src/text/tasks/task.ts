@@ -3,6 +3,7 @@ import { DataError } from '../../base/errors.js';
 import type { Sample, Span, Task } from '../../data/sample.js';
 import { type EncodedText, encodeText } from '../encode.js';
 import type { TextForm } from '../forms.js';
+import { taggedParts } from '../tags.js';
 import type { AnswerPlace, Tokenizer } from '../tokenizer.js';
 
 /** What a written text says; what it does not say is absent. */
@@ -60,8 +61,10 @@ export function spaced({ form }: Pick<Tokenizer, 'form'>, text: string): string 
   return form.chat ? ` ${text}` : text;
 }
 
-/** The reasoning and the answer of a text that may hold both: the answer is what follows the last mark. */
+/** The reasoning and the answer of a text that may hold both: they are in tags, or the answer follows the last mark. */
 export function partsOf({ answerMark }: TextForm, text: string): { reasoning?: string; answer: string } {
+  const tagged = taggedParts(text);
+  if (tagged) return tagged;
   const mark = answerMark.trim();
   const at = text.lastIndexOf(mark);
   if (at < 0) return { answer: text.trim() };

@@ -2,9 +2,17 @@
  * The paper's two ways to learn from reasoning (section 3.3): two tasks at once (MTL), or one target (STL) that is the
  * answer, or the reasoning followed by the answer.
  */
-import { writesReasoningFirst } from '../../config/checks.js';
-import type { Sample } from '../../data/sample.js';
-import { type EncodedText, encodeBefore, encodePrompt, encodeText } from '../../text/encode.js';
+import type { Sample, Span } from '../../data/sample.js';
+import {
+  type EncodedText,
+  encodeBefore,
+  encodePrompt,
+  encodeTagged,
+  encodeText,
+  requireTags,
+} from '../../text/encode.js';
+import { callTurn } from '../../text/lessons.js';
+import { encodeTurn } from '../../text/looking.js';
 import { qaPrompt, reasoningTarget } from '../../text/prompts.js';
 import type { Tokenizer } from '../../text/tokenizer.js';
 import { answerIn, answerLosses, answerTargets, cutAnswers } from './answerTargets.js';
@@ -47,19 +55,28 @@ export function mtl({ config: { text, train }, tokenizer, cues }: ObjectiveSetti
   };
 }
 
-/** One target, whatever beta says: the answer, or the reasoning followed by the answer (the paper's STL, section 3.3). */
+/**
+ * One target, whatever beta says: the answer, or the reasoning followed by the answer (the paper's STL, section 3.3), with or
+ * without tags. In tags a sample without reasoning has an empty `think` part, and the first of two turns (train.looks) is its call.
+ */
 export function stl({ config: { text, train }, tokenizer, cues }: ObjectiveSettings): Objective {
-  const reasonsFirst = writesReasoningFirst({ train });
+  const reasonsFirst = train.stlTarget !== 'answer';
+  const tagged = train.stlTarget === 'tagged';
+  if (tagged) requireTags(tokenizer, 'train.stlTarget tagged');
   return {
     losses: answerLosses(1),
     encode: (samples) => {
-      const answers = samples.map((sample) =>
-        answerIn(sample, tokenizer, text, reasonsFirst ? 'afterReasoning' : 'alone'),
-      );
+      const place = reasonsFirst && !tagged ? 'afterReasoning' : 'alone';
+      const answers = samples.map((sample) => answerIn(sample, tokenizer, text, place));
       const texts = reasonsFirst
-        ? answers.map(({ ids }, i) =>
-            encodeBefore(tokenizer, reasoningTarget(samples[i]!), ids, text.maxReasoning),
-          )
+        ? answers.map(({ ids }, i) => {
+            const sample = samples[i]!;
+            if (sample.call) return calling(sample.call, tokenizer);
+            const reasoning = reasoningTarget(sample);
+            return tagged
+              ? encodeTagged(tokenizer, reasoning, ids, text.maxReasoning)
+              : encodeBefore(tokenizer, reasoning, ids, text.maxReasoning);
+          })
         : answers;
       return {
         targets: answerTargets(samples, ids(texts), { weights: train.taskWeights, start: cues?.answer }),
@@ -70,6 +87,11 @@ export function stl({ config: { text, train }, tokenizer, cues }: ObjectiveSetti
       };
     },
   };
+}
+
+/** The first of two turns: never cut, since half a call is none. */
+function calling(span: Span, tokenizer: Tokenizer): EncodedText {
+  return { ids: [...encodeTurn(tokenizer, callTurn(span)), tokenizer.eosId], truncated: false };
 }
 
 const ids = (texts: readonly EncodedText[]) => texts.map((text) => text.ids);

@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DataError, UsageError } from '../../../src/base/errors.js';
 import { Rng } from '../../../src/base/random.js';
@@ -15,6 +16,8 @@ import type { ObjectiveSettings } from '../../../src/training/objectives/objecti
 import { mtl, stl } from '../../../src/training/objectives/supervised.js';
 import { randomSample, randomText } from '../../text/support.js';
 import { writeTinyTokenizer } from '../../text/tinyTokenizer.js';
+
+const SHAPES = fileURLToPath(new URL('../../../weights/shapes', import.meta.url));
 
 let folder: string;
 let tokenizer: Tokenizer;
@@ -148,6 +151,33 @@ describe('one target', () => {
     expect(cuts(truncated)).toEqual({ 'reasoning texts (text.maxReasoning 40)': 1 });
     const tight = stl(await joint('text.maxReasoning=2'));
     expect(() => tight.encode([sample])).toThrow(UsageError);
+  });
+
+  it('has both in tags, whatever the task, and an empty part where there is no reasoning', async () => {
+    const given = await settings(
+      ...['train.mode=stl', 'train.stlTarget=tagged', 'eval.scorer=generate'],
+      'text.maxReasoning=12',
+    );
+    expect(() => stl(given)).toThrow(/^train\.stlTarget tagged: the tokenizer of /);
+    const shapes = await Tokenizer.load(SHAPES);
+    const objective = stl({ ...given, tokenizer: shapes });
+    const choice = randomSample(new Rng('tagged'), { reasoning: 'the red cube moves', answer: 1 });
+    const { reasoning: _, ...without } = choice;
+    const open = { ...without, task: 'open' as const, options: [], answers: ['it moves'] };
+    const long = { ...choice, reasoning: 'the red cube moves '.repeat(9) };
+    const { targets, truncated } = objective.encode([choice, open, long]);
+    expect(targets.map(({ name, rows }) => [name, rows.map((row) => shapes.decode(row))])).toEqual([
+      [
+        'qa',
+        [
+          '<think>the red cube moves</think> <answer>Option B</answer>',
+          '',
+          expect.stringMatching(/^<think>the red [a-z ]+<\/think> <answer>Option B<\/answer>$/),
+        ],
+      ],
+      ['open', ['', '<think></think> <answer>it moves</answer>', '']],
+    ]);
+    expect(cuts(truncated)).toEqual({ 'reasoning texts (text.maxReasoning 12)': 1 });
   });
 
   it('is the answer alone unless the recipe asks for the reasoning, and never weighed', async () => {

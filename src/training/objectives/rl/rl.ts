@@ -7,12 +7,13 @@
  * token is banned or forced, and the temperature divides the logits of both passes: what is learned is what was drawn from.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { UsageError } from '../../../base/errors.js';
 import { say } from '../../../base/progress.js';
 import type { Sample } from '../../../data/sample.js';
 import type { Parameter } from '../../../model/layers/module.js';
 import type { Student, StudentInput, Target, TokenLosses } from '../../../model/student.js';
 import { type Scored, Scorer } from '../../../rewards/index.js';
+import { scorerSettings } from '../../../rewards/settings.js';
+import { requireTags } from '../../../text/encode.js';
 import type { Tokenizer } from '../../../text/tokenizer.js';
 import type { NamedLoss, Objective, ObjectiveSettings, StepInput } from '../objective.js';
 import { advantagesOf, difficultyWeights } from './advantages.js';
@@ -33,26 +34,10 @@ interface Rollout {
 }
 
 export function rl({ config: { train }, tokenizer, cues }: ObjectiveSettings): Objective {
-  const { rewards, format, iouLow, iouHigh, judgeUrl, judgeModel } = train.rl;
-  const weights = Object.fromEntries(
-    Object.entries(rewards).filter((entry): entry is [string, number] => entry[1] !== undefined),
-  );
-  if (weights.format !== undefined) requireTags(tokenizer);
-  const scorer = new Scorer({
-    ...{ weights, format, iouRange: [iouLow, iouHigh] as const },
-    judge: judgeUrl === undefined ? undefined : { url: judgeUrl, model: judgeModel!, onNotice: say },
-  });
+  const settings = scorerSettings(train.rl, say);
+  if (settings.weights.format !== undefined) requireTags(tokenizer, 'train.rl.rewards.format');
+  const scorer = new Scorer(settings);
   return new Rewarded({ ...train.rl, seed: train.seed, batch: train.batch }, scorer, tokenizer, cues?.answer);
-}
-
-/** @throws UsageError for a vocabulary that cannot write tags, as FlanT5's, which has no `<` */
-function requireTags(tokenizer: Tokenizer): void {
-  const tags = '<think>a</think> <answer>b</answer>';
-  const written = tokenizer.decode(tokenizer.encode(tags, { addEos: false }));
-  if (written.replaceAll(' ', '') !== tags.replaceAll(' ', ''))
-    throw new UsageError(
-      `train.rl.rewards.format: the tokenizer of ${tokenizer.origin} writes ${JSON.stringify(tags)} as ${JSON.stringify(written)}, so no completion could have the format; leave the reward out`,
-    );
 }
 
 /** Settings of the objective, as the keys of train.rl and train. */

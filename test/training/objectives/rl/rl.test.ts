@@ -214,7 +214,10 @@ describe('a run that learns from rewards', () => {
   });
 
   it('refuses the format where the vocabulary has no tags, and takes it where it has', async () => {
-    const config = await worldConfig(world, ...REWARDED, 'train.rl.rewards.format=1');
+    const config = await worldConfig(
+      world,
+      ...[...REWARDED, 'train.rl.rewards.format=1', 'eval.scorer=generate'],
+    );
     const settings = (tokenizer: unknown) => ({ config, tokenizer }) as ObjectiveSettings;
     const trial = await openTrial(config);
     const { tokenizer } = trial;
