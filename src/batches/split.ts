@@ -1,6 +1,7 @@
 /** Reads one split of a dataset: samples, their reasoning and their videos. */
 import { DataError } from '../base/errors.js';
 import { Rng } from '../base/random.js';
+import { looksInTraining } from '../config/checks.js';
 import type { Config } from '../config/schema.js';
 import { readAnnotations } from '../data/annotations.js';
 import { prepareText } from '../data/prepare.js';
@@ -40,11 +41,11 @@ export async function readSplit(config: Config, file: string, training: boolean)
     if (samples.length === 0) throw nothingToTrain(config);
   }
   const mixed = mixedDatasets(samples);
-  const looks = (training ? config.train.looks : config.eval.looks) > 0;
+  const looks = training ? looksInTraining(config) : config.eval.looks > 0;
   const located = await withDurations(await locateSamples(config, samples), config, looks);
   if (training) checkTargets(located.samples, file);
   notices.push(...[...(mixed ? [mixed] : []), ...located.notices].map((line) => `${file}: ${line}`));
-  if (!training || !looks) return { ...located, notices };
+  if (!training || config.train.looks === 0) return { ...located, notices };
   const { seed } = config.train;
   const lessons = lookLessons(located.samples, { seed, perSecond: config.video.lookFps });
   const added = lessons.length - located.samples.length;

@@ -4,7 +4,7 @@
  */
 import { DataError } from '../base/errors.js';
 import { Rng } from '../base/random.js';
-import { disposeVisual, type HostBatch } from '../batches/batch.js';
+import { type BatchBuilder, disposeVisual, type HostBatch } from '../batches/batch.js';
 import type { Looker } from '../config/modes.js';
 import type { Sample, Span } from '../data/sample.js';
 import type { Encoded, StudentInput } from '../model/student.js';
@@ -48,7 +48,7 @@ export async function answerLooking(
   const predictions = new Map<Dialogue, Prediction>();
   let open = await turn(evaluator, all, host, input, predictions);
   while (open.length > 0) {
-    const batch = await batchOf(evaluator, open);
+    const batch = await nextBatch(evaluator.builder, open);
     const own = evaluator.builder.input(batch);
     try {
       open = await turn(evaluator, open, batch, own, predictions);
@@ -128,12 +128,16 @@ function predictionOf(
 }
 
 /** The next turns as a batch; a student whose span cannot be read is told so. */
-async function batchOf({ builder }: Evaluator, open: readonly Open[]): Promise<HostBatch> {
+export async function nextBatch(
+  builder: BatchBuilder,
+  open: readonly { dialogue: Dialogue; sample: Sample }[],
+): Promise<HostBatch> {
   const batch = await builder.prepare(open.map(({ sample }) => sample));
   if (batch.skipped.length === 0) return batch;
   const unread = new Set(batch.skipped.map(({ sample }) => sample));
-  for (const each of open) if (unread.has(each.sample)) each.sample = each.dialogue.unreadable();
-  const again = await builder.prepare(open.map(({ sample }) => sample));
+  const again = await builder.prepare(
+    open.map(({ dialogue, sample }) => (unread.has(sample) ? dialogue.unreadable() : sample)),
+  );
   const [first] = again.skipped;
   if (first) throw new DataError(first.reason);
   return again;

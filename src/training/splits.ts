@@ -22,7 +22,7 @@ export function sharedSplits(): (config: Config) => Promise<Splits> {
     const { mode, stlTarget, reasoningSet, reasoningFraction, looks, seed } = config.train;
     // What selects reasoning (src/batches/split.ts), makes turns, and says whether videos are measured (taskSamples.ts).
     const { prompts } = config.text;
-    const looking = [looks, config.eval.looks, config.video.lookFps];
+    const looking = [looks, config.train.rl.looks, config.eval.looks, config.video.lookFps];
     const selection = [mode, stlTarget, reasoningSet, reasoningFraction, seed, looking];
     const key = JSON.stringify([config.data, prompts, ...selection]);
     const splits = known.get(key) ?? readSplits(config);

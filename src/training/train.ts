@@ -18,6 +18,7 @@ import type { StudentInput } from '../model/student.js';
 import { isLora } from '../model/trainable.js';
 import { finishEvaluations, tellCuts } from './epochEvaluation.js';
 import { gradients } from './gradients.js';
+import { responding } from './objectives/objective.js';
 import { describeResult, writeResult } from './result.js';
 import { keepCheckpoints, saveCheckpoint } from './run/checkpoint.js';
 import {
@@ -249,9 +250,11 @@ async function step(run: Run, { batch, lesson, input, index }: Turn): Promise<vo
   const { samples } = batch;
   if (input) {
     context.dropout.startStep(pass);
-    const targets = (await objective.respond?.({ student, input, samples, lesson, pass })) ?? lesson.targets;
     const passing = objective.dropsNothing ? { ...context, training: false } : context;
-    const { losses, grads } = gradients(student, input, targets, objective, trainable, passing);
+    const given = { student, input, samples, builder: run.builder, lesson, pass };
+    const { losses, grads } = await responding(objective, given, (targets, about) =>
+      gradients(student, about, targets, objective, trainable, passing),
+    );
     sum.add(grads);
     const ids = samples.map(({ id }) => id);
     run.losses.add(losses, { step: state.step + 1, epoch: state.epoch + 1, samples: ids });

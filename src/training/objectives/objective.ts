@@ -3,7 +3,7 @@
  * sum.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Lesson } from '../../batches/batch.js';
+import { type BatchBuilder, disposeVisual, type Lesson } from '../../batches/batch.js';
 import type { Config } from '../../config/schema.js';
 import type { Sample } from '../../data/sample.js';
 import type { Parameter } from '../../model/layers/module.js';
@@ -22,9 +22,26 @@ export interface StepInput {
   student: Student;
   input: StudentInput;
   samples: readonly Sample[];
+  /** Makes inputs of other clips of the samples; the loop gives it. */
+  builder?: BatchBuilder;
   lesson: Lesson;
   /** 0-based forward pass of the run: randomness follows from it and the seed, so that a resumed run repeats it. */
   pass: number;
+}
+
+/** What is learned in a step, and from which input, for `use`: targets of the lesson, or of {@link Objective.respond}. */
+export async function responding<T>(
+  objective: Pick<Objective, 'respond' | 'about'>,
+  step: StepInput,
+  use: (targets: readonly Target[], input: StudentInput) => T,
+): Promise<T> {
+  const targets = (await objective.respond?.(step)) ?? step.lesson.targets;
+  const own = objective.about?.(targets);
+  try {
+    return use(targets, own ?? step.input);
+  } finally {
+    if (own) disposeVisual(own);
+  }
 }
 
 /** Settings that an objective is made from. */
@@ -44,6 +61,8 @@ export interface Objective {
    * depend on its present weights. The lesson's own targets unless given.
    */
   respond?(step: StepInput): Target[] | Promise<Target[]>;
+  /** The input that such targets are about, which the caller frees (disposeVisual); the step's own where it is undefined. */
+  about?(targets: readonly Target[]): StudentInput | undefined;
   /** The scalar that is differentiated; {@link weightedMeans} unless given. */
   loss?(losses: TokenLosses, targets: readonly Target[]): tf.Scalar;
   /** No pass of the step drops anything, whatever rates the model and its adapter have. */
