@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /**
- * Copies the study's two students of seed 1, as they are after the last epoch, to weights/shapes/students in bf16: the ones
+ * Copies the study's students of seed 1, as they are after the last epoch, to weights/shapes/students in bf16: the ones
  * that the demo compares and `ask` uses.
  *
- *   node tools/ship-students.mjs runs/shapes-primary
+ *   node tools/ship-students.mjs runs/shapes-long
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { setup } from './setup.mjs';
 await setup();
 const { SafetensorsFile, writeSafetensors } = await import('../dist/weights/safetensors.js');
 
-const TRIALS = { answers: 'answers-seed-1', reasoning: 'refined-seed-1' };
+const TRIALS = { answers: 'answers-seed-1', reasoning: 'refined-seed-1', stl: 'stl-seed-1' };
 const [sweep] = process.argv.slice(2);
 if (!sweep) throw new Error('usage: node tools/ship-students.mjs SWEEP');
 

@@ -1,6 +1,6 @@
 /** `reasvqa demo`: the whole method on the built-in world. */
 import type { Command } from 'commander';
-import type { ComparedStudents } from '../demo/students.js';
+import type { Student, StudentScore } from '../demo/students.js';
 import { type Comparison, differenceText } from '../report/statistics.js';
 import type { ComparedSetting } from '../sweep/comparisons.js';
 import {
@@ -81,26 +81,33 @@ function printTraining(io: Io, compared: readonly ComparedSetting[], beta: numbe
   print(io, `  answers alone (beta 0)           ${show(alone!)}`);
   print(io, `  answers and reasoning (beta ${beta})  ${show(both!)}`);
   print(io, `  difference                       ${differenceText(both!.comparison!)}, paired over questions`);
-  print(io, `  ${verdict(both!.comparison!)} after so few passes`);
+  print(io, `  ${verdict(both!.comparison!, 'reasoning helped', 'reasoning did harm')} after so few passes`);
 }
 
-function printStudents(io: Io, { answers, reasoning, comparison }: ComparedStudents): void {
-  print(
-    io,
-    `students of the study (bench/shapes/STUDY.md), on ${comparison.questions} questions about other clips`,
-  );
-  print(io, `  answers alone                    ${percent(answers)}`);
-  print(io, `  answers and reasoning            ${percent(reasoning)}`);
-  print(io, `  difference                       ${differenceText(comparison)}, paired over questions`);
-  print(io, `  ${verdict(comparison)}`);
+const STUDENT_NAMES: Record<Student, string> = {
+  answers: 'answers alone',
+  reasoning: 'answers and reasoning in one pass',
+  stl: 'reasoning, then the answer',
+};
+
+function printStudents(io: Io, students: readonly StudentScore[]): void {
+  const compared = students.filter(({ behind }) => behind);
+  const { questions } = compared[0]!.behind!;
+  const line = (name: string, value: string) => print(io, `  ${name.padEnd(36)}${value}`);
+  print(io, `students of the study (bench/shapes/STUDY.md), on ${questions} questions about other clips`);
+  for (const { student, accuracy } of students) line(STUDENT_NAMES[student], percent(accuracy));
+  print(io, 'answers and reasoning in one pass, less the others, paired over questions');
+  for (const { student, behind } of compared)
+    line(
+      STUDENT_NAMES[student],
+      `${differenceText(behind!)}, ${verdict(behind!, 'one pass is better', 'one pass is worse')}`,
+    );
 }
 
 const percent = (fraction: number) => (100 * fraction).toFixed(2);
 
 /** What the interval says, in words. */
-function verdict({ insideNoise, difference }: Comparison): string {
+function verdict({ insideNoise, difference }: Comparison, better: string, worse: string): string {
   if (insideNoise) return 'the interval holds 0: no difference is shown';
-  return difference > 0
-    ? 'the interval is above 0: reasoning helped'
-    : 'the interval is below 0: reasoning did harm';
+  return difference > 0 ? `the interval is above 0: ${better}` : `the interval is below 0: ${worse}`;
 }

@@ -32,4 +32,11 @@ export type Scaling = (typeof SCALINGS)[number];
 export const FORMAT_RULES = ['multiply', 'add'] as const;
 export type FormatRule = (typeof FORMAT_RULES)[number];
 
+/**
+ * Prompts that are left out before training by rewards (train.rl.filter): none; those that all completions solve or none does
+ * (VITAL); or those that all solve, and captions whose completions are alike (VersaVid-R1).
+ */
+export const PROMPT_FILTERS = ['none', 'vital', 'versavid'] as const;
+export type PromptFilter = (typeof PROMPT_FILTERS)[number];
+
 export const trainingModes = (): string[] => [...modes];

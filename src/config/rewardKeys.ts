@@ -1,7 +1,7 @@
 /** The keys of training by rewards, `train.rl` of a recipe's schema. */
 import { z } from 'zod';
 import { MOST_LOOKS } from '../text/looking.js';
-import { FORMAT_RULES, LOSS_TYPES, SCALINGS } from './modes.js';
+import { FORMAT_RULES, LOSS_TYPES, PROMPT_FILTERS, SCALINGS } from './modes.js';
 import { count, positive, text } from './values.js';
 
 const weight = (meaning: string) => z.number().optional().describe(`Weight of the reward ${meaning}`);
@@ -94,6 +94,34 @@ export const rl = z.strictObject({
     .optional()
     .describe('Base URL of an OpenAI-compatible server that judges answers. Default: a rule judges them.'),
   judgeModel: text().optional().describe('Model of that server.'),
+  survey: z
+    .int()
+    .min(0)
+    .default(256)
+    .describe(
+      'Training prompts that are answered before the first step, `group` completions each, for pass@1, pass@8 and wellFormed; with a filter all of them are. 0 asks none.',
+    ),
+  wellFormed: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.95)
+    .describe(
+      'Share of those completions that must have the format where it is rewarded, or training does not begin (train.stlTarget tagged teaches it); 0 always begins.',
+    ),
+  filter: z
+    .enum(PROMPT_FILTERS)
+    .default('none')
+    .describe(
+      'Prompts that are left out: those that all completions solve or none does (`vital`), or that the first five solve, and captions whose completions are alike (`versavid`). A task is solved by more than half of what its rewards for content allow.',
+    ),
+  captionVariance: z
+    .number()
+    .min(0)
+    .default(0.2)
+    .describe(
+      'Variance of the F1 of recall and precision (0 to 1) below which `versavid` leaves out a caption (VersaVid-R1: 0.2).',
+    ),
   stopNoSpread: z
     .number()
     .min(0)

@@ -193,7 +193,9 @@ const model = z.strictObject({
     .optional()
     .describe('Groups of parameters that learn; `all` is every parameter.'),
   lora: lora.prefault({}),
-  adapter: path().optional().describe('Folder of a PEFT adapter to start from.'),
+  adapter: path()
+    .optional()
+    .describe('Folder of a PEFT adapter to start from, or of a run that trained one: its best checkpoint.'),
 });
 
 const taskWeight = (task: Task) =>

@@ -20,7 +20,7 @@ import { runShared } from '../sweep/shared.js';
 import { resolveSweep, type SweepSpec } from '../sweep/spec.js';
 import { makeClips, refineWorld, teach, worldFiles } from '../sweep/world.js';
 import type { RunResult } from '../training/run/folder.js';
-import { type ComparedStudents, compareStudents } from './students.js';
+import { compareStudents, type StudentScore } from './students.js';
 
 export interface DemoRequest {
   /** Everything the demo writes lies here: a sweep folder, with the world in `data`. */
@@ -43,7 +43,7 @@ export interface DemoResult {
   /** Answers alone, then answers and reasoning: after the last epoch, and at the best. */
   compared: ComparedSetting[];
   /** The students of the study, which ship, on clips of their own. */
-  students: ComparedStudents;
+  students: StudentScore[];
   teacherAccuracy: number | null;
   seconds: number;
 }
@@ -108,7 +108,7 @@ export async function runDemo(request: DemoRequest): Promise<DemoResult> {
 
   stages.next(
     'students',
-    'two students of the study, trained for longer, answer questions about other clips',
+    'three students of the study, trained for longer, answer questions about other clips',
   );
   const students = await compareStudents(RECIPE, join(folder, 'unseen'), signal);
   const { teacherAccuracy } = stats;

@@ -1,6 +1,7 @@
 /**
- * Two students of the study (bench/shapes/STUDY.md) ship beside their base: one learned answers alone, the other answers and
- * reasoning. Both answer questions about clips that no student was trained, chosen or tested on.
+ * Three students of the study (bench/shapes/STUDY.md) ship beside their base: one learned answers alone, one answers and
+ * reasoning in one pass, one to write reasoning and then the answer. All answer questions about clips that no student was
+ * trained, chosen or tested on.
  */
 import { join } from 'node:path';
 import { stopIfAborted } from '../base/errors.js';
@@ -15,32 +16,46 @@ import { makeShapes } from '../shapes/dataset.js';
 import { worldFiles } from '../sweep/world.js';
 import { attachTrial, openBase, openBuilder, type Trial } from '../training/trial.js';
 
-/** Accuracies are fractions. */
-export interface ComparedStudents {
-  answers: number;
-  reasoning: number;
-  /** With reasoning less answers alone, paired over questions. */
-  comparison: Comparison;
+/** One student's answers. */
+export interface StudentScore {
+  student: Student;
+  /** A fraction. */
+  accuracy: number;
+  /** `reasoning` less this student, paired over questions; none for `reasoning` itself. */
+  behind?: Comparison;
 }
 
+export type Student = (typeof STUDENTS)[number];
+
 /** Folders of weights/shapes/students, and the setting that each was trained with. */
-export const STUDENTS = ['answers', 'reasoning'] as const;
+export const STUDENTS = ['answers', 'reasoning', 'stl'] as const;
+
+/** How a student answers, where it is not by the probability of a letter: as it learned to in bench/shapes/long.yaml. */
+const ANSWERING: Partial<Record<Student, readonly string[]>> = {
+  stl: [
+    'train.mode=stl',
+    'train.stlTarget=reasoning-answer',
+    'eval.scorer=generate',
+    'eval.maxNewTokens=264',
+  ],
+};
 
 /**
- * Draws clips of their own and lets both students answer all questions about them.
+ * Draws clips of their own and lets the students answer all questions about them.
  *
- * @param recipe of the base that both were trained from
+ * @param recipe of the base that all were trained from
  * @param folder of the clips and of their features; a later call draws nothing again
  * @param signal ends it after the next clip or batch
  * @param clips each is asked about four times
+ * @returns a score a student, in the order of {@link STUDENTS}
  * @throws Interrupted when `signal` aborts
  */
 export async function compareStudents(
   recipe: string,
   folder: string,
   signal: AbortSignal,
-  clips = 500,
-): Promise<ComparedStudents> {
+  clips = 250,
+): Promise<StudentScore[]> {
   const stop = () => stopIfAborted(signal, folder);
   stop();
   await makeShapes({ out: folder, seed: 'unseen', train: 0, val: clips, test: 0, onProgress: stop });
@@ -52,6 +67,7 @@ export async function compareStudents(
         `model.adapter=${JSON.stringify(ownFile(`weights/shapes/students/${student}`))}`,
         'data.reasoning=null',
         'train.beta=0',
+        ...(ANSWERING[student] ?? []),
       ];
       return (await resolveConfig({ recipe, overrides: [...data, ...own] })).config;
     }),
@@ -72,15 +88,19 @@ export async function compareStudents(
     };
     stop();
     const evaluations = await evaluateTogether(evaluators, split.samples, { onProgress });
-    const [answers, reasoning] = evaluations.map(({ predictions }) =>
+    const answers = evaluations.map(({ predictions }) =>
       judged(
         new Map(
           predictions.map(({ prediction, ...rest }) => [rest.id, { ...rest, prediction: prediction! }]),
         ),
       ),
     );
-    const comparison = compare([{ seed: 1, answers: reasoning! }], [{ seed: 1, answers: answers! }])!;
-    return { answers: accuracyOf(answers!), reasoning: accuracyOf(reasoning!), comparison };
+    const reasoning = [{ seed: 1, answers: answers[STUDENTS.indexOf('reasoning')]! }];
+    return STUDENTS.map((student, i) => ({
+      student,
+      accuracy: accuracyOf(answers[i]!),
+      ...(student !== 'reasoning' && { behind: compare(reasoning, [{ seed: 1, answers: answers[i]! }])! }),
+    }));
   } finally {
     progress.done();
     for (const trial of trials) trial.dispose();

@@ -1,7 +1,7 @@
 /** Whether a text chooses the right option. */
 import { parseAnswer } from '../text/answers.js';
-import type { Reward, RewardSettings } from './reward.js';
 import { answerText } from '../text/tags.js';
+import type { Reward, RewardSettings } from './reward.js';
 
 /** 1 where the answer names the right option's letter, else 0; for samples with options and a known answer. */
 export const choice = ({ tagged }: Pick<RewardSettings, 'tagged'>): Reward => ({

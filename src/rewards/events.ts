@@ -4,8 +4,8 @@
  */
 import type { Sample } from '../data/sample.js';
 import { stemsOf } from '../reasoning/stems.js';
-import type { Reward, RewardSettings } from './reward.js';
 import { answerText } from '../text/tags.js';
+import type { Reward, RewardSettings } from './reward.js';
 
 /** Most events of a text that are looked at. */
 const MOST = 10;

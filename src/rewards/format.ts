@@ -1,6 +1,7 @@
 /** Whether a text has the form that was asked for. */
-import type { Reward } from './reward.js';
+
 import { partsOf } from '../text/tags.js';
+import type { Reward } from './reward.js';
 
 /**
  * 1 for a chain of closed parts that begins with `think`, ends with `answer`, and has no two of one kind in a row, with

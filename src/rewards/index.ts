@@ -44,6 +44,9 @@ export interface ScorerSettings extends Omit<RewardSettings, 'tagged'> {
   format: FormatRule;
 }
 
+/** Rewards of how something is said. */
+const MANNERS: readonly string[] = ['format', 'tool', 'keywords'];
+
 /** Rewards completions by all of a recipe's rewards. Answers are read in tags where the format is rewarded. */
 export class Scorer {
   private readonly rewards: [string, Reward][];
@@ -61,6 +64,24 @@ export class Scorer {
 
   get names(): string[] {
     return this.rewards.map(([name]) => name);
+  }
+
+  /**
+   * Whether a completion solves its task: its rewards for content earn more than half of what they could, and, where the format
+   * is a factor, it has it. Null where no reward for content applies. Format, calls of a tool and choice of words say nothing of it.
+   */
+  solves(values: Scored['values']): boolean | null {
+    const { weights, format } = this.settings;
+    let [earned, most] = [0, 0];
+    for (const [name, { highest }] of this.rewards) {
+      const value = values[name];
+      if (MANNERS.includes(name) || !applies(value)) continue;
+      earned += weights[name]! * value;
+      most += weights[name]! * highest;
+    }
+    if (most <= 0) return null;
+    if (format === 'multiply' && values.format === 0) return false;
+    return earned > most / 2;
   }
 
   /** @throws Error for a value that is infinite, naming the reward and the sample */

@@ -1,7 +1,7 @@
 /** How well a span of time in a text agrees with the true one. */
 import { iou as iouOf } from '../text/overlap.js';
-import type { Reward, RewardSettings } from './reward.js';
 import { answerText } from '../text/tags.js';
+import type { Reward, RewardSettings } from './reward.js';
 
 /** `12`, `12.5`, `1:02`, `0:01:02.5`, each with a unit behind it or not. */
 const TIME = '(\\d+(?::[0-5]?\\d){0,2}(?:\\.\\d+)?)\\s*(?:s|secs?|seconds?)?\\b';

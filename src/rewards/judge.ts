@@ -6,8 +6,8 @@ import pLimit from 'p-limit';
 import { messageOf, UsageError } from '../base/errors.js';
 import { openTeacher, type Teacher } from '../reasoning/client.js';
 import { stemsOf } from '../reasoning/stems.js';
-import type { Completion, JudgeSettings, Reward, RewardSettings, RewardValue } from './reward.js';
 import { answerText } from '../text/tags.js';
+import type { Completion, JudgeSettings, Reward, RewardSettings, RewardValue } from './reward.js';
 
 const PARTLY = 0.5;
 

@@ -3,8 +3,8 @@
  * own). VersaVid-R1 looks for substrings, so that "strengthen" counts as "then"; here whole words count.
  */
 import { taskOf } from '../data/sample.js';
-import type { Reward, RewardSettings } from './reward.js';
 import { answerText } from '../text/tags.js';
+import type { Reward, RewardSettings } from './reward.js';
 
 const ORDER =
   'first|firstly|second|third|then|next|after|afterwards|after that|before|later|finally|at last|lastly|meanwhile|while|' +

@@ -1,8 +1,8 @@
 /** ROUGE between a text and a reference, as Google's rouge_score computes it (Lin 2004), with stemming. */
 import { commonLength, gramCounts } from '../text/overlap.js';
+import { answerText } from '../text/tags.js';
 import { porterStem } from './porter.js';
 import type { Reward, RewardSettings } from './reward.js';
-import { answerText } from '../text/tags.js';
 
 /** F of unigrams, of bigrams and of the longest common subsequence, each in [0, 1]. */
 export interface Rouge {

@@ -2,7 +2,7 @@
  * Texts in tagged parts: `<think>..</think> <answer>..</answer>`, as VersaVid-R1 and VITAL have them write. What is in a
  * part is any text without a tag of these names.
  *
- * T5's vocabulary has no `<`. A tokenizer with T5's spare tokens has one of them for each tag ({@link TAG_TOKENS}), so that a
+ * A Unigram vocabulary may lack `<`. One with spare tokens (`<extra_id_0>` and so on) has one of them for each tag ({@link TAG_TOKENS}), so that a
  * tag is one token; in every text, file and reward it is the tag. Another tokenizer spells the tags out.
  */
 

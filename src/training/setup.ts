@@ -1,6 +1,6 @@
 /** Sets up everything that runs work with. */
 
-import { DataError } from '../base/errors.js';
+import { DataError, Interrupted } from '../base/errors.js';
 import { say } from '../base/progress.js';
 import type { Rng } from '../base/random.js';
 import { type ClipThreads, openClipThreads } from '../batches/clipThreads.js';
@@ -9,7 +9,9 @@ import { Loader } from '../batches/loader.js';
 import type { Config } from '../config/schema.js';
 import type { Sample } from '../data/sample.js';
 import { trainingContext } from '../model/context.js';
+import { chooseSamples } from './choice.js';
 import { GradientSum } from './gradientSum.js';
+import type { Choice } from './objectives/objective.js';
 import { AdamW } from './optimizer.js';
 import {
   listCheckpoints,
@@ -44,18 +46,30 @@ export async function openCohort(requests: readonly TrainRequest[], label?: stri
     const { base: given, signal, config } = requests[0]!;
     const base = given ?? opened.add(await openBase([config], undefined, 'needed'));
     const { batch, seed, dropLast, lengthBuckets } = config.train;
-    const { samples } = splits[0]!.train;
+    const clips = openClipThreads(config.data.workers);
+    opened.add({ dispose: () => clips.end() });
+    const choices = new Map<TrainRequest, Choice>();
+    for (const [i, request] of requests.entries()) {
+      if (!given) tell(request, base.notices);
+      await chooseSamples(request, splits[i]!.train, base, clips).then(
+        (choice) => void choices.set(request, choice),
+        (error) => {
+          if (error instanceof Interrupted) throw error;
+          unopened.set(request, error);
+        },
+      );
+    }
+    const samples = [...choices.values()][0]?.samples ?? splits[0]!.train.samples;
     const lengths = lengthBuckets ? sampleLengths(samples, base.tokenizer, config.text) : undefined;
     const loader = new Loader(
       samples,
       { batch, shuffle: true, seed, dropLast, lengths, ahead: config.data.ahead },
       (chosen, rng, ended) => prepare(runs, chosen, rng, ended),
     );
-    const clips = openClipThreads(config.data.workers);
-    opened.add({ dispose: () => clips.end() });
     for (const [i, request] of requests.entries()) {
-      if (!given) tell(request, base.notices);
-      const run = await openRun(request, splits[i]!, { base, loader, clips }).catch(
+      const choice = choices.get(request);
+      if (!choice) continue;
+      const run = await openRun(request, splits[i]!, { base, loader, clips, choice }).catch(
         (error) => void unopened.set(request, error),
       );
       if (run) runs.push(opened.add(run));
@@ -94,7 +108,12 @@ const tell = ({ label }: Pick<TrainRequest, 'label'>, lines: readonly string[]) 
 async function openRun(
   request: TrainRequest,
   { train, val }: Splits,
-  { base, loader, clips }: { base: Base; loader: Loader<SharedBatch>; clips: ClipThreads },
+  {
+    base,
+    loader,
+    clips,
+    choice,
+  }: { base: Base; loader: Loader<SharedBatch>; clips: ClipThreads; choice: Choice },
 ): Promise<Run> {
   const { config, folder, label } = request;
   const { train: settings } = config;
@@ -116,7 +135,9 @@ async function openRun(
     requirePlace(paths, state, loader);
     const metrics = new MetricsLog(folder);
     opened.add({ dispose: () => metrics.close() });
-    metrics.truncateAfter(state.step);
+    // A run that begins writes the line of step 0 itself.
+    metrics.truncateAfter(state.step === 0 ? -1 : state.step);
+    if (state.step === 0 && Object.keys(choice.metrics).length > 0) metrics.scalar(0, choice.metrics);
     return {
       ...{ request, config, paths, trial, optimizer, loader, builder, metrics, state, label },
       samples: new Map(train.samples.map((sample) => [sample.id, sample])),

@@ -1,6 +1,7 @@
 /** The splits that a run reads, and which runs read alike. */
 import { readSplit, type Split } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
+import { identity } from './run/folder.js';
 
 export interface Splits {
   train: Split;
@@ -35,18 +36,19 @@ export function sharedSplits(): (config: Config) => Promise<Splits> {
  * What runs of one cohort have in common: the samples in their order, and everything that turns them into clips and prompts.
  * What is learned from them, and how, is each run's own.
  */
-export function cohortKey(
-  { data, video, text, model, train, eval: evaluation, features }: Config,
-  splits: Splits,
-): string {
+export function cohortKey(config: Config, splits: Splits): string {
+  const { data, video, text, model, train, eval: evaluation, features } = config;
   const { reasoning: _, workers: _workers, ahead: _ahead, ...common } = data;
   const { base, tokenizer, precision, adapter } = model;
   const { seed, batch, accumulate, dropLast, lengthBuckets } = train;
+  // What a filter leaves depends on the student: such a run reads its own samples.
+  const filtered = train.mode === 'rl' && train.rl.filter !== 'none' ? identity(config) : null;
   const ids = (split: Split | undefined) => split?.samples.map(({ id }) => id);
   return JSON.stringify([
     ...[common, video, text, { base, tokenizer, precision, adapter }, { seed, batch, accumulate, dropLast }],
     ...[{ batch: evaluation.batch }, features, ids(splits.train), ids(splits.val)],
     // Length buckets order samples by their reasoning too (src/batches/lengths.ts).
     lengthBuckets && splits.train.samples.map(({ reasoning }) => reasoning ?? null),
+    filtered,
   ]);
 }

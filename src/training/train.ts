@@ -41,6 +41,7 @@ import {
 } from './run.js';
 import { learningRateAt } from './schedule.js';
 import { openCohort } from './setup.js';
+import { writeRollout } from './trajectories.js';
 
 export type { TrainRequest } from './run.js';
 
@@ -273,15 +274,15 @@ async function step(run: Run, { batch, lesson, input, index }: Turn): Promise<vo
     ),
   );
   state.step++;
-  logStep(run, pass, rate, norm);
+  await logStep(run, pass, rate, norm);
 }
 
-function logStep(
-  { config, trial, state, loader, losses, inputs, metrics }: Run,
+async function logStep(
+  { config, paths, trial, state, loader, losses, inputs, metrics }: Run,
   pass: number,
   rate: number,
   norm: number,
-): void {
+): Promise<void> {
   // The end of the run as well: a short one would have no line at all.
   const ends = pass + 1 === config.train.epochs * loader.batchesPerEpoch;
   if (state.step % config.train.logEverySteps !== 0 && !ends) return;
@@ -295,6 +296,8 @@ function logStep(
     ...trial.objective.metrics?.(),
     ...inputs.take(),
   });
+  const spoken = trial.objective.trajectories?.() ?? [];
+  if (spoken.length > 0) await writeRollout(paths.folder, state.step, spoken);
 }
 
 async function save({ paths, trial, optimizer, state, metrics, losses }: Run): Promise<void> {

@@ -1,14 +1,16 @@
 /** Trajectories as JSON lines: the turns of each sample, its answer, and what it earns by the recipe's rewards. */
+import { join } from 'node:path';
+import { makeFolder, writeFileAtomic } from '../base/files.js';
 import type { Config } from '../config/schema.js';
 import type { Sample } from '../data/sample.js';
 import type { Prediction } from '../evaluation/answers.js';
-import { Scorer } from '../rewards/index.js';
+import { type Scored, Scorer } from '../rewards/index.js';
 import type { RewardValue } from '../rewards/reward.js';
 import { scorerSettings } from '../rewards/settings.js';
 import { dialogueText, shownCalls, type TakenTurn } from '../text/dialogue.js';
 import { answerText } from '../text/tags.js';
 
-/** A line of trajectories-<split>.jsonl. */
+/** A line of trajectories-<split>.jsonl, and of the rollouts of a run that learns from rewards. */
 export interface Trajectory {
   id: string;
   /** Texts in tags with calls as JSON; seconds of the frames that each was written about. */
@@ -33,18 +35,30 @@ export async function trajectoriesOf(
     predictions
       .flatMap(({ id, turns }) => (turns ? [{ id, turns }] : []))
       .map(async ({ id, turns }) => {
-        const text = dialogueText(turns);
-        const own = { id, turns, answer: answerText(text, true) };
-        if (!scorer) return own;
-        const { values, reward } = await scorer.score({
-          sample: byId.get(id)!,
-          text,
-          calls: shownCalls(turns),
-        });
-        return { ...own, rewards: { ...values, total: reward } };
+        const completion = { sample: byId.get(id)!, text: dialogueText(turns), calls: shownCalls(turns) };
+        return trajectoryOf(id, turns, scorer && (await scorer.score(completion)));
       }),
   );
 }
 
+export function trajectoryOf(id: string, turns: readonly TakenTurn[], scored?: Scored): Trajectory {
+  return {
+    ...{ id, turns, answer: answerText(dialogueText(turns), true) },
+    ...(scored && { rewards: { ...scored.values, total: scored.reward } }),
+  };
+}
+
 export const trajectoryLines = (trajectories: readonly Trajectory[]): string =>
   trajectories.map((trajectory) => `${JSON.stringify(trajectory)}\n`).join('');
+
+/** Writes the dialogues of one update's last batch, `rollouts/step-000010.jsonl`; a continued run writes the same bytes again. */
+export async function writeRollout(
+  runFolder: string,
+  step: number,
+  trajectories: readonly Trajectory[],
+): Promise<void> {
+  const folder = join(runFolder, 'rollouts');
+  await makeFolder(folder);
+  const file = join(folder, `step-${String(step).padStart(6, '0')}.jsonl`);
+  await writeFileAtomic(file, trajectoryLines(trajectories));
+}

@@ -29,6 +29,7 @@ import { fetchAdvice } from '../weights/manifest.js';
 import { cueTokens } from './cues.js';
 import { objectiveOf } from './objectives/index.js';
 import type { Objective } from './objectives/objective.js';
+import { adapterFolder } from './run/adapter.js';
 
 /** The shared part of trials. */
 export interface Base {
@@ -215,7 +216,7 @@ async function attachAdapter(
   { model: settings, train }: Config,
   groups: readonly string[],
 ): Promise<AttachedAdapter | undefined> {
-  if (settings.adapter) return loadAdapter(student, settings.adapter);
+  if (settings.adapter) return loadAdapter(student, await adapterFolder(settings.adapter));
   if (!groups.includes('lora')) return undefined;
   const { r, alpha, dropout, targets } = settings.lora;
   const adapter = addAdapter(student, {

@@ -9,6 +9,7 @@ import type { Sample } from '../../data/sample.js';
 import type { Parameter } from '../../model/layers/module.js';
 import type { Student, StudentInput, Target, TokenLosses } from '../../model/student.js';
 import type { Tokenizer } from '../../text/tokenizer.js';
+import type { Trajectory } from '../trajectories.js';
 
 /** One of an objective's losses: its key in metrics (`train/loss_<name>`), logs and reports. */
 export interface NamedLoss {
@@ -44,9 +45,33 @@ export async function responding<T>(
   }
 }
 
+/** Training samples as an objective that chooses among them sees them. */
+export interface Look {
+  samples: readonly Sample[];
+  /** Run folder, where what was found may be kept. */
+  folder: string;
+  /** Hash of all that a finding follows from: the configuration, the data and the weights that training begins with. */
+  origin: string;
+  /** Shows samples to the student as evaluation does. @returns undefined where no clip of them can be read */
+  show<T>(
+    samples: readonly Sample[],
+    use: (shown: Pick<StepInput, 'student' | 'input' | 'samples' | 'builder'>) => Promise<T>,
+  ): Promise<T | undefined>;
+  /** Ends the work where the run was asked to stop. @throws Interrupted */
+  onProgress(done: number, total: number): void;
+  onNotice(line: string): void;
+}
+
+export interface Choice {
+  /** The samples to learn from, in their own order. */
+  samples: readonly Sample[];
+  /** Values of a line of metrics at step 0. */
+  metrics: Record<string, number>;
+}
+
 /** Settings that an objective is made from. */
 export interface ObjectiveSettings {
-  config: Pick<Config, 'text' | 'train'>;
+  config: Pick<Config, 'text' | 'train'> & { video: Pick<Config['video'], 'lookFps'> };
   tokenizer: Tokenizer;
   /** Tokens that start the decoder on either task; the student's own unless given. */
   cues?: { answer: number; reasoning: number } | undefined;
@@ -65,12 +90,19 @@ export interface Objective {
   about?(targets: readonly Target[]): StudentInput | undefined;
   /** The scalar that is differentiated; {@link weightedMeans} unless given. */
   loss?(losses: TokenLosses, targets: readonly Target[]): tf.Scalar;
+  /**
+   * Called before the first step, also where a run continues: the samples to learn from. All of them unless given. One that may
+   * leave some out has an entry in `cohortKey` (../splits.ts), since runs in lockstep read the same ones.
+   */
+  choose?(look: Look): Promise<Choice>;
   /** No pass of the step drops anything, whatever rates the model and its adapter have. */
   readonly dropsNothing?: boolean;
   /** Called before the first step, with the parameters as training began, also where it continues from a checkpoint. */
   begin?(parameters: readonly Parameter[]): void;
   /** Factor on the sum of an update's gradients; 1 / batches unless given. */
   scale?(batches: number): number;
+  /** Dialogues of the last batch; none where the student does not look again. */
+  trajectories?(): readonly Trajectory[];
   /** Values for a line of metrics, of the batches since the last one. */
   metrics?(): Record<string, number>;
   /** Called after every update; why training should not go on, in a sentence. @param step updates so far */

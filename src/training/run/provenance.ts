@@ -5,6 +5,7 @@ import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../../config/schema.js';
+import { folderOf, listCheckpoints } from './steps.js';
 
 /** The files that decide a run's numbers: annotations, reasoning, and the weights and settings of base and adapter. */
 async function decisiveFiles({ data, model }: Config): Promise<string[]> {
@@ -17,7 +18,17 @@ async function weightFiles(folder: string): Promise<string[]> {
   const names = (await readdir(folder).catch(() => [])).sort();
   const isWeight = (name: string) =>
     /\.safetensors(\.index\.json)?$/.test(name) || name === 'config.json' || name === 'adapter_config.json';
-  return names.filter((name) => isWeight(name) && !name.startsWith('._')).map((name) => join(folder, name));
+  const own = names.filter((name) => isWeight(name) && !name.startsWith('._'));
+  return [...own.map((name) => join(folder, name)), ...(await runFiles(folder))];
+}
+
+/** Of a run whose adapter is taken (adapter.ts): its checkpoints, and what chooses among them. */
+async function runFiles(folder: string): Promise<string[]> {
+  const checkpoints = join(folder, 'checkpoints');
+  const steps = await listCheckpoints(checkpoints);
+  if (steps.length === 0) return [];
+  const weights = await Promise.all(steps.map((step) => weightFiles(join(checkpoints, folderOf(step)))));
+  return [join(folder, 'evaluations.json'), ...weights.flat()];
 }
 
 /** SHA-256 by path of every file that a recipe's numbers depend on; files that are not there are left out. */
