@@ -231,7 +231,9 @@ export function checkForTraining(config: Config): void {
     throw new UsageError(
       `data.train: missing; training needs annotations, for example --set data.train=${splits.train ?? 'FILE'}`,
     );
-  if (trainsReasoning(config) && !config.data.reasoning && !ownReasoning)
+  // Two turns teach to look: what is thought between them may be nothing.
+  const needsReasoning = trainsReasoning(config) && config.train.looks === 0;
+  if (needsReasoning && !config.data.reasoning && !ownReasoning)
     throw new UsageError(
       'data.reasoning: missing; write it with reasvqa generate and reasvqa refine, or train on answers alone with --set train.beta=0',
     );
