@@ -208,12 +208,19 @@ export async function configOf(io: Io, recipe: string | undefined, options: Reci
 export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   const stop = () => controller.abort();
-  process.once('SIGINT', stop);
+  let interrupts = 0;
+  // It stays where a first signal is handled: who ends decoders with the process asks whether anyone else listens.
+  const interrupt = () => {
+    if (++interrupts === 1) return stop();
+    process.off('SIGINT', interrupt);
+    process.kill(process.pid, 'SIGINT');
+  };
+  process.on('SIGINT', interrupt);
   process.on('SIGTERM', stop);
   try {
     return await work(controller.signal);
   } finally {
-    process.off('SIGINT', stop);
+    process.off('SIGINT', interrupt);
     process.off('SIGTERM', stop);
   }
 }

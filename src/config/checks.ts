@@ -170,6 +170,14 @@ export function ineffective(config: Config, given: (key: string) => boolean): Co
     idle('train.alpha', 'has no effect with train.mode rl');
     idle('train.beta', 'has no effect with train.mode rl, whose KL divergence has train.rl.beta');
     idle('model.lora.dropout', 'has no effect with train.mode rl: its passes drop nothing');
+    const { rewards, filter, survey } = train.rl;
+    if (rewards.format === undefined || (survey === 0 && filter === 'none'))
+      idle(
+        'train.rl.wellFormed',
+        `has no effect: ${rewards.format === undefined ? 'train.rl.rewards has no format' : 'train.rl.survey is 0'}`,
+      );
+    if (filter !== 'versavid')
+      idle('train.rl.captionVariance', `has no effect with train.rl.filter ${filter}`);
   } else {
     const { rewards, ...rl } = train.rl;
     const names = [...Object.keys(rl), ...Object.keys(rewards).map((name) => `rewards.${name}`)];

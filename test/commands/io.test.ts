@@ -1,7 +1,8 @@
 /** Failing output streams of a command. */
 import { PassThrough, Writable } from 'node:stream';
-import { expect, it } from 'vitest';
-import { guardOutput } from '../../src/commands/io.js';
+import { expect, it, vi } from 'vitest';
+import { guardOutput, interruptible } from '../../src/commands/io.js';
+import { lendDecoders } from '../../src/video/process.js';
 
 /** A stream every write to which fails, as a full disk or a reader that went away make it. */
 function failing(code: string): Writable {
@@ -38,4 +39,23 @@ it('a reader that went away is neither', async () => {
 
 it('progress that cannot be written does not end the work', async () => {
   expect((await written(new PassThrough(), failing('ENOSPC'))).failures).toBe(0);
+});
+
+it('a first Ctrl-C stops work that reads videos in threads, and only a second one ends the process', async () => {
+  const kill = vi.spyOn(process, 'kill').mockReturnValue(true);
+  const before = process.listenerCount('SIGINT');
+  try {
+    await interruptible(async (signal) => {
+      const { giveBack } = lendDecoders(1);
+      process.emit('SIGINT', 'SIGINT');
+      expect(signal.aborted).toBe(true);
+      expect(kill).not.toHaveBeenCalled();
+      process.emit('SIGINT', 'SIGINT');
+      expect(kill).toHaveBeenCalledWith(process.pid, 'SIGINT');
+      giveBack();
+    });
+    expect(process.listenerCount('SIGINT')).toBe(before);
+  } finally {
+    kill.mockRestore();
+  }
 });

@@ -91,6 +91,25 @@ describe('recipes', () => {
     }
   });
 
+  it.each(['shapes', 'nextqa'])(
+    'of VersaVid-R1 on %s start from their cold start, which teaches the form',
+    async (dataset) => {
+      const recipe = (name: string) => resolveConfig({ recipe: join(bench, dataset, `${name}.yaml`) });
+      const [{ config: cold }, { config }] = [await recipe('versavid-cold'), await recipe('versavid')];
+      expect(relative(root, config.model.adapter!)).toBe(join('runs', `${dataset}-versavid-cold`));
+      expect(cold.model.train).toEqual(['lora']);
+      expect(cold.train).toMatchObject({ mode: 'stl', stlTarget: 'tagged' });
+      expect(config.train.rl).toMatchObject({
+        group: 8,
+        beta: 0,
+        loss: 'grpo',
+        format: 'multiply',
+        temperature: 1,
+      });
+      expect(config.train.rl.rewards).toMatchObject({ format: 1, choice: 1 });
+    },
+  );
+
   it.each(recipes)('%s is valid, complete and short', async (file) => {
     const resolved = await resolveConfig({ recipe: join(bench, file), sweep: true });
     const { config, sources, warnings } = resolved;

@@ -13,9 +13,9 @@ import { agreementOf } from '../../src/rewards/judge.js';
 import { keywords, keywordsOf } from '../../src/rewards/keywords.js';
 import type { RewardSettings } from '../../src/rewards/reward.js';
 import { rouge, rougeOf, rougeTokens } from '../../src/rewards/rouge.js';
-import { answerText, partsOf } from '../../src/text/tags.js';
 import { tool } from '../../src/rewards/tool.js';
 import { iou as iouOf } from '../../src/text/overlap.js';
+import { answerText, partsOf } from '../../src/text/tags.js';
 import { describeWithShared, sharedPath } from '../support/shared.js';
 
 const GOLDEN = 'data/grounding/golden-grpo.json';
@@ -372,5 +372,35 @@ describe('a scorer', () => {
       'reward test-infinite is Infinity for sample s',
     );
     expect(() => scorerOf({ chioce: 1 })).toThrow(/no reward chioce/);
+  });
+});
+
+describe('a task is solved', () => {
+  const scorer = (weights: Record<string, number>, format: 'multiply' | 'add' = 'multiply') =>
+    new Scorer({ weights, format, iouRange: [0, 1] });
+
+  it.each([
+    [{ choice: 1 }, { choice: 1 }, true],
+    [{ choice: 1 }, { choice: 0 }, false],
+    [{ choice: 1 }, { choice: null }, null],
+    [{ choice: 1 }, { choice: Number.NaN }, null],
+    // Half is not more than half: a judge's partly.
+    [{ judge: 1 }, { judge: 0.5 }, false],
+    [{ iou: 2 }, { iou: 0.51 }, true],
+    [{ recall: 1, precision: 0.5 }, { recall: 0.6, precision: 0.4 }, true],
+    [{ recall: 1, precision: 0.5 }, { recall: 0.4, precision: 0.6 }, false],
+    // How it is said does not count, but for a form that is a factor.
+    [{ choice: 1, keywords: 9, tool: 9 }, { choice: 0, keywords: 0.4, tool: 1 }, false],
+    [{ keywords: 1, tool: 1 }, { keywords: 0.4, tool: 1 }, null],
+    [{ choice: 1, format: 1 }, { choice: 1, format: 0 }, false],
+    [{ choice: 1, format: 1 }, { choice: null, format: 0 }, null],
+    [{ choice: 1, format: 1 }, { choice: 1, format: 1 }, true],
+    [{ choice: 0 }, { choice: 1 }, null],
+  ])('with weights %j by rewards %j: %s', (weights, values, expected) => {
+    expect(scorer(weights as Record<string, number>).solves(values as Record<string, number>)).toBe(expected);
+  });
+
+  it('whatever the form, where that is a term', () => {
+    expect(scorer({ choice: 1, format: 1 }, 'add').solves({ choice: 1, format: 0 })).toBe(true);
   });
 });
