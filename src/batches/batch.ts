@@ -99,8 +99,21 @@ export class BatchBuilder {
     );
   }
 
+  /** When the frames of a sample are shown that evaluation looks at, in seconds since the video's first frame. */
+  times(sample: Sample): Promise<number[]> {
+    return this.source.times?.(sample) ?? Promise.resolve([]);
+  }
+
   private encodePrompts(samples: readonly Sample[]): TokenRows {
-    return this.encodeTexts(samples.map((sample) => this.promptOf(sample)));
+    const { maxPrompt, maxReasoning } = this.config.text;
+    return samples.map((sample) => {
+      const prompt = this.promptOf(sample);
+      const { look } = sample;
+      if (!look) return this.encodeTexts([prompt])[0]!;
+      const text = `${look.result} ${prompt} ${look.before}`.trim();
+      const what = 'prompts of later looks (text.maxPrompt + text.maxReasoning';
+      return this.encodeTexts([text], maxPrompt + maxReasoning, what)[0]!;
+    });
   }
 
   private promptOf(sample: Sample): string {

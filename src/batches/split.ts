@@ -1,11 +1,13 @@
 /** Reads one split of a dataset: samples, their reasoning and their videos. */
 import { DataError } from '../base/errors.js';
 import { Rng } from '../base/random.js';
+import { looksInTraining } from '../config/checks.js';
 import type { Config } from '../config/schema.js';
 import { readAnnotations } from '../data/annotations.js';
 import { prepareText } from '../data/prepare.js';
 import { joinReasoning } from '../data/reasoning.js';
 import type { Sample } from '../data/sample.js';
+import { lookLessons } from '../text/lessons.js';
 import { missingVideosError, otherReason, VideoLocator } from '../video/locate.js';
 import { checkTargets, mixedDatasets, withDurations } from './taskSamples.js';
 
@@ -21,7 +23,7 @@ export interface Split {
 /**
  * Reads a split: annotations, punctuation, reasoning for training, and where the videos are.
  *
- * @param file annotation file. @param training join the reasoning that the recipe trains on.
+ * @param file annotation file. @param training join the reasoning that the recipe trains on, and make the turns that it teaches.
  * @throws DataError for bad rows, and for missing videos unless data.onBadVideo is skip.
  */
 export async function readSplit(config: Config, file: string, training: boolean): Promise<Split> {
@@ -39,10 +41,18 @@ export async function readSplit(config: Config, file: string, training: boolean)
     if (samples.length === 0) throw nothingToTrain(config);
   }
   const mixed = mixedDatasets(samples);
-  const located = await withDurations(await locateSamples(config, samples), config);
+  const looks = training ? looksInTraining(config) : config.eval.looks > 0;
+  const located = await withDurations(await locateSamples(config, samples), config, looks);
   if (training) checkTargets(located.samples, file);
   notices.push(...[...(mixed ? [mixed] : []), ...located.notices].map((line) => `${file}: ${line}`));
-  return { ...located, notices };
+  if (!training || config.train.looks === 0) return { ...located, notices };
+  const { seed } = config.train;
+  const lessons = lookLessons(located.samples, { seed, perSecond: config.video.lookFps });
+  const added = lessons.length - located.samples.length;
+  notices.push(
+    `${file}: ${added} of ${located.samples.length} samples are learned in two turns (train.looks)`,
+  );
+  return { ...located, samples: lessons, notices };
 }
 
 function nothingToTrain({ data, train }: Config): DataError {

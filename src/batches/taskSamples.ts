@@ -23,15 +23,19 @@ interface Located {
 /**
  * Gives samples the length of their video where their prompt states it and the annotation does not.
  *
+ * @param looks give it to all: calls for frames are checked by it
  * @returns the split without samples whose video cannot be read, where data.onBadVideo is skip; a notice names them
  * @throws DataError for such a video otherwise
  */
 export async function withDurations(
   split: Located,
   { data, text }: Pick<Config, 'data' | 'text'>,
+  looks = false,
 ): Promise<Located> {
   const { samples, paths, notices } = split;
-  const unknown = samples.filter((sample) => sample.duration === undefined && statesDuration(sample, text));
+  const unknown = samples.filter(
+    (sample) => sample.duration === undefined && (looks || statesDuration(sample, text)),
+  );
   if (unknown.length === 0) return split;
   const limit = pLimit(AT_ONCE);
   const durations = new Map<string, number>();

@@ -7,7 +7,7 @@ import type { Following, Query, Watched } from '../evaluation/ask.js';
 import type { AnswerReport } from '../evaluation/report.js';
 import type { OpenAsked } from '../training/asked.js';
 import { openStudent, type StudentChoice, withStudent } from './asked.js';
-import { fromCwd, type Io, interruptible, note, number, print } from './io.js';
+import { fromCwd, type Io, integer, interruptible, note, number, print } from './io.js';
 
 interface AskOptions extends StudentChoice {
   options?: string[];
@@ -17,6 +17,7 @@ interface AskOptions extends StudentChoice {
   reasoning: boolean;
   caption?: boolean;
   ground?: boolean;
+  look?: number;
   saveFrames?: string;
   json?: boolean;
 }
@@ -43,10 +44,15 @@ export function addAsk(program: Command, io: Io): void {
     .option('--start <seconds>', 'begin of the clip (default: that of the video)', seconds)
     .option('--end <seconds>', 'end of the clip (default: that of the video)', seconds)
     .option('--no-reasoning', 'answer only (default: with reasoning)')
+    .option(
+      '--look <n>',
+      'calls for the frames of a span that are answered, 0 to 2; for students of train.looks (default: eval.looks)',
+      integer(0),
+    )
     .option('--save-frames <folder>', 'write the frames that were looked at as PNG (default: none)')
     .option(
       '--json',
-      'print one line {question, answer, options, span, reasoning, frames} a question (default: off)',
+      'print one line {question, answer, options, span, reasoning, turns, frames} a question (default: off)',
     )
     .addHelpText(
       'after',
@@ -66,7 +72,8 @@ async function ask(io: Io, video: string, questions: readonly string[], options:
   checkClip(clip);
   const queries = await queriesOf(io, questions, options);
   for (const query of queries) checkQuery(query);
-  const asked = await openStudent(io, options);
+  const looks = options.look === undefined ? [] : [`eval.looks=${options.look}`];
+  const asked = await openStudent(io, { ...options, set: [...options.set, ...looks] });
   await interruptible(async (signal) => {
     const watched = await watch(asked, clip, signal);
     try {
@@ -153,6 +160,9 @@ async function answer(
   };
   const report = reportOf(watched, query, await askAbout(asked, watched, query, following));
   if (json) return print(io, JSON.stringify(report));
+  for (const { call, result } of report.turns ?? [])
+    if (result !== undefined)
+      print(io, `looked again${call ? ` at ${call[0]} s to ${call[1]} s` : ''}: ${result}`);
   if (report.reasoning !== undefined) {
     if (live?.shows) live.finish(report.reasoning);
     else print(io, `reasoning: ${report.reasoning || '(it wrote none)'}`);

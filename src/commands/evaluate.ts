@@ -1,5 +1,5 @@
 /** `reasvqa evaluate`: answers a split with a run's best checkpoint, or with a recipe's base model as it is. */
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { UsageError } from '../base/errors.js';
 import type { EvaluatedRun } from '../training/evaluateRun.js';
@@ -23,6 +23,8 @@ interface EvaluateOptions extends RecipeOptions, EngineChoice {
   run?: string;
   split?: string;
   mode?: string;
+  looks?: number;
+  look?: string;
   out?: string;
   limit?: number;
   json?: boolean;
@@ -40,6 +42,15 @@ export function addEvaluate(program: Command, io: Io): void {
     .option(
       '--mode <name>',
       'answer, answer-then-reason, reason-then-answer or two-stage; the last two print the direct answers beside (default: eval.mode)',
+    )
+    .option(
+      '--looks <n>',
+      'calls for the frames of a span that are answered for each sample, 0 to 2; the turns are written to trajectories-<split>.jsonl beside the predictions (default: eval.looks)',
+      integer(0),
+    )
+    .option(
+      '--look <who>',
+      'who chooses the span: student, or in its place oracle or random (default: eval.look)',
     )
     .option(
       '-s, --set <key=value>',
@@ -66,10 +77,12 @@ async function evaluate(io: Io, recipe: string | undefined, options: EvaluateOpt
     throw new UsageError("give --run to ask a run's student, or a recipe to ask its base model as it is");
   const { existingRun } = await import('../training/run/folder.js');
   const paths = options.run === undefined ? undefined : await existingRun(fromCwd(io, options.run));
-  const mode = options.mode === undefined ? [] : [`eval.mode=${options.mode}`];
+  const given = (['mode', 'looks', 'look'] as const).flatMap((key) =>
+    options[key] === undefined ? [] : [`eval.${key}=${options[key]}`],
+  );
   const { config } = await configOf(io, paths?.config ?? recipe, {
     ...options,
-    set: [...options.set, ...mode],
+    set: [...options.set, ...given],
   });
   const split = splitOf(options.split ?? config.eval.split);
   const { evaluationFile } = await import('../config/checks.js');
@@ -80,13 +93,17 @@ async function evaluate(io: Io, recipe: string | undefined, options: EvaluateOpt
   const out = options.out
     ? fromCwd(io, options.out)
     : paths && join(paths.folder, `predictions-${split}.json`);
+  const trajectories =
+    out === undefined || config.eval.looks === 0
+      ? undefined
+      : join(dirname(out), `trajectories-${split}.jsonl`);
   let progress: ReturnType<typeof progressOf> | undefined;
   const {
     answered,
     predictions: _,
     ...scores
   } = await evaluateRun({
-    ...{ paths, config, file, limit: options.limit },
+    ...{ paths, config, file, trajectories, limit: options.limit },
     ...(out !== undefined && { out }),
     onProgress: (done, total) => {
       progress ??= progressOf(io, 'evaluate', 'questions', total);
@@ -103,9 +120,9 @@ async function evaluate(io: Io, recipe: string | undefined, options: EvaluateOpt
   else
     print(
       io,
-      [formatScores({ ...scores, score: scores.score ?? null }), ...(out === undefined ? [] : [out])].join(
-        '\n',
-      ),
+      [formatScores({ ...scores, score: scores.score ?? null }), out, trajectories]
+        .filter(Boolean)
+        .join('\n'),
     );
 }
 

@@ -37,7 +37,8 @@ export function contradictions(config: Config): Contradiction[] {
   if (new Set(model.lora.targets).size !== model.lora.targets.length)
     blame('model.lora.targets', 'names a layer twice');
 
-  if (train.mode === 'rl') for (const { key, message } of rewardProblems(train.rl)) blame(key, message);
+  if (train.mode === 'rl')
+    for (const { key, message } of rewardProblems(train.rl, video.sampling)) blame(key, message);
 
   if (features.cache) {
     if (video.sampling === 'random' && features.frames < video.frames)
@@ -68,6 +69,19 @@ export function contradictions(config: Config): Contradiction[] {
   if (data.map !== undefined && !datasetOf(data.dataset).videoMap)
     blame('data.map', `is for NExT-QA's video ids, not for data.dataset ${data.dataset}`);
 
+  if (train.looks > 0 && !(train.mode === 'stl' && train.stlTarget === 'tagged'))
+    blame(
+      'train.looks',
+      'needs train.mode stl with train.stlTarget tagged: turns are told apart by their tags',
+    );
+  if (evaluation.looks > 0 && !writesTags(config))
+    blame(
+      'eval.looks',
+      'needs a student that writes in tags: train.mode stl with train.stlTarget tagged, or rl with train.rl.rewards.format',
+    );
+  if (evaluation.looks > 0 && (evaluation.mode ?? 'answer') !== 'answer')
+    blame('eval.mode', `is for answers without looking again; eval.looks ${evaluation.looks} has turns`);
+
   if (writesReasoningFirst(config)) {
     if (evaluation.scorer === 'letter')
       blame(
@@ -88,9 +102,18 @@ export function contradictions(config: Config): Contradiction[] {
 }
 
 /** What is wrong with the rewards of train.mode rl. */
-function rewardProblems({ rewards, format, ...rl }: Config['train']['rl']): Contradiction[] {
+function rewardProblems(
+  { rewards, format, ...rl }: Config['train']['rl'],
+  sampling: Config['video']['sampling'],
+): Contradiction[] {
   const found: Contradiction[] = [];
   const blame = (key: string, message: string) => found.push({ key: `train.rl.${key}`, message });
+  if (rl.looks > 0 && rewards.format === undefined)
+    blame('looks', 'needs the reward train.rl.rewards.format: turns are told apart by their tags');
+  if (rl.looks > 0 && sampling === 'random')
+    blame('looks', 'needs video.sampling uniform or ends: a span is shown as in evaluation');
+  if (rewards.tool !== undefined && rl.looks === 0)
+    blame('rewards.tool', 'needs train.rl.looks: without it no call is answered');
   const named = Object.entries(rewards).flatMap(([name, weight]) => (weight === undefined ? [] : [name]));
   if (named.length === 0)
     blame('rewards', 'train.mode rl needs a reward, for example train.rl.rewards.choice=1');
@@ -169,6 +192,9 @@ export function ineffective(config: Config, given: (key: string) => boolean): Co
   const noNewLora = model.adapter ? 'has no effect: model.adapter brings its own' : noLora;
   if (noNewLora) for (const key of ['r', 'alpha', 'dropout', 'targets']) idle(`model.lora.${key}`, noNewLora);
   if (noLora) idle('train.loraLearningRate', noLora);
+  if (config.eval.looks === 0) idle('eval.look', 'has no effect: eval.looks is 0');
+  if (config.eval.looks === 0 && !looksInTraining(config))
+    idle('video.lookFps', 'has no effect: no key lets the student look again (eval.looks, train.looks)');
   if (train.schedule === 'constant') idle('train.minLearningRate', 'has no effect with a constant schedule');
   if (!config.features.cache)
     for (const key of ['folder', 'dtype', 'frames'])
@@ -180,6 +206,10 @@ export function ineffective(config: Config, given: (key: string) => boolean): Co
     );
   return found;
 }
+
+/** Whether training shows spans that are called for. */
+export const looksInTraining = ({ train }: Pick<Config, 'train'>): boolean =>
+  (train.mode === 'rl' ? train.rl.looks : train.looks) > 0;
 
 /** Whether this recipe trains on reasoning at all. */
 export function trainsReasoning({ train }: Config): boolean {
@@ -209,7 +239,9 @@ export function checkForTraining(config: Config): void {
     throw new UsageError(
       `data.train: missing; training needs annotations, for example --set data.train=${splits.train ?? 'FILE'}`,
     );
-  if (trainsReasoning(config) && !config.data.reasoning && !ownReasoning)
+  // Two turns teach to look: what is thought between them may be nothing.
+  const needsReasoning = trainsReasoning(config) && config.train.looks === 0;
+  if (needsReasoning && !config.data.reasoning && !ownReasoning)
     throw new UsageError(
       'data.reasoning: missing; write it with reasvqa generate and reasvqa refine, or train on answers alone with --set train.beta=0',
     );

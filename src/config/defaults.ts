@@ -17,7 +17,7 @@ export interface FileSettings {
 
 /** Defaults that the schema has from here. */
 export const DEFAULTS = {
-  video: { frames: 4 },
+  video: { frames: 4, lookFps: 2 },
   text: { template: DEFAULT_QA_TEMPLATE, maxPrompt: 128, maxReasoning: 256 },
 } as const;
 

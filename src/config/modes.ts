@@ -4,6 +4,10 @@
 export const ANSWER_MODES = ['answer', 'answer-then-reason', 'reason-then-answer', 'two-stage'] as const;
 export type AnswerMode = (typeof ANSWER_MODES)[number];
 
+/** Who chooses the span that is looked at again (eval.look). */
+export const LOOKERS = ['student', 'oracle', 'random'] as const;
+export type Looker = (typeof LOOKERS)[number];
+
 /** Names of objectives (src/training/objectives), which register themselves. */
 const modes = new Set(['mtl', 'stl', 'rl']);
 

@@ -1,5 +1,6 @@
 /** The keys of training by rewards, `train.rl` of a recipe's schema. */
 import { z } from 'zod';
+import { MOST_LOOKS } from '../text/looking.js';
 import { FORMAT_RULES, LOSS_TYPES, PROMPT_FILTERS, SCALINGS } from './modes.js';
 import { count, positive, text } from './values.js';
 
@@ -40,6 +41,14 @@ export const rl = z.strictObject({
       'Draws of the likeliest tokens whose probabilities reach it; the loss counts all tokens, as in TRL.',
     ),
   maxNewTokens: count().default(32).describe('Longest completion in tokens, `</s>` included.'),
+  looks: z
+    .int()
+    .min(0)
+    .max(MOST_LOOKS)
+    .default(0)
+    .describe(
+      'Calls for the frames of a span that are answered in each completion (VITAL: 2), which then has up to one turn more than that, each of maxNewTokens; the reward `tool` is for them.',
+    ),
   scaleRewards: z
     .enum(SCALINGS)
     .default('group')

@@ -3,9 +3,10 @@ import { z } from 'zod';
 import { datasetNames, datasetRecords } from '../data/datasets/index.js';
 import type { Task } from '../data/sample.js';
 import { studentKinds, trainableGroups } from '../model/registry.js';
+import { MOST_LOOKS } from '../text/looking.js';
 import { MAX_ANSWER } from '../text/tasks/index.js';
 import { DEFAULTS } from './defaults.js';
-import { ANSWER_MODES, trainingModes } from './modes.js';
+import { ANSWER_MODES, LOOKERS, trainingModes } from './modes.js';
 import { rl } from './rewardKeys.js';
 import { count, positive, probability, text } from './values.js';
 
@@ -111,6 +112,11 @@ const video = z.strictObject({
     .default(true)
     .describe('Write `template` before the tokens of each frame (SeViLA: yes; LLaVA-OneVision: no).'),
   template: text().default('Frame {i}: ').describe('Text before frame `{i}`, counted from 1.'),
+  lookFps: positive()
+    .default(DEFAULTS.video.lookFps)
+    .describe(
+      'Most frames a second of a span that the student calls for (VITAL: 2); of a short span each is given more than once, so that there are `frames`.',
+    ),
 });
 
 const prompt = (task: string, fields: string) =>
@@ -238,6 +244,14 @@ const train = z.strictObject({
     .max(1)
     .default(0.8)
     .describe('Weight of the reasoning loss (paper, figure 4: best at 0.8).'),
+  looks: z
+    .int()
+    .min(0)
+    .max(1)
+    .default(0)
+    .describe(
+      '1 teaches samples with a true span in two turns: a call for it, moved by up to 20 %, and the answer with its frames (VITAL, stage 3).',
+    ),
   taskWeights: taskWeights.optional(),
   epochs: count().default(10).describe('Passes over the training data (paper: at most 10).'),
   batch: count().default(8).describe('Samples per forward pass (paper: 8).'),
@@ -317,6 +331,20 @@ const evaluation = z.strictObject({
       '`answer` asks for the answer alone; `answer-then-reason` has the reasoning written after it; `reason-then-answer` takes the answer behind the written reasoning, in one pass; `two-stage` puts the reasoning back into the encoder, with the frames. The last two are scored beside the direct answer. Default: answer.',
     ),
   batch: count().default(8).describe('Samples per forward pass.'),
+  looks: z
+    .int()
+    .min(0)
+    .max(MOST_LOOKS)
+    .default(0)
+    .describe(
+      'Calls for the frames of a span that are answered, for each sample (VITAL: 2); each answer is another pass of the encoder. For students of train.looks.',
+    ),
+  look: z
+    .enum(LOOKERS)
+    .default('student')
+    .describe(
+      "Who chooses the span: the student, or as controls in its place the first true span (`oracle`), or one as long anywhere (`random`, drawn with the sample's id). Samples without a true span are then answered at once.",
+    ),
   everyEpochs: count()
     .default(1)
     .describe('Epochs of training between two evaluations; the last epoch always has one.'),

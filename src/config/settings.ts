@@ -22,9 +22,12 @@ export function askSettings({ recipe }: Pick<StudentKind, 'recipe'>): AskSetting
     },
     video: {
       ...{ frames: DEFAULTS.video.frames, sampling: 'random', crop: 'random-resized' },
-      ...{ prefix, template: 'Frame {i}: ' },
+      ...{ prefix, template: 'Frame {i}: ', lookFps: DEFAULTS.video.lookFps },
     },
     text: { ...DEFAULTS.text, template, decoderCue: 'none' },
-    eval: { scorer: 'letter', batch: 8, everyEpochs: 1, split: 'val', maxNewTokens: 30 },
+    eval: {
+      ...{ scorer: 'letter', batch: 8, everyEpochs: 1, split: 'val', maxNewTokens: 30 },
+      ...{ looks: 0, look: 'student' },
+    },
   };
 }

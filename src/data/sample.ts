@@ -38,6 +38,23 @@ export interface Sample {
   reasoning?: string;
   /** Whether the teacher's own answer was right (the paper's CR against IR, section 3.1). */
   reasoningCorrect?: boolean;
+  /** Made by the program, for students that look again (src/text/looking.ts): */
+  /** What is learned is to call for this span, in place of the answer. */
+  call?: Span;
+  /** A later turn, whose `start` and `end` are what is looked at. */
+  look?: Look;
+}
+
+/** What a student is given beside its question when it looks again. */
+export interface Look {
+  /** What its last call came to; before the prompt. */
+  result: string;
+  /** What it wrote before; behind the prompt. */
+  before: string;
+  /** Most frames a second that it is shown; absent where no call was answered, and it sees the frames that it saw. */
+  perSecond?: number;
+  /** These frames will be looked at again, so that their features may be stored. */
+  kept: boolean;
 }
 
 /** The question of a caption sample that has none. */

@@ -4,6 +4,7 @@ import { disposeVisual } from '../batches/batch.js';
 import type { Config } from '../config/schema.js';
 import { type Sample, type Span, type Task, taskOf } from '../data/sample.js';
 import type { Encoded, GenerateOptions, Student, StudentInput } from '../model/student.js';
+import type { TakenTurn } from '../text/dialogue.js';
 import { readAsLmmsEval } from '../text/lmmsAnswers.js';
 import { answerText, isTagged } from '../text/tags.js';
 import { MAX_ANSWER, taskForm } from '../text/tasks/index.js';
@@ -31,6 +32,8 @@ export interface Prediction {
   reasoning?: string;
   /** The answer without the reasoning, where eval.mode takes one behind it. */
   direct?: Reading;
+  /** The dialogue, where eval.looks lets the student look again. */
+  turns?: readonly TakenTurn[];
 }
 
 /** A student that answers. */
@@ -49,7 +52,10 @@ export interface Answerer {
 export interface Evaluator extends Answerer {
   /** It sees with vision weights of its own (src/training/trial.ts); like the others unless given. */
   ownSight?: boolean;
-  config: Pick<Config, 'data' | 'eval'> & { text: Pick<Config['text'], 'maxAnswer' | 'maxReasoning'> };
+  config: Pick<Config, 'data' | 'eval'> & {
+    text: Pick<Config['text'], 'maxAnswer' | 'maxReasoning'>;
+    video: Pick<Config['video'], 'lookFps'>;
+  };
 }
 
 /**

@@ -1,12 +1,13 @@
 /** Questions to a student about one video: an option or free text, and its reasoning. */
 import { setImmediate as breathe } from 'node:timers/promises';
 import { UsageError } from '../base/errors.js';
-import { BatchBuilder, type HostBatch } from '../batches/batch.js';
+import { BatchBuilder, disposeVisual, type HostBatch } from '../batches/batch.js';
 import { type AskSettings, askSettings } from '../config/settings.js';
 import { prepareText } from '../data/prepare.js';
 import { optionLetter, type Sample, type Span, TASKS, type Task, taskOf } from '../data/sample.js';
-import { LiveFrames } from '../features/source.js';
+import { type FeatureSource, LiveFrames } from '../features/source.js';
 import type { Encoded, GenerateOptions, Student } from '../model/student.js';
+import { dialogueText, type TakenTurn } from '../text/dialogue.js';
 import { taggedParts } from '../text/tags.js';
 import { statesDuration } from '../text/tasks/index.js';
 import type { Tokenizer } from '../text/tokenizer.js';
@@ -22,6 +23,7 @@ import {
   readAnswer,
   reasoningOptions,
 } from './answers.js';
+import { answerLooking } from './looking.js';
 
 /** Who is asked: a student with its tokenizer, and how it was trained to see and be asked. */
 export interface Asked {
@@ -70,6 +72,8 @@ export interface Answer {
   span?: Span | null;
   /** Length of the video in seconds, beside a span. */
   duration?: number;
+  /** The dialogue of a student that looks again (eval.looks). */
+  turns?: readonly TakenTurn[];
   /** What of the question the student did not read, in a sentence. */
   notice?: string;
 }
@@ -90,6 +94,10 @@ export interface Watched {
   readonly frames: Frames;
   /** A sample's `video`, for messages. */
   readonly name: string;
+  /** Bounds of the clip in seconds, where it has any. */
+  readonly clip: Omit<Clip, 'video'>;
+  /** Reads other frames of the video for a later turn; undefined for frames, which have no others. */
+  readonly again: LiveFrames | undefined;
   /** Length of the video in seconds. @throws DataError where it has none */
   duration(): Promise<number>;
   /** The features of the frames as a batch's input; the batch disposes them. */
@@ -127,11 +135,14 @@ export async function watch(asked: Asked, clip: Clip, signal?: AbortSignal): Pro
   const frames = typeof video === 'string' ? await readSeen(asked, video, clip, signal) : numbered(video);
   const pixels = await toPixelValues(frames, student.preprocessing);
   signal?.throwIfAborted();
-  const settings = { frames: frames.n, sampling: 'uniform', crop: 'none' } as const;
-  const { features } = new LiveFrames(student, new Map(), settings, false).visual([pixels]);
+  const name = typeof video === 'string' ? video : 'frames';
+  const { sampling } = settingsOf(asked).video;
+  const settings = { frames: frames.n, sampling, crop: 'none', fps: settingsOf(asked).data.fps } as const;
+  const live = new LiveFrames(student, new Map([[name, name]]), settings, false);
+  const { features } = live.visual([pixels]);
   return {
-    frames,
-    name: typeof video === 'string' ? video : 'frames',
+    ...{ frames, name, clip: { start: clip.start, end: clip.end } },
+    again: typeof video === 'string' ? live : undefined,
     duration: async () => lengthOf(video, (await settingsOf(asked)).data.fps),
     visual: () => ({ features: features!.clone() }),
     dispose: () => features!.dispose(),
@@ -189,6 +200,7 @@ export async function askAbout(
   checkQuery(query);
   following?.signal?.throwIfAborted();
   const config = settingsFor(settingsOf(asked), watched);
+  if (config.eval.looks > 0) return lookAgain(asked, config, watched, query, following);
   const source = { load: async () => new Float32Array(), visual: () => watched.visual() };
   const evaluator = { ...asked, config, builder: new BatchBuilder(config, asked.tokenizer, source) };
   const sample = await sampleOf(watched, query, config);
@@ -213,6 +225,52 @@ export async function askAbout(
     encoded.dispose();
   }
 }
+
+/** {@link askAbout} of a student that may call for other frames; its thoughts are its reasoning. */
+async function lookAgain(
+  asked: Asked,
+  config: AskSettings,
+  watched: Watched,
+  query: Query,
+  following?: Following,
+): Promise<Answer> {
+  const { again, frames } = watched;
+  if (!again)
+    throw new UsageError('eval.looks: a student looks again at the path of a video only, got frames');
+  const isOther = ({ look }: Sample) => look?.perSecond !== undefined;
+  const source: FeatureSource = {
+    load: async (sample) =>
+      isOther(sample) ? again.load(sample, undefined, following?.signal) : new Float32Array(),
+    visual: ([clip]) => (clip!.length > 0 ? again.visual([clip!]) : watched.visual()),
+    times: async (sample) => (isOther(sample) ? again.times(sample) : frames.timestamps),
+  };
+  const evaluator = { ...asked, config, builder: new BatchBuilder(config, asked.tokenizer, source) };
+  const sample = await sampleOf(watched, query, config);
+  const host = await evaluator.builder.prepare([config.data.addPunctuation ? prepareText(sample) : sample]);
+  const input = evaluator.builder.input(host);
+  try {
+    const [found] = await answerLooking(evaluator, host, input);
+    following?.signal?.throwIfAborted();
+    const { prediction: option, scores, text = '', span, turns = [] } = found!;
+    const notice = cutNotice(evaluator.builder, config);
+    const { duration } = sample;
+    const isTimed = taskOf(sample) === 'ground' || taskOf(sample) === 'grounded-choice';
+    const answer: Answer = {
+      ...(option !== undefined && { option }),
+      ...(scores && { scores }),
+      text: option === undefined ? text : query.options![option]!,
+      turns,
+      ...(isTimed && { span: span ?? null, ...(duration !== undefined && { duration }) }),
+      ...(notice !== undefined && { notice }),
+    };
+    following?.onAnswer?.(answer);
+    return query.reason ? { ...answer, reasoning: thoughtsOf(turns) } : answer;
+  } finally {
+    disposeVisual(input);
+  }
+}
+
+const thoughtsOf = (turns: readonly TakenTurn[]): string => taggedParts(dialogueText(turns))?.reasoning ?? '';
 
 /** Shares of the options: the softmax over the logits of their letters, in [0, 1] with the sum 1. */
 export function probabilities(scores: readonly number[]): number[] {
@@ -280,8 +338,12 @@ function settingsFor(given: AskSettings, { frames }: Watched): AskSettings {
   };
 }
 
-async function sampleOf(watched: Watched, query: Query, { text }: AskSettings): Promise<Sample> {
-  const { name } = watched;
+async function sampleOf(
+  watched: Watched,
+  query: Query,
+  { text, eval: { looks } }: AskSettings,
+): Promise<Sample> {
+  const { name, clip } = watched;
   const { question, options = [] } = query;
   const asked = {
     id: name,
@@ -290,9 +352,13 @@ async function sampleOf(watched: Watched, query: Query, { text }: AskSettings): 
     question,
     options: [...options],
     type: 'question',
+    ...(clip.start !== undefined && { start: clip.start }),
+    ...(clip.end !== undefined && { end: clip.end }),
   };
   const sample: Sample = { ...asked, task: taskOfQuery(query) };
-  return statesDuration(sample, text) ? { ...sample, duration: await watched.duration() } : sample;
+  return looks > 0 || statesDuration(sample, text)
+    ? { ...sample, duration: await watched.duration() }
+    : sample;
 }
 
 function cutNotice({ truncations }: BatchBuilder, { text }: AskSettings): string | undefined {

@@ -6,6 +6,7 @@ import { Loader } from '../batches/loader.js';
 import { SharedInput } from '../batches/sharedInput.js';
 import { type Sample, taskOf } from '../data/sample.js';
 import { type Answerer, type Evaluator, encodeBatch, type Prediction, reasoningOptions } from './answers.js';
+import { answerLooking } from './looking.js';
 import { answerInput } from './modes.js';
 
 export interface Evaluation {
@@ -49,7 +50,7 @@ export async function evaluateAll(
       (batch, _, ended) => builder.prepare(batch, undefined, ended),
     );
     for await (const { batch, samples: asked } of loader.epoch(0)) {
-      const predictions = batch.samples.length > 0 ? answerBatch(evaluators, batch) : [];
+      const predictions = batch.samples.length > 0 ? await answerBatch(evaluators, batch) : [];
       const skipped = batch.skipped.map(({ sample, reason }) => ({ id: sample.id, reason }));
       for (const [i, evaluation] of evaluations.entries()) {
         evaluation.predictions.push(...(predictions[i] ?? []));
@@ -73,12 +74,19 @@ function sortAs(samples: readonly Sample[], predictions: Prediction[]): void {
   predictions.sort((a, b) => places.get(a.id)! - places.get(b.id)!);
 }
 
-function answerBatch(evaluators: readonly Evaluator[], host: HostBatch): Prediction[][] {
+async function answerBatch(evaluators: readonly Evaluator[], host: HostBatch): Promise<Prediction[][]> {
   const inputs = new SharedInput(host);
+  const answered: Prediction[][] = [];
   try {
-    return evaluators.map((evaluator) =>
-      inputs.use(evaluator, evaluator.builder, (input) => answerInput(evaluator, host, input)),
-    );
+    for (const evaluator of evaluators)
+      answered.push(
+        await inputs.use(evaluator, evaluator.builder, (input) =>
+          evaluator.config.eval.looks > 0
+            ? answerLooking(evaluator, host, input)
+            : answerInput(evaluator, host, input),
+        ),
+      );
+    return answered;
   } finally {
     inputs.dispose();
   }

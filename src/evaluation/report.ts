@@ -1,5 +1,6 @@
 /** An answer as programs and pages get it: `reasvqa ask --json` and `POST /api/ask`. */
 import { optionLetter, type Span } from '../data/sample.js';
+import type { TakenTurn } from '../text/dialogue.js';
 import { type Answer, probabilities, type Query, type Watched } from './ask.js';
 
 export interface AnswerReport {
@@ -14,6 +15,8 @@ export interface AnswerReport {
   duration?: number;
   /** Absent unless asked for. */
   reasoning?: string;
+  /** The dialogue of a student that looks again. */
+  turns?: readonly TakenTurn[];
   /** The frames that were looked at, with their index in the video and seconds since its first frame. */
   frames: { index: number; seconds: number }[];
   /** What of the question the student did not read. */
@@ -21,7 +24,7 @@ export interface AnswerReport {
 }
 
 export function reportOf({ frames }: Watched, { question, options }: Query, answer: Answer): AnswerReport {
-  const { option, scores, text, span, duration, reasoning, notice } = answer;
+  const { option, scores, text, span, duration, reasoning, turns, notice } = answer;
   const shares = scores && probabilities(scores);
   return {
     question,
@@ -36,6 +39,7 @@ export function reportOf({ frames }: Watched, { question, options }: Query, answ
     ...(span !== undefined && { span }),
     ...(duration !== undefined && { duration }),
     ...(reasoning !== undefined && { reasoning }),
+    ...(turns && { turns }),
     frames: frames.indices.map((index, i) => ({ index, seconds: frames.timestamps[i]! })),
     ...(notice !== undefined && { notice }),
   };

@@ -7,7 +7,13 @@ import { DataError } from '../base/errors.js';
 import type { Rng } from '../base/random.js';
 import type { Sample } from '../data/sample.js';
 import type { Student, Visual } from '../model/student.js';
-import { type ClipReader, type ClipRequest, type ClipSettings, readClip } from '../video/clip.js';
+import {
+  type ClipReader,
+  type ClipRequest,
+  type ClipSettings,
+  readClip,
+  readClipTimes,
+} from '../video/clip.js';
 import { PREPROCESS_VERSION } from '../video/preprocess.js';
 import { sampleFrames } from '../video/sample.js';
 import { narrowBf16, widenBf16 } from '../weights/dtypes.js';
@@ -28,6 +34,8 @@ export interface FeatureSource {
   load(sample: Sample, rng?: Rng, signal?: AbortSignal): Promise<Float32Array>;
   /** Clips of a batch as tensors; the caller disposes them. */
   visual(clips: readonly Float32Array[]): Visual;
+  /** When the frames of a clip are shown that evaluation looks at, in seconds since the video's first frame. */
+  times?(sample: Sample): Promise<number[]>;
 }
 
 type Seeing = Pick<Student, 'preprocessing' | 'features' | 'featureShape'>;
@@ -57,10 +65,18 @@ export class LiveFrames implements FeatureSource {
     how: Partial<Pick<ClipRequest, 'frames' | 'draw' | 'pad'>>,
     signal?: AbortSignal,
   ): Promise<Float32Array> {
-    const { id, start, end } = sample;
+    return this.reader({ ...this.requestOf(sample), ...how }, signal);
+  }
+
+  times(sample: Sample): Promise<number[]> {
+    return readClipTimes(this.requestOf(sample));
+  }
+
+  private requestOf(sample: Sample): ClipRequest {
+    const { id, start, end, look } = sample;
     const { imageSize, mean, std } = this.student.preprocessing;
-    const clip = { path: this.pathOf(sample), id, start, end };
-    return this.reader({ ...clip, ...this.settings, ...how, imageSize, mean, std }, signal);
+    const clip = { path: this.pathOf(sample), id, start, end, perSecond: look?.perSecond };
+    return { ...clip, ...this.settings, imageSize, mean, std };
   }
 
   pathOf(sample: Sample): string {
@@ -132,9 +148,16 @@ export class StoredFeatures implements FeatureSource {
   ) {}
 
   async load(sample: Sample, rng?: Rng, signal?: AbortSignal): Promise<Float32Array> {
+    // What a student calls for is hardly ever called for again.
+    if (sample.look?.kept === false)
+      return widened((await this.see(await this.live.read(sample, {}, signal))).data);
     const drawn = rng && this.drawsFrames ? rng : undefined;
     const features = await this.clip(sample, drawn !== undefined, signal);
     return drawn ? this.draw(features, drawn) : widened(features.data);
+  }
+
+  times(sample: Sample): Promise<number[]> {
+    return this.live.times(sample);
   }
 
   visual(clips: readonly Float32Array[]): Visual {
@@ -182,7 +205,7 @@ export class StoredFeatures implements FeatureSource {
 
   /** From memory, from the store, or computed and put there. Whoever asks for a clip in the making waits for that one. */
   private async clip(sample: Sample, choice: boolean, signal?: AbortSignal): Promise<Features> {
-    const name = `${choice}|${sample.video}|${sample.start ?? ''}|${sample.end ?? ''}`;
+    const name = `${choice}|${sample.video}|${partOf(sample)}`;
     const known = this.memory.get(name);
     if (known) return known;
     const other = this.pending.get(name);
@@ -220,12 +243,12 @@ export class StoredFeatures implements FeatureSource {
   /** What is asked of the store about a clip. */
   private request(sample: Sample, choice: boolean): StoredRequest {
     const { frames, fps } = this.live.settings;
-    const { id, video, start, end } = sample;
+    const { id, video } = sample;
     const about = { folder: this.store.folder, id, video, path: this.live.pathOf(sample) };
     return {
       ...about,
       identity: this.identities.get(memoOf(about)),
-      part: `|${start ?? ''}|${end ?? ''}${fps === undefined ? '' : `|${fps}`}`,
+      part: `|${partOf(sample)}${fps === undefined ? '' : `|${fps}`}`,
       features: {
         visionHash: this.encoder.visionHash,
         frames: [choice ? this.kept : frames],
@@ -284,6 +307,10 @@ export class StoredFeatures implements FeatureSource {
     return concatenate(picks.map((pick) => widened(data.subarray(pick * size, (pick + 1) * size))));
   }
 }
+
+/** Which part of its video a sample's clip is; of a plain clip as keys had it before there were others. */
+const partOf = ({ start, end, look }: Sample) =>
+  `${start ?? ''}|${end ?? ''}${look?.perSecond ? `|${look.perSecond}/s` : ''}`;
 
 /** Two names may lead to one file, and the name is part of the identity. */
 const memoOf = ({ video, path }: Pick<StoredRequest, 'video' | 'path'>) => `${video}\0${path}`;

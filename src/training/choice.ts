@@ -44,7 +44,7 @@ export async function chooseSamples(
     if (host.samples.length === 0) return undefined;
     const input = builder.input(host);
     try {
-      return await use({ student, input, samples: host.samples });
+      return await use({ student, input, builder, samples: host.samples });
     } finally {
       disposeVisual(input);
     }

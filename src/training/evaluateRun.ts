@@ -13,6 +13,7 @@ import { evaluateSplit } from '../evaluation/split.js';
 import type { ModeScore } from '../evaluation/splitScore.js';
 import type { RunPaths } from './run/folder.js';
 import { openTrained } from './trained.js';
+import { trajectoriesOf, trajectoryLines } from './trajectories.js';
 import { openBuilder, openTrial, type Trial } from './trial.js';
 
 export interface EvaluateRunRequest {
@@ -26,6 +27,8 @@ export interface EvaluateRunRequest {
    * where there are other tasks. None is written without.
    */
   out?: string;
+  /** File for the dialogues of a student that looks again, one JSON line a sample. None is written without. */
+  trajectories?: string | undefined;
   /** Only the first so many questions. */
   limit?: number | undefined;
   onProgress?: (done: number, total: number) => void;
@@ -44,7 +47,7 @@ export interface EvaluatedRun extends Pick<ModeScore, 'tasks' | 'direct'> {
  *   have no folder
  */
 export async function evaluateRun(request: EvaluateRunRequest): Promise<EvaluatedRun> {
-  const { paths, config, file, out, limit, onProgress, onNotice = () => undefined } = request;
+  const { paths, config, file, out, trajectories, limit, onProgress, onNotice = () => undefined } = request;
   if (!paths && config.features.cache && config.features.folder === undefined)
     throw new UsageError(
       'features.folder: missing; without a run stored features need a folder of their own',
@@ -76,6 +79,11 @@ export async function evaluateRun(request: EvaluateRunRequest): Promise<Evaluate
           ? officialPredictions(answered, byId, datasetOf(config.data.dataset).predictionKey)
           : predictionLines(predictions),
       );
+    }
+    if (trajectories !== undefined) {
+      await mkdir(dirname(trajectories), { recursive: true });
+      const own = await trajectoriesOf(config.train, answered, predictions, onNotice);
+      await writeFileAtomic(trajectories, trajectoryLines(own));
     }
     const { score, ...others } = scores ?? { score: null };
     return { answered: answered.length, predictions, score: score ?? undefined, ...others };

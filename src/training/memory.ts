@@ -4,6 +4,7 @@ import { Loader } from '../batches/loader.js';
 import type { DeviceMemoryUse } from '../engine/engine.js';
 import { trainingContext } from '../model/context.js';
 import { gradients } from './gradients.js';
+import { responding } from './objectives/objective.js';
 import { AdamW } from './optimizer.js';
 import type { TrainRequest } from './run.js';
 import type { Splits } from './splits.js';
@@ -47,9 +48,10 @@ export async function measureTrial(
       const { objective, student, trainable } = trial;
       const context = trainingContext(student.precision, config.train.seed, config.train.recompute);
       const { samples, lesson } = first;
-      const targets =
-        (await objective.respond?.({ student, input, samples, lesson, pass: 0 })) ?? lesson.targets;
-      const { grads, losses } = gradients(student, input, targets, objective, trainable, context);
+      const given = { student, input, samples, builder, lesson, pass: 0 };
+      const { grads, losses } = await responding(objective, given, (targets, about) =>
+        gradients(student, about, targets, objective, trainable, context),
+      );
       losses.dispose();
       for (const grad of grads) grad.dispose();
       disposeVisual(input);

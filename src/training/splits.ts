@@ -20,10 +20,11 @@ export async function readSplits(config: Config): Promise<Splits> {
 export function sharedSplits(): (config: Config) => Promise<Splits> {
   const known = new Map<string, Promise<Splits>>();
   return (config) => {
-    const { mode, stlTarget, reasoningSet, reasoningFraction, seed } = config.train;
-    // What selects reasoning (src/batches/split.ts), and says whether videos are measured (taskSamples.ts).
+    const { mode, stlTarget, reasoningSet, reasoningFraction, looks, seed } = config.train;
+    // What selects reasoning (src/batches/split.ts), makes turns, and says whether videos are measured (taskSamples.ts).
     const { prompts } = config.text;
-    const selection = [mode, stlTarget, reasoningSet, reasoningFraction, seed];
+    const looking = [looks, config.train.rl.looks, config.eval.looks, config.video.lookFps];
+    const selection = [mode, stlTarget, reasoningSet, reasoningFraction, seed, looking];
     const key = JSON.stringify([config.data, prompts, ...selection]);
     const splits = known.get(key) ?? readSplits(config);
     known.set(key, splits);

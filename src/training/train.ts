@@ -18,6 +18,7 @@ import type { StudentInput } from '../model/student.js';
 import { isLora } from '../model/trainable.js';
 import { finishEvaluations, tellCuts } from './epochEvaluation.js';
 import { gradients } from './gradients.js';
+import { responding } from './objectives/objective.js';
 import { describeResult, writeResult } from './result.js';
 import { keepCheckpoints, saveCheckpoint } from './run/checkpoint.js';
 import {
@@ -40,6 +41,7 @@ import {
 } from './run.js';
 import { learningRateAt } from './schedule.js';
 import { openCohort } from './setup.js';
+import { writeRollout } from './trajectories.js';
 
 export type { TrainRequest } from './run.js';
 
@@ -249,9 +251,11 @@ async function step(run: Run, { batch, lesson, input, index }: Turn): Promise<vo
   const { samples } = batch;
   if (input) {
     context.dropout.startStep(pass);
-    const targets = (await objective.respond?.({ student, input, samples, lesson, pass })) ?? lesson.targets;
     const passing = objective.dropsNothing ? { ...context, training: false } : context;
-    const { losses, grads } = gradients(student, input, targets, objective, trainable, passing);
+    const given = { student, input, samples, builder: run.builder, lesson, pass };
+    const { losses, grads } = await responding(objective, given, (targets, about) =>
+      gradients(student, about, targets, objective, trainable, passing),
+    );
     sum.add(grads);
     const ids = samples.map(({ id }) => id);
     run.losses.add(losses, { step: state.step + 1, epoch: state.epoch + 1, samples: ids });
@@ -270,15 +274,15 @@ async function step(run: Run, { batch, lesson, input, index }: Turn): Promise<vo
     ),
   );
   state.step++;
-  logStep(run, pass, rate, norm);
+  await logStep(run, pass, rate, norm);
 }
 
-function logStep(
-  { config, trial, state, loader, losses, inputs, metrics }: Run,
+async function logStep(
+  { config, paths, trial, state, loader, losses, inputs, metrics }: Run,
   pass: number,
   rate: number,
   norm: number,
-): void {
+): Promise<void> {
   // The end of the run as well: a short one would have no line at all.
   const ends = pass + 1 === config.train.epochs * loader.batchesPerEpoch;
   if (state.step % config.train.logEverySteps !== 0 && !ends) return;
@@ -292,6 +296,8 @@ function logStep(
     ...trial.objective.metrics?.(),
     ...inputs.take(),
   });
+  const spoken = trial.objective.trajectories?.() ?? [];
+  if (spoken.length > 0) await writeRollout(paths.folder, state.step, spoken);
 }
 
 async function save({ paths, trial, optimizer, state, metrics, losses }: Run): Promise<void> {

@@ -1,6 +1,6 @@
 /** Reads one clip of a video as the vision model's input. */
 import { Rng } from '../base/random.js';
-import { clipOf, readFrames } from './frames.js';
+import { clipOf, type FrameRequest, readFrames, readFrameTimes } from './frames.js';
 import { randomResizedCrop, toPixelValues } from './preprocess.js';
 
 /** What is taken of a video. */
@@ -27,6 +27,8 @@ export interface ClipRequest extends ClipSettings {
   draw?: string | undefined;
   /** A clip with fewer frames than asked for gives those it has, instead of repeating the last (`pad`, the default). */
   pad?: boolean | undefined;
+  /** Most frames a second ({@link FrameRequest.perSecond}); no limit when absent. */
+  perSecond?: number | undefined;
   /** Side of the square that the model takes, in pixels. */
   imageSize: number;
   /** Normalisation of each channel. */
@@ -45,13 +47,12 @@ export type ClipReader = (request: ClipRequest, signal?: AbortSignal) => Promise
  * @throws DataError for a video that cannot be read, as readFrames
  */
 export const readClip: ClipReader = async (request, signal) => {
-  const { path, id, frames: count, sampling, crop, fps, draw, pad = true, imageSize, mean, std } = request;
+  const { sampling, crop, draw, imageSize, mean, std } = request;
   const rng = draw === undefined ? undefined : new Rng(draw);
   const cropped = rng !== undefined && crop === 'random-resized';
   const frames = await readFrames({
-    ...{ path, id, count, pad },
-    ...(rng && sampling === 'random' ? { mode: 'random', rng } : { mode: evaluationMode(sampling) }),
-    ...clipOf(request, fps),
+    ...frameRequest(request),
+    ...(rng && sampling === 'random' ? { mode: 'random', rng } : {}),
     ...(signal ? { signal } : {}),
     size: { width: imageSize, height: imageSize },
     ...(cropped ? { crop: () => randomResizedCrop(rng, imageSize) } : {}),
@@ -59,6 +60,16 @@ export const readClip: ClipReader = async (request, signal) => {
   signal?.throwIfAborted();
   return toPixelValues(frames, { imageSize, mean, std });
 };
+
+/** When the frames of a clip are shown of which none are drawn, in seconds since the video's first frame. */
+export function readClipTimes(request: ClipRequest): Promise<number[]> {
+  return readFrameTimes(frameRequest(request));
+}
+
+function frameRequest(request: ClipRequest): FrameRequest {
+  const { path, id, frames: count, sampling, fps, pad = true, perSecond } = request;
+  return { path, id, count, pad, perSecond, mode: evaluationMode(sampling), ...clipOf(request, fps) };
+}
 
 /** How frames are taken where none are drawn. */
 export function evaluationMode(sampling: ClipSettings['sampling']): 'uniform' | 'ends' {

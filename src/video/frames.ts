@@ -45,6 +45,8 @@ export interface FrameRequest {
   crop?: () => CropBox;
   /** A video with fewer frames than asked for gives those it has, instead of repeating the last (`pad`, the default). */
   pad?: boolean;
+  /** Most frames a second of a clip with both bounds; where that is fewer than asked for, each is repeated (or not, without `pad`). */
+  perSecond?: number | undefined;
   /** Rate of an image folder, which carries none; clips in seconds need it. */
   fps?: number;
   signal?: AbortSignal;
@@ -81,16 +83,37 @@ export async function readFrames(request: FrameRequest): Promise<Frames> {
   if (mode === 'random' && !rng) throw new RangeError('readFrames: mode "random" needs a generator');
   const name = videoName(id, path);
   const source = await openVideo(path, id, request.fps, signal);
-  const range = requestedRange(source, request, name);
-  const wanted = request.pad === false ? Math.min(count, range.frameCount) : count;
-  const indices =
-    mode === 'ends'
-      ? framesWithEnds(range, wanted)
-      : sampleFrames(range, wanted, mode === 'random' ? rng : undefined);
+  const indices = indicesOf(source, request, name);
   const distinct = [...new Set(indices)].sort((a, b) => a - b);
   const frames = await source.read(distinct, signal, fitOf(request));
   requireOneSize(frames, name);
   return assemble(frames, distinct, indices, source);
+}
+
+/**
+ * When the frames that {@link readFrames} reads are shown, in seconds since the video's first frame; decodes nothing.
+ *
+ * @throws DataError as readFrames
+ */
+export async function readFrameTimes(request: FrameRequest): Promise<number[]> {
+  const { path, id, fps, signal } = request;
+  const source = await openVideo(path, id, fps, signal);
+  return indicesOf(source, request, videoName(id, path)).map((index) => source.times[index] as number);
+}
+
+/** Indices of the frames that are asked for, in time order. */
+function indicesOf(source: VideoSource, request: FrameRequest, name: string): number[] {
+  const { count, mode, rng, start, end, perSecond = Number.POSITIVE_INFINITY } = request;
+  const range = requestedRange(source, request, name);
+  const wanted = request.pad === false ? Math.min(count, range.frameCount) : count;
+  const most = start === undefined || end === undefined ? wanted : Math.floor((end - start) * perSecond);
+  const few = Math.min(wanted, Math.max(1, most));
+  const indices =
+    mode === 'ends'
+      ? framesWithEnds(range, few)
+      : sampleFrames(range, few, mode === 'random' ? rng : undefined);
+  if (few === wanted || request.pad === false) return indices;
+  return Array.from({ length: wanted }, (_, i) => indices[Math.floor((i * few) / wanted)]!);
 }
 
 function fitOf({ size, crop }: FrameRequest): FitFrame {

@@ -69,6 +69,29 @@ describe('recipes', () => {
     }
   });
 
+  it('of VITAL each start from the stage before, and look again from the third on', async () => {
+    const recipe = async (file: string) => (await resolveConfig({ recipe: join(bench, file) })).config;
+    const stages = await Promise.all([1, 2, 3, 4].map((stage) => recipe(`shapes/vital-${stage}.yaml`)));
+    expect(stages.map(({ model: { adapter } }) => adapter && relative(root, adapter))).toEqual([
+      undefined,
+      ...[1, 2, 3].map((stage) => join('runs', `shapes-vital-${stage}`)),
+    ]);
+    expect(stages.map(({ train }) => train.mode)).toEqual(['stl', 'rl', 'stl', 'rl']);
+    expect(stages.map(({ train }) => train.looks)).toEqual([0, 0, 1, 0]);
+    expect(stages.map((config) => config.eval.looks)).toEqual([0, 0, 2, 2]);
+    for (const rl of [stages[3]!, await recipe('nextqa/vital.yaml')].map(({ train }) => train.rl)) {
+      expect(rl).toMatchObject({
+        group: 8,
+        beta: 0.01,
+        dgrpo: true,
+        format: 'add',
+        looks: 2,
+        filter: 'vital',
+      });
+      expect(rl.rewards).toMatchObject({ format: 1, choice: 1, iou: 1, tool: 1 });
+    }
+  });
+
   it.each(['shapes', 'nextqa'])(
     'of VersaVid-R1 on %s start from their cold start, which teaches the form',
     async (dataset) => {
@@ -106,9 +129,10 @@ describe('recipes', () => {
     expect(warnings).toEqual([]);
     expect(() => checkForTraining(config)).not.toThrow();
     expect(evaluationFile(config)).toBeTruthy();
-    // Other tasks than choice are in JSON lines.
+    // Other tasks than choice are in JSON lines, and the spans of NExT-QA are another data set's.
     const own = file.split(/[/\\]/)[0]!;
-    expect(own === 'shapes' ? [own, jsonl.name] : [own]).toContain(config.data.dataset);
+    const others: Record<string, string> = { shapes: jsonl.name, nextqa: 'nextgqa' };
+    expect([own, others[own]]).toContain(config.data.dataset);
     // Data lie in the checkout's data folder whatever folder the command runs in.
     expect(relative(root, config.data.videos).split(/[/\\]/)[0]).toBe('data');
     for (const { name, default: fallback } of CONFIG_KEYS)

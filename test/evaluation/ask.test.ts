@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DataError, UsageError } from '../../src/base/errors.js';
 import { readSplit } from '../../src/batches/split.js';
@@ -9,6 +10,8 @@ import type { Prediction } from '../../src/evaluation/answers.js';
 import { type Asked, ask, type Question } from '../../src/evaluation/ask.js';
 import { evaluate, writeReasoning } from '../../src/evaluation/evaluate.js';
 import { loadStudent } from '../../src/model/load.js';
+import { callTurn } from '../../src/text/lessons.js';
+import { encodeTurn } from '../../src/text/looking.js';
 import { Tokenizer } from '../../src/text/tokenizer.js';
 import { train } from '../../src/training/train.js';
 import { loadRun, type TrainedRun } from '../../src/training/trained.js';
@@ -16,6 +19,8 @@ import { openBuilder } from '../../src/training/trial.js';
 import { readDuration, readFrames } from '../../src/video/frames.js';
 import { useFastEngine } from '../model/support.js';
 import { makeWorld, type World, worldConfig } from '../training/support.js';
+
+const CLIP = fileURLToPath(new URL('../../bench/shapes/clip.webp', import.meta.url));
 
 let scratch: string;
 let world: World;
@@ -53,6 +58,36 @@ async function evaluated(
   const written = await writeReasoning({ ...asked, builder }, samples, 12);
   return { predictions, reasoning: written.map(({ text }) => text) };
 }
+
+describe('ask, where eval.looks lets the student look again', () => {
+  const looking = (...texts: string[]) => {
+    const student = Object.create(run.student) as typeof run.student;
+    student.generate = () => ({ ids: [encodeTurn(run.tokenizer, texts.shift()!)], logProbs: [] });
+    return { ...run, student, config: { ...run.config, eval: { ...run.config.eval, looks: 1 } } };
+  };
+  const ANSWER = '<think>seen</think> <answer>the circle</answer>';
+
+  it('shows it the frames of its span, and tells the frames of both turns', async () => {
+    const asked = looking(callTurn([0.2, 1.6]), ANSWER);
+    const answer = await ask(asked, { video: CLIP, question: 'what moves', reason: true });
+    expect(answer).toMatchObject({
+      ...{ text: 'the circle', reasoning: 'let us look at the frames seen' },
+      turns: [{ shown: [0.2, 1.6], frames: [0.5, 1.5] }, { frames: [0.375, 1.125] }],
+    });
+  });
+
+  it('answers calls for what lies in its clip', async () => {
+    const asked = looking(callTurn([0.2, 1.6]), ANSWER);
+    const { turns } = await ask(asked, { video: CLIP, question: 'what moves', start: 0.5, end: 2 });
+    expect(turns![0]!.result).toContain('the start must be at least 0.5');
+    expect(turns![1]!.frames).toEqual(turns![0]!.frames);
+  });
+
+  it('refuses frames, which have no others', async () => {
+    const video = { data: new Uint8Array(12), n: 1, height: 2, width: 2 };
+    await expect(ask(looking(ANSWER), { video, question: 'what moves' })).rejects.toThrow(UsageError);
+  });
+});
 
 describe('ask', () => {
   it.each([

@@ -12,7 +12,7 @@ import { extractFeatures } from '../../src/features/extract.js';
 import { listStore, verifyStore } from '../../src/features/inspect.js';
 import { LiveFrames, StoredFeatures, type StoreSettings } from '../../src/features/source.js';
 import { FeatureStore, StoreError } from '../../src/features/store.js';
-import type { ClipReader, ClipSettings } from '../../src/video/clip.js';
+import type { ClipReader, ClipRequest, ClipSettings } from '../../src/video/clip.js';
 import { neededOf, type Seeing, sampleOf, seeingStudent } from './support.js';
 
 const PLANE = 3 * 4 * 4;
@@ -56,6 +56,28 @@ function sourceOf(setup: Setup = {}): StoredFeatures {
   return new StoredFeatures(student, live, new FeatureStore(folder), { visionHash }, stored);
 }
 
+describe('what a student calls for', () => {
+  const called = { ...sampleOf('a'), start: 1, end: 3 };
+
+  test('is read as features and not stored', async () => {
+    const look = { result: '', before: '', perSecond: 2, kept: false };
+    const requests: ClipRequest[] = [];
+    const reader: ClipReader = (request) => {
+      requests.push(request);
+      return frames(request);
+    };
+    const source = sourceOf({ reader });
+    const features = await source.load({ ...called, look });
+    expect(features).toHaveLength(2 * 3);
+    expect(requests[0]).toMatchObject({ start: 1, end: 3, perSecond: 2, frames: 2 });
+    await source.load({ ...called, look });
+    expect(requests).toHaveLength(2);
+    expect((await listStore(folder)).entries).toEqual([]);
+    expect(await source.load({ ...called, look: { ...look, kept: true } })).toEqual(features);
+    expect((await listStore(folder)).entries).toHaveLength(1);
+  });
+});
+
 describe('the key of a clip', () => {
   test('is the same exactly where nothing that decides its features differs, for 200 random recipes and clips', async () => {
     const rng = new Rng('keys');
@@ -93,6 +115,17 @@ describe('the key of a clip', () => {
       byFacts.set(facts, key);
     }
     expect(byKey.size).toBeGreaterThan(50);
+  });
+
+  test('is another for a later look at the same span, and the same for a look at the frames that were seen', async () => {
+    const source = sourceOf();
+    const clip = { ...sampleOf('a'), start: 1, end: 3 };
+    const look = { result: '', before: '', kept: true };
+    const plain = await source.key(clip, false);
+    expect(await source.key({ ...clip, look }, false)).toBe(plain);
+    const denser = [2, 4].map((perSecond) => ({ ...clip, look: { ...look, perSecond } }));
+    const keys = await Promise.all(denser.map((sample) => source.key(sample, false)));
+    expect(new Set([plain, ...keys]).size).toBe(3);
   });
 
   test('leads another encoder to features of its own', async () => {

@@ -9,8 +9,11 @@ import type { DatasetRecord, Row } from './dataset.js';
 
 const MAX_OPTIONS = 26;
 
+/** Keys of a line: not those that the program gives a sample. */
+type Key = Exclude<keyof Sample, 'call' | 'look'>;
+
 /** What each key must hold. `id` and `video` are required; which others are, follows from the task. */
-const CHECKS: Record<keyof Sample, { expected: string; ok: (value: unknown) => boolean; required?: true }> = {
+const CHECKS: Record<Key, { expected: string; ok: (value: unknown) => boolean; required?: true }> = {
   id: { expected: 'a text', ok: isText, required: true },
   dataset: { expected: 'a text', ok: isText },
   video: { expected: 'a text', ok: isText, required: true },
@@ -30,7 +33,7 @@ const CHECKS: Record<keyof Sample, { expected: string; ok: (value: unknown) => b
 };
 
 /** What a task's samples state beside id and video. */
-const REQUIRED: Record<Task, readonly (keyof Sample)[]> = {
+const REQUIRED: Record<Task, readonly Key[]> = {
   choice: ['question', 'options'],
   open: ['question'],
   caption: [],
@@ -38,7 +41,7 @@ const REQUIRED: Record<Task, readonly (keyof Sample)[]> = {
   'grounded-choice': ['question', 'options'],
 };
 
-const truthOf = (task: Task): readonly (keyof Sample)[] => TRUTH_KEYS[task];
+const truthOf = (task: Task): readonly Key[] => TRUTH_KEYS[task];
 const TRUTHS = [...new Set(TASKS.flatMap((task) => TRUTH_KEYS[task]))];
 /** Keys that only some tasks have. */
 const TASK_ONLY = ['options', ...TRUTHS] as const;

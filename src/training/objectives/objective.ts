@@ -3,12 +3,13 @@
  * sum.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Lesson } from '../../batches/batch.js';
+import { type BatchBuilder, disposeVisual, type Lesson } from '../../batches/batch.js';
 import type { Config } from '../../config/schema.js';
 import type { Sample } from '../../data/sample.js';
 import type { Parameter } from '../../model/layers/module.js';
 import type { Student, StudentInput, Target, TokenLosses } from '../../model/student.js';
 import type { Tokenizer } from '../../text/tokenizer.js';
+import type { Trajectory } from '../trajectories.js';
 
 /** One of an objective's losses: its key in metrics (`train/loss_<name>`), logs and reports. */
 export interface NamedLoss {
@@ -22,9 +23,26 @@ export interface StepInput {
   student: Student;
   input: StudentInput;
   samples: readonly Sample[];
+  /** Makes inputs of other clips of the samples; the loop gives it. */
+  builder?: BatchBuilder;
   lesson: Lesson;
   /** 0-based forward pass of the run: randomness follows from it and the seed, so that a resumed run repeats it. */
   pass: number;
+}
+
+/** What is learned in a step, and from which input, for `use`: targets of the lesson, or of {@link Objective.respond}. */
+export async function responding<T>(
+  objective: Pick<Objective, 'respond' | 'about'>,
+  step: StepInput,
+  use: (targets: readonly Target[], input: StudentInput) => T,
+): Promise<T> {
+  const targets = (await objective.respond?.(step)) ?? step.lesson.targets;
+  const own = objective.about?.(targets);
+  try {
+    return use(targets, own ?? step.input);
+  } finally {
+    if (own) disposeVisual(own);
+  }
 }
 
 /** Training samples as an objective that chooses among them sees them. */
@@ -37,7 +55,7 @@ export interface Look {
   /** Shows samples to the student as evaluation does. @returns undefined where no clip of them can be read */
   show<T>(
     samples: readonly Sample[],
-    use: (shown: Pick<StepInput, 'student' | 'input' | 'samples'>) => Promise<T>,
+    use: (shown: Pick<StepInput, 'student' | 'input' | 'samples' | 'builder'>) => Promise<T>,
   ): Promise<T | undefined>;
   /** Ends the work where the run was asked to stop. @throws Interrupted */
   onProgress(done: number, total: number): void;
@@ -53,7 +71,7 @@ export interface Choice {
 
 /** Settings that an objective is made from. */
 export interface ObjectiveSettings {
-  config: Pick<Config, 'text' | 'train'>;
+  config: Pick<Config, 'text' | 'train'> & { video: Pick<Config['video'], 'lookFps'> };
   tokenizer: Tokenizer;
   /** Tokens that start the decoder on either task; the student's own unless given. */
   cues?: { answer: number; reasoning: number } | undefined;
@@ -68,6 +86,8 @@ export interface Objective {
    * depend on its present weights. The lesson's own targets unless given.
    */
   respond?(step: StepInput): Target[] | Promise<Target[]>;
+  /** The input that such targets are about, which the caller frees (disposeVisual); the step's own where it is undefined. */
+  about?(targets: readonly Target[]): StudentInput | undefined;
   /** The scalar that is differentiated; {@link weightedMeans} unless given. */
   loss?(losses: TokenLosses, targets: readonly Target[]): tf.Scalar;
   /**
@@ -81,6 +101,8 @@ export interface Objective {
   begin?(parameters: readonly Parameter[]): void;
   /** Factor on the sum of an update's gradients; 1 / batches unless given. */
   scale?(batches: number): number;
+  /** Dialogues of the last batch; none where the student does not look again. */
+  trajectories?(): readonly Trajectory[];
   /** Values for a line of metrics, of the batches since the last one. */
   metrics?(): Record<string, number>;
   /** Called after every update; why training should not go on, in a sentence. @param step updates so far */

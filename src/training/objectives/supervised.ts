@@ -2,7 +2,7 @@
  * The paper's two ways to learn from reasoning (section 3.3): two tasks at once (MTL), or one target (STL) that is the
  * answer, or the reasoning followed by the answer.
  */
-import type { Sample } from '../../data/sample.js';
+import type { Sample, Span } from '../../data/sample.js';
 import {
   type EncodedText,
   encodeBefore,
@@ -11,6 +11,8 @@ import {
   encodeText,
   requireTags,
 } from '../../text/encode.js';
+import { callTurn } from '../../text/lessons.js';
+import { encodeTurn } from '../../text/looking.js';
 import { qaPrompt, reasoningTarget } from '../../text/prompts.js';
 import type { Tokenizer } from '../../text/tokenizer.js';
 import { answerIn, answerLosses, answerTargets, cutAnswers } from './answerTargets.js';
@@ -55,7 +57,7 @@ export function mtl({ config: { text, train }, tokenizer, cues }: ObjectiveSetti
 
 /**
  * One target, whatever beta says: the answer, or the reasoning followed by the answer (the paper's STL, section 3.3), with or
- * without tags. In tags a sample without reasoning has an empty `think` part.
+ * without tags. In tags a sample without reasoning has an empty `think` part, and the first of two turns (train.looks) is its call.
  */
 export function stl({ config: { text, train }, tokenizer, cues }: ObjectiveSettings): Objective {
   const reasonsFirst = train.stlTarget !== 'answer';
@@ -68,7 +70,9 @@ export function stl({ config: { text, train }, tokenizer, cues }: ObjectiveSetti
       const answers = samples.map((sample) => answerIn(sample, tokenizer, text, place));
       const texts = reasonsFirst
         ? answers.map(({ ids }, i) => {
-            const reasoning = reasoningTarget(samples[i]!);
+            const sample = samples[i]!;
+            if (sample.call) return calling(sample.call, tokenizer);
+            const reasoning = reasoningTarget(sample);
             return tagged
               ? encodeTagged(tokenizer, reasoning, ids, text.maxReasoning)
               : encodeBefore(tokenizer, reasoning, ids, text.maxReasoning);
@@ -83,6 +87,11 @@ export function stl({ config: { text, train }, tokenizer, cues }: ObjectiveSetti
       };
     },
   };
+}
+
+/** The first of two turns: never cut, since half a call is none. */
+function calling(span: Span, tokenizer: Tokenizer): EncodedText {
+  return { ids: [...encodeTurn(tokenizer, callTurn(span)), tokenizer.eosId], truncated: false };
 }
 
 const ids = (texts: readonly EncodedText[]) => texts.map((text) => text.ids);

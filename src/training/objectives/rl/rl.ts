@@ -9,9 +9,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { say } from '../../../base/progress.js';
 import type { Parameter } from '../../../model/layers/module.js';
-import type { Target, TokenLosses } from '../../../model/student.js';
+import type { StudentInput, Target, TokenLosses } from '../../../model/student.js';
 import { type Scored, Scorer } from '../../../rewards/index.js';
+import { scorerSettings } from '../../../rewards/settings.js';
 import { requireTags } from '../../../text/encode.js';
+import { type Trajectory, trajectoryOf } from '../../trajectories.js';
 import type { Choice, Look, NamedLoss, Objective, ObjectiveSettings, StepInput } from '../objective.js';
 import { advantagesOf, difficultyWeights } from './advantages.js';
 import { BatchLog } from './log.js';
@@ -29,24 +31,18 @@ interface Rollout extends Omit<Completions, 'texts'> {
   reference: Float32Array | undefined;
 }
 
-export function rl({ config: { train }, tokenizer, cues }: ObjectiveSettings): Objective {
-  const { rewards, format, iouLow, iouHigh, judgeUrl, judgeModel } = train.rl;
-  const weights = Object.fromEntries(
-    Object.entries(rewards).filter((entry): entry is [string, number] => entry[1] !== undefined),
-  );
-  if (weights.format !== undefined) requireTags(tokenizer, 'train.rl.rewards.format');
-  const scorer = new Scorer({
-    ...{ weights, format, iouRange: [iouLow, iouHigh] as const },
-    judge: judgeUrl === undefined ? undefined : { url: judgeUrl, model: judgeModel!, onNotice: say },
-  });
-  const settings = { ...train.rl, seed: train.seed, batch: train.batch };
+export function rl({ config: { train, video }, tokenizer, cues }: ObjectiveSettings): Objective {
+  const rewards = scorerSettings(train.rl, say);
+  if (rewards.weights.format !== undefined) requireTags(tokenizer, 'train.rl.rewards.format');
+  const scorer = new Scorer(rewards);
+  const settings = { ...train.rl, seed: train.seed, batch: train.batch, perSecond: video.lookFps };
   const writer = new Writer(settings, scorer, tokenizer, cues?.answer);
   return new Rewarded(settings, writer, new Survey(settings, writer, scorer), cues?.answer);
 }
 
 /** Settings of the objective, as the keys of train.rl and train. */
 type Train = ObjectiveSettings['config']['train'];
-type Settings = Train['rl'] & Pick<Train, 'seed' | 'batch'>;
+type Settings = Train['rl'] & Pick<Train, 'seed' | 'batch'> & { perSecond: number };
 
 class Rewarded implements Objective {
   readonly losses: readonly NamedLoss[] = [{ name: NAME, weight: 1 }];
@@ -58,6 +54,8 @@ class Rewarded implements Objective {
   private readonly rollouts = new WeakMap<readonly Target[], Rollout>();
   /** Tokens of the completions since the last update. */
   private tokens = 0;
+  /** Dialogues of the last batch. */
+  private spoken: readonly Trajectory[] = [];
 
   constructor(
     private readonly settings: Settings,
@@ -65,10 +63,15 @@ class Rewarded implements Objective {
     private readonly survey: Survey,
     private readonly start: number | undefined,
   ) {
-    const { loss: type, beta, maxNewTokens: maxLength } = settings;
+    const { loss: type, beta } = settings;
     this.log = new BatchLog(settings);
     // The clip has no effect on ratios of 1; 0.2 is the papers'.
-    this.policy = { type, beta, maxLength, epsilon: 0.2 };
+    this.policy = {
+      type,
+      beta,
+      maxLength: this.mostTokens / (settings.batch * settings.group),
+      epsilon: 0.2,
+    };
   }
 
   encode() {
@@ -86,7 +89,8 @@ class Rewarded implements Objective {
   async respond(step: StepInput): Promise<Target[]> {
     const { student, input, samples } = step;
     const { group, scaleRewards: scale, dgrpo } = this.settings;
-    const { rows, cut, scored } = await this.writer.write(step, `${this.settings.seed}/rl/${step.pass}`);
+    const { texts: _, ...written } = await this.writer.write(step, `${this.settings.seed}/rl/${step.pass}`);
+    const { rows, scored, talks } = written;
     const rewards = scored.map(({ reward }) => reward);
     const advantages = advantagesOf(rewards, { group, scale });
     if (dgrpo) {
@@ -94,29 +98,44 @@ class Rewarded implements Objective {
       const difficulty = difficultyWeights(rewards, group, highest);
       for (let i = 0; i < advantages.length; i++) advantages[i]! *= difficulty[Math.floor(i / group)]!;
     }
-    const targets = this.targetsOf(rows, samples.length);
-    const reference = this.reference?.logProbs(student, input, targets);
-    this.rollouts.set(targets, { rows, cut, scored, advantages, reference });
+    const targets = talks ? [this.targetOf(talks.rows)] : this.targetsOf(rows, samples.length);
+    const reference = this.reference?.logProbs(student, talks?.input ?? input, targets);
+    this.rollouts.set(targets, { ...written, advantages, reference });
+    if (talks)
+      this.spoken = talks.dialogues.map(({ sample: { id }, turns }, i) => trajectoryOf(id, turns, scored[i]));
     return targets;
+  }
+
+  about(targets: readonly Target[]): StudentInput | undefined {
+    return this.rollouts.get(targets)?.talks?.input;
+  }
+
+  trajectories(): readonly Trajectory[] {
+    return this.spoken;
   }
 
   /** The i-th completions of all samples are the i-th target. */
   private targetsOf(rows: readonly number[][], samples: number): Target[] {
-    const { group, temperature } = this.settings;
-    return Array.from({ length: group }, (_, i) => ({
-      ...{ name: NAME, start: this.start, temperature },
-      rows: Array.from({ length: samples }, (_, row) => rows[row * group + i]!),
-    }));
+    const { group } = this.settings;
+    return Array.from({ length: group }, (_, i) =>
+      this.targetOf(Array.from({ length: samples }, (_, row) => rows[row * group + i]!)),
+    );
+  }
+
+  private targetOf(rows: readonly number[][]): Target {
+    return { name: NAME, start: this.start, temperature: this.settings.temperature, rows };
   }
 
   loss(losses: TokenLosses, targets: readonly Target[]): tf.Scalar {
     const rollout = this.rollouts.get(targets);
     if (!rollout) throw new Error('rl: targets that were not drawn');
     const { group } = this.settings;
-    const { rows, cut, scored, advantages, reference } = rollout;
-    const completion = Int32Array.from(losses.target, (index, at) =>
-      index < 0 ? -1 : losses.row[at]! * group + index,
-    );
+    const { rows, cut, scored, advantages, reference, talks } = rollout;
+    const completion = Int32Array.from(losses.target, (index, at) => {
+      if (index < 0) return -1;
+      const row = losses.row[at]!;
+      return talks ? talks.dialogueOf[row]! : row * group + index;
+    });
     const logp = Float32Array.from(losses.values.dataSync(), (value) => -value);
     const batch = { completion, advantages, old: logp, reference, tokens: this.mostTokens };
     const { kl, entropy, tokens } = policyMetrics(logp, batch, this.policy);
@@ -127,8 +146,8 @@ class Rewarded implements Objective {
 
   /** Tokens of a full batch of longest completions. dapo divides by it until the tokens of an update are known. */
   private get mostTokens(): number {
-    const { batch, group, maxNewTokens } = this.settings;
-    return batch * group * maxNewTokens;
+    const { batch, group, maxNewTokens, looks } = this.settings;
+    return batch * group * maxNewTokens * (looks + 1);
   }
 
   scale(batches: number): number {

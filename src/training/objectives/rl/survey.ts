@@ -5,6 +5,7 @@
  */
 import { UsageError } from '../../../base/errors.js';
 import { Rng } from '../../../base/random.js';
+import { disposeVisual } from '../../../batches/batch.js';
 import type { PromptFilter } from '../../../config/modes.js';
 import type { Sample } from '../../../data/sample.js';
 import type { Scorer } from '../../../rewards/index.js';
@@ -59,6 +60,7 @@ export class Survey {
   private async ask(look: Look, file: SurveyFile, chunk: readonly Sample[]): Promise<Finding[]> {
     const found = await look.show(chunk, async (asked) => {
       const written = await this.writer.write(asked, `${this.settings.seed}/rl/survey`);
+      if (written.talks) disposeVisual(written.talks.input);
       return asked.samples.map((sample, i) => this.findingOf(sample, written, i));
     });
     const byId = new Map(found?.map((finding) => [finding.id, finding]));

@@ -1,15 +1,23 @@
 /** Draws the completions of a batch and rewards them. */
+import type { BatchBuilder } from '../../../batches/batch.js';
 import type { Sample } from '../../../data/sample.js';
 import type { Student, StudentInput } from '../../../model/student.js';
 import type { Scored, Scorer } from '../../../rewards/index.js';
+import { dialogueText, shownCalls } from '../../../text/dialogue.js';
 import type { Tokenizer } from '../../../text/tokenizer.js';
+import { type Talks, talk } from './dialogues.js';
 
 export interface DrawSettings {
   /** Completions of each sample. */
   group: number;
   temperature: number;
   topP: number;
+  /** Of a completion, or of a turn of it. */
   maxNewTokens: number;
+  /** Calls for frames that are answered in each completion. */
+  looks: number;
+  /** Most frames a second of a span that is called for. */
+  perSecond: number;
 }
 
 /** Completions of a batch; those of a sample follow each other. */
@@ -20,6 +28,8 @@ export interface Completions {
   cut: boolean[];
   texts: string[];
   scored: Scored[];
+  /** The turns of the completions, where the student may look again; whoever has it frees its input. */
+  talks?: Talks;
 }
 
 /** The batch that completions are about. */
@@ -27,6 +37,8 @@ export interface Asked {
   student: Student;
   input: StudentInput;
   samples: readonly Sample[];
+  /** Makes inputs of other clips; needed where the student may look again. */
+  builder?: BatchBuilder;
 }
 
 export class Writer {
@@ -43,7 +55,9 @@ export class Writer {
    *
    * @param seed of the draws; each completion's own follows from it, the sample's id and its place in the group
    */
-  async write({ student, input, samples }: Asked, seed: string): Promise<Completions> {
+  async write(asked: Asked, seed: string): Promise<Completions> {
+    if (this.settings.looks > 0) return this.converse(asked, seed);
+    const { student, input, samples } = asked;
     const { group, temperature, topP, maxNewTokens } = this.settings;
     const seeds = samples.flatMap(({ id }) => Array.from({ length: group }, (_, i) => `${seed}/${id}/${i}`));
     const { eosId } = this.tokenizer;
@@ -60,6 +74,23 @@ export class Writer {
       texts.map((text, i) => this.scorer.score({ sample: samples[Math.floor(i / group)]!, text })),
     );
     return { rows: ids.map((row, i) => (cut[i] ? row : [...row, eosId])), cut, texts, scored };
+  }
+
+  /** Completions of several turns. */
+  private async converse({ builder, ...asked }: Asked, seed: string): Promise<Completions> {
+    if (!builder) throw new Error('rl: looking again needs a builder of batches');
+    const { tokenizer, start, scorer } = this;
+    const talks = await talk({ ...asked, builder, tokenizer, start }, this.settings, seed);
+    const { dialogues, dialogueOf, cut } = talks;
+    const texts = dialogues.map(({ turns }) => dialogueText(turns));
+    const scored = await Promise.all(
+      dialogues.map(({ sample, turns }, i) =>
+        scorer.score({ sample, text: texts[i]!, calls: shownCalls(turns) }),
+      ),
+    );
+    const rows: number[][] = dialogues.map(() => []);
+    for (const [turn, ids] of talks.rows.entries()) rows[dialogueOf[turn]!]!.push(...ids);
+    return { rows, cut, texts, scored, talks };
   }
 }
 
