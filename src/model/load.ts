@@ -1,7 +1,8 @@
 /** Between checkpoint folders and models: loads every layout that public files have, and saves. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import { makeFolder } from '../base/files.js';
 import { bf16OfBits, takesBf16Bits } from '../ops/bf16.js';
 import {
   type Comparison,
@@ -269,7 +270,7 @@ export async function saveStudent(
   metadata: Record<string, string> = {},
   dtype: 'F32' | 'BF16' | 'F16' = 'F32',
 ): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   await writeFile(join(folder, 'config.json'), configText(config));
   const tensors = writableParameters(module.parameters());
   for (const tensor of tensors.values()) tensor.dtype = dtype;
