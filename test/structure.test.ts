@@ -123,4 +123,13 @@ describe('the structure of src', () => {
     );
     expect(missing).toEqual([]);
   });
+
+  it('makes folders by makeFolder alone, and never by the recursive mkdir of Node, which may not end', () => {
+    const own = files.filter(
+      (file) =>
+        file !== 'base/files.ts' &&
+        /\bmkdir\(|\bmkdirSync\([^;]*recursive/.test(readFileSync(join(src, file), 'utf8')),
+    );
+    expect(own).toEqual([]);
+  });
 });

@@ -76,17 +76,18 @@ export async function isFile(path: string): Promise<boolean> {
  * Makes a folder, and those above it. Node's own `recursive` tries without end, at a full core, where the system says that
  * there is no such folder although the one above is there: below /proc, and where an automounter rules.
  *
+ * @param mode of what is made: who may do what in it
  * @throws the system's error
  */
-export async function makeFolder(path: string): Promise<void> {
+export async function makeFolder(path: string, mode?: number): Promise<void> {
   try {
-    await mkdir(path);
+    await mkdir(path, { mode });
   } catch (error) {
     if (await isFolder(path)) return;
     const parent = dirname(path);
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === path) throw error;
-    await makeFolder(parent);
-    await mkdir(path).catch(async (again) => {
+    await makeFolder(parent, mode);
+    await mkdir(path, { mode }).catch(async (again) => {
       if (!(await isFolder(path))) throw again;
     });
   }

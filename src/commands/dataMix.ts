@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { UsageError } from '../base/errors.js';
 import type { MixPart } from '../batches/mix.js';
 import { datasetNames } from '../data/datasets/index.js';
-import { fromCwd, type Io, print, printJson } from './io.js';
+import { fromCwd, type Io, note, print, printJson } from './io.js';
 
 interface Options {
   out: string;
@@ -40,7 +40,7 @@ export function addDataMix(data: Command, io: Io): void {
       [],
     )
     .option('--map <NAME:FILE>', 'JSON from video ids of a part to files (default: none)', collect, [])
-    .option('--json', 'print {samples, parts} as JSON (default: off)')
+    .option('--json', 'print {samples, parts, notices} as JSON (default: off)')
     .action((parts: string[], options: Options) => mix(io, parts, options));
 }
 
@@ -61,6 +61,7 @@ async function mix(io: Io, texts: readonly string[], options: Options): Promise<
       part[key] = key === 'videos' ? value : fromCwd(io, value);
     }
   const result = await mixAnnotations({ parts, out: fromCwd(io, options.out), seed: options.seed });
+  for (const notice of result.notices) note(io, `warning: ${notice}`);
   if (options.json) return printJson(io, result);
   for (const [name, tasks] of Object.entries(result.parts))
     print(

@@ -3,9 +3,9 @@
  * and without the reasoning loss, their evaluation, a report. The students are a sweep of two betas. Every stage is the code
  * that real data runs through, and continues where an earlier call stopped.
  */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stopIfAborted } from '../base/errors.js';
+import { makeFolder } from '../base/files.js';
 import { ownFile } from '../base/packageFiles.js';
 import { formatDuration, say } from '../base/progress.js';
 import type { EngineInfo } from '../engine/engine.js';
@@ -62,7 +62,7 @@ const STAGE_WEIGHTS = { data: 4, generate: 20, refine: 1, train: 60, report: 4, 
 export async function runDemo(request: DemoRequest): Promise<DemoResult> {
   const { folder, seeds, betas, signal, clips } = request;
   const started = performance.now();
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const stages = new Stages(folder, signal, seeds * betas.length, started);
   const world = { folder: join(folder, 'data'), seed: 'demo', signal };
   const spec = await demoSpec(request, world.folder);

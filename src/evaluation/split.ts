@@ -63,13 +63,15 @@ export async function evaluateTogether(
     const directly = predictions.flatMap(({ id, direct }): [string, Reading][] =>
       direct ? [[id, direct]] : [],
     );
+    const scored = (of: ReadonlyMap<string, Reading>) =>
+      besideChance(scoreSplit(dataset, answered, of), answered, learned);
     return {
       ...{ predictions, answered, byId: optionsOf(readings), skipped: skipped.length },
       scores: isBlind
         ? undefined
         : {
-            ...besideChance(scoreSplit(dataset, answered, readings), answered, learned),
-            ...(directly.length > 0 && { direct: scoreSplit(dataset, answered, new Map(directly)) }),
+            ...scored(readings),
+            ...(directly.length > 0 && { direct: scored(new Map(directly)) }),
           },
     };
   });

@@ -1,7 +1,6 @@
 /** An architecture as the registry knows it, before a model is made; light to import. */
 import type { CanonicalSource } from '../weights/canonical.js';
-import type { ExpectedTensors } from '../weights/comparison.js';
-import type { OwnTable } from '../weights/ownTables.js';
+import type { SharedTable } from '../weights/ownTables.js';
 import type { TensorSource } from '../weights/source.js';
 import type { Precision } from './context.js';
 import type { PretrainingSupport } from './pretraining.js';
@@ -27,12 +26,8 @@ export interface StudentKind extends Architecture {
   create(config: StudentConfig, precision: Precision): Promise<Student>;
   /** A checkpoint under this architecture's canonical tensor names, whatever layout it was published in. */
   canonical(source: TensorSource): CanonicalSource;
-  /**
-   * Optional weights: a checkpoint may have them although its config.json does not ask for them.
-   *
-   * @param source under canonical names, complete. @param layout names and shapes that config.json asks for
-   */
-  optional(source: TensorSource, layout: ExpectedTensors): Promise<OwnTable[]>;
+  /** A table that checkpoints may hold more than once, whatever config.json says; absent where none is. */
+  sharedTable?: SharedTable;
   /** Reads PyTorch's recorded truth for `weights check`; absent where there is none. */
   openReference?: OpenReference;
   /** For training a small one from nothing; absent where nobody does. */

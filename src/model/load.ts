@@ -1,7 +1,8 @@
 /** Between checkpoint folders and models: loads every layout that public files have, and saves. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import { makeFolder } from '../base/files.js';
 import { bf16OfBits, takesBf16Bits } from '../ops/bf16.js';
 import {
   type Comparison,
@@ -10,6 +11,7 @@ import {
   faultsOf,
   requireComplete,
 } from '../weights/comparison.js';
+import { ownTables } from '../weights/ownTables.js';
 import { type WritableTensor, writeSafetensors } from '../weights/safetensors.js';
 import { type Checkpoint, openCheckpoint } from '../weights/sharded.js';
 import { readReal, type TensorSource } from '../weights/source.js';
@@ -179,8 +181,10 @@ export async function compareWithConfig(
 async function compare(kind: StudentKind, { module }: Student, files: Checkpoint): Promise<Comparison> {
   const layout: ExpectedTensors = new Map([...module.parameters()].map(({ name, shape }) => [name, shape]));
   const source = kind.canonical(files);
-  const comparison = compareCheckpoint(layout, source);
-  const own = faultsOf(comparison) === undefined ? await kind.optional(source, layout) : [];
+  const shared = kind.sharedTable;
+  const comparison = compareCheckpoint(layout, source, shared);
+  const isWhole = faultsOf(comparison) === undefined;
+  const own = shared && isWhole ? await ownTables(source, layout, shared) : [];
   return { ...comparison, own, unread: files.unread };
 }
 
@@ -266,7 +270,7 @@ export async function saveStudent(
   metadata: Record<string, string> = {},
   dtype: 'F32' | 'BF16' | 'F16' = 'F32',
 ): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   await writeFile(join(folder, 'config.json'), configText(config));
   const tensors = writableParameters(module.parameters());
   for (const tensor of tensors.values()) tensor.dtype = dtype;

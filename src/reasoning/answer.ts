@@ -10,6 +10,7 @@ import { lastMention, onlyMention } from './reading/mentions.js';
 import { pointerIn } from './reading/pointers.js';
 import { sentenceAt } from './reading/sentenceAt.js';
 import { fieldIn, statedIn } from './reading/stated.js';
+import { withheldIn } from './reading/withheld.js';
 import { wordedIn } from './reading/worded.js';
 
 export type { Rule, Stated, Unread } from './reading/candidate.js';
@@ -59,7 +60,8 @@ export function readText(text: string, options: readonly string[]): Reading {
   if (!/[\p{L}\p{N}\p{So}]/u.test(text)) return { option: null, rule: 'empty', words: '' };
   const reply = readReply(text);
   const plain = withoutAssurances(plainText(reply.spoken));
-  const found = candidateOf(reply, plain, new Choices(options));
+  const choices = new Choices(options);
+  const found = candidateOf(reply, plain, choices);
   if (found) {
     const { index, stated } = found;
     const words = stated === 'field' ? reply.fields.join(', ') : sentenceAt(plain, found.at);
@@ -67,21 +69,15 @@ export function readText(text: string, options: readonly string[]): Reading {
       ? { option: index, rule: stated, words: shortened(words, MOST_WORDS) }
       : { option: null, rule: index, words: shortened(words, MOST_WORDS) };
   }
-  const refused = REFUSAL.exec(plain);
-  if (refused) {
-    const words = sentenceAt(plain, refused.index + refused[0].length);
-    return { option: null, rule: 'refusal', words: shortened(words, MOST_WORDS) };
-  }
+  const kept = withheldIn(plain, choices);
+  if (kept)
+    return { option: null, rule: kept.rule, words: shortened(sentenceAt(plain, kept.at), MOST_WORDS) };
   const spoken = /[\p{L}\p{N}]/u.test(plain) || reply.fields.length > 0;
   const thought = /[\p{L}\p{N}]/u.test(text);
   return { option: null, rule: spoken ? 'silent' : thought ? 'thinking' : 'empty', words: '' };
 }
 
 const MOST_WORDS = 160;
-
-/** A reply without an answer that says that it gives none. */
-const REFUSAL =
-  /\b(?:(?:cannot|can ?not|can['’]t|unable to|(?:not|im)possible to|difficult to)(?: be)?(?: \w+ly)? (?:determin|tell|answer|assist|help|identif|say|conclude|comply)\w*|none of (?:these|the|them)|(?:not|n['’]t) (?:enough|sufficient)|insufficient|no (?:correct|suitable|right) (?:answer|option)|not (?:listed|among the)|i['’]m sorry|i apologi[sz]e)/i;
 
 /** @returns null when the text names no option, or several of equal rank. */
 export function readAnswer(text: string, options: readonly string[]): Answer | null {

@@ -27,7 +27,7 @@ export class Choices {
   /** The same with their articles. */
   private readonly spellings: readonly string[];
 
-  constructor(options: readonly string[]) {
+  constructor(private readonly options: readonly string[]) {
     this.texts = options.map(comparable);
     this.spellings = options.map(spelled);
   }
@@ -184,6 +184,16 @@ export class Choices {
     return roots !== '' && same.length === 1 ? same[0] : undefined;
   }
 
+  /** The roots of an option's words in each of its forms: "the phone/camera" is "the phone", "the camera" or both. */
+  variants(index: number): readonly (readonly string[])[] {
+    this.forms[index] ??= [
+      this.rootsOf(index),
+      ...alternatives(this.options[index] as string).map((form) => rootsOf(comparable(form))),
+    ];
+    return this.forms[index] as string[][];
+  }
+
+  private readonly forms: (readonly string[])[][] = [];
   private readonly roots: string[][] = [];
 
   /** The roots of an option's words. */
@@ -231,6 +241,13 @@ export class Choices {
     const exact = same.filter((i) => startsWith(words, this.spellings[i] as string));
     return exact.length === 1 ? exact[0] : undefined;
   }
+}
+
+/** "Took the phone/camera." as "Took the phone." and "Took the camera."; none where no word has an alternative. */
+function alternatives(option: string): string[] {
+  const [whole, one, other] = /(\p{L}{2,})\s?\/\s?(\p{L}{2,})/u.exec(option) ?? [];
+  if (whole === undefined) return [];
+  return [one, other].map((word) => option.replace(whole, word as string));
 }
 
 /** The letters by themselves. */

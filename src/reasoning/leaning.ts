@@ -16,10 +16,10 @@ export interface Leaning {
 
 /** Sentences and clauses end here; not behind a letter that labels an option, "option C. tie the shoe". */
 const CLAUSE_END =
-  /(?<![(\s][A-Z])\.(?=\s|$)|\.(?=\s+[A-Z](?:[a-z]|\s[a-z]))|[!?](?=\s|$)|\n|;|,?\s+(?:but|however|although|though|whereas|while|yet|unlike|except)\b|\s[-–—]\s|,\s+(?=(?:we|i|it|this|one|my|so|then|hence|thus|therefore|the\s+(?:most|best|closest)|leaving|making|(?:options?\s+)?[(⟦]?[A-Z][)⟧]?\s+(?:is|seems|would|appears|fits|best|looks))\b)/gi;
+  /(?<![(\s][A-Z])\.(?=\s|$)|\.(?=\s+[A-Z](?:[a-z]|\s[a-z]))|[!?](?=\s|$)|\n|;|,?\s+(?:but|however|although|though|whereas|while|yet|unlike|except)\b|\s[-–—]\s|,\s+(?=(?:we|i|it|this|one|my|so|then|hence|thus|therefore|the\s+(?:most|best|closest)|leaving|making|(?:options?\s+)?[(⟦]?[A-Z][)⟧]?\s+(?:is|by|seems|would|appears|fits|best|looks))\b)/gi;
 
 const SUPERLATIVE =
-  '(?:the\\s+)?(?:most|more|best|better|closest|nearest|likeliest|strongest|safest|simplest|top|only|sole|remaining)\\b(?!\\s+of\\s+the\\s+time)|(?:first|top|final)\\s+(?:choice|pick)\\b|likely\\b|probabl[ey]\\b|plausibl[ey]\\b|stands?\\s+out\\b|remains?\\b|elimination\\b|narrow(?:s|ed)\\b';
+  '(?:the\\s+)?(?:most|more|best|better|closest|nearest|likeliest|strongest|safest|simplest|top|only(?!\\s+(?:seen|shown|visible|happens|occurs|appears|found|mentioned|implied|done|part\\w*|at|in|by|when|after|before|for|an?|one\\s+of)\\b)|sole|remaining)\\b(?!\\s+of\\s+the\\s+time)|(?:first|top|final)\\s+(?:choice|pick)\\b|likely\\b|probabl[ey]\\b|plausibl[ey]\\b|stands?\\s+out\\b|remains?\\b|elimination\\b|narrow(?:s|ed)\\b';
 const CHOICE =
   "(?:choos(?:e|ing)|chose|chosen|pick(?:ing|ed)?(?!\\s+up)|select(?:ing|ed)?|opt(?:ing)?\\s+for|guess(?:ing)?|infer(?:red)?|lean(?:s|ing)?|settle|deduce|conclude|assume|suggests?|indicates?|favou?rs?|implies|supports?)\\b|(?:go(?:ing)?|went)\\s+with\\b|(?:would|will|['’]ll|['’]d)\\s+(?:say|answer|be)\\b|\\bleft\\s+with\\b|leads?\\s+(?:us\\s+|me\\s+)?to\\b|\\bi\\s+(?:think|believe|say|prefer)\\b";
 const CUE = new RegExp(`\\b(?:${SUPERLATIVE}|${CHOICE})`, 'i');
@@ -29,7 +29,7 @@ const OPTION_SAYS =
   /(?<=(?<![\p{L}\p{N}])[A-Z][)⟧]?\s+(?:also\s+)?)(?:suggests?|indicates?|implies|supports|assumes?)\b/gu;
 
 export const AGAINST =
-  /\b(?:not|never|no|none|neither|nor|cannot|without|less|(?<!at )least(?!\s+(?:in|un|im|wrong|bad))|unlikely|improbable|implausible|impossible|incorrect|wrong|false|mistaken?|hardly|barely|unsupported|irrelevant|eliminat(?:e|es|ed|ing)|exclud\w*|reject\w*|rul(?:e|ed|es|ing)\s+out|dismiss\w*|discard\w*|contradict\w*|inconsistent|doubt\w*|second|third|next\s+(?:most|best|closest|likeliest)|runner-up|alternatives?|tempt\w*|unclear|whether|worst|avoid\w*|refus\w*|suppos\w*|others?|example|(?:people|viewers|someone|many)\s+(?:would|might|may|could))\b|n['’]t\b|n't\b/i;
+  /\b(?:not|never|no|none|neither|nor|cannot|without|less|(?<!at )least(?!\s+(?:in|un|im|wrong|bad))|unlikely|improbable|implausible|impossible|incorrect|wrong|false|mistaken?|hardly|barely|unsupported|irrelevant|eliminat(?:e|es|ed|ing)|exclud\w*|reject\w*|rul(?:e|ed|es|ing)\s+out|dismiss\w*|discard\w*|contradict\w*|inconsistent|doubt\w*|(?:second|third)(?=\s*(?:$|[.,;:!)]|(?:best|most|closest|likel\w+|choice|place|guess|pick|candidate|option|to)\b))|next\s+(?:most|best|closest|likeliest)|runner-up|alternatives?|tempt\w*|unclear|whether|worst|avoid\w*|refus\w*|suppos\w*|others|other\s+(?:options?|choices?|answers?|ones?|possib\w+|expla\w+|reasons?|candidates?|is|are|would|(?:two|three|four)(?=\s*(?:$|[.,;:!)]|(?:options|choices|answers|are|is|would)\b)))|example|too\s+(?!(?:and|but)\b)\p{L}+|vague|generic|far-fetched|speculative|would\s+(?:require|need|imply|involve)|(?:is|are|was|looks)\s+out(?=\s*(?:$|[.,;:]|(?:as|because|since)\b))|(?:is|was|are)\s+(?:only|merely|just)\s+(?:an?|the|part|incidental)\b(?!\s+(?:\p{L}+\s+)?(?:option|choice|answer|one|explanation|match|fit))|(?:people|viewers|someone|many)\s+(?:would|might|may|could))\b|n['’]t\b/iu;
 /** A condition, except "if we must choose". */
 const SUPPOSES = /\b(?:if|unless|were\s+it|had\s+it)\b/i;
 const FORCED =
@@ -42,7 +42,7 @@ const CONTRAST =
 const LETTER =
   /(?<![\p{L}\p{N}'’.])(?:((?:options?|choices?|answers?|letter)\s*:?\s*[(⟦]?|[(⟦])([A-Z])|([A-Z]))(?![\p{L}\p{N}'’_])(?!\.[A-Z]|\s+of\b|-\p{L})/giu;
 const MARKS_LETTER =
-  /^[)\]⟧]?\s*(?:$|[.,:;!?)\]⟧]|(?:is|was|would|seems?|appears?|might|may|could|must|should|because|since|as|fits?|best|makes?|matche?s|aligns|describes|explains|captures|answers|does|remains|stands|looks|works|being|over|rather|instead|than|and\s+not|not|(?:i|we)\s+(?:would|think|believe|say))\b|[-–—])/i;
+  /^[)\]⟧]?\s*(?:$|[.,:;!?)\]⟧]|(?:is|was|would|seems?|appears?|might|may|could|must|should|because|since|as|fits?|best|makes?|matche?s|aligns|describes|explains|captures|answers|does|remains|stands|looks|works|being|by|over|rather|instead|than|and\s+not|not|(?:i|we)\s+(?:would|think|believe|say))\b|[-–—])/i;
 const LABELLED = new RegExp(`\\b(?:${LABELLED_NOUNS})\\s+$`, 'i');
 
 /** The last clause that leans to one option; `several` when it leans to two. */
@@ -108,7 +108,7 @@ export function lettersIn(clause: string, choices: Choices): LetterSpot[] {
  * nothing: "clinches B", "so B".
  */
 const NAMED_BY =
-  /(?<![\p{L}'’])(?!(?:\p{L}*(?:s|ed|ing|ly)|to|for|with|toward|into|onto|and|or|nor|but|not|than|over|so|be|by|of|on|in|as|from|me|us|say|choose|pick|select|answer|guess|think|favou?r|support|prefer|believe|infer|conclude|make|get|took?|take|mean|both|either|neither|only|then|now|would|must|should|will|it|that|which|if|when|while|although|though|since|because|rather|still|just|therefore|hence|either|went|go|letter|left|even|are)\s+$)\p{Ll}+\s+$/u;
+  /(?<![\p{L}'’])(?!(?:\p{L}*(?:s|ed|ing|ly)|to|for|with|toward|into|onto|and|or|nor|but|not|than|over|so|be|by|of|on|in|as|at|from|between|among|amongst|versus|via|like|me|us|say|choose|pick|select|answer|guess|think|favou?r|support|prefer|believe|infer|conclude|make|get|took?|take|mean|both|either|neither|only|then|now|would|must|should|will|it|that|which|if|when|while|although|though|since|because|rather|still|just|therefore|hence|either|went|go|letter|left|even|are)\s+$)\p{Ll}+\s+$/u;
 
 /** Whether A or I is an option's letter between `before` and `after`: in a list with another, or before a verb. */
 function isLetter(before: string, after: string): boolean {
@@ -125,7 +125,7 @@ export function speaksAgainst(sentence: string): boolean {
 }
 
 const AWAY =
-  /\b(?:less|(?<!at )least|mistake|tempt\w*|unlikely|improbable|implausible|impossible|eliminat\w*|exclud\w*|reject\w*|rul(?:e|ed|es|ing)\s+out|dismiss\w*|discard\w*|contradict\w*|unsupported|irrelevant|inconsistent|doubtful|far-fetched)\b/i;
+  /\b(?:less|(?<!at )least|mistake|tempt\w*|unlikely|improbable|implausible|impossible|eliminat\w*|exclud\w*|reject\w*|rul(?:e|ed|es|ing)\s+out|dismiss\w*|discard\w*|contradict\w*|unsupported|irrelevant|inconsistent|doubtful|far-fetched|vague|generic|speculative|too\s+(?!(?:and|but)\b)\p{L}+)\b/iu;
 
 /** Whether a sentence supposes something that is not so: "if he had stood, C would be the best answer". */
 export function isCounterfactual(sentence: string): boolean {

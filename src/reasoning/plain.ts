@@ -23,10 +23,16 @@ export function plainText(text: string): string {
     .replace(/\n[ \n]*\n/g, '\n\n');
 }
 
-/** Blanks for "no doubt", "without question": words that assure, and look like a denial. */
+/**
+ * Blanks for "no doubt", "without question": words that assure, and look like a denial. "Cannot be anything other than C"
+ * becomes "must be C".
+ */
 export function withoutAssurances(plain: string): string {
-  return plain.replace(ASSURANCE, (words) => ' '.repeat(words.length));
+  return plain.replace(ASSURANCE, (words) => ' '.repeat(words.length)).replace(NO_OTHER, 'must be ');
 }
+
+const NO_OTHER =
+  /\b(?:can['’]t|cannot|can ?not|could(?:n['’]t| not)|can|could) be (?:anything|any (?:option|answer|choice)|nothing|none|no)(?: else)? (?:other than|but|except(?: for)?)\s+/gi;
 
 const ASSURANCE =
   /\b(?:there(?:['’]s| is| can be) )?(?:no|without (?:a |any )?|beyond (?:a |any )?)\s*(?:doubt|question)\b(?: that\b| about it\b)?/gi;

@@ -1,8 +1,7 @@
 /** The HTML report over any number of runs: what the demo, a sweep and `reasvqa report` write. */
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { EngineError, messageOf, ReasVqaError } from '../base/errors.js';
-import { writeFileAtomic } from '../base/files.js';
+import { makeFolder, writeFileAtomic } from '../base/files.js';
 import { accuracyTables } from './accuracy.js';
 import { plotsOf } from './curves.js';
 import { chooseExamples, type Example, evenly } from './examples.js';
@@ -95,7 +94,7 @@ export async function writeReport(request: ReportRequest): Promise<WrittenReport
     notices,
   });
   // Where no folder can be made the file cannot be written, and the error names it.
-  await mkdir(dirname(out), { recursive: true }).catch(() => undefined);
+  await makeFolder(dirname(out)).catch(() => undefined);
   await writeFileAtomic(out, page);
   return {
     out,

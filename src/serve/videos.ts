@@ -1,10 +1,11 @@
 /** The videos that can be asked about: examples, and uploads in a folder of their own. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
+import { mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { DataError, MissingToolError, messageOf } from '../base/errors.js';
+import { makeFolder } from '../base/files.js';
 import { describeHead, endingOf, HEAD_BYTES } from '../video/container.js';
 import { chunksOf, Refusal } from './http.js';
 
@@ -153,7 +154,7 @@ export class VideoStore {
   private async receive(body: Readable, path: string): Promise<{ head: Buffer; bytes: number }> {
     const { bytes: most, silence } = this.limits;
     // Programs that tidy up remove temporary folders after days.
-    await mkdir(this.folder, { recursive: true, mode: 0o700 });
+    await makeFolder(this.folder, 0o700);
     const file = await open(path, 'wx+');
     let bytes = 0;
     try {

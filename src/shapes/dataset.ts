@@ -1,9 +1,9 @@
 /** Writes a dataset of the shapes world in NExT-QA's format. */
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { DataError, messageOf, UsageError } from '../base/errors.js';
-import { writeFileAtomic } from '../base/files.js';
+import { makeFolder, writeFileAtomic } from '../base/files.js';
 import { isRecord } from '../base/values.js';
 import { countTypes, QuestionBalancer } from './balance.js';
 import { describeClip, describeFrame } from './captions.js';
@@ -168,7 +168,7 @@ async function clearFolder(out: string, names: readonly string[]): Promise<void>
   const ours = /^(train|val|test)-\d{4,}(-dark|-mix)?\.webp(\.tmp-\d+)?$/;
   const wanted = new Set(names.map((video) => `${video}.webp`));
   try {
-    await mkdir(videos, { recursive: true });
+    await makeFolder(videos);
     const hadTasks = (await writtenIn(out))?.settings?.tasks !== undefined;
     // Without this file first of all, a kill halfway would leave a mixture that claims to be complete.
     await rm(join(out, 'shapes.json'), { force: true });

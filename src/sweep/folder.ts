@@ -7,11 +7,11 @@
  *
  * The same command over the folder continues it. A wider grid over the same recipe adds its trials to the plan.
  */
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { z } from 'zod';
 import { DataError, EXIT, type ExitCode, messageOf, ReasVqaError, UsageError } from '../base/errors.js';
-import { isFile, writeFileAtomic } from '../base/files.js';
+import { isFile, makeFolder, writeFileAtomic } from '../base/files.js';
 import { isRecord } from '../base/values.js';
 import type { Config } from '../config/schema.js';
 import { configDifference, identity, type RunResult, readResult, runPaths } from '../training/run/folder.js';
@@ -103,7 +103,7 @@ export async function planSweep(
 export async function makeSweepFolder(folder: string): Promise<void> {
   if (await stat(runPaths(folder).config).catch(() => undefined))
     throw new UsageError(`${folder}: is a run folder (it has config.yaml); use another --sweep folder`);
-  await mkdir(sweepPaths(folder).trials, { recursive: true }).catch((error) => {
+  await makeFolder(sweepPaths(folder).trials).catch((error) => {
     throw new DataError(
       `${folder}: cannot be made or written to (${messageOf(error)}); use another --sweep folder`,
       { cause: error },
@@ -326,14 +326,14 @@ const halvedFile = ({ folder }: PlannedTrial) => join(folder, 'halved.json');
 
 /** Remembers that successive halving stopped a trial. */
 export async function recordHalved(trial: PlannedTrial, halved: Halved): Promise<void> {
-  await mkdir(trial.folder, { recursive: true });
+  await makeFolder(trial.folder);
   await writeFileAtomic(halvedFile(trial), `${JSON.stringify(halved)}\n`);
 }
 
 /** Remembers why a trial failed; the next attempt removes it. */
 export async function recordFailure(trial: PlannedTrial, error: unknown): Promise<void> {
   const exitCode = error instanceof ReasVqaError ? error.exitCode : EXIT.unexpected;
-  await mkdir(trial.folder, { recursive: true });
+  await makeFolder(trial.folder);
   await writeFileAtomic(errorFile(trial), `${JSON.stringify({ message: messageOf(error), exitCode })}\n`);
 }
 

@@ -8,14 +8,16 @@ import { isHeld } from '../base/lock.js';
 import { isRecord } from '../base/values.js';
 import { bestOf, readEvaluations, readResult, readRunInfo, runPaths } from '../training/run/folder.js';
 import { readSweep, type TrialState, trialStates } from './folder.js';
+import { readJobs } from './slurm/jobs.js';
 
 /** A run or sweep folder. What is not known is null. */
 export interface Listed {
   folder: string;
   kind: 'run' | 'sweep';
   /**
-   * `halved` was stopped early by its sweep's protocol; `stopped` has a checkpoint to go on from; `waiting` has nothing to do it with yet (of a sweep: trials are left to do);
-   * `unreadable` holds a damaged file.
+   * `halved` was stopped early by its sweep's protocol; `stopped` has a checkpoint to go on from; of a
+   * sweep, trials have begun, some are left and nobody works on them. `waiting` has no checkpoint yet; of a sweep, no
+   * trial has begun, or Slurm has its trials, whose queue is not asked. `unreadable` holds a damaged file.
    */
   state: 'done' | 'halved' | 'running' | 'stopped' | 'failed' | 'waiting' | 'unreadable';
   /** Percent of the validation questions, at the best epoch so far; of a sweep its best trial's. */
@@ -188,11 +190,13 @@ async function sweepAt(folder: string): Promise<Listed> {
 
 const isOver = (state: TrialState['state']) => state === 'done' || state === 'halved';
 
-/** Failed is a sweep in which nothing but failed trials is left to do. */
+/** Failed is a sweep in which nothing but failed trials is left to do; a trial that has begun has its folder. */
 async function sweepState(folder: string, states: readonly TrialState[]): Promise<Listed['state']> {
   const left = states.filter(({ state }) => !isOver(state));
   if (left.length === 0) return 'done';
   const places = [folder, ...left.map(({ trial }) => trial.folder)].filter((place) => existsSync(place));
   if ((await Promise.all(places.map(isHeld))).includes(true)) return 'running';
-  return left.every(({ state }) => state === 'failed') ? 'failed' : 'waiting';
+  if (left.every(({ state }) => state === 'failed')) return 'failed';
+  const hasBegun = states.some(({ trial }) => existsSync(trial.folder));
+  return hasBegun && (await readJobs(folder)).length === 0 ? 'stopped' : 'waiting';
 }

@@ -7,11 +7,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError, EXIT, Interrupted, messageOf, UsageError } from '../base/errors.js';
+import { makeFolder } from '../base/files.js';
 import { isHeld } from '../base/lock.js';
 import type { EngineChoice, Execution, Executor } from './executor.js';
 import { clearFailure, type PlannedTrial, trialState } from './folder.js';
@@ -79,7 +79,7 @@ async function runTrial(
 ): Promise<boolean> {
   let end: End;
   try {
-    await mkdir(trial.folder, { recursive: true });
+    await makeFolder(trial.folder);
     if (await isHeld(trial.folder)) return false;
     // It may have been finished by who held it.
     if ((await trialState(trial)).state === 'done') return true;

@@ -1,12 +1,10 @@
 /** A run's best checkpoint, or a base model as it is, answers a split; the predictions are written in the official form. */
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { UsageError } from '../base/errors.js';
-import { isFile, writeFileAtomic } from '../base/files.js';
+import { DataError, UsageError } from '../base/errors.js';
+import { makeFolder, writeFileAtomic } from '../base/files.js';
 import { openClipThreads } from '../batches/clipThreads.js';
 import { readSplit } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
-import { readAnnotations } from '../data/annotations.js';
 import { datasetOf } from '../data/datasets/index.js';
 import { type Sample, taskOf } from '../data/sample.js';
 import type { Prediction } from '../evaluation/answers.js';
@@ -67,11 +65,11 @@ export async function evaluateRun(request: EvaluateRunRequest): Promise<Evaluate
         onProgress: (done) => onProgress?.(done, samples.length),
         onNotice,
         blind: true,
-        learned: await learnedBy(config, samples),
+        learned: await learnedBy(config, samples, onNotice),
       },
     );
     if (out !== undefined) {
-      await mkdir(dirname(out), { recursive: true });
+      await makeFolder(dirname(out));
       await writeFileAtomic(
         out,
         answered.every((sample) => taskOf(sample) === 'choice')
@@ -87,11 +85,21 @@ export async function evaluateRun(request: EvaluateRunRequest): Promise<Evaluate
   }
 }
 
-/** The training samples, which chance levels of other tasks than choice are drawn from; none where their file is not there. */
-async function learnedBy({ data }: Config, samples: readonly Sample[]): Promise<Sample[]> {
-  const { dataset, train } = data;
+/** The training samples as training reads them, which chance levels of other tasks than choice are drawn from; a notice where they cannot be read. */
+async function learnedBy(
+  config: Config,
+  samples: readonly Sample[],
+  onNotice: (line: string) => void,
+): Promise<Sample[]> {
+  const { train } = config.data;
   if (train === undefined || samples.every((sample) => taskOf(sample) === 'choice')) return [];
-  return (await isFile(train)) ? (await readAnnotations({ dataset, file: train })).samples : [];
+  try {
+    return (await readSplit(config, train, true)).samples;
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    onNotice(`no chance levels of open answers and spans, which training samples tell: ${error.message}`);
+    return [];
+  }
 }
 
 /** What `score --dataset jsonl` reads, and the reasoning where the answers come behind one. */

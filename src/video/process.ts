@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import pLimit, { type LimitFunction } from 'p-limit';
 import { DataError, MissingToolError, UsageError } from '../base/errors.js';
 import { shortened } from '../base/values.js';
+import { type ChildOutput, openChildOutput } from './childOutput.js';
 
 /** How a child process ended; a non-zero status is the caller's to judge. */
 interface ToolResult<T> {
@@ -36,7 +37,8 @@ export function decoderCount(): number {
 }
 
 /**
- * Runs ffmpeg or ffprobe and hands its output to `read` as it comes, no faster than `read` takes it. Waits its turn: at
+ * Runs ffmpeg or ffprobe and hands its output to `read` as it comes, no faster than `read` takes it; a chunk may be the
+ * memory of the one before, so `read` keeps none. Waits its turn: at
  * most {@link decoderCount} children run at a time, in a thread at most those that it was lent. A child is killed, with all that it started, when
  * `read` ends before the output does, when the signal fires, when this process ends, and when it has given nothing for
  * REASVQA_DECODER_TIMEOUT seconds (default: 600).
@@ -50,9 +52,16 @@ export function runTool<T>(
   use: ToolUse,
 ): Promise<ToolResult<T>> {
   pool ??= pLimit(decoderCount());
-  return pool(() => {
-    use.signal?.throwIfAborted();
-    return run(tool, args, read, use, setting('REASVQA_DECODER_TIMEOUT', DEFAULT_SILENCE_SECONDS));
+  return pool(async () => {
+    const silence = setting('REASVQA_DECODER_TIMEOUT', DEFAULT_SILENCE_SECONDS);
+    // Node's own pipe does the same, at a higher cost; so does Windows, which hands no socket to a child.
+    const output = GROUPS ? await openChildOutput().catch(() => undefined) : undefined;
+    try {
+      use.signal?.throwIfAborted();
+      return await run(tool, args, read, use, silence, output);
+    } finally {
+      output?.close();
+    }
   });
 }
 
@@ -71,8 +80,10 @@ async function run<T>(
   read: (stdout: AsyncIterable<Buffer>) => Promise<T>,
   { name, signal }: ToolUse,
   silence: number,
+  output: ChildOutput | undefined,
 ): Promise<ToolResult<T>> {
-  const child = spawn(tool, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: GROUPS });
+  const child = spawn(tool, args, { stdio: ['ignore', output?.end ?? 'pipe', 'pipe'], detached: GROUPS });
+  output?.end.destroy();
   hold(child);
   let stderr = '';
   // Rejects when nothing more is to be expected of the child; a killed one in an endless wait for a disk never closes.
@@ -88,7 +99,7 @@ async function run<T>(
     );
   const abort = () => give(signal?.reason);
   const watch = new Watch(silence, stuck);
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => {
     watch.heard();
     if (stderr.length < MAX_STDERR) stderr += text;
   });
@@ -99,9 +110,9 @@ async function run<T>(
   closed.catch(() => undefined);
   signal?.addEventListener('abort', abort, { once: true });
   try {
-    const work = read(watch.over(child.stdout)).then(async (output) => {
-      if (!child.stdout.readableEnded) kill(child.pid);
-      return { status: await closed, output, stderr };
+    const work = read(watch.over(output?.chunks ?? child.stdout!)).then(async (result) => {
+      if (!watch.ended) kill(child.pid);
+      return { status: await closed, output: result, stderr };
     });
     work.catch(() => undefined);
     return await Promise.race([work, givenUp, closed.then(() => work)]);
@@ -137,6 +148,8 @@ function notStarted(tool: string, error: NodeJS.ErrnoException): DataError {
 /** Notices a child's silence while something is expected of it. */
 class Watch {
   private timer: NodeJS.Timeout | undefined;
+  /** Whether the output came to its end. */
+  ended = false;
 
   constructor(
     private readonly seconds: number,
@@ -173,6 +186,7 @@ class Watch {
       yield chunk;
       this.arm();
     }
+    this.ended = true;
     // From its last byte on the child has the same time to end.
     this.arm();
   }

@@ -2,7 +2,7 @@
 import { DataError } from '../base/errors.js';
 import { type Dtype, isReal, REAL_TYPES } from './dtypes.js';
 import { formatShape } from './header.js';
-import { describeOwnTable, type OwnTable, SHARED_TABLE, TABLES } from './ownTables.js';
+import { describeOwnTable, type OwnTable, type SharedTable } from './ownTables.js';
 import { refusedType, type TensorSource } from './source.js';
 
 /** Canonical tensor names and shapes; Linear weights are (out, in), as PyTorch stores them. */
@@ -26,12 +26,20 @@ export interface Comparison extends HeaderComparison {
   unread: string[];
 }
 
-/** Compares the tensors of a source under canonical names with those that a config asks for. Reads no data. */
-export function compareCheckpoint(expected: ExpectedTensors, source: TensorSource): HeaderComparison {
+/**
+ * Compares the tensors of a source under canonical names with those that a config asks for. Reads no data.
+ *
+ * @param shared whose copies may be there, in its shape
+ */
+export function compareCheckpoint(
+  expected: ExpectedTensors,
+  source: TensorSource,
+  shared?: SharedTable,
+): HeaderComparison {
   const comparison: HeaderComparison = { missing: [], unexpected: [], misshaped: [], unreadable: [] };
   const wanted = new Map(expected);
-  const table = expected.get(SHARED_TABLE);
-  for (const name of TABLES) if (table && source.has(name)) wanted.set(name, table);
+  const table = shared && expected.get(shared.name);
+  for (const name of shared?.again ?? []) if (table && source.has(name)) wanted.set(name, table);
   for (const [name, shape] of wanted) {
     if (!source.has(name)) {
       comparison.missing.push(name);

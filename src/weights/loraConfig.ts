@@ -125,7 +125,7 @@ export function parseLoraConfig(json: unknown, origin: string): LoraConfig {
 function refuseOption(key: string, value: unknown, origin: string): void {
   if (HARMLESS.has(key) || isOff(value) || (key === 'bias' && value === 'none')) return;
   const why = REFUSED.has(key)
-    ? 'which is not supported; expected it to be off'
+    ? 'which is not supported; expected it to be off, or the adapter merged into its model (merge_and_unload of PEFT)'
     : 'a key that is not known here; set it to null if a saved adapter computes the same without it';
   throw new DataError(`${origin}: ${key} is ${quote(value)}, ${why}`);
 }

@@ -10,16 +10,21 @@ export const SHARED_TABLE = 'language_model.shared.weight';
 export const DECODER_TABLE = 'language_model.decoder.embed_tokens.weight';
 export const HEAD_TABLE = 'language_model.lm_head.weight';
 
-/** Names of the shared table in files, or of a table that replaces it. */
-export const TABLES = [DECODER_TABLE, HEAD_TABLE] as const;
+/** A table that a model reads by several names, and files may hold again under them. */
+export interface SharedTable {
+  /** The table that is always there. */
+  name: string;
+  /** Names of a copy of it, or of a table of the same shape that replaces it. */
+  again: readonly string[];
+}
 
-type T5Table = (typeof TABLES)[number];
+export const T5_TABLE: SharedTable = { name: SHARED_TABLE, again: [DECODER_TABLE, HEAD_TABLE] };
 
 /** Name of a table that replaces the one which config.json shares. */
 export type OwnTable = string;
 
 /**
- * The names that hold other values than the shared table.
+ * The names that hold other values than a shared table.
  *
  * @param source under canonical names, with tables of the shape that config.json gives them.
  * @param expected tables that the model has parameters for anyway, such as an untied head.
@@ -27,11 +32,12 @@ export type OwnTable = string;
 export async function ownTables(
   source: TensorSource,
   expected: { has(name: string): boolean },
-): Promise<T5Table[]> {
-  const present = TABLES.filter((name) => source.has(name) && !expected.has(name));
+  { name: first, again }: SharedTable,
+): Promise<OwnTable[]> {
+  const present = again.filter((name) => source.has(name) && !expected.has(name));
   if (present.length === 0) return [];
-  const shared = await readReal(SHARED_TABLE, source);
-  const found: T5Table[] = [];
+  const shared = await readReal(first, source);
+  const found: OwnTable[] = [];
   for (const name of present) {
     const table = await readReal(name, source);
     if (table.some((value, i) => value !== shared[i])) found.push(name);

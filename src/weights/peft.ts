@@ -1,8 +1,8 @@
 /** LoRA adapters in PEFT's layout, read and written. */
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError, messageOf } from '../base/errors.js';
-import { writeFileAtomic } from '../base/files.js';
+import { makeFolder, writeFileAtomic } from '../base/files.js';
 import { namesIn } from './checkpointFiles.js';
 import { readJson } from './config.js';
 import { formatShape, quote } from './header.js';
@@ -190,7 +190,7 @@ function matrixShape(file: SafetensorsFile, name: string): [number, number] {
  *   writable.
  */
 export async function writeAdapter(folder: string, adapter: Adapter): Promise<void> {
-  await mkdir(folder, { recursive: true }).catch((error) => {
+  await makeFolder(folder).catch((error) => {
     throw new DataError(`${folder}: cannot be created (${messageOf(error)})`, { cause: error });
   });
   const tensors = new Map<string, WritableTensor>();

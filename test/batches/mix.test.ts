@@ -52,7 +52,10 @@ describe('a mix', () => {
       own(),
     ];
     const { mix, samples } = await mixed(parts);
-    expect(mix).toEqual({ samples: 5, parts: { nextqa: { choice: 2 }, own: { open: 2, ground: 1 } } });
+    expect(mix).toEqual({
+      ...{ samples: 5, parts: { nextqa: { choice: 2 }, own: { open: 2, ground: 1 } } },
+      notices: [],
+    });
     expect(
       samples.map(({ id, dataset, video, question, reasoning }) => [id, dataset, video, question, reasoning]),
     ).toEqual([
@@ -77,6 +80,14 @@ describe('a mix', () => {
     const ids = samples.map(({ id }) => id).filter((id) => id.startsWith('ten/'));
     expect(ids).toHaveLength(count);
     expect(new Set(ids.map((id) => id.replace(/~\d$/, ''))).size).toBe(different);
+  });
+
+  it('tells spans that the reader of a data set cuts or leaves out', async () => {
+    await writeFile(at('sta.txt'), 'AB1 2.0 6.0##one sits.\nAB1 6.0 2.0##one stands.\n');
+    const part = own({ name: 'sta', dataset: 'charades', file: at('sta.txt') });
+    const { mix } = await mixed([part, own()]);
+    expect(mix.parts.sta).toEqual({ ground: 1 });
+    expect(mix.notices).toEqual([`1 spans of ${at('sta.txt')} are cut or left out, as loaders do`]);
   });
 
   it('is the same for one seed and another for another', async () => {

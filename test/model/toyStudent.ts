@@ -259,7 +259,6 @@ export const toy: StudentKind = {
   },
   create: async (config, precision) => new ToyStudent(config as ToyConfig, precision),
   canonical: (source) => ({ ...source, report: { ignored: [], unknown: [], renamed: new Map() } }),
-  optional: async () => [],
 };
 
 registerStudent(toy);

@@ -276,6 +276,8 @@ const UNREAD: Record<string, string[]> = {
     'We cannot conclude that {L} is correct.',
   ],
   several: [
+    ...['{M} or {L}', 'Both {M} and {L} are plausible.', 'Options {M} and {L} are plausible.'],
+    ...['{M} and {L} are equally likely.', 'It could be {M} or {L}.'],
     ...[
       'The answer is {M} or {L}.',
       'The answer is both {M} and {L}.',
@@ -293,14 +295,7 @@ const UNREAD: Record<string, string[]> = {
       'Option {L} is unlikely.',
       'Not {L}.',
       'Neither {M} nor {L}.',
-      '{M} or {L}',
     ],
-    ...[
-      'Both {M} and {L} are plausible.',
-      'Options {M} and {L} are plausible.',
-      '{M} and {L} are equally likely.',
-    ],
-    ...[],
     ...['If the answer were {L}, she would kneel.', 'If the man had stood, {L} would be the best answer.'],
     ...[
       'The answer would be {L} if the man were standing, but he is not.',

@@ -6,6 +6,7 @@ import { DataError } from '../../src/base/errors.js';
 import { holdFolder } from '../../src/base/lock.js';
 import { recordFailure, recordHalved } from '../../src/sweep/folder.js';
 import { listRuns } from '../../src/sweep/list.js';
+import { writeJobs } from '../../src/sweep/slurm/jobs.js';
 import { makeReportWorld, planTrials, type ReportWorld, writeRun } from '../report/support.js';
 
 let scratch: string;
@@ -107,7 +108,7 @@ describe('sweeps', () => {
     await writeRun(world, trials[0]!.folder, { config: trials[0]!.config, beta: 0, seed: 1, accuracy: 0.9 });
     await recordFailure(trials[1]!, new DataError('no data'));
     expect(await states()).toEqual([
-      'sweep waiting 1/4',
+      'sweep stopped 1/4',
       'sweep/trials/beta-0-seed-1 done',
       'sweep/trials/beta-0-seed-2 failed',
     ]);
@@ -119,6 +120,17 @@ describe('sweeps', () => {
       engine: ['native-cpu'],
       hours: 0.01,
     });
+  });
+
+  it('are stopped once a trial has begun that nobody works on, unless Slurm has them', async () => {
+    const trials = await planTrials(world, join(root, 'sweep'));
+    // Killed before its first checkpoint.
+    await mkdir(trials[2]!.folder, { recursive: true });
+    expect((await states())[0]).toBe('sweep stopped 0/4');
+    await writeJobs(join(root, 'sweep'), [
+      { job: '12', submitted: '2026-01-01T00:00:00Z', tasks: [1, 2, 3, 4] },
+    ]);
+    expect((await states())[0]).toBe('sweep waiting 0/4');
   });
 
   it('are done, failed or running as their trials are', async () => {

@@ -1,6 +1,6 @@
 /** The pool of decoders, with stand-ins for ffmpeg and ffprobe: stuck, wild, half dead, too many. */
 import { spawn } from 'node:child_process';
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -26,6 +26,7 @@ afterAll(async () => {
 beforeEach(() => {
   vi.stubEnv('PATH', `${folder}:${process.env.PATH}`);
   vi.stubEnv('REASVQA_DECODER_TIMEOUT', '');
+  vi.stubEnv('TMPDIR', '');
 });
 
 async function standIn(tool: 'ffmpeg' | 'ffprobe', script: string): Promise<void> {
@@ -54,6 +55,31 @@ describe.skipIf(windows)(`runTool${windows ? ' (SKIPPED: needs a shell)' : ''}`,
     await standIn('ffmpeg', 'echo one; echo two; echo bad >&2; exit 3');
     const result = await runTool('ffmpeg', [], text, { name: NAME });
     expect(result).toEqual({ status: 3, output: 'one\ntwo', stderr: 'bad\n' });
+  });
+
+  test('output larger than a pipe comes whole to a slow reader, and leaves no file behind', async () => {
+    const written = Buffer.from(Uint32Array.from({ length: 300_000 }, (_, i) => i).buffer);
+    await writeFile(join(folder, 'large'), written);
+    await standIn('ffmpeg', `cat ${join(folder, 'large')}`);
+    vi.stubEnv('TMPDIR', await mkdtemp(join(folder, 'tmp-')));
+    const slowly = async (stdout: AsyncIterable<Buffer>) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of stdout) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        chunks.push(Buffer.from(chunk));
+      }
+      return Buffer.concat(chunks);
+    };
+    const { output } = await runTool('ffmpeg', [], slowly, { name: NAME });
+    expect(output.equals(written)).toBe(true);
+    expect(await readdir(tmpdir())).toEqual([]);
+  });
+
+  test('output comes where the folder for temporary files is missing', async () => {
+    await standIn('ffmpeg', 'echo one; exit 2');
+    vi.stubEnv('TMPDIR', join(folder, 'missing'));
+    const result = await runTool('ffmpeg', [], text, { name: NAME });
+    expect(result).toEqual({ status: 2, output: 'one', stderr: '' });
   });
 
   test('a silent tool is killed with what it started, and named with the file', async () => {

@@ -11,6 +11,7 @@ import {
   requireComplete,
 } from '../../src/weights/comparison.js';
 import { parseBlip2Config, readJson } from '../../src/weights/config.js';
+import { T5_TABLE } from '../../src/weights/ownTables.js';
 import { openCheckpoint } from '../../src/weights/sharded.js';
 import { describeWithShared, sharedPath } from '../support/shared.js';
 import { memorySource } from './fixtures.js';
@@ -68,9 +69,9 @@ describe('compareCheckpoint', () => {
     const config = parseBlip2Config({ text_config: { vocab_size: 8, d_model: 4 } });
     const tied = expectedTensors(config);
     const tensors = Object.fromEntries([...tied].map(([name, shape]) => [name, { shape }]));
-    expect(compareCheckpoint(tied, memorySource(tensors))).toEqual(CLEAN);
+    expect(compareCheckpoint(tied, memorySource(tensors), T5_TABLE)).toEqual(CLEAN);
     const head = { 'language_model.lm_head.weight': { shape: [8, 4] } };
-    expect(compareCheckpoint(tied, memorySource({ ...tensors, ...head }))).toEqual(CLEAN);
+    expect(compareCheckpoint(tied, memorySource({ ...tensors, ...head }), T5_TABLE)).toEqual(CLEAN);
   });
 
   it.each(['language_model.lm_head.weight', 'language_model.decoder.embed_tokens.weight'])(
@@ -81,6 +82,7 @@ describe('compareCheckpoint', () => {
       const found = compareCheckpoint(
         expected,
         memorySource({ ...shared, [name]: { shape: [4, 8], dtype: 'I8' } }),
+        T5_TABLE,
       );
       expect(found).toEqual({
         ...CLEAN,
@@ -126,7 +128,7 @@ describeWithShared('the reference checkpoint', ['reference/tiny-a/config.json'],
   it('has exactly the tensors its config.json asks for', async () => {
     const config = parseBlip2Config(await readJson(tiny!));
     const source = canonicalSource(await openCheckpoint(dirname(tiny!).concat('/model.safetensors')));
-    const comparison = compareCheckpoint(expectedTensors(config), source);
+    const comparison = compareCheckpoint(expectedTensors(config), source, T5_TABLE);
     await source.close();
     expect(comparison).toEqual(CLEAN);
     expect(source.report).toEqual({ ignored: [], unknown: [], renamed: new Map() });

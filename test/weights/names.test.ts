@@ -5,6 +5,7 @@ import { canonicalSource } from '../../src/weights/canonical.js';
 import { compareCheckpoint } from '../../src/weights/comparison.js';
 import { parseBlip2Config } from '../../src/weights/config.js';
 import { meaningOf } from '../../src/weights/names.js';
+import { T5_TABLE } from '../../src/weights/ownTables.js';
 import { elements, memorySource } from './fixtures.js';
 import { expectedTensors } from './layout.js';
 
@@ -90,7 +91,7 @@ function renameAll(tensors: Tensors, rename: (name: string) => string): Tensors 
 
 async function expectSame(source: ReturnType<typeof canonicalSource>, truth: Tensors): Promise<void> {
   expect([...source.names()].sort()).toEqual(Object.keys(truth).sort());
-  expect(compareCheckpoint(expectedTensors(config), source)).toEqual({
+  expect(compareCheckpoint(expectedTensors(config), source, T5_TABLE)).toEqual({
     missing: [],
     unexpected: [],
     misshaped: [],

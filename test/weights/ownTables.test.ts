@@ -1,6 +1,6 @@
 /** Embedding tables that differ from the shared one. */
 import { describe, expect, it } from 'vitest';
-import { describeOwnTable, ownTables } from '../../src/weights/ownTables.js';
+import { describeOwnTable, ownTables, T5_TABLE } from '../../src/weights/ownTables.js';
 import { memorySource } from './fixtures.js';
 
 const SHARED = 'language_model.shared.weight';
@@ -20,12 +20,12 @@ describe('ownTables', () => {
     ['a decoder of its own', { [DECODER]: table(3, -2, 0, 4), [HEAD]: table(1, -2, 0, 4) }, [DECODER]],
     ['both', { [DECODER]: table(3, -2, 0, 4), [HEAD]: table(3, -2, 0, 4) }, [DECODER, HEAD]],
   ])('finds of %s those with other values', async (_, more, expected) => {
-    expect(await ownTables(memorySource({ [SHARED]: shared, ...more }), NONE)).toEqual(expected);
+    expect(await ownTables(memorySource({ [SHARED]: shared, ...more }), NONE, T5_TABLE)).toEqual(expected);
   });
 
   it('leaves out a head that the model has anyway', async () => {
     const source = memorySource({ [SHARED]: shared, [HEAD]: table(9, 9, 9, 9) });
-    expect(await ownTables(source, new Set([HEAD]))).toEqual([]);
+    expect(await ownTables(source, new Set([HEAD]), T5_TABLE)).toEqual([]);
   });
 
   it('says which table is used', () => {

@@ -91,6 +91,9 @@ const textSchema = z
       if (type !== 'default') refuse(key, `is of type ${quote(type)}; only default is computed here`);
       if ((c[key]?.partial_rotary_factor ?? 1) !== 1)
         refuse(key, 'turns a part of each head; only whole heads are computed here');
+      const nested = Object.entries(c[key] ?? {}).find(([, value]) => isRecord(value))?.[0];
+      if (nested !== undefined)
+        refuse(key, `has angles of ${quote(nested)} alone; only one kind of layers is computed here`);
     }
   })
   .transform((c) => ({

@@ -2,7 +2,7 @@
 import type { StudentKind } from '../kind.js';
 import { architecture } from './architecture.js';
 import { type LlavaConfig, parseLlavaConfig, withPreprocessor } from './config.js';
-import { llavaSource, ownHead } from './names.js';
+import { EMBEDDING, HEAD, llavaSource } from './names.js';
 import { isOriginal } from './original.js';
 
 export const llava: StudentKind = {
@@ -15,7 +15,7 @@ export const llava: StudentKind = {
     return new LlavaStudent(config as LlavaConfig, precision);
   },
   canonical: llavaSource,
-  optional: ownHead,
+  sharedTable: { name: EMBEDDING, again: [HEAD] },
   openReference: async (student, reference) =>
     (await import('./reference.js')).openReference(student, reference),
 };

@@ -7,7 +7,7 @@
 import { DataError } from '../../base/errors.js';
 import type { CanonicalSource } from '../../weights/canonical.js';
 import { quote } from '../../weights/header.js';
-import { readReal, type TensorSource } from '../../weights/source.js';
+import type { TensorSource } from '../../weights/source.js';
 
 export const EMBEDDING = 'model.language_model.embed_tokens.weight';
 export const HEAD = 'lm_head.weight';
@@ -77,18 +77,4 @@ export function llavaSource(source: TensorSource): CanonicalSource {
     read: (name, options) => source.read(origin(name), options),
     close: () => source.close(),
   };
-}
-
-/**
- * The head's own table, where the file has one with other values than the embedding although config.json ties them.
- *
- * @param expected tables that the model has parameters for anyway
- */
-export async function ownHead(
-  source: TensorSource,
-  expected: { has(name: string): boolean },
-): Promise<string[]> {
-  if (expected.has(HEAD) || !source.has(HEAD)) return [];
-  const [table, head] = [await readReal(EMBEDDING, source), await readReal(HEAD, source)];
-  return head.length === table.length && head.every((value, i) => value === table[i]) ? [] : [HEAD];
 }

@@ -1,10 +1,15 @@
 /** Words that name an answer, in English. */
 import type { Language } from './language.js';
 
-const GRADE = '(?:most|more)\\s+\\w+|correct|right|best|final|accurate|appropriate|true|likely|only|logical';
+/** "More general" and the like speak against an option. */
+const DEGREE =
+  '(?:most|more)\\s+(?!(?:general|generic|vague|broad|speculative|ambiguous|abstract|unlikely|unrelated|irrelevant|improbable|implausible|doubtful|of|about|like|tempting)\\b)\\w+';
+const GRADE = `${DEGREE}|correct|right|best|final|accurate|appropriate|true|likely|only|logical`;
+/** "C is the only one" and "C is only a part" differ. */
+const BARE_GRADE = GRADE.replace('|only', '|preferable|preferred|superior');
 /** Before nouns that name an answer only when graded. */
 const FIRM = '(?:most|more)\\s+\\w+|correct|right|best|likely|plausible|closest';
-const VERDICT = `(?:is|as|being|(?:would|seems to|appears to|has to|must|should|will) be|seems|appears|remains|to be)\\s+(?:indeed\\s+|clearly\\s+)?(?:(?:the|my)\\s+)?(?:${GRADE}|answer)\\b`;
+const VERDICT = `(?:is|as|being|(?:would|seems to|appears to|has to|must|should|will) be|seems|appears|remains|to be)\\s+(?:indeed\\s+|clearly\\s+)?(?:(?:the|my)\\s+(?:${GRADE}|answer)|${BARE_GRADE}|answer)\\b`;
 
 const NO = "\\w*n['’]t|not|cannot|never|unable to|impossible to|difficult to|hard to";
 const THINK =

@@ -12,7 +12,7 @@ export interface Spot {
 
 /** Clauses end here; a comma does where another clause begins behind it. */
 const CLAUSE =
-  /[;\n]|,?\s+(?:but|however|although|though|while|whereas|yet|because|since|as|so|hence|thus|therefore|leaving|instead|and(?=\s+(?:not|in(?:consistent|compatible)|rules?|excludes?)\b))\b|\s[-–—]\s|:\s|,\s+(?=(?:not|nor|the|it|this|that|i|we|so|which|making|he|she|they)\b|[(⟦]?[A-Z][)⟧]?\s)/gi;
+  /[;\n]|(?<!\bnot|n['’]t),?\s+(?:but|however|although|though|while|whereas|yet|because|since|as|so|hence|thus|therefore|leaving|instead|and(?=\s+(?:not|in(?:consistent|compatible)|rules?|excludes?)\b))\b|\s[-–—]\s|:\s|,\s+(?=(?:not|nor|the|it|this|that|i|we|so|which|making|he|she|they)\b|[(⟦]?[A-Z][)⟧]?\s)/gi;
 
 /** "While A is possible, C fits": what a sentence grants and then leaves. */
 const GRANTED =
@@ -26,11 +26,15 @@ const COMPARED =
 const PREFERRED =
   /\b(?:rather than|instead of|as opposed to|over|than|versus|vs\.?|unlike|(?<=^\W*)(?:and )?not)\b.*$/is;
 
-const WEIGHED = /\b(?:may|might|could|can|possibl[ey]|perhaps|maybe|either|whether|if|unless|or)\b/i;
+const WEIGHED =
+  /\b(?:may|might|(?<!\bso (?:that )?(?:\w+ ){1,3})(?:could|can)(?! (?:be )?(?:clearly )?(?:see|hear|count|note|observe|find|identif|notic)\w*)|possibl[ey]|perhaps|maybe|either|whether|if|unless|or)\b/i;
 
 /** Words that somebody in the video says or that stand there to be read. */
 const REPORTED =
-  /\b(?:says|said|saying|asks|asked|shouts?|sings?|told|tells?|reads?|written|writes?|titled|named|called|options?\s+(?:are|include)|question)\b/i;
+  /\b(?:says|said|saying|asks|asked|shouts?|sings?|told|tells?(?! (?:us|me)\b)|reads?|written|writes?|titled|named|called|options?\s+(?:are|include)|question)\b/i;
+
+const CANDIDATES =
+  /^\W*(?:the )?(?:possible|plausible|potential|likely|remaining|candidate)\s+(?:answers|options|choices|candidates|reasons|explanations)\b/i;
 
 /** "I guess C?" asks nobody. */
 const GUESS = /^\W*(?:i (?:guess|think|suppose|believe|would say)|i['’]d say|probably|maybe)\b/i;
@@ -52,6 +56,8 @@ export function grantedLength(sentence: string): number {
 /** The spots of a sentence that stand in a clause which denies nothing, weighs nothing, and prefers nothing else. */
 export function claimed<S extends Spot>(sentence: string, spots: readonly S[]): S[] {
   if (claimsNothing(sentence)) return [];
+  // "Possible answers: A, D".
+  if (CANDIDATES.test(sentence) && spots.some(({ index }) => index !== spots[0]?.index)) return [];
   const granted = grantedLength(sentence);
   const ends = [...sentence.matchAll(CLAUSE)].map((match) => match.index);
   return spots.filter(({ start, end }) => {
@@ -69,6 +75,18 @@ export function claimed<S extends Spot>(sentence: string, spots: readonly S[]): 
 }
 
 const refuses = (clause: string) => denies(clause) || AGAINST.test(clause) || ENGLISH_CUES.doubt.test(clause);
+
+/** `sentence` without the clauses that deny or refuse something. */
+export function withoutDenied(sentence: string): string {
+  let result = '';
+  let from = 0;
+  for (const end of [...[...sentence.matchAll(CLAUSE)].map((match) => match.index), sentence.length]) {
+    const clause = sentence.slice(from, end);
+    result += refuses(clause) ? ' '.repeat(clause.length) : clause;
+    from = end;
+  }
+  return result;
+}
 
 /** "C would be chosen, but this is not seen": whether a turn behind a spot denies it and names nothing else. */
 function takenBack(sentence: string, end: number, spots: readonly Spot[]): boolean {

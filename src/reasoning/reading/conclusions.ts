@@ -17,6 +17,8 @@ export function conclusions(plain: string, choices: Choices, cues: Cues[]): Cand
       const letters = new Set(choices.mentions(sentence).map((mention) => mention.index));
       const end = ending(tail, choices);
       if (end !== undefined) letters.add(end);
+      const place = letters.size === 0 && PLACE.test(sentence) ? placeOf(sentence, choices) : undefined;
+      if (place !== undefined) letters.add(place);
       if (letters.size > 0) {
         found.push({
           at,
@@ -28,6 +30,12 @@ export function conclusions(plain: string, choices: Choices, cues: Cues[]): Cand
   }
   return found;
 }
+
+/** "Hence option 3.", "Therefore, the third option is correct." */
+const PLACE =
+  /^[\s,:]*(?:(?:the\s+)?(?:first|second|third|fourth|fifth|last)\s+(?:option|choice|answer)|(?:option|choice|answer)\s*(?:number\s*|no\.?\s*|#)?(?:\d{1,2}|one|two|three|four|five))\s*(?:$|(?:is|seems|fits)\b)/i;
+
+const placeOf = (sentence: string, choices: Choices) => choices.ordinalAt(sentence.replace(/^[\s,:]+/, ''));
 
 const ARROW_OR_HEADING = /[=-]>|→|#{1,6}\s*conclusion\b|(?:^|[.!?])\s*conclusion\s*:/gim;
 

@@ -1,5 +1,7 @@
 /** Lines and sentences that are nothing but an option, by rule 6, and lists that judge option by option, by rule 5. */
 import type { Choices } from '../choices.js';
+import { denies } from '../cues.js';
+import { AGAINST, lettersIn } from '../leaning.js';
 import { verdictsIn } from '../verdicts.js';
 import { agreed, type Candidate } from './candidate.js';
 
@@ -30,6 +32,9 @@ export function bareLine(plain: string, choices: Choices): Candidate | undefined
   }
   const only = lines.length === 1 ? choices.paraphrased(plain.trim()) : undefined;
   if (only !== undefined) return { at: plain.length, index: only, stated: 'line' };
+  const lead = leadingLabel(plain, choices);
+  if (lead !== undefined)
+    return { at: plain.indexOf('\n') < 0 ? plain.length : plain.indexOf('\n'), index: lead, stated: 'line' };
   const labelled = lines.flatMap((each) => {
     const index = LABEL.test(each[0].trim()) ? choices.whole(each[0]) : undefined;
     return index === undefined ? [] : [{ at: (each.index as number) + each[0].length, index }];
@@ -37,6 +42,23 @@ export function bareLine(plain: string, choices: Choices): Candidate | undefined
   const [first] = labelled;
   if (!first || labelled.some(({ index }) => index !== first.index)) return undefined;
   return { ...first, stated: 'line' };
+}
+
+/**
+ * The letter that opens a reply and labels what is no option's text: "C - The girl searches under the table." No other
+ * letter stands in the reply, nothing in its first line denies, and no other option is quoted there.
+ */
+function leadingLabel(plain: string, choices: Choices): number | undefined {
+  const [whole, letter] =
+    /^\s*[([]?([A-Z])[)\]]?(?:\.\s+(?=\p{Lu})|[:)]\s+(?=\p{L})|\s+[–—-]\s+(?=\p{L}))/u.exec(plain) ?? [];
+  if (whole === undefined) return undefined;
+  const index = choices.ofLetter(letter as string);
+  const rest = plain.slice(whole.length);
+  const line = rest.split('\n', 1)[0] as string;
+  const other = lettersIn(rest, choices).some((found) => found.index !== index);
+  if (index === undefined || other || denies(line) || AGAINST.test(line) || /[?？]\s*$/.test(line))
+    return undefined;
+  return choices.textAt(rest) === undefined ? index : undefined;
 }
 
 /** Whether both lines are options with their letters, and not the same. */

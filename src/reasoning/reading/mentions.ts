@@ -73,7 +73,7 @@ function readLetters(sentence: Placed, choices: Choices): Said {
   const { text } = sentence;
   const spots = lettersIn(text, choices).filter(({ start }) => !PLACED.test(text.slice(0, start)));
   const all = claimed(text, spots);
-  const turn = Math.max(...[...text.matchAll(/\b(?:but|however|yet)\b/gi)].map((match) => match.index), 0);
+  const turn = Math.max(...[...text.matchAll(/\b(?:but|however|yet)\b/gi)].map((match) => match.index), -1);
   const after = all.filter(({ start }) => start > turn);
   const found = after.length > 0 ? after : all;
   return {

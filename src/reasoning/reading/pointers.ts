@@ -42,6 +42,8 @@ const LOOSE = [
   /(?:^|[.!?]\s+|\bso,?\s+)([A-Z])\s+(?:it is|fits|matches)\b/gim,
   /^\s*([A-Z])(?: because|, (?:because|since|as))\b/g,
   /(?<![\p{L}\p{N}])([A-Z])[)⟧]?\?+\s+(?:yes|yep|yeah|correct|right|indeed)\b/giu,
+  /\bmak(?:es|ing)\s+(?:it|this|the answer)\s+(?:option\s+)?([A-Z])(?=\s*(?:[.,;!]|$))/gi,
+  /\b(?:ist|wäre)\s+(?:option\s+|antwort\s+)?([A-Z])\s+(?:richtig|korrekt|die (?:richtige|beste))/gi,
   /\bmak(?:es|ing)\s+([A-Z])\b(?=\s+the\b)/g,
 ];
 

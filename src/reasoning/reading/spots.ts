@@ -53,7 +53,29 @@ export function spotsIn(sentence: string, choices: Choices): Spot[] {
     if (spot) found.push(spot);
     at += spot ? (roots[spot.index] as string[]).length : 1;
   }
-  return found;
+  return counts ? withoutParts(sentence, found) : found;
+}
+
+const COUNTED = new RegExp(`\\b(?:(\\d{1,2})|(${NUMBER_WORDS.join('|')})|(another))\\b`, 'gi');
+
+/**
+ * Without the numbers that a count is made of: "two pandas: one eats, another climbs", "one here and one there, so two",
+ * "one, two, three".
+ */
+function withoutParts(sentence: string, spots: Spot[]): Spot[] {
+  const numbers = [...sentence.matchAll(COUNTED)].map((match) => {
+    const [, digits, word] = match;
+    const value = digits ? Number(digits) : word ? NUMBER_WORDS.indexOf(word.toLowerCase()) : 1;
+    return { at: match.index, value };
+  });
+  if (numbers.length < 3) return spots;
+  const values = numbers.map(({ value }) => value);
+  const [first, last] = [values[0] as number, values.at(-1) as number];
+  const sum = values.reduce((total, value) => total + value, 0);
+  const listed = values.every((value, i) => value === i + 1);
+  const whole =
+    last === sum - last || listed ? numbers.at(-1) : first === sum - first ? numbers[0] : undefined;
+  return whole ? spots.filter(({ start }) => start === whole.at) : spots;
 }
 
 /** The options that are named by their place: "the first option", "the last one", "option three". */
@@ -101,7 +123,7 @@ function longestAt(
 function singleStands(sentence: string, start: number, end: number, counts: boolean): boolean {
   const before = sentence.slice(0, start);
   // "throws it": a pronoun may follow the word.
-  const after = sentence.slice(end).replace(/^\s+(?:it|him|her|them|so)\b/i, '');
+  const after = sentence.slice(end).replace(/^\s+(?:to )?(?:it|him|her|them|so)\b/i, '');
   if (counts) {
     const partOf = PART.test(after) || (/^one$/i.test(sentence.slice(start, end)) && ONE_OF_THEM.test(after));
     return !partOf && !NUMBERED.test(before) && !/^[.)]\s+\p{L}/u.test(after);

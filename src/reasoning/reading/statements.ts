@@ -14,8 +14,24 @@ export function statements(plain: string, choices: Choices, cues: Cues[]): Candi
     ),
     ...letterVerdicts(plain, choices, language),
     ...textVerdicts(plain, choices, language),
+    ...(language === ENGLISH_CUES ? placeVerdicts(plain, choices) : []),
   ]);
 }
+
+/** "Option 3 is right", "the third option is the most plausible". */
+function placeVerdicts(plain: string, choices: Choices): Candidate[] {
+  return [...plain.matchAll(PLACE_VERDICT)].flatMap((match): Candidate[] => {
+    const at = match.index + match[0].length;
+    const before = plain.slice(Math.max(0, match.index - 60), match.index);
+    const index = choices.ordinalAt(match[0]);
+    const said =
+      index !== undefined && !doubted(before, ENGLISH_CUES) && !isCounterfactual(sentenceAt(plain, at));
+    return said ? [{ at, index, stated: 'phrase' }] : [];
+  });
+}
+
+const PLACE_VERDICT =
+  /\b(?:the (?:first|second|third|fourth|fifth|last) (?:option|choice|answer)|(?:option|choice|answer)\s*(?:number\s*|no\.?\s*|#)?(?:\d{1,2}|one|two|three|four|five))\s+(?:is|seems|must be|would be)\s+(?:(?:clearly|indeed)\s+)?(?:(?:the\s+)?(?:correct|right|best|most \w+)|the answer)\b/gi;
 
 /** "Option C is the most appropriate", "(C) is correct", "option C as the answer". */
 function letterVerdicts(plain: string, choices: Choices, language: Cues): Candidate[] {

@@ -3,17 +3,20 @@
  * 'wave at her'", or a reply of one sentence that holds one option. The weakest rule but for mentions.
  */
 import type { Choices } from '../choices.js';
+import { AGAINST } from '../leaning.js';
 import { comparable } from '../plain.js';
 import { rootsOf } from '../roots.js';
 import { stemsOf } from '../stems.js';
+import { briefIn } from './brief.js';
 import type { Candidate } from './candidate.js';
-import { claimed, grantedLength } from './claims.js';
+import { claimed, claimsNothing, grantedLength, withoutDenied } from './claims.js';
 import { type Placed, sentencesOf } from './sentenceAt.js';
 import { isCommon, isNumber, placesIn, spotsIn } from './spots.js';
+import { refusalAt } from './withheld.js';
 
 /** Opens a conclusion, or says in the sentence that it is one. */
 const CONCLUDES =
-  /^\W*(?:so|therefore|thus|hence|consequently|accordingly|overall|in (?:conclusion|summary|short)|to conclude|as such|as a result|in other words|put differently|that is,|(?:based on|given|considering|judging (?:by|from))\b[^,]*,|(?:it|he|she|this) (?:looks like|seems that|appears that)|(?:reason|explanation|action|conclusion|result|purpose|answer|correct|best)\s*:)|[=-]>|→|∴|\b(?:therefore|thus|hence)\b|^\W*(?:this|these|which|it|all of this)\b[^.]{0,60}?\b(?:suggests?|indicates?|implies|imply|means?|shows?)\b|\b(?:suggests?|indicates?|implies|confirms?|reveals?|tells us|means)\s+that\b|\bi\b[^.]{0,20}?\b(?:choose|select|pick|answer|conclude|say|think|believe|go with|opt for)\b/i;
+  /^\W*(?:so|therefore|thus|hence|consequently|accordingly|overall|in (?:conclusion|summary|short)|to conclude|as such|as a result|in other words|put differently|that is,|(?:based on|given|considering|judging (?:by|from))\b[^,]*,|(?:it|he|she|this) (?:looks like|seems that|appears that)|(?:reason|explanation|action|conclusion|result|purpose|answer|correct|best)\s*:)|[=-]>|→|∴|\b(?:therefore|thus|hence)\b|,\s*so\s(?!that\b)|^\W*(?:this|these|which|it|all of this)\b[^.]{0,60}?\b(?:suggests?|indicates?|implies|imply|means?|shows?)\b|\b(?:suggests?|indicates?|implies|confirms?|reveals?|tells us|means)\s+that\b|\bi\b[^.]{0,20}?\b(?:choose|select|pick|answer|conclude|say|think|believe|go with|opt for)\b/i;
 const UNSURE = /\b(?:could|may|might|can)\s+(?:also\s+)?(?:suggest|indicate|imply|mean|show)\b/i;
 /** "The most plausible reason is ...", "... comes closest", "... is the only option". */
 const NAMES =
@@ -46,20 +49,74 @@ export function wordedIn(plain: string, choices: Choices): Candidate | undefined
   const opening = sentences.length <= 2 ? yesOrNo(plain, choices) : undefined;
   if (opening !== undefined) return { at: plain.length, index: opening, stated: 'worded' };
   const said = sentences.map((sentence) => saidIn(sentence, choices));
-  for (let i = said.length - 1; i >= 0; i--) {
-    const { options, text, end } = said[i] as Said;
-    if (options.size === 0) continue;
+  return concluded(said, choices) ?? shortReply(plain, said, choices);
+}
+
+/** The option of the last sentence that claims one, where it concludes or is the reply's only claim. */
+function concluded(said: readonly Said[], choices: Choices): Candidate | undefined {
+  const tail = behindColon(said.at(-1)?.text ?? '', choices);
+  if (tail !== undefined) return { at: (said.at(-1) as Said).end, index: tail, stated: 'worded' };
+  for (const one of [...said].reverse()) {
+    const { options, text, end } = one;
     if (options.size > 1) return undefined;
+    if (options.size === 0) {
+      const brief = mayConclude(text) && isPlain(text) ? briefIn(text, choices, false) : undefined;
+      if (brief !== undefined) return { at: one.at + text.length, index: brief, stated: 'worded' };
+      continue;
+    }
     const [index] = options as Set<number> & Iterable<number>;
     const strong = mayConclude(text) && !isLoose(text, index as number, choices);
-    const rest = said.map((other) => other.rest).join('\n');
+    const rest = restOf(said);
     const claims = said.every((other) => [...other.options].every((option) => option === index));
     const alone = claims && !others(rest, index as number, choices);
-    const direct = alone && i === said.length - 1 && isBrief(text, index as number, said.length, choices);
+    const direct = alone && one === said.at(-1) && isBrief(text, index as number, said.length, choices);
     return strong || direct ? { at: end, index: index as number, stated: 'worded' } : undefined;
   }
   return undefined;
 }
+
+/** "He holds the glance for the camera: posing." */
+function behindColon(sentence: string, choices: Choices): number | undefined {
+  const [, head = '', tail = ''] = /^([^:]*\s[^:]*):\s+([^:]+)$/.exec(sentence) ?? [];
+  if (
+    tail === '' ||
+    claimsNothing(head) ||
+    AGAINST.test(head) ||
+    /\b(?:options?|choices?|possible|question|example)\b|[?？]/i.test(sentence)
+  )
+    return undefined;
+  return choices.whole(tail);
+}
+
+/** The option of a reply of one to three short sentences of which one says it, and none says another or only describes. */
+function shortReply(plain: string, said: readonly Said[], choices: Choices): Candidate | undefined {
+  const [first] = said;
+  if (
+    !first ||
+    said.length > 3 ||
+    refusalAt(plain) !== undefined ||
+    stemsOf(plain).length > 30 ||
+    !said.every(({ text }) => isPlain(text))
+  )
+    return undefined;
+  const whole = said.length === 1;
+  const briefs = said.map(({ text }) => briefIn(text, choices, whole));
+  // "The lady. The man in white enters later."
+  const opening = said.map(({ text }) => choices.whole(text)).filter((index) => index !== undefined);
+  if (opening.length === 1 && choices.whole(first.text) !== undefined)
+    return { at: plain.length, index: opening[0] as number, stated: 'worded' };
+  const found = new Set(briefs.filter((index) => index !== undefined));
+  const [index] = found;
+  if (index === undefined || found.size > 1) return undefined;
+  const rest = restOf(said);
+  const rivals = said.some(({ options }) => [...options].some((option) => option !== index));
+  if (!whole && (rivals || others(rest, index, choices))) return undefined;
+  return { at: plain.length, index, stated: 'worded' };
+}
+
+/** A sentence of few words that neither lists nor doubts. */
+const isPlain = (text: string) =>
+  !describes(text) && !UNSURE.test(text) && !/[?？]/.test(text) && stemsOf(text).length < 18;
 
 /** "No, he does not", "No. He never does" where "no" is an option. */
 function yesOrNo(sentence: string, choices: Choices): number | undefined {
@@ -80,6 +137,9 @@ function saidIn(sentence: Placed, choices: Choices): Said {
   return { ...sentence, options: new Set(spots.map(({ index }) => index)), end, rest };
 }
 
+/** What the sentences say without the options that they name and do not claim, and without what they deny. */
+const restOf = (said: readonly Said[]) => said.map(({ rest }) => withoutDenied(rest)).join('\n');
+
 /** Whether the words of another option are in the text, wherever they stand. */
 function others(text: string, index: number, choices: Choices): boolean {
   const words = new Set(rootsOf(comparable(text)));
@@ -95,7 +155,7 @@ function others(text: string, index: number, choices: Choices): boolean {
 
 /** A reply of one sentence is an answer; the last of several is one where it gives a cause, or says little else. */
 function isBrief(sentence: string, index: number, sentences: number, choices: Choices): boolean {
-  if (DESCRIBES.test(sentence)) return false;
+  if (describes(sentence) && !isNumber(choices.rootsOf(index))) return false;
   const more = wordsBeside(sentence, index, choices);
   return more <= (sentences === 1 || CAUSE.test(sentence) ? 12 : 2);
 }
@@ -105,7 +165,7 @@ function isBrief(sentence: string, index: number, sentences: number, choices: Ch
  * others, "this indicates that the person is engaged in organizing the clothes".
  */
 function isLoose(sentence: string, index: number, choices: Choices): boolean {
-  if (DESCRIBES.test(sentence) || UNSURE.test(sentence)) return true;
+  if (describes(sentence) || UNSURE.test(sentence)) return true;
   const short = stemsOf(choices.texts[index] as string).length < 2;
   return short && wordsBeside(sentence, index, choices) > 5;
 }
@@ -117,5 +177,12 @@ function wordsBeside(sentence: string, index: number, choices: Choices): number 
 /** "The targets are the person, the box, and the desk", "the video captures ...". */
 const DESCRIBES =
   /,[^,]*,\s*(?:and|or)\b|\b(?:targets?|objects|(?:video|scene|image|clip)s? (?:shows?|captures?|depicts?|features?|provides?))\b/i;
+
+/** Whether a sentence lists or describes, and concludes nothing from it: "..., so three men". */
+function describes(sentence: string): boolean {
+  return DESCRIBES.test(sentence.split(CONCLUSION_WITHIN).at(-1) as string);
+}
+
+const CONCLUSION_WITHIN = /,\s*(?:and )?(?:so|therefore|thus|hence)\b|[=-]>|→/i;
 
 const CAUSE = /\b(?:because|in order to|so that|due to|which is why|that is why|that['’]s why)\b/i;

@@ -2,12 +2,11 @@
  * A figure and its files: the vega-lite specification, SVG, PNG and the numbers as csv. The same figure gives the same
  * bytes: nothing in them depends on time, machine or what was drawn before (letters in the PNG are in the system's font).
  */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TopLevelSpec } from 'vega-lite';
 import { csv } from '../../base/csv.js';
 import { DataError, messageOf } from '../../base/errors.js';
-import { writeFileAtomic } from '../../base/files.js';
+import { makeFolder, writeFileAtomic } from '../../base/files.js';
 
 export interface Figure {
   title: string;
@@ -33,7 +32,7 @@ export async function writeFigure(figure: Figure, folder: string, name: string):
     ['png', await figurePng(svg)],
     ['csv', csv(figure.rows)],
   ];
-  await mkdir(folder, { recursive: true }).catch((error) => {
+  await makeFolder(folder).catch((error) => {
     throw new DataError(`${folder}: cannot be made (${messageOf(error)})`, { cause: error });
   });
   const paths: string[] = [];

@@ -1,7 +1,7 @@
 /** Submits the trials of a plan to Slurm, as an array and a job that collects, and returns. */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError, messageOf, ReasVqaError } from '../../base/errors.js';
+import { makeFolder } from '../../base/files.js';
 import type { EngineChoice, Execution, Executor } from '../executor.js';
 import { clearFailure, type PlannedTrial, recordFailure, type Sweep, trialState } from '../folder.js';
 import { shellWord } from '../process.js';
@@ -83,7 +83,7 @@ export async function emitSlurm(
 /** Slurm fails a job whose output has no folder, and says so nowhere. */
 async function makeLogs(folder: string): Promise<void> {
   const logs = join(folder, LOGS);
-  await mkdir(logs, { recursive: true }).catch((error) => {
+  await makeFolder(logs).catch((error) => {
     throw new DataError(`${logs}: cannot be made (${messageOf(error)})`, { cause: error });
   });
 }

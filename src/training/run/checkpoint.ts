@@ -4,12 +4,12 @@
  * removes the leftovers of a killed one. The order of samples and the dropout bits follow from the seed and the step,
  * so no generator state needs saving.
  */
-import { mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { DataError, messageOf, ReasVqaError } from '../../base/errors.js';
-import { syncFolder, writeFileAtomic } from '../../base/files.js';
+import { makeFolder, syncFolder, writeFileAtomic } from '../../base/files.js';
 import { type AttachedAdapter, saveAdapter } from '../../model/adapter.js';
 import { readParameters, writableParameters } from '../../model/load.js';
 import type { Student } from '../../model/student.js';
@@ -56,7 +56,7 @@ export async function saveCheckpoint(
   const partial = join(checkpoints, `${PARTIAL}${folderOf(state.step)}`);
   try {
     await rm(partial, { recursive: true, force: true });
-    await mkdir(partial, { recursive: true });
+    await makeFolder(partial);
     const { parameters } = optimizer;
     await writeSafetensors(join(partial, 'trainable.safetensors'), writableParameters(parameters), {
       format: 'pt',

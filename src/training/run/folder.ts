@@ -5,12 +5,12 @@
  *   evaluations.json      accuracy by epoch               predictions/  answers of every evaluation
  *   predictions.jsonl     answers of the best epoch       result.json   written last: the run is done
  */
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { arch, cpus, platform } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { DataError, messageOf, UsageError } from '../../base/errors.js';
-import { isFile, writeFileAtomic } from '../../base/files.js';
+import { isFile, makeFolder, writeFileAtomic } from '../../base/files.js';
 import { isRecord } from '../../base/values.js';
 import { configHash, dumpConfig } from '../../config/load.js';
 import type { Config } from '../../config/schema.js';
@@ -153,7 +153,7 @@ function decisiveFeatures(kept: Partial<Config['features']> = {}, sampling?: str
 export async function makeRunFolder(folder: string): Promise<RunPaths> {
   const paths = runPaths(folder);
   for (const path of [join(folder, 'predictions'), paths.checkpoints])
-    await mkdir(path, { recursive: true }).catch((error) => {
+    await makeFolder(path).catch((error) => {
       throw new DataError(
         `${folder}: cannot be made or written to (${messageOf(error)}); use another --run folder`,
         { cause: error },

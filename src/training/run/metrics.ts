@@ -35,7 +35,7 @@ export class MetricsLog {
   private readonly events: Target;
 
   /**
-   * @param folder the run folder, created when missing.
+   * @param folder the run folder, created when missing; the one above it is there.
    * @param now seconds since 1970, for the event file.
    * @throws DataError when the folder cannot be written or a whole line of an existing file is not JSON.
    */
@@ -43,7 +43,7 @@ export class MetricsLog {
     folder: string,
     private readonly now: () => number = () => Date.now() / 1000,
   ) {
-    guarded(folder, () => mkdirSync(folder, { recursive: true }));
+    if (!existsSync(folder)) guarded(folder, () => mkdirSync(folder));
     this.lines = new Target(join(folder, 'metrics.jsonl'), keepLines);
     this.events = new Target(join(folder, eventFile(folder, now)), keepRecords);
     if (this.events.size === 0) this.events.append(versionRecord(now()));

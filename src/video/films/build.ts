@@ -2,11 +2,11 @@
  * What both builders share: a folder that belongs to one set of settings, films that are made once, samples that are written when
  * all films are there.
  */
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import pLimit from 'p-limit';
 import { DataError, MissingToolError, messageOf, stopIfAborted, UsageError } from '../../base/errors.js';
-import { hashFile, isFile, writeFileAtomic } from '../../base/files.js';
+import { hashFile, isFile, makeFolder, writeFileAtomic } from '../../base/files.js';
 import { holdFolder } from '../../base/lock.js';
 import { ProblemLog } from '../../data/problems.js';
 import type { Sample } from '../../data/sample.js';
@@ -83,7 +83,7 @@ export async function build(
 ): Promise<BuildSummary> {
   const { out, annotations, seed, signal, skipBad } = request;
   const folder = join(out, 'videos');
-  await mkdir(folder, { recursive: true }).catch((error) => {
+  await makeFolder(folder).catch((error) => {
     throw new DataError(`${out}: cannot be written (${messageOf(error)})`, { cause: error });
   });
   const release = await holdFolder(out, { doing: 'building', option: '--out' });

@@ -67,6 +67,11 @@ describe('parseLlavaConfig', () => {
       /layer_types: has "sliding_attention"/,
     ],
     ['scaled angles', { text: { rope_scaling: { type: 'yarn' } } }, /rope_scaling: is of type "yarn"/],
+    [
+      'angles by kind of layer',
+      { text: { rope_parameters: { full_attention: { rope_type: 'default', rope_theta: 1e6 } } } },
+      /rope_parameters: has angles of "full_attention" alone/,
+    ],
     ['newer scaled angles', { text: { rope_parameters: { rope_type: 'linear' } } }, /is of type "linear"/],
     [
       'heads that do not divide',

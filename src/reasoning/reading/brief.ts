@@ -1,0 +1,126 @@
+/**
+ * The option of a reply of one sentence, or of a concluding one, whose words stand there in any order and with others
+ * between: "wipe the mouth of the baby" for "wipe baby's mouth", "The shirt is black in color." for "black".
+ */
+import type { Choices } from '../choices.js';
+import { isSmall, rootOf } from '../roots.js';
+import { claimed, type Spot } from './claims.js';
+import { isCommon, isNumber } from './spots.js';
+
+/** Words that place a thing, and "use": an option and its paraphrase differ in them. */
+const PLACING = new Set('use in on at by with from into onto inside of for up down out off as'.split(' '));
+
+/** A word of the sentence that belongs to an option. */
+interface Word extends Spot {
+  root: string;
+  /** Its place among the sentence's words. */
+  place: number;
+}
+
+/** At most so many other words stand between those of an option. */
+const BETWEEN = 5;
+
+/**
+ * @param whole whether the sentence is the reply, in which an option of one word may stand anywhere
+ * @returns the one option all of whose words the sentence claims; undefined when another has them too, and when they
+ *   stand in a clause of time, in a relative one, or in what a cause is given for
+ */
+export function briefIn(sentence: string, choices: Choices, whole: boolean): number | undefined {
+  const wanted = choices.texts.map((_, i) => choices.variants(i).map(telling));
+  if (wanted.flat().some(isNumber)) return undefined;
+  const words = claimed(sentence, wordsIn(sentence, wanted.flat(2)));
+  const full = wanted.flatMap((forms, index) => {
+    const form = forms.find((roots) => roots.length > 0 && !isCommon(roots) && holds(words, roots));
+    const said = words.filter(({ root }) => form?.some((own) => same(own, root)));
+    return form && said.some(({ start }) => !isAside(sentence, start)) ? [{ index, form, said }] : [];
+  });
+  const widest = full.filter(
+    ({ form }) => !full.some((other) => other.form.length > form.length && within(form, other.form)),
+  );
+  const [only] = widest;
+  if (!only || widest.length > 1) return undefined;
+  const [first] = only.said as [Word];
+  const single = only.form.length > 1 || isNamed(sentence, first) || (whole && singleStands(sentence, first));
+  return single ? only.index : undefined;
+}
+
+const telling = (roots: readonly string[]) => {
+  const kept = roots.filter((root) => !PLACING.has(root));
+  return [...new Set(kept.length > 0 ? kept : roots)];
+};
+
+/** The words of `sentence` that an option has. */
+function wordsIn(sentence: string, roots: readonly string[]): Word[] {
+  let place = 0;
+  return [...sentence.matchAll(/[\p{L}\p{M}\p{N}]+/gu)].flatMap((match): Word[] => {
+    const word = match[0].toLowerCase();
+    const root = rootOf(word);
+    if (isSmall(word) || PLACING.has(root)) return [];
+    place++;
+    if (!roots.some((own) => same(own, root))) return [];
+    return [{ root, place, start: match.index, end: match.index + match[0].length, index: 0 }];
+  });
+}
+
+/** Whether `words` hold all `roots` near each other. */
+function holds(words: readonly Word[], roots: readonly string[]): boolean {
+  return words.some(({ place: first }) => {
+    const near = words.filter(({ place }) => place >= first && place < first + roots.length + BETWEEN);
+    return roots.every((root) => near.some((word) => same(root, word.root)));
+  });
+}
+
+const within = (roots: readonly string[], others: readonly string[]) =>
+  roots.every((root) => others.some((other) => same(root, other)));
+
+/** Equal roots, or long ones that differ in one letter: "stablize" and "stabilize". */
+function same(one: string, other: string): boolean {
+  if (one === other) return true;
+  if (one.length < 6 || other.length < 6 || one[0] !== other[0] || Math.abs(one.length - other.length) > 1)
+    return false;
+  let from = 0;
+  while (from < Math.min(one.length, other.length) && one[from] === other[from]) from++;
+  const [rest, behind] = [one.slice(from), other.slice(from)];
+  return rest.slice(1) === behind.slice(1) || rest === behind.slice(1) || rest.slice(1) === behind;
+}
+
+const CAUSE = '(?:because|since|in order to|so that|so as to|due to|owing to|thanks to)';
+/** Opens a clause that says when or of whom; it ends with its own comma. */
+const ASIDE =
+  /\b(?:after|before|when|while|once|during|until|if|who|whose|whom|which|where|although|though|despite|like|as if|next to|in front of|on top of|near|beside|behind|without)\b/i;
+const CAUSE_OPENS = new RegExp(`\\b(?:${CAUSE}|therefore|thus|hence|which is why|that is why)\\b`, 'i');
+const CAUSE_BEHIND = new RegExp(`\\b${CAUSE}\\b`, 'i');
+
+/** Whether a place stands in a clause of time or a relative one, or before the cause that the sentence gives. */
+function isAside(sentence: string, at: number): boolean {
+  const before = sentence.slice(0, at);
+  const clause = before.slice(Math.max(0, before.search(/[,;:][^,;:]*$/)));
+  return ASIDE.test(clause.split(CAUSE_OPENS).at(-1) as string) || CAUSE_BEHIND.test(sentence.slice(at));
+}
+
+/** "Happy is the option that best fits." */
+const isNamed = (sentence: string, { start, end }: Word) =>
+  /^\W*(?:the )?$/i.test(sentence.slice(0, start)) &&
+  /^\W*(?:is|was|would be|seems|must be) (?:the|my) (?:\p{L}+ )?(?:option|answer|reason|choice|explanation|one|purpose|description)\b/iu.test(
+    sentence.slice(end),
+  );
+
+/** Whether an option of one word stands behind the sentence's verb, is its subject or most of it. */
+function singleStands(sentence: string, { start, end, place }: Word): boolean {
+  const before = sentence.slice(0, start);
+  return (
+    (place <= 2 && sentence.length < 24) ||
+    VERB.test(before) ||
+    SUBJECT.test(before) ||
+    (/^\W*(?:(?:the|an?) )?$/i.test(before) && VERB_NEXT.test(sentence.slice(end)))
+  );
+}
+
+/** "He slips on the floor", "The bird flies over the lake". */
+const SUBJECT = /^\W*(?:he|she|it|they|(?:the|an?) (?:\p{L}+ )?\p{L}+) $/iu;
+
+/** "Father is the tallest." */
+const VERB_NEXT = /^\s+(?:is|are|was|were|has|had|does|did|\p{L}{2,}[^su\W]s)\s/iu;
+
+const VERB =
+  /(?:\b(?:is|are|was|were|am|be|been|has|have|had|does|did|felt|went|took|\p{L}{2,}(?:ed|[^su\W]s))|['’]s)\s/iu;
