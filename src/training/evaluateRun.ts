@@ -1,7 +1,7 @@
 /** A run's best checkpoint, or a base model as it is, answers a split; the predictions are written in the official form. */
 import { dirname } from 'node:path';
 import { DataError, UsageError } from '../base/errors.js';
-import { isFile, makeFolder, writeFileAtomic } from '../base/files.js';
+import { makeFolder, writeFileAtomic } from '../base/files.js';
 import { openClipThreads } from '../batches/clipThreads.js';
 import { readSplit } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
@@ -81,7 +81,7 @@ export async function evaluateRun(request: EvaluateRunRequest): Promise<Evaluate
       );
     }
     if (trajectories !== undefined) {
-      await mkdir(dirname(trajectories), { recursive: true });
+      await makeFolder(dirname(trajectories));
       const own = await trajectoriesOf(config.train, answered, predictions, onNotice);
       await writeFileAtomic(trajectories, trajectoryLines(own));
     }
