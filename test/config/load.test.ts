@@ -63,6 +63,8 @@ describe('defaults', () => {
     expect(config.eval).toEqual({
       scorer: 'letter',
       batch: 8,
+      looks: 0,
+      look: 'student',
       everyEpochs: 1,
       split: 'val',
       maxNewTokens: 30,
@@ -116,7 +118,7 @@ describe('errors name the place', () => {
     [`${MINIMAL}beta: 0.5\n`, 'recipe.yaml:4:1 beta: unknown key (did you mean train.beta?)'],
     [
       `${MINIMAL}eval:\n  zzzzzz: 1\n`,
-      'recipe.yaml:5:3 eval.zzzzzz: unknown key (expected scorer, mode, batch, everyEpochs, split, maxNewTokens)',
+      'recipe.yaml:5:3 eval.zzzzzz: unknown key (expected scorer, mode, batch, looks, look, everyEpochs, split, maxNewTokens)',
     ],
     [`${MINIMAL}train:\n  beta: much\n`, 'recipe.yaml:5:3 train.beta: expected number in [0, 1], got "much"'],
     [`${MINIMAL}train:\n  beta: 1.5\n`, 'recipe.yaml:5:3 train.beta: expected number in [0, 1], got 1.5'],
