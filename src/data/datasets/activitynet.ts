@@ -47,6 +47,10 @@ function eventsOf(video: string, entry: unknown, line: number, log: ProblemLog):
     log.add(line, `${video}.${field}`, expected, shown(got));
     return [];
   };
+  if (video.trim() === '') {
+    log.add(line, 'video', 'a video id', shown(video));
+    return [];
+  }
   if (!isDuration(duration)) return bad('duration', 'seconds, more than 0', duration);
   if (!Array.isArray(timestamps)) return bad('timestamps', '[start, end] pairs in seconds', timestamps);
   if (!Array.isArray(sentences) || sentences.length !== timestamps.length)

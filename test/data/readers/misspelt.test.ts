@@ -1,4 +1,4 @@
-/** Misspelt truths and endless numbers: told, where a blind split or a sample would come of them. */
+/** Misspelt truths, endless numbers and empty ids: told, where a blind split or a sample would come of them. */
 import { describe, expect, it } from 'vitest';
 import { datasetOf } from '../../../src/data/datasets/index.js';
 import { ProblemLog } from '../../../src/data/problems.js';
@@ -47,6 +47,11 @@ describe('a misspelt key of the truth is told', () => {
     for (const key of ['relevant_windows', 'relevant_clip_ids', 'saliency_scores'])
       expect(await read('qvhighlights', moments(key))).toEqual({ samples: 1, fields: [] });
   });
+});
+
+it('an empty video id of ActivityNet is told', async () => {
+  const text = '{" ": {"duration": 5, "timestamps": [[0, 1]], "sentences": ["a"]}}';
+  expect(await read('activitynet', text)).toEqual({ samples: 0, fields: ['video'] });
 });
 
 describe('a number too large for one is told', () => {
