@@ -156,7 +156,7 @@ describe('one target', () => {
   it('has both in tags, whatever the task, and an empty part where there is no reasoning', async () => {
     const given = await settings(
       ...['train.mode=stl', 'train.stlTarget=tagged', 'eval.scorer=generate'],
-      'text.maxReasoning=12',
+      'text.maxReasoning=16',
     );
     expect(() => stl(given)).toThrow(/^train\.stlTarget tagged: the tokenizer of /);
     const shapes = await Tokenizer.load(SHAPES);
@@ -177,7 +177,7 @@ describe('one target', () => {
       ],
       ['open', ['', '<think></think> <answer>it moves</answer>', '']],
     ]);
-    expect(cuts(truncated)).toEqual({ 'reasoning texts (text.maxReasoning 12)': 1 });
+    expect(cuts(truncated)).toEqual({ 'reasoning texts (text.maxReasoning 16)': 1 });
   });
 
   it('is the answer alone unless the recipe asks for the reasoning, and never weighed', async () => {
