@@ -7,7 +7,7 @@ import type { ClipThreads } from '../batches/clipThreads.js';
 import type { Split } from '../batches/split.js';
 import { cueTokens } from './cues.js';
 import { objectiveOf } from './objectives/index.js';
-import type { Choice, Look } from './objectives/objective.js';
+import type { Candidates, Choice } from './objectives/objective.js';
 import { identity } from './run/folder.js';
 import { fileHashes } from './run/provenance.js';
 import type { TrainRequest } from './run.js';
@@ -37,7 +37,7 @@ export async function chooseSamples(
     return { student: trial.student, builder: openBuilder(trial, config, split, options) };
   };
   let opened: ReturnType<typeof asked> | undefined;
-  const show: Look['show'] = async (chosen, use) => {
+  const show: Candidates['show'] = async (chosen, use) => {
     opened ??= asked();
     const { student, builder } = await opened;
     const host = await builder.prepare(chosen);

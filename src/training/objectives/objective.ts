@@ -46,7 +46,7 @@ export async function responding<T>(
 }
 
 /** Training samples as an objective that chooses among them sees them. */
-export interface Look {
+export interface Candidates {
   samples: readonly Sample[];
   /** Run folder, where what was found may be kept. */
   folder: string;
@@ -94,7 +94,7 @@ export interface Objective {
    * Called before the first step, also where a run continues: the samples to learn from. All of them unless given. One that may
    * leave some out has an entry in `cohortKey` (../splits.ts), since runs in lockstep read the same ones.
    */
-  choose?(look: Look): Promise<Choice>;
+  choose?(candidates: Candidates): Promise<Choice>;
   /** No pass of the step drops anything, whatever rates the model and its adapter have. */
   readonly dropsNothing?: boolean;
   /** Called before the first step, with the parameters as training began, also where it continues from a checkpoint. */

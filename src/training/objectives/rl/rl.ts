@@ -14,7 +14,7 @@ import { type Scored, Scorer } from '../../../rewards/index.js';
 import { scorerSettings } from '../../../rewards/settings.js';
 import { requireTags } from '../../../text/encode.js';
 import { type Trajectory, trajectoryOf } from '../../trajectories.js';
-import type { Choice, Look, NamedLoss, Objective, ObjectiveSettings, StepInput } from '../objective.js';
+import type { Candidates, Choice, NamedLoss, Objective, ObjectiveSettings, StepInput } from '../objective.js';
 import { advantagesOf, difficultyWeights } from './advantages.js';
 import { BatchLog } from './log.js';
 import { type PolicySettings, policyLoss, policyMetrics } from './policyLoss.js';
@@ -78,8 +78,8 @@ class Rewarded implements Objective {
     return { targets: [], truncated: new Map<string, number>() };
   }
 
-  choose(look: Look): Promise<Choice> {
-    return this.survey.choose(look);
+  choose(candidates: Candidates): Promise<Choice> {
+    return this.survey.choose(candidates);
   }
 
   begin(parameters: readonly Parameter[]): void {

@@ -9,7 +9,7 @@ import { disposeVisual } from '../../../batches/batch.js';
 import type { PromptFilter } from '../../../config/modes.js';
 import type { Sample } from '../../../data/sample.js';
 import type { Scorer } from '../../../rewards/index.js';
-import type { Choice, Look } from '../objective.js';
+import type { Candidates, Choice } from '../objective.js';
 import { type Finding, meanPassAt, type Reason, reasonToDrop, shareFormed } from './passes.js';
 import { SurveyFile } from './surveyFile.js';
 import type { Completions, Writer } from './writer.js';
@@ -39,26 +39,26 @@ export class Survey {
    * @returns the samples to learn from, in their own order, and what was found
    * @throws UsageError for a student that cannot write the form, and where no prompt is left
    */
-  async choose(look: Look): Promise<Choice> {
+  async choose(candidates: Candidates): Promise<Choice> {
     const { survey, filter, seed, batch } = this.settings;
-    const order = new Rng(`${seed}/rl/survey`).shuffle([...look.samples]);
+    const order = new Rng(`${seed}/rl/survey`).shuffle([...candidates.samples]);
     const asked = filter === 'none' ? order.slice(0, survey) : order;
-    if (asked.length === 0) return { samples: look.samples, metrics: {} };
-    const file = await SurveyFile.open(look.folder, look.origin);
+    if (asked.length === 0) return { samples: candidates.samples, metrics: {} };
+    const file = await SurveyFile.open(candidates.folder, candidates.origin);
     const findings: Finding[] = [];
     // A student that cannot write the form is refused by the first prompts, not after all of them.
     const first = survey > 0 ? Math.min(survey, asked.length) : asked.length;
     for (let from = 0; from < asked.length; from += batch) {
       const chunk = asked.slice(from, from + batch);
-      findings.push(...(file.known(chunk) ?? (await this.ask(look, file, chunk))));
+      findings.push(...(file.known(chunk) ?? (await this.ask(candidates, file, chunk))));
       if (from < first && from + batch >= first) await this.requireForm(findings, file);
-      look.onProgress(Math.min(from + batch, asked.length), asked.length);
+      candidates.onProgress(Math.min(from + batch, asked.length), asked.length);
     }
-    return this.conclude(look, findings);
+    return this.conclude(candidates, findings);
   }
 
-  private async ask(look: Look, file: SurveyFile, chunk: readonly Sample[]): Promise<Finding[]> {
-    const found = await look.show(chunk, async (asked) => {
+  private async ask(candidates: Candidates, file: SurveyFile, chunk: readonly Sample[]): Promise<Finding[]> {
+    const found = await candidates.show(chunk, async (asked) => {
       const written = await this.writer.write(asked, `${this.settings.seed}/rl/survey`);
       if (written.talks) disposeVisual(written.talks.input);
       return asked.samples.map((sample, i) => this.findingOf(sample, written, i));
@@ -97,7 +97,7 @@ export class Survey {
     );
   }
 
-  private conclude(look: Look, findings: readonly Finding[]): Choice {
+  private conclude(candidates: Candidates, findings: readonly Finding[]): Choice {
     const { filter, captionVariance, group } = this.settings;
     const k = Math.min(PASSES, group);
     const reasons = new Map<string, Reason>();
@@ -105,14 +105,14 @@ export class Survey {
       const reason = reasonToDrop(finding, filter, captionVariance);
       if (reason) reasons.set(finding.id, reason);
     }
-    const samples = look.samples.filter(({ id }) => !reasons.has(id));
+    const samples = candidates.samples.filter(({ id }) => !reasons.has(id));
     const metrics = {
       'rl/pass_1': meanPassAt(1, findings),
       [`rl/pass_${k}`]: meanPassAt(k, findings),
       'rl/well_formed': shareFormed(findings),
     };
     const told = Object.entries(metrics).filter(([, value]) => !Number.isNaN(value));
-    look.onNotice(
+    candidates.onNotice(
       `survey of ${findings.length} prompts, ${group} completions each: ${toldOf(told) || 'no reward of content applies'}`,
     );
     if (filter === 'none') return { samples, metrics: Object.fromEntries(told) };
@@ -122,7 +122,7 @@ export class Survey {
       throw new UsageError(
         `train.rl.filter ${filter}: leaves none of ${findings.length} prompts (${counts}); nothing could be learned from them. Give it prompts that are neither solved nor hopeless, or set train.rl.filter=none`,
       );
-    look.onNotice(
+    candidates.onNotice(
       `${samples.length} of ${findings.length} prompts are kept (train.rl.filter ${filter})${dropped}`,
     );
     return {

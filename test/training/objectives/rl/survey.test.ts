@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DataError, Interrupted, UsageError } from '../../../../src/base/errors.js';
 import type { Sample } from '../../../../src/data/sample.js';
 import { Scorer } from '../../../../src/rewards/index.js';
-import type { Look } from '../../../../src/training/objectives/objective.js';
+import type { Candidates } from '../../../../src/training/objectives/objective.js';
 import { Survey, type SurveySettings } from '../../../../src/training/objectives/rl/survey.js';
 import type { Asked, Completions, Writer } from '../../../../src/training/objectives/rl/writer.js';
 
@@ -45,14 +45,14 @@ function surveyed({
   weights = { format: 1, choice: 1 },
   folder = join(scratch, String(folders++)),
   stopAfter = Number.POSITIVE_INFINITY,
-  look = {},
+  candidates = {},
 }: {
   settings?: Partial<SurveySettings>;
   texts?: Record<string, string[]>;
   weights?: Record<string, number>;
   folder?: string;
   stopAfter?: number;
-  look?: Partial<Look>;
+  candidates?: Partial<Candidates>;
 } = {}) {
   mkdirSync(folder, { recursive: true });
   const scorer = new Scorer({ weights, format: 'multiply', iouRange: [0, 1] });
@@ -77,7 +77,7 @@ function surveyed({
         if (++batches > stopAfter) throw new Interrupted('stopped');
       },
       onNotice: (line) => said.push(line),
-      ...look,
+      ...candidates,
     });
   return { choose, asked, said, folder, file: join(folder, 'survey.jsonl') };
 }
@@ -118,7 +118,7 @@ describe('a survey', () => {
   });
 
   it('goes on where clips cannot be read', async () => {
-    const { choose, said } = surveyed({ look: { show: async () => undefined } });
+    const { choose, said } = surveyed({ candidates: { show: async () => undefined } });
     expect((await choose()).samples).toEqual(SAMPLES);
     expect(said[0]).toMatch(/^survey of 4 prompts/);
   });
@@ -224,7 +224,7 @@ describe('findings', () => {
   it('of another student or recipe are not used', async () => {
     const first = surveyed({ settings });
     await first.choose();
-    const other = surveyed({ settings, folder: first.folder, look: { origin: 'two' } });
+    const other = surveyed({ settings, folder: first.folder, candidates: { origin: 'two' } });
     await other.choose();
     expect(other.asked).toHaveLength(6);
   });
