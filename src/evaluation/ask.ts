@@ -6,15 +6,15 @@ import { type AskSettings, askSettings } from '../config/settings.js';
 import { prepareText } from '../data/prepare.js';
 import { optionLetter, type Sample, type Span, TASKS, type Task, taskOf } from '../data/sample.js';
 import { type FeatureSource, LiveFrames } from '../features/source.js';
-import type { Encoded, GenerateOptions, Student } from '../model/student.js';
+import type { Encoded, GenerateOptions } from '../model/student.js';
 import { dialogueText, type TakenTurn } from '../text/dialogue.js';
 import { taggedParts } from '../text/tags.js';
 import { statesDuration } from '../text/tasks/index.js';
-import type { Tokenizer } from '../text/tokenizer.js';
 import { evaluationMode } from '../video/clip.js';
 import { clipOf, type Frames, MixedSizes, readDuration, readFrames } from '../video/frames.js';
 import { toPixelValues } from '../video/preprocess.js';
 import {
+  type Answerer,
   answerEncoded,
   answerLimit,
   answerOptions,
@@ -26,11 +26,7 @@ import {
 import { answerLooking } from './looking.js';
 
 /** Who is asked: a student with its tokenizer, and how it was trained to see and be asked. */
-export interface Asked {
-  student: Student;
-  tokenizer: Tokenizer;
-  /** Tokens that start the decoder on either task; the student's own unless given. */
-  cues?: { answer: number; reasoning: number } | undefined;
+export interface Asked extends Omit<Answerer, 'builder'> {
   /** The run's configuration; every key's default unless given. */
   config?: AskSettings | undefined;
 }
@@ -220,7 +216,8 @@ export async function askAbout(
     following?.onAnswer?.(answer);
     if (!query.reason) return answer;
     const text = await reason(evaluator, host, encoded, following);
-    return { ...answer, reasoning: taggedParts(text)?.reasoning ?? text };
+    // A student of plain text may write a tag too; it marks nothing.
+    return { ...answer, reasoning: (asked.tagged ? taggedParts(text)?.reasoning : undefined) ?? text };
   } finally {
     encoded.dispose();
   }

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { DataError, UsageError } from '../base/errors.js';
 import { ownFile } from '../base/packageFiles.js';
+import { writesReasoningFirst, writesTags } from '../config/checks.js';
 import type { Config } from '../config/schema.js';
 import { type AskSettings, askSettings } from '../config/settings.js';
 import type { Asked } from '../evaluation/ask.js';
@@ -70,6 +71,7 @@ async function openModel(
     const config = given ?? askSettings(student.kind);
     return {
       ...{ student, tokenizer, config, cues: cueTokens(config, tokenizer) },
+      ...(given && { reasonsFirst: writesReasoningFirst(given), tagged: writesTags(given) }),
       description,
       ships: model === undefined,
       notices: noticesOf(comparison, folder),
