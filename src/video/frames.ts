@@ -103,10 +103,11 @@ export async function readFrameTimes(request: FrameRequest): Promise<number[]> {
 
 /** Indices of the frames that are asked for, in time order. */
 function indicesOf(source: VideoSource, request: FrameRequest, name: string): number[] {
-  const { count, mode, rng, start, end, perSecond = Number.POSITIVE_INFINITY } = request;
+  const { count, mode, rng, start, end, perSecond } = request;
   const range = requestedRange(source, request, name);
   const wanted = request.pad === false ? Math.min(count, range.frameCount) : count;
-  const most = start === undefined || end === undefined ? wanted : Math.floor((end - start) * perSecond);
+  const isLimited = perSecond !== undefined && start !== undefined && end !== undefined;
+  const most = isLimited ? Math.floor((end - start) * perSecond) : wanted;
   const few = Math.min(wanted, Math.max(1, most));
   const indices =
     mode === 'ends'

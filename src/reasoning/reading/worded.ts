@@ -16,11 +16,14 @@ import { refusalAt } from './withheld.js';
 
 /** Opens a conclusion, or says in the sentence that it is one. */
 const CONCLUDES =
-  /^\W*(?:so|therefore|thus|hence|consequently|accordingly|overall|in (?:conclusion|summary|short)|to conclude|as such|as a result|in other words|put differently|that is,|(?:based on|given|considering|judging (?:by|from))\b[^,]*,|(?:it|he|she|this) (?:looks like|seems that|appears that)|(?:reason|explanation|action|conclusion|result|purpose|answer|correct|best)\s*:)|[=-]>|→|∴|\b(?:therefore|thus|hence)\b|,\s*so\s(?!that\b)|^\W*(?:this|these|which|it|all of this)\b[^.]{0,60}?\b(?:suggests?|indicates?|implies|imply|means?|shows?)\b|\b(?:suggests?|indicates?|implies|confirms?|reveals?|tells us|means)\s+that\b|\bi\b[^.]{0,20}?\b(?:choose|select|pick|answer|conclude|say|think|believe|go with|opt for)\b/i;
+  /^\W*(?:so|therefore|thus|hence|consequently|accordingly|overall|in (?:conclusion|summary|short)|to conclude|as such|as a result|in other words|put differently|that is,|(?:based on|given|considering|judging (?:by|from))\b[^,]*,|(?:it|he|she|this) (?:looks like|seems that|appears that)|(?:reason|explanation|action|conclusion|result|purpose|answer|correct|best)\s*:)|[=-]>|→|∴|\b(?:therefore|thus|hence)\b|^\W*(?:this|these|which|it|all of this)\b[^.]{0,60}?\b(?:suggests?|indicates?|implies|imply|means?|shows?)\b|\b(?:suggests?|indicates?|implies|confirms?|reveals?|tells us|means)\s+that\b|\bi\b[^.]{0,20}?\b(?:choose|select|pick|answer|conclude|say|think|believe|go with|opt for)\b/i;
 const UNSURE = /\b(?:could|may|might|can)\s+(?:also\s+)?(?:suggest|indicate|imply|mean|show)\b/i;
 /** "The most plausible reason is ...", "... comes closest", "... is the only option". */
 const NAMES =
   /\b(?:answer|(?<!(?:first|second|third|fourth|fifth|last)\s)(?:option|choice)|reason|explanation|description|interpretation|statement|purpose|response|one that|best (?:describ|captur|fit|match|explain)\w*|closest|most (?:likely|plausible|probable|fitting|appropriate|accurate|logical|reasonable)|only plausible|is (?:correct|right|true)|explains)\b/i;
+
+/** A conclusion within a sentence, which answers a question as a reply; in reasoning it may be a step like any other. */
+const SO = /,\s*so\s(?!that\b)/i;
 
 /** Whether one plain sentence concludes an option in its own words, and which. */
 export function concludedIn(plain: string, choices: Choices): number | undefined {
@@ -35,6 +38,8 @@ export function concludedIn(plain: string, choices: Choices): number | undefined
 export function mayConclude(sentence: string): boolean {
   return CONCLUDES.test(sentence) || NAMES.test(sentence);
 }
+
+const concludes = (sentence: string): boolean => mayConclude(sentence) || SO.test(sentence);
 
 interface Said extends Placed {
   /** The options that the sentence claims. */
@@ -61,12 +66,12 @@ function concluded(said: readonly Said[], choices: Choices): Candidate | undefin
     const { options, text, end } = one;
     if (options.size > 1) return undefined;
     if (options.size === 0) {
-      const brief = mayConclude(text) && isPlain(text) ? briefIn(text, choices, false) : undefined;
+      const brief = concludes(text) && isPlain(text) ? briefIn(text, choices, false) : undefined;
       if (brief !== undefined) return { at: one.at + text.length, index: brief, stated: 'worded' };
       continue;
     }
     const [index] = options as Set<number> & Iterable<number>;
-    const strong = mayConclude(text) && !isLoose(text, index as number, choices);
+    const strong = concludes(text) && !isLoose(text, index as number, choices);
     const rest = restOf(said);
     const claims = said.every((other) => [...other.options].every((option) => option === index));
     const alone = claims && !others(rest, index as number, choices);
