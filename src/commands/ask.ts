@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { Interrupted, UsageError } from '../base/errors.js';
 import { DESCRIBE, type Task } from '../data/sample.js';
-import type { Following, Query, Watched } from '../evaluation/ask.js';
+import type { Following, Query } from '../evaluation/ask.js';
 import type { AnswerReport } from '../evaluation/report.js';
+import type { Watched } from '../evaluation/watched.js';
 import type { OpenAsked } from '../training/asked.js';
 import { openStudent, type StudentChoice, withStudent } from './asked.js';
 import { fromCwd, type Io, integer, interruptible, note, number, print } from './io.js';
@@ -66,7 +67,8 @@ is absent. span is [start, end] in seconds with --ground, null where the student
 }
 
 async function ask(io: Io, video: string, questions: readonly string[], options: AskOptions): Promise<void> {
-  const { checkClip, checkQuery, watch } = await import('../evaluation/ask.js');
+  const { checkQuery } = await import('../evaluation/ask.js');
+  const { checkClip, watch } = await import('../evaluation/watched.js');
   const { givenOrOwn } = await import('../base/packageFiles.js');
   const clip = { video: givenOrOwn(io.cwd, video), start: options.start, end: options.end };
   checkClip(clip);

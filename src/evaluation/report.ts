@@ -1,7 +1,8 @@
 /** An answer as programs and pages get it: `reasvqa ask --json` and `POST /api/ask`. */
 import { optionLetter, type Span } from '../data/sample.js';
 import type { TakenTurn } from '../text/dialogue.js';
-import { type Answer, probabilities, type Query, type Watched } from './ask.js';
+import { type Answer, probabilities, type Query } from './ask.js';
+import type { Watched } from './watched.js';
 
 export interface AnswerReport {
   question: string;

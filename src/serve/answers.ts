@@ -1,18 +1,10 @@
 /** Questions of requests: read, queued, answered, and told as they are written. */
 import { isDeviceError, messageOf, UsageError } from '../base/errors.js';
 import type { Task } from '../data/sample.js';
-import {
-  type Answer,
-  askAbout,
-  checkClip,
-  checkQuery,
-  type Query,
-  readSeen,
-  type Watched,
-  watch,
-} from '../evaluation/ask.js';
+import { type Answer, askAbout, checkQuery, type Query } from '../evaluation/ask.js';
 import { previewOf } from '../evaluation/pictures.js';
 import { type AnswerReport, reportOf } from '../evaluation/report.js';
+import { checkClip, readSeen, type Watched, watch } from '../evaluation/watched.js';
 import type { OpenAsked } from '../training/asked.js';
 import type { Frames } from '../video/frames.js';
 import { Refusal } from './http.js';

@@ -6,7 +6,7 @@ import { ownFile } from '../base/packageFiles.js';
 import { writesReasoningFirst, writesTags } from '../config/checks.js';
 import type { Config } from '../config/schema.js';
 import { type AskSettings, askSettings } from '../config/settings.js';
-import type { Asked } from '../evaluation/ask.js';
+import type { Asked } from '../evaluation/watched.js';
 import { loadAdapter } from '../model/adapter.js';
 import { loadStudent } from '../model/load.js';
 import { Tokenizer } from '../text/tokenizer.js';
