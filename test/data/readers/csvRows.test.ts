@@ -7,6 +7,7 @@ import { datasetOf, type Row } from '../../../src/data/datasets/index.js';
 import { ProblemLog } from '../../../src/data/problems.js';
 import { type CsvRow, csvRows } from '../../../src/data/readers/csvRows.js';
 import { sourceOf, type TextSource } from '../../../src/data/textFile.js';
+import { BYTES } from './bytes.js';
 
 async function rowsOf(source: TextSource): Promise<{ rows: CsvRow[]; log: ProblemLog }> {
   const log = new ProblemLog(source.file);
@@ -114,26 +115,6 @@ describe('10,000 mutated files', () => {
   ];
   const HEADER = csv([NAMES]);
   const SOUND = csv(TABLE);
-  const BYTES = [
-    ',',
-    '"',
-    '\n',
-    '\r',
-    '\r\n',
-    '\0',
-    ';',
-    '\t',
-    'a',
-    '0',
-    '7',
-    ' ',
-    '',
-    '""',
-    ',,',
-    '\ufeff',
-    '{',
-    '}',
-  ];
 
   async function read(dataset: string, text: string): Promise<{ rows: Row[]; log: ProblemLog }> {
     const log = new ProblemLog('x', undefined, false);

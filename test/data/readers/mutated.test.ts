@@ -10,6 +10,7 @@ import { datasetOf, datasetRecords, type Row } from '../../../src/data/datasets/
 import { ProblemLog } from '../../../src/data/problems.js';
 import { type Sample, taskOf } from '../../../src/data/sample.js';
 import { sourceOf } from '../../../src/data/textFile.js';
+import { BYTES } from './bytes.js';
 
 const FILES = 300;
 
@@ -137,46 +138,25 @@ const SOUND: Record<string, string> = {
 };
 
 const PIECES = [
-  ...[
-    ',',
-    '"',
-    '\n',
-    '\r',
-    '\r\n',
-    '\0',
-    ';',
-    '\t',
-    'a',
-    '0',
-    '7',
-    ' ',
-    '',
-    '""',
-    ',,',
-    '\ufeff',
-    '{',
-    '}',
-    '[',
-    ']',
-  ],
-  ...[
-    ':',
-    '\\',
-    '-',
-    '.',
-    'e',
-    '1e999',
-    '-1e999',
-    '-3',
-    '0.5',
-    'null',
-    'true',
-    '[]',
-    '{}',
-    '\ud800',
-    '##',
-    '\u2028',
-  ],
+  ...BYTES,
+  '[',
+  ']',
+  ':',
+  '\\',
+  '-',
+  '.',
+  'e',
+  '1e999',
+  '-1e999',
+  '-3',
+  '0.5',
+  'null',
+  'true',
+  '[]',
+  '{}',
+  '\ud800',
+  '##',
+  '\u2028',
 ];
 
 /** The text with a piece put in the place of a few characters, a word or number replaced, a line doubled, or cut off. */

@@ -1,0 +1,21 @@
+/** What mutated files get in the place of some of their bytes: marks of csv and JSON, spaces, digits, nothing. */
+export const BYTES = [
+  ',',
+  '"',
+  '\n',
+  '\r',
+  '\r\n',
+  '\0',
+  ';',
+  '\t',
+  'a',
+  '0',
+  '7',
+  ' ',
+  '',
+  '""',
+  ',,',
+  '\ufeff',
+  '{',
+  '}',
+];
