@@ -31,7 +31,7 @@ export async function chooseSamples(
   let progress: Progress | undefined;
   let trial: Trial | undefined;
   const asked = async () => {
-    trial ??= await attachTrial(base, config);
+    trial = await attachTrial(base, config);
     const reading = { clips: clips.read, stored: clips.readStored };
     const options = { runFolder: folder, onWarning: onNotice, training: false, ...reading };
     return { student: trial.student, builder: openBuilder(trial, config, split, options) };

@@ -13,15 +13,17 @@ import { Dialogue } from '../../../text/dialogue.js';
 import { decodeTurn } from '../../../text/looking.js';
 import type { Tokenizer } from '../../../text/tokenizer.js';
 
-export interface TalkSettings {
-  /** Dialogues of each sample. */
+/** How completions are drawn. */
+export interface DrawSettings {
+  /** Completions of each sample. */
   group: number;
   temperature: number;
   topP: number;
-  /** Longest turn in tokens. */
+  /** Of a completion, or of a turn of it. */
   maxNewTokens: number;
+  /** Calls for frames that are answered in each completion. */
   looks: number;
-  /** Most frames a second of a span. */
+  /** Most frames a second of a span that is called for. */
   perSecond: number;
 }
 
@@ -49,7 +51,7 @@ interface Asked {
 }
 
 /** @param seed of the draws; each turn's own follows from it, the sample's id, its place in the group and the turn */
-export async function talk(asked: Asked, settings: TalkSettings, seed: string): Promise<Talks> {
+export async function talk(asked: Asked, settings: DrawSettings, seed: string): Promise<Talks> {
   const { student, tokenizer, builder, samples, start } = asked;
   const { group, temperature, topP, maxNewTokens } = settings;
   const { eosId } = tokenizer;

@@ -5,6 +5,7 @@
  */
 import { UsageError } from '../../../base/errors.js';
 import { Rng } from '../../../base/random.js';
+import { shortened } from '../../../base/values.js';
 import { disposeVisual } from '../../../batches/batch.js';
 import type { PromptFilter } from '../../../config/modes.js';
 import type { Sample } from '../../../data/sample.js';
@@ -93,7 +94,7 @@ export class Survey {
     await file.remove();
     const example = findings.find(({ malformed }) => malformed !== undefined)?.malformed;
     throw new UsageError(
-      `train.rl.wellFormed: ${percent(share)} of the completions of ${findings.length} prompts have the format, at least ${percent(wellFormed)} are wanted before training by rewards; one that has not: ${shortened(example!)}. Teach the format first, or longer: reasvqa train RECIPE --run COLD --set model.train=[lora] --set train.mode=stl --set train.stlTarget=tagged, then start from it with --set model.adapter=COLD, or lower train.rl.wellFormed`,
+      `train.rl.wellFormed: ${percent(share)} of the completions of ${findings.length} prompts have the format, at least ${percent(wellFormed)} are wanted before training by rewards; one that has not: ${JSON.stringify(shortened(example!, MOST_CHARACTERS))}. Teach the format first, or longer: reasvqa train RECIPE --run COLD --set model.train=[lora] --set train.mode=stl --set train.stlTarget=tagged, then start from it with --set model.adapter=COLD, or lower train.rl.wellFormed`,
     );
   }
 
@@ -155,9 +156,5 @@ function countsOf(reasons: readonly Reason[]): string {
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
+/** Of a completion in a message. */
 const MOST_CHARACTERS = 500;
-
-function shortened(text: string): string {
-  const cut = text.length > MOST_CHARACTERS ? `${text.slice(0, MOST_CHARACTERS)}...` : text;
-  return JSON.stringify(cut);
-}

@@ -5,20 +5,7 @@ import type { Student, StudentInput } from '../../../model/student.js';
 import type { Scored, Scorer } from '../../../rewards/index.js';
 import { dialogueText, shownCalls } from '../../../text/dialogue.js';
 import type { Tokenizer } from '../../../text/tokenizer.js';
-import { type Talks, talk } from './dialogues.js';
-
-export interface DrawSettings {
-  /** Completions of each sample. */
-  group: number;
-  temperature: number;
-  topP: number;
-  /** Of a completion, or of a turn of it. */
-  maxNewTokens: number;
-  /** Calls for frames that are answered in each completion. */
-  looks: number;
-  /** Most frames a second of a span that is called for. */
-  perSecond: number;
-}
+import { type DrawSettings, type Talks, talk } from './dialogues.js';
 
 /** Completions of a batch; those of a sample follow each other. */
 export interface Completions {
