@@ -139,7 +139,10 @@ function folderOf(io: Io, recipe: string | undefined, { sweep }: PlanOptions): s
 
 async function plan(io: Io, recipe: string | undefined, options: PlanOptions): Promise<void> {
   const { planSweep, trialStates } = await import('../sweep/folder.js');
-  const sweep = await planSweep(folderOf(io, recipe, options), await specOf(io, recipe, options));
+  const spec = await specOf(io, recipe, options);
+  // Trials are run by hand from here on, and one alone does not make what all of them read.
+  await interruptible((signal) => makeWorld(spec, signal));
+  const sweep = await planSweep(folderOf(io, recipe, options), spec);
   printStates(io, sweep, await trialStates(sweep), options);
 }
 

@@ -1,10 +1,13 @@
-/** comparisons.csv: the accuracy of every setting of a sweep beside that of one of them, paired over seeds and questions. */
+/**
+ * comparisons.csv: the accuracy of every setting of a sweep beside that of one of them, paired over seeds and questions; and
+ * answers.csv, from which anyone can pair them otherwise.
+ */
 import { join } from 'node:path';
 import { csv } from '../base/csv.js';
 import { UsageError } from '../base/errors.js';
 import { writeFileAtomic } from '../base/files.js';
 import { groupBy } from '../base/groups.js';
-import { accuracyOf, readAnswers } from '../report/answers.js';
+import { type Answers, accuracyOf, readAnswers } from '../report/answers.js';
 import { type Comparison, compare, meanAndStandardError, type SeededAnswers } from '../report/statistics.js';
 import { runPaths } from '../training/run/folder.js';
 import type { PlannedTrial, Sweep, TrialState } from './folder.js';
@@ -26,7 +29,7 @@ export interface ComparedSetting {
 }
 
 /**
- * Compares the settings of trials that are done and ran to their end, and writes comparisons.csv where there are two.
+ * Compares the settings of trials that are done and ran to their end, and writes comparisons.csv where there are two, and answers.csv.
  *
  * @param against the setting that others are compared with, the first of the plan unless given. It comes first in the result, the
  *   others in the order of the plan
@@ -37,16 +40,17 @@ export async function compareSweep(
   states: readonly TrialState[],
   against?: string,
 ): Promise<ComparedSetting[]> {
-  const compared = await compareSettings(states, against);
+  const done = states.filter(({ state, result }) => state === 'done' && result?.score);
+  const compared = await compareSettings(done, against);
   await writeComparisons(folder, compared);
+  await writeAnswers(folder, done);
   return compared;
 }
 
 async function compareSettings(
-  states: readonly TrialState[],
+  done: readonly TrialState[],
   against: string | undefined,
 ): Promise<ComparedSetting[]> {
-  const done = states.filter(({ state, result }) => state === 'done' && result?.score);
   const settings = baselineFirst([...groupBy(done, ({ trial }) => settingName(trial))], against);
   const compared: ComparedSetting[] = [];
   for (const epoch of EPOCHS) {
@@ -88,6 +92,22 @@ async function answersOf({ trial }: TrialState, epoch: Epoch): Promise<SeededAns
   const paths = runPaths(trial.folder);
   const file = epoch === 'best' ? paths.predictions : paths.predictionsOf(epochs - 1);
   return { seed, answers: await readAnswers(file) };
+}
+
+/** A row a question, a column a trial: 1 where its student was right after the last epoch, else 0; empty where it was not asked. */
+async function writeAnswers(folder: string, done: readonly TrialState[]): Promise<void> {
+  if (done.length === 0) return;
+  const trials = await Promise.all(done.map(async (state) => (await answersOf(state, 'last')).answers));
+  const types = new Map(
+    trials.flatMap((answers) => [...answers].map(([id, { type }]) => [id, type] as const)),
+  );
+  const given = (answers: Answers, id: string) => {
+    const answer = answers.get(id);
+    return answer ? String(Number(answer.right)) : '';
+  };
+  const rows = [...types].map(([id, type]) => [id, type, ...trials.map((answers) => given(answers, id))]);
+  const header = ['question', 'type', ...done.map(({ trial }) => trial.id)];
+  await writeFileAtomic(join(folder, 'answers.csv'), csv([header, ...rows]));
 }
 
 /** In percent. */

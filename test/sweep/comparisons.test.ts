@@ -84,7 +84,22 @@ it('pairs every setting with the one that is asked for', async () => {
   );
 });
 
-it('writes nothing where one setting is done, or none', async () => {
+it('writes what every trial that is done answered after its last epoch, question by question', async () => {
+  const folder = join(scratch, 'answers');
+  await makeRunFolder(folder);
+  const states = [
+    await trial('answers', 1, 20, 1),
+    await trial('refined', 1, 24, 2),
+    { ...(await trial('refined', 2, 40, 40)), state: 'stopped' as const },
+  ];
+  await compareSweep({ folder }, states);
+  const [header, ...rows] = (await readFile(join(folder, 'answers.csv'), 'utf8')).trim().split('\n');
+  expect(header).toBe(`question,type,${states[0]!.trial.id},${states[1]!.trial.id}`);
+  expect(rows.slice(0, 3)).toEqual(['q0,CW,1,1', 'q1,CW,0,1', 'q2,CW,0,0']);
+  expect(rows).toHaveLength(QUESTIONS);
+});
+
+it('compares nothing where one setting is done, or none', async () => {
   const folder = join(scratch, 'alone');
   await makeRunFolder(folder);
   for (const states of [[], [await trial('answers', 1, 8, 8)]]) {

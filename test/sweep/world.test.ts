@@ -1,11 +1,12 @@
 /** The shapes world that a sweep makes: what lies in its folder already. */
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Interrupted } from '../../src/base/errors.js';
 import { resolveConfig } from '../../src/config/load.js';
 import { makeClips, makeWorldOf } from '../../src/sweep/world.js';
+import { reasvqa } from '../commands/support.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -68,4 +69,24 @@ it('has JSON lines of its tasks, and no teacher where no reasoning is read', asy
     await expect(makeWorldOf(config, other, signal)).rejects.toThrow(
       `${out}: holds another shapes world (seed shapes, 2 training clips, 1 to validate, 1 questions a clip, tasks choice, caption, mix); remove the folder`,
     );
+});
+
+it('is made by sweep plan, since a trial alone does not', async () => {
+  const out = join(folder, 'planned');
+  const recipe = join(folder, 'planned.yaml');
+  const data = [
+    'dataset: shapes',
+    ...['train', 'val'].map((split) => `${split}: ${join(out, `${split}.csv`)}`),
+  ];
+  await writeFile(
+    recipe,
+    `data: { ${[...data, `videos: ${join(out, 'videos')}`].join(', ')} }
+model: { base: ${resolve('weights/shapes')} }
+train: { beta: 0 }
+sweep: { seeds: 2, world: { clips: 2, others: 1, tasks: [choice, caption] } }
+`,
+  );
+  const { code, stderr } = await reasvqa(['sweep', 'plan', recipe, '--sweep', join(folder, 'swept')]);
+  expect(code, stderr).toBe(0);
+  expect(await readdir(out)).toEqual(expect.arrayContaining(['train.csv', 'val.csv', 'shapes.json']));
 });
