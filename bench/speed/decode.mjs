@@ -72,7 +72,7 @@ export async function benchDecode({ lib, options, note, openPeer }, workload) {
     const ms = median(runs.map(({ total }) => total));
     const rows = workload.batch.videos;
     const fallbacks = lib.fallbackCounts();
-    const device = options.kernels && lib.device();
+    const device = lib.device();
     return {
       runs: runs.length,
       rows,
@@ -82,7 +82,8 @@ export async function benchDecode({ lib, options, note, openPeer }, workload) {
       msPerToken: median(runs.map(({ generate }) => generate)) / NEW_TOKENS,
       tokensPerSecond: (1000 * rows * NEW_TOKENS) / ms,
       fallbacks,
-      ...(device ? { kernels: profileKernels(device, () => decoding.run().total) } : {}),
+      ...(device ? { memory: { inUse: device.memory().inUse, peak: device.memory().peak } } : {}),
+      ...(device && options.kernels ? { kernels: profileKernels(device, () => decoding.run().total) } : {}),
       peer: pairs ?? null,
     };
   } finally {

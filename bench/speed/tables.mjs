@@ -98,9 +98,10 @@ function load({ bytes, seconds, bytesPerSecond, precision }) {
   ];
 }
 
-function decode({ rows, tokens, ms, encodeMs, msPerToken, tokensPerSecond, precision, kernels }) {
+function decode({ rows, tokens, ms, encodeMs, msPerToken, tokensPerSecond, precision, memory, kernels }) {
   return [
     `${rows} rows, ${tokens} tokens, ${precision}: ${number(ms)} ms (encoder ${number(encodeMs)} ms, ${number(msPerToken, 2)} ms a token), ${number(tokensPerSecond, 0)} tokens/s`,
+    ...(memory ? [`memory: engine ${megabytes(memory.peak)} at most`] : []),
     ...(kernels ? kernelLines(kernels) : []),
   ];
 }

@@ -108,6 +108,8 @@ describe('the other benches', () => {
     if (lib.device()) {
       expect(functions.find((each: { name: string }) => each.name === 'attention').calls).toBe(2 + 64 * 4);
       expect(native + javascript).toBeCloseTo(ms, 6);
+      expect(report.memory.peak).toBeGreaterThan(report.memory.inUse);
+      expect(text).toMatch(/memory: engine \d+ MB at most/);
     }
     expect(report).toMatchObject({ runs: 2, rows: 2, tokens: 64, fallbacks: {}, peer: null });
     expect(report.tokensPerSecond * report.ms).toBeCloseTo(1000 * 2 * 64, 3);
