@@ -8,6 +8,7 @@ import { isRecord } from '../base/values.js';
 import { countTypes, QuestionBalancer } from './balance.js';
 import { describeClip, describeFrame } from './captions.js';
 import { factsOf } from './language.js';
+import { CSV_HEADER, refuseForeign } from './ownFiles.js';
 import { TYPE_OF } from './questions.js';
 import { writeClip } from './render.js';
 import { BEATS, beatCount, type Clip, isLength, SCENE_SIZE } from './scene.js';
@@ -76,7 +77,7 @@ type Settings = Required<Omit<ShapesOptions, 'out' | 'onProgress' | 'beats' | 't
  * films of dark and mixed samples are made of. The same settings give the same bytes; a folder that is complete with the same
  * settings is left alone. No story (objects, places, events) occurs twice, so the splits are disjoint.
  *
- * @throws DataError when a file cannot be written, UsageError for tasks and beats that there are not, RangeError for other
+ * @throws DataError when a file cannot be written, or would replace one of another data set; UsageError for tasks and beats that there are not, RangeError for other
  *   impossible settings.
  */
 export async function makeShapes(options: ShapesOptions): Promise<ShapesSummary> {
@@ -85,6 +86,7 @@ export async function makeShapes(options: ShapesOptions): Promise<ShapesSummary>
   const { train, val, test } = settings;
   const known = await readSummary(out, settings);
   if (known !== undefined) return known;
+  await refuseForeign(out, [...WORLD_FILES, ...(settings.tasks ? TASK_FILES : [])]);
   const lines = inventClips(settings);
   const choices = bySplit((split) => questionRows(settings, split, lines));
   const tasks = bySplit((split) => samplesOf(settings, split, lines, choices[split]));
@@ -158,6 +160,12 @@ function taskSummary(
     [];
   return { samples, chance: tasks.flatMap((task) => chanceOf(task, judged(task))) };
 }
+
+/** Files of every world; shapes.json, which is told by its content, comes last of all. */
+const WORLD_FILES = [
+  ...SPLITS.map((split) => `${split}.csv`),
+  ...['map_vid_vidorID.json', 'events.jsonl', 'captions.jsonl'],
+];
 
 /** Files that only a world with tasks has. */
 const TASK_FILES = [...SPLITS.map((split) => `${split}.jsonl`), 'made.jsonl'];
@@ -280,11 +288,10 @@ function questionRows(settings: Settings, split: Split, lines: EventsLine[]): As
 
 /** No text of this world holds a comma, a quote or a line break, so the fields need no quoting. */
 function toCsv(rows: readonly AskedChoice[], { frames, size }: Settings): string {
-  const header = 'video,frame_count,width,height,question,answer,qid,type,a0,a1,a2,a3,a4';
   const lines = rows.map(({ video, qid, question, answer, template, options }) =>
     [video, frames, size, size, question, answer, qid, TYPE_OF[template], ...options].join(','),
   );
-  return [header, ...lines, ''].join('\n');
+  return [CSV_HEADER, ...lines, ''].join('\n');
 }
 
 function captionLine({ video, clip }: EventsLine): string {

@@ -133,15 +133,15 @@ describe('makeShapes', () => {
 
   it('leaves a complete folder alone, and writes one again that is not or has other settings', async () => {
     const own = join(folder, 'own');
-    const tiny = { seed: 2, train: 2, val: 1, test: 1, out: own };
+    const tiny = { seed: 2, train: 2, val: 1, test: 0, out: own };
     expect((await makeShapes(tiny)).reused).toBe(false);
     const progress: number[] = [];
     const reused = await makeShapes({ ...tiny, onProgress: (done) => progress.push(done) });
-    expect([reused.reused, progress, reused.clips]).toEqual([true, [], { train: 2, val: 1, test: 1 }]);
+    expect([reused.reused, progress, reused.clips]).toEqual([true, [], { train: 2, val: 1, test: 0 }]);
     const before = await hashes(own);
     await writeFile(join(own, 'shapes.json'), '{"half": ');
     expect((await makeShapes({ ...tiny, onProgress: (done) => progress.push(done) })).reused).toBe(false);
-    expect(progress).toEqual([1, 2, 3, 4]);
+    expect(progress).toEqual([1, 2, 3]);
     expect(await hashes(own)).toEqual(before);
     expect((await makeShapes({ ...tiny, train: 3 })).reused).toBe(false);
     await writeFile(join(own, 'videos', 'train-0001.webp.tmp-99'), 'half a clip');
@@ -150,6 +150,23 @@ describe('makeShapes', () => {
     const { 'videos/holiday.mp4': foreign, ...after } = await hashes(own);
     expect(foreign).toBeDefined();
     expect(after).toEqual(before);
+  });
+
+  it.each([
+    ['train.csv', 'video,question\nholiday,why did the train-0001 stop\n'],
+    ['train.csv', 'video,question\n'],
+    ['val.jsonl', '{"id": "1", "video": "holiday"}\n'],
+    ['captions.jsonl', '{"video": "holiday", "caption": "a beach"}\n'],
+    ['map_vid_vidorID.json', '{"1": "1164/1"}\n'],
+  ])('keeps a file of the same name that is of no shapes world: %s %j', async (name, text) => {
+    const own = await mkdtemp(join(folder, 'owned-'));
+    await writeFile(join(own, name), text);
+    const tiny = { seed: 2, train: 1, val: 1, test: 0, tasks: ['choice', 'open'] as const, out: own };
+    await expect(makeShapes(tiny)).rejects.toThrow(
+      `${join(own, name)}: is of no shapes world, and would be replaced; move it away, or write to another folder`,
+    );
+    expect(await readdir(own)).toEqual([name]);
+    expect(await readFile(join(own, name), 'utf8')).toBe(text);
   });
 
   it('never calls a mixture of two datasets complete, when it was stopped halfway', async () => {
