@@ -1,6 +1,7 @@
 /** Reads lists that judge option by option. */
 import type { Choices } from './choices.js';
 import { LANGUAGES } from './languages.js';
+import { foldCase, runEnd } from './wordRuns.js';
 
 /**
  * Lists that judge option by option: `A: wrong; B: wrong; C: correct`, `A ❌ B ❌ C ✅`, a Markdown list or table with a
@@ -67,8 +68,19 @@ function verdictOf(item: string, lead: number, own: string): Pick<Verdict, 'righ
 
 function withoutOwn(rest: string, own: string): string {
   if (own === '') return rest;
-  const words = own.split(' ').map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  return rest.replace(new RegExp(`(?:(?:the|an?)\\s+)?${words.join('[^\\p{L}\\p{N}]+')}`, 'iu'), '');
+  const words = own.split(' ');
+  const folded = foldCase(rest);
+  for (
+    let at = folded.indexOf(words[0] as string);
+    at >= 0;
+    at = folded.indexOf(words[0] as string, at + 1)
+  ) {
+    const end = runEnd(folded, at, words);
+    if (end < 0) continue;
+    const article = /(?:the|an?)\s+$/.exec(folded.slice(0, at))?.[0].length ?? 0;
+    return rest.slice(0, at - article) + rest.slice(end);
+  }
+  return rest;
 }
 
 /** True for "correct", false for "not correct", of any language, when the words are nothing but that. */
