@@ -5,7 +5,7 @@
 import type { Choices } from '../choices.js';
 import { isSmall, rootOf } from '../roots.js';
 import { claimed, type Spot } from './claims.js';
-import { isCommon, isNumber } from './spots.js';
+import { asNumber, isCommon, isNumber } from './spots.js';
 
 /** Words that place a thing, and "use": an option and its paraphrase differ in them. */
 const PLACING = new Set('use in on at by with from into onto inside of for up down out off as'.split(' '));
@@ -42,6 +42,16 @@ export function briefIn(sentence: string, choices: Choices, whole: boolean): num
   const [first] = only.said as [Word];
   const single = only.form.length > 1 || isNamed(sentence, first) || (whole && singleStands(sentence, first));
   return single ? only.index : undefined;
+}
+
+/** Whether a sentence has all telling words of an option, in any order, or a place: a quick look before it is read. */
+export function mayHoldOption(sentence: string, option: number, choices: Choices): boolean {
+  if (/\b(?:first|second|third|fourth|fifth|last)\s+one\b/i.test(sentence)) return true;
+  const words = sentence.toLowerCase().match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
+  const roots = [...new Set(words.map((word) => asNumber(rootOf(word))))];
+  return choices
+    .variants(option)
+    .some((form) => telling(form.map(asNumber)).every((own) => roots.some((root) => same(own, root))));
 }
 
 const telling = (roots: readonly string[]) => {

@@ -92,7 +92,7 @@ const PLACE =
   /\bthe\s+(?:first|second|third|fourth|fifth|last)\s+(?:option|choice|answer|one)\b|\b(?:option|choice|answer)\s+(?:one|two|three|four|five)\b/gi;
 
 /** Digits as words, so that "4" is "four". */
-function asNumber(root: string): string {
+export function asNumber(root: string): string {
   return /^\d{1,2}$/.test(root) ? (NUMBERS[Number(root)] ?? root) : root;
 }
 
