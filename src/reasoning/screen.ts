@@ -26,9 +26,9 @@ function letter(): RegExp {
     'u',
   );
 }
-/** A letter that opens an item of a list, before its mark. */
-const ITEM =
-  /(?<![A-Za-z0-9])[A-Z](?=\)?\s*[-.:)|–—=(])|(?<=\[[ x]\]\s*(?:option\s+)?\(?)[A-Z](?![A-Za-z0-9])/gi;
+/** A letter that opens an item of a list, before its mark; and a box to tick, behind which one may stand. */
+const ITEM = /(?<![A-Za-z0-9])[A-Z](?=\)?\s*[-.:)|–—=(])/g;
+const TICK = /\[[ x]\]/i;
 
 /** Words for an answer, an option and for choosing one, of all languages; compiled once. */
 const WORDS = words();
@@ -39,10 +39,12 @@ function words(): RegExp {
   const closed = LANGUAGES.flatMap(({ answer, choice, choose }) => [answer, choice, choose]);
   // Where no letter of another script is, a word of one is not either.
   const latin = (fields: string[]) =>
-    [...new Set(fields.filter((field) => field !== '').flatMap(alternatives))]
-      .filter((form) => /^[\x20-\x7E‘’]*$/.test(form))
-      .join('|');
-  return new RegExp(`(?<![a-z0-9])(?:(?:${latin(closed)})(?![a-z0-9])|${latin(open)})`);
+    [...new Set(fields.filter((field) => field !== '').flatMap(alternatives))].filter((form) =>
+      /^[\x20-\x7E‘’]*$/.test(form),
+    );
+  // A test has no use for a condition behind the place, and is slow with it: the words themselves are looked for.
+  const words = latin(closed).map((form) => form.replace(/^\(\?<=/, '(?:'));
+  return new RegExp(`(?<![a-z0-9])(?:(?:${words.join('|')})(?![a-z0-9])|${latin(open).join('|')})`);
 }
 
 /** The alternatives of an expression at its top level. */
@@ -71,7 +73,8 @@ export function mayNameOption(sentence: string): boolean {
 /** Whether the text may judge option by option, which takes two letters that open an item. */
 export function mayHoldVerdicts(text: string): boolean {
   if (CHANGED.test(text)) return true;
-  const first = text.match(ITEM)?.filter((letter) => letter <= 'Z');
+  if (TICK.test(text)) return true;
+  const first = text.match(ITEM);
   return first?.some((letter) => letter !== first[0]) ?? false;
 }
 

@@ -44,8 +44,21 @@ export function refine(reasoning: string, settings: RefineSettings): Refined {
   for (;;) {
     const removals = rules.removals(cutting.current);
     if (removals.length === 0) return cutting.result();
+    const last = settings.predicted !== undefined && endsText(removals, cutting.current);
     cutting.remove(removals);
+    if (last) return cutting.result();
   }
+}
+
+/** Whether what is removed is the end of the text and nothing before it: then no separate texts are joined. */
+function endsText(removals: readonly Removal[], text: string): boolean {
+  let at = text.length;
+  for (let i = removals.length - 1; i >= 0; i--) {
+    const { start, end } = removals[i] as Removal;
+    if (end !== at) return false;
+    at = start;
+  }
+  return at > 0 && /\s/.test(text[at] as string);
 }
 
 /** The rule that removes a unit as a whole. */

@@ -47,12 +47,13 @@ export function briefIn(sentence: string, choices: Choices, whole: boolean): num
 /** Whether a sentence has all telling words of an option, in any order, or a place: a quick look before it is read. */
 export function mayHoldOption(sentence: string, option: number, choices: Choices): boolean {
   if (/\b(?:first|second|third|fourth|fifth|last)\s+one\b/i.test(sentence)) return true;
-  const words = sentence.toLowerCase().match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
-  const roots = [...new Set(words.map((word) => asNumber(rootOf(word))))];
+  const roots = (sentence.toLowerCase().match(WORD) ?? []).map((word) => asNumber(rootOf(word)));
   return choices
     .variants(option)
     .some((form) => telling(form.map(asNumber)).every((own) => roots.some((root) => same(own, root))));
 }
+
+const WORD = /[\p{L}\p{M}\p{N}]+/gu;
 
 const telling = (roots: readonly string[]) => {
   const kept = roots.filter((root) => !PLACING.has(root));
@@ -62,7 +63,7 @@ const telling = (roots: readonly string[]) => {
 /** The words of `sentence` that an option has. */
 function wordsIn(sentence: string, roots: readonly string[]): Word[] {
   let place = 0;
-  return [...sentence.matchAll(/[\p{L}\p{M}\p{N}]+/gu)].flatMap((match): Word[] => {
+  return [...sentence.matchAll(WORD)].flatMap((match): Word[] => {
     const word = match[0].toLowerCase();
     const root = rootOf(word);
     if (isSmall(word) || PLACING.has(root)) return [];
