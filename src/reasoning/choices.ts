@@ -164,6 +164,19 @@ export class Choices {
     return this.sameRoots(line);
   }
 
+  /** The one option that opens with the word and a mark: "Yes, he does". */
+  opening(word: string): number | undefined {
+    const opened = this.options.flatMap((option, i) =>
+      new RegExp(`^\\W*${word}\\s*[,.;:–—-]`, 'i').test(option) ? [i] : [],
+    );
+    return opened.length === 1 ? opened[0] : undefined;
+  }
+
+  /** {@link whole}, or the one option with the same words in other forms, whatever small words are around them. */
+  wholeInOtherWords(line: string): number | undefined {
+    return this.whole(line) ?? this.sameRoots(line);
+  }
+
   /** The one option whose words are those of `text` but for endings, articles and the like. */
   private sameRoots(text: string): number | undefined {
     const roots = rootsOf(comparable(text)).join(' ');

@@ -17,6 +17,10 @@ interface Verdict {
   bare: boolean;
 }
 
+/** Calls the item that it ends the right one. */
+const THIS_ONE =
+  /\bthis is (?:therefore |thus |clearly |indeed )?the (?:correct|right|best) (?:one|option|answer|choice)\W*$/i;
+
 const RIGHT = '✅✓✔☑⭕√';
 const WRONG = '❌✗✘✖❎☒×🚫';
 const RIGHT_MARK = new RegExp(`[${RIGHT}]|\\[x\\]`, 'iu');
@@ -44,7 +48,12 @@ export function verdictsIn(plain: string, choices: Choices): Verdict[] {
     const said = verdictOf(plain.slice(item.index, end), item[0].length, choices.texts[index] as string);
     if (said) found.push({ at: item.index, end, index, ...said });
   });
-  return new Set(found.map((verdict) => verdict.index)).size > 1 ? found : [];
+  const judged = new Set(found.map((verdict) => verdict.index)).size;
+  // One item of a list may be called right, and the others only described.
+  const pointed =
+    judged === 1 && found.some(({ right, at, end }) => right && THIS_ONE.test(plain.slice(at, end)));
+  const listed = new Set(items.map((item) => item[1] ?? item[2])).size;
+  return judged > 1 || (pointed && listed > 2) ? found : [];
 }
 
 /** The verdict of `item` on its option, whose own words may follow the letter. */
@@ -85,7 +94,9 @@ function withoutOwn(rest: string, own: string): string {
 
 /** True for "correct", false for "not correct", of any language, when the words are nothing but that. */
 function verdictWord(words: string): boolean | undefined {
-  const said = words.replace(/^(?:is|it is|this is|est|es|ist|è|é|это|verdict)\s+/i, '');
+  const said = words
+    .replace(/^(?:is|it is|this is|est|es|ist|è|é|это|verdict)\s+/i, '')
+    .replace(/^(?:the\s+)?(\w+)\s+(?:one|option|answer|choice)$/i, '$1');
   for (const [right, forms] of [
     [false, WRONG_WORDS],
     [true, RIGHT_WORDS],
