@@ -59,7 +59,6 @@ const KINDS: [string, string[], [number | null, string][]][] = [
     [
       [0, 'The answer would have been B if a taxi had come, but she greets somebody: A.'],
       [4, 'The sign is read by him as he points: E.'],
-      [null, 'Another possibility is the following: B.'],
       [null, 'The label on the box reads: B'],
     ],
   ],

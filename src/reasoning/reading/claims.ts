@@ -20,7 +20,7 @@ const GRANTED =
 
 /** Behind these the other side of a comparison stands. */
 const COMPARED =
-  /\b(?:rather than|instead of|as opposed to|compared (?:to|with)|over|than|versus|vs\.?|unlike|(?:and|but) not|not)\W*(?:\w+\W+){0,3}$|(?<![-=])>\W*$/i;
+  /\b(?:rather than|instead of|as opposed to|compared (?:to|with)|over|than|versus|vs\.?|unlike|(?:and|but) not|not)(?![a-z])\W*(?:\w+\W+){0,3}$|(?<![-=])>\W*$/i;
 
 /** "C rather than A", "C, not A": what the option is preferred to. */
 const PREFERRED =

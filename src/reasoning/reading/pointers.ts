@@ -42,7 +42,7 @@ export function pointers(plain: string, choices: Choices, cues: Cues[]): Candida
 const LAST = /(?:^|[.!?\n])([^.!?\n]{8,}):\s+[(⟦]?([A-Z])[)⟧]?[.!]?\s*$/;
 /** A list, another choice, or words that say no more than where a letter is. */
 const OPEN =
-  /\b(?:options?|choices?|others?|another|second|wrong|incorrect|eliminated|possib\w+|alternativ\w+|either|or|labell?ed|reads?|says?|written|vitamin|letters?)\b[^,;]*$/i;
+  /\b(?:options?|choices?|others?|another|second|wrong|incorrect|eliminated|possib\w+|alternativ\w+|either|or|labell?ed|reads|says?|written|vitamin|letters?)\b[^,;]*$/i;
 
 /** "C it is", "C fits best", "this makes C the best choice", "not B but C". */
 const LOOSE = [
