@@ -16,7 +16,7 @@ export function addLeak(group: Command, io: Io): void {
       .command('leak')
       .summary('measure how often the answer can be read from the text alone')
       .description(
-        "Refines generated reasoning by policies, and lets two readers that see no video look for the teacher's answer and the true one: a rule (the option that is mentioned and not denied) and a classifier trained on the other videos. The rate of the question and options alone, and chance, stand beside. Further files hold refined reasoning about the same ids, as of the policies entailment and agreement.",
+        "Refines generated reasoning by policies, and lets two readers that see no video look for the teacher's answer and the true one: a rule (the option that is mentioned and not denied) and a classifier trained on the other videos. Beside stand the rate of the question and options alone, that of the classifier where every question has the text of another one of its kind (what a text tells about questions at large), and chance. Further files hold refined reasoning about the same ids, as of the policies entailment and agreement.",
       )
       .argument('<generated>', 'file written by `reasvqa generate`, or rows from anywhere')
       .argument('[refined...]', 'files written by `reasvqa refine`')
@@ -53,14 +53,15 @@ async function leak(io: Io, generated: string, refined: string[], options: LeakO
 
 function tableOf({ chance, questionAlone, texts }: Leak): string {
   const head = ['text', 'characters', 'empty', 'rule: teacher', 'truth', 'trained: teacher', 'truth'];
-  const rows = texts.map(({ name, characters, empty, rule, classifier }) => [
+  head.push("on others' texts: teacher", 'truth');
+  const rows = texts.map(({ name, characters, empty, rule, classifier, control }) => [
     ...[name, characters.toFixed(0), String(empty)],
-    ...[rule.teacher, rule.truth, classifier.teacher, classifier.truth].map(rateText),
+    ...[rule, classifier, control].flatMap(({ teacher, truth }) => [rateText(teacher), rateText(truth)]),
   ]);
   const alone = [questionAlone.teacher, questionAlone.truth].map(rateText);
-  const even = Array(4).fill(percent(chance));
+  const even = Array(6).fill(percent(chance));
   return table(
-    [head, ...rows, ['question alone', '', '', '', '', ...alone], ['chance', '', '', ...even]],
+    [head, ...rows, ['question alone', '', '', '', '', ...alone, '', ''], ['chance', '', '', ...even]],
     [1, 2],
   );
 }

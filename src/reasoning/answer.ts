@@ -59,7 +59,7 @@ export interface Reading {
 export function readText(text: string, options: readonly string[]): Reading {
   if (!/[\p{L}\p{N}\p{So}]/u.test(text)) return { option: null, rule: 'empty', words: '' };
   const reply = readReply(text);
-  const plain = withoutAssurances(plainText(reply.spoken));
+  const plain = withoutAssurances(plainText(reply.spoken)).replace(ASKED, '$1Answer:');
   const choices = new Choices(options);
   const found = candidateOf(reply, plain, choices);
   if (found) {
@@ -76,6 +76,9 @@ export function readText(text: string, options: readonly string[]): Reading {
   const thought = /[\p{L}\p{N}]/u.test(text);
   return { option: null, rule: spoken ? 'silent' : thought ? 'thinking' : 'empty', words: '' };
 }
+
+/** "Q: What does he do? A: He runs.": a transcript, whose A is no option. */
+const ASKED = /(^\s*Q(?:uestion)?\s*:[^\n]*\n+\s*)A(?:nswer)?\s*:/gim;
 
 const MOST_WORDS = 160;
 
@@ -102,8 +105,14 @@ function candidateOf(reply: Reply, plain: string, choices: Choices): Candidate |
     leaning(plain, choices, 0) ??
     onlyMention(plain, choices) ??
     lastMention(plain, choices) ??
-    wordedIn(plain, choices)
+    decided(wordedIn(plain, choices), plain, choices)
   );
+}
+
+/** Words decide nothing where letters behind them leave it open: "He pushes and stops the cart, so both A and E hold." */
+function decided(worded: Candidate | undefined, plain: string, choices: Choices): Candidate | undefined {
+  const open = worded && withheldIn(plain, choices);
+  return open?.rule === 'several' && open.at >= worded!.at ? undefined : worded;
 }
 
 /** The option that the text leans to behind `from`. */

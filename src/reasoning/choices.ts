@@ -6,6 +6,7 @@ import { type Cues, ENGLISH_CUES } from './cues.js';
 import { LANGUAGES } from './languages.js';
 import { comparable, spelled } from './plain.js';
 import { rootsOf } from './roots.js';
+import { foldCase, isWordSign, pastMarks, runEndPastArticle, signAt, signBefore } from './wordRuns.js';
 
 /** A place in a text that names an option. */
 interface Mention {
@@ -65,9 +66,8 @@ export class Choices {
   private afterText(after: string, index: number): string | undefined {
     const option = this.texts[index] as string;
     if (!startsWith(comparable(after), option)) return undefined;
-    const own = new RegExp(`^[^\\p{L}\\p{N}]*(?:(?:the|an?)\\s+)?${escapedWords(option)}[)\\].⟧]*`, 'iu');
-    const found = own.exec(after);
-    return found ? after.slice(found[0].length) : '';
+    const end = runEndPastArticle(foldCase(after), pastMarks(after, 0), option.split(' '));
+    return end < 0 ? '' : after.slice(end).replace(/^[)\].⟧]+/, '');
   }
 
   /** "C, I think" and "C and A man" name one option; "A, B" and "A or B" name two. */
@@ -85,23 +85,10 @@ export class Choices {
     let result = plain;
     this.texts.forEach((option, i) => {
       if (option === '' || !CAPITAL[i]?.test(plain)) return;
-      result = result.replace(
-        this.ownText(i),
-        // "A woman" has an article where option A is the woman.
-        (whole, label: string) =>
-          /^A\s+\p{Ll}/u.test(whole) ? whole : label + ' '.repeat(whole.length - label.length),
-      );
+      for (const { from, to } of ownTexts(result, i, option.split(' ')))
+        result = result.slice(0, from) + ' '.repeat(to - from) + result.slice(to);
     });
     return result;
-  }
-
-  private ownText(index: number): RegExp {
-    const words = escapedWords(this.texts[index] as string);
-    const label = `(?<![\\p{L}\\p{N}])${String.fromCharCode(65 + index)}[)\\]⟧]?`;
-    return new RegExp(
-      `(${label})[.:,]?\\s*[(\\[–—-]?\\s*(?:(?:the|an?)\\s+)?${words}(?![\\p{L}\\p{N}])\\)?`,
-      'giu',
-    );
   }
 
   /** The option that `tail` points at by its place: "the third option", "the last one", "option 3", "number three". */
@@ -175,6 +162,19 @@ export class Choices {
       if (brief && own.length > 0 && own.every((word) => said.includes(word))) return index;
     }
     return this.sameRoots(line);
+  }
+
+  /** The one option that opens with the word and a mark: "Yes, he does". */
+  opening(word: string): number | undefined {
+    const opened = this.options.flatMap((option, i) =>
+      new RegExp(`^\\W*${word}\\s*[,.;:–—-]`, 'i').test(option) ? [i] : [],
+    );
+    return opened.length === 1 ? opened[0] : undefined;
+  }
+
+  /** {@link whole}, or the one option with the same words in other forms, whatever small words are around them. */
+  wholeInOtherWords(line: string): number | undefined {
+    return this.whole(line) ?? this.sameRoots(line);
   }
 
   /** The one option whose words are those of `text` but for endings, articles and the like. */
@@ -256,11 +256,28 @@ const CAPITAL = Array.from({ length: 26 }, (_, i) => {
   return new RegExp(`(?<![\\p{L}\\p{N}])${letter}(?![\\p{L}\\p{N}])`, 'u');
 });
 
-/** The words of a {@link comparable} text as an expression over text with marks between them. */
-function escapedWords(text: string): string {
-  const words = text.split(' ').map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  return words.join('[^\\p{L}\\p{N}]+');
+/** The ranges behind an option's letter that hold its own words, with the marks around them: " pick up the ball)". */
+function ownTexts(plain: string, index: number, words: readonly string[]): { from: number; to: number }[] {
+  const folded = foldCase(plain);
+  const letter = String.fromCharCode(97 + index);
+  const found: { from: number; to: number }[] = [];
+  for (let at = folded.indexOf(letter); at >= 0; at = folded.indexOf(letter, at + 1)) {
+    if (isWordSign(signBefore(plain, at))) continue;
+    const from = at + 1 + (/[)\]⟧]/.test(plain[at + 1] ?? '') ? 1 : 0);
+    LABEL_END.lastIndex = from;
+    const words0 = from + (LABEL_END.exec(plain)?.[0].length ?? 0);
+    const end = runEndPastArticle(folded, words0, words);
+    if (end < 0 || isWordSign(signAt(plain, end))) continue;
+    const to = end + (plain[end] === ')' ? 1 : 0);
+    // "A woman" has an article where option A is the woman.
+    if (!/^A\s+\p{Ll}/u.test(plain.slice(at, to))) found.push({ from, to });
+    at = to - 1;
+  }
+  return found;
 }
+
+/** Between an option's letter and its words. */
+const LABEL_END = /[.:,]?\s*[([–—-]?\s*/y;
 
 const ORDINALS = ['first', 'second', 'third', 'fourth', 'fifth'];
 const CARDINALS = ['one', 'two', 'three', 'four', 'five'];
@@ -312,13 +329,17 @@ function mentionForm(): RegExp {
   );
 }
 
-/** References to one option by its letter, over text that is not plain: "option A", "(A)". */
+/** References to one option by its letter, over text that is not plain: "option A", "(A)". Compiled once. */
 export function letterForms(letter: string): RegExp[] {
-  return [
+  const forms = LETTER_FORMS.get(letter) ?? [
     new RegExp(`${NOUN}\\s*\\(?${letter}\\)?(?![A-Za-z\\d_'’])`, 'gu'),
     new RegExp(`\\(${letter}\\)`, 'g'),
   ];
+  LETTER_FORMS.set(letter, forms);
+  return forms;
 }
+
+const LETTER_FORMS = new Map<string, RegExp[]>();
 
 /** `tail` past punctuation and "option", "the choice is"; `marked` when those make a following letter an option's. */
 function unwrap(tail: string, cues: Cues): { rest: string; marked: boolean } {

@@ -16,7 +16,7 @@ export interface Leaning {
 
 /** Sentences and clauses end here; not behind a letter that labels an option, "option C. tie the shoe". */
 const CLAUSE_END =
-  /(?<![(\s][A-Z])\.(?=\s|$)|\.(?=\s+[A-Z](?:[a-z]|\s[a-z]))|[!?](?=\s|$)|\n|;|,?\s+(?:but|however|although|though|whereas|while|yet|unlike|except)\b|\s[-–—]\s|,\s+(?=(?:we|i|it|this|one|my|so|then|hence|thus|therefore|the\s+(?:most|best|closest)|leaving|making|(?:options?\s+)?[(⟦]?[A-Z][)⟧]?\s+(?:is|by|seems|would|appears|fits|best|looks))\b)/gi;
+  /(?<![(\s][A-Z])\.(?=\s|$)|\.(?=\s+[A-Z](?:[a-z]|\s[a-z]))|[!?](?=\s|$)|\n|;|\s+and\s+(?=(?:settle|go|choose|pick|select|opt)\b)|,?\s+(?:but|however|although|though|whereas|while|yet|unlike|except)\b|\s[-–—]\s|,\s+(?=(?:we|i|it|this|one|my|so|then|hence|thus|therefore|the\s+(?:most|best|closest)|leaving|making|(?:options?\s+)?[(⟦]?[A-Z][)⟧]?\s+(?:is|by|seems|would|appears|fits|best|looks))\b)/gi;
 
 const SUPERLATIVE =
   '(?:the\\s+)?(?:most|more|best|better|closest|nearest|likeliest|strongest|safest|simplest|top|only(?!\\s+(?:seen|shown|visible|happens|occurs|appears|found|mentioned|implied|done|part\\w*|at|in|by|when|after|before|for|an?|one\\s+of)\\b)|sole|remaining)\\b(?!\\s+of\\s+the\\s+time)|(?:first|top|final)\\s+(?:choice|pick)\\b|likely\\b|probabl[ey]\\b|plausibl[ey]\\b|stands?\\s+out\\b|remains?\\b|elimination\\b|narrow(?:s|ed)\\b';
@@ -45,6 +45,10 @@ const MARKS_LETTER =
   /^[)\]⟧]?\s*(?:$|[.,:;!?)\]⟧]|(?:is|was|would|seems?|appears?|might|may|could|must|should|because|since|as|fits?|best|makes?|matche?s|aligns|describes|explains|captures|answers|does|remains|stands|looks|works|being|by|over|rather|instead|than|and\s+not|not|(?:i|we)\s+(?:would|think|believe|say))\b|[-–—])/i;
 const LABELLED = new RegExp(`\\b(?:${LABELLED_NOUNS})\\s+$`, 'i');
 
+/** "I guess C?" asks nobody. */
+export const GUESS =
+  /^\W*(?:(?:well|hmm+)\W+)?(?:i(?:['’]d| would)? (?:guess|think|suppose|believe|say|go with)|probably|maybe)\b/i;
+
 /** The last clause that leans to one option; `several` when it leans to two. */
 export function leaningIn(text: string, choices: Choices): Leaning | undefined {
   if (!CUE.test(text)) return undefined;
@@ -52,7 +56,8 @@ export function leaningIn(text: string, choices: Choices): Leaning | undefined {
   let found: Leaning | undefined;
   let start = 0;
   const close = (end: number, mark: string) => {
-    found = (mark.includes('?') ? undefined : clauseLeaning(plain, start, end, choices)) ?? found;
+    const asks = mark.includes('?') && !GUESS.test(plain.slice(start, end));
+    found = (asks ? undefined : clauseLeaning(plain, start, end, choices)) ?? found;
     start = end;
   };
   for (const match of plain.matchAll(CLAUSE_END))

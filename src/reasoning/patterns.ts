@@ -21,19 +21,26 @@ export interface Pattern {
   header?: Header;
   /** Matched against a sentence without emphasis marks and with single spaces. */
   words?: RegExp;
+  /** A word in lower case that every sentence with these words holds: a quick look before {@link words}. */
+  anchor?: string;
 }
 
 export const PAPER_PATTERNS: readonly Pattern[] = [
   { name: '###Answer', header: 'answer' },
   { name: '###Conclusion', header: 'conclusion' },
   { name: '###Detailed Explanation', header: 'explanation' },
-  { name: 'Thus, the correct answer is', words: /\bthus,? the correct answer is\b/i },
-  { name: 'Therefore, the correct answer is', words: /\btherefore,? the correct answer is\b/i },
-  { name: 'The correct answer', words: /\bthe correct answer\b/i },
-  { name: 'Based on these observations', words: /\bbased on these observations\b/i },
+  { name: 'Thus, the correct answer is', words: /\bthus,? the correct answer is\b/i, anchor: 'correct' },
+  {
+    name: 'Therefore, the correct answer is',
+    words: /\btherefore,? the correct answer is\b/i,
+    anchor: 'correct',
+  },
+  { name: 'The correct answer', words: /\bthe correct answer\b/i, anchor: 'correct' },
+  { name: 'Based on these observations', words: /\bbased on these observations\b/i, anchor: 'observations' },
   {
     name: 'Given these observations and the context',
     words: /\bgiven these observations and the context\b/i,
+    anchor: 'observations',
   },
 ];
 

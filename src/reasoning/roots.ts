@@ -3,11 +3,23 @@ import { stem } from './stems.js';
 
 /** The roots of a {@link comparable} text, in order. */
 export function rootsOf(text: string): string[] {
-  return text
+  return uncontracted(text)
     .split(' ')
     .filter((word) => word !== '' && !isSmall(word))
     .map(rootOf);
 }
+
+/** "doesn t", which is "doesn't" without its mark, as "does not". */
+function uncontracted(text: string): string {
+  return CONTRACTED.test(text)
+    ? text
+        .replace(/\bcannot\b|\bcan t\b/g, 'can not')
+        .replace(/\bwon t\b/g, 'will not')
+        .replace(/n t\b/g, ' not')
+    : text;
+}
+
+const CONTRACTED = /n t\b|\bcannot\b/;
 
 /** The root of one word in lower case: "kisses" and "kissing" are "kiss"; "plays", "playing" and "play" are one too. */
 export function rootOf(word: string): string {

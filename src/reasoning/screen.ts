@@ -7,25 +7,44 @@ import { LANGUAGES } from './languages.js';
 /** Text that {@link plainText} would change inside a word, or in another script. */
 const CHANGED = /[^\n\r\t\x20-\x7E‘’“”–—…•]|[\\<{~]|[A-Za-z0-9][*_`"“”]+[A-Za-z0-9]/;
 
-/** A letter by itself; the article "a" and the pronoun "I" before a word are none. */
-const LETTER =
-  /(?<![A-Za-z0-9])(?:[A-HJ-Zb-z]|I(?!\s+(?!is\b|was\b)[a-z])|a(?!\s+[A-Za-z0-9]))(?!['’]?[A-Za-z0-9])/;
-const CAPITAL = /(?<![A-Za-z0-9])[A-Z](?![A-Za-z0-9])/g;
+/** Words that make a letter of an "A" before them, beside those of `languages/`. */
+const BEHIND_LETTER =
+  'is|was|would|seems?|appears?|might|may|could|can|cannot|must|should|will|because|since|as|fits?|best|makes?|match\\w*|' +
+  'aligns|describes|explains|captures|answers|does|remains|stands|looks|works|applies|wins|being|by|over|rather|instead|than|' +
+  'and|or|nor|not|i|we|it|the|correct|right|for|more|most|me|if|to|shows|means|came|comes|then|too|also|has|had';
+
+/** A letter by itself; the article "a" and the pronoun "I" before a word are none, nor is the "s" of "man's". */
+const LETTER = letter();
+
+function letter(): RegExp {
+  const verbs = LANGUAGES.flatMap(({ after, right, notAfter, but, or, not, optionBehind = '' }) => [
+    ...[after, right, notAfter, but, or, not, optionBehind],
+  ]).filter((field) => field !== '');
+  const article = `\\s+(?!(?:${[...new Set(verbs), BEHIND_LETTER].join('|')})(?![a-z]))[a-z]`;
+  return new RegExp(
+    `(?<![A-Za-z0-9])(?:[B-HJ-Z]|(?<![A-Za-z0-9]['’])[b-z]|A(?!${article})|I(?!\\s+(?!is\\b|was\\b)[a-z])|a(?!\\s+[A-Za-z0-9]))(?!['’]?[A-Za-z0-9])`,
+    'u',
+  );
+}
+/** A letter that opens an item of a list, before its mark; and a box to tick, behind which one may stand. */
+const ITEM = /(?<![A-Za-z0-9])[A-Z](?=\)?\s*[-.:)|–—=(])/g;
+const TICK = /\[[ x]\]/i;
 
 /** Words for an answer, an option and for choosing one, of all languages; compiled once. */
 const WORDS = words();
 
 function words(): RegExp {
-  const fields = LANGUAGES.flatMap(({ answer, choice, option, optionBehind = '', choose }) => [
-    answer,
-    choice,
-    option,
-    optionBehind,
-    choose,
-  ]).filter((field) => field !== '');
+  // An option's letter may follow its noun at once; other words are whole ones.
+  const open = LANGUAGES.flatMap(({ option, optionBehind = '' }) => [option, optionBehind]);
+  const closed = LANGUAGES.flatMap(({ answer, choice, choose }) => [answer, choice, choose]);
   // Where no letter of another script is, a word of one is not either.
-  const latin = fields.flatMap(alternatives).filter((form) => !/^[^\x20-\x7E]/.test(form));
-  return new RegExp(`(?<![A-Za-z0-9])(?:${[...new Set(latin)].join('|')})`, 'iu');
+  const latin = (fields: string[]) =>
+    [...new Set(fields.filter((field) => field !== '').flatMap(alternatives))].filter((form) =>
+      /^[\x20-\x7E‘’]*$/.test(form),
+    );
+  // A test has no use for a condition behind the place, and is slow with it: the words themselves are looked for.
+  const words = latin(closed).map((form) => form.replace(/^\(\?<=/, '(?:'));
+  return new RegExp(`(?<![a-z0-9])(?:(?:${words.join('|')})(?![a-z0-9])|${latin(open).join('|')})`);
 }
 
 /** The alternatives of an expression at its top level. */
@@ -48,13 +67,14 @@ function alternatives(source: string): string[] {
 
 /** Whether reading the sentence closely can find an option in it that is named by letter or as an answer. */
 export function mayNameOption(sentence: string): boolean {
-  return CHANGED.test(sentence) || LETTER.test(sentence) || WORDS.test(sentence);
+  return CHANGED.test(sentence) || LETTER.test(sentence) || WORDS.test(sentence.toLowerCase());
 }
 
-/** Whether the text may judge option by option, which takes two letters. */
+/** Whether the text may judge option by option, which takes two letters that open an item. */
 export function mayHoldVerdicts(text: string): boolean {
   if (CHANGED.test(text)) return true;
-  const first = text.match(CAPITAL);
+  if (TICK.test(text)) return true;
+  const first = text.match(ITEM);
   return first?.some((letter) => letter !== first[0]) ?? false;
 }
 

@@ -11,14 +11,18 @@ import { concludedIn } from './reading/worded.js';
 /** One sentence of a reply, by itself. */
 export class Sentence {
   private readonly plain: string;
-  private readonly cues: Cues[];
+  private found: Cues[] | undefined;
 
   constructor(
     text: string,
     private readonly choices: Choices,
   ) {
     this.plain = withoutAssurances(plainText(text)).trim();
-    this.cues = cuesIn(this.plain);
+  }
+
+  private get cues(): Cues[] {
+    this.found ??= cuesIn(this.plain);
+    return this.found;
   }
 
   /** Whether it states an answer, by rules 2 to 4. A hedge counts as a statement. */
@@ -45,6 +49,12 @@ export class Sentence {
         [...this.plain.matchAll(form)].some((match) => match.index + match[0].length === this.plain.length),
       ),
     );
+  }
+
+  /** Whether it concludes one of the options in its own words. */
+  concludes(options: readonly number[]): boolean {
+    const index = concludedIn(this.plain, this.choices);
+    return index !== undefined && options.includes(index);
   }
 
   /** Whether it points at the option, by rules 6 to 10 or by its place, "the third option". */

@@ -154,6 +154,9 @@ function endsAtNewline(text: string, at: number, to: number): boolean {
   );
 }
 
+/** Behind the last white space or bracket of every abbreviation: a quick look before it. */
+const SHORT =
+  /^(?:e\.g|i\.e|etc|vs|cf|m(?:rs?|s|ax|in)|dr|prof|st|figs?|approx|[ap]\.m|u\.s|al|resp|ca|[js]r|sec|vol|pp?|(?:z\.)?b|(?:d\.)?h|bzw|usw|(?:p\.)?ej|(?:т\.)?[едкп])\.$/iu;
 const ABBREVIATION =
   /(?:^|[\s(["'])(?:e\.g|i\.e|etc|vs|cf|mr|mrs|ms|dr|prof|st|fig|figs|approx|a\.m|p\.m|u\.s|al|resp|ca|jr|sr|sec|min|max|vol|pp?|z\.\s?b|d\.\s?h|bzw|usw|p\.\s?ej|т\.\s?[едкп])\.$/iu;
 /** "No. 5", but "No. He stands." */
@@ -168,9 +171,16 @@ function endsAfter(text: string, at: number, to: number, start: number): boolean
   if (!/\s/.test(text[end] as string)) return false;
   if (text[at] !== '.') return true;
   const head = text.slice(Math.max(start, at - 24), at + 1);
-  if (ABBREVIATION.test(head)) return false;
+  if (SHORT.test(lastWord(head)) && ABBREVIATION.test(head)) return false;
   if (NUMBER.test(head) && /^\s*\d/.test(text.slice(end, end + 8))) return false;
   return !/^\s*\p{Ll}/u.test(text.slice(end, Math.min(to, end + 24)));
+}
+
+/** What stands behind the last white space, bracket or quotation mark. */
+function lastWord(head: string): string {
+  let from = head.length;
+  while (from > 0 && !/[\s(["']/.test(head[from - 1] as string)) from--;
+  return head.slice(from);
 }
 
 function pushTrimmed(

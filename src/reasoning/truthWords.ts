@@ -2,6 +2,7 @@
 import { optionLetter } from '../data/sample.js';
 import { letterForms } from './choices.js';
 import { comparable } from './plain.js';
+import { foldCase, isWordSign, runEnd, signAt, signBefore } from './wordRuns.js';
 
 /** Words too common to identify an option. */
 const COMMON = new Set(
@@ -36,7 +37,7 @@ export class TruthWords {
   private readonly own: string;
   /** Its longest word, which every text that says it holds. */
   private readonly longest: string;
-  private made: { forms: RegExp[]; longer: RegExp[]; letters: RegExp[] } | undefined;
+  private made: { forms: Form[]; longer: Form[] } | undefined;
 
   constructor(
     private readonly options: readonly string[],
@@ -66,17 +67,17 @@ export class TruthWords {
 
   private letterRanges(sentence: string): { start: number; end: number }[] {
     if (!hasLetter(sentence, this.letter)) return [];
-    return this.expressions().letters.flatMap((form) => rangesOf(sentence, form));
+    return letterForms(this.letter).flatMap((form) => rangesOf(sentence, form));
   }
 
   private wordRanges(sentence: string): { start: number; end: number }[] {
     if (this.own === '') return [];
-    // Beyond ASCII, letters of other cases may be other characters.
-    if (isAscii(sentence) && !sentence.toLowerCase().includes(this.longest)) return [];
+    const folded = foldCase(sentence);
+    if (!folded.includes(this.longest)) return [];
     const { forms, longer } = this.expressions();
-    const found = forms.flatMap((form) => rangesOf(sentence, form));
+    const found = forms.flatMap((form) => form(folded));
     if (found.length === 0) return found;
-    const others = longer.flatMap((form) => rangesOf(sentence, form));
+    const others = longer.flatMap((form) => form(folded));
     return found.filter(
       (range) =>
         !others.some((other) => other.start <= range.start && range.end <= other.end) &&
@@ -84,7 +85,7 @@ export class TruthWords {
     );
   }
 
-  /** Made when first needed: compiling them takes longer than all else. */
+  /** Made when first needed: most sentences have none of the words. */
   private expressions() {
     this.made ??= {
       forms: this.forms(),
@@ -94,12 +95,11 @@ export class TruthWords {
         const holds = i !== this.answer && other !== this.own && ` ${other} `.includes(` ${this.own} `);
         return holds ? [phrase(other.split(' '), true)] : [];
       }),
-      letters: letterForms(this.letter),
     };
     return this.made;
   }
 
-  private forms(): RegExp[] {
+  private forms(): Form[] {
     const words = this.own.split(' ');
     const own = words.every((word) => ANSWERS.has(word)) ? alone(words) : phrase(words, true);
     if (this.scope === 'phrase') return [own];
@@ -108,7 +108,13 @@ export class TruthWords {
   }
 }
 
-const isAscii = (text: string) => !/[^\n\r\t\x20-\x7E]/.test(text);
+interface Range {
+  start: number;
+  end: number;
+}
+
+/** Finds the ranges of some words in a text of {@link foldCase}. */
+type Form = (folded: string) => Range[];
 
 /** Whether a capital ends a word. */
 function hasLetter(text: string, letter: string): boolean {
@@ -133,29 +139,59 @@ function insidePlace(sentence: string, { start, end }: { start: number; end: num
   );
 }
 
-function rangesOf(sentence: string, form: RegExp): { start: number; end: number }[] {
+function rangesOf(sentence: string, form: RegExp): Range[] {
   return Array.from(sentence.matchAll(form), (match) => ({
     start: match.index,
     end: match.index + match[0].length,
   }));
 }
 
-const body = (words: readonly string[]) =>
-  words.map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('[^\\p{L}\\p{N}]+');
-/** Hyphens join words: "shirt" is no word of "T-shirt". */
-const EDGE_BEFORE = "(?<![\\p{L}\\p{M}\\p{N}]|[\\p{L}\\p{N}][-‐‑'’])";
-const EDGE_AFTER = '(?![\\p{L}\\p{M}\\p{N}]|[-‐‑][\\p{L}\\p{N}])';
+/** The words in a row, separated by anything but letters; article, plural and possessive endings included. */
+function phrase(words: readonly string[], article: boolean): Form {
+  const first = words[0] as string;
+  return (folded) => {
+    const found: Range[] = [];
+    let from = 0;
+    for (let at = folded.indexOf(first); at >= 0; at = folded.indexOf(first, Math.max(from, at + 1))) {
+      const end = runEnd(folded, at, words);
+      const stop = end < 0 ? -1 : pastEnding(folded, end);
+      if (stop < 0) continue;
+      const lead = article ? (/(?:the|a|an)\s+$/.exec(folded.slice(from, at))?.[0].length ?? 0) : 0;
+      const start = lead > 0 && opens(folded, at - lead) ? at - lead : at;
+      if (start === at && !opens(folded, at)) continue;
+      found.push({ start, end: stop });
+      from = stop;
+    }
+    return found;
+  };
+}
 
-/** The words in a row, in any case, separated by anything but letters; plural and possessive endings included. */
-function phrase(words: readonly string[], article: boolean): RegExp {
-  const lead = article ? '(?:(?:the|a|an)\\s+)?' : '';
-  return new RegExp(`${EDGE_BEFORE}${lead}${body(words)}(?:es|s|['’]s)?${EDGE_AFTER}`, 'giu');
+/** Whether a word opens here. Hyphens join words: "shirt" is no word of "T-shirt". */
+function opens(text: string, at: number): boolean {
+  const before = signBefore(text, at);
+  if (isWordSign(before) || /\p{M}/u.test(before)) return false;
+  return !/^[-‐‑'’]/.test(before) || !isWordSign(signBefore(text, at - 1));
+}
+
+/** The end of a word that may go on as a plural or a possessive; -1 where it goes on otherwise. */
+function pastEnding(text: string, at: number): number {
+  for (const ending of ['es', 's', "'s", '’s', ''])
+    if (text.startsWith(ending, at) && closes(text, at + ending.length)) return at + ending.length;
+  return -1;
+}
+
+function closes(text: string, at: number): boolean {
+  const next = signAt(text, at);
+  if (isWordSign(next) || /\p{M}/u.test(next)) return false;
+  return !/^[-‐‑]/.test(next) || !isWordSign(signAt(text, at + 1));
 }
 
 /** Common words only where they are a clause by themselves, or quoted: "No.", "the girl says "no"". */
-function alone(words: readonly string[]): RegExp {
-  return new RegExp(
-    `(?<=^[\\s\\p{P}\\p{S}\\d]*|["“”‘’'*])${body(words)}(?=[\\s\\p{P}\\p{S}]*$|["“”‘’'*])`,
-    'giu',
+function alone(words: readonly string[]): Form {
+  const body = words.map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('[^\\p{L}\\p{N}]+');
+  const form = new RegExp(
+    `(?<=^[\\s\\p{P}\\p{S}\\d]*|["“”‘’'*])${body}(?=[\\s\\p{P}\\p{S}]*$|["“”‘’'*])`,
+    'gu',
   );
+  return (folded) => rangesOf(folded, form);
 }

@@ -1,6 +1,7 @@
 /** Reads lists that judge option by option. */
 import type { Choices } from './choices.js';
 import { LANGUAGES } from './languages.js';
+import { foldCase, runEnd } from './wordRuns.js';
 
 /**
  * Lists that judge option by option: `A: wrong; B: wrong; C: correct`, `A ❌ B ❌ C ✅`, a Markdown list or table with a
@@ -15,6 +16,10 @@ interface Verdict {
   /** Whether the item holds nothing but the letter, its option and the verdict. */
   bare: boolean;
 }
+
+/** Calls the item that it ends the right one. */
+const THIS_ONE =
+  /\bthis is (?:therefore |thus |clearly |indeed )?the (?:correct|right|best) (?:one|option|answer|choice)\W*$/i;
 
 const RIGHT = '✅✓✔☑⭕√';
 const WRONG = '❌✗✘✖❎☒×🚫';
@@ -43,7 +48,12 @@ export function verdictsIn(plain: string, choices: Choices): Verdict[] {
     const said = verdictOf(plain.slice(item.index, end), item[0].length, choices.texts[index] as string);
     if (said) found.push({ at: item.index, end, index, ...said });
   });
-  return new Set(found.map((verdict) => verdict.index)).size > 1 ? found : [];
+  const judged = new Set(found.map((verdict) => verdict.index)).size;
+  // One item of a list may be called right, and the others only described.
+  const pointed =
+    judged === 1 && found.some(({ right, at, end }) => right && THIS_ONE.test(plain.slice(at, end)));
+  const listed = new Set(items.map((item) => item[1] ?? item[2])).size;
+  return judged > 1 || (pointed && listed > 2) ? found : [];
 }
 
 /** The verdict of `item` on its option, whose own words may follow the letter. */
@@ -67,13 +77,26 @@ function verdictOf(item: string, lead: number, own: string): Pick<Verdict, 'righ
 
 function withoutOwn(rest: string, own: string): string {
   if (own === '') return rest;
-  const words = own.split(' ').map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  return rest.replace(new RegExp(`(?:(?:the|an?)\\s+)?${words.join('[^\\p{L}\\p{N}]+')}`, 'iu'), '');
+  const words = own.split(' ');
+  const folded = foldCase(rest);
+  for (
+    let at = folded.indexOf(words[0] as string);
+    at >= 0;
+    at = folded.indexOf(words[0] as string, at + 1)
+  ) {
+    const end = runEnd(folded, at, words);
+    if (end < 0) continue;
+    const article = /(?:the|an?)\s+$/.exec(folded.slice(0, at))?.[0].length ?? 0;
+    return rest.slice(0, at - article) + rest.slice(end);
+  }
+  return rest;
 }
 
 /** True for "correct", false for "not correct", of any language, when the words are nothing but that. */
 function verdictWord(words: string): boolean | undefined {
-  const said = words.replace(/^(?:is|it is|this is|est|es|ist|è|é|это|verdict)\s+/i, '');
+  const said = words
+    .replace(/^(?:is|it is|this is|est|es|ist|è|é|это|verdict)\s+/i, '')
+    .replace(/^(?:the\s+)?(\w+)\s+(?:one|option|answer|choice)$/i, '$1');
   for (const [right, forms] of [
     [false, WRONG_WORDS],
     [true, RIGHT_WORDS],

@@ -7,6 +7,7 @@ import { DataError, UsageError } from '../../src/base/errors.js';
 import { Rng } from '../../src/base/random.js';
 import { leakOfFiles } from '../../src/reasoning/leak/files.js';
 import { type LeakRow, leakOf } from '../../src/reasoning/leak/leak.js';
+import { otherTexts } from '../../src/reasoning/leak/otherTexts.js';
 import { ruleScores } from '../../src/reasoning/leak/rule.js';
 
 const OPTIONS = ['the red cup', 'the cup', 'a dog', 'no'];
@@ -36,7 +37,7 @@ function rows(count: number, tell: (colour: string, rng: Rng) => string): LeakRo
     const predicted = rng.int(4) ? answer : (answer + 1) % 4;
     const colour = options[predicted]!.split(' ')[1]!;
     return {
-      ...{ id: `v${i >> 1}_${i & 1}`, video: `v${i >> 1}`, question: 'who did it', options },
+      ...{ id: `v${i >> 1}_${i & 1}`, video: `v${i >> 1}`, question: 'who did it', kind: 'who', options },
       ...{ reasoning: tell(colour, rng), predicted, answer, correct: predicted === answer },
     };
   });
@@ -57,9 +58,22 @@ describe('the trained reader', () => {
     const leak = leakOf(all, texts(all));
     expect(leak.texts[0]!.classifier.teacher!.rate).toBeGreaterThan(0.9);
     expect(leak.texts[0]!.rule.teacher!.rate).toBeLessThan(0.4);
+    // It reads the text: from the texts of other questions it knows no more than from none.
+    expect(leak.texts[0]!.control.teacher!.rate).toBeLessThan(0.4);
     expect(leak.questionAlone.teacher!.rate).toBeLessThan(0.4);
     expect(leak.chance).toBe(0.25);
     expect(leakOf(all, texts(all))).toEqual(leak);
+  });
+
+  it('is as good on texts about other questions where it reads the question', () => {
+    // The teacher always names red, whatever it writes.
+    const all = rows(240, () => 'Something waits.').map((row) => {
+      const predicted = row.options.findIndex((option) => option.includes('red'));
+      return { ...row, predicted, correct: predicted === row.answer };
+    });
+    const { classifier, control } = leakOf(all, texts(all)).texts[0]!;
+    expect(classifier.teacher!.rate).toBeGreaterThan(0.9);
+    expect(control.teacher!.rate).toBeGreaterThan(0.9);
   });
 
   it('finds nothing where nothing is', () => {
@@ -80,6 +94,35 @@ describe('the trained reader', () => {
       "20 rows of 10 videos have the teacher's answer: too few to train a reader, which takes 60 rows of 6 videos",
       'no row has the true answer: it cannot be looked for',
     ]);
+  });
+});
+
+describe('the control', () => {
+  const row = (id: string, kind: string, options = 4) => ({
+    ...{ id, kind, video: id.split('_')[0]! },
+    options: COLOURS.slice(0, options),
+  });
+
+  it('gives every question the text of another video, of its kind and as many options', () => {
+    const all = ['a_1', 'a_2', 'b_1', 'b_2', 'c_1', 'd_1'].flatMap((id) => [
+      row(id, 'why'),
+      row(`${id}x`, 'who'),
+    ]);
+    const others = otherTexts(all, '0');
+    expect([...others.values()].sort()).toEqual(all.map(({ id }) => id).sort());
+    for (const [id, other] of others) {
+      expect(other.split('_')[0]).not.toBe(id.split('_')[0]);
+      expect(other.endsWith('x')).toBe(id.endsWith('x'));
+    }
+    expect(otherTexts(all, '0')).toEqual(others);
+  });
+
+  it('puts kinds with one question together, and leaves only a lone row its own text', () => {
+    const all = [row('a_1', 'why'), row('b_1', 'who'), row('c_1', 'who', 3)];
+    for (const [id, other] of otherTexts(all, '0')) expect(other).not.toBe(id);
+    const two = [row('a_1', 'why'), row('b_1', 'why'), row('c_1', 'who')];
+    for (const [id, other] of otherTexts(two, '0')) expect(other).not.toBe(id);
+    expect([...otherTexts([row('a_1', 'why')], '0')]).toEqual([['a_1', 'a_1']]);
   });
 });
 

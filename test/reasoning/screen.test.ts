@@ -48,8 +48,16 @@ describe('the screen', () => {
     });
   });
 
-  it.each(['The man walks to a door.', 'In frame 2, the red star is at the top left.', 'I see a dog.'])(
-    'passes %j',
-    (sentence) => expect(mayNameOption(sentence)).toBe(false),
+  it.each([
+    'The man walks to a door.',
+    'In frame 2, the red star is at the top left.',
+    'I see a dog.',
+    "A man picks up the woman's bag, and it's red.",
+    'This suggests that he matched the color.',
+  ])('passes %j', (sentence) => expect(mayNameOption(sentence)).toBe(false));
+
+  it.each(['A is seen.', 'He says A fits.', 'It is A', "'c'", "it's c", 'the right one'])(
+    'stops %j',
+    (sentence) => expect(mayNameOption(sentence)).toBe(true),
   );
 });

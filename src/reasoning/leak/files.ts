@@ -71,7 +71,7 @@ async function readRows(file: string): Promise<{ rows: LeakRow[]; note: string }
     seen.set(row.id, line);
     const given = typeof value.video === 'string' && value.video !== '';
     if (given) named++;
-    rows.push({ ...row, video: given ? (value.video as string) : videoOf(row.id) });
+    rows.push({ ...row, video: given ? (value.video as string) : videoOf(row.id), kind: kindOf(row, value) });
   }
   if (rows.length === 0)
     throw new DataError(`${file}:1: expected at least one line of generated reasoning, found none`);
@@ -83,6 +83,14 @@ async function readRows(file: string): Promise<{ rows: LeakRow[]; note: string }
     rows: rows.map((row) => ({ ...row, video: row.id })),
     note: 'held out by question: the rows name no video, and their ids begin with none',
   };
+}
+
+/** The type that a row names, or its question's first word: "what", "why". */
+function kindOf({ question }: LeakRow | { question: string }, value: Record<string, unknown>): string {
+  const named = [value.type, value.question_type, value.category].find(
+    (type) => typeof type === 'string' && type !== '',
+  );
+  return (named as string | undefined) ?? question.trim().toLowerCase().split(/\W+/, 1)[0] ?? '';
 }
 
 /** NExT-QA's ids and ours are a video's and the question's number in it. */

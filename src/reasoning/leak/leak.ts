@@ -8,11 +8,14 @@ import { Rng } from '../../base/random.js';
 import type { GeneratedText } from '../generated.js';
 import { trainClassifier } from './classifier.js';
 import { featuresOf } from './features.js';
+import { otherTexts } from './otherTexts.js';
 import { ruleScores } from './rule.js';
 
 export interface LeakRow extends GeneratedText {
   /** Whose questions are never divided between training and test. */
   video: string;
+  /** The kind of question, as the row names it; else its first word. */
+  kind: string;
 }
 
 /** Texts of the rows under a name: a policy, or a file. A row without a text has an empty one. */
@@ -39,7 +42,18 @@ export interface Leak {
   chance: number;
   /** The trained reader without any text. */
   questionAlone: Rates;
-  texts: { name: string; characters: number; empty: number; rule: Rates; classifier: Rates }[];
+  texts: {
+    name: string;
+    characters: number;
+    empty: number;
+    rule: Rates;
+    classifier: Rates;
+    /**
+     * The control: the trained reader where every question has the text of another one of its kind ({@link otherTexts}). What
+     * it recovers comes from the question and from what all texts share, not from the text about this question.
+     */
+    control: Rates;
+  }[];
   /** What could not be measured, one line each. */
   notes: string[];
 }
@@ -68,6 +82,7 @@ export function leakOf(rows: readonly LeakRow[], texts: readonly LeakTexts[], se
   }
   const trained = (textOf: (row: LeakRow) => string) =>
     byTarget((target) => trainedRate(answered(target), target, textOf, folds, seed));
+  const partner = otherTexts(rows, seed);
   return {
     rows: rows.length,
     videos: new Set(rows.map(({ video }) => video)).size,
@@ -81,6 +96,7 @@ export function leakOf(rows: readonly LeakRow[], texts: readonly LeakTexts[], se
         empty: rows.filter((row) => textOf(row).trim() === '').length,
         rule: ruleRates(rows, textOf, seed),
         classifier: trained(textOf),
+        control: trained(({ id }) => own.get(partner.get(id)!) ?? ''),
       };
     }),
     notes,

@@ -7,6 +7,7 @@ import { isCorrect } from '../grade.js';
 import { MARKS, proseReply, type Reply, readReply } from '../marks.js';
 import { GROUND_TRUTH, PAPER_PATTERNS, type Pattern, PREDICTED_OPTION, STATED_ANSWER } from '../patterns.js';
 import { ANSWER_TAG, BOX_TOKEN, boxesIn, comparable, plainText } from '../plain.js';
+import { mayHoldOption } from '../reading/brief.js';
 import { statedAnswer } from '../reading/stated.js';
 import { mayConclude } from '../reading/worded.js';
 import { rootsOf } from '../roots.js';
@@ -43,8 +44,21 @@ export function refine(reasoning: string, settings: RefineSettings): Refined {
   for (;;) {
     const removals = rules.removals(cutting.current);
     if (removals.length === 0) return cutting.result();
+    const last = settings.predicted !== undefined && endsText(removals, cutting.current);
     cutting.remove(removals);
+    if (last) return cutting.result();
   }
+}
+
+/** Whether what is removed is the end of the text and nothing before it: then no separate texts are joined. */
+function endsText(removals: readonly Removal[], text: string): boolean {
+  let at = text.length;
+  for (let i = removals.length - 1; i >= 0; i--) {
+    const { start, end } = removals[i] as Removal;
+    if (end !== at) return false;
+    at = start;
+  }
+  return at > 0 && /\s/.test(text[at] as string);
 }
 
 /** The rule that removes a unit as a whole. */
@@ -131,14 +145,27 @@ class Rules {
     const plain = /[*_`]|\s\s|[^\S ]/.test(sentence)
       ? sentence.replace(/[*_`]/g, '').replace(/\s+/g, ' ')
       : sentence;
-    const pattern = this.patterns.find(({ words }) => words?.test(plain));
+    const lower = plain.toLowerCase();
+    const pattern = this.patterns.find(
+      ({ words, anchor = '' }) => words && lower.includes(anchor) && words.test(plain),
+    );
     if (pattern) return pattern.name;
     if (predicted.some((option) => this.isText(sentence, option))) return PREDICTED_OPTION;
-    if (!mayNameOption(sentence) && !mayConclude(sentence)) return undefined;
+    if (!mayNameOption(sentence)) return this.concludes(sentence, predicted) ? PREDICTED_OPTION : undefined;
     const said = new Sentence(sentence, this.choices);
     if (said.statesAnswer() || said.announcesAnswer()) return STATED_ANSWER;
     if (predicted.some((option) => said.pointsAt(option))) return PREDICTED_OPTION;
     return undefined;
+  }
+
+  /** Whether a sentence without a letter or a word for an answer concludes a predicted option in its own words. */
+  private concludes(sentence: string, predicted: number[]): boolean {
+    return (
+      predicted.length > 0 &&
+      mayConclude(sentence) &&
+      predicted.some((option) => mayHoldOption(sentence, option, this.choices)) &&
+      new Sentence(sentence, this.choices).concludes(predicted)
+    );
   }
 
   /** Whether the sentence is nothing but the option, "He is tired" for "tired"; it has a few signs more at most. */

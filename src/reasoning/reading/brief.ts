@@ -5,10 +5,10 @@
 import type { Choices } from '../choices.js';
 import { isSmall, rootOf } from '../roots.js';
 import { claimed, type Spot } from './claims.js';
-import { isCommon, isNumber } from './spots.js';
+import { asNumber, isCommon, isNumber } from './spots.js';
 
 /** Words that place a thing, and "use": an option and its paraphrase differ in them. */
-const PLACING = new Set('use in on at by with from into onto inside of for up down out off as'.split(' '));
+const PLACING = new Set('use to in on at by with from into onto inside of for up down out off as'.split(' '));
 
 /** A word of the sentence that belongs to an option. */
 interface Word extends Spot {
@@ -28,6 +28,24 @@ const BETWEEN = 5;
 export function briefIn(sentence: string, choices: Choices, whole: boolean): number | undefined {
   const wanted = choices.texts.map((_, i) => choices.variants(i).map(telling));
   if (wanted.flat().some(isNumber)) return undefined;
+  const found = oneIn(sentence, wanted, whole);
+  if (found !== undefined || !whole || !PRONOUN.test(sentence)) return found;
+  // "He pushes it" among options that push, pull and lift the cart: the pronoun stands for the words they share.
+  const shared = (root: string) => wanted.filter((forms) => forms[0]?.includes(root)).length > 1;
+  return oneIn(
+    sentence,
+    wanted.map((forms) => forms.map((roots) => roots.filter((root) => !shared(root)))),
+    whole,
+  );
+}
+
+const PRONOUN = /\b(?:it|them|him|her)\b/i;
+
+function oneIn(
+  sentence: string,
+  wanted: readonly (readonly string[][])[],
+  whole: boolean,
+): number | undefined {
   const words = claimed(sentence, wordsIn(sentence, wanted.flat(2)));
   const full = wanted.flatMap((forms, index) => {
     const form = forms.find((roots) => roots.length > 0 && !isCommon(roots) && holds(words, roots));
@@ -44,6 +62,17 @@ export function briefIn(sentence: string, choices: Choices, whole: boolean): num
   return single ? only.index : undefined;
 }
 
+/** Whether a sentence has all telling words of an option, in any order, or a place: a quick look before it is read. */
+export function mayHoldOption(sentence: string, option: number, choices: Choices): boolean {
+  if (/\b(?:first|second|third|fourth|fifth|last)\s+one\b/i.test(sentence)) return true;
+  const roots = (sentence.toLowerCase().match(WORD) ?? []).map((word) => asNumber(rootOf(word)));
+  return choices
+    .variants(option)
+    .some((form) => telling(form.map(asNumber)).every((own) => roots.some((root) => same(own, root))));
+}
+
+const WORD = /[\p{L}\p{M}\p{N}]+/gu;
+
 const telling = (roots: readonly string[]) => {
   const kept = roots.filter((root) => !PLACING.has(root));
   return [...new Set(kept.length > 0 ? kept : roots)];
@@ -52,7 +81,7 @@ const telling = (roots: readonly string[]) => {
 /** The words of `sentence` that an option has. */
 function wordsIn(sentence: string, roots: readonly string[]): Word[] {
   let place = 0;
-  return [...sentence.matchAll(/[\p{L}\p{M}\p{N}]+/gu)].flatMap((match): Word[] => {
+  return [...sentence.matchAll(WORD)].flatMap((match): Word[] => {
     const word = match[0].toLowerCase();
     const root = rootOf(word);
     if (isSmall(word) || PLACING.has(root)) return [];
@@ -100,7 +129,7 @@ function isAside(sentence: string, at: number): boolean {
 
 /** "Happy is the option that best fits." */
 const isNamed = (sentence: string, { start, end }: Word) =>
-  /^\W*(?:the )?$/i.test(sentence.slice(0, start)) &&
+  /^\W*(?:(?:overall|so|thus|hence|therefore),? )?(?:the |to )?$/i.test(sentence.slice(0, start)) &&
   /^\W*(?:is|was|would be|seems|must be) (?:the|my) (?:\p{L}+ )?(?:option|answer|reason|choice|explanation|one|purpose|description)\b/iu.test(
     sentence.slice(end),
   );
@@ -112,12 +141,16 @@ function singleStands(sentence: string, { start, end, place }: Word): boolean {
     (place <= 2 && sentence.length < 24) ||
     VERB.test(before) ||
     SUBJECT.test(before) ||
+    (SUBJECT.test(before.slice(before.search(/[,;][^,;]*$/) + 1)) && OBJECT.test(sentence.slice(end))) ||
     (/^\W*(?:(?:the|an?) )?$/i.test(before) && VERB_NEXT.test(sentence.slice(end)))
   );
 }
 
 /** "He slips on the floor", "The bird flies over the lake". */
 const SUBJECT = /^\W*(?:he|she|it|they|(?:the|an?) (?:\p{L}+ )?\p{L}+) $/iu;
+
+/** "..., he pushes it". */
+const OBJECT = /^\s+(?:it|them|him|her)\b/i;
 
 /** "Father is the tallest." */
 const VERB_NEXT = /^\s+(?:is|are|was|were|has|had|does|did|\p{L}{2,}[^su\W]s)\s/iu;

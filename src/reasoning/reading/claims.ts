@@ -1,6 +1,6 @@
 /** Which of the options that a sentence names it also claims, by clauses and comparisons. */
 import { denies, ENGLISH_CUES } from '../cues.js';
-import { AGAINST, isCounterfactual } from '../leaning.js';
+import { AGAINST, GUESS, isCounterfactual } from '../leaning.js';
 
 /** A place that names an option: its letter or its words. */
 export interface Spot {
@@ -16,11 +16,11 @@ const CLAUSE =
 
 /** "While A is possible, C fits": what a sentence grants and then leaves. */
 const GRANTED =
-  /^\W*(?:(?:from|of|among|between)\b[^.]*?\b(?:and|or)\s+\(?[A-Z]\)?\s*,|(?:while|although|though|even (?:if|though)|despite|whereas|between|of|both|apart from|besides|unlike)\b[^,]*,)/i;
+  /^\W*(?:(?:from|of|among|between)\b[^.]*?\b(?:and|or)\s+\(?[A-Z]\)?\s*,|(?:while|although|though|even (?:if|though)|despite|having|whereas|between|of|both|apart from|besides|unlike)\b[^,]*,)/i;
 
 /** Behind these the other side of a comparison stands. */
 const COMPARED =
-  /\b(?:rather than|instead of|as opposed to|compared (?:to|with)|over|than|versus|vs\.?|unlike|(?:and|but) not|not)\W*(?:\w+\W+){0,3}$|(?<![-=])>\W*$/i;
+  /\b(?:rather than|instead of|as opposed to|compared (?:to|with)|over|than|versus|vs\.?|unlike|(?:and|but) not|not)(?![a-z])\W*(?:\w+\W+){0,3}$|(?<![-=])>\W*$/i;
 
 /** "C rather than A", "C, not A": what the option is preferred to. */
 const PREFERRED =
@@ -35,9 +35,6 @@ const REPORTED =
 
 const CANDIDATES =
   /^\W*(?:the )?(?:possible|plausible|potential|likely|remaining|candidate)\s+(?:answers|options|choices|candidates|reasons|explanations)\b/i;
-
-/** "I guess C?" asks nobody. */
-const GUESS = /^\W*(?:i (?:guess|think|suppose|believe|would say)|i['’]d say|probably|maybe)\b/i;
 
 /** Whether a sentence claims nothing at all: it asks, supposes what is not so, or reports words. */
 export function claimsNothing(sentence: string): boolean {

@@ -42,7 +42,7 @@ const ARROW_OR_HEADING = /[=-]>|→|#{1,6}\s*conclusion\b|(?:^|[.!?])\s*conclusi
 /** The option whose letter is here and ends the sentence: ", C.", ": (C)", " C. pick up the ball". */
 export function ending(tail: string, choices: Choices): number | undefined {
   const match =
-    /^[\s,:：，、]*[([⟦]?([A-Z])[)\]⟧]?(?:[^\S\n]*(?:$|[\n!?。！？])|[^\S\n]*[.:)][^\S\n]*([^\n]*))/.exec(
+    /^[\s,:：，、]*[([⟦]?([A-Z])[)\]⟧]?(?:,?[^\S\n]+(?:after all|then|instead|indeed|for sure|definitely|for me|overall|in the end)(?=\W*(?:$|\n)|[.!]\s))?(?:[^\S\n]*(?:$|[\n!?。！？])|[^\S\n]*[.:)][^\S\n]*([^\n]*))/.exec(
       tail,
     );
   const index = match ? choices.ofLetter(match[1] as string) : undefined;

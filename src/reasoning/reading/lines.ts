@@ -30,7 +30,8 @@ export function bareLine(plain: string, choices: Choices): Candidate | undefined
     const index = each && choices.whole(each.text);
     if (index !== undefined) return { at: each!.at + each!.text.length, index, stated: 'line' };
   }
-  const only = lines.length === 1 ? choices.paraphrased(plain.trim()) : undefined;
+  const asks = /[?？]\W*$/.test(plain);
+  const only = lines.length === 1 && !asks ? choices.paraphrased(plain.trim()) : undefined;
   if (only !== undefined) return { at: plain.length, index: only, stated: 'line' };
   const lead = leadingLabel(plain, choices);
   if (lead !== undefined)
@@ -50,7 +51,9 @@ export function bareLine(plain: string, choices: Choices): Candidate | undefined
  */
 function leadingLabel(plain: string, choices: Choices): number | undefined {
   const [whole, letter] =
-    /^\s*[([]?([A-Z])[)\]]?(?:\.\s+(?=\p{Lu})|[:)]\s+(?=\p{L})|\s+[–—-]\s+(?=\p{L}))/u.exec(plain) ?? [];
+    /^\s*(?:[Oo]ption\s+|[Cc]hoice\s+|选项|選項)?[([]?([A-Z])[)\]]?(?:\.\s+(?=\p{Lu})|[:)]\s+(?=\p{L})|[:。]\s*(?=\p{Lo})|\s+[–—-]\s+(?=\p{L}))/u.exec(
+      plain,
+    ) ?? [];
   if (whole === undefined) return undefined;
   const index = choices.ofLetter(letter as string);
   const rest = plain.slice(whole.length);

@@ -25,10 +25,18 @@ export function named(
     const denied = language.not.test(match[0]) || match.groups?.not !== undefined;
     const article = ARTICLE.exec(match[0])?.[0] ?? '';
     const texts = kind === 'letter' ? false : { article };
-    const index = optionAt(plain.slice(at, at + 400), choices, language, denied, texts);
+    const tail = plain.slice(at, at + 400);
+    const index =
+      optionAt(tail, choices, language, denied, texts) ?? numberAt(match[0], tail, denied, choices);
     if (index !== undefined) found.push({ at, index, stated: kind === 'header' ? 'header' : 'phrase' });
   }
   return found;
+}
+
+/** "The best option is 4": a number behind the noun is a place from 1, where no option is a number. */
+function numberAt(cue: string, tail: string, denied: boolean, choices: Choices): number | undefined {
+  if (denied || !/\b(?:option|choice)\b/i.test(cue) || !/^\d/.test(tail)) return undefined;
+  return choices.texts.some((text) => /\d/.test(text)) ? undefined : choices.ordinalAt(`option ${tail}`);
 }
 
 /** "Answer: B? No, C." asks. */

@@ -32,8 +32,17 @@ export function pointers(plain: string, choices: Choices, cues: Cues[]): Candida
       if ((match[1] as string) <= 'Z') push(match.index, choices.ofLetter(match[1] as string));
     }
   }
+  const [, lead = '', letter] = LAST.exec(plain) ?? [];
+  if (letter !== undefined && !OPEN.test(lead) && !denies(lead.split(/[,;]/).at(-1) as string))
+    push(plain.length, choices.ofLetter(letter));
   return found;
 }
+
+/** The letter behind a colon that ends the text: "she lifts a trophy: A." */
+const LAST = /(?:^|[.!?\n])([^.!?\n]{8,}):\s+[(⟦]?([A-Z])[)⟧]?[.!]?\s*$/;
+/** A list, another choice, or words that say no more than where a letter is. */
+const OPEN =
+  /\b(?:options?|choices?|others?|another|second|wrong|incorrect|eliminated|possib\w+|alternativ\w+|either|or|labell?ed|reads|says?|written|vitamin|letters?)\b[^,;]*$/i;
 
 /** "C it is", "C fits best", "this makes C the best choice", "not B but C". */
 const LOOSE = [

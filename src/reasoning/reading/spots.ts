@@ -29,7 +29,7 @@ const ONE_OF_THEM = /^\s+(?:with|in|on|at|has|is|wearing|holding|side|hand|after
 
 /** Where a clause may end behind an option of one word: "he talks because ...", but not "he talks to her". */
 const CLOSES =
-  /^[)\]]?\s*(?:$|[.,;:!?)\n–—-]|(?:because|since|as|which|while|rather|instead|over|than|and not|not|only|alone|option|in (?:this|the|all|every|each) (?:video|clip|frames?)|fits|matches|describes|comes closest|seems|would be|is (?:the (?:most|best|only|correct|right)|correct|right))\b)/i;
+  /^[)\]]?\s*(?:$|[.,;:!?)\n–—-]|(?:because|since|as|which|while|rather|instead|over|than|and not|not|only|alone|option|in (?:this|the|all|every|each) (?:video|clip|frames?)|fits|matches|describes|comes closest|best \w+s|seems|would be|is (?:the (?:most|best|only|correct|right|(?:\w+ )?(?:option|answer|choice|explanation|description|reason))|correct|right))\b)/i;
 
 interface Token {
   root: string;
@@ -56,14 +56,17 @@ export function spotsIn(sentence: string, choices: Choices): Spot[] {
   return counts ? withoutParts(sentence, found) : found;
 }
 
-const COUNTED = new RegExp(`\\b(?:(\\d{1,2})|(${NUMBER_WORDS.join('|')})|(another))\\b`, 'gi');
+const COUNTED = new RegExp(`\\b(?:(\\d{1,2})|(${NUMBER_WORDS.join('|')})|(another(?: one)?))\\b`, 'gi');
 
 /**
  * Without the numbers that a count is made of: "two pandas: one eats, another climbs", "one here and one there, so two",
  * "one, two, three".
  */
 function withoutParts(sentence: string, spots: Spot[]): Spot[] {
-  const numbers = [...sentence.matchAll(COUNTED)].map((match) => {
+  const counted = [...sentence.matchAll(COUNTED)].filter(
+    ({ index }) => !NUMBERED.test(sentence.slice(0, index)),
+  );
+  const numbers = counted.map((match) => {
     const [, digits, word] = match;
     const value = digits ? Number(digits) : word ? NUMBER_WORDS.indexOf(word.toLowerCase()) : 1;
     return { at: match.index, value };
@@ -92,7 +95,7 @@ const PLACE =
   /\bthe\s+(?:first|second|third|fourth|fifth|last)\s+(?:option|choice|answer|one)\b|\b(?:option|choice|answer)\s+(?:one|two|three|four|five)\b/gi;
 
 /** Digits as words, so that "4" is "four". */
-function asNumber(root: string): string {
+export function asNumber(root: string): string {
   return /^\d{1,2}$/.test(root) ? (NUMBERS[Number(root)] ?? root) : root;
 }
 

@@ -13,7 +13,7 @@ interface Withheld {
 const VERBS =
   'determin|tell|answer|assist|help|identif|say|conclude|comply|know|choose|select|pick|decide|judge|view|see';
 const REFUSAL = new RegExp(
-  `\\b(?:(?:cannot|can ?not|can['’]t|unable to|not able to|(?:not |im)possible to|difficult to|hard to)(?: be)?(?: \\w+ly)? (?:${VERBS})\\w*` +
+  `\\b(?:(?:cannot|can ?not|can['’]t|unable to|not able to|(?:not |(?:is|was)n['’]t |im)possible to|difficult to|hard to|no way (?:to|of)|no means of)(?: be)?(?: \\w+ly)? (?:${VERBS})\\w*` +
     "|none of (?:these|the|them)|(?:not|n['’]t) (?:\\w+ ){0,3}(?:enough|sufficient)|insufficient|no (?:correct|suitable|right) (?:answer|option)" +
     "|no (?:option|answer|choice) (?:can|could|is|fits|matches|applies|seems)|not (?:listed|among the|(?:one|part) of the (?:\\w+ )?(?:options|choices))|i['’]m sorry|i apologi[sz]e)",
   'i',
@@ -31,6 +31,7 @@ export function withheldIn(plain: string, choices: Choices): Withheld | undefine
     if (weighs && !(denies(text) && AGAINST.test(text) && !UNDECIDED.test(text)))
       return { at: at + text.length, rule: 'several' };
   }
+  if (listsSome(plain, choices)) return { at: plain.length, rule: 'several' };
   const refused = refusalAt(plain);
   if (refused !== undefined) return { at: refused, rule: 'refusal' };
   const beyond = BEYOND.exec(plain);
@@ -39,6 +40,14 @@ export function withheldIn(plain: string, choices: Choices): Withheld | undefine
     ? Number(named) <= choices.texts.length
     : choices.ofLetter(named) !== undefined;
   return beyond && !there ? { at: beyond.index + beyond[0].length, rule: 'beyond' } : undefined;
+}
+
+/** "B. closed the book, E. sat on the sofa": whether the reply is labelled options, several and not all, and nothing else. */
+function listsSome(plain: string, choices: Choices): boolean {
+  const rest = choices.withoutOwnTexts(plain);
+  if (!/^(?:\W*[A-Z](?!\p{L}))+\W*$/u.test(rest)) return false;
+  const letters = new Set(rest.match(/[A-Z]/g)?.filter((letter) => choices.ofLetter(letter) !== undefined));
+  return letters.size > 1 && letters.size < choices.texts.length;
 }
 
 /** Place behind the words that refuse an answer. */

@@ -20,7 +20,7 @@ const CONCLUDES =
 const UNSURE = /\b(?:could|may|might|can)\s+(?:also\s+)?(?:suggest|indicate|imply|mean|show)\b/i;
 /** "The most plausible reason is ...", "... comes closest", "... is the only option". */
 const NAMES =
-  /\b(?:answer|(?<!(?:first|second|third|fourth|fifth|last)\s)(?:option|choice)|reason|explanation|description|interpretation|statement|purpose|response|one that|best (?:describ|captur|fit|match|explain)\w*|closest|most (?:likely|plausible|probable|fitting|appropriate|accurate|logical|reasonable)|only plausible|is (?:correct|right|true)|explains)\b/i;
+  /\b(?:answer|(?<!(?:first|second|third|fourth|fifth|last)\s)(?:option|choice)|reason|explanation|description|interpretation|statement|purpose|response|one that|best (?:describ|captur|fit|match|explain|reflect|represent|convey|account|align|correspond|illustrat|reproduc|summar)\w*|makes? the most sense|closest|most (?:likely|plausible|probable|fitting|appropriate|accurate|logical|reasonable)|only plausible|is (?:correct|right|true)|explains)\b/i;
 
 /** A conclusion within a sentence, which answers a question as a reply; in reasoning it may be a step like any other. */
 const SO = /,\s*so\s(?!that\b)/i;
@@ -48,6 +48,8 @@ interface Said extends Placed {
   end: number;
   /** The sentence without the options that it names and does not claim. */
   rest: string;
+  /** Whether all claims stand in a clause that says when: "while sitting on the sofa". */
+  aside: boolean;
 }
 
 export function wordedIn(plain: string, choices: Choices): Candidate | undefined {
@@ -75,7 +77,8 @@ function concluded(said: readonly Said[], choices: Choices): Candidate | undefin
     const rest = restOf(said);
     const claims = said.every((other) => [...other.options].every((option) => option === index));
     const alone = claims && !others(rest, index as number, choices);
-    const direct = alone && one === said.at(-1) && isBrief(text, index as number, said.length, choices);
+    const direct =
+      alone && one === said.at(-1) && !one.aside && isBrief(text, index as number, said.length, choices);
     return strong || direct ? { at: end, index: index as number, stated: 'worded' } : undefined;
   }
   return undefined;
@@ -106,11 +109,13 @@ function shortReply(plain: string, said: readonly Said[], choices: Choices): Can
   )
     return undefined;
   const whole = said.length === 1;
-  const briefs = said.map(({ text }) => briefIn(text, choices, whole));
+  const briefs = said.map((one) => briefIn(one.text, choices, whole || (one === said.at(-1) && IT_IS.test(one.text))));
   // "The lady. The man in white enters later."
-  const opening = said.map(({ text }) => choices.whole(text)).filter((index) => index !== undefined);
-  if (opening.length === 1 && choices.whole(first.text) !== undefined)
-    return { at: plain.length, index: opening[0] as number, stated: 'worded' };
+  const wholes = said.map(({ text }) =>
+    /[?？]\s*$/.test(text) ? undefined : choices.wholeInOtherWords(text),
+  );
+  if (wholes[0] !== undefined && wholes.filter((index) => index !== undefined).length === 1)
+    return { at: plain.length, index: wholes[0], stated: 'worded' };
   const found = new Set(briefs.filter((index) => index !== undefined));
   const [index] = found;
   if (index === undefined || found.size > 1) return undefined;
@@ -120,15 +125,19 @@ function shortReply(plain: string, said: readonly Said[], choices: Choices): Can
   return { at: plain.length, index, stated: 'worded' };
 }
 
+/** "It's a forest, not a garden." */
+const IT_IS = /^\W*(?:it|this|that)(?:['’]s| is| was)\s[^,]*, not\s/i;
+
 /** A sentence of few words that neither lists nor doubts. */
 const isPlain = (text: string) =>
   !describes(text) && !UNSURE.test(text) && !/[?？]/.test(text) && stemsOf(text).length < 18;
 
-/** "No, he does not", "No. He never does" where "no" is an option. */
+/** "No, he does not", "No. He never does" where "no", or one option that begins with it, is there. */
 function yesOrNo(sentence: string, choices: Choices): number | undefined {
-  const word = /^\W*(yes|no)\s*[,.;–—-]/i.exec(sentence)?.[1]?.toLowerCase();
-  const index = choices.texts.indexOf(word ?? '');
-  return word === undefined || index < 0 ? undefined : index;
+  const word = /^\W*(yes|no)\s*(?:[,.;–—-]|$)/i.exec(sentence)?.[1]?.toLowerCase();
+  if (word === undefined) return undefined;
+  const exact = choices.texts.indexOf(word);
+  return exact >= 0 ? exact : choices.opening(word);
 }
 
 function saidIn(sentence: Placed, choices: Choices): Said {
@@ -140,8 +149,12 @@ function saidIn(sentence: Placed, choices: Choices): Said {
     if (!spots.includes(spot) && spot.start >= cut)
       rest = `${rest.slice(0, spot.start - cut)}${' '.repeat(spot.end - spot.start)}${rest.slice(spot.end - cut)}`;
   const end = sentence.at + (spots.at(-1)?.end ?? 0);
-  return { ...sentence, options: new Set(spots.map(({ index }) => index)), end, rest };
+  const aside = spots.every(({ start }) => WHEN.test(sentence.text.slice(0, start)));
+  return { ...sentence, options: new Set(spots.map(({ index }) => index)), end, rest, aside };
 }
+
+/** Opens a clause of time that goes on to the end of what stands before an option, with a form of no subject. */
+const WHEN = /\b(?:while|when|after|before|whilst)\s+(?:\p{L}+ing\s+)?$/iu;
 
 /** What the sentences say without the options that they name and do not claim, and without what they deny. */
 const restOf = (said: readonly Said[]) => said.map(({ rest }) => withoutDenied(rest)).join('\n');
@@ -173,7 +186,7 @@ function isBrief(sentence: string, index: number, sentences: number, choices: Ch
 function isLoose(sentence: string, index: number, choices: Choices): boolean {
   if (describes(sentence) || UNSURE.test(sentence)) return true;
   const short = stemsOf(choices.texts[index] as string).length < 2;
-  return short && wordsBeside(sentence, index, choices) > 5;
+  return short && wordsBeside(sentence.split(CONCLUSION_WITHIN).at(-1) as string, index, choices) > 5;
 }
 
 function wordsBeside(sentence: string, index: number, choices: Choices): number {
