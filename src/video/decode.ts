@@ -1,7 +1,11 @@
 /** Decodes frames of a video file with ffmpeg. */
+import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { DataError } from '../base/errors.js';
+import { readerOf } from './complete.js';
 import { probeFrames } from './ffprobe.js';
+import { cutFrames } from './mp4/cut.js';
+import { readPictures } from './pictures.js';
 import { brokenVideo, probeVideo, type VideoTable } from './probe.js';
 import { firstComplaint, inputArgs, runTool, type ToolUse } from './process.js';
 import { asItIs, type FitFrame, type RawFrame, type VideoSource, videoName } from './source.js';
@@ -11,6 +15,12 @@ import { asItIs, type FitFrame, type RawFrame, type VideoSource, videoName } fro
  * of H.264 on one core. Frames with fewer pixels between them share a process.
  */
 const PROCESS_COST_PIXELS = 40e6;
+
+/** Pixels that one process decodes of what is cut out, about; what goes beyond is shared by several: half a second's. */
+const PROCESS_PIXELS = 300e6;
+
+/** ffmpeg's arguments to decode what it is given on its standard input. */
+const CUT_INPUT = ['-protocol_whitelist', 'pipe', '-f', 'mov', '-i', 'pipe:0', '-map', '0:0'];
 
 /**
  * Output times 0, 1, 2, ... at a fixed rate keep ffmpeg from repeating or dropping frames, in every version. The rate
@@ -62,17 +72,18 @@ export async function decodeFrames(
   fitFrame: FitFrame = asItIs,
 ): Promise<RawFrame[]> {
   const file = resolve(path);
+  const name = videoName(id, path);
+  const cut = await decodeEnding(signal, (ended) =>
+    decodeCuts(file, table, indices, fitFrame, { name, signal: ended }),
+  );
+  if (cut) return cut;
   const segments = planSegments(table, indices);
-  // The first that fails ends the others: what they decode is not wanted any more.
-  const failed = new AbortController();
-  const ended = signal ? AbortSignal.any([signal, failed.signal]) : failed.signal;
-  const use = { name: videoName(id, path), signal };
-  const parts = await Promise.all(
-    segments.map((segment) => decodeSegment(file, table, segment, fitFrame, { ...use, signal: ended })),
-  ).catch((error) => {
-    failed.abort();
-    throw error;
-  });
+  const use = { name, signal };
+  const parts = await decodeEnding(signal, (ended) =>
+    Promise.all(
+      segments.map((segment) => decodeSegment(file, table, segment, fitFrame, { name, signal: ended })),
+    ),
+  );
   if (parts.every((part) => part.frames !== undefined)) return parts.flatMap((part) => part.frames ?? []);
 
   const wasSeeking = segments.some((segment) => segment.keyframe !== undefined);
@@ -81,6 +92,18 @@ export async function decodeFrames(
     : parts.find((part) => part.frames === undefined);
   if (whole?.frames) return whole.frames;
   return explainMissing(file, table, indices, whole?.stderr ?? '', use);
+}
+
+/** Runs decoders of which the first that fails ends the others: what they decode is not wanted any more. */
+async function decodeEnding<T>(
+  signal: AbortSignal | undefined,
+  decode: (ended: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const failed = new AbortController();
+  return decode(signal ? AbortSignal.any([signal, failed.signal]) : failed.signal).catch((error) => {
+    failed.abort();
+    throw error;
+  });
 }
 
 /** Splits the frames over processes so that the fewest pixels are decoded; see PROCESS_COST_PIXELS. */
@@ -107,11 +130,13 @@ async function decodeSegment(
   segment: Segment,
   fitFrame: FitFrame,
   use: ToolUse,
-): Promise<{ frames: RawFrame[] | undefined; stderr: string }> {
+): Promise<Decoded> {
   const { keyframe, indices } = segment;
   const [numerator, denominator] = table.timeBase;
-  const wanted = indices.map((index) => `eq(${table.stamp},${table.stamps[index]})`).join('+');
-  let select = wanted;
+  let select = anyOf(
+    table.stamp,
+    indices.map((index) => table.stamps[index] as number),
+  );
   const seek: string[] = [];
   if (keyframe !== undefined) {
     const seconds = ((table.stamps[indices[0] as number] as number) * numerator) / denominator;
@@ -119,35 +144,67 @@ async function decodeSegment(
     seek.push('-seek_timestamp', '1', '-noaccurate_seek', '-ss', `${microseconds}us`);
     // Variable 0 remembers whether the seek landed on an intra frame early enough; if not, nothing is selected.
     const landed = `st(0,if(eq(n,0),eq(pict_type,I)*lte(pts,${table.stamps[keyframe]}),ld(0)))`;
-    select = `${landed};(${wanted})*ld(0)`;
+    select = `${landed};(${select})*ld(0)`;
   }
-  const filter = `settb=${numerator}/${denominator},select='${select}',settb=${OUTPUT_SECONDS},setpts=N`;
+  const input = [...seek, ...inputArgs(file), '-map', `0:${table.stream}`];
+  return runDecoder(input, { select, count: indices.length, timeBase: table.timeBase }, fitFrame, use);
+}
+
+/** Frames that one decoder gave; undefined where they are not as many as were asked for. */
+interface Decoded {
+  frames: RawFrame[] | undefined;
+  stderr: string;
+}
+
+const anyOf = (stamp: 'pts' | 'n', stamps: readonly number[]) =>
+  stamps.map((each) => `eq(${stamp},${each})`).join('+');
+
+async function runDecoder(
+  input: readonly string[],
+  { select, count, timeBase }: { select: string; count: number; timeBase: readonly [number, number] },
+  fitFrame: FitFrame,
+  use: ToolUse,
+): Promise<Decoded> {
+  const filter = `settb=${timeBase.join('/')},select='${select}',settb=${OUTPUT_SECONDS},setpts=N`;
   const args = [
-    ...['-v', 'error', '-nostdin', '-threads', '1', '-copyts', ...seek, ...inputArgs(file)],
-    ...['-map', `0:${table.stream}`, '-filter_threads', '1', '-vf', filter],
-    ...['-r', `1/${OUTPUT_SECONDS}`, '-frames:v', String(indices.length)],
+    ...['-v', 'error', '-nostdin', '-threads', '1', '-copyts', ...input],
+    ...['-filter_threads', '1', '-vf', filter],
+    ...['-r', `1/${OUTPUT_SECONDS}`, '-frames:v', String(count)],
     // PPM carries each frame's size, which rotation tags and mid-stream changes make unpredictable.
     ...['-f', 'image2pipe', '-c:v', 'ppm', '-pix_fmt', 'rgb24', 'pipe:1'],
   ];
-  const read = async (stdout: AsyncIterable<Buffer>) => {
-    const frames: RawFrame[] = [];
-    const spare: Buffer[] = [];
-    // The next frame is read while this one is fitted, and no more: all of them can be larger than memory.
-    let fitting: Promise<unknown> = Promise.resolve();
-    for await (const frame of ppmFrames(stdout, spare)) {
-      await fitting;
-      const at = frames.push(frame) - 1;
-      fitting = Promise.resolve(fitFrame(frame)).then((fitted) => {
-        frames[at] = fitted;
-        if (fitted.data.buffer !== frame.data.buffer) spare.push(frame.data);
-      });
-      fitting.catch(() => undefined);
-    }
-    await fitting;
-    return frames;
-  };
-  const { output: frames, stderr } = await runTool('ffmpeg', args, read, use);
-  return { frames: frames.length === indices.length ? frames : undefined, stderr };
+  const { output, stderr } = await runTool('ffmpeg', args, (out) => readPictures(out, fitFrame), use);
+  return { frames: output.length === count ? output : undefined, stderr };
+}
+
+/**
+ * Decodes frames of an mp4 from what is cut out of it: one process for all of them, which skips what they do not refer to.
+ *
+ * @returns undefined where they are better decoded from the file itself: no cut can be made, or the decoder complains of it
+ */
+async function decodeCuts(
+  file: string,
+  table: VideoTable,
+  indices: readonly number[],
+  fitFrame: FitFrame,
+  use: ToolUse,
+): Promise<RawFrame[] | undefined> {
+  if (!table.samples) return undefined;
+  const handle = await open(file);
+  const most = PROCESS_PIXELS / (table.width * table.height);
+  const cuts = await cutFrames(readerOf(handle), table.samples, indices, most).finally(() => handle.close());
+  if (!cuts) return undefined;
+  const parts = await Promise.all(
+    cuts.map(({ bytes, stamps }) => {
+      const what = { select: anyOf('pts', stamps), count: stamps.length, timeBase: table.timeBase };
+      return runDecoder(CUT_INPUT, what, fitFrame, { ...use, input: bytes });
+    }),
+  );
+  if (!parts.every(({ frames, stderr }) => frames && stderr === '')) return undefined;
+  const decoded = new Map(
+    cuts.flatMap((cut, i) => cut.indices.map((index, at) => [index, parts[i]!.frames![at]!])),
+  );
+  return indices.map((index) => decoded.get(index)!);
 }
 
 /** Finds the frame that does not decode, by decoding everything. */
@@ -169,47 +226,4 @@ async function explainMissing(
   throw new DataError(
     `${name}: ffmpeg gave fewer than the ${indices.length} frames asked for (${firstComplaint(stderr)}); did the file change?`,
   );
-}
-
-/** More than any picture has (16K: 398 MB): such a header is no picture's. */
-const MAX_FRAME_BYTES = 2 ** 30;
-
-/** A frame as it came. */
-type OwnFrame = RawFrame & { data: Buffer };
-
-/**
- * Splits a stream of binary PPM images (`P6\n<width> <height>\n255\n<rgb>`) as it comes; an incomplete last one is left
- * out, and whatever is no image ends it.
- *
- * @param spare memory of frames that are not needed any more; that of a frame's size becomes the next one's, since new
- *   memory costs more than what is copied into it
- */
-async function* ppmFrames(stdout: AsyncIterable<Buffer>, spare: Buffer[]): AsyncGenerator<OwnFrame> {
-  let head: Buffer = Buffer.alloc(0);
-  let frame: OwnFrame | undefined;
-  let filled = 0;
-  for await (const chunk of stdout) {
-    for (let rest = chunk; rest.length > 0; ) {
-      if (!frame) {
-        head = Buffer.concat([head, rest]);
-        const header = /^P6\s+(\d+)\s+(\d+)\s+255\s/.exec(head.toString('latin1', 0, 40));
-        if (!header && head.length < 40) break;
-        const [width, height] = [Number(header?.[1]), Number(header?.[2])];
-        const bytes = width * height * 3;
-        if (!header || !(bytes > 0 && bytes <= MAX_FRAME_BYTES)) return;
-        const known = spare.pop();
-        const data = known?.length === bytes ? known : Buffer.allocUnsafeSlow(bytes);
-        frame = { width, height, data };
-        filled = 0;
-        rest = head.subarray(header[0].length);
-        head = Buffer.alloc(0);
-      }
-      const taken = rest.copy(frame.data, filled);
-      filled += taken;
-      rest = rest.subarray(taken);
-      if (filled < frame.data.length) continue;
-      yield frame;
-      frame = undefined;
-    }
-  }
 }

@@ -187,7 +187,7 @@ function requireOneSize(frames: readonly RawFrame[], name: string): void {
 function assemble(frames: RawFrame[], distinct: number[], indices: number[], source: VideoSource): Frames {
   const { width, height } = frames[0] as RawFrame;
   const size = width * height * 3;
-  const data = new Uint8Array(indices.length * size);
+  const data = new Uint8Array(Buffer.allocUnsafeSlow(indices.length * size).buffer);
   const position = new Map(distinct.map((index, i) => [index, i]));
   indices.forEach((index, i) => {
     data.set((frames[position.get(index) as number] as RawFrame).data, i * size);

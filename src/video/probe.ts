@@ -5,6 +5,8 @@ import { DataError, messageOf } from '../base/errors.js';
 import { endBeyondFile, type ReadAt, readerOf } from './complete.js';
 import { HEAD_BYTES, otherKind } from './container.js';
 import { type Packet, type ProbedStream, probeFrames, probePackets, type ShownFrame } from './ffprobe.js';
+import type { Samples } from './mp4/cut.js';
+import { type Mp4Track, readMp4Track } from './mp4/samples.js';
 import { isSpliced, packetsAreFrames } from './packets.js';
 import { firstComplaint } from './process.js';
 import { videoName } from './source.js';
@@ -28,10 +30,12 @@ export interface VideoTable {
   times: Float64Array;
   /** Indices of frames that decoding can start at, ascending; none where seeking is not to be trusted. */
   keyframes: number[];
+  /** The coded pictures of an mp4 of which frames can be cut out. */
+  samples?: Samples;
 }
 
-/** A table costs 16 bytes a frame; 4,096 half-minute clips are about 60 MB. */
-const MAX_CACHED = 4096;
+/** A table costs 32 bytes a frame; 2,048 half-minute clips are about 60 MB. */
+const MAX_CACHED = 2048;
 const cache = new Map<string, VideoTable>();
 /** Tables in the making: several clips of one video may be asked for at once. */
 const pending = new Map<string, Promise<VideoTable>>();
@@ -47,7 +51,7 @@ const PICTURE_BYTES = 16;
  * trusted for their number (webm and mkv carry none, AVI often a wrong one) or for their times (the rate may vary).
  * The table of an unchanged file is kept, so a video with ten questions is probed once.
  *
- * The packet table is enough where it is certain that each packet is shown, as in most mp4, mkv and webm files; see
+ * Most mp4 files are read without starting ffprobe (readMp4Track). The packet table is enough where it is certain that each packet is shown, as in most mp4, mkv and webm files; see
  * packetsAreFrames. The frames of all other files are listed by decoding them once.
  *
  * @param id who asks, for messages.
@@ -96,6 +100,8 @@ async function probe(
   signal?: AbortSignal,
 ): Promise<VideoTable> {
   const read = readerOf(handle);
+  const track = await readMp4Track(read, size);
+  if (track && (await packetsAreFrames(read, track.stream, track.packets))) return tableOfTrack(track);
   const [probed, end] = await Promise.all([probePackets(file, { name, signal }), endBeyondFile(read, size)]);
   const { stream, packets, stderr } = probed;
   checkComplete(packets, stream, size, end, name);
@@ -113,6 +119,19 @@ async function probe(
     isAscending(decoded.frames) &&
     decoded.frames.every(({ pts }) => stamps.has(pts));
   return tableOf(stream, decoded.frames, packets.length, seekable);
+}
+
+/** The table of an mp4 whose samples are its frames. */
+function tableOfTrack({ stream, packets, head }: Mp4Track): VideoTable {
+  const order = Uint32Array.from(packets.keys()).sort((a, b) => packets[a]!.pts! - packets[b]!.pts!);
+  const shown = Array.from(order, (sample) => packets[sample]!);
+  const samples: Samples = {
+    ...{ head, order },
+    offsets: Float64Array.from(packets, ({ pos }) => pos!),
+    sizes: Uint32Array.from(packets, ({ size }) => size),
+    keys: Uint32Array.from(packets.flatMap(({ key }, i) => (key ? [i] : []))),
+  };
+  return { ...tableOf(stream, shown, packets.length, true), samples };
 }
 
 /**

@@ -17,6 +17,8 @@ interface ToolResult<T> {
 }
 
 export interface ToolUse {
+  /** What it reads from its standard input; it has none when absent. */
+  input?: readonly Buffer[] | undefined;
   /** The id and file that it works on, for messages. */
   name: string;
   /** Kills the child; the promise then rejects with the signal's reason. */
@@ -78,13 +80,15 @@ async function run<T>(
   tool: string,
   args: readonly string[],
   read: (stdout: AsyncIterable<Buffer>) => Promise<T>,
-  { name, signal }: ToolUse,
+  { name, signal, input }: ToolUse,
   silence: number,
   output: ChildOutput | undefined,
 ): Promise<ToolResult<T>> {
-  const child = spawn(tool, args, { stdio: ['ignore', output?.end ?? 'pipe', 'pipe'], detached: GROUPS });
+  const stdin = input ? 'pipe' : 'ignore';
+  const child = spawn(tool, args, { stdio: [stdin, output?.end ?? 'pipe', 'pipe'], detached: GROUPS });
   output?.end.destroy();
   hold(child);
+  feed(child, input);
   let stderr = '';
   // Rejects when nothing more is to be expected of the child; a killed one in an endless wait for a disk never closes.
   let give = (_: unknown): void => undefined;
@@ -122,6 +126,13 @@ async function run<T>(
     release(child);
     await atMost(LAST_MOMENTS_MS, closed);
   }
+}
+
+function feed(child: ChildProcess, input: readonly Buffer[] = []): void {
+  // A child that breaks off is judged by its status.
+  child.stdin?.on('error', () => undefined);
+  for (const part of input) child.stdin?.write(part);
+  child.stdin?.end();
 }
 
 /** A killed child is gone at once, unless it waits for a disk that never answers. */
@@ -235,6 +246,7 @@ function hold(child: ChildProcess): void {
 /** Ends whatever is left of a child. */
 function release(child: ChildProcess): void {
   if (child.exitCode === null && child.signalCode === null) kill(child.pid);
+  child.stdin?.destroy();
   child.stdout?.destroy();
   child.stderr?.destroy();
   child.unref();

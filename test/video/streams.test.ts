@@ -248,15 +248,8 @@ describe.skipIf(!hasFfmpeg)(
       ['apng', 'apng', []],
     ] as const) {
       check(`${codec} in .${ending} ${args.join(' ')} that was cut short is refused`, codec, async () => {
-        const whole = fresh(ending);
-        ffmpeg(
-          '-i',
-          source(codec, ending),
-          '-c',
-          'copy',
-          ...(ending === 'apng' ? ['-f', 'apng'] : args),
-          whole,
-        );
+        const whole = args.length > 0 ? fresh(ending) : source(codec, ending);
+        if (args.length > 0) ffmpeg('-i', source(codec, ending), '-c', 'copy', ...args, whole);
         expect((await probeVideo(whole, 'v')).stamps.length).toBe(FRAMES);
         const bytes = await readFile(whole);
         const path = fresh(ending);
@@ -284,9 +277,14 @@ function packetCount(path: string): number {
   return execFileSync('ffprobe', args, { encoding: 'utf8' }).match(/^\S+/gm)?.length ?? 0;
 }
 
+const scales = new Map<string, number>();
 function timeScale(path: string): number {
+  const known = scales.get(path);
+  if (known !== undefined) return known;
   const args = ['-v', 'error', '-show_entries', 'stream=time_base', '-of', 'csv=p=0', path];
-  return Number(execFileSync('ffprobe', args, { encoding: 'utf8' }).trim().split('/')[1]);
+  const scale = Number(execFileSync('ffprobe', args, { encoding: 'utf8' }).trim().split('/')[1]);
+  scales.set(path, scale);
+  return scale;
 }
 
 /** An mp4 (its moov last, so that no offset moves) with another edit list; the movie's time scale is 1000. */
