@@ -46,7 +46,10 @@ async function compareSettings(
   states: readonly TrialState[],
   against: string | undefined,
 ): Promise<ComparedSetting[]> {
-  const done = states.filter(({ state, result }) => state === 'done' && result?.score);
+  const finished = states.filter(({ state }) => state === 'done');
+  const done = finished.filter(({ result }) => result?.score);
+  // Other tasks than choice are compared by taskComparisons.ts.
+  if (finished.length > 0 && done.length === 0) return [];
   const settings = baselineFirst([...groupBy(done, ({ trial }) => settingName(trial))], against);
   const compared: ComparedSetting[] = [];
   for (const epoch of EPOCHS) {
@@ -64,7 +67,8 @@ async function compareSettings(
   return compared;
 }
 
-function baselineFirst<T>(settings: [string, T][], against: string | undefined): [string, T][] {
+/** Settings with the one that others are compared with first. @throws UsageError where that has no trials */
+export function baselineFirst<T>(settings: [string, T][], against: string | undefined): [string, T][] {
   if (against === undefined) return settings;
   const baseline = settings.find(([name]) => name === against);
   if (baseline) return [baseline, ...settings.filter((setting) => setting !== baseline)];

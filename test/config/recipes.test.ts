@@ -111,6 +111,24 @@ describe('recipes', () => {
     },
   );
 
+  it('train each system whole on shapes, stage after stage, and make its data', async () => {
+    const resolved = async (name: string) => resolveSweep({ recipe: join(bench, 'shapes', `${name}.yaml`) });
+    const versavid = await resolved('versavid-r1');
+    expect(versavid.trials.map(({ id, startsFrom }) => [id, startsFrom])).toEqual([
+      ['cold', undefined],
+      ['rewards', 'cold'],
+    ]);
+    const vital = await resolved('vital');
+    expect(vital.trials.map(({ id, startsFrom }) => [id, startsFrom])).toEqual([
+      ['stage-1', undefined],
+      ...[2, 3, 4].map((stage) => [`stage-${stage}`, `stage-${stage - 1}`]),
+    ]);
+    for (const { trials, world } of [versavid, vital]) {
+      expect(new Set(trials.map(({ config }) => config.data.train)).size).toBe(1);
+      expect(world?.clips).toBe(250);
+    }
+  });
+
   it('train all tasks at once on shapes beside choices alone, which read the same questions', async () => {
     const { trials, world } = await resolveSweep({ recipe: join(bench, 'shapes', 'tasks.yaml') });
     expect(trials.map(({ arm, config }) => [arm, config.data.dataset, config.train.seed])).toEqual(
