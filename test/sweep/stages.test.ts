@@ -13,6 +13,7 @@ import { resolveSweep } from '../../src/sweep/spec.js';
 import { startable } from '../../src/sweep/stages.js';
 import { trainTrial } from '../../src/sweep/trial.js';
 import { readResult, runPaths } from '../../src/training/run/folder.js';
+import { reasvqa } from '../commands/support.js';
 import { useFastEngine } from '../model/support.js';
 import { makeWorld, type World, worldConfig } from '../training/support.js';
 import { newSweepFolder } from './support.js';
@@ -156,4 +157,14 @@ it.each([
 it('refuses one adapter for all where an arm starts from a run', async () => {
   const asked = resolveSweep({ recipe: await recipeOf(CHAIN), overrides: ['model.adapter=x'] });
   await expect(asked).rejects.toThrow('--set model.adapter: arm warm starts from the run of arm cold');
+});
+
+it('is not halved, and hands schedulers the trials whose start is done', async () => {
+  const recipe = await recipeOf('{ cold: {}, warm: { from: cold } }');
+  const command = ['sweep', recipe, '--sweep', newSweepFolder(world)];
+  const halved = await reasvqa([...command, '--halving']);
+  expect(halved.code).toBe(2);
+  expect(halved.stderr).toContain('--halving: trials start from the runs of others, which have to be whole');
+  const emitted = await reasvqa([...command, '--emit', 'slurm']);
+  expect(emitted.stdout).toMatch(/^#SBATCH --array=1$/m);
 });
