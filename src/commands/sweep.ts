@@ -9,6 +9,7 @@ import type { Execution, Executor } from '../sweep/executor.js';
 import type { Sweep, TrialState } from '../sweep/folder.js';
 import type { Queued } from '../sweep/slurm/commands.js';
 import type { SweepSpec } from '../sweep/spec.js';
+import type { ComparedTask } from '../sweep/taskComparisons.js';
 import {
   type EngineChoice,
   fromCwd,
@@ -151,6 +152,10 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
   if (options.halving && (options.executor !== 'shared' || options.emit))
     throw new UsageError('--halving: only the executor shared compares trials while they run; leave it out');
   const spec = await specOf(io, recipe, options);
+  if (options.halving && spec.trials.some(({ startsFrom }) => startsFrom !== undefined))
+    throw new UsageError(
+      '--halving: trials start from the runs of others, which have to be whole; leave it out',
+    );
   if (options.gres && options.engine === 'auto')
     note(io, 'warning: --gres asks for GPUs and the engine auto takes none; add --engine native-cuda');
   const { failureOf, runSweep, unfinishedOf } = await import('../sweep/run.js');
@@ -158,7 +163,7 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
   const say = (line: string) => note(io, `sweep: ${line}`);
   if (options.dryRun) return estimate(io, folder, spec, options);
   if (options.emit) return emit(io, folder, spec, options);
-  const { sweep, states, compared, figure } = await interruptible(async (signal) => {
+  const { sweep, states, compared, comparedTasks, figure } = await interruptible(async (signal) => {
     await makeWorld(spec, signal);
     const protocol = options.halving ? 'halving' : 'full';
     return runSweep({
@@ -175,6 +180,7 @@ async function run(io: Io, recipe: string | undefined, options: RunOptions): Pro
   if (!options.json) {
     printTasks(io, sweepTasks(states));
     printComparisons(io, compared);
+    printTaskComparisons(io, comparedTasks);
   }
   if (figure) note(io, `figure: ${figure}`);
   // Slurm's trials have only been submitted.
@@ -211,9 +217,11 @@ export async function estimate(
 export async function emit(io: Io, folder: string, spec: SweepSpec, options: ExecutorOptions): Promise<void> {
   const { planSweep, trialStates } = await import('../sweep/folder.js');
   const { missing } = await import('../sweep/run.js');
+  const { startable } = await import('../sweep/stages.js');
   await interruptible((signal) => makeWorld(spec, signal));
   const sweep = await planSweep(folder, spec);
-  const file = await emitted(sweep, missing(await trialStates(sweep)), options, options);
+  const ready = await startable(sweep, missing(await trialStates(sweep)));
+  const file = await emitted(sweep, ready, options, options);
   io.stdout.write(file);
 }
 
@@ -243,10 +251,13 @@ async function show(io: Io, what: 'status' | 'collect', folder: string, options:
   printStates(io, sweep, states, options, jobs);
   if (what === 'status') return;
   const { compareSweep } = await import('../sweep/comparisons.js');
+  const { compareTasks } = await import('../sweep/taskComparisons.js');
   const compared = await compareSweep(sweep, states, options.against);
+  const comparedTasks = await compareTasks(sweep, states, options.against);
   if (!options.json) {
     printTasks(io, sweepTasks(states));
     printComparisons(io, compared);
+    printTaskComparisons(io, comparedTasks);
   }
   const { drawSweepFigure } = await import('../sweep/figure.js');
   const figure = await drawSweepFigure(sweep, states, (line) => note(io, `sweep: ${line}`));
@@ -300,6 +311,17 @@ function printComparisons(io: Io, compared: readonly ComparedSetting[]): void {
   ]);
   const header = ['setting', 'seeds', 'best epoch', 'last epoch', `less ${first}, last epoch`];
   print(io, table([header, ...rows], [1, 2, 3]));
+}
+
+/** A line a metric of a task and setting, after the last epoch, with the difference to the first setting. */
+function printTaskComparisons(io: Io, compared: readonly ComparedTask[]): void {
+  if (!compared.some(({ comparison }) => comparison)) return;
+  const rows = compared.map(({ task, metric, name, value, seeds, comparison }) => [
+    ...[task, metric, name, String(seeds.length), percent(value)],
+    comparison ? differenceText(comparison) : '',
+  ]);
+  const header = ['task', 'metric', 'setting', 'seeds', 'last epoch', `less ${compared[0]!.name}`];
+  print(io, table([header, ...rows], [3, 4]));
 }
 
 const percent = (fraction: number) => (100 * fraction).toFixed(2);

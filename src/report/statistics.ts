@@ -24,6 +24,12 @@ export interface SeededAnswers {
   answers: Answers;
 }
 
+/** What one trained student's answers were worth, each from 0 to 1, by id. */
+export interface SeededValues {
+  seed: number;
+  values: ReadonlyMap<string, number>;
+}
+
 /** The accuracy of one setting less that of another, as fractions. */
 export interface Comparison {
   difference: number;
@@ -58,19 +64,44 @@ export function compare(
   baseline: readonly SeededAnswers[],
   options: BootstrapOptions = {},
 ): Comparison | undefined {
-  const pairs = ours.flatMap(({ seed, answers }) => {
+  const valued = (runs: readonly SeededAnswers[]) =>
+    runs.map(({ seed, answers }) => ({
+      seed,
+      values: new Map([...answers].map(([id, { right }]) => [id, Number(right)])),
+    }));
+  return comparePaired(valued(ours), valued(baseline), 1, options);
+}
+
+/** {@link compare} for answers that are worth a part: an overlap in time, say. Values count in steps of a millionth. */
+export function compareValues(
+  ours: readonly SeededValues[],
+  baseline: readonly SeededValues[],
+  options: BootstrapOptions = {},
+): Comparison | undefined {
+  return comparePaired(ours, baseline, 1e6, options);
+}
+
+/** @param steps in a value of 1: sums over seeds are whole numbers of them */
+function comparePaired(
+  ours: readonly SeededValues[],
+  baseline: readonly SeededValues[],
+  steps: number,
+  options: BootstrapOptions,
+): Comparison | undefined {
+  const pairs = ours.flatMap(({ seed, values }) => {
     const other = baseline.find((run) => run.seed === seed);
-    return other ? [{ seed, a: answers, b: other.answers }] : [];
+    return other ? [{ seed, a: values, b: other.values }] : [];
   });
   const [first] = pairs;
   const ids = [...(first?.a.keys() ?? [])].filter((id) => pairs.every(({ a, b }) => a.has(id) && b.has(id)));
   if (!first || ids.length === 0) return undefined;
-  const gain = ({ a, b }: (typeof pairs)[number], id: string) =>
-    Number(a.get(id)!.right) - Number(b.get(id)!.right);
-  const sums = Int32Array.from(ids, (id) => pairs.reduce((sum, pair) => sum + gain(pair, id), 0));
+  const gain = ({ a, b }: (typeof pairs)[number], id: string) => a.get(id)! - b.get(id)!;
+  const sums = Int32Array.from(ids, (id) =>
+    Math.round(steps * pairs.reduce((sum, pair) => sum + gain(pair, id), 0)),
+  );
   const perSeed = pairs.map((pair) => ids.reduce((sum, id) => sum + gain(pair, id), 0) / ids.length);
   const { standardError, low, high } = bootstrap(sums, options);
-  const scale = 1 / pairs.length;
+  const scale = 1 / (pairs.length * steps);
   const comparison: Comparison = {
     difference: meanAndStandardError(perSeed).mean,
     standardError: standardError * scale,
@@ -82,7 +113,7 @@ export function compare(
     perSeed,
     seedStandardError: meanAndStandardError(perSeed).standardError,
   };
-  if (pairs.length === 1) {
+  if (pairs.length === 1 && steps === 1) {
     const count = (wanted: number) => sums.reduce((sum, value) => sum + Number(value === wanted), 0);
     comparison.mcnemar = mcnemar(count(1), count(-1));
   }

@@ -40,8 +40,10 @@ export async function compareSweep(
   states: readonly TrialState[],
   against?: string,
 ): Promise<ComparedSetting[]> {
-  const done = states.filter(({ state, result }) => state === 'done' && result?.score);
-  const compared = await compareSettings(done, against);
+  const finished = states.filter(({ state }) => state === 'done');
+  const done = finished.filter(({ result }) => result?.score);
+  // Other tasks than choice are compared by taskComparisons.ts.
+  const compared = finished.length > 0 && done.length === 0 ? [] : await compareSettings(done, against);
   await writeComparisons(folder, compared);
   await writeAnswers(folder, done);
   return compared;
@@ -68,7 +70,8 @@ async function compareSettings(
   return compared;
 }
 
-function baselineFirst<T>(settings: [string, T][], against: string | undefined): [string, T][] {
+/** Settings with the one that others are compared with first. @throws UsageError where that has no trials */
+export function baselineFirst<T>(settings: [string, T][], against: string | undefined): [string, T][] {
   if (against === undefined) return settings;
   const baseline = settings.find(([name]) => name === against);
   if (baseline) return [baseline, ...settings.filter((setting) => setting !== baseline)];

@@ -38,6 +38,8 @@ const planSchema = z.object({
   identity: z.string(),
   /** Run folder of another plan, relative to the sweep's, that finished the same configuration. */
   from: z.string().optional(),
+  /** The trial whose run is this one's model.adapter. */
+  startsFrom: z.string().optional(),
   config: z.record(z.string(), z.unknown()),
 });
 
@@ -181,13 +183,25 @@ function merged(
     JSON.stringify([arm, identity, ...keys.map((key) => valueAt(config, key))]);
   const places = new Map(before.map((trial, i) => [valuesOf(trial), i]));
   const trials = [...before];
+  /** Where each of those asked for is planned, by the name that it is asked for under. */
+  const planned = new Map<string, number>();
   for (const plain of asked) {
-    const trial = withFeatures(folder, plain);
+    const start = plain.startsFrom === undefined ? undefined : trials[planned.get(plain.startsFrom)!];
+    const trial = withStart(folder, withFeatures(folder, plain), start);
     const known = places.get(valuesOf(trial));
+    planned.set(plain.id, known ?? trials.length);
     if (known === undefined) trials.push(placed(folder, trial));
     else trials[known] = { ...trials[known]!, settings: { ...trial.settings, ...trials[known]!.settings } };
   }
   return trials;
+}
+
+/** A trial with the run of another one as its model.adapter, which counts in its identity. */
+function withStart(folder: string, trial: Trial, start: PlannedTrial | undefined): Trial {
+  if (!start) return trial;
+  const adapter = join(sweepPaths(folder).trials, start.id);
+  const config = { ...trial.config, model: { ...trial.config.model, adapter } };
+  return { ...trial, config, identity: identity(config), startsFrom: start.id };
 }
 
 const valueAt = (config: Config, key: string): unknown =>
@@ -214,12 +228,8 @@ function withFeatures(folder: string, trial: Trial): Trial {
   };
 }
 
-const planLine = ({ id, arm, settings, identity, from, config }: PlannedTrial) => ({
-  id,
-  arm,
-  settings,
-  identity,
-  from,
+const planLine = ({ id, arm, settings, identity, from, startsFrom, config }: PlannedTrial) => ({
+  ...{ id, arm, settings, identity, from, startsFrom },
   config,
 });
 
@@ -343,16 +353,17 @@ export async function clearFailure(trial: PlannedTrial): Promise<void> {
 
 /**
  * Trials that are finished elsewhere point there: to an equal one earlier in this plan, or one of the sweeps beside this
- * folder. A place that has lost its result since is forgotten.
+ * folder. A place that has lost its result since is forgotten. One that others start from stays here, where they look for it.
  */
 async function withSources(folder: string, trials: readonly PlannedTrial[]): Promise<PlannedTrial[]> {
   const finished = await finishedBeside(folder);
   const placedBefore = new Map<string, string>();
   const found: PlannedTrial[] = [];
+  const starts = new Set(trials.flatMap(({ startsFrom }) => startsFrom ?? []));
   for (const { from: _, ...trial } of trials) {
     const own = placed(folder, trial);
-    const isDone = (await trialState(own)).state === 'done';
-    const source = isDone ? undefined : (placedBefore.get(trial.identity) ?? finished.get(trial.identity));
+    const stays = starts.has(trial.id) || (await trialState(own)).state === 'done';
+    const source = stays ? undefined : (placedBefore.get(trial.identity) ?? finished.get(trial.identity));
     const place = source === undefined ? own : placed(folder, { ...trial, from: relative(folder, source) });
     placedBefore.set(trial.identity, place.folder);
     found.push(place);

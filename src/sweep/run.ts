@@ -17,6 +17,8 @@ import {
 } from './folder.js';
 import { collect } from './results.js';
 import type { SweepSpec } from './spec.js';
+import { runInOrder } from './stages.js';
+import { type ComparedTask, compareTasks } from './taskComparisons.js';
 
 export interface RunSweepRequest {
   folder: string;
@@ -35,6 +37,8 @@ export interface SweepResult {
   states: TrialState[];
   /** Every setting beside the first one. */
   compared: ComparedSetting[];
+  /** The same for the metrics of other tasks than choice. */
+  comparedTasks: ComparedTask[];
   /** Path of the figure's SVG, where one was drawn. */
   figure: string | undefined;
 }
@@ -58,7 +62,7 @@ export async function runSweep(request: RunSweepRequest): Promise<SweepResult> {
     say(describe(before, trials));
     const { engine, signal } = request;
     try {
-      if (trials.length > 0) await executor({ sweep, trials, engine, signal, say });
+      await runInOrder(sweep, trials, (ready) => executor({ sweep, trials: ready, engine, signal, say }));
     } catch (error) {
       // A full disk, say, must not hide what happened.
       await collect(sweep).catch((problem) => say(messageOf(problem)));
@@ -66,7 +70,8 @@ export async function runSweep(request: RunSweepRequest): Promise<SweepResult> {
     }
     const states = await collect(sweep);
     const compared = await compareSweep(sweep, states);
-    return { sweep, states, compared, figure: await drawSweepFigure(sweep, states, say) };
+    const comparedTasks = await compareTasks(sweep, states);
+    return { sweep, states, compared, comparedTasks, figure: await drawSweepFigure(sweep, states, say) };
   } finally {
     release();
   }

@@ -10,13 +10,16 @@
  *       arms:                       # settings that go together, each with every value of the grid
  *         refined: { data.reasoning: refined.jsonl }
  *         original: { data.reasoning: generated.jsonl }
+ *         # Another recipe than this one; its model.adapter is the run of an earlier arm with the same seed and values of the grid.
+ *         rewarded: { recipe: rl.yaml, from: refined }
  *       seeds: 3                    # or the seeds themselves: [1, 2, 3]
  *       figure: 4                   # what is drawn when all trials are done: 3 or 4
  *       # Makes the shapes world's data where the recipe's files are missing: clips to train on; as many to validate as to
  *       # test; refined-0.5.jsonl beside the reasoning, of a teacher that errs about half of the questions;
  *       # refined-first-n.jsonl, the own teacher's texts by another policy of refinement; train.jsonl, val.jsonl and test.jsonl
- *       # of several tasks; at most so many questions of each task about a clip (4).
- *       world: { clips: 300, others: 500, teachers: [0.5], policies: [first-n], tasks: [choice, ground], questions: 2 }
+ *       # of several tasks; at most so many questions of each task about a clip (4); clips of so many frames (16) and beats (4).
+ *       world: { clips: 300, others: 500, teachers: [0.5], policies: [first-n], tasks: [choice, ground], questions: 2,
+ *                frames: 128, beats: 12 }
  */
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
@@ -56,6 +59,8 @@ const sectionSchema = z.strictObject({
       policies: z.array(z.enum(['original', 'first-n', 'none-of-answer-sentences', 'agreement'])).optional(),
       tasks: z.array(z.enum(SHAPES_TASKS)).min(2).optional(),
       questions: z.int().min(1).max(4).optional(),
+      frames: z.int().min(8).optional(),
+      beats: z.int().min(4).optional(),
     })
     .optional(),
 });
@@ -69,6 +74,8 @@ export interface Arm {
   recipe?: string;
   /** `key=value` texts over the recipe. */
   set?: readonly string[];
+  /** The arm that its trials start from: model.adapter is that one's run with the same values of the axes. */
+  from?: string;
 }
 
 export interface SweepRequest {
@@ -93,6 +100,8 @@ export interface Trial {
   config: Config;
   /** Hash of everything that decides the run's numbers. */
   identity: string;
+  /** The trial whose run becomes its model.adapter. */
+  startsFrom?: string | undefined;
 }
 
 /** A sweep as asked for. */
@@ -128,6 +137,7 @@ export async function resolveSweep(request: SweepRequest): Promise<SweepSpec> {
   const seeds = seedsOf(request, section, axes);
   const seeded = seeds ? [...axes, { key: SEED, values: seeds }] : seedLast(axes);
   requireDistinct(seeded, arms, given.fixed);
+  requireStarts(arms, given.fixed);
   return {
     ...(await resolveTrials(arms, seeded, { recipe, cwd, fixed: given.fixed })),
     figure: section.figure,
@@ -155,12 +165,43 @@ async function readSection(recipe: string | undefined, cwd: string) {
 }
 
 function armsOf({ arms }: Section, folder: string, place: string): Arm[] {
-  return Object.entries(arms).map(([name, settings]) => ({
-    name,
-    set: Object.entries(settings ?? {}).map(([key, value]) =>
-      overrideOf(knownKey(key, `${place}.arms ${name}`), anchored(key, value, folder)),
-    ),
-  }));
+  return Object.entries(arms).map(([name, settings]) => {
+    const where = `${place}.arms ${name}`;
+    const { [RECIPE]: recipe, [FROM]: from, ...keys } = settings ?? {};
+    for (const [word, value] of Object.entries({ [RECIPE]: recipe, [FROM]: from }))
+      if (value !== undefined && typeof value !== 'string')
+        throw new UsageError(`${where} ${word}: expected a text, got ${JSON.stringify(value)}`);
+    return {
+      name,
+      ...(typeof recipe === 'string' && { recipe: resolve(folder, recipe) }),
+      ...(typeof from === 'string' && { from }),
+      set: Object.entries(keys).map(([key, value]) =>
+        overrideOf(knownKey(key, where), anchored(key, value, folder)),
+      ),
+    };
+  });
+}
+
+/** What an arm may say beside keys of a configuration, whose names all have a dot. */
+const [RECIPE, FROM] = ['recipe', 'from'] as const;
+
+/** @throws UsageError for an arm that starts from none before it: what it starts from is trained first */
+function requireStarts(arms: readonly Arm[], fixed: readonly string[]): void {
+  const isAdapter = (text: string) => text.slice(0, text.indexOf('=')).trim() === 'model.adapter';
+  const before: string[] = [];
+  for (const { name, from, set = [] } of arms) {
+    if (from !== undefined && !before.includes(from))
+      throw new UsageError(
+        `arm ${name}: from ${from}, expected an arm before it${before.length > 0 ? ` (${before.join(', ')})` : ''}`,
+      );
+    if (from !== undefined && set.some(isAdapter))
+      throw new UsageError(`arm ${name}: model.adapter is the run of arm ${from}; leave out one of them`);
+    if (from !== undefined && fixed.some(isAdapter))
+      throw new UsageError(
+        `--set model.adapter: arm ${name} starts from the run of arm ${from}; leave it out, or change the arms`,
+      );
+    before.push(name);
+  }
 }
 
 function knownKey(key: string, where: string): string {
@@ -242,7 +283,7 @@ async function resolveTrials(
   }
   requireDifferent(trials);
   return {
-    trials: withUniqueIds(trials),
+    trials: withStarts(withUniqueIds(trials), arms),
     keys: keys.includes(SEED) ? keys : [...keys, SEED],
     bases,
     // What one value of a grid leaves without effect (reasoning at beta 0, say) is what the sweep is about.
@@ -282,4 +323,15 @@ function withUniqueIds(trials: readonly Trial[]): Trial[] {
       ? { ...trial, id: `${trial.id}-${shortHash(JSON.stringify([trial.arm, configHash(trial.config)]))}` }
       : trial,
   );
+}
+
+/** Each trial of an arm with `from` starts from that arm's trial with its own values of the axes. */
+function withStarts(trials: readonly Trial[], arms: readonly Arm[]): Trial[] {
+  const keyOf = (arm: string | undefined, settings: Settings) => JSON.stringify([arm, settings]);
+  const ids = new Map(trials.map(({ id, arm, settings }) => [keyOf(arm, settings), id]));
+  const starts = new Map(arms.map(({ name, from }) => [name, from]));
+  return trials.map((trial) => {
+    const from = trial.arm === undefined ? undefined : starts.get(trial.arm);
+    return from === undefined ? trial : { ...trial, startsFrom: ids.get(keyOf(from, trial.settings))! };
+  });
 }

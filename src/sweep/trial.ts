@@ -14,6 +14,7 @@ import {
   trialState,
 } from './folder.js';
 import { type End, failureOfEnd } from './process.js';
+import { requireStart } from './stages.js';
 
 /** @param which its name, or its line of plan.jsonl from 1. @throws UsageError when the plan has no such trial */
 export function trialOf({ folder, trials }: Sweep, which: string | number): PlannedTrial {
@@ -46,6 +47,7 @@ export async function trainTrial(trial: PlannedTrial, signal: AbortSignal): Prom
     );
   try {
     await clearFailure(trial);
+    await requireStart(trial);
     return await train({ config, folder, signal, label: id });
   } catch (error) {
     if (error instanceof HeldError)

@@ -14,6 +14,7 @@ import { openTeacher } from '../reasoning/client.js';
 import { generateReasoning } from '../reasoning/generate.js';
 import { type RefineStats, refineFile } from '../reasoning/refineFile.js';
 import { makeShapes, type ShapesSummary, WORLD_VERSION } from '../shapes/dataset.js';
+import { BEATS } from '../shapes/scene.js';
 import type { ShapesTask } from '../shapes/tasks/rows.js';
 import { startTeacher } from '../shapes/teacherServer.js';
 import { readFrames } from '../video/frames.js';
@@ -55,19 +56,24 @@ export interface WorldSize {
   tasks?: readonly ShapesTask[] | undefined;
   /** Questions of a task about a clip, at most; four unless given. */
   questions?: number | undefined;
+  /** Of a clip; 16 frames and 4 beats unless given. */
+  frames?: number | undefined;
+  beats?: number | undefined;
 }
 
 /** Clips to validate, with four questions each. */
 const OTHERS = 500;
 /** Questions about a clip. */
 const QUESTIONS = 4;
+/** Frames of a clip. */
+const FRAMES = 16;
 
 /** Writes clips and questions. @throws Interrupted when the signal fires, after the next clip */
 export async function makeClips(
   { folder, seed, signal }: WorldFolder,
   size: WorldSize,
 ): Promise<ShapesSummary> {
-  const { clips, others = OTHERS, tasks, questions: questionsPerClip } = size;
+  const { clips, others = OTHERS, tasks, frames, beats, questions: questionsPerClip } = size;
   const progress = createProgress({ label: '  clips', unit: 'clips' });
   const onProgress = (done: number) => {
     progress.tick(done);
@@ -77,6 +83,8 @@ export async function makeClips(
     ...{ out: folder, seed, train: clips, val: others, test: others, onProgress },
     ...(tasks && { tasks }),
     ...(questionsPerClip !== undefined && { questionsPerClip }),
+    ...(frames !== undefined && { frames }),
+    ...(beats !== undefined && { beats }),
   }).finally(() => progress.done());
   const { questions, clips: made, samples } = summary;
   if (summary.reused) return summary;
@@ -107,7 +115,8 @@ export async function teach(
   { folder, seed, signal }: WorldFolder,
   other?: OtherTeacher,
 ): Promise<void> {
-  const withoutReasoning: Config = { ...config, data: { ...config.data, addPunctuation: false } };
+  const csv = { ...config.data, dataset: 'shapes', addPunctuation: false } as const;
+  const withoutReasoning: Config = { ...config, data: csv };
   delete withoutReasoning.data.reasoning;
   const { samples, paths } = await readSplit(withoutReasoning, worldFiles(folder).train, false);
   const { out, ...differs } = other ?? {};
@@ -221,6 +230,8 @@ interface ShapesSettings {
   train: number;
   val: number;
   questionsPerClip: number;
+  frames: number;
+  beats?: number;
   tasks?: readonly string[];
 }
 
@@ -236,14 +247,15 @@ async function refuseEarlier(folder: string): Promise<void> {
 /** Making this world would replace the clips of another one. @throws DataError */
 async function refuseOther(
   { folder, seed }: WorldFolder,
-  { clips, others = OTHERS, tasks, questions = QUESTIONS }: WorldSize,
+  { clips, others = OTHERS, tasks, questions = QUESTIONS, frames = FRAMES, beats = BEATS }: WorldSize,
 ): Promise<void> {
   const settings = await settingsIn(folder);
   if (settings === undefined) return;
-  const wanted = [seed, clips, others, questions, tasks?.join()];
-  const written = [settings.seed, settings.train, settings.val, settings.questionsPerClip];
+  const wanted = [seed, clips, others, questions, frames, beats, tasks?.join()];
+  const length = [settings.frames, settings.beats ?? BEATS];
+  const written = [settings.seed, settings.train, settings.val, settings.questionsPerClip, ...length];
   if (JSON.stringify([...written, settings.tasks?.join()]) === JSON.stringify(wanted)) return;
-  const of = `seed ${settings.seed}, ${settings.train} training clips, ${settings.val} to validate, ${settings.questionsPerClip} questions a clip, tasks ${settings.tasks?.join(', ') ?? 'choice'}`;
+  const of = `seed ${settings.seed}, ${settings.train} training clips, ${settings.val} to validate, ${settings.questionsPerClip} questions a clip, ${length.join(' frames and ')} beats, tasks ${settings.tasks?.join(', ') ?? 'choice'}`;
   throw new DataError(
     tasks
       ? `${folder}: holds another shapes world (${of}); remove the folder or use another`
@@ -251,13 +263,21 @@ async function refuseOther(
   );
 }
 
-/** The world's data where a shapes recipe's files are to be. @throws UsageError for another dataset's recipe */
+/**
+ * The world's data where a recipe's files are to be: the csv, or the JSON lines of its tasks.
+ *
+ * @throws UsageError for another dataset's recipe
+ */
 export async function makeWorldOf(config: Config, size: WorldSize, signal: AbortSignal): Promise<void> {
   const { dataset, train, reasoning } = config.data;
-  if (dataset !== 'shapes' || !train)
-    throw new UsageError(`sweep.world: makes data of the shapes world, and data.dataset is ${dataset}`);
+  const readsLines = dataset === 'jsonl' && size.tasks !== undefined;
+  if (!(dataset === 'shapes' || readsLines) || !train)
+    throw new UsageError(
+      `sweep.world: makes data of the shapes world (data.dataset shapes; with sweep.world.tasks also jsonl), and data.dataset is ${dataset}`,
+    );
   const folder = dirname(train);
-  const { train: ownTrain, refined } = worldFiles(folder);
+  const { train: csv, refined } = worldFiles(folder);
+  const ownTrain = readsLines ? join(folder, 'train.jsonl') : csv;
   if (train !== ownTrain || (reasoning !== undefined && dirname(reasoning) !== folder))
     throw new UsageError(
       `sweep.world: writes ${ownTrain} and ${refined}; data.train is ${train}, data.reasoning ${reasoning ?? 'not set'}`,

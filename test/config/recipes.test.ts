@@ -9,6 +9,7 @@ import { dumpConfig, resolveConfig } from '../../src/config/load.js';
 import { jsonl } from '../../src/data/datasets/jsonl.js';
 import { SHAPES_TASKS } from '../../src/shapes/tasks/rows.js';
 import { resolveSweep } from '../../src/sweep/spec.js';
+import { configDifference } from '../../src/training/run/folder.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const bench = join(root, 'bench');
@@ -110,6 +111,45 @@ describe('recipes', () => {
       expect(config.train.rl.rewards).toMatchObject({ format: 1, choice: 1 });
     },
   );
+
+  it('train each system whole on shapes, stage after stage, and make its data', async () => {
+    const resolved = async (name: string) => resolveSweep({ recipe: join(bench, 'shapes', `${name}.yaml`) });
+    const versavid = await resolved('versavid-r1');
+    expect(versavid.trials.map(({ id, startsFrom }) => [id, startsFrom])).toEqual([
+      ['cold', undefined],
+      ['rewards', 'cold'],
+    ]);
+    const vital = await resolved('vital');
+    expect(vital.trials.map(({ id, startsFrom }) => [id, startsFrom])).toEqual([
+      ['stage-1', undefined],
+      ...[2, 3, 4].map((stage) => [`stage-${stage}`, `stage-${stage - 1}`]),
+    ]);
+    for (const { trials, world } of [versavid, vital]) {
+      expect(new Set(trials.map(({ config }) => config.data.train)).size).toBe(1);
+      expect(world?.tasks?.length).toBeGreaterThan(1);
+    }
+  });
+
+  it('compare learning from rewards with as many steps of supervised training, from the same students', async () => {
+    const { trials, world } = await resolveSweep({ recipe: join(bench, 'shapes', 'rewards.yaml') });
+    expect(world).toEqual((await resolveSweep({ recipe: join(bench, 'shapes', 'vital.yaml') })).world);
+    const first = trials.filter(({ config }) => config.train.seed === 1);
+    expect(first.map(({ arm, startsFrom }) => [arm, startsFrom])).toEqual([
+      ['cold', undefined],
+      ...['supervised', 'supervised high', 'grpo', 'dgrpo', 'looks cold'].map((arm) => [arm, 'cold-seed-1']),
+      ...['supervised', 'supervised high', 'grpo', 'dgrpo'].map((arm) => [`looks ${arm}`, 'looks-cold-seed-1']),
+    ]);
+    const of = (arm: string) => first.find((trial) => trial.arm === arm)!.config;
+    for (const looks of ['', 'looks ']) {
+      const [grpo, dgrpo] = [of(`${looks}grpo`), of(`${looks}dgrpo`)];
+      expect(configDifference(grpo, dgrpo, ['model.adapter'])).toBe('train.rl.dgrpo was false, is now true');
+      // A lesson of looking again has two turns, each a row.
+      for (const high of ['', ' high'])
+        expect(of(`${looks}supervised${high}`).train).toMatchObject({ epochs: 1, batch: looks ? 16 : 8 });
+      expect(grpo.train).toMatchObject({ epochs: 1, batch: 8, rl: { filter: 'none', looks: looks ? 2 : 0 } });
+      expect(of(`${looks}supervised`).eval.looks).toBe(grpo.eval.looks);
+    }
+  });
 
   it('train all tasks at once on shapes beside choices alone, which read the same questions', async () => {
     const { trials, world } = await resolveSweep({ recipe: join(bench, 'shapes', 'tasks.yaml') });

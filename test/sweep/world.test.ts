@@ -65,9 +65,10 @@ it('has JSON lines of its tasks, and no teacher where no reasoning is read', asy
     { ...size, questions: 2 },
     { ...size, tasks: ['choice', 'ground'] as const },
     { ...size, clips: 3 },
+    { ...size, frames: 64, beats: 12 },
   ])
     await expect(makeWorldOf(config, other, signal)).rejects.toThrow(
-      `${out}: holds another shapes world (seed shapes, 2 training clips, 1 to validate, 1 questions a clip, tasks choice, caption, mix); remove the folder`,
+      `${out}: holds another shapes world (seed shapes, 2 training clips, 1 to validate, 1 questions a clip, 16 frames and 4 beats, tasks choice, caption, mix); remove the folder`,
     );
 });
 
@@ -89,4 +90,56 @@ sweep: { seeds: 2, world: { clips: 2, others: 1, tasks: [choice, caption] } }
   const { code, stderr } = await reasvqa(['sweep', 'plan', recipe, '--sweep', join(folder, 'swept')]);
   expect(code, stderr).toBe(0);
   expect(await readdir(out)).toEqual(expect.arrayContaining(['train.csv', 'val.csv', 'shapes.json']));
+});
+
+it('has long clips for a recipe that reads their JSON lines, and reasoning for one that has choices besides', async () => {
+  const recipe = async (out: string, ...more: string[]) =>
+    (
+      await resolveConfig({
+        overrides: [
+          'data.dataset=jsonl',
+          `data.videos=${join(out, 'videos')}`,
+          `data.train=${join(out, 'train.jsonl')}`,
+          ...more,
+        ],
+      })
+    ).config;
+  const long = join(folder, 'long');
+  const size = {
+    ...SIZE,
+    tasks: ['ground', 'grounded-choice'] as const,
+    questions: 1,
+    frames: 64,
+    beats: 12,
+  };
+  await makeWorldOf(await recipe(long), size, signal);
+  const { settings } = JSON.parse(await readFile(join(long, 'shapes.json'), 'utf8'));
+  expect(settings).toMatchObject({ frames: 64, beats: 12 });
+  await makeWorldOf(await recipe(long), size, signal);
+
+  const told = join(folder, 'told');
+  const reasoning = join(told, 'refined.jsonl');
+  const tasks = ['choice', 'caption'] as const;
+  await makeWorldOf(
+    await recipe(told, `data.reasoning=${reasoning}`),
+    { ...SIZE, tasks, questions: 1 },
+    signal,
+  );
+  const ids = (text: string) =>
+    new Set(
+      text
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line).id),
+    );
+  const [lines, texts] = [
+    await readFile(join(told, 'train.jsonl'), 'utf8'),
+    await readFile(reasoning, 'utf8'),
+  ];
+  expect(ids(texts).size).toBe(2);
+  expect([...ids(texts)].every((id) => ids(lines).has(id))).toBe(true);
+
+  await expect(makeWorldOf(await recipe(long), SIZE, signal)).rejects.toThrow(
+    'sweep.world: makes data of the shapes world (data.dataset shapes; with sweep.world.tasks also jsonl), and data.dataset is jsonl',
+  );
 });
