@@ -68,7 +68,7 @@ class Transient extends Error {
  *
  * @returns whether anything was downloaded.
  * @throws UsageError for an address that is no http(s) URL, or a proxy that cannot be used.
- * @throws NotOnServer, or another DataError: access denied, wrong size or hash, disk full, no answer after all attempts.
+ * @throws NotOnServer, or another DataError: access denied, a web page, wrong size or hash, disk full, no answer after all attempts.
  * @throws Interrupted when `signal` aborts; the part is kept.
  */
 export async function download(url: string, path: string, options: FetchOptions = {}): Promise<boolean> {
@@ -82,6 +82,7 @@ export async function download(url: string, path: string, options: FetchOptions 
   const part = `${path}.part`;
   if (options.resume === false) await discard(part);
   await downloadWithRetries(url, path, part, options);
+  await refuseWebPage(url, part);
   await verify(url, part, options);
   try {
     await rename(part, path);
@@ -285,6 +286,17 @@ async function syncPart(part: string, file: FileHandle): Promise<void> {
 async function rememberEtag(part: string, etag: string | null): Promise<void> {
   if (etag && !etag.startsWith('W/')) await writeFile(`${part}.etag`, etag);
   else await rm(`${part}.etag`, { force: true });
+}
+
+/** A login or a proxy answers 200 with a page of its own, which would count as the file from then on. */
+async function refuseWebPage(url: string, part: string): Promise<void> {
+  const file = await open(part);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(256)).finally(() => file.close());
+  if (!/^\s*<(!doctype html|html|head)\b/i.test(buffer.toString('utf8', 0, bytesRead))) return;
+  await discard(part);
+  throw new DataError(
+    `${url}: a web page came instead of the file${throughProxy(url)}; open the address in a browser: a login or a proxy may stand before it`,
+  );
 }
 
 async function verify(url: string, part: string, options: FetchOptions): Promise<void> {

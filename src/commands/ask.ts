@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { Interrupted, UsageError } from '../base/errors.js';
+import { asLine, isAddress } from '../base/values.js';
 import { DESCRIBE, type Task } from '../data/sample.js';
 import type { Following, Query } from '../evaluation/ask.js';
 import type { AnswerReport } from '../evaluation/report.js';
@@ -70,6 +71,8 @@ async function ask(io: Io, video: string, questions: readonly string[], options:
   const { checkQuery } = await import('../evaluation/ask.js');
   const { checkClip, watch } = await import('../evaluation/watched.js');
   const { givenOrOwn } = await import('../base/packageFiles.js');
+  if (isAddress(video))
+    throw new UsageError(`${video}: an address; download the video, and name the file here`);
   const clip = { video: givenOrOwn(io.cwd, video), start: options.start, end: options.end };
   checkClip(clip);
   const queries = await queriesOf(io, questions, options);
@@ -77,6 +80,7 @@ async function ask(io: Io, video: string, questions: readonly string[], options:
   const looks = options.look === undefined ? [] : [`eval.looks=${options.look}`];
   const asked = await openStudent(io, { ...options, set: [...options.set, ...looks] });
   await interruptible(async (signal) => {
+    for (const query of queries) checkQuery(query, asked);
     const watched = await watch(asked, clip, signal);
     try {
       if (options.saveFrames !== undefined) await saveFrames(io, video, watched, options.saveFrames);
@@ -153,7 +157,7 @@ async function answer(
       if (json) return;
       const { options, answer, span } = reportOf(watched, query, found);
       live?.finish();
-      print(io, query.question);
+      print(io, asLine(query.question));
       print(io, options ? optionLines(options, answer) : `  ${answer || '(it wrote nothing)'}`);
       if (span !== undefined)
         print(io, `  ${span ? `from ${span[0]} s to ${span[1]} s` : '(it named no span)'}`);
@@ -202,7 +206,8 @@ class Live {
 const BAR = 20;
 
 /** One line an option, the chosen one marked, with a bar where there are probabilities. */
-function optionLines(options: NonNullable<AnswerReport['options']>, chosen: string): string {
+function optionLines(given: NonNullable<AnswerReport['options']>, chosen: string): string {
+  const options = given.map((option) => ({ ...option, text: asLine(option.text) }));
   const width = Math.max(...options.map(({ text }) => text.length));
   const line = ({ letter, text, probability }: (typeof options)[number]) => {
     const head = `${letter === chosen ? '>' : ' '} ${letter}  ${text}`;

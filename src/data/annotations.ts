@@ -1,5 +1,5 @@
 /** Reads an annotation file into samples, by the record of its dataset. */
-import { UsageError } from '../base/errors.js';
+import { DataError, UsageError } from '../base/errors.js';
 import { type DatasetRecord, datasetOf, type Row } from './datasets/index.js';
 import { type Problem, ProblemLog } from './problems.js';
 import type { Sample } from './sample.js';
@@ -66,11 +66,21 @@ export async function* annotationRows(
     }
   } catch (error) {
     problems.release();
-    throw error;
+    throw await advised(error, dataset, file);
   }
   if (!problems.released && log.count === 0)
     log.add(1, 'rows', 'at least one question', 'nothing that the reader takes for one');
   problems.end();
+}
+
+/** The error of a published file that is not there names the command that gets it. */
+async function advised(error: unknown, dataset: string, file: string): Promise<unknown> {
+  if (!(error instanceof DataError) || (error.cause as NodeJS.ErrnoException)?.code !== 'ENOENT')
+    return error;
+  const { fetchCommand } = await import('./published.js');
+  const command = fetchCommand(dataset, file);
+  if (command === undefined) return error;
+  return new DataError(`${error.message}; ${command} downloads it`, { cause: error });
 }
 
 function rowsOf(

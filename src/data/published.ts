@@ -1,6 +1,6 @@
 /** The published annotation files of the datasets, at their homes. The program fetches them for one person and passes none on. */
 import { rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { download, type FetchOptions } from '../base/download.js';
 import { DataError, UsageError } from '../base/errors.js';
 import { hashFile } from '../base/files.js';
@@ -154,6 +154,13 @@ async function refuseOther(path: string, { bytes, sha256 }: PublishedFile): Prom
     (sha256 === undefined || (await hashFile(path)) === sha256);
   if (!same)
     throw new DataError(`${path}: is there, and is not the published file; move it away, then run again`);
+}
+
+/** The command that downloads an annotation file to where it is looked for; undefined for one that is not published. */
+export function fetchCommand(dataset: string, file: string): string | undefined {
+  const published = PUBLISHED.find(({ name }) => name === dataset);
+  if (!published?.files.some(({ path }) => path === basename(file))) return undefined;
+  return `reasvqa data fetch ${dataset} --out ${dirname(file)}`;
 }
 
 /** A web page or an archive that a server sends in the place of a file would count as the file next time. */

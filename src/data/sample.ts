@@ -79,6 +79,9 @@ export function hasTruth(sample: Sample): boolean {
   return TRUTH_KEYS[taskOf(sample)].every((key) => sample[key] !== undefined);
 }
 
+/** Most options of a question: their letters end with Z. */
+export const MAX_OPTIONS = 26;
+
 /** The letter of option `index`: 0 is A. */
 export function optionLetter(index: number): string {
   return String.fromCharCode(65 + index);

@@ -4,7 +4,15 @@ import { UsageError } from '../base/errors.js';
 import { BatchBuilder, disposeVisual, type HostBatch } from '../batches/batch.js';
 import type { AskSettings } from '../config/settings.js';
 import { prepareText } from '../data/prepare.js';
-import { optionLetter, type Sample, type Span, TASKS, type Task, taskOf } from '../data/sample.js';
+import {
+  MAX_OPTIONS,
+  optionLetter,
+  type Sample,
+  type Span,
+  TASKS,
+  type Task,
+  taskOf,
+} from '../data/sample.js';
 import type { FeatureSource } from '../features/source.js';
 import type { Encoded, GenerateOptions } from '../model/student.js';
 import { dialogueText, type TakenTurn } from '../text/dialogue.js';
@@ -72,7 +80,7 @@ const MOST_CHARACTERS = 10_000;
  * @throws UsageError for a question that cannot be asked; DataError for a video that cannot be read
  */
 export async function ask(asked: Asked, question: Question, following?: Following): Promise<Answer> {
-  checkQuery(question);
+  checkQuery(question, asked);
   const watched = await watch(asked, question, following?.signal);
   try {
     return await askAbout(asked, watched, question, following);
@@ -92,7 +100,7 @@ export async function askAbout(
   query: Query,
   following?: Following,
 ): Promise<Answer> {
-  checkQuery(query);
+  checkQuery(query, asked);
   following?.signal?.throwIfAborted();
   const config = settingsFor(settingsOf(asked), watched);
   if (config.eval.looks > 0) return lookAgain(asked, config, watched, query, following);
@@ -176,12 +184,20 @@ export function probabilities(scores: readonly number[]): number[] {
   return weights.map((weight) => weight / sum);
 }
 
-/** @throws UsageError for a question that cannot be asked, whatever it is about */
-export function checkQuery(query: Query): void {
+/**
+ * @param asked who is asked, where that is known: a vocabulary may have fewer letters than 26
+ * @throws UsageError for a question that cannot be asked, whatever it is about
+ */
+export function checkQuery(query: Query, asked?: Pick<Asked, 'tokenizer'>): void {
   const { question, options } = query;
   if (question.trim() === '') throw new UsageError('question: expected text, got none');
-  if (options && !(options.length >= 2 && options.length <= 26))
-    throw new UsageError(`options: expected 2 to 26, got ${options.length}`);
+  if (options && !(options.length >= 2 && options.length <= MAX_OPTIONS))
+    throw new UsageError(`options: expected 2 to ${MAX_OPTIONS}, got ${options.length}`);
+  const letters = options && asked?.tokenizer.mostOptions();
+  if (letters !== undefined && options!.length > letters)
+    throw new UsageError(
+      `options: expected 2 to ${letters}, got ${options!.length}; this student knows no more letters`,
+    );
   checkTask(query);
   const blank = options?.findIndex((option) => option.trim() === '') ?? -1;
   if (blank >= 0) throw new UsageError(`options: option ${optionLetter(blank)} has no text`);

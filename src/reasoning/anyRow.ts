@@ -2,6 +2,7 @@
 import { DataError } from '../base/errors.js';
 import { isRecord } from '../base/values.js';
 import { shown } from '../data/problems.js';
+import { MAX_OPTIONS } from '../data/sample.js';
 import { isCaption } from './prompt.js';
 
 /** What grading needs of a row. */
@@ -97,7 +98,7 @@ function optionsOf(value: Record<string, unknown>, where: string): string[] {
   const found = key === undefined ? columns(value) : value[key];
   const list = Array.isArray(found) ? found : isRecord(found) ? letters(found) : [];
   const options = list.map(optionText);
-  if (options.length >= 2 && options.length <= 26 && options.every((text) => text !== null))
+  if (options.length >= 2 && options.length <= MAX_OPTIONS && options.every((text) => text !== null))
     return unlabelled(options as string[]);
   const field = key === undefined ? `one of ${OPTIONS.join(', ')}, a0, option_0, A` : `field "${key}"`;
   throw new DataError(

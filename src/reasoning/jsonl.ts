@@ -63,8 +63,11 @@ function objectIn(bytes: Buffer, path: string, line: number, { onBad }: ReadJson
 
 /** Raw lines without their newline. */
 async function* readLines(path: string): AsyncGenerator<{ bytes: Buffer; terminated: boolean }> {
-  const unreadable = (error: unknown) =>
-    new DataError(`${path}: cannot be read (${messageOf(error)})`, { cause: error });
+  const unreadable = (error: unknown) => {
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    const reason = isMissing ? 'no such file' : `cannot be read (${messageOf(error)})`;
+    return new DataError(`${path}: ${reason}`, { cause: error });
+  };
   const file = await open(path, 'r').catch((error) => {
     throw unreadable(error);
   });

@@ -5,7 +5,7 @@
 import { STATUS_CODES } from 'node:http';
 import { StringDecoder } from 'node:string_decoder';
 import { type NetworkAnswer, networkPost } from '../base/network.js';
-import { isRecord, shortened } from '../base/values.js';
+import { asLine, isRecord, shortened } from '../base/values.js';
 import { EventReader } from './eventStream.js';
 
 export interface TeacherPost {
@@ -201,7 +201,5 @@ async function all(pieces: AsyncIterable<string>): Promise<string> {
 
 /** Cut to one line of at most 300 characters, without control characters: a terminal would obey them. */
 export function oneLine(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
-  const line = text.replace(/[\s\u0000-\u001f\u007f-\u009f]+/g, ' ').trim();
-  return shortened(line, 300);
+  return shortened(asLine(text), 300);
 }

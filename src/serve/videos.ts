@@ -92,12 +92,10 @@ export class VideoStore {
     const partial = join(this.folder, `${id}.part`);
     let path: string | undefined;
     try {
-      const { head, bytes } = await this.receive(body, partial).catch((error) => {
+      const { ending, bytes } = await this.receive(body, partial, shownName(name)).catch((error) => {
         const full = ['ENOSPC', 'EDQUOT'].includes(error.code);
         throw full ? new Refusal(507, 'the disk is full') : error;
       });
-      const ending = endingOf(head);
-      if (!ending) throw new Refusal(422, `${shownName(name)}: no video, ${describeHead(head)}`);
       path = join(this.folder, `${id}${ending}`);
       await rename(partial, path);
       const video: Video = { id, name: shownName(name), path, kind: 'upload', bytes, questions: [] };
@@ -151,24 +149,41 @@ export class VideoStore {
       throw new Refusal(507, `${videos} videos are kept at once (--max-videos); remove one first`);
   }
 
-  private async receive(body: Readable, path: string): Promise<{ head: Buffer; bytes: number }> {
+  /** Writes a body to a file. What is no video is refused by its first bytes: gigabytes may be behind them. */
+  private async receive(
+    body: Readable,
+    path: string,
+    name: string,
+  ): Promise<{ ending: string; bytes: number }> {
     const { bytes: most, silence } = this.limits;
     // Programs that tidy up remove temporary folders after days.
     await makeFolder(this.folder, 0o700);
-    const file = await open(path, 'wx+');
+    const file = await open(path, 'wx');
     let bytes = 0;
+    let head = Buffer.alloc(0);
+    let ending: string | undefined;
     try {
       for await (const chunk of chunksOf(body, silence)) {
         bytes += chunk.length;
         if (bytes > most) throw tooLarge(most);
+        if (ending === undefined) {
+          head = Buffer.concat([head, chunk.subarray(0, HEAD_BYTES)]);
+          if (head.length >= HEAD_BYTES) ending = videoEnding(head, name);
+        }
         await file.writeFile(chunk);
       }
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
-      return { head: buffer.subarray(0, bytesRead), bytes };
+      return { ending: ending ?? videoEnding(head, name), bytes };
     } finally {
       await file.close();
     }
   }
+}
+
+/** @throws Refusal 422 for the first bytes of anything but a video */
+function videoEnding(head: Buffer, name: string): string {
+  const ending = endingOf(head);
+  if (!ending) throw new Refusal(422, `${name}: no video, ${describeHead(head)}`);
+  return ending;
 }
 
 const tooLarge = (most: number) =>

@@ -1,6 +1,6 @@
 /** The tokenizer: text to token ids and back. */
 import { DataError, messageOf } from '../base/errors.js';
-import { optionLetter } from '../data/sample.js';
+import { MAX_OPTIONS, optionLetter } from '../data/sample.js';
 import { CHAT_FORM, PLAIN_FORM, type TextForm } from './forms.js';
 import { cutAtTags, isTagged, joinAtTags, TAG_TOKENS } from './tags.js';
 import {
@@ -174,21 +174,34 @@ export class Tokenizer {
     return Int32Array.from({ length: n }, (_, option) => this.choice(option, place).letter);
   }
 
+  /** Most options of a question: the letters, of the 26, that the vocabulary writes as single tokens, from A on. */
+  mostOptions(): number {
+    let most = 0;
+    while (most < MAX_OPTIONS && this.spelled(most, 'alone').isLetter) most++;
+    return most;
+  }
+
   private choice(option: number, place: AnswerPlace): { start: number[]; letter: number } {
+    const { text, ids, isLetter } = this.spelled(option, place);
+    if (!isLetter) {
+      const expected = this.form.chat ? 'end in a token of the letter alone' : 'be two tokens';
+      const pieces = ids.map((id) => this.piece(id)).join(' ');
+      throw new DataError(
+        `${this.origin}: ${JSON.stringify(text)} must ${expected} for scoring options, not ${ids.length} (${pieces}); a question to this student may have ${this.mostOptions()} options`,
+      );
+    }
+    return { start: ids.slice(0, -1), letter: ids.at(-1)! };
+  }
+
+  /** An answer by letter as tokens, and whether the last of them is the letter alone. */
+  private spelled(option: number, place: AnswerPlace): { text: string; ids: number[]; isLetter: boolean } {
     const { answerStart, answerAfterReasoning, chat } = this.form;
     const letter = optionLetter(option);
     const text = `${place === 'alone' ? answerStart : answerAfterReasoning}${letter}`;
     const ids = this.encode(text, { addEos: false });
-    const pieces = ids.map((id) => this.piece(id));
-    const isAlone = pieces.at(-1)?.replace(/^[▁Ġ]/, '') === letter;
-    const isUnknown = ids.includes(this.unkId);
-    if (!isAlone || isUnknown || (!chat && ids.length !== 2)) {
-      const expected = chat ? 'end in a token of the letter alone' : 'be two tokens';
-      throw new DataError(
-        `${this.origin}: ${JSON.stringify(text)} must ${expected} for scoring options, not ${ids.length} (${pieces.join(' ')})`,
-      );
-    }
-    return { start: ids.slice(0, -1), letter: ids.at(-1)! };
+    const isAlone = this.piece(ids.at(-1) ?? this.unkId)?.replace(/^[▁Ġ]/, '') === letter;
+    const isLetter = isAlone && !ids.includes(this.unkId) && (chat !== undefined || ids.length === 2);
+    return { text, ids, isLetter };
   }
 
   private encodeSection(section: string, index: number, ids: number[]): void {

@@ -107,6 +107,13 @@ describe('reasvqa ask', () => {
     expect(lines[4]).toBe('frames: 2 (0.25 s), 6 (0.75 s), 10 (1.25 s), 14 (1.75 s)');
   });
 
+  it('shows each option on a line of its own, and gives the terminal nothing to obey', async () => {
+    const { stdout } = await run('ask', CLIP, 'why\u001b[2J?', '--options', 'a\nb', 'c', '--no-reasoning');
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines).toHaveLength(4);
+    expect(lines.slice(0, 2)).toEqual(['why [2J?', expect.stringMatching(/^. A {2}a b /)]);
+  });
+
   it('writes the reasoning on a terminal as it comes, and the same text in the end', async () => {
     const written: string[] = [];
     const stdout = { write: (text: string) => written.push(text), isTTY: true };
@@ -140,6 +147,13 @@ describe('reasvqa ask refuses', () => {
     ['an empty question', [CLIP, ' '], 2, /question: expected text/],
     ['one option', [CLIP, 'why?', '--options', 'x'], 2, /expected 2 to 26, got 1/],
     ['27 options', [CLIP, 'why?', '--options', ...many], 2, /expected 2 to 26, got 27/],
+    ['more options than its letters', [CLIP, 'why?', '--options', ...many.slice(0, 6)], 2, /2 to 5, got 6/],
+    [
+      'an address',
+      ['https://a.b/c.mp4', 'why?'],
+      2,
+      /^reasvqa: https:\/\/a\.b\/c\.mp4: an address; download/,
+    ],
     ['a question of a megabyte', [CLIP, 'a'.repeat(2 ** 20)], 2, /at most 10000 characters/],
     ['an end before the start', [CLIP, 'why?', '--start', '2', '--end', '1'], 2, /end: expected more/],
     ['a start that is no number', [CLIP, 'why?', '--start', 'x'], 2, /Expected a number/],

@@ -52,6 +52,14 @@ describe('data check', () => {
     expect(stdout).toContain('gone_1: no video in');
   });
 
+  it('says how to get a published file that is missing', async () => {
+    const { stdout } = await run('data', 'check', 'recipe.yaml', '--set', 'data.train=sub/train.csv');
+    const out = join(folder, 'sub');
+    expect(stdout).toContain(
+      `${join(out, 'train.csv')}: no such file; reasvqa data fetch nextqa --out ${out} downloads it\n`,
+    );
+  });
+
   it('continues after a missing file or folder', async () => {
     const set = ['--set', 'data.train=none.csv', '--set', 'data.val=bad.csv', '--set', 'data.videos=none'];
     const { code, stdout, stderr } = await run('data', 'check', 'recipe.yaml', ...set);

@@ -83,7 +83,7 @@ describe('published files', () => {
 
   it('that are web pages are not kept', async () => {
     handler = (_, response) => response.end('<!DOCTYPE html><html>log in</html>');
-    await expect(fetchFiles(FILES.slice(0, 1))).rejects.toThrow('got a web page');
+    await expect(fetchFiles(FILES.slice(0, 1))).rejects.toThrow('a web page came instead');
     expect(await readdir(folder)).toEqual([]);
   });
 

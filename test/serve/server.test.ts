@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { mkdtemp, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { request } from 'node:http';
+import { type ClientRequest, request } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -356,6 +356,7 @@ describe('an upload', () => {
       ...{ method: 'POST', headers: { 'transfer-encoding': 'chunked' } },
       write: (client) => {
         const chunk = Buffer.alloc(2 ** 16);
+        client.write(clip.subarray(0, 1000));
         const more = () => {
           while (!client.destroyed && sent < 2 ** 28) {
             sent += chunk.length;
@@ -368,6 +369,17 @@ describe('an upload', () => {
     expect(reply.status).toBe(413);
     expect(sent).toBeLessThan(2 ** 28);
     await until(uploads, (files) => files.length === 0);
+  });
+
+  it('of gigabytes that are no video is refused by its first bytes', async () => {
+    const headers = { 'content-length': '900000' };
+    const write = (sent: ClientRequest) => void sent.write(Buffer.alloc(1000));
+    const reply = await send(`${server.url}/api/videos?name=a.mp4`, { method: 'POST', headers, write });
+    expect([reply.status, JSON.parse(reply.body).error]).toEqual([
+      422,
+      expect.stringMatching(/^a\.mp4: no video, it begins like none/),
+    ]);
+    expect(await uploads()).toEqual([]);
   });
 
   it('that stops half-way leaves nothing', async () => {

@@ -199,6 +199,18 @@ describe('fetchFile', () => {
     expect(await readdir(join(folder, 'deep'))).toEqual([]);
   });
 
+  it.each([
+    ['a web page', '<!DOCTYPE html>\n<title>Log in</title>'],
+    ['one behind a byte order mark', '\ufeff\n<html lang="en"><body>Log in'],
+  ])('refuses %s in place of a file, and fetches the file next time', async (_, page) => {
+    handler = serve(Buffer.from(page));
+    await expect(fetchTo()).rejects.toThrow(/model\.bin: a web page came instead of the file; open/);
+    expect(await readdir(join(folder, 'deep'))).toEqual([]);
+    handler = serve(body);
+    await fetchTo();
+    await expectComplete();
+  });
+
   it('keeps the old file until the new one is verified', async () => {
     await mkdir(join(folder, 'deep'));
     await writeFile(target(), 'old');

@@ -2,12 +2,19 @@
 import { readJsonLines } from '../jsonLines.js';
 import { ProblemLog, shown } from '../problems.js';
 import { isInside } from '../readers/spans.js';
-import { DESCRIBE, type Sample, type Span, TASKS, type Task, TRUTH_KEYS, taskOf } from '../sample.js';
+import {
+  DESCRIBE,
+  MAX_OPTIONS,
+  type Sample,
+  type Span,
+  TASKS,
+  type Task,
+  TRUTH_KEYS,
+  taskOf,
+} from '../sample.js';
 import { isGiven, type TextSource } from '../textFile.js';
 import { TextIndex } from '../textIndex.js';
 import type { DatasetRecord, Row } from './dataset.js';
-
-const MAX_OPTIONS = 26;
 
 /** Keys of a line: not those that the program gives a sample. */
 type Key = Exclude<keyof Sample, 'call' | 'look'>;
