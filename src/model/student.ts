@@ -144,6 +144,8 @@ export interface Student {
   readonly preprocessing: Preprocessing;
   /** Rows of the token embedding: every token id is below it. */
   readonly vocabulary: number;
+  /** Tokens of a prompt that stand for something else than text, with their ids and the keys of config.json that say so. */
+  readonly placeholders?: readonly { token: string; id: number; key: string }[];
   /** Shape of one frame's features, (tokens, width). */
   readonly featureShape: readonly [number, number];
   /** Shape of the language model's visual tokens of one frame, (tokens, width). */

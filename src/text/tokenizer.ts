@@ -149,6 +149,11 @@ export class Tokenizer {
     return this.inner.decode(known, { skip_special_tokens: true, clean_up_tokenization_spaces: false });
   }
 
+  /** The id of a token by its exact content, special ones included. */
+  idOf(token: string): number | undefined {
+    return this.inner.model.tokens_to_ids.get(token);
+  }
+
   /** The piece of an id, as the vocabulary writes it. */
   piece(id: number): string | undefined {
     return this.inner.model.vocab[id];
@@ -230,7 +235,7 @@ export class Tokenizer {
   }
 
   private requireToken(content: string, use: string): number {
-    const id = this.inner.model.tokens_to_ids.get(content);
+    const id = this.idOf(content);
     if (id === undefined) throw new DataError(`${this.origin}: has no ${content} token, which ${use} needs`);
     return id;
   }

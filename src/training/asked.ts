@@ -10,6 +10,7 @@ import type { Asked } from '../evaluation/watched.js';
 import { loadAdapter } from '../model/adapter.js';
 import { loadStudent } from '../model/load.js';
 import { Tokenizer } from '../text/tokenizer.js';
+import { requireVocabulary } from '../text/vocabulary.js';
 import { noticesOf } from '../weights/comparison.js';
 import { fetchAdvice, fetchedFolder } from '../weights/manifest.js';
 import { cueTokens } from './cues.js';
@@ -67,6 +68,7 @@ async function openModel(
   const tokenizer = await Tokenizer.load(given?.model.tokenizer ?? folder);
   const { student, comparison } = await loadStudent(folder, given && { precision: given.model.precision });
   try {
+    requireVocabulary(tokenizer, student, folder);
     if (adapter !== undefined) await loadAdapter(student, adapter);
     const config = given ?? askSettings(student.kind);
     return {

@@ -23,6 +23,7 @@ import { readStudentConfig } from '../model/registry.js';
 import type { Architecture, Student } from '../model/student.js';
 import { selectTrainable, trainsVision } from '../model/trainable.js';
 import { Tokenizer } from '../text/tokenizer.js';
+import { requireVocabulary } from '../text/vocabulary.js';
 import type { ClipReader } from '../video/clip.js';
 import { noticesOf } from '../weights/comparison.js';
 import { fetchAdvice } from '../weights/manifest.js';
@@ -89,8 +90,10 @@ export async function openBase(
   const { base, tokenizer: tokenizerAt, precision } = sharedModel(configs);
   await requireFolder(base);
   // Another model is refused by name before its tokenizer is.
-  const { kind } = await readStudentConfig(base);
+  const { kind, config } = await readStudentConfig(base);
   const tokenizer = await Tokenizer.load(tokenizerAt);
+  // Before gigabytes are read: a student without weights holds none.
+  requireVocabulary(tokenizer, await kind.create(config, precision), base);
   const trained = [...new Set(configs.flatMap((config) => groupsOf(config, kind)))];
   const cached = configs.every(({ features }) => features.cache);
   const known = cached ? await RememberedHash.open(configs[0]!.features.folder, base, precision) : undefined;

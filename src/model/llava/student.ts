@@ -33,6 +33,7 @@ export class LlavaStudent implements Student {
   readonly module: Llava;
   readonly preprocessing: Preprocessing;
   readonly vocabulary: number;
+  readonly placeholders: NonNullable<Student['placeholders']>;
   readonly featureShape: readonly [number, number];
   readonly visualShape: readonly [number, number];
   readonly visionSettings: unknown;
@@ -48,6 +49,7 @@ export class LlavaStudent implements Student {
     this.module = new Llava(config);
     this.preprocessing = { imageSize: vision.image_size, mean, std };
     this.vocabulary = text.vocab_size;
+    this.placeholders = [{ token: '<video>', id: config.video_token_index, key: 'video_token_index' }];
     this.featureShape = [visionSide(vision) ** 2, vision.hidden_size];
     this.visualShape = [this.module.tokensPerFrame, text.hidden_size];
     this.visionSettings = { ...vision, used: usedLayers(config), mean, std };

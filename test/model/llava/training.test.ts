@@ -91,6 +91,15 @@ describe('a recipe on LLaVA-OneVision', () => {
     expect(result.score).not.toBeNull();
   });
 
+  it('refuses the tokenizer of another model before it sees a video', async () => {
+    const base = join(scratch, 'other-words');
+    await writeCheckpoint(base, { json: spokenJson({}, { video_token_index: 450 }) });
+    const message = /<video> is token 452, but video_token_index of .*other-words\/config\.json is 450/;
+    const request = { folder: join(scratch, 'no-run'), engine: {} };
+    await expect(train({ ...request, config: await config(`model.base=${base}`) })).rejects.toThrow(message);
+    await expect(openAsked({ model: base })).rejects.toThrow(message);
+  });
+
   it('refuses more frames than the model has positions, by name', async () => {
     const base = join(scratch, 'short');
     await writeCheckpoint(base, { json: spokenJson({ max_position_embeddings: 60 }) });
