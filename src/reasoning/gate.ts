@@ -15,7 +15,15 @@ export interface Caps {
 }
 
 /** A cap was reached; nothing is wrong. */
-export class CapReached extends Error {}
+export class CapReached extends Error {
+  /** @param isSpent whether the rows themselves reached it, so that another run would stop at once */
+  constructor(
+    message: string,
+    readonly isSpent = false,
+  ) {
+    super(message);
+  }
+}
 
 interface Amounts {
   tokens: number;
@@ -116,7 +124,7 @@ export class Gate implements RequestGate {
       // Sums of prices are rounded.
       const cap = given * (1 + 1e-9);
       const next = this.spent[name] + this.dearest[name];
-      if (this.spent[name] >= cap || next > cap) return new CapReached(this.reached(name, given));
+      if (this.spent[name] >= cap || next > cap) return new CapReached(this.reached(name, given), true);
       const all = next + this.inFlight * this.dearest[name];
       if (this.inFlight > 0 && (!this.anyUsage || all > cap)) return 'wait';
     }
@@ -126,6 +134,6 @@ export class Gate implements RequestGate {
   private reached(name: keyof Amounts, cap: number): string {
     const spent = name === 'tokens' ? `${this.spent.tokens} tokens` : this.spent.cost.toFixed(4);
     const option = name === 'tokens' ? '--max-total-tokens' : '--max-cost';
-    return `${option} ${cap} leaves no room for another answer (${spent} spent); raise it`;
+    return `${option} ${cap} leaves no room for another answer (${spent} spent)`;
   }
 }

@@ -2,7 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import { availableParallelism } from 'node:os';
 import pLimit from 'p-limit';
-import { DataError, Interrupted, MissingToolError, messageOf } from '../base/errors.js';
+import { DataError, Interrupted, MissingToolError, messageOf, UsageError } from '../base/errors.js';
 import type { Sample } from '../data/sample.js';
 import { type Teacher, TeacherError } from './client.js';
 import { CapReached, type Caps, Gate } from './gate.js';
@@ -69,7 +69,8 @@ export interface GenerateResult extends GenerateProgress {
  *
  * @throws DataError at the end when samples failed (they are tried again by the next run), at once when the server
  *   cannot be reached, refuses every request, or `out` was made with other settings.
- * @throws Interrupted when `signal` was aborted, a cap reached or the deadline passed.
+ * @throws Interrupted when `signal` was aborted, the cap on requests reached or the deadline passed.
+ * @throws UsageError when the rows take all tokens or the whole cost of a cap: the same call would get no further.
  * @throws HeldError when another process writes `out`; UsageError for a model without a price.
  */
 export async function generateReasoning(options: GenerateOptions): Promise<GenerateResult> {
@@ -93,6 +94,8 @@ class Run {
   private failedInRow = 0;
   /** Why the run ended early although nothing is wrong. */
   private reached: string | undefined;
+  /** {@link CapReached.isSpent} of what was reached. */
+  private isSpent = false;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: GenerateOptions) {
@@ -158,6 +161,7 @@ class Run {
       if (this.signal.aborted) return;
       if (error instanceof CapReached) {
         this.reached = error.message;
+        this.isSpent = error.isSpent;
         return;
       }
       if (error instanceof TeacherError && error.scope === 'run') throw this.end(this.hopeless(error));
@@ -235,10 +239,14 @@ class Run {
     const { tally, failed } = this.output;
     const { done } = tally;
     const total = samples.length;
-    const again = `all kept in ${out}; run the same command again to continue`;
-    if (signal?.aborted) throw new Interrupted(`stopped after ${done} of ${total} samples, ${again}`);
-    if (this.reached && done + failed.length < total)
-      throw new Interrupted(`${this.reached}: stopped after ${done} of ${total} samples, ${again}`);
+    const kept = `stopped after ${done} of ${total} samples, all kept in ${out}`;
+    const again = 'run the same command again to continue';
+    if (signal?.aborted) throw new Interrupted(`${kept}; ${again}`);
+    if (this.reached && done + failed.length < total) {
+      // A scheduler repeats a command that was interrupted; this one would stop at once, for ever.
+      if (this.isSpent) throw new UsageError(`${this.reached}: ${kept}; raise it to go on`);
+      throw new Interrupted(`${this.reached}: ${kept}; ${again}`);
+    }
     if (failed.length > 0) {
       const ids = failed
         .slice(0, 3)

@@ -73,7 +73,7 @@ describe('a gate', () => {
     const gate = new Gate(4, { tokens: 1000 });
     gate.count({ prompt_tokens: 800, completion_tokens: 50 }, 'm');
     await expect(gate.enter(undefined)).rejects.toThrow(
-      '--max-total-tokens 1000 leaves no room for another answer (850 tokens spent); raise it',
+      '--max-total-tokens 1000 leaves no room for another answer (850 tokens spent)',
     );
   });
 

@@ -524,7 +524,11 @@ describe('caps', () => {
 
   it('on tokens count what the rows of earlier runs took', async () => {
     const { run } = await setup(counted, { caps: { tokens: 500 } });
-    expect((await caught(run())).message).toMatch(/^--max-total-tokens 500 .*stopped after 5 of 12/);
+    const spent = await caught(run());
+    expect(spent).toBeInstanceOf(UsageError);
+    expect(spent.message).toMatch(
+      /^--max-total-tokens 500 .*stopped after 5 of 12 samples, all kept in .*; raise it to go on$/,
+    );
     expect(rows()[0]?.usage).toEqual({ prompt_tokens: 90, completion_tokens: 10 });
     expect((await caught(run({ caps: { tokens: 799 } }))).message).toMatch(/stopped after 7 of 12/);
     expect(await run({ caps: { tokens: 1200 } })).toMatchObject({ done: 12, tokens: 1200 });
