@@ -42,18 +42,20 @@ export function decodeAllOf(
 /** A file with more is read in two goes instead of one a keyframe. */
 const FEW_KEYFRAMES = 3;
 
+/** A file with more is read in two goes instead of one a keyframe. */
+const FEW_KEYFRAMES = 3;
+
 /**
  * Checks that the table holds as many frames as the plain decode gives, and that all of them, each group reached by a
  * seek of its own where there are any, are its pictures.
  *
- * @param truth the frames of the plain decode, where they are known.
  * @returns the frames of the plain decode.
  */
 export async function expectSameFrames(
   path: string,
   size: { width: number; height: number },
-  truth = decodeAll(path, size),
 ): Promise<Uint8Array[]> {
+  const truth = decodeAll(path, size);
   const table = await probeVideo(path, 'clip');
   expect(table.stamps.length).toBe(truth.length);
   expect(table.times.every((time, i) => i === 0 || time > (table.times[i - 1] as number))).toBe(true);
