@@ -190,7 +190,9 @@ async function decodeCuts(
   use: ToolUse,
 ): Promise<RawFrame[] | undefined> {
   if (!table.samples) return undefined;
-  const handle = await open(file);
+  // A file that is gone is named by the decoder that misses it.
+  const handle = await open(file).catch(() => undefined);
+  if (!handle) return undefined;
   const most = PROCESS_PIXELS / (table.width * table.height);
   const cuts = await cutFrames(readerOf(handle), table.samples, indices, most).finally(() => handle.close());
   if (!cuts) return undefined;

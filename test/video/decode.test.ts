@@ -8,8 +8,8 @@ import { decodeFrames } from '../../src/video/decode.js';
 import { readFrames } from '../../src/video/frames.js';
 import { probeVideo } from '../../src/video/probe.js';
 import { describeWithShared, sharedPath } from '../support/shared.js';
-import { decodeAll, decodeAllOf, expectSameFrames } from './support/decode.js';
-import { ffmpeg, hasEncoder, hasFfmpeg, makeClip, makeClips } from './support/ffmpeg.js';
+import { decodeAll, expectSameFrames } from './support/decode.js';
+import { ffmpeg, hasEncoder, hasFfmpeg, makeClip } from './support/ffmpeg.js';
 
 const SIZE = { width: 96, height: 64 };
 const FRAMES = 16;
@@ -144,21 +144,17 @@ const RECIPES: Recipe[] = [
   { codec: 'animated PNG', encoder: 'apng', args: ['-c:v', 'apng'], files: ['apng'], everyRate: true },
 ];
 
-/** The clips of a recipe, by the titles of their tests. */
-function clipsOf(
-  { codec, args, files, rates = RATES, everyRate, filter, frames = FRAMES }: Recipe,
-  at: number,
-) {
-  const clips = files.flatMap((file, i) => {
-    const own = everyRate && i === 0 ? rates : [rates[(at + i) % rates.length] as string];
-    return own.map((rate) => ({ file, rate, frames, filter, codec: argsOf(file, args) }));
-  });
-  return new Map(
-    clips.map((clip, i) => [`${codec} in .${clip.file} at ${clip.rate} frames a second`, { ...clip, i }]),
+const CELLS = RECIPES.flatMap((recipe, r) => {
+  const rates = recipe.rates ?? RATES;
+  return recipe.files.flatMap((file, i) =>
+    (recipe.everyRate && i === 0 ? rates : [rates[(r + i) % rates.length] as string]).map((rate) => ({
+      ...recipe,
+      file,
+      rate,
+      can: hasEncoder(recipe.encoder),
+    })),
   );
-}
-
-const argsOf = (file: string, args: string[]) => (file === 'raw.mp4' ? [...args, '-f', 'h264'] : args);
+});
 
 describe.skipIf(!hasFfmpeg)(
   `decoding by frame index${hasFfmpeg ? '' : ' (SKIPPED: ffmpeg is not installed)'}`,
@@ -171,24 +167,14 @@ describe.skipIf(!hasFfmpeg)(
       await rm(folder, { recursive: true, force: true });
     });
 
-    for (const [at, recipe] of RECIPES.entries()) {
-      const can = hasEncoder(recipe.encoder);
-      const clips = clipsOf(recipe, at);
-      const path = ({ file, i }: { file: string; i: number }) => join(folder, `clip${at}-${i}.${file}`);
-      describe.skipIf(!can)(`${recipe.codec}${can ? '' : ` (SKIPPED: no ${recipe.encoder})`}`, () => {
-        let truths: Map<string, Uint8Array[]>;
-        beforeAll(() => {
-          makeClips([...clips.values()].map((clip) => ({ ...clip, path: path(clip) })));
-          const decoded = decodeAllOf([...clips.values()].map(path), SIZE);
-          truths = new Map([...clips.keys()].map((title, i) => [title, decoded[i]!]));
-        });
-        for (const [title, clip] of clips) {
-          test(title, async () => {
-            // No frame is dropped or repeated by the decode that is taken for the truth.
-            const truth = await expectSameFrames(path(clip), SIZE, truths.get(title));
-            expect(new Set(truth.map((data) => Buffer.from(data).toString('latin1'))).size).toBe(clip.frames);
-          });
-        }
+    for (const { codec, encoder, args, file, rate, filter, can, frames = FRAMES } of CELLS) {
+      const title = `${codec} in .${file} at ${rate} frames a second`;
+      test.skipIf(!can)(`${title}${can ? '' : ` (SKIPPED: no ${encoder})`}`, async () => {
+        const path = join(folder, `clip.${file}`);
+        makeClip(path, { rate, frames, filter }, file === 'raw.mp4' ? [...args, '-f', 'h264'] : args);
+        // No frame is dropped or repeated by the decode that is taken for the truth.
+        const truth = await expectSameFrames(path, SIZE);
+        expect(new Set(truth.map((data) => Buffer.from(data).toString('latin1'))).size).toBe(frames);
       });
     }
 

@@ -65,8 +65,8 @@ export async function cutFrames(
     if (!kept) return undefined;
     const last = cuts.at(-1);
     if (last && last.kept.length < most) {
-      last.kept.push(...kept);
-      last.frames.push(...run.frames);
+      last.kept = last.kept.concat(kept);
+      last.frames = last.frames.concat(run.frames);
     } else cuts.push({ kept, frames: [...run.frames] });
   }
   return cuts.map(({ kept, frames }) => write(samples, kept, frames));
@@ -178,7 +178,7 @@ function write({ head, order }: Samples, kept: readonly Sample[], frames: readon
   const ranks = new Map([...shown].sort((a, b) => a - b).map((frame, rank) => [frame, rank]));
   const lead = shown.map((frame, i) => ranks.get(frame)! - i);
   // No picture is shown before it is decoded.
-  const shift = Math.max(0, ...lead.map((each) => -each));
+  const shift = lead.reduce((most, each) => Math.max(most, -each), 0);
   const tables = {
     stts: [1, kept.length, UNIT],
     ctts: [kept.length, ...lead.flatMap((each) => [1, (each + shift) * UNIT])],
@@ -187,7 +187,7 @@ function write({ head, order }: Samples, kept: readonly Sample[], frames: readon
     stsc: [1, 1, kept.length, 1],
   };
   const boxes = Object.entries(tables).map(([type, numbers]) => makeTable(type, numbers));
-  const data = makeBox('mdat', ...kept.map((sample) => sample.data));
+  const data = makeBox('mdat', Buffer.concat(kept.map((sample) => sample.data)));
   const moov = (at: number) => movie(head, [...boxes, makeTable('stco', [1, at])]);
   const bytes = [head.ftyp, moov(head.ftyp.length + moov(0).length + 8), data];
   const stamps = frames.map((frame) => (ranks.get(frame)! + shift) * UNIT);

@@ -62,6 +62,20 @@ describe.skipIf(!can)(`cuts of an mp4${can ? '' : ' (SKIPPED: no ffmpeg with lib
     expect(cuts?.map(({ indices }) => indices)).toEqual([[1, 9], [17]]);
   });
 
+  test('may hold any number of pictures', async () => {
+    const count = 150_000;
+    // Each an empty picture that others refer to; the first is a refresh.
+    const picture = Buffer.from([0, 0, 0, 1, 0x61]);
+    const file = Buffer.alloc(count * picture.length, picture);
+    file[4] = 0x65;
+    const order = Uint32Array.from({ length: count }, (_, i) => i);
+    const offsets = Float64Array.from(order, (i) => i * picture.length);
+    const sizes = new Uint32Array(count).fill(picture.length);
+    const samples = { head: table.samples!.head, order, offsets, sizes, keys: Uint32Array.of(0) };
+    const cuts = await cutFrames(readerOf(file), samples, [0, count - 1], count);
+    expect(cuts?.map((each) => each.count)).toEqual([count]);
+  });
+
   test('is none of a file that has changed', async () => {
     expect(await cut([20], 1000, Buffer.alloc(bytes.length, 255))).toBeUndefined();
     expect(await cut([20], 1000, bytes.subarray(0, 200))).toBeUndefined();

@@ -18,37 +18,21 @@ export function ffmpeg(...args: string[]): void {
   execFileSync('ffmpeg', ['-v', 'error', '-nostdin', '-y', ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
 }
 
-/** A clip to make. */
-export interface MadeClip {
-  path: string;
-  rate: string;
-  frames: number;
-  filter?: string | undefined;
-  /** Arguments that choose the encoder; VP8 and VP9 hide frames only when they encode in two passes. */
-  codec: readonly string[];
-}
-
-/** Makes a clip of a moving picture with noise, each frame unlike the others, 96x64. */
+/**
+ * Makes a clip of a moving picture with noise, each frame unlike the others, 96x64.
+ *
+ * @param codec arguments that choose the encoder; VP8 and VP9 hide frames only when they encode in two passes.
+ */
 export function makeClip(
   path: string,
   clip: { rate: string; frames: number; filter?: string | undefined },
   codec: readonly string[],
 ): void {
-  makeClips([{ path, ...clip, codec }]);
-}
-
-/** Makes clips of one encoder by one process: starting it takes longer than encoding a small clip. */
-export function makeClips(clips: readonly MadeClip[]): void {
-  const inputs = clips.flatMap(({ rate, filter }) => {
-    const source = `testsrc2=size=96x64:rate=${rate},noise=alls=20:allf=t`;
-    return ['-f', 'lavfi', '-i', filter ? `${source},${filter}` : source];
-  });
-  const twice = clips.some(({ codec }) => codec.some((argument) => argument.startsWith('libvpx')));
-  for (const pass of twice ? [1, 2] : [undefined]) {
-    const outputs = clips.flatMap(({ path, frames, codec }, i) => {
-      const log = pass ? ['-pass', String(pass), '-passlogfile', `${path}.pass`] : [];
-      return ['-map', `${i}:v`, '-frames:v', String(frames), ...codec, ...log, path];
-    });
-    ffmpeg(...inputs, ...outputs);
+  const source = `testsrc2=size=96x64:rate=${clip.rate},noise=alls=20:allf=t`;
+  const graph = clip.filter ? `${source},${clip.filter}` : source;
+  const passes = codec.some((argument) => argument.startsWith('libvpx')) ? [1, 2] : [undefined];
+  for (const pass of passes) {
+    const log = pass ? ['-pass', String(pass), '-passlogfile', `${path}.pass`] : [];
+    ffmpeg('-f', 'lavfi', '-i', graph, '-frames:v', String(clip.frames), ...codec, ...log, path);
   }
 }
