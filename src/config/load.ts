@@ -74,9 +74,15 @@ export async function resolveConfig(request: ConfigRequest): Promise<ResolvedCon
   const sources = Object.fromEntries(
     CONFIG_KEYS.map(({ name }) => [name, places.given(name, merged) ?? 'default']),
   );
-  // A run's config.yaml spells out every key: a value that equals its default was not meant to have an effect.
+  // A run's config.yaml spells out every key: a value that equals its default, or what follows where nothing is said, was not
+  // meant to have an effect.
+  const usual: Record<string, unknown> = {
+    'train.alpha': alphaBeside(configKey('train.beta')!.default as number),
+    'train.loraLearningRate': config.train.learningRate,
+  };
   const given = (key: string) =>
-    sources[key] !== 'default' && !isDeepStrictEqual(at(config, key.split('.')), configKey(key)?.default);
+    sources[key] !== 'default' &&
+    !isDeepStrictEqual(at(config, key.split('.')), usual[key] ?? configKey(key)?.default);
   const warnings = ineffective(config, given).map(line);
   return { config, sources, warnings };
 }
@@ -181,6 +187,9 @@ function usageError(lines: string[]): UsageError {
   return new UsageError(lines.slice(0, most).join('; ') + rest);
 }
 
+/** 1 - 0.8 is 0.19999999999999996 in binary; the weight meant is the nearest 12-digit decimal. */
+const alphaBeside = (beta: number) => Number((1 - beta).toFixed(12));
+
 /** Fills in values that follow from others, and from the base model's config.json. */
 async function complete(
   parsed: z.output<typeof configSchema>,
@@ -195,8 +204,7 @@ async function complete(
   if (own && !isGiven('model.lora.targets')) lora.targets = [...own.targets];
   if (own && !isGiven('text.template')) text.template = own.template;
   if (own && !isGiven('video.prefix')) video.prefix = own.prefix;
-  // 1 - 0.8 is 0.19999999999999996 in binary; the weight meant is the nearest 12-digit decimal.
-  const alpha = train.alpha ?? Number((1 - train.beta).toFixed(12));
+  const alpha = train.alpha ?? alphaBeside(train.beta);
   // The default is one configuration with the recipes that were written before there was the key.
   const { mode, ...evaluation } = parsed.eval;
   return {

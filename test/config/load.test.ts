@@ -390,8 +390,10 @@ describe('contradictions', () => {
   });
 
   it('are silent about a written-out default, as all keys of a dumped recipe are', async () => {
-    const { config } = await resolveText(MINIMAL);
-    expect((await resolveText(dumpConfig(config))).warnings).toEqual([]);
+    for (const settings of [[], rewarded, ['train.mode=stl'], ['model.train=[qformer]']]) {
+      const { config } = await resolveText(MINIMAL, settings);
+      expect((await resolveText(dumpConfig(config))).warnings).toEqual([]);
+    }
   });
 });
 

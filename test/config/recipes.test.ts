@@ -137,7 +137,10 @@ describe('recipes', () => {
     expect(first.map(({ arm, startsFrom }) => [arm, startsFrom])).toEqual([
       ['cold', undefined],
       ...['supervised', 'supervised high', 'grpo', 'dgrpo', 'looks cold'].map((arm) => [arm, 'cold-seed-1']),
-      ...['supervised', 'supervised high', 'grpo', 'dgrpo'].map((arm) => [`looks ${arm}`, 'looks-cold-seed-1']),
+      ...['supervised', 'supervised high', 'grpo', 'dgrpo'].map((arm) => [
+        `looks ${arm}`,
+        'looks-cold-seed-1',
+      ]),
     ]);
     const of = (arm: string) => first.find((trial) => trial.arm === arm)!.config;
     for (const looks of ['', 'looks ']) {
