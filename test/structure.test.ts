@@ -1,8 +1,9 @@
-/** Imports and names across the rooms of src. */
+/** Imports and names across the rooms of src; what test files leave behind. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { ALONE, TOGETHER } from './support/together.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const src = join(root, 'src');
@@ -131,5 +132,29 @@ describe('the structure of src', () => {
         /\bmkdir\(|\bmkdirSync\([^;]*recursive/.test(readFileSync(join(src, file), 'utf8')),
     );
     expect(own).toEqual([]);
+  });
+});
+
+describe('test files that share a process', () => {
+  const together = TOGETHER.flatMap((pattern) => {
+    const room = pattern.split('/**')[0]!;
+    return readdirSync(join(root, room), { recursive: true, encoding: 'utf8' })
+      .map((file) => `${room}/${file.replaceAll('\\', '/')}`)
+      .filter((file) => file.endsWith('.test.ts') && !ALONE.includes(file));
+  });
+  const textOf = (file: string) => readFileSync(join(root, file), 'utf8');
+
+  it('start no engine, replace no module, register nothing and set no variable', () => {
+    expect(together.length).toBeGreaterThan(80);
+    const leaves =
+      /@tensorflow|support\/cuda|model\/support|training\/support|process\.env(\.\w+|\[.+\]) = |vi\.(doM|m)ock\(|chdir\(|\bregister[A-Z]\w*\(|\/toy/;
+    expect(together.filter((file) => leaves.test(textOf(file)))).toEqual([]);
+  });
+
+  it('take back what they stub and spy on', () => {
+    const stubbing = together.filter((file) => /vi\.(stubEnv|stubGlobal|spyOn)\(/.test(textOf(file)));
+    expect(stubbing.length).toBeGreaterThan(0);
+    const undo = /unstubAllEnvs|unstubAllGlobals|restoreAllMocks|mockRestore/;
+    expect(stubbing.filter((file) => !undo.test(textOf(file)))).toEqual([]);
   });
 });

@@ -161,6 +161,7 @@ describe('the files of a figure', () => {
       expect(a.equals(b), path).toBe(true);
     }
     expect(warn).not.toHaveBeenCalled();
+    warn.mockRestore();
     expect(paths.map((path) => path.slice(one.length + 1))).toEqual([
       'figure4.vl.json',
       'figure4.svg',
