@@ -118,8 +118,7 @@ it('texts behind the last position are told in an evaluation and in an answer', 
   const notices: string[] = [];
   const onNotice = (line: string) => notices.push(line);
   await evaluateRun({ config: resolved, file: resolved.data.val!, limit: 2, onNotice });
-  const message =
-    /go(es)? on to \d+ tokens, and the model has 140 positions \(text_config\.max_position_emb/;
+  const message = /go(es)? on to \d+ tokens, and the model has 140 positions \(text_config\.max_position_emb/;
   expect(notices.filter((line) => message.test(line))).toHaveLength(1);
   const asked = await openAsked({ model: base, overrides: ['text.maxReasoning=100'] });
   const [file] = await readdir(resolved.data.videos);
