@@ -57,7 +57,7 @@ export interface Answer {
   duration?: number;
   /** The dialogue of a student that looks again (eval.looks). */
   turns?: readonly TakenTurn[];
-  /** What of the question the student did not read, in a sentence. */
+  /** What of the question the student did not read, and what else it has to say of its texts, in a sentence. */
   notice?: string;
 }
 
@@ -108,13 +108,14 @@ export async function askAbout(
   const evaluator = { ...asked, config, builder: new BatchBuilder(config, asked.tokenizer, source) };
   const sample = await sampleOf(watched, query, config);
   const host = await evaluator.builder.prepare([config.data.addPunctuation ? prepareText(sample) : sample]);
-  const notice = cutNotice(evaluator.builder, config);
+  const cut = cutNotice(evaluator.builder, config);
   const encoded = encodeBatch(evaluator, host);
   try {
     const found = query.options
       ? choose(evaluator, host, encoded, query.options)
       : said(evaluator, host, await written('answer', evaluator, encoded, following));
     const { duration } = sample;
+    const notice = joined(cut, asked.student.notice?.());
     const answer: Answer = {
       ...found,
       ...(found.span !== undefined && duration !== undefined && { duration }),
@@ -123,8 +124,10 @@ export async function askAbout(
     following?.onAnswer?.(answer);
     if (!query.reason) return answer;
     const text = await reason(evaluator, host, encoded, following);
+    const later = joined(notice, asked.student.notice?.());
     // A student of plain text may write a tag too; it marks nothing.
-    return { ...answer, reasoning: (asked.tagged ? taggedParts(text)?.reasoning : undefined) ?? text };
+    const reasoning = (asked.tagged ? taggedParts(text)?.reasoning : undefined) ?? text;
+    return { ...answer, reasoning, ...(later !== undefined && { notice: later }) };
   } finally {
     encoded.dispose();
   }
@@ -156,7 +159,7 @@ async function lookAgain(
     const [found] = await answerLooking(evaluator, host, input);
     following?.signal?.throwIfAborted();
     const { prediction: option, scores, text = '', span, turns = [] } = found!;
-    const notice = cutNotice(evaluator.builder, config);
+    const notice = joined(cutNotice(evaluator.builder, config), asked.student.notice?.());
     const { duration } = sample;
     const isTimed = taskOf(sample) === 'ground' || taskOf(sample) === 'grounded-choice';
     const answer: Answer = {
@@ -257,6 +260,11 @@ async function sampleOf(
 function cutNotice({ truncations }: BatchBuilder, { text }: AskSettings): string | undefined {
   if ([...truncations.values()].every((times) => times === 0)) return undefined;
   return `question and options have more than ${text.maxPrompt} tokens (text.maxPrompt); the student did not read their end`;
+}
+
+/** Notices in one; undefined without any. */
+function joined(...notices: readonly (string | undefined)[]): string | undefined {
+  return notices.filter((notice) => notice !== undefined).join('; ') || undefined;
 }
 
 function choose(

@@ -55,6 +55,10 @@ export async function evaluateTogether(
   for (const { id, reason } of evaluations[0]!.skipped) onNotice?.(`left out ${id}: ${reason}`);
   const cut = evaluators[0]!.builder.cutNotice();
   if (cut) onNotice?.(cut);
+  for (const { student } of evaluators) {
+    const line = student.notice?.();
+    if (line !== undefined) onNotice?.(line);
+  }
   return evaluations.map(({ predictions, skipped }, i) => {
     const readings = new Map(predictions.map((prediction) => [prediction.id, prediction]));
     const answered = samples.filter((sample) => readings.has(sample.id));

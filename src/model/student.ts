@@ -193,6 +193,9 @@ export interface Student {
    */
   generateSteps(encoded: Encoded, options: GenerateOptions): Generator<Generated, Generated, void>;
 
+  /** What the user should know of the texts that were written since the last call; undefined where there is nothing. */
+  notice?(): string | undefined;
+
   /** Makes room for weights that `StudentKind.optional` found. */
   addOptional(names: readonly string[]): void;
   dispose(): void;

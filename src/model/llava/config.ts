@@ -46,10 +46,22 @@ const visionSchema = z
 
 /** Older files say rope_theta and rope_scaling, newer ones rope_parameters. */
 const rope = z.looseObject({
-  rope_type: setting(z.string(), 'default'),
+  rope_type: z.string().nullish(),
   rope_theta: z.number().positive().nullish(),
   partial_rotary_factor: z.number().nullish(),
 });
+
+interface Angles {
+  rope_theta?: number | null | undefined;
+}
+
+/** Every base of rotary angles that a file gives; transformers 5 reads them from any of the three places. */
+function basesOf(
+  c: Angles & { rope_parameters?: Angles | null | undefined; rope_scaling?: Angles | null | undefined },
+): number[] {
+  const given = [c, c.rope_parameters, c.rope_scaling].map((place) => place?.rope_theta);
+  return given.filter((base) => base != null);
+}
 
 const textSchema = z
   .looseObject({
@@ -85,9 +97,21 @@ const textSchema = z
     const sliding = c.layer_types?.find((type) => type !== 'full_attention');
     if (sliding !== undefined)
       refuse('layer_types', `has ${quote(sliding)}; only full_attention is computed here`);
+    const bases = new Set(basesOf(c));
+    if (bases.size > 1)
+      refuse(
+        'rope_theta',
+        `is given as ${[...bases].join(' and as ')}, here and in rope_parameters or rope_scaling`,
+      );
     for (const key of ['rope_parameters', 'rope_scaling'] as const) {
       // Older files say `type`.
-      const type = c[key]?.type ?? c[key]?.rope_type ?? 'default';
+      const said = c[key]?.type ?? c[key]?.rope_type;
+      if (said == null && c[key]?.factor != null)
+        refuse(
+          key,
+          'has a factor without a type; expected rope_type, of which only default is computed here',
+        );
+      const type = said ?? 'default';
       if (type !== 'default') refuse(key, `is of type ${quote(type)}; only default is computed here`);
       if ((c[key]?.partial_rotary_factor ?? 1) !== 1)
         refuse(key, 'turns a part of each head; only whole heads are computed here');
@@ -101,7 +125,7 @@ const textSchema = z
     num_key_value_heads:
       c.num_key_value_heads === undefined ? 32 : (c.num_key_value_heads ?? c.num_attention_heads),
     head_dim: c.head_dim ?? c.hidden_size / c.num_attention_heads,
-    rope_theta: c.rope_theta ?? c.rope_parameters?.rope_theta ?? 10_000,
+    rope_theta: basesOf(c)[0] ?? 10_000,
   }));
 
 type Rgb = [number, number, number];

@@ -52,6 +52,37 @@ export class ReadPrompts implements Encoded {
   }
 }
 
+/**
+ * Counts the texts that go on behind the last position that the model has. Rotary angles are defined there too, so decoding
+ * goes on as transformers' does, whose results these are; what the model writes there it has not learned.
+ */
+export class LongTexts {
+  private count = 0;
+  private longest = 0;
+
+  /** @param limit positions that the model has */
+  constructor(private readonly limit: number) {}
+
+  add({ starts, columns }: ReadPrompts, { ids }: Generated): void {
+    ids.forEach((written, row) => {
+      const length = columns - starts[row]! + written.length;
+      if (length <= this.limit) return;
+      this.count++;
+      this.longest = Math.max(this.longest, length);
+    });
+  }
+
+  /** A line about the texts counted since the last call; undefined without any. */
+  notice(): string | undefined {
+    const { count, longest, limit } = this;
+    if (count === 0) return undefined;
+    this.count = 0;
+    this.longest = 0;
+    const texts = count === 1 ? 'a written text goes' : `${count} written texts go`;
+    return `with the prompt ${texts} on to ${longest} tokens, and the model has ${limit} positions (text_config.max_position_embeddings): nothing is cut, but the end may be poor; lower video.frames, eval.maxNewTokens or text.maxReasoning`;
+  }
+}
+
 /** The columns after the prompts, one at a time. Holds tensors: dispose of it. */
 class Continuation {
   private readonly state: DecoderState;

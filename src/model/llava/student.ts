@@ -24,7 +24,7 @@ import { joined, learnedTargets, type Member, promptGroups, tempered } from '../
 import { adapters } from './adapters.js';
 import { architecture } from './architecture.js';
 import { type LlavaConfig, usedLayers, visionSide } from './config.js';
-import { generateSteps, ReadPrompts, readAfter } from './generate.js';
+import { generateSteps, LongTexts, ReadPrompts, readAfter } from './generate.js';
 import { Llava } from './llava.js';
 import type { Sequence } from './sequence.js';
 
@@ -39,6 +39,7 @@ export class LlavaStudent implements Student {
   readonly visionSettings: unknown;
   readonly languageModelPath = 'model.language_model.';
   readonly adapters = adapters;
+  private readonly longTexts: LongTexts;
 
   constructor(
     readonly config: LlavaConfig,
@@ -49,6 +50,7 @@ export class LlavaStudent implements Student {
     this.module = new Llava(config);
     this.preprocessing = { imageSize: vision.image_size, mean, std };
     this.vocabulary = text.vocab_size;
+    this.longTexts = new LongTexts(text.max_position_embeddings);
     this.placeholders = [{ token: '<video>', id: config.video_token_index, key: 'video_token_index' }];
     this.featureShape = [visionSide(vision) ** 2, vision.hidden_size];
     this.visualShape = [this.module.tokensPerFrame, text.hidden_size];
@@ -157,8 +159,15 @@ export class LlavaStudent implements Student {
     return finish(this.generateSteps(encoded, options));
   }
 
-  generateSteps(encoded: Encoded, options: GenerateOptions): Generator<Generated, Generated, void> {
-    return generateSteps(this.module, own(encoded), options, inferenceContext(this.precision));
+  *generateSteps(encoded: Encoded, options: GenerateOptions): Generator<Generated, Generated, void> {
+    const prompts = own(encoded);
+    const written = yield* generateSteps(this.module, prompts, options, inferenceContext(this.precision));
+    this.longTexts.add(prompts, written);
+    return written;
+  }
+
+  notice(): string | undefined {
+    return this.longTexts.notice();
   }
 
   addOptional(names: readonly string[]): void {

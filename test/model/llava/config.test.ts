@@ -25,6 +25,8 @@ describe('parseLlavaConfig', () => {
     const { rope_theta: _, ...text } = llavaJson().text_config;
     const newer = { ...text, rope_parameters: { rope_type: 'default', rope_theta: 5e5 } };
     expect(parseLlavaConfig({ ...llavaJson(), text_config: newer }).text_config.rope_theta).toBe(5e5);
+    const beside = { ...text, rope_scaling: { rope_type: 'default', rope_theta: 5e5 } };
+    expect(parseLlavaConfig({ ...llavaJson(), text_config: beside }).text_config.rope_theta).toBe(5e5);
     expect(parseLlavaConfig({ ...llavaJson(), text_config: text }).text_config.rope_theta).toBe(10_000);
   });
 
@@ -65,6 +67,16 @@ describe('parseLlavaConfig', () => {
       'sliding layers',
       { text: { layer_types: ['sliding_attention'] } },
       /layer_types: has "sliding_attention"/,
+    ],
+    [
+      'two bases of angles',
+      { text: { rope_parameters: { rope_type: 'default', rope_theta: 1e4 } } },
+      /text_config\.rope_theta: is given as 1000000 and as 10000, here and in/,
+    ],
+    [
+      'a factor of nothing',
+      { text: { rope_scaling: { factor: 2 } } },
+      /rope_scaling: has a factor without a/,
     ],
     ['scaled angles', { text: { rope_scaling: { type: 'yarn' } } }, /rope_scaling: is of type "yarn"/],
     [

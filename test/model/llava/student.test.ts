@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { UsageError } from '../../../src/base/errors.js';
 import { Rng } from '../../../src/base/random.js';
 import { inferenceContext } from '../../../src/model/context.js';
+import type { ReadPrompts } from '../../../src/model/llava/generate.js';
 import type { LlavaStudent } from '../../../src/model/llava/student.js';
 import { bf16Parameters } from '../../../src/model/precision.js';
 import type { Target } from '../../../src/model/student.js';
@@ -131,6 +132,30 @@ onEngines('LLaVA-OneVision', ['native-cpu', 'cpu'], () => {
     }
     encoded.dispose();
     tf.dispose(batch.input.visual.features);
+  });
+});
+
+onEngines('LLaVA-OneVision behind its last position', ['native-cpu'], () => {
+  it('writes what a model with more positions writes, and says so once', () => {
+    const written = (positions: number) => {
+      student = tinyLlava({ text: { max_position_embeddings: positions } });
+      const batch = llavaBatch(new Rng('long'), student);
+      const encoded = student.encode(batch.input) as ReadPrompts;
+      const { ids } = student.generate(encoded, { maxNewTokens: 9 });
+      const longest = encoded.columns + 9;
+      encoded.dispose();
+      tf.dispose(batch.input.visual.features);
+      return { ids, longest, notices: [student.notice(), student.notice()] };
+    };
+    const roomy = written(64);
+    expect(roomy.notices).toEqual([undefined, undefined]);
+    student.dispose();
+    const { ids, longest, notices } = written(roomy.longest - 8);
+    expect(ids).toEqual(roomy.ids);
+    expect(notices[0]).toMatch(
+      new RegExp(`\\d written texts go on to ${longest} tokens, and the model has ${longest - 8} positions`),
+    );
+    expect(notices[1]).toBeUndefined();
   });
 });
 

@@ -110,6 +110,24 @@ describe('a recipe on LLaVA-OneVision', () => {
   });
 });
 
+it('texts behind the last position are told in an evaluation and in an answer', async () => {
+  const base = join(scratch, 'tight');
+  await writeCheckpoint(base, { json: spokenJson({ max_position_embeddings: 140 }) });
+  const long = ['eval.scorer=generate', 'eval.maxNewTokens=30', 'features.cache=false', `model.base=${base}`];
+  const resolved = await config(...long);
+  const notices: string[] = [];
+  const onNotice = (line: string) => notices.push(line);
+  await evaluateRun({ config: resolved, file: resolved.data.val!, limit: 2, onNotice });
+  const message = /go(es)? on to \d+ tokens, and the model has 140 positions \(text_config\.max_position_emb/;
+  expect(notices.filter((line) => message.test(line))).toHaveLength(1);
+  const asked = await openAsked({ model: base, overrides: ['text.maxReasoning=100'] });
+  const [file] = await readdir(resolved.data.videos);
+  const question = { video: join(resolved.data.videos, file!), question: 'what moves', options: ['a', 'b'] };
+  expect((await ask(asked, question)).notice).toBeUndefined();
+  expect((await ask(asked, { ...question, reason: true })).notice).toMatch(message);
+  asked.dispose();
+});
+
 describe('an adapter of LLaVA-OneVision', () => {
   it('is written for the whole model, and read back under either key form', async () => {
     const folder = join(scratch, 'run');
