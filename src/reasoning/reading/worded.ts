@@ -109,7 +109,9 @@ function shortReply(plain: string, said: readonly Said[], choices: Choices): Can
   )
     return undefined;
   const whole = said.length === 1;
-  const briefs = said.map((one) => briefIn(one.text, choices, whole || (one === said.at(-1) && IT_IS.test(one.text))));
+  const briefs = said.map((one) =>
+    briefIn(one.text, choices, whole || (one === said.at(-1) && IT_IS.test(one.text))),
+  );
   // "The lady. The man in white enters later."
   const wholes = said.map(({ text }) =>
     /[?？]\s*$/.test(text) ? undefined : choices.wholeInOtherWords(text),
