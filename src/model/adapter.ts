@@ -1,7 +1,7 @@
 /** LoRA adapters of a student: fresh ones, and those of a PEFT folder, read and written. */
 import * as tf from '@tensorflow/tfjs-core';
 import { DataError } from '../base/errors.js';
-import type { WrappedClasses } from '../weights/loraConfig.js';
+import { isTarget, type WrappedClasses } from '../weights/loraConfig.js';
 import {
   type AdapterBase,
   type LoraConfig,
@@ -122,11 +122,34 @@ export async function loadAdapter(student: AdapterHost, folder: string): Promise
     linear.lora!.A.set(tf.tensor2d(module.a, [module.r, module.inFeatures]));
     linear.lora!.B.set(tf.tensor2d(module.b, [module.outFeatures, module.r]));
   }
+  requireWhole(folder, config, new Set(modules.keys()), { paths: linears.keys(), prefix });
   const written =
     adapters && base === 'blip2'
       ? underOurNames(inLanguageModel(config, prefix, adapters), modules, [...linears.keys()], prefix)
       : config;
   return { config: written, base, prefix, classes: adapters?.classes };
+}
+
+/**
+ * Without its weights a layer would be read as one that training left unchanged. Patterns are not followed: they may be
+ * Python's, or for other names of the same layers.
+ *
+ * @throws DataError naming the first layer of the language model that target_modules lists and the file lacks
+ */
+function requireWhole(
+  folder: string,
+  { targetModules, selection }: LoraConfig,
+  adapted: ReadonlySet<string>,
+  { paths, prefix }: { paths: Iterable<string>; prefix: string },
+): void {
+  if (typeof targetModules === 'string' || selection) return;
+  const missing = [...paths].filter(
+    (path) => path.startsWith(prefix) && !adapted.has(path) && isTarget(path, targetModules),
+  );
+  if (missing.length > 0)
+    throw new DataError(
+      `${folder}: adapter_model.safetensors lacks ${missing.length} of the layers that target_modules ${JSON.stringify(targetModules)} names, ${missing[0]} the first; save the adapter again, or list the layers that it has in target_modules`,
+    );
 }
 
 /** The frozen part's layer that an adapter's path means, also where PEFT wrapped that part alone; undefined for others. */

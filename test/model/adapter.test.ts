@@ -163,6 +163,26 @@ describe('adapters', () => {
     other.dispose();
   });
 
+  it('without a layer that their targets name are refused, unless their layers were chosen', async () => {
+    const adapter = start();
+    const folder = await mkdtemp(join(scratch, 'lacking-'));
+    await saveAdapter(student, adapter, folder);
+    const path = join(folder, 'adapter_config.json');
+    const json = JSON.parse(await readFile(path, 'utf8'));
+    const write = (more: object) => writeFile(path, JSON.stringify({ ...json, ...more }));
+    await write({ target_modules: ['q', 'v', 'wo'] });
+    const other = tinyStudent({}, { lora: null });
+    await expect(loadAdapter(other, folder)).rejects.toThrow(
+      `${folder}: adapter_model.safetensors lacks 4 of the layers that target_modules ["q","v","wo"] names, language_model.encoder.block.0.layer.1.DenseReluDense.wo the first; save the adapter again`,
+    );
+    other.dispose();
+    await write({ target_modules: ['q', 'v', 'wo'], exclude_modules: ['wo'] });
+    const chosen = tinyStudent({}, { lora: null });
+    await loadAdapter(chosen, folder);
+    expect(outputs(chosen)).toEqual(outputs(student));
+    chosen.dispose();
+  });
+
   it('need targets that exist', () => {
     start();
     const other = tinyStudent({}, { lora: null });
