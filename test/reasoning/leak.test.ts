@@ -16,8 +16,8 @@ describe('the rule', () => {
   it.each([
     ['The answer is C. The red cup falls.', [0, 0, 1, 0]],
     ['A man walks in. He sits down. The red cup falls. A dog is not there.', [1, 0, -1, 0]],
-    // A brief reply says its answer.
-    ['The red cup falls. A dog is not there.', [1, 0, 0, 0]],
+    // The reader of answers takes a brief reply for its answer; here its mentions count.
+    ['The red cup falls. A dog is not there.', [1, 0, -1, 0]],
     ['A man walks in. He sits down. He looks up. The cup falls, and the third option too.', [0, 1, 1, 0]],
     ['Nothing is seen.', [0, 0, 0, 0]],
     ['', [0, 0, 0, 0]],

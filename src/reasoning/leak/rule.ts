@@ -1,6 +1,7 @@
 /**
  * The leak check's reader by rule: the option that the text mentions, by letter, by place ("the third option") or by its
- * own words, where it is not denied. An answer that is stated explicitly comes first.
+ * own words, where it is not denied. An answer that is stated comes first; one that the reader of answers takes from other
+ * words ("stars make things vanish, so it is gone") is evidence, which the trained reader measures.
  */
 import { readAnswer } from '../answer.js';
 import { Choices } from '../choices.js';
@@ -12,8 +13,8 @@ import { segment } from '../sentences.js';
  * How strongly the text speaks for each option: mentions less denied mentions. Equal values for all are no reading.
  */
 export function ruleScores(text: string, options: readonly string[]): number[] {
-  const stated = readAnswer(text, options)?.option;
-  if (stated !== undefined) return options.map((_, i) => (i === stated ? 1 : 0));
+  const answer = readAnswer(text, options);
+  if (answer && answer.stated !== 'worded') return options.map((_, i) => (i === answer.option ? 1 : 0));
   const choices = new Choices(options);
   const scores = options.map(() => 0);
   for (const { start, end } of segment(text)) {
