@@ -5,7 +5,7 @@ import { DataError, messageOf } from '../base/errors.js';
 import { endBeyondFile, type ReadAt, readerOf } from './complete.js';
 import { HEAD_BYTES, otherKind } from './container.js';
 import { type Packet, type ProbedStream, probeFrames, probePackets, type ShownFrame } from './ffprobe.js';
-import type { Samples } from './mp4/cut.js';
+import { areWhole, type Samples } from './mp4/cut.js';
 import { type Mp4Track, readMp4Track } from './mp4/samples.js';
 import { isSpliced, packetsAreFrames } from './packets.js';
 import { firstComplaint } from './process.js';
@@ -101,7 +101,11 @@ async function probe(
 ): Promise<VideoTable> {
   const read = readerOf(handle);
   const track = await readMp4Track(read, size);
-  if (track && (await packetsAreFrames(read, track.stream, track.packets))) return tableOfTrack(track);
+  const isPlain =
+    track &&
+    (await areWhole(read, track.packets)) &&
+    (await packetsAreFrames(read, track.stream, track.packets));
+  if (isPlain) return tableOfTrack(track);
   const [probed, end] = await Promise.all([probePackets(file, { name, signal }), endBeyondFile(read, size)]);
   const { stream, packets, stderr } = probed;
   checkComplete(packets, stream, size, end, name);

@@ -160,6 +160,29 @@ function unitsOf(sample: Buffer): Unit[] | undefined {
   return at === sample.length ? units : undefined;
 }
 
+/** Read at once where samples are looked through. */
+const PIECE_BYTES = 2 ** 20;
+
+/**
+ * Whether every sample is NAL units from its first byte to its last. ffmpeg complains of others, and what they hold does not
+ * decode: such a video is refused whichever of its frames are asked for.
+ */
+export async function areWhole(
+  read: ReadAt,
+  samples: readonly { pos: number | undefined; size: number }[],
+): Promise<boolean> {
+  let piece: Buffer = Buffer.alloc(0);
+  let start = 0;
+  for (const { pos, size } of samples) {
+    if (pos === undefined) return false;
+    if (pos < start || pos + size > start + piece.length)
+      [piece, start] = [await read(pos, Math.max(size, PIECE_BYTES)), pos];
+    const sample = piece.subarray(pos - start, pos - start + size);
+    if (sample.length !== size || !unitsOf(sample)) return false;
+  }
+  return true;
+}
+
 /** Whether no other picture needs this one, nor parameters that came with it. */
 function isDisposable(units: readonly Unit[]): boolean {
   const slices = units.filter(({ type }) => type >= SLICE && type <= IDR);

@@ -1,9 +1,9 @@
 /** What is cut out of an mp4: the frames that are wanted, what they refer to, and nothing else. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { cutFrames } from '../../../src/video/mp4/cut.js';
+import { areWhole, cutFrames } from '../../../src/video/mp4/cut.js';
 import { readMp4Track } from '../../../src/video/mp4/samples.js';
 import { probeVideo, type VideoTable } from '../../../src/video/probe.js';
 import { hasEncoder, hasFfmpeg, makeClip } from '../support/ffmpeg.js';
@@ -56,6 +56,22 @@ describe.skipIf(!can)(`cuts of an mp4${can ? '' : ' (SKIPPED: no ffmpeg with lib
       expect(file.subarray(pos, pos! + size)).toEqual(bytes.subarray(offsets[i], offsets[i]! + sizes[i]!));
     expect(track!.packets).toHaveLength(FRAMES);
   });
+
+  test.each([5, 13, FRAMES - 1])(
+    'are not made of a file with half a unit in picture %i, which ffprobe reads',
+    async (i) => {
+      const { offsets, sizes } = table.samples!;
+      const packets = Array.from(offsets, (pos, k) => ({ pos, size: sizes[k]! }));
+      expect(await areWhole(readerOf(bytes), packets)).toBe(true);
+      const broken = Buffer.from(bytes);
+      broken.writeUInt32BE(2 ** 32 - 1, offsets[i]!);
+      expect(await areWhole(readerOf(broken), packets)).toBe(false);
+      const path = join(folder, `broken-${i}.mp4`);
+      await writeFile(path, broken);
+      // Whatever frame is asked for.
+      await expect(probeVideo(path, 'broken')).rejects.toThrow(/broken video|cannot be read/);
+    },
+  );
 
   test('is several where much is decoded', async () => {
     const cuts = await cut([1, GROUP + 1, 2 * GROUP + 1], 4);
