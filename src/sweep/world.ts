@@ -10,6 +10,7 @@ import { createProgress, say } from '../base/progress.js';
 import { isRecord } from '../base/values.js';
 import { readSplit } from '../batches/split.js';
 import type { Config } from '../config/schema.js';
+import { jsonl } from '../data/datasets/jsonl.js';
 import { openTeacher } from '../reasoning/client.js';
 import { generateReasoning } from '../reasoning/generate.js';
 import { type RefineStats, refineFile } from '../reasoning/refineFile.js';
@@ -270,7 +271,7 @@ async function refuseOther(
  */
 export async function makeWorldOf(config: Config, size: WorldSize, signal: AbortSignal): Promise<void> {
   const { dataset, train, reasoning } = config.data;
-  const readsLines = dataset === 'jsonl' && size.tasks !== undefined;
+  const readsLines = dataset === jsonl.name && size.tasks !== undefined;
   if (!(dataset === 'shapes' || readsLines) || !train)
     throw new UsageError(
       `sweep.world: makes data of the shapes world (data.dataset shapes; with sweep.world.tasks also jsonl), and data.dataset is ${dataset}`,

@@ -72,7 +72,7 @@ describe('reasvqa reasoning', () => {
   });
   it.each([
     [['explain', 'r.jsonl', 'z'], 3, 'no row has the id "z"'],
-    [['grade', 'none.jsonl', '--out', 'g.jsonl'], 3, 'none.jsonl: cannot be read'],
+    [['grade', 'none.jsonl', '--out', 'g.jsonl'], 3, 'none.jsonl: no such file'],
     [['grade', 'r.jsonl'], 2, "required option '--out <file>' not specified"],
     [['grade', 'r.jsonl', '--out', 'r.jsonl'], 2, 'is one of the files that are read'],
     [
