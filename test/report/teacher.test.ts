@@ -109,5 +109,5 @@ it('shows a text of which nothing was left, and one that is still being written'
 });
 
 it('names a file that was given and cannot be read', async () => {
-  await expect(shown([row('q1', 1)], {}, at('none.jsonl'))).rejects.toThrow('none.jsonl: cannot be read');
+  await expect(shown([row('q1', 1)], {}, at('none.jsonl'))).rejects.toThrow('none.jsonl: no such file');
 });
