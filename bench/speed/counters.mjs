@@ -31,6 +31,12 @@ export function watchTape(tf) {
   };
 }
 
+/** Bytes that an engine holds now, and held at most. */
+export function memoryOf(device) {
+  const { inUse, peak } = device.memory();
+  return { inUse, peak };
+}
+
 /** Exports of the addon that compute nothing: what is left is kernels. */
 const NOT_KERNELS = new Set(['setParams', 'memory', 'resetPeak', 'threads', 'isa', 'setIsa', 'bestIsa']);
 

@@ -1,5 +1,5 @@
 /** Greedy decoding of a workload's batch: the encoder, then a fixed number of tokens with the key/value cache. */
-import { profileKernels } from './counters.mjs';
+import { memoryOf, profileKernels } from './counters.mjs';
 import { median } from './statistics.mjs';
 import { makeBatch, makeStudent, visionFeatures } from './student.mjs';
 
@@ -82,7 +82,7 @@ export async function benchDecode({ lib, options, note, openPeer }, workload) {
       msPerToken: median(runs.map(({ generate }) => generate)) / NEW_TOKENS,
       tokensPerSecond: (1000 * rows * NEW_TOKENS) / ms,
       fallbacks,
-      ...(device ? { memory: { inUse: device.memory().inUse, peak: device.memory().peak } } : {}),
+      ...(device ? { memory: memoryOf(device) } : {}),
       ...(device && options.kernels ? { kernels: profileKernels(device, () => decoding.run().total) } : {}),
       peer: pairs ?? null,
     };

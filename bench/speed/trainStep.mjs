@@ -2,7 +2,7 @@
  * One training step of a workload, as src/training runs it: features (live: frames through the frozen vision model,
  * outside the tape; cached: uploaded), losses and gradients with dropout, AdamW.
  */
-import { profileKernels, watchTape } from './counters.mjs';
+import { memoryOf, profileKernels, watchTape } from './counters.mjs';
 import { stepFlops } from './flops.mjs';
 import { largeSquare } from './gemm.mjs';
 import { median, mediansOf } from './statistics.mjs';
@@ -198,7 +198,7 @@ async function measure(run, workload, training, peer) {
   return {
     ...report(workload, features, steps),
     memory: {
-      ...(device ? { inUse: device.memory().inUse, peak: device.memory().peak } : {}),
+      ...(device ? memoryOf(device) : {}),
       maxResident: process.resourceUsage().maxRSS * 1024,
     },
     fallbacks: lib.fallbackCounts(),

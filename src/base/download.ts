@@ -3,7 +3,7 @@ import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from 'no
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DataError, Interrupted, messageOf, ReasVqaError, UsageError } from './errors.js';
-import { hashFile, makeFolder, syncFolder } from './files.js';
+import { hashFile, makeFolder, readHead, syncFolder } from './files.js';
 import { networkFetch, ProxyError, routeOf, throughProxy } from './network.js';
 
 export interface FetchOptions {
@@ -290,9 +290,8 @@ async function rememberEtag(part: string, etag: string | null): Promise<void> {
 
 /** A login or a proxy answers 200 with a page of its own, which would count as the file from then on. */
 async function refuseWebPage(url: string, part: string): Promise<void> {
-  const file = await open(part);
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(256)).finally(() => file.close());
-  if (!/^\s*<(!doctype html|html|head)\b/i.test(buffer.toString('utf8', 0, bytesRead))) return;
+  const head = await readHead(part, 256);
+  if (!/^\s*<(!doctype html|html|head)\b/i.test(head.toString())) return;
   await discard(part);
   throw new DataError(
     `${url}: a web page came instead of the file${throughProxy(url)}; open the address in a browser: a login or a proxy may stand before it`,

@@ -104,6 +104,17 @@ export async function writeFileAtomic(path: string, data: string | Uint8Array): 
   });
 }
 
+/** The first bytes of a file, fewer where it is shorter. @throws the system's error */
+export async function readHead(path: string, length: number): Promise<Buffer> {
+  const file = await open(path);
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
+
 /** Makes a rename in `folder` durable. */
 export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');

@@ -31,6 +31,8 @@ export interface LoadOptions {
   groups?: readonly string[] | undefined;
   /** Called with the bytes read so far and in all. */
   onProgress?: ((bytes: number, total: number) => void) | undefined;
+  /** Called with the student before gigabytes are read into it; what it throws ends the loading. */
+  check?: ((student: Student) => void) | undefined;
 }
 
 export interface LoadedStudent {
@@ -74,12 +76,13 @@ export async function openBase(
   folder: string,
   options: LoadOptions & { trained: readonly string[]; parts?: Parts | undefined },
 ): Promise<Base> {
-  const { precision = 'f32', trained, groups = trained, onProgress, parts = 'all' } = options;
+  const { precision = 'f32', trained, groups = trained, onProgress, check, parts = 'all' } = options;
   requirePrecision(precision, 'model.precision');
   const { kind, config } = await readStudentConfig(folder);
   const files = await openCheckpoint(folder);
   const student = await kind.create(config, precision);
   try {
+    check?.(student);
     const comparison = await compare(kind, student, files);
     requireComplete(comparison, folder);
     student.addOptional(comparison.own);

@@ -2,8 +2,9 @@
  * What the teacher wrote about questions: its own text with what refinement removed. A recipe names the refined file alone;
  * the teacher's own texts are looked for beside it.
  */
-import { open, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { readHead } from '../base/files.js';
 import { type GeneratedText, readGenerated } from '../reasoning/generated.js';
 import { readJsonLines } from '../reasoning/jsonl.js';
 import type { RefinedPart } from '../reasoning/refine.js';
@@ -137,16 +138,11 @@ async function rawFilesBeside(file: string): Promise<string[]> {
 const LONGEST_LINE = 1 << 20;
 
 async function holdsTeacherTexts(path: string): Promise<boolean> {
-  const file = await open(path).catch(() => undefined);
   try {
-    if (!file) return false;
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(LONGEST_LINE), 0, LONGEST_LINE, 0);
-    const line = buffer.toString('utf8', 0, bytesRead).split('\n', 1)[0]!;
+    const line = (await readHead(path, LONGEST_LINE)).toString().split('\n', 1)[0]!;
     const value = JSON.parse(line);
     return typeof value?.reasoning === 'string' && Array.isArray(value.options) && 'predicted' in value;
   } catch {
     return false;
-  } finally {
-    await file?.close();
   }
 }

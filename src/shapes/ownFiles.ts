@@ -1,7 +1,7 @@
 /** Which files in a folder a shapes world may replace: its own, never a person's. */
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError } from '../base/errors.js';
+import { readHead } from '../base/files.js';
 
 /** First line of train.csv, val.csv and test.csv. */
 export const CSV_HEADER = 'video,frame_count,width,height,question,answer,qid,type,a0,a1,a2,a3,a4';
@@ -19,24 +19,11 @@ const HEAD_BYTES = 4096;
 export async function refuseForeign(folder: string, names: readonly string[]): Promise<void> {
   for (const name of names) {
     const path = join(folder, name);
-    const head = await headOf(path);
+    // One that cannot be read is named when it is written.
+    const head = await readHead(path, HEAD_BYTES).then(String, () => '');
     if (EMPTY.has(head.trim()) || OWN_VIDEO.test(head)) continue;
     throw new DataError(
       `${path}: is of no shapes world, and would be replaced; move it away, or write to another folder`,
     );
-  }
-}
-
-/** The beginning of a file; nothing where there is none, or where it cannot be read, which writing it will name. */
-async function headOf(path: string): Promise<string> {
-  const file = await open(path).catch(() => undefined);
-  if (!file) return '';
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
-    return buffer.toString('utf8', 0, bytesRead);
-  } catch {
-    return '';
-  } finally {
-    await file.close();
   }
 }

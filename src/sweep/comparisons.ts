@@ -42,23 +42,39 @@ export async function compareSweep(
 ): Promise<ComparedSetting[]> {
   const finished = states.filter(({ state }) => state === 'done');
   const done = finished.filter(({ result }) => result?.score);
+  const trials = await Promise.all(done.map(answeredBy));
   // Other tasks than choice are compared by taskComparisons.ts.
-  const compared = finished.length > 0 && done.length === 0 ? [] : await compareSettings(done, against);
+  const compared = finished.length > 0 && done.length === 0 ? [] : compareSettings(trials, against);
   await writeComparisons(folder, compared);
-  await writeAnswers(folder, done);
+  await writeAnswers(folder, trials);
   return compared;
 }
 
-async function compareSettings(
-  done: readonly TrialState[],
-  against: string | undefined,
-): Promise<ComparedSetting[]> {
-  const settings = baselineFirst([...groupBy(done, ({ trial }) => settingName(trial))], against);
+/** What the student of a trial answered at each of the two epochs. */
+interface AnsweredTrial extends Record<Epoch, Answers> {
+  id: string;
+  /** Of its setting. */
+  name: string;
+  seed: number;
+}
+
+async function answeredBy({ trial }: TrialState): Promise<AnsweredTrial> {
+  const { seed, epochs } = trial.config.train;
+  const paths = runPaths(trial.folder);
+  const [last, best] = await Promise.all([
+    readAnswers(paths.predictionsOf(epochs - 1)),
+    readAnswers(paths.predictions),
+  ]);
+  return { id: trial.id, name: settingName(trial), seed, last, best };
+}
+
+function compareSettings(trials: readonly AnsweredTrial[], against: string | undefined): ComparedSetting[] {
+  const settings = baselineFirst([...groupBy(trials, ({ name }) => name)], against);
   const compared: ComparedSetting[] = [];
   for (const epoch of EPOCHS) {
     let first: SeededAnswers[] | undefined;
     for (const [name, trials] of settings) {
-      const answers = await Promise.all(trials.map((state) => answersOf(state, epoch)));
+      const answers = trials.map(({ seed, [epoch]: own }) => ({ seed, answers: own }));
       const accuracies = answers.map((run) => accuracyOf(run.answers));
       const { mean: accuracy, standardError } = meanAndStandardError(accuracies);
       const seeds = answers.map(({ seed }) => seed);
@@ -90,48 +106,51 @@ export function settingName({ arm, settings }: Pick<PlannedTrial, 'arm' | 'setti
 
 const textOf = (value: unknown) => (typeof value === 'string' ? value : (JSON.stringify(value) ?? 'default'));
 
-async function answersOf({ trial }: TrialState, epoch: Epoch): Promise<SeededAnswers> {
-  const { seed, epochs } = trial.config.train;
-  const paths = runPaths(trial.folder);
-  const file = epoch === 'best' ? paths.predictions : paths.predictionsOf(epochs - 1);
-  return { seed, answers: await readAnswers(file) };
-}
-
 /** A row a question, a column a trial: 1 where its student was right after the last epoch, else 0; empty where it was not asked. */
-async function writeAnswers(folder: string, done: readonly TrialState[]): Promise<void> {
-  if (done.length === 0) return;
-  const trials = await Promise.all(done.map(async (state) => (await answersOf(state, 'last')).answers));
-  const types = new Map(
-    trials.flatMap((answers) => [...answers].map(([id, { type }]) => [id, type] as const)),
-  );
+async function writeAnswers(folder: string, trials: readonly AnsweredTrial[]): Promise<void> {
+  if (trials.length === 0) return;
+  const types = new Map(trials.flatMap(({ last }) => [...last].map(([id, { type }]) => [id, type] as const)));
   const given = (answers: Answers, id: string) => {
     const answer = answers.get(id);
     return answer ? String(Number(answer.right)) : '';
   };
-  const rows = [...types].map(([id, type]) => [id, type, ...trials.map((answers) => given(answers, id))]);
-  const header = ['question', 'type', ...done.map(({ trial }) => trial.id)];
+  const rows = [...types].map(([id, type]) => [id, type, ...trials.map(({ last }) => given(last, id))]);
+  const header = ['question', 'type', ...trials.map(({ id }) => id)];
   await writeFileAtomic(join(folder, 'answers.csv'), csv([header, ...rows]));
 }
 
-/** In percent. */
 async function writeComparisons(folder: string, compared: readonly ComparedSetting[]): Promise<void> {
   if (!compared.some(({ comparison }) => comparison)) return;
   const header = [
-    ...['setting', 'epoch', 'accuracy', 'standard_error', 'seeds'],
-    ...['difference', 'low', 'high', 'difference_of_each_seed', 'questions'],
+    'setting',
+    'epoch',
+    'accuracy',
+    'standard_error',
+    'seeds',
+    ...comparisonHeader('questions'),
   ];
-  const percent = (value: number) => (Number.isFinite(value) ? (100 * value).toFixed(4) : '');
-  const rows = compared.map(({ name, epoch, accuracy, standardError, seeds, comparison: c }) => [
+  const rows = compared.map(({ name, epoch, accuracy, standardError, seeds, comparison }) => [
     ...[name, epoch, percent(accuracy), percent(standardError), seeds.join(' ')],
-    ...(c
-      ? [
-          percent(c.difference),
-          percent(c.low),
-          percent(c.high),
-          c.perSeed.map(percent).join(' '),
-          String(c.questions),
-        ]
-      : ['', '', '', '', '']),
+    ...comparisonCells(comparison),
   ]);
   await writeFileAtomic(join(folder, 'comparisons.csv'), csv([header, ...rows]));
+}
+
+/** A fraction in percent; empty where there is none. */
+export const percent = (value: number) => (Number.isFinite(value) ? (100 * value).toFixed(4) : '');
+
+/** Columns of a comparison. @param what is counted: questions, samples */
+export const comparisonHeader = (what: string) => [
+  'difference',
+  'low',
+  'high',
+  'difference_of_each_seed',
+  what,
+];
+
+/** The cells of {@link comparisonHeader}, in percent; empty without a comparison. */
+export function comparisonCells(c: Comparison | undefined): string[] {
+  if (!c) return comparisonHeader('').map(() => '');
+  const bounds = [c.difference, c.low, c.high].map(percent);
+  return [...bounds, c.perSeed.map(percent).join(' '), String(c.questions)];
 }

@@ -17,7 +17,7 @@ import {
   type SeededValues,
 } from '../report/statistics.js';
 import { runPaths } from '../training/run/folder.js';
-import { baselineFirst, settingName } from './comparisons.js';
+import { baselineFirst, comparisonCells, comparisonHeader, percent, settingName } from './comparisons.js';
 import type { Sweep, TrialState } from './folder.js';
 
 /** Metrics that are means over samples: what one sample adds to them is its value. Those of a whole corpus (CIDEr, BLEU) are not. */
@@ -127,31 +127,20 @@ function comparedBy(key: string, settings: readonly [string, TrialValues[]][]): 
       return values && values.size > 0 ? [{ seed, values }] : [];
     });
     if (own.length === 0) return [];
-    const { mean: value } = meanAndStandardError(own.map(({ values }) => meanOf([...values.values()])));
+    const means = own.map(({ values }) => meanAndStandardError([...values.values()]).mean);
+    const { mean: value } = meanAndStandardError(means);
     const comparison = first && compareValues(own, first);
     first ??= own;
     return [{ task, metric, name, value, seeds: own.map(({ seed }) => seed), comparison }];
   });
 }
 
-const meanOf = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
-
-/** In percent. */
 async function write(folder: string, compared: readonly ComparedTask[]): Promise<void> {
   if (!compared.some(({ comparison }) => comparison)) return;
-  const header = [
-    ...['task', 'metric', 'setting', 'value', 'seeds'],
-    ...['difference', 'low', 'high', 'difference_of_each_seed', 'samples'],
-  ];
-  const percent = (value: number) => (100 * value).toFixed(4);
-  const rows = compared.map(({ task, metric, name, value, seeds, comparison: c }) => [
+  const header = ['task', 'metric', 'setting', 'value', 'seeds', ...comparisonHeader('samples')];
+  const rows = compared.map(({ task, metric, name, value, seeds, comparison }) => [
     ...[task, metric, name, percent(value), seeds.join(' ')],
-    ...(c
-      ? [
-          ...[percent(c.difference), percent(c.low), percent(c.high)],
-          ...[c.perSeed.map(percent).join(' '), String(c.questions)],
-        ]
-      : ['', '', '', '', '']),
+    ...comparisonCells(comparison),
   ]);
   await writeFileAtomic(join(folder, 'task-comparisons.csv'), csv([header, ...rows]));
 }

@@ -66,9 +66,11 @@ async function openModel(
   const { folder, adapter, description } = model === undefined ? SHIPPED : await named({ ...request, model });
   const given = overrides.length > 0 ? await resolved(folder, overrides, cwd) : undefined;
   const tokenizer = await Tokenizer.load(given?.model.tokenizer ?? folder);
-  const { student, comparison } = await loadStudent(folder, given && { precision: given.model.precision });
+  const { student, comparison } = await loadStudent(folder, {
+    precision: given?.model.precision,
+    check: (student) => requireVocabulary(tokenizer, student, folder),
+  });
   try {
-    requireVocabulary(tokenizer, student, folder);
     if (adapter !== undefined) await loadAdapter(student, adapter);
     const config = given ?? askSettings(student.kind);
     return {

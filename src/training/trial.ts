@@ -90,15 +90,14 @@ export async function openBase(
   const { base, tokenizer: tokenizerAt, precision } = sharedModel(configs);
   await requireFolder(base);
   // Another model is refused by name before its tokenizer is.
-  const { kind, config } = await readStudentConfig(base);
+  const { kind } = await readStudentConfig(base);
   const tokenizer = await Tokenizer.load(tokenizerAt);
-  // Before gigabytes are read: a student without weights holds none.
-  requireVocabulary(tokenizer, await kind.create(config, precision), base);
   const trained = [...new Set(configs.flatMap((config) => groupsOf(config, kind)))];
   const cached = configs.every(({ features }) => features.cache);
   const known = cached ? await RememberedHash.open(configs[0]!.features.folder, base, precision) : undefined;
   const parts = partsOf(sight, known?.value !== undefined);
-  const weights = await openWeights(base, { precision, trained, onProgress, parts });
+  const check = (student: Student) => requireVocabulary(tokenizer, student, base);
+  const weights = await openWeights(base, { precision, trained, onProgress, check, parts });
   const notices = noticesOf(weights.comparison, base);
   let hash: Promise<string> | undefined;
   const visionHash = () => {

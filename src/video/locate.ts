@@ -1,7 +1,8 @@
 /** Finds the video files of samples below the data root. */
-import { open, readdir, realpath, stat } from 'node:fs/promises';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, normalize, relative, sep } from 'node:path';
 import { DataError, messageOf } from '../base/errors.js';
+import { readHead } from '../base/files.js';
 import { isLfsPointer } from '../base/lfsPointer.js';
 import { JsonSyntaxError, parseJson, readTextFile } from '../data/textFile.js';
 import { orderFrames } from './frameNames.js';
@@ -182,16 +183,7 @@ function noVideo(root: string): string {
 }
 
 /** @returns false for a file that cannot be read: it is named when its frames are. */
-async function isPointerAt(path: string): Promise<boolean> {
-  const file = await open(path).catch(() => undefined);
-  if (!file) return false;
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(128), 0, 128, 0);
-    return isLfsPointer(buffer.subarray(0, bytesRead));
-  } finally {
-    await file.close();
-  }
-}
+const isPointerAt = (path: string): Promise<boolean> => readHead(path, 128).then(isLfsPointer, () => false);
 
 /**
  * A notice of the reading that was taken where the names of images can be read in two ways, for the first such folder.
