@@ -50,11 +50,12 @@ export class Survey {
     // A student that cannot write the form is refused by the first prompts, not after all of them.
     const first = survey > 0 ? Math.min(survey, asked.length) : asked.length;
     for (let from = 0; from < asked.length; from += batch) {
+      candidates.onProgress(from, asked.length);
       const chunk = asked.slice(from, from + batch);
       findings.push(...(file.known(chunk) ?? (await this.ask(candidates, file, chunk))));
       if (from < first && from + batch >= first) await this.requireForm(findings, file);
-      candidates.onProgress(Math.min(from + batch, asked.length), asked.length);
     }
+    candidates.onProgress(asked.length, asked.length);
     return this.conclude(candidates, findings);
   }
 
