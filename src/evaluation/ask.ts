@@ -204,6 +204,13 @@ export function checkQuery(query: Query, asked?: Pick<Asked, 'tokenizer'>): void
   checkTask(query);
   const blank = options?.findIndex((option) => option.trim() === '') ?? -1;
   if (blank >= 0) throw new UsageError(`options: option ${optionLetter(blank)} has no text`);
+  // Two of the same would share a probability that neither of them has.
+  const texts = options?.map((option) => option.trim()) ?? [];
+  const again = texts.findIndex((text, i) => texts.indexOf(text) < i);
+  if (again >= 0)
+    throw new UsageError(
+      `options: ${optionLetter(texts.indexOf(texts[again]!))} and ${optionLetter(again)} are the same`,
+    );
   for (const [i, text] of [question, ...(options ?? [])].entries())
     if (text.length > MOST_CHARACTERS)
       throw new UsageError(

@@ -176,6 +176,7 @@ describe('ask', () => {
   it.each<[string, Partial<Question>, RegExp]>([
     ['no question', { question: ' ' }, /^question: /],
     ['one option', { options: ['yes'] }, /^options: expected 2 to 26, got 1/],
+    ['two equal options', { options: ['it fell', 'it grew', ' it fell'] }, /^options: A and C are the same$/],
     ['an empty option', { options: ['yes', ' '] }, /^options: option B has no text/],
     ['a task that is not known', { task: 'dance' as never }, /^task: expected one of choice, open, /],
     ['options of a description', { task: 'caption' }, /^options: expected none where task is caption/],
