@@ -1,6 +1,6 @@
 /** Every recipe that ships. */
 import { readdir, readFile } from 'node:fs/promises';
-import { basename, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { checkForTraining, evaluationFile } from '../../src/config/checks.js';
@@ -74,7 +74,7 @@ describe('recipes', () => {
     const recipe = async (file: string) => (await resolveConfig({ recipe: join(bench, file) })).config;
     const stages = await Promise.all([1, 2, 3, 4].map((stage) => recipe(`shapes/vital-${stage}.yaml`)));
     expect(stages.map(({ model: { adapter } }) => adapter && relative(root, adapter))).toEqual([
-      undefined,
+      join('weights', 'shapes', 'students', 'answers'),
       ...[1, 2, 3].map((stage) => join('runs', `shapes-vital-${stage}`)),
     ]);
     expect(stages.map(({ train }) => train.mode)).toEqual(['stl', 'rl', 'stl', 'rl']);
@@ -166,6 +166,19 @@ describe('recipes', () => {
     for (const { config } of trials) expect(config.data.addPunctuation).toBe(true);
   });
 
+  it('train all tasks at once from a student that knows the events, and change nothing else', async () => {
+    const resolved = async (name: string) => resolveSweep({ recipe: join(bench, 'shapes', `${name}.yaml`) });
+    const [fresh, known] = [await resolved('tasks'), await resolved('tasks-known')];
+    expect(known.world).toEqual(fresh.world);
+    expect(known.trials.map(({ id }) => id)).toEqual(fresh.trials.map(({ id }) => id));
+    for (const [i, { config }] of known.trials.entries()) {
+      expect(relative(root, config.model.adapter!)).toBe(join('weights', 'shapes', 'students', 'answers'));
+      expect(configDifference(config, fresh.trials[i]!.config, ['model.adapter', 'model.lora'])).toBe(
+        undefined,
+      );
+    }
+  });
+
   it.each(recipes)('%s is valid, complete and short', async (file) => {
     const resolved = await resolveConfig({ recipe: join(bench, file), sweep: true });
     const { config, sources, warnings } = resolved;
@@ -189,7 +202,14 @@ describe('recipes', () => {
     const name = basename(file, '.yaml');
     const dataset = file.split(/[/\\]/)[0]!;
     const run = name === 'base' ? dataset : `${dataset}-${name}`;
-    const command = /^sweep:/m.test(text) ? 'sweep' : name.endsWith('zero-shot') ? 'evaluate' : 'train';
+    // A sweep may be inherited.
+    const extended = /^extends: (.+)$/m.exec(text)?.[1];
+    const from = extended ? await readFile(join(bench, dirname(file), extended), 'utf8') : '';
+    const command = /^sweep:/m.test(text + from)
+      ? 'sweep'
+      : name.endsWith('zero-shot')
+        ? 'evaluate'
+        : 'train';
     const folder = { sweep: ` --sweep runs/${run}`, train: ` --run runs/${run}`, evaluate: '' }[command];
     expect(head.join('\n')).toMatch(/paper/i);
     expect(head.join('\n')).toContain('# GPU: ');
