@@ -13,6 +13,7 @@ import { DataError, messageOf, UsageError } from '../../base/errors.js';
 import { isFile, makeFolder, writeFileAtomic } from '../../base/files.js';
 import { isRecord } from '../../base/values.js';
 import { configHash, dumpConfig } from '../../config/load.js';
+import { rl as rewardKeys } from '../../config/rewardKeys.js';
 import type { Config } from '../../config/schema.js';
 import { type ModeScore, meritOf } from '../../evaluation/splitScore.js';
 import { changedFile, fileHashes, gitCommit } from './provenance.js';
@@ -101,8 +102,8 @@ export async function existingRun(folder: string): Promise<RunPaths> {
 }
 
 /**
- * Hash of everything that decides a run's numbers; the folder of features, how videos are read ahead and the intervals of
- * saving and logging do not.
+ * Hash of everything that decides a run's numbers; the folder of features, how videos are read ahead, the intervals of saving
+ * and logging, and the rules that stop training by rewards do not.
  */
 export function identity(config: Config): string {
   return configHash(decisive(config));
@@ -135,10 +136,14 @@ function decisive(config: Config): Config {
   const { checkpointEverySteps: _every, logEverySteps: _log, lengthBuckets, rl, ...train } = config.train;
   // A run that was made before there was the key has it off.
   const order = lengthBuckets ? { lengthBuckets } : {};
-  const rewarded = train.mode === 'rl' ? { rl } : {};
+  const rewarded = train.mode === 'rl' ? { rl: { ...rl, ...STOPS } } : {};
   const stored = decisiveFeatures(features, config.video?.sampling);
   return { ...rest, data, train: { ...train, ...order, ...rewarded }, ...stored } as Config;
 }
+
+/** Rules that stop training by rewards, at their defaults: one that stopped a run is changed for it to go on. */
+const { stopNoSpread, stopKl, stopFormat } = rewardKeys.parse({});
+const STOPS = { stopNoSpread, stopKl, stopFormat };
 
 /** What stored features change in the numbers: those rounded to bf16, and frames drawn of those that are kept. */
 function decisiveFeatures(kept: Partial<Config['features']> = {}, sampling?: string) {

@@ -194,6 +194,8 @@ describe('a run that learns from rewards', () => {
       /stopped at step 20 with a checkpoint: 100\.0 % of the groups have equal rewards over the last 20 updates \(no reward applies to 100\.0 %/,
     );
     expect((await learned(folder)).last).toBe('step-00000020');
+    // The sentence names the rule: with another value of it the run goes on.
+    await run({ overrides: [...overrides, ...small, 'train.rl.stopNoSpread=1'], folder });
     // One that was continued in the middle of those updates is stopped at the same one.
     const again = join(scratch, 'stopped-later');
     const request = { overrides: [...overrides, ...small], folder: again };
