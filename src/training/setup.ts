@@ -21,7 +21,7 @@ import {
   removePartials,
   type SavedState,
 } from './run/checkpoint.js';
-import { identity, type RunPaths, runPaths } from './run/folder.js';
+import { type RunPaths, resumption, runPaths } from './run/folder.js';
 import { InputLog } from './run/inputLog.js';
 import { LossLog } from './run/lossLog.js';
 import { MetricsLog } from './run/metrics.js';
@@ -184,7 +184,7 @@ async function resume(
   optimizer: AdamW,
   notice: (line: string) => void,
 ): Promise<SavedState> {
-  const hash = identity(config);
+  const hash = resumption(config);
   await removePartials(paths.checkpoints);
   const last = (await listCheckpoints(paths.checkpoints)).at(-1);
   if (last === undefined) return { step: 0, epoch: 0, batch: 0, seconds: 0, config: hash };

@@ -102,11 +102,25 @@ export async function existingRun(folder: string): Promise<RunPaths> {
 }
 
 /**
- * Hash of everything that decides a run's numbers; the folder of features, how videos are read ahead, the intervals of saving
- * and logging, and the rules that stop training by rewards do not.
+ * Hash of everything that decides a run's numbers; the folder of features, how videos are read ahead and the intervals of
+ * saving and logging do not.
  */
 export function identity(config: Config): string {
   return configHash(decisive(config));
+}
+
+/**
+ * {@link identity} of a run that may go on. The rules that stop training by rewards are at their defaults: they decide no number,
+ * and one that stopped a run is changed for it to go on.
+ */
+export function resumption(config: Config): string {
+  return identity(withDefaultStops(config));
+}
+
+function withDefaultStops(config: Config): Config {
+  const { stopNoSpread, stopKl, stopFormat } = rewardKeys.parse({});
+  const rl = { ...config.train?.rl, stopNoSpread, stopKl, stopFormat };
+  return { ...config, train: { ...config.train, rl } };
 }
 
 /**
@@ -136,14 +150,10 @@ function decisive(config: Config): Config {
   const { checkpointEverySteps: _every, logEverySteps: _log, lengthBuckets, rl, ...train } = config.train;
   // A run that was made before there was the key has it off.
   const order = lengthBuckets ? { lengthBuckets } : {};
-  const rewarded = train.mode === 'rl' ? { rl: { ...rl, ...STOPS } } : {};
+  const rewarded = train.mode === 'rl' ? { rl } : {};
   const stored = decisiveFeatures(features, config.video?.sampling);
   return { ...rest, data, train: { ...train, ...order, ...rewarded }, ...stored } as Config;
 }
-
-/** Rules that stop training by rewards, at their defaults: one that stopped a run is changed for it to go on. */
-const { stopNoSpread, stopKl, stopFormat } = rewardKeys.parse({});
-const STOPS = { stopNoSpread, stopKl, stopFormat };
 
 /** What stored features change in the numbers: those rounded to bf16, and frames drawn of those that are kept. */
 function decisiveFeatures(kept: Partial<Config['features']> = {}, sampling?: string) {
@@ -180,9 +190,9 @@ export async function claimRunFolder(paths: RunPaths, config: Config): Promise<v
   if (earlier !== undefined && (await hasLearned(paths))) {
     const before = parseFile(paths.config, earlier, (text) => parse(text) as Config);
     claimed = withGroupsOf(before, config);
-    if (identity(before) !== identity(claimed))
+    if (resumption(before) !== resumption(claimed))
       throw new UsageError(
-        `${folder}: holds a run with another configuration (${firstDifference(decisive(before), decisive(claimed)) ?? 'other defaults'}); use another --run folder`,
+        `${folder}: holds a run with another configuration (${firstDifference(decisive(withDefaultStops(before)), decisive(withDefaultStops(claimed))) ?? 'other defaults'}); use another --run folder`,
       );
   }
   await writeFileAtomic(paths.config, dumpConfig(claimed));
