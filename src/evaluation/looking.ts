@@ -11,8 +11,7 @@ import type { Encoded, StudentInput } from '../model/student.js';
 import { Dialogue } from '../text/dialogue.js';
 import { callTurn } from '../text/lessons.js';
 import { boundsOf, decodeTurn } from '../text/looking.js';
-import { answerText } from '../text/tags.js';
-import { taskForm } from '../text/tasks/index.js';
+import { answerText, isTagged } from '../text/tags.js';
 import { randomWindow, windowOf } from '../text/windows.js';
 import {
   answerOptions,
@@ -22,6 +21,7 @@ import {
   identify,
   letterScores,
   type Prediction,
+  readAnswer,
 } from './answers.js';
 
 /** A dialogue and where it stands. */
@@ -102,15 +102,16 @@ async function turn(
   });
 }
 
-/** What the last turn says; a choice that it does not make is made by comparing letters behind it. */
+/** What the last turn says, read as without looks; a choice that it does not make is made by comparing letters behind it. */
 function predictionOf(
   evaluator: Evaluator,
   { sample, turns }: Dialogue,
   last: { encoded: Encoded; row: number; ids: readonly number[] },
 ): Prediction {
-  const answer = answerText(turns.at(-1)!.text, true);
-  const read = taskForm(sample).read(answer, sample);
-  const own = { ...identify(sample), ...read, text: answer, turns };
+  const written = turns.at(-1)!.text;
+  const answer = isTagged(written) ? answerText(written, true) : written;
+  const read = readAnswer(evaluator, written, sample);
+  const own = { ...identify(sample), ...read, text: read.text ?? answer, turns };
   if (sample.options.length === 0 || read.prediction !== undefined) return own;
   const one = last.encoded.pick(last.row);
   try {
@@ -119,7 +120,7 @@ function predictionOf(
       ...own,
       prediction: argMax(scores!),
       scores: scores!,
-      text: answer || turns.at(-1)!.text,
+      text: answer || written,
       forced: true,
     };
   } finally {

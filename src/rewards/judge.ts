@@ -66,28 +66,43 @@ function promptOf({ question, answers }: Completion['sample'], answer: string): 
   ].join('\n');
 }
 
+/** An attempt, unless the settings say otherwise. */
+const LONGEST_MS = 30_000;
+
 /** Requests at once; a server's own limits apply besides. */
 const AT_ONCE = 8;
 
-/** A judge behind a server. Whatever fails there does not apply, and is told once. */
+/**
+ * A judge behind a server. Whatever fails there does not apply, and is told once. Where a request takes too long, those who wait for
+ * their turn are not asked about: a judge that hangs holds up a step once, and is tried again in the next.
+ */
 class AskedJudge {
   private teacher: Promise<Teacher> | undefined;
   private readonly queue = pLimit(AT_ONCE);
   private told = false;
+  /** Requests that took too long. */
+  private late = 0;
 
   constructor(private readonly settings: JudgeSettings) {}
 
   of(completion: Completion, answer: string): Promise<RewardValue> {
+    const { late } = this;
     return this.queue(async () => {
+      if (this.late > late) return null;
+      const { totalMs = LONGEST_MS } = this.settings;
+      const start = performance.now();
       try {
         const teacher = await this.open();
-        const { text } = await teacher.complete({ images: [], prompt: promptOf(completion.sample, answer) });
+        const asked = { images: [], prompt: promptOf(completion.sample, answer) };
+        // Two attempts; a server may ask for a longer wait between them than a step can.
+        const { text } = await teacher.complete(asked, AbortSignal.timeout(3 * totalMs));
         const verdict = verdictOf(text);
         if (verdict === null) this.tell(`its reply is no verdict: ${JSON.stringify(text.slice(0, 80))}`);
         return verdict;
       } catch (error) {
         // An address that cannot work is a mistake in the recipe, no failure of the judge.
         if (error instanceof UsageError) throw error;
+        if (performance.now() - start >= totalMs) this.late++;
         this.tell(messageOf(error));
         return null;
       }
@@ -95,7 +110,7 @@ class AskedJudge {
   }
 
   private open(): Promise<Teacher> {
-    const { url, model, totalMs = 30_000 } = this.settings;
+    const { url, model, totalMs = LONGEST_MS } = this.settings;
     this.teacher ??= openTeacher({
       ...{ baseUrl: url, model, maxTokens: 512, totalMs, idleMs: totalMs },
       // A step waits for the judge: one more attempt, then the reward does not apply.

@@ -8,7 +8,7 @@ import type { Split } from '../batches/split.js';
 import { cueTokens } from './cues.js';
 import { objectiveOf } from './objectives/index.js';
 import type { Candidates, Choice } from './objectives/objective.js';
-import { identity } from './run/folder.js';
+import { resumption } from './run/folder.js';
 import { fileHashes } from './run/provenance.js';
 import type { TrainRequest } from './run.js';
 import { attachTrial, type Base, openBuilder, type Trial } from './trial.js';
@@ -69,6 +69,6 @@ export async function chooseSamples(
 
 /** Hash of all that what a student writes follows from. */
 async function originOf(config: TrainRequest['config']): Promise<string> {
-  const origin = [identity(config), await fileHashes(config)];
+  const origin = [resumption(config), await fileHashes(config)];
   return createHash('sha256').update(JSON.stringify(origin)).digest('hex');
 }

@@ -19,8 +19,9 @@ import {
   type RunState,
   readState,
   removePartials,
+  type SavedState,
 } from './run/checkpoint.js';
-import { identity, type RunPaths, runPaths } from './run/folder.js';
+import { type RunPaths, resumption, runPaths } from './run/folder.js';
 import { InputLog } from './run/inputLog.js';
 import { LossLog } from './run/lossLog.js';
 import { MetricsLog } from './run/metrics.js';
@@ -131,20 +132,25 @@ async function openRun(
     const options = { runFolder: folder, onWarning: notice, ...reading };
     const builder = openBuilder(trial, config, train, { ...options, training: true });
     const answering = val && openBuilder(trial, config, val, { ...options, training: false });
-    const state = await resume(paths, config, optimizer, notice);
+    const { pending, ...state } = await resume(paths, config, optimizer, notice);
     requirePlace(paths, state, loader);
     const metrics = new MetricsLog(folder);
     opened.add({ dispose: () => metrics.close() });
     // A run that begins writes the line of step 0 itself.
     metrics.truncateAfter(state.step === 0 ? -1 : state.step);
     if (state.step === 0 && Object.keys(choice.metrics).length > 0) metrics.scalar(0, choice.metrics);
+    const losses = opened.add(new LossLog());
+    const inputs = new InputLog();
+    if (pending) {
+      losses.restore(pending.losses);
+      inputs.restore(pending.inputs);
+      objective.restore?.(pending.objective);
+    }
     return {
-      ...{ request, config, paths, trial, optimizer, loader, builder, metrics, state, label },
+      ...{ request, config, paths, trial, optimizer, loader, builder, metrics, losses, inputs, state, label },
       samples: new Map(train.samples.map((sample) => [sample.id, sample])),
       context: trainingContext(student.precision, settings.seed, settings.recompute),
       validation: val && { split: val, evaluator: { ...trial, builder: answering!, config } },
-      losses: opened.add(new LossLog()),
-      inputs: new InputLog(),
       sum: opened.add(new GradientSum()),
       next: state.batch,
       learns: false,
@@ -177,8 +183,8 @@ async function resume(
   config: Config,
   optimizer: AdamW,
   notice: (line: string) => void,
-): Promise<RunState> {
-  const hash = identity(config);
+): Promise<SavedState> {
+  const hash = resumption(config);
   await removePartials(paths.checkpoints);
   const last = (await listCheckpoints(paths.checkpoints)).at(-1);
   if (last === undefined) return { step: 0, epoch: 0, batch: 0, seconds: 0, config: hash };

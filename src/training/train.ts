@@ -300,10 +300,11 @@ async function logStep(
   if (spoken.length > 0) await writeRollout(paths.folder, state.step, spoken);
 }
 
-async function save({ paths, trial, optimizer, state, metrics, losses }: Run): Promise<void> {
-  losses.settle();
+async function save({ paths, trial, optimizer, state, metrics, losses, inputs }: Run): Promise<void> {
+  const objective = trial.objective.pending?.();
+  const pending = { losses: losses.pending(), inputs: inputs.pending(), objective };
   metrics.flush();
-  await saveCheckpoint(paths.checkpoints, trial, optimizer, state);
+  await saveCheckpoint(paths.checkpoints, trial, optimizer, { ...state, pending });
   const best = bestOf(await readEvaluations(paths));
   await keepCheckpoints(paths.checkpoints, best ? [best.step, state.step] : [state.step]);
 }

@@ -186,6 +186,22 @@ describe('a student that looks again', () => {
     expect(predictions[0]!.forced).toBeUndefined();
   });
 
+  it('is read alike with looks and without, also where it writes no tag', async () => {
+    const samples = [
+      sampleOf('span'),
+      sampleOf('choice', { task: undefined, options, answer: 1 }),
+      sampleOf('open', { task: 'open', answers: ['it fell'] }),
+    ];
+    const script = { span: ['4.0 to 6.0 seconds'], choice: ['Option C'], open: ['it fell'] };
+    const read = async (looks: number) => {
+      const { predictions } = await evaluated(samples, script, { overrides: [`eval.looks=${looks}`] });
+      return predictions.map(({ turns: _, ...own }) => own);
+    };
+    const [without, looking] = [await read(0), await read(2)];
+    expect(looking).toEqual(without);
+    expect(looking).toMatchObject([{ span: [4, 6] }, { prediction: 2 }, { text: 'it fell' }]);
+  });
+
   it('is told of frames that cannot be read where videos may be left out, and sees the first ones', async () => {
     const given = await evaluated(
       [sampleOf('a'), sampleOf('b')],

@@ -72,6 +72,36 @@ describe('a judge behind a server', () => {
     expect(notices[0]).toMatch(/^the judge at http.* gave no verdict \(.+\)/);
   });
 
+  it.each([
+    ['hangs', true, () => undefined],
+    [
+      'asks to come back in a quarter of an hour',
+      false,
+      (_, response) => void response.writeHead(503, { 'retry-after': '900' }).end(),
+    ],
+  ] as [string, boolean, Reply][])(
+    'that %s holds up a step once, not once for all who wait',
+    async (_, comesBack, reply) => {
+      let works = false;
+      const server = await teacherServer((asked, response) =>
+        works ? stream(response, 'full') : reply(asked, response),
+      );
+      close = server.close;
+      const reward = judge({
+        ...{ tagged: false, iouRange: [0, 1] },
+        judge: { url: server.url, model: 'judge', totalMs: 1000 },
+      });
+      const step = () =>
+        Promise.all(Array.from({ length: 64 }, (_, i) => reward.of({ sample, text: `a car ${i}` })));
+      expect(new Set(await step())).toEqual(new Set([null]));
+      // Eight at once, each at most twice.
+      expect(server.received.length).toBeLessThanOrEqual(16);
+      works = true;
+      // The other is left alone as long as it asked for.
+      if (comesBack) expect(await step()).toContain(1);
+    },
+  );
+
   it('is not asked about an empty answer, nor about a sample without answers', async () => {
     const { values, received } = await asked((_, response) => stream(response, 'full'), ['', ' ']);
     expect(values).toEqual([0, 0]);

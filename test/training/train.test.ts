@@ -235,6 +235,7 @@ describe('an interrupted run', () => {
     ],
     ['with accumulation', 5, ['train.batch=2', 'train.accumulate=2']],
     ['with checkpoints at every second step', 9, ['train.checkpointEverySteps=2']],
+    ['with a line of metrics at every third step', 4, ['train.logEverySteps=3']],
     ['in length buckets', 3, ['train.lengthBuckets=true', 'train.dropLast=false', 'data.ahead=3']],
   ] as const)('continues to the same bits: %s', async (_, look, overrides) => {
     const whole = await trained(...overrides);

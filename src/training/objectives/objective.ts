@@ -105,6 +105,10 @@ export interface Objective {
   trajectories?(): readonly Trajectory[];
   /** Values for a line of metrics, of the batches since the last one. */
   metrics?(): Record<string, number>;
+  /** What {@link metrics} and {@link stop} go by so far, for a checkpoint, as JSON can hold it. */
+  pending?(): unknown;
+  /** Goes on from what {@link pending} gave, where a run continues. */
+  restore?(pending: unknown): void;
   /** Called after every update; why training should not go on, in a sentence. @param step updates so far */
   stop?(step: number): string | undefined;
   dispose?(): void;

@@ -21,6 +21,19 @@ import { folderOf, listCheckpoints, PARTIAL, removePartials } from './steps.js';
 
 export { listCheckpoints, removePartials };
 
+const padding = z.strictObject({ positions: z.number(), padded: z.number() });
+
+/** What was summed up since the last line of metrics: a continued run's next line is then an uninterrupted run's. */
+const pendingSchema = z.strictObject({
+  losses: z.array(z.strictObject({ loss: z.number(), parts: z.record(z.string(), z.number()) })),
+  inputs: z.strictObject({
+    ...{ samples: z.number(), waited: z.number(), passed: z.number() },
+    ...{ encoder: padding, decoder: padding },
+  }),
+  /** Of the objective, which knows its form. */
+  objective: z.unknown().optional(),
+});
+
 const stateSchema = z.strictObject({
   /** Optimizer steps taken. */
   step: z.int().min(0),
@@ -33,7 +46,11 @@ const stateSchema = z.strictObject({
   config: z.string(),
 });
 
+/** Checkpoints of earlier versions have no sums. Sums that cannot be read cost a line of metrics its first updates, not the run. */
+const savedSchema = stateSchema.extend({ pending: pendingSchema.optional().catch(undefined) });
+
 export type RunState = z.output<typeof stateSchema>;
+export type SavedState = z.output<typeof savedSchema>;
 
 /** The parts of a trial that a checkpoint holds. */
 interface Trained {
@@ -49,7 +66,7 @@ export async function saveCheckpoint(
   checkpoints: string,
   trained: Trained,
   optimizer: AdamW,
-  state: RunState,
+  state: SavedState,
 ): Promise<string> {
   await requireFiniteState(optimizer, state.step);
   const final = join(checkpoints, folderOf(state.step));
@@ -104,11 +121,11 @@ function writableState(optimizer: AdamW): Map<string, WritableTensor> {
  * The state of the run at a checkpoint. @throws DataError when its state is damaged or it belongs to another
  * configuration.
  */
-export async function readState(checkpoints: string, step: number, configHash: string): Promise<RunState> {
+export async function readState(checkpoints: string, step: number, configHash: string): Promise<SavedState> {
   const path = join(checkpoints, folderOf(step), 'state.json');
-  let state: RunState;
+  let state: SavedState;
   try {
-    state = stateSchema.parse(JSON.parse(await readFile(path, 'utf8')));
+    state = savedSchema.parse(JSON.parse(await readFile(path, 'utf8')));
   } catch (error) {
     const issue = error instanceof z.ZodError ? error.issues[0] : undefined;
     const reason = issue ? `${issue.path.join('.')}: ${issue.message}` : messageOf(error).split('\n')[0];

@@ -13,6 +13,7 @@ import { DataError, messageOf, UsageError } from '../../base/errors.js';
 import { isFile, makeFolder, writeFileAtomic } from '../../base/files.js';
 import { isRecord } from '../../base/values.js';
 import { configHash, dumpConfig } from '../../config/load.js';
+import { rl as rewardKeys } from '../../config/rewardKeys.js';
 import type { Config } from '../../config/schema.js';
 import { type ModeScore, meritOf } from '../../evaluation/splitScore.js';
 import { changedFile, fileHashes, gitCommit } from './provenance.js';
@@ -109,6 +110,20 @@ export function identity(config: Config): string {
 }
 
 /**
+ * {@link identity} of a run that may go on. The rules that stop training by rewards are at their defaults: they decide no number,
+ * and one that stopped a run is changed for it to go on.
+ */
+export function resumption(config: Config): string {
+  return identity(withDefaultStops(config));
+}
+
+function withDefaultStops(config: Config): Config {
+  const { stopNoSpread, stopKl, stopFormat } = rewardKeys.parse({});
+  const rl = { ...config.train?.rl, stopNoSpread, stopKl, stopFormat };
+  return { ...config, train: { ...config.train, rl } };
+}
+
+/**
  * The first key in which two configurations differ, as `train.epochs was 2, is now 3`.
  *
  * @param except keys that may differ
@@ -175,9 +190,9 @@ export async function claimRunFolder(paths: RunPaths, config: Config): Promise<v
   if (earlier !== undefined && (await hasLearned(paths))) {
     const before = parseFile(paths.config, earlier, (text) => parse(text) as Config);
     claimed = withGroupsOf(before, config);
-    if (identity(before) !== identity(claimed))
+    if (resumption(before) !== resumption(claimed))
       throw new UsageError(
-        `${folder}: holds a run with another configuration (${firstDifference(decisive(before), decisive(claimed)) ?? 'other defaults'}); use another --run folder`,
+        `${folder}: holds a run with another configuration (${firstDifference(decisive(withDefaultStops(before)), decisive(withDefaultStops(claimed))) ?? 'other defaults'}); use another --run folder`,
       );
   }
   await writeFileAtomic(paths.config, dumpConfig(claimed));

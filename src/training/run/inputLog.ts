@@ -65,6 +65,17 @@ export class InputLog {
     return this.latest;
   }
 
+  /** What was summed up since the last call of {@link take}, as a checkpoint keeps it. */
+  pending(): InputSums {
+    const running = this.since === undefined ? 0 : this.now() - this.since;
+    return { ...structuredClone(this.sums), passed: this.sums.passed + running };
+  }
+
+  /** Goes on from the sums that a checkpoint kept. */
+  restore(sums: InputSums): void {
+    this.sums = structuredClone(sums);
+  }
+
   /** The last result of {@link take}, for a progress line: `31.2 samples/s, wait 0.4 %, padding 12.5 %`, the decoder's. */
   get line(): string {
     const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
@@ -80,6 +91,9 @@ export class InputLog {
     ].join(', ');
   }
 }
+
+/** Sums over batches. */
+export type InputSums = ReturnType<typeof nothing>;
 
 function nothing() {
   return {

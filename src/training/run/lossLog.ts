@@ -62,6 +62,17 @@ export class LossLog {
     return mean(this.values.flatMap(({ parts }) => (name in parts ? [parts[name]!] : [])));
   }
 
+  /** The losses since the last line of metrics, as a checkpoint keeps them. @throws as {@link settle} */
+  pending(): LossValues[] {
+    this.settle();
+    return this.values;
+  }
+
+  /** Goes on from losses that a checkpoint kept. */
+  restore(values: readonly LossValues[]): void {
+    this.values = [...values];
+  }
+
   /** The last result of {@link take}, for a progress line; nothing is read. */
   get last(): LossValues | undefined {
     return this.latest;

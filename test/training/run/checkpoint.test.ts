@@ -245,6 +245,12 @@ describe('a damaged checkpoint', () => {
     expect(error.message).not.toContain('\n');
   });
 
+  it('with sums for the next line of metrics that cannot be read goes on without them', async () => {
+    const sums = { losses: [], inputs: { samples: null } };
+    await writeFile(join(folder, FINAL, 'state.json'), JSON.stringify({ ...stateAt(4), pending: sums }));
+    expect(await readState(folder, 4, 'hash')).toEqual(stateAt(4));
+  });
+
   it('or one of another configuration is refused', async () => {
     await expect(readState(folder, 4, 'other')).rejects.toThrow(/belongs to another configuration/);
   });

@@ -18,6 +18,15 @@ export interface Batch {
   entropy: number;
 }
 
+/** Batches that a checkpoint keeps: the last `line` of them came since the last line, the last `window` in the present window. */
+export interface PendingBatches {
+  batches: readonly Batch[];
+  line: number;
+  window: number;
+  /** Of the window. */
+  updates: number;
+}
+
 /** Updates over which the rules look. */
 export const WINDOW = 20;
 
@@ -43,6 +52,20 @@ export class BatchLog {
     this.sinceWindow.push(batch);
   }
 
+  /** What came since the last line and in the present window, for a checkpoint. */
+  pending(): PendingBatches {
+    const { sinceLine, sinceWindow, updates } = this;
+    // Both end with the last batch: the shorter one is the end of the longer.
+    const batches = sinceLine.length > sinceWindow.length ? sinceLine : sinceWindow;
+    return { batches, line: sinceLine.length, window: sinceWindow.length, updates };
+  }
+
+  /** Goes on from what a checkpoint kept. */
+  restore({ batches, line, window, updates }: PendingBatches): void {
+    const last = (count: number) => batches.slice(batches.length - count);
+    [this.sinceLine, this.sinceWindow, this.updates] = [last(line), last(window), updates];
+  }
+
   /** Means over the batches since the last call. */
   take(): Values {
     const values = valuesOf(this.sinceLine);
@@ -51,8 +74,8 @@ export class BatchLog {
   }
 
   /**
-   * Counts an update. Windows end at multiples of 20 updates and are judged when all of them were seen, so that a run which
-   * was continued in the middle of one does not judge it.
+   * Counts an update. Windows end at multiples of 20 updates and are judged when all of them were seen: a run that a checkpoint
+   * without {@link pending} continues in the middle of one does not judge it.
    *
    * @returns why training should not go on
    */

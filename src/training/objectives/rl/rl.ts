@@ -16,7 +16,7 @@ import { requireTags } from '../../../text/encode.js';
 import { type Trajectory, trajectoryOf } from '../../trajectories.js';
 import type { Candidates, Choice, NamedLoss, Objective, ObjectiveSettings, StepInput } from '../objective.js';
 import { advantagesOf, difficultyWeights } from './advantages.js';
-import { BatchLog } from './log.js';
+import { BatchLog, type PendingBatches } from './log.js';
 import { type PolicySettings, policyLoss, policyMetrics } from './policyLoss.js';
 import { Reference } from './reference.js';
 import { Survey } from './survey.js';
@@ -158,6 +158,14 @@ class Rewarded implements Objective {
 
   metrics(): Record<string, number> {
     return this.log.take();
+  }
+
+  pending(): unknown {
+    return this.log.pending();
+  }
+
+  restore(pending: unknown): void {
+    this.log.restore(pending as PendingBatches);
   }
 
   stop(step: number): string | undefined {

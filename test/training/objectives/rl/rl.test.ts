@@ -154,6 +154,17 @@ describe('a run that learns from rewards', () => {
     expect(lines.at(-1)!['rl/kl']).toBeGreaterThanOrEqual(0);
   });
 
+  it('has in a line of metrics what came before the checkpoint that it was continued from', async () => {
+    const lines = ['train.logEverySteps=5', 'train.rl.survey=0', 'train.rl.stopNoSpread=1'];
+    const overrides = [...lines, 'train.batch=2', 'train.epochs=1'];
+    const whole = await run({ overrides });
+    const folder = join(scratch, 'between-lines');
+    for (const _ of [1, 2])
+      await expect(run({ overrides, folder, signal: signalAtLook(3) })).rejects.toThrow(Interrupted);
+    await run({ overrides, folder });
+    expect(equalMetrics(folder)).toEqual(equalMetrics(whole.folder));
+  });
+
   it('learns nothing where no reward applies, and goes on', async () => {
     const { folder } = await run({
       overrides: [
@@ -183,6 +194,13 @@ describe('a run that learns from rewards', () => {
       /stopped at step 20 with a checkpoint: 100\.0 % of the groups have equal rewards over the last 20 updates \(no reward applies to 100\.0 %/,
     );
     expect((await learned(folder)).last).toBe('step-00000020');
+    // The sentence names the rule: with another value of it the run goes on.
+    await run({ overrides: [...overrides, ...small, 'train.rl.stopNoSpread=1'], folder });
+    // One that was continued in the middle of those updates is stopped at the same one.
+    const again = join(scratch, 'stopped-later');
+    const request = { overrides: [...overrides, ...small], folder: again };
+    await expect(run({ ...request, signal: signalAtLook(7) })).rejects.toThrow(Interrupted);
+    await expect(run(request)).rejects.toThrow(/stopped at step 20 with a checkpoint/);
   });
 
   it('divides by the tokens of all batches of an update for dapo, by the batches otherwise', async () => {
