@@ -4,7 +4,7 @@
 
 import { type Cues, ENGLISH_CUES } from './cues.js';
 import { LANGUAGES } from './languages.js';
-import { comparable, spelled } from './plain.js';
+import { comparable, spelled, withoutArticle } from './plain.js';
 import { rootsOf } from './roots.js';
 import { foldCase, isWordSign, pastMarks, runEndPastArticle, signAt, signBefore } from './wordRuns.js';
 
@@ -29,8 +29,8 @@ export class Choices {
   private readonly spellings: readonly string[];
 
   constructor(private readonly options: readonly string[]) {
-    this.texts = options.map(comparable);
     this.spellings = options.map(spelled);
+    this.texts = this.spellings.map(withoutArticle);
   }
 
   /** The option of a letter, of either case; undefined for a letter past the last option. */
