@@ -33,6 +33,13 @@ export class Choices {
     this.texts = this.spellings.map(withoutArticle);
   }
 
+  /** Whether several options call somebody by a letter, "C is cooking": by itself it is then a person's name. */
+  isName(letter: string): boolean {
+    if (letter === 'A' || letter === 'I') return false;
+    const form = CAPITAL[letter.charCodeAt(0) - 65];
+    return this.options.filter((option) => form?.test(option)).length > 1;
+  }
+
   /** The option of a letter, of either case; undefined for a letter past the last option. */
   ofLetter(letter: string): number | undefined {
     const index = letter.toUpperCase().charCodeAt(0) - 65;

@@ -86,7 +86,7 @@ const INVISIBLE = /[\u00AD\u200B-\u200F\u2060-\u2064\uFEFF]/g;
 const CONTROL = /[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F]/g;
 
 /** Names of the tags around an answer. */
-export const ANSWER_TAG = '(?:final[_ ]?answer|answer|ans)';
+export const ANSWER_TAG = '(?:final[_ ]?answer|answer|ans|choice)';
 
 /** GLM's box. */
 export const BOX_TOKEN = /<\|(?:begin|(end))_of_box\|>/gi;

@@ -5,6 +5,7 @@
 import type { Choices } from '../choices.js';
 import { wordsIn } from '../plain.js';
 import { isSmall, rootOf } from '../roots.js';
+import { stemsOf } from '../stems.js';
 import { claimed, type Spot } from './claims.js';
 import { asNumber, isCommon, isNumber } from './spots.js';
 
@@ -58,6 +59,11 @@ function oneIn(
   );
   const [only] = widest;
   if (!only || widest.length > 1) return undefined;
+  // "She runs to both of them" says more than "run" where another option is "run to mother".
+  const more = wanted.some((forms) =>
+    forms.some((form) => form.length > only.form.length && within(only.form, form)),
+  );
+  if (more && stemsOf(sentence).length > only.form.length + 1) return undefined;
   const [first] = only.said as [Word];
   const single = only.form.length > 1 || isNamed(sentence, first) || (whole && singleStands(sentence, first));
   return single ? only.index : undefined;
