@@ -5,9 +5,12 @@ import { isCounterfactual, leaningIn } from './leaning.js';
 import { type Reply, readReply } from './marks.js';
 import { plainText, withoutAssurances } from './plain.js';
 import type { Candidate, Rule, Stated } from './reading/candidate.js';
+import { eliminatedIn } from './reading/eliminated.js';
 import { bareLine, listIn } from './reading/lines.js';
 import { lastMention, onlyMention } from './reading/mentions.js';
 import { pointerIn } from './reading/pointers.js';
+import { retractedAt } from './reading/retracted.js';
+import { scoredIn } from './reading/scores.js';
 import { sentenceAt } from './reading/sentenceAt.js';
 import { fieldIn, statedIn } from './reading/stated.js';
 import { withheldIn } from './reading/withheld.js';
@@ -30,14 +33,14 @@ export type { Rule, Stated, Unread } from './reading/candidate.js';
  * 6. `line`: a last or first line, or a last sentence, that is nothing but a letter or an option;
  * 7. `pointer`: "it must be C", "that leaves C", at the end of a sentence, when all of them agree;
  * 8. `leaning`: "if we must choose, the most plausible is C": a clause that prefers one option, the last one; also behind
- *    a refusal or a hedge;
- * 9. `mention`: the one option that the whole text refers to by letter without denying it, or the letter that its last
- *    sentence concludes;
+ *    a refusal or a hedge; and the highest of several probabilities, "B 20%, C 70%";
+ * 9. `mention`: the one option that the whole text refers to by letter without denying it, the letter that its last
+ *    sentence concludes, or the one letter left when all others are denied;
  * 10. `worded`: the option whose own words, in any form, a conclusion holds, or a reply of one sentence.
  *
  * The words are those of `languages/`. Negated statements do not count ("option A is not correct"; of "not A but C" C
  * does), nor does an article ("the answer is A person" means an option's text, or nothing). A hedge ("A or B"), a
- * refusal ("none of these") or a letter that no option has, as the last statement, means no answer.
+ * refusal ("none of these"), a statement taken back or a letter that no option has, as the last statement, means no answer.
  */
 export interface Answer {
   /** 0-based. */
@@ -94,19 +97,31 @@ export function predictedAnswer(text: string, options: readonly string[]): numbe
 }
 
 function candidateOf(reply: Reply, plain: string, choices: Choices): Candidate | undefined {
-  const stated = fieldIn(reply.fields, choices) ?? statedIn(plain, choices);
+  const field = fieldIn(reply.fields, choices);
+  const stated = field ?? standing(statedIn(plain, choices), plain, choices);
   if (typeof stated?.index === 'number') return stated;
   // "None of these. If we must choose, the most plausible is E."
   if (stated) return leaning(plain, choices, stated.at) ?? stated;
   return (
     listIn(plain, choices) ??
     bareLine(plain, choices) ??
-    pointerIn(plain, choices) ??
+    scoredIn(plain, choices) ??
+    standing(pointerIn(plain, choices), plain, choices) ??
     leaning(plain, choices, 0) ??
     onlyMention(plain, choices) ??
     lastMention(plain, choices) ??
-    decided(wordedIn(plain, choices), plain, choices)
+    decided(wordedIn(plain, choices), plain, choices) ??
+    eliminatedIn(plain, choices)
   );
+}
+
+/** A candidate, or what the reply says instead where it takes it back: "B. Scratch that, it is D." */
+function standing(found: Candidate | undefined, plain: string, choices: Choices): Candidate | undefined {
+  const from = found && retractedAt(plain, found);
+  if (from === undefined) return found;
+  const rest = plain.slice(from);
+  const later = statedIn(rest, choices) ?? pointerIn(rest, choices);
+  return later ? { ...later, at: from + later.at } : { at: from, index: 'refusal', stated: found!.stated };
 }
 
 /** Words decide nothing where letters behind them leave it open: "He pushes and stops the cart, so both A and E hold." */

@@ -4,7 +4,7 @@
 
 import { type Cues, ENGLISH_CUES } from './cues.js';
 import { LANGUAGES } from './languages.js';
-import { comparable, spelled } from './plain.js';
+import { comparable, spelled, withoutArticle } from './plain.js';
 import { rootsOf } from './roots.js';
 import { foldCase, isWordSign, pastMarks, runEndPastArticle, signAt, signBefore } from './wordRuns.js';
 
@@ -29,8 +29,15 @@ export class Choices {
   private readonly spellings: readonly string[];
 
   constructor(private readonly options: readonly string[]) {
-    this.texts = options.map(comparable);
     this.spellings = options.map(spelled);
+    this.texts = this.spellings.map(withoutArticle);
+  }
+
+  /** Whether several options call somebody by a letter, "C is cooking": by itself it is then a person's name. */
+  isName(letter: string): boolean {
+    if (letter === 'A' || letter === 'I') return false;
+    const form = CAPITAL[letter.charCodeAt(0) - 65];
+    return this.options.filter((option) => form?.test(option)).length > 1;
   }
 
   /** The option of a letter, of either case; undefined for a letter past the last option. */

@@ -2,6 +2,7 @@
 import { ENGLISH } from './languages/english.js';
 import type { Language } from './languages/language.js';
 import { LANGUAGES } from './languages.js';
+import { isAscii } from './plain.js';
 
 /**
  * A language's words as expressions over plain text. All ignore case; the caller checks whether a letter is upper case.
@@ -70,33 +71,34 @@ export const ENGLISH_CUES = compile(ENGLISH);
 const FOREIGN_LANGUAGES = LANGUAGES.filter((language) => language !== ENGLISH);
 const FOREIGN = new RegExp(FOREIGN_LANGUAGES.map(trigger).join('|'), 'iu');
 /** The same for ASCII text in lower case: the Latin languages, without Unicode's classes, which take most of the time. */
-const FOREIGN_ASCII = new RegExp(
-  FOREIGN_LANGUAGES.filter(({ answer }) => /^\w/.test(answer))
-    .map(trigger)
-    .join('|')
+const LATIN_LANGUAGES = FOREIGN_LANGUAGES.filter(({ answer }) => /^\w/.test(answer));
+const LATIN = new RegExp(LATIN_LANGUAGES.map(asciiTrigger).join('|'));
+
+function asciiTrigger(language: Language): string {
+  return trigger(language)
     .replaceAll('[\\p{L}\\p{M}\\p{N}]', '[a-z0-9]')
     .replaceAll('[A-Z]', '[a-z]')
-    .replace(/\\p\{L[lu]?\}/g, '[a-z]'),
-);
-
-function mayBeForeign(plain: string): boolean {
-  const text = plain.replace(/[‘’“”–—…]/g, "'");
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the whole of ASCII is meant.
-  return /^[\x00-\x7f]*$/.test(text) ? FOREIGN_ASCII.test(text.toLowerCase()) : FOREIGN.test(plain);
+    .replace(/\\p\{L[lu]?\}/g, '[a-z]');
 }
+
 const NEGATION = new RegExp(LANGUAGES.map((language) => whole(language, language.not)).join('|'), 'iu');
 
 /** Made when first needed: several hundred expressions take a third of a second. */
-const made = new Map<Language, { trigger: RegExp; cues?: Cues }>();
+const made = new Map<Language, { trigger: RegExp; ascii: RegExp; cues?: Cues }>();
 
 /** The languages with a cue in `plain`; English comes first and is always there. */
 export function cuesIn(plain: string): Cues[] {
-  if (!mayBeForeign(plain)) return [ENGLISH_CUES];
+  const lower = plain.replace(/[‘’“”–—…]/g, "'").toLowerCase();
+  const ascii = isAscii(lower);
+  if (ascii ? !LATIN.test(lower) : !FOREIGN.test(plain)) return [ENGLISH_CUES];
   const found = [ENGLISH_CUES];
-  for (const language of FOREIGN_LANGUAGES) {
-    const entry = made.get(language) ?? { trigger: new RegExp(trigger(language), 'iu') };
+  for (const language of ascii ? LATIN_LANGUAGES : FOREIGN_LANGUAGES) {
+    const entry = made.get(language) ?? {
+      trigger: new RegExp(trigger(language), 'iu'),
+      ascii: new RegExp(asciiTrigger(language)),
+    };
     made.set(language, entry);
-    if (!entry.trigger.test(plain)) continue;
+    if (ascii ? !entry.ascii.test(lower) : !entry.trigger.test(plain)) continue;
     entry.cues ??= compile(language);
     found.push(entry.cues);
   }

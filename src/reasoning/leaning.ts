@@ -19,17 +19,24 @@ const CLAUSE_END =
   /(?<![(\s][A-Z])\.(?=\s|$)|\.(?=\s+[A-Z](?:[a-z]|\s[a-z]))|[!?](?=\s|$)|\n|;|\s+and\s+(?=(?:settle|go|choose|pick|select|opt)\b)|,?\s+(?:but|however|although|though|whereas|while|yet|unlike|except)\b|\s[-–—]\s|,\s+(?=(?:we|i|it|this|one|my|so|then|hence|thus|therefore|the\s+(?:most|best|closest)|leaving|making|(?:options?\s+)?[(⟦]?[A-Z][)⟧]?\s+(?:is|by|seems|would|appears|fits|best|looks))\b)/gi;
 
 const SUPERLATIVE =
-  '(?:the\\s+)?(?:most|more|best|better|closest|nearest|likeliest|strongest|safest|simplest|top|only(?!\\s+(?:seen|shown|visible|happens|occurs|appears|found|mentioned|implied|done|part\\w*|at|in|by|when|after|before|for|an?|one\\s+of)\\b)|sole|remaining)\\b(?!\\s+of\\s+the\\s+time)|(?:first|top|final)\\s+(?:choice|pick)\\b|likely\\b|probabl[ey]\\b|plausibl[ey]\\b|stands?\\s+out\\b|remains?\\b|elimination\\b|narrow(?:s|ed)\\b';
+  '(?:the\\s+)?(?:most|more|best|better|closest|nearest|likelie(?:r|st)|stronge(?:r|st)|safest|simplest|top|only(?!\\s+(?:seen|shown|visible|happens|occurs|appears|found|mentioned|implied|done|part\\w*|at|in|by|when|after|before|for|an?|one\\s+of)\\b)|sole|remaining)\\b(?!\\s+of\\s+the\\s+time)|(?:first|top|final)\\s+(?:choice|pick)\\b|likely\\b|probabl[ey]\\b|plausibl[ey]\\b|stands?\\s+out\\b|(?<=\\b[a-z][)⟧]?\\s+(?:\\w+ly\\s+)?)remains?\\b|remains?\\b(?=\\s*(?:$|[.,;:]|(?:is|as|the)\\b|[(⟦]?[a-z]\\b))|elimination\\b|narrow(?:s|ed)\\b';
 const CHOICE =
   "(?:choos(?:e|ing)|chose|chosen|pick(?:ing|ed)?(?!\\s+up)|select(?:ing|ed)?|opt(?:ing)?\\s+for|guess(?:ing)?|infer(?:red)?|lean(?:s|ing)?|settle|deduce|conclude|assume|suggests?|indicates?|favou?rs?|implies|supports?)\\b|(?:go(?:ing)?|went)\\s+with\\b|(?:would|will|['’]ll|['’]d)\\s+(?:say|answer|be)\\b|\\bleft\\s+with\\b|leads?\\s+(?:us\\s+|me\\s+)?to\\b|\\bi\\s+(?:think|believe|say|prefer)\\b";
 const CUE = new RegExp(`\\b(?:${SUPERLATIVE}|${CHOICE})`, 'i');
 
 /** What an option says is no choice of the text's: "option B suggests that he waves". */
-const OPTION_SAYS =
-  /(?<=(?<![\p{L}\p{N}])[A-Z][)⟧]?\s+(?:also\s+)?)(?:suggests?|indicates?|implies|supports|assumes?)\b/gu;
+export const OPTION_SAYS =
+  /(?:\b[Oo]ption\s+)?(?<![\p{L}\p{N}])[A-Z][)⟧]?\s+(?:also\s+)?(?:suggests?|indicates?|implies|supports|assumes?)\b/gu;
+
+/** Whether words of preference stand there. */
+export const prefers = (clause: string): boolean => CUE.test(clause.replace(OPTION_SAYS, ''));
+
+/** "My first guess was C": what somebody thought before they looked closely. */
+export const ABANDONED =
+  /\b(?:first|initial|original|earlier)\s+(?:guess|thought|impression|instinct|idea|hunch|reaction|assumption|intuition|inclination|answer|reading)\s+(?:was|had\s+been)\b/i;
 
 export const AGAINST =
-  /\b(?:not|never|no|none|neither|nor|cannot|without|less|(?<!at )least(?!\s+(?:in|un|im|wrong|bad))|unlikely|improbable|implausible|impossible|incorrect|wrong|false|mistaken?|hardly|barely|unsupported|irrelevant|eliminat(?:e|es|ed|ing)|exclud\w*|reject\w*|rul(?:e|ed|es|ing)\s+out|dismiss\w*|discard\w*|contradict\w*|inconsistent|doubt\w*|(?:second|third)(?=\s*(?:$|[.,;:!)]|(?:best|most|closest|likel\w+|choice|place|guess|pick|candidate|option|to)\b))|next\s+(?:most|best|closest|likeliest)|runner-up|alternatives?|tempt\w*|unclear|whether|worst|avoid\w*|refus\w*|suppos\w*|others|other\s+(?:options?|choices?|answers?|ones?|possib\w+|expla\w+|reasons?|candidates?|is|are|would|(?:two|three|four)(?=\s*(?:$|[.,;:!)]|(?:options|choices|answers|are|is|would)\b)))|example|too\s+(?!(?:and|but)\b)\p{L}+|vague|generic|far-fetched|speculative|would\s+(?:require|need|imply|involve)|(?:is|are|was|looks)\s+out(?=\s*(?:$|[.,;:]|(?:as|because|since)\b))|(?:is|was|are)\s+(?:only|merely|just)\s+(?:an?|the|part|incidental)\b(?!\s+(?:\p{L}+\s+)?(?:option|choice|answer|one|explanation|match|fit))|(?:people|viewers|someone|many)\s+(?:would|might|may|could))\b|n['’]t\b/iu;
+  /\b(?:not|(?:could|might|may|would)\s+(?:expect|confuse|mislead|tempt|lead\s+\p{L}+\s+to)\b|never|no|none|neither|nor|cannot|without|less|(?<!at )least(?!\s+(?:in|un|im|wrong|bad))|unlikely|improbable|implausible|impossible|incorrect|wrong|false|mistaken?|hardly|barely|unsupported|irrelevant|eliminat(?:e|es|ed|ing)|exclud\w*|reject\w*|rul(?:e|ed|es|ing)\s+out|dismiss\w*|discard\w*|contradict\w*|contrary\s+to|clash\w*|at\s+odds|inconsistent|(?:struck|crossed)\s+(?:off|out)|set\s+aside|competitors?|rivals?|only\s+(?:a\s+)?part(?:ly|ially)?|doubt\w*|(?:second|third)(?=\s*(?:$|[.,;:!)]|(?:best|most|closest|likel\w+|choice|place|guess|pick|candidate|option|to)\b))|next\s+(?:most|best|closest|likeliest)|runner-up|alternatives?|tempt\w*|unclear|whether|worst|avoid\w*|refus\w*|suppos\w*|others|other\s+(?:options?|choices?|answers?|ones?|possib\w+|expla\w+|reasons?|candidates?|is|are|would|(?:two|three|four)(?=\s*(?:$|[.,;:!)]|(?:options|choices|answers|are|is|would)\b)))|example|too\s+(?!(?:and|but)\b)\p{L}+|vague|generic|far-fetched|speculative|would\s+(?:require|need|imply|involve)|(?:is|are|was|looks)\s+out(?=\s*(?:$|[.,;:]|(?:as|because|since)\b))|(?:is|was|are)\s+(?:only|merely|just)\s+(?:an?|the|part|incidental)\b(?!\s+(?:\p{L}+\s+)?(?:option|choice|answer|one|explanation|match|fit))|(?:people|viewers|someone|many)\s+(?:would|might|may|could))\b|n['’]t\b/iu;
 /** A condition, except "if we must choose". */
 const SUPPOSES = /\b(?:if|unless|were\s+it|had\s+it)\b/i;
 const FORCED =
@@ -74,13 +81,17 @@ function clauseLeaning(plain: string, from: number, to: number, choices: Choices
   const contrast = CONTRAST.exec(clause);
   const cut = contrast && contrast.index > letters[0]!.start ? contrast.index : clause.length;
   const said = clause.slice(0, cut).replace(FORCED, (forced) => ' '.repeat(forced.length));
-  if (!CUE.test(clause.slice(0, cut).replace(OPTION_SAYS, '')) || AGAINST.test(said) || SUPPOSES.test(said))
+  if (!prefers(clause.slice(0, cut)) || AGAINST.test(said) || SUPPOSES.test(said) || ABANDONED.test(said))
     return undefined;
   const named = letters.filter(({ start }) => start < cut);
   const [first] = named;
   if (!first || named.some(({ index }) => index !== first.index)) return undefined;
+  // "E would be the usual reason, yet it is ..."
+  if (/\bwould (?:be|have been)\b/i.test(said) && TURNS.test(plain.slice(to))) return undefined;
   return { at: from + first.start, index: first.index };
 }
+
+const TURNS = /^\W*(?:but|yet|however)\b/i;
 
 /** A letter that names an option, in a clause. */
 export interface LetterSpot {
@@ -102,7 +113,8 @@ export function lettersIn(clause: string, choices: Choices): LetterSpot[] {
     const bare = match[1] === undefined;
     const word = bare && (letter === 'A' || letter === 'I');
     if (index === undefined || (word && !isLetter(clause.slice(0, start), clause.slice(end)))) continue;
-    if (bare && (LABELLED.test(clause.slice(0, start)) || NAMED_BY.test(clause.slice(0, start)))) continue;
+    const named = LABELLED.test(clause.slice(0, start)) || NAMED_BY.test(clause.slice(0, start));
+    if (bare && (named || choices.isName(letter))) continue;
     found.push({ start, end, index, bare });
   }
   return found;
@@ -113,7 +125,7 @@ export function lettersIn(clause: string, choices: Choices): LetterSpot[] {
  * nothing: "clinches B", "so B".
  */
 const NAMED_BY =
-  /(?<![\p{L}'’])(?!(?:\p{L}*(?:s|ed|ing|ly)|to|for|with|toward|into|onto|and|or|nor|but|not|than|over|so|be|by|of|on|in|as|at|from|between|among|amongst|versus|via|like|me|us|say|choose|pick|select|answer|guess|think|favou?r|support|prefer|believe|infer|conclude|make|get|took?|take|mean|both|either|neither|only|then|now|would|must|should|will|it|that|which|if|when|while|although|though|since|because|rather|still|just|therefore|hence|either|went|go|letter|left|even|are)\s+$)\p{Ll}+\s+$/u;
+  /(?<![\p{L}'’])(?!(?<=\b(?:[Oo]n|[Aa]fter|[Ii]n)\s+)(?:balance|all|short|sum|fact)\s+$)(?!(?:\p{L}*(?:s|ed|ing|ly)|to|for|with|toward|into|onto|and|or|nor|but|not|than|over|so|be|by|of|on|in|as|at|from|between|among|amongst|versus|via|like|me|us|say|choose|pick|select|answer|guess|think|favou?r|support|prefer|consider|deem|find|judge|rate|believe|infer|conclude|make|get|took?|take|mean|both|either|neither|only|then|now|would|must|should|will|it|that|which|if|when|while|although|though|since|because|rather|still|just|therefore|hence|either|went|go|letter|left|even|are)\s+$)\p{Ll}+\s+$/u;
 
 /** Whether A or I is an option's letter between `before` and `after`: in a list with another, or before a verb. */
 function isLetter(before: string, after: string): boolean {
@@ -130,7 +142,7 @@ export function speaksAgainst(sentence: string): boolean {
 }
 
 const AWAY =
-  /\b(?:less|(?<!at )least|mistake|tempt\w*|unlikely|improbable|implausible|impossible|eliminat\w*|exclud\w*|reject\w*|rul(?:e|ed|es|ing)\s+out|dismiss\w*|discard\w*|contradict\w*|unsupported|irrelevant|inconsistent|doubtful|far-fetched|vague|generic|speculative|too\s+(?!(?:and|but)\b)\p{L}+)\b/iu;
+  /\b(?:(?:could|might|may|would)\s+(?:expect|confuse|mislead|tempt|lead\s+\p{L}+\s+to)\b|less|(?<!at )least|mistake|tempt\w*|unlikely|improbable|implausible|impossible|eliminat\w*|exclud\w*|reject\w*|rul(?:e|ed|es|ing)\s+out|dismiss\w*|discard\w*|contradict\w*|contrary\s+to|clash\w*|at\s+odds|(?:struck|crossed)\s+(?:off|out)|set\s+aside|unsupported|irrelevant|inconsistent|doubtful|far-fetched|vague|generic|speculative|too\s+(?!(?:and|but)\b)\p{L}+)\b/iu;
 
 /** Whether a sentence supposes something that is not so: "if he had stood, C would be the best answer". */
 export function isCounterfactual(sentence: string): boolean {
@@ -138,4 +150,4 @@ export function isCounterfactual(sentence: string): boolean {
 }
 
 const COUNTERFACTUAL =
-  /(?:\b(?:if|unless)|^\W*had)\s+(?!(?:we|i|you|one|us|any|asked|forced|pressed|pushed|required|needed|necessary|so|not|a (?:choice|guess|decision|selection))\b)/i;
+  /\bhad\s+(?:there|s?he|it|they|(?:the|an?|his|her|their)\s+\p{L}+)\s+(?:not\s+)?(?:been\b|\p{L}+(?:ed|en)\b)|(?:\b(?:if|unless)|^\W*had)\s+(?!(?:we|i|you|one|us|any|asked|forced|pressed|pushed|required|needed|necessary|so|not|a (?:choice|guess|decision|selection))\b)/iu;

@@ -42,15 +42,27 @@ const MARKED = /[^\n\x20-\x7E]|[\\<*_`"'$~[\]{}]| {2}|\n *\n/;
 
 /** Lower case, single spaces, words and numbers only, no leading article: equal for texts that say the same. */
 export function comparable(text: string): string {
-  return spelled(text).replace(/^(?:the|a|an)\s+(?=\S)/, '');
+  return withoutArticle(spelled(text));
+}
+
+export function withoutArticle(spelling: string): string {
+  return spelling.replace(/^(?:the|a|an)\s+(?=\S)/, '');
 }
 
 /** {@link comparable} with the leading article. */
 export function spelled(text: string): string {
-  return plainText(text)
-    .toLowerCase()
-    .replace(/[^\p{L}\p{M}\p{N}]+/gu, ' ')
-    .trim();
+  const lower = plainText(text).toLowerCase();
+  return lower.replace(isAscii(lower) ? /[^a-z0-9]+/g : /[^\p{L}\p{M}\p{N}]+/gu, ' ').trim();
+}
+
+/** Whether no character is beyond ASCII: then plain classes of characters do, which are faster than Unicode's. */
+export function isAscii(text: string): boolean {
+  return !/[\u0080-\uFFFF]/.test(text);
+}
+
+/** The words of a text in lower case. */
+export function wordsIn(lower: string): readonly string[] {
+  return lower.match(isAscii(lower) ? /[a-z0-9]+/g : /[\p{L}\p{M}\p{N}]+/gu) ?? [];
 }
 
 /** Cyrillic letters that look like option letters count as such only by themselves. */
@@ -74,7 +86,7 @@ const INVISIBLE = /[\u00AD\u200B-\u200F\u2060-\u2064\uFEFF]/g;
 const CONTROL = /[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F]/g;
 
 /** Names of the tags around an answer. */
-export const ANSWER_TAG = '(?:final[_ ]?answer|answer|ans)';
+export const ANSWER_TAG = '(?:final[_ ]?answer|answer|ans|choice)';
 
 /** GLM's box. */
 export const BOX_TOKEN = /<\|(?:begin|(end))_of_box\|>/gi;

@@ -1,4 +1,5 @@
 /** English words without their endings, so that "took" and "takes", "shrank" and "shrinks" count as one. */
+import { wordsIn } from './plain.js';
 
 /** Common verbs whose past is not regular: base, past, participle. */
 const IRREGULAR =
@@ -51,6 +52,7 @@ const COMMON = new Set(
 
 /** The stems of a text's words, in order, without the common ones; `no` and `not` stay. */
 export function stemsOf(text: string): string[] {
-  const words = text.toLowerCase().match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
-  return words.filter((word) => !COMMON.has(word)).map(stem);
+  return wordsIn(text.toLowerCase())
+    .filter((word) => !COMMON.has(word))
+    .map(stem);
 }

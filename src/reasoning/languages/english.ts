@@ -32,7 +32,7 @@ export const ENGLISH: Language = {
   right: VERDICT,
   after:
     'and not|rather than|instead of|over|because|since|as|is|was|with|for|based|due|given|which|that|where|in this|here|but|not',
-  so: 'therefore|thus|hence|consequently|overall|in conclusion|in summary|to conclude|so(?=,|:?\\s+[(⟦]?[A-Z][)⟧]?\\s*(?:[.!]|$|\\n))',
+  so: 'therefore|thus|hence|consequently|overall|in conclusion|in summary|to conclude|to sum up|all in all|on balance|so(?=,|:?\\s+[(⟦]?[A-Z][)⟧]?\\s*(?:[.!]|$|\\n))',
   points:
     "(?:it|this|that|which|answer|one|option|choice|pick|guess|selection|possibility|candidate|fit|match)(?:\\s+\\w+){0,4}?\\s+(?:is|be)|it['’]s|that['’]s|leav(?:es|ing)(?: us| me)?(?: only| with)*|(?:which|this|that) means|(?<=^|\\p{L}{2}[.!?] )yes(?=, )|(?<=^\\W*)tl;?dr(?=:)|correct|ans|so|ergo|(?<=(?:^|[.!?]\\s)\\W*)(?:final|response|prediction|selection|pick|output|result|verdict|decision|assistant|a)(?=\\s*:)",
   not: "not|never|neither|nor|cannot|no|\\w+n['’]t|incorrect|wrong|unlikely",

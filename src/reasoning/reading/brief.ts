@@ -3,7 +3,9 @@
  * between: "wipe the mouth of the baby" for "wipe baby's mouth", "The shirt is black in color." for "black".
  */
 import type { Choices } from '../choices.js';
+import { wordsIn } from '../plain.js';
 import { isSmall, rootOf } from '../roots.js';
+import { stemsOf } from '../stems.js';
 import { claimed, type Spot } from './claims.js';
 import { asNumber, isCommon, isNumber } from './spots.js';
 
@@ -46,7 +48,7 @@ function oneIn(
   wanted: readonly (readonly string[][])[],
   whole: boolean,
 ): number | undefined {
-  const words = claimed(sentence, wordsIn(sentence, wanted.flat(2)));
+  const words = claimed(sentence, wordsOf(sentence, wanted.flat(2)));
   const full = wanted.flatMap((forms, index) => {
     const form = forms.find((roots) => roots.length > 0 && !isCommon(roots) && holds(words, roots));
     const said = words.filter(({ root }) => form?.some((own) => same(own, root)));
@@ -57,6 +59,11 @@ function oneIn(
   );
   const [only] = widest;
   if (!only || widest.length > 1) return undefined;
+  // "She runs to both of them" says more than "run" where another option is "run to mother".
+  const more = wanted.some((forms) =>
+    forms.some((form) => form.length > only.form.length && within(only.form, form)),
+  );
+  if (more && stemsOf(sentence).length > only.form.length + 1) return undefined;
   const [first] = only.said as [Word];
   const single = only.form.length > 1 || isNamed(sentence, first) || (whole && singleStands(sentence, first));
   return single ? only.index : undefined;
@@ -65,7 +72,7 @@ function oneIn(
 /** Whether a sentence has all telling words of an option, in any order, or a place: a quick look before it is read. */
 export function mayHoldOption(sentence: string, option: number, choices: Choices): boolean {
   if (/\b(?:first|second|third|fourth|fifth|last)\s+one\b/i.test(sentence)) return true;
-  const roots = (sentence.toLowerCase().match(WORD) ?? []).map((word) => asNumber(rootOf(word)));
+  const roots = wordsIn(sentence.toLowerCase()).map((word) => asNumber(rootOf(word)));
   return choices
     .variants(option)
     .some((form) => telling(form.map(asNumber)).every((own) => roots.some((root) => same(own, root))));
@@ -79,7 +86,7 @@ const telling = (roots: readonly string[]) => {
 };
 
 /** The words of `sentence` that an option has. */
-function wordsIn(sentence: string, roots: readonly string[]): Word[] {
+function wordsOf(sentence: string, roots: readonly string[]): Word[] {
   let place = 0;
   return [...sentence.matchAll(WORD)].flatMap((match): Word[] => {
     const word = match[0].toLowerCase();

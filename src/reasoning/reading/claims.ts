@@ -1,6 +1,6 @@
 /** Which of the options that a sentence names it also claims, by clauses and comparisons. */
 import { denies, ENGLISH_CUES } from '../cues.js';
-import { AGAINST, GUESS, isCounterfactual } from '../leaning.js';
+import { ABANDONED, AGAINST, GUESS, isCounterfactual } from '../leaning.js';
 
 /** A place that names an option: its letter or its words. */
 export interface Spot {
@@ -16,7 +16,7 @@ const CLAUSE =
 
 /** "While A is possible, C fits": what a sentence grants and then leaves. */
 const GRANTED =
-  /^\W*(?:(?:from|of|among|between)\b[^.]*?\b(?:and|or)\s+\(?[A-Z]\)?\s*,|(?:while|although|though|even (?:if|though)|despite|having|whereas|between|of|both|apart from|besides|unlike)\b[^,]*,)/i;
+  /^\W*(?:(?:from|of|among|between)\b[^.]*?\b(?:and|or)\s+\(?[A-Z]\)?\s*,|(?:(?:and )?(?:while|whilst|although|though|even (?:if|though)|despite|having|whereas|between|of|both|apart from|besides|unlike)\b[^,]*,\W*)+)/i;
 
 /** Behind these the other side of a comparison stands. */
 const COMPARED =
@@ -50,6 +50,32 @@ export function grantedLength(sentence: string): number {
   return GRANTED.exec(sentence)?.[0].length ?? 0;
 }
 
+const LISTED = "(?:options?\\s+)?[(⟦]?[A-Z](?![\\p{L}\\p{N}'’])[)⟧]?";
+const LIST = `${LISTED}(?:\\s*(?:[,/&]\\s*)?(?:(?:and|or|nor)\\s+)?${LISTED})*`;
+const GONE =
+  '(?:out|not|wrong|incorrect|excluded|eliminated|ruled out|dismissed|rejected|discarded|implausible|impossible|unlikely)';
+/** "None of A, B, D", "not B or C"; "B, D and E are out". */
+const DENIED_LISTS = [
+  new RegExp(
+    `(?<!\\p{L})(?:[Nn]ot|NOT|[Nn]either|[Nn]one of|[Nn]or|rul(?:es?|ed|ing) out|exclud(?:es?|ed|ing)|eliminat(?:es?|ed|ing)|dismiss(?:es|ed|ing)?|reject(?:s|ed|ing)?)\\s+(${LIST})`,
+    'gu',
+  ),
+  new RegExp(
+    `(?<![\\p{L}\\p{N}'’])(${LIST})\\s+(?:is|are|was|were|can be)\\s+(?:(?:also|therefore|thus)\\s+)?${GONE}\\b`,
+    'gu',
+  ),
+];
+
+/** The ranges of a text that list letters which it denies. */
+export function deniedLists(plain: string): { start: number; end: number }[] {
+  return DENIED_LISTS.flatMap((form) =>
+    [...plain.matchAll(form)].map((match) => {
+      const start = match.index + match[0].indexOf(match[1] as string);
+      return { start, end: start + (match[1] as string).length };
+    }),
+  );
+}
+
 /** The spots of a sentence that stand in a clause which denies nothing, weighs nothing, and prefers nothing else. */
 export function claimed<S extends Spot>(sentence: string, spots: readonly S[]): S[] {
   if (claimsNothing(sentence)) return [];
@@ -57,8 +83,9 @@ export function claimed<S extends Spot>(sentence: string, spots: readonly S[]): 
   if (CANDIDATES.test(sentence) && spots.some(({ index }) => index !== spots[0]?.index)) return [];
   const granted = grantedLength(sentence);
   const ends = [...sentence.matchAll(CLAUSE)].map((match) => match.index);
+  const denied = deniedLists(sentence);
   return spots.filter(({ start, end }) => {
-    if (start < granted) return false;
+    if (start < granted || denied.some((list) => start >= list.start && end <= list.end)) return false;
     const from = Math.max(granted, ...ends.filter((at) => at < start));
     const to = Math.min(sentence.length, ...ends.filter((at) => at >= end));
     // The option's own words deny nothing: "not sure".
@@ -71,7 +98,8 @@ export function claimed<S extends Spot>(sentence: string, spots: readonly S[]): 
   });
 }
 
-const refuses = (clause: string) => denies(clause) || AGAINST.test(clause) || ENGLISH_CUES.doubt.test(clause);
+const refuses = (clause: string) =>
+  denies(clause) || AGAINST.test(clause) || ABANDONED.test(clause) || ENGLISH_CUES.doubt.test(clause);
 
 /** `sentence` without the clauses that deny or refuse something. */
 export function withoutDenied(sentence: string): string {
@@ -90,7 +118,10 @@ function takenBack(sentence: string, end: number, spots: readonly Spot[]): boole
   const turn = TURN.exec(sentence.slice(end));
   if (!turn) return false;
   const from = end + turn.index;
-  return !spots.some(({ start }) => start > from) && refuses(sentence.slice(from));
+  // "E would be the usual reason, yet it is ..."
+  const granted =
+    /^\W*would (?:be|have been)\b/i.test(sentence.slice(end)) && /^(?:but|yet|however)$/i.test(turn[0]);
+  return !spots.some(({ start }) => start > from) && (granted || refuses(sentence.slice(from)));
 }
 
 /** Turns against what was said before. */

@@ -33,9 +33,10 @@ export function conclusions(plain: string, choices: Choices, cues: Cues[]): Cand
 
 /** "Hence option 3.", "Therefore, the third option is correct." */
 const PLACE =
-  /^[\s,:]*(?:(?:the\s+)?(?:first|second|third|fourth|fifth|last)\s+(?:option|choice|answer)|(?:option|choice|answer)\s*(?:number\s*|no\.?\s*|#)?(?:\d{1,2}|one|two|three|four|five))\s*(?:$|(?:is|seems|fits)\b)/i;
+  /^[\s,:]*(?:(?:the\s+)?(?:first|second|third|fourth|fifth|last)(?:\s+(?:option|choice|answer|one)|(?=\s*$))|(?:option|choice|answer)\s*(?:number\s*|no\.?\s*|#)?(?:\d{1,2}|one|two|three|four|five))\s*(?:$|(?:is|seems|fits)\b)/i;
 
-const placeOf = (sentence: string, choices: Choices) => choices.ordinalAt(sentence.replace(/^[\s,:]+/, ''));
+const placeOf = (sentence: string, choices: Choices) =>
+  choices.ordinalAt(sentence.replace(/^[\s,:]+/, '').replace(/(?<=^the \w+)\s*$/, ' one'));
 
 const ARROW_OR_HEADING = /[=-]>|→|#{1,6}\s*conclusion\b|(?:^|[.!?])\s*conclusion\s*:/gim;
 

@@ -56,4 +56,4 @@ const RECONSIDERED =
   /\b(?:correction|actually|wait|hmm+|on second thoughts?|(?:up)?on (?:further |closer )?(?:reflection|inspection|consideration|review))\s*(?:[,:;.—–-]|\.\.\.|…)(?:(?!\b(?:if|unless|whether|why|how|not?|some\w*|one|would|could|might)\b|n['’]t)[^.!?\n]){0,80}?\b(?:the|my) (?:\w+ )?(?:answer|option|choice) (?:is|must be|should be)[\s:]*/gi;
 
 const FINAL =
-  /\b(?:the|my) (?:(?:correct|right|final|best|actual) )+(?:answer|option|choice) (?:is|would be|should be)(?: therefore| thus| actually)?[\s:]*/gi;
+  /\b(?:corrected|revised|updated|amended) (?:answer|option|choice)(?: is|\s*:)[\s:]*|\b(?:the|my) (?:(?:correct|right|final|best|actual) )+(?:answer|option|choice) (?:is|would be|should be)(?: therefore| thus| actually)?[\s:]*/gi;

@@ -1,7 +1,7 @@
 /** Options that a text refers to by letter without stating them as its answer, by rule 9. */
 import type { Choices } from '../choices.js';
 import { denies } from '../cues.js';
-import { isCounterfactual, lettersIn, speaksAgainst } from '../leaning.js';
+import { ABANDONED, isCounterfactual, lettersIn, prefers, speaksAgainst } from '../leaning.js';
 import type { Candidate } from './candidate.js';
 import { claimed, TURN } from './claims.js';
 import { type Placed, sentenceStart, sentencesOf } from './sentenceAt.js';
@@ -15,18 +15,21 @@ export function onlyMention(text: string, choices: Choices): Candidate | undefin
     const from = sentenceStart(plain, at);
     if (!counts.has(from)) {
       const sentence = /^[^.!?。！？।\n]*[?？]?/.exec(plain.slice(from).trimStart())?.[0] ?? '';
-      const against = denies(sentence) || speaksAgainst(sentence) || isCounterfactual(sentence);
+      const against =
+        denies(sentence) || speaksAgainst(sentence) || isCounterfactual(sentence) || ABANDONED.test(sentence);
       counts.set(from, !against && !/[?？]$/.test(sentence));
     }
     if (counts.get(from)) letters.add(index);
     if (letters.size > 1) return undefined;
   }
-  return letters.size === 1 ? { at: 0, index: [...letters][0] as number, stated: 'mention' } : undefined;
+  const [index] = letters;
+  if (index === undefined || isRemarked(plain, index, choices)) return undefined;
+  return { at: 0, index, stated: 'mention' };
 }
 
 /** Ties a sentence to those before it, as the last word on them. */
 const CONCLUDES =
-  /^\W*(?:so|therefore|thus|hence|consequently|overall|in (?:conclusion|summary|short|sum)|on balance|ultimately|considering|given|based on|from (?:this|these|the)|with (?:this|that|these)|taking|between|while|although|though|but|however|instead|still|still,|yet|finally|verdict|final)\b|[=-]>|→|∴|\b(?:but|so|hence|thus|therefore|instead|rather)\b/i;
+  /^\W*(?:so|therefore|thus|hence|consequently|overall|in (?:conclusion|summary|short|sum)|to sum up|all in all|on balance|ultimately|considering|given|based on|from (?:this|these|the)|with (?:this|that|these)|taking|between|while|although|though|but|however|instead|still|still,|yet|finally|verdict|final)\b|[=-]>|→|∴|\b(?:but|so|hence|thus|therefore|instead|rather)\b/i;
 
 /**
  * The letter that the last sentence with letters claims: where no other sentence claims another, or where it is the
@@ -46,8 +49,30 @@ export function lastMention(text: string, choices: Choices): Candidate | undefin
   // "C seems right. But this is not seen."
   if (next && TURN.exec(next.text.trim())?.index === 0 && denies(next.text)) return undefined;
   const [index] = decided.options;
+  if (isRemarked(plain, index as number, choices)) return undefined;
   return { at: decided.at + decided.text.length, index: index as number, stated: 'mention' };
 }
+
+/**
+ * "Recording (C) is done by others": whether the option is only ever named in brackets behind its own words, beside others,
+ * in sentences that neither conclude nor prefer. They discuss it.
+ */
+function isRemarked(plain: string, index: number, choices: Choices): boolean {
+  const said = sentencesOf(plain).map(({ text }) => ({ text, spots: lettersIn(text, choices) }));
+  if (!said.some(({ spots }) => spots.some((spot) => spot.index !== index))) return false;
+  return said.every(({ text, spots }) =>
+    spots.every((spot) => {
+      if (spot.index !== index) return true;
+      const behindWords =
+        text[spot.start] === '(' && /[\p{Ll}\d]['"’”]?\s+$/u.test(text.slice(0, spot.start));
+      const ends = /^\)?\W*$/.test(text.slice(spot.end));
+      return behindWords && !ends && !FINAL.test(text) && !prefers(text);
+    }),
+  );
+}
+
+const FINAL =
+  /^\W*(?:so|therefore|thus|hence|consequently|overall|ultimately|finally|in (?:conclusion|summary|short|sum))\b/i;
 
 /** "The first option is A" tells the options. */
 const PLACED =

@@ -19,9 +19,10 @@ export function named(
   for (const match of plain.matchAll(cue)) {
     const at = match.index + match[0].length;
     const before = plain.slice(Math.max(0, match.index - 60), match.index);
-    if (language.other.test(before) || doubted(before, language)) continue;
+    if (language.other.test(before) || ENGLISH_CUES.other.test(before)) continue;
+    if (doubted(before, language)) continue;
     if (language.notBefore.test(before) || isCounterfactual(sentenceAt(plain, at))) continue;
-    if (ASKED_AND_DENIED.test(plain.slice(at, at + 20))) continue;
+    if (ASKED.test(plain.slice(at, at + 100))) continue;
     const denied = language.not.test(match[0]) || match.groups?.not !== undefined;
     const article = ARTICLE.exec(match[0])?.[0] ?? '';
     const texts = kind === 'letter' ? false : { article };
@@ -39,8 +40,9 @@ function numberAt(cue: string, tail: string, denied: boolean, choices: Choices):
   return choices.texts.some((text) => /\d/.test(text)) ? undefined : choices.ordinalAt(`option ${tail}`);
 }
 
-/** "Answer: B? No, C." asks. */
-const ASKED_AND_DENIED = /^[(⟦]?[A-Z][)⟧]?\s*\?+\s*(?:no|nope|not)\b/i;
+/** "Answer: B? No, C.", "Answer: the lid? Let me look again." ask. */
+const ASKED =
+  /^(?:[(⟦]?[A-Z][)⟧]?\s*\?+\s*(?:no|nope|not|let me|wait|hmm+)\b|[^.!?\n]{2,80}\?+\s+(?:no|nope|not|let me|wait|hmm+)\b)/i;
 
 const ARTICLE = /\b(?:the|an?)\s+$/i;
 
@@ -65,13 +67,19 @@ function optionAt(
   if (denied || (letter && language.notBehind.test(letter.after))) {
     return letter && instead(letter, choices, language);
   }
-  if (letter) return namedBy(letter);
+  if (letter) return namedBy(letter, choices);
   if (!texts) return choices.ordinalAt(tail);
   const index = choices.textAt(tail, texts.article) ?? choices.ordinalAt(tail);
   return index ?? (language.none.test(tail.replace(/^[\s:*]+/, '')) ? 'refusal' : undefined);
 }
 
-const namedBy = ({ option }: FoundLetter): Named => (option === 'two' ? 'several' : option);
+/** "B: be quiet" where that is what option A says is neither. */
+function namedBy({ option, after }: FoundLetter, choices: Choices): Named {
+  if (option === 'two') return 'several';
+  const text = /^[)\]⟧]?\s*[.:–—-]\s*([^\n]*?)[.!]?\s*(?:$|\n|[.!]\s)/.exec(after)?.[1] ?? '';
+  const said = text.length > 1 ? choices.whole(text) : undefined;
+  return said === undefined || said === option ? option : 'several';
+}
 
 /** The option named instead of a denied one. */
 function instead(denied: FoundLetter, choices: Choices, language: Cues): Named | undefined {
@@ -79,7 +87,7 @@ function instead(denied: FoundLetter, choices: Choices, language: Cues): Named |
   const but = language.but.exec(behind)?.[0] ?? (behind === denied.after ? undefined : '');
   const rest = but === undefined ? undefined : behind.slice(but.length).replace(/^[\s,，、]+/, '');
   const next = rest === undefined ? undefined : choices.letterAt(rest, language);
-  return next && namedBy(next);
+  return next && namedBy(next, choices);
 }
 
 /** Models mix English into every language, and forms of some look like English. */

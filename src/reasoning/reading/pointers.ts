@@ -29,7 +29,8 @@ export function pointers(plain: string, choices: Choices, cues: Cues[]): Candida
   }
   for (const form of LOOSE) {
     for (const match of plain.matchAll(form)) {
-      if ((match[1] as string) <= 'Z') push(match.index, choices.ofLetter(match[1] as string));
+      if ((match[1] as string) <= 'Z' || /^\s*[a-z],/.test(plain))
+        push(match.index, choices.ofLetter(match[1] as string));
     }
   }
   const [, lead = '', letter] = LAST.exec(plain) ?? [];
@@ -50,6 +51,8 @@ const LOOSE = [
   /\bnot\s+(?:option\s+)?\(?[A-Z]\)?,?\s+but\s+(?:rather\s+)?(?:option\s+)?\(?([A-Z])(?=\)?\s*(?:[.,;!]|$))/gi,
   /(?:^|[.!?]\s+|\bso,?\s+)([A-Z])\s+(?:it is|fits|matches)\b/gim,
   /^\s*([A-Z])(?: because|, (?:because|since|as))\b/g,
+  // No word of a letter stands before a comma.
+  /^\s*([a-z])(?=, (?:because|since)\b)/g,
   /(?<![\p{L}\p{N}])([A-Z])[)⟧]?\?+\s+(?:yes|yep|yeah|correct|right|indeed)\b/giu,
   /\bmak(?:es|ing)\s+(?:it|this|the answer)\s+(?:option\s+)?([A-Z])(?=\s*(?:[.,;!]|$))/gi,
   /\b(?:ist|wäre)\s+(?:option\s+|antwort\s+)?([A-Z])\s+(?:richtig|korrekt|die (?:richtige|beste))/gi,

@@ -3,7 +3,7 @@
  * 'wave at her'", or a reply of one sentence that holds one option. The weakest rule but for mentions.
  */
 import type { Choices } from '../choices.js';
-import { AGAINST } from '../leaning.js';
+import { AGAINST, OPTION_SAYS } from '../leaning.js';
 import { comparable } from '../plain.js';
 import { rootsOf } from '../roots.js';
 import { stemsOf } from '../stems.js';
@@ -16,11 +16,11 @@ import { refusalAt } from './withheld.js';
 
 /** Opens a conclusion, or says in the sentence that it is one. */
 const CONCLUDES =
-  /^\W*(?:so|therefore|thus|hence|consequently|accordingly|overall|in (?:conclusion|summary|short)|to conclude|as such|as a result|in other words|put differently|that is,|(?:based on|given|considering|judging (?:by|from))\b[^,]*,|(?:it|he|she|this) (?:looks like|seems that|appears that)|(?:reason|explanation|action|conclusion|result|purpose|answer|correct|best)\s*:)|[=-]>|→|∴|\b(?:therefore|thus|hence)\b|^\W*(?:this|these|which|it|all of this)\b[^.]{0,60}?\b(?:suggests?|indicates?|implies|imply|means?|shows?)\b|\b(?:suggests?|indicates?|implies|confirms?|reveals?|tells us|means)\s+that\b|\bi\b[^.]{0,20}?\b(?:choose|select|pick|answer|conclude|say|think|believe|go with|opt for)\b/i;
+  /^\W*(?:so|therefore|thus|hence|consequently|accordingly|overall|in (?:conclusion|summary|short)|to (?:conclude|sum up)|all in all|on balance|as such|as a result|in other words|put differently|that is,|(?:based on|given|considering|judging (?:by|from))\b[^,]*,|(?:it|he|she|this) (?:looks like|seems that|appears that)|(?:reason|explanation|action|conclusion|result|purpose|answer|correct|best)\s*:)|[=-]>|→|∴|\b(?:therefore|thus|hence)\b|^\W*(?:this|these|which|it|all of this)\b[^.]{0,60}?\b(?:suggests?|indicates?|implies|imply|means?|shows?)\b|\b(?:suggests?|indicates?|implies|confirms?|reveals?|tells us|means)\s+that\b|\bi\b[^.]{0,20}?\b(?:choose|select|pick|answer|conclude|say|think|believe|go with|opt for)\b/i;
 const UNSURE = /\b(?:could|may|might|can)\s+(?:also\s+)?(?:suggest|indicate|imply|mean|show)\b/i;
 /** "The most plausible reason is ...", "... comes closest", "... is the only option". */
 const NAMES =
-  /\b(?:answer|(?<!(?:first|second|third|fourth|fifth|last)\s)(?:option|choice)|reason|explanation|description|interpretation|statement|purpose|response|one that|best (?:describ|captur|fit|match|explain|reflect|represent|convey|account|align|correspond|illustrat|reproduc|summar)\w*|makes? the most sense|closest|most (?:likely|plausible|probable|fitting|appropriate|accurate|logical|reasonable)|only plausible|is (?:correct|right|true)|explains)\b/i;
+  /\b(?:answer|(?<!(?:first|second|third|fourth|fifth|last)\s)(?:option|choice)|(?<!(?:one|another|possible|alternative|other)\s)(?:reason|explanation|interpretation)|description|statement|purpose|response|one that|best (?:describ|captur|fit|match|explain|reflect|represent|convey|account|align|correspond|illustrat|reproduc|summar)\w*|makes? the most sense|closest|most (?:likely|plausible|probable|fitting|appropriate|accurate|logical|reasonable)|only plausible|is (?:correct|right|true)|explains)\b/i;
 
 /** A conclusion within a sentence, which answers a question as a reply; in reasoning it may be a step like any other. */
 const SO = /,\s*so\s(?!that\b)/i;
@@ -36,7 +36,8 @@ export function concludedIn(plain: string, choices: Choices): number | undefined
 
 /** Whether a sentence has words of a conclusion: a quick look before {@link concludedIn}. */
 export function mayConclude(sentence: string): boolean {
-  return CONCLUDES.test(sentence) || NAMES.test(sentence);
+  const own = sentence.replace(OPTION_SAYS, '');
+  return CONCLUDES.test(own) || NAMES.test(own);
 }
 
 const concludes = (sentence: string): boolean => mayConclude(sentence) || SO.test(sentence);
@@ -135,8 +136,11 @@ const isPlain = (text: string) =>
   !describes(text) && !UNSURE.test(text) && !/[?？]/.test(text) && stemsOf(text).length < 18;
 
 /** "No, he does not", "No. He never does" where "no", or one option that begins with it, is there. */
-function yesOrNo(sentence: string, choices: Choices): number | undefined {
-  const word = /^\W*(yes|no)\s*(?:[,.;–—-]|$)/i.exec(sentence)?.[1]?.toLowerCase();
+function yesOrNo(reply: string, choices: Choices): number | undefined {
+  const [, word] =
+    /(?:^|[.!?]\s+)(?:so|therefore|thus|hence)[,:]?\s+(yes|no)\W*$/i.exec(reply.toLowerCase()) ??
+    /^\W*(yes|no)\s*(?:[,.;–—-](?!\s*(?:wait|hold on|actually|hmm))|$)/.exec(reply.toLowerCase()) ??
+    [];
   if (word === undefined) return undefined;
   const exact = choices.texts.indexOf(word);
   return exact >= 0 ? exact : choices.opening(word);

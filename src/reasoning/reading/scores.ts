@@ -1,0 +1,35 @@
+/** The option to which a reply gives the highest probability: "A: 10 %, B: 75 %", "about 85% sure of D; E would get 10%". */
+import type { Choices } from '../choices.js';
+import type { Candidate } from './candidate.js';
+
+const SHARE = '(\\d{1,3}(?:\\.\\d+)?\\s?%|0?\\.\\d+)';
+const LETTER = "[(⟦]?([A-Z])(?![\\p{L}\\p{N}'’])[)⟧]?";
+const SCORES = [
+  new RegExp(
+    `(?<![\\p{L}\\p{N}'’])${LETTER}\\s*(?:[:=–—(-]\\s*|(?:is|at|has|gets|would get)\\s+)?(?:about\\s+|around\\s+|~)?${SHARE}`,
+    'gu',
+  ),
+  new RegExp(
+    `(?<![\\p{N}.])${SHARE}\\s*(?:(?:sure|certain|confident|likely|probability|chance)\\s+)?(?:(?:of|for|in|on|it is)\\s+)?(?:option\\s+)?${LETTER}(?!\\s+\\p{Ll})`,
+    'gu',
+  ),
+];
+
+/** @returns undefined unless two options have one probability each, and one of them the highest */
+export function scoredIn(plain: string, choices: Choices): Candidate | undefined {
+  if (!/\d\s?%|\.\d/.test(plain)) return undefined;
+  const shares = new Map<number, number>();
+  const text = choices.withoutOwnTexts(plain);
+  SCORES.forEach((form, behind) => {
+    for (const match of text.matchAll(form)) {
+      const index = choices.ofLetter(match[behind + 1] as string);
+      const share = match[2 - behind] as string;
+      if (index === undefined || shares.has(index)) continue;
+      shares.set(index, share.endsWith('%') ? Number.parseFloat(share) / 100 : Number(share));
+    }
+  });
+  const ranked = [...shares].sort((a, b) => b[1] - a[1]);
+  const [first, second] = ranked;
+  if (!first || !second || first[1] === second[1]) return undefined;
+  return { at: plain.length, index: first[0], stated: 'leaning' };
+}
