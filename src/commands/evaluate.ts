@@ -1,7 +1,9 @@
 /** `reasvqa evaluate`: answers a split with a run's best checkpoint, or with a recipe's base model as it is. */
-import { dirname, join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
 import type { Command } from 'commander';
 import { UsageError } from '../base/errors.js';
+import type { Config } from '../config/schema.js';
 import type { EvaluatedRun } from '../training/evaluateRun.js';
 import {
   configOf,
@@ -45,7 +47,7 @@ export function addEvaluate(program: Command, io: Io): void {
     )
     .option(
       '--looks <n>',
-      'calls for the frames of a span that are answered for each sample, 0 to 2; the turns are written to trajectories-<split>.jsonl beside the predictions (default: eval.looks)',
+      'calls for the frames of a span that are answered for each sample, 0 to 2; the turns are written beside the predictions, to trajectories-NAME.jsonl of predictions-NAME.json (default: eval.looks)',
       integer(0),
     )
     .option(
@@ -60,7 +62,7 @@ export function addEvaluate(program: Command, io: Io): void {
     )
     .option(
       '--out <file>',
-      'prediction file (default: predictions-<split>.json in the run folder; of a recipe none)',
+      'prediction file (default: predictions-<split>.json in the run folder, with --look predictions-<split>-<who>.json; of a recipe none)',
     )
     .option('--limit <n>', 'only the first n questions (default: all)', integer(1))
     .option(
@@ -90,13 +92,10 @@ async function evaluate(io: Io, recipe: string | undefined, options: EvaluateOpt
   await startEngine(io, options);
   const { formatScores } = await import('../evaluation/splitScore.js');
   const { evaluateRun } = await import('../training/evaluateRun.js');
-  const out = options.out
-    ? fromCwd(io, options.out)
-    : paths && join(paths.folder, `predictions-${split}.json`);
-  const trajectories =
-    out === undefined || config.eval.looks === 0
-      ? undefined
-      : join(dirname(out), `trajectories-${split}.jsonl`);
+  const named = options.out ? fromCwd(io, options.out) : undefined;
+  const out = named ?? (paths && join(paths.folder, predictionsName(split, config.eval)));
+  const dialogues = out === undefined ? undefined : trajectoriesOf(out);
+  const trajectories = config.eval.looks === 0 ? undefined : dialogues;
   let progress: ReturnType<typeof progressOf> | undefined;
   const {
     answered,
@@ -111,6 +110,8 @@ async function evaluate(io: Io, recipe: string | undefined, options: EvaluateOpt
     },
     onNotice: (line) => note(io, line),
   }).finally(() => progress?.done());
+  // Those of an earlier evaluation belong to predictions that are replaced.
+  if (dialogues && !trajectories) await rm(dialogues, { force: true });
   if (!scores.score && !scores.tasks)
     return print(
       io,
@@ -124,6 +125,21 @@ async function evaluate(io: Io, recipe: string | undefined, options: EvaluateOpt
         .filter(Boolean)
         .join('\n'),
     );
+}
+
+/** Name of the prediction file: controls of looking (`--look`) do not replace the student's own. */
+export function predictionsName(
+  split: string,
+  { looks, look }: Pick<Config['eval'], 'looks' | 'look'>,
+): string {
+  const control = looks === 0 || look === 'student' ? '' : `-${look}`;
+  return `predictions-${split}${control}.json`;
+}
+
+/** Where the dialogues behind a prediction file are: beside it, under its name. */
+export function trajectoriesOf(predictions: string): string {
+  const name = basename(predictions, extname(predictions)).replace(/^predictions-/, '');
+  return join(dirname(predictions), `trajectories-${name}.jsonl`);
 }
 
 /** The score of choices as it always was, with what there is beside it. */
