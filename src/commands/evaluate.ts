@@ -94,7 +94,7 @@ async function evaluate(io: Io, recipe: string | undefined, options: EvaluateOpt
   const { evaluateRun } = await import('../training/evaluateRun.js');
   const named = options.out ? fromCwd(io, options.out) : undefined;
   const out = named ?? (paths && join(paths.folder, predictionsName(split, config.eval)));
-  const dialogues = out === undefined ? undefined : trajectoriesOf(out);
+  const dialogues = out === undefined ? undefined : dialoguesBeside(out);
   const trajectories = config.eval.looks === 0 ? undefined : dialogues;
   let progress: ReturnType<typeof progressOf> | undefined;
   const {
@@ -137,7 +137,7 @@ export function predictionsName(
 }
 
 /** Where the dialogues behind a prediction file are: beside it, under its name. */
-export function trajectoriesOf(predictions: string): string {
+export function dialoguesBeside(predictions: string): string {
   const name = basename(predictions, extname(predictions)).replace(/^predictions-/, '');
   return join(dirname(predictions), `trajectories-${name}.jsonl`);
 }

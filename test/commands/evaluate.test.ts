@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { predictionsName, trajectoriesOf } from '../../src/commands/evaluate.js';
+import { dialoguesBeside, predictionsName } from '../../src/commands/evaluate.js';
 
 it.each([
   ['without looks', { looks: 0, look: 'oracle' }, 'predictions-val.json'],
@@ -16,5 +16,5 @@ it.each([
   ['mine.v2.json', 'trajectories-mine.v2.jsonl'],
   ['answers', 'trajectories-answers.jsonl'],
 ])('the dialogues of %s lie beside it in %s', (predictions, dialogues) => {
-  expect(trajectoriesOf(join('runs', predictions))).toBe(join('runs', dialogues));
+  expect(dialoguesBeside(join('runs', predictions))).toBe(join('runs', dialogues));
 });
