@@ -35,8 +35,13 @@ export const prefers = (clause: string): boolean => CUE.test(clause.replace(OPTI
 export const ABANDONED =
   /\b(?:first|initial|original|earlier)\s+(?:guess|thought|impression|instinct|idea|hunch|reaction|assumption|intuition|inclination|answer|reading)\s+(?:was|had\s+been)\b/i;
 
-export const AGAINST =
-  /\b(?:not|(?:could|might|may|would)\s+(?:expect|confuse|mislead|tempt|lead\s+\p{L}+\s+to)\b|never|no|none|neither|nor|cannot|without|less|(?<!at )least(?!\s+(?:in|un|im|wrong|bad))|unlikely|improbable|implausible|impossible|incorrect|wrong|false|mistaken?|hardly|barely|unsupported|irrelevant|eliminat(?:e|es|ed|ing)|exclud\w*|reject\w*|rul(?:e|ed|es|ing)\s+out|dismiss\w*|discard\w*|contradict\w*|contrary\s+to|clash\w*|at\s+odds|inconsistent|(?:struck|crossed)\s+(?:off|out)|set\s+aside|competitors?|rivals?|only\s+(?:a\s+)?part(?:ly|ially)?|doubt\w*|(?:second|third)(?=\s*(?:$|[.,;:!)]|(?:best|most|closest|likel\w+|choice|place|guess|pick|candidate|option|to)\b))|next\s+(?:most|best|closest|likeliest)|runner-up|alternatives?|tempt\w*|unclear|whether|worst|avoid\w*|refus\w*|suppos\w*|others|other\s+(?:options?|choices?|answers?|ones?|possib\w+|expla\w+|reasons?|candidates?|is|are|would|(?:two|three|four)(?=\s*(?:$|[.,;:!)]|(?:options|choices|answers|are|is|would)\b)))|example|too\s+(?!(?:and|but)\b)\p{L}+|vague|generic|far-fetched|speculative|would\s+(?:require|need|imply|involve)|(?:is|are|was|looks)\s+out(?=\s*(?:$|[.,;:]|(?:as|because|since)\b))|(?:is|was|are)\s+(?:only|merely|just)\s+(?:an?|the|part|incidental)\b(?!\s+(?:\p{L}+\s+)?(?:option|choice|answer|one|explanation|match|fit))|(?:people|viewers|someone|many)\s+(?:would|might|may|could))\b|n['’]t\b/iu;
+/** Words that lead from an option, or put it aside; {@link AGAINST} and {@link AWAY} have more of their own. */
+const SET_ASIDE = String.raw`(?:could|might|may|would)\s+(?:expect|confuse|mislead|tempt|lead\s+\p{L}+\s+to)\b|contrary\s+to|clash\w*|at\s+odds|(?:struck|crossed)\s+(?:off|out)|set\s+aside`;
+
+export const AGAINST = new RegExp(
+  String.raw`\b(?:${SET_ASIDE}|not|never|no|none|neither|nor|cannot|without|less|(?<!at )least(?!\s+(?:in|un|im|wrong|bad))|unlikely|improbable|implausible|impossible|incorrect|wrong|false|mistaken?|hardly|barely|unsupported|irrelevant|eliminat(?:e|es|ed|ing)|exclud\w*|reject\w*|rul(?:e|ed|es|ing)\s+out|dismiss\w*|discard\w*|contradict\w*|inconsistent|competitors?|rivals?|only\s+(?:a\s+)?part(?:ly|ially)?|doubt\w*|(?:second|third)(?=\s*(?:$|[.,;:!)]|(?:best|most|closest|likel\w+|choice|place|guess|pick|candidate|option|to)\b))|next\s+(?:most|best|closest|likeliest)|runner-up|alternatives?|tempt\w*|unclear|whether|worst|avoid\w*|refus\w*|suppos\w*|others|other\s+(?:options?|choices?|answers?|ones?|possib\w+|expla\w+|reasons?|candidates?|is|are|would|(?:two|three|four)(?=\s*(?:$|[.,;:!)]|(?:options|choices|answers|are|is|would)\b)))|example|too\s+(?!(?:and|but)\b)\p{L}+|vague|generic|far-fetched|speculative|would\s+(?:require|need|imply|involve)|(?:is|are|was|looks)\s+out(?=\s*(?:$|[.,;:]|(?:as|because|since)\b))|(?:is|was|are)\s+(?:only|merely|just)\s+(?:an?|the|part|incidental)\b(?!\s+(?:\p{L}+\s+)?(?:option|choice|answer|one|explanation|match|fit))|(?:people|viewers|someone|many)\s+(?:would|might|may|could))\b|n['’]t\b`,
+  'iu',
+);
 /** A condition, except "if we must choose". */
 const SUPPOSES = /\b(?:if|unless|were\s+it|had\s+it)\b/i;
 const FORCED =
@@ -141,8 +146,10 @@ export function speaksAgainst(sentence: string): boolean {
   return AWAY.test(sentence);
 }
 
-const AWAY =
-  /\b(?:(?:could|might|may|would)\s+(?:expect|confuse|mislead|tempt|lead\s+\p{L}+\s+to)\b|less|(?<!at )least|mistake|tempt\w*|unlikely|improbable|implausible|impossible|eliminat\w*|exclud\w*|reject\w*|rul(?:e|ed|es|ing)\s+out|dismiss\w*|discard\w*|contradict\w*|contrary\s+to|clash\w*|at\s+odds|(?:struck|crossed)\s+(?:off|out)|set\s+aside|unsupported|irrelevant|inconsistent|doubtful|far-fetched|vague|generic|speculative|too\s+(?!(?:and|but)\b)\p{L}+)\b/iu;
+const AWAY = new RegExp(
+  String.raw`\b(?:${SET_ASIDE}|less|(?<!at )least|mistake|tempt\w*|unlikely|improbable|implausible|impossible|eliminat\w*|exclud\w*|reject\w*|rul(?:e|ed|es|ing)\s+out|dismiss\w*|discard\w*|contradict\w*|unsupported|irrelevant|inconsistent|doubtful|far-fetched|vague|generic|speculative|too\s+(?!(?:and|but)\b)\p{L}+)\b`,
+  'iu',
+);
 
 /** Whether a sentence supposes something that is not so: "if he had stood, C would be the best answer". */
 export function isCounterfactual(sentence: string): boolean {
