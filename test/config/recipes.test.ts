@@ -117,6 +117,7 @@ describe('recipes', () => {
     const versavid = await resolved('versavid-r1');
     expect(versavid.trials.map(({ id, startsFrom }) => [id, startsFrom])).toEqual([
       ['cold', undefined],
+      ['supervised', 'cold'],
       ['rewards', 'cold'],
     ]);
     const vital = await resolved('vital');
