@@ -177,14 +177,14 @@ interface Job {
 async function writeRequests(io: Io, options: GenerateOptions, job: Job, file: string): Promise<void> {
   const { writeBatch } = await import('../reasoning/batchRequests.js');
   const { run, teacher, framesOf } = job;
-  const progress = progressOf(io, 'generate', 'requests', run.samples.length);
+  const progress = progressOf(io, 'generate', 'samples', run.samples.length);
   const written = await interruptible((signal) =>
     writeBatch({
       ...run,
       teacher,
       requests: fromCwd(io, file),
       framesOf: framesOf(signal),
-      onProgress: (done) => progress.tick(done),
+      onProgress: (done, total) => progress.tick(run.samples.length - total + done),
       signal,
     }),
   ).finally(() => progress.done());
@@ -231,13 +231,28 @@ async function ask(io: Io, options: GenerateOptions, job: Job): Promise<Generate
   ).finally(() => progress.done());
 }
 
-/** Exactly one place that answers come from. */
-function checkPlace({ teacher, batchRequests, batchResults, maxCost, prices }: GenerateOptions): void {
+/** What bounds a run; nobody keeps these limits for requests that another program sends. */
+const LIMITS = [
+  ['maxRequests', '--max-requests'],
+  ['maxTotalTokens', '--max-total-tokens'],
+  ['maxCost', '--max-cost'],
+  ['prices', '--prices'],
+  ['deadline', '--deadline'],
+] as const;
+
+/** Exactly one place that answers come from, and no limit that nobody would keep. */
+function checkPlace(options: GenerateOptions): void {
+  const { teacher, batchRequests, batchResults, maxCost, prices } = options;
   const named = [teacher.length > 0, batchRequests !== undefined, batchResults.length > 0].filter(Boolean);
   if (named.length !== 1)
     throw new UsageError(
       `${named.length === 0 ? 'nobody to ask' : 'more than one place for answers'}: expected either --teacher URL, ` +
         '--batch-requests FILE or --batch-results FILE',
+    );
+  const limit = LIMITS.find(([name]) => options[name] !== undefined);
+  if (teacher.length === 0 && limit)
+    throw new UsageError(
+      `${limit[1]}: limits the requests of --teacher, and no batch file; leave it out, and limit the batch where it runs`,
     );
   if (maxCost !== undefined && prices === undefined)
     throw new UsageError('--max-cost needs the prices of tokens; name their file with --prices');

@@ -140,6 +140,7 @@ async function* linesOf(
       output.failed.push({ id: sample.id, error: messageOf(error), attempts: 0 });
     }
   }
+  onProgress?.(waiting.length, waiting.length);
   return undefined;
 }
 

@@ -183,6 +183,11 @@ describe('generate and refine over the built-in world', () => {
   it.each<[string[], RegExp]>([
     [[], /nobody to ask: expected either --teacher URL, --batch-requests FILE or --batch-results FILE/],
     [['--teacher', 'http://h/v1', '--batch-requests', 'r'], /more than one place for answers/],
+    [
+      ['--batch-requests', 'r', '--max-requests', '3'],
+      /--max-requests: limits the requests of --teacher, and no batch file/,
+    ],
+    [['--batch-results', 'r', '--prices', 'p.json'], /--prices: limits the requests of --teacher/],
     [['--teacher', 'http://h/v1', '--max-cost', '3'], /--max-cost needs the prices of tokens/],
     [['--teacher', 'http://h/v1', '--prices', 'none.json'], /none\.json: no price table/],
     [['--teacher', 'http://h/v1', '--deadline', '5'], /Expected a time such as 90s/],

@@ -145,6 +145,12 @@ describe('writing', () => {
     expect((await writeBatch(small, { requests: 99, bytes })).files).toHaveLength(5);
   });
 
+  it('counts up to its last request', async () => {
+    const counts: number[][] = [];
+    await writeBatch({ ...run, onProgress: (done, total) => counts.push([done, total]) });
+    expect(counts.at(-1)).toEqual([10, 10]);
+  });
+
   it('never replaces a file', async () => {
     writeFileSync(run.requests, 'mine');
     expect(await caught(writeBatch(run))).toMatchObject({ message: expect.stringMatching(/exists already/) });
