@@ -96,6 +96,16 @@ export function isCaption(settings: unknown): boolean {
   return settings.writing !== undefined || captionIds.includes(String(settings.prompt));
 }
 
+/** What a person calls the prompt with this id: our own by what it asks for, another one by the id. */
+export function promptName(id: string): string {
+  const own = WRITINGS.find((writing) => promptId(writing) === id);
+  return own === undefined
+    ? `a file's (${id})`
+    : own === 'reasoning'
+      ? "the paper's"
+      : `ours of a ${own} caption`;
+}
+
 let captionIds: string[] | undefined;
 
 /** Eight hex digits that stand for a text. */

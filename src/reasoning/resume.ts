@@ -6,6 +6,7 @@ import { isRecord } from '../base/values.js';
 import type { Sample } from '../data/sample.js';
 import { endingOf } from './finish.js';
 import { readJsonLines } from './jsonl.js';
+import { promptName } from './prompt.js';
 import type { ReasoningRow, ReasoningSettings } from './row.js';
 
 /** A row without its text. */
@@ -103,7 +104,22 @@ function checkedRow(value: Record<string, unknown>, where: string, origin: Origi
   return value as unknown as ReasoningRow;
 }
 
-/** The first setting that differs, as `key before, this run has after`; undefined when none does. */
+/** The options of `reasvqa generate` behind the settings of a row. */
+const OPTIONS: Readonly<Record<string, string>> = {
+  model: '--model',
+  prompt: '--prompt or --write',
+  temperature: '--temperature',
+  max_tokens: '--max-tokens',
+  n: '--frames',
+  max_side: '--max-side',
+  image_quality: '--image-quality',
+  image_detail: '--image-detail',
+  system: '--system',
+  seed: '--seed',
+  writing: '--write',
+};
+
+/** The first setting that differs, as `key before, this run has after (option)`; undefined when none does. */
 export function differenceOf(
   before: { model?: unknown; settings?: unknown },
   { model, settings }: Origin,
@@ -114,9 +130,13 @@ export function differenceOf(
   };
   const now: Record<string, unknown> = { model, ...settings };
   const key = Object.keys({ ...now, ...was }).find((each) => (was[each] ?? null) !== (now[each] ?? null));
-  return (
-    key && `${key} ${JSON.stringify(was[key] ?? null)}, this run has ${JSON.stringify(now[key] ?? null)}`
-  );
+  if (key === undefined) return undefined;
+  const shown = (value: unknown) => {
+    if (value === undefined || value === null) return 'none';
+    return key === 'prompt' ? promptName(String(value)) : JSON.stringify(value);
+  };
+  const option = OPTIONS[key];
+  return `${key} ${shown(was[key])}, this run has ${shown(now[key])}${option ? ` (${option})` : ''}`;
 }
 
 function checkSample(row: ReasoningRow, sample: Sample, where: string): void {

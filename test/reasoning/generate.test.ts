@@ -377,12 +377,18 @@ describe('a file that is not this run', () => {
       'model',
       {},
       { model: 'other' },
-      /:1: made with model "m", this run has "other"; name another output file/,
+      /:1: made with model "m", this run has "other" \(--model\); name another output file/,
     ],
-    ['temperature', {}, { temperature: 1 }, /:1: made with temperature 0, this run has 1;/],
-    ['max_tokens', {}, { maxTokens: 9 }, /:1: made with max_tokens 1024, this run has 9;/],
-    ['frames', { frameCount: 8 }, {}, /:1: made with n 2, this run has 8;/],
-    ['size of images', { maxSide: 16 }, {}, /:1: made with max_side null, this run has 16;/],
+    ['temperature', {}, { temperature: 1 }, /:1: made with temperature 0, this run has 1 \(--temperature\);/],
+    ['max_tokens', {}, { maxTokens: 9 }, /:1: made with max_tokens 1024, this run has 9 \(--max-tokens\);/],
+    ['frames', { frameCount: 8 }, {}, /:1: made with n 2, this run has 8 \(--frames\);/],
+    ['size of images', { maxSide: 16 }, {}, /:1: made with max_side none, this run has 16 \(--max-side\);/],
+    [
+      'prompt',
+      { writing: 'brief' as const },
+      {},
+      /:1: made with prompt the paper's, this run has ours of a brief caption \(--prompt or --write\);/,
+    ],
     [
       'question',
       { samples: SAMPLES.map((sample) => ({ ...sample, question: `${sample.question}!` })) },
@@ -624,6 +630,6 @@ describe('what the teacher sees', () => {
       expect((await caught(other.run())).message).toMatch(new RegExp(`made with ${name} .*, this run has`));
     }
     const none = await setup(good, asked, { system: 'Be brief.', imageDetail: 'low' });
-    expect((await caught(none.run())).message).toMatch(/made with seed 3, this run has null/);
+    expect((await caught(none.run())).message).toMatch(/made with seed 3, this run has none/);
   });
 });
