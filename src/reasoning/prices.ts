@@ -22,7 +22,8 @@ export class PriceTable {
   static async read(path: string): Promise<PriceTable> {
     let value: unknown;
     try {
-      value = JSON.parse(await readFile(path, 'utf8'));
+      // Editors of Windows put a mark before the text.
+      value = JSON.parse((await readFile(path, 'utf8')).replace(/^\ufeff/, ''));
     } catch (error) {
       throw new UsageError(`${path}: no price table (${messageOf(error)}); expected ${EXAMPLE}`, {
         cause: error,

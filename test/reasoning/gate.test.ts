@@ -116,6 +116,9 @@ describe('a price table', () => {
   });
 
   it('that is missing is refused', async () => {
+    await writeFile(join(folder, 'marked.json'), '\ufeff{"m": {"prompt": 2, "completion": 4}}\r\n');
+    const marked = await PriceTable.read(join(folder, 'marked.json'));
+    expect(marked.costOf('m', { prompt_tokens: 1e6, completion_tokens: 0 })).toBe(2);
     await expect(PriceTable.read(join(folder, 'none.json'))).rejects.toThrow(/none\.json: no price table/);
   });
 });
