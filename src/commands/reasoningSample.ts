@@ -50,6 +50,11 @@ async function sample(io: Io, file: string, recipe: string | undefined, options:
   }
   const { writeSamplePage } = await import('../report/samplePage.js');
   const clips = await clipsOf(io, recipe, options);
+  if (clips && !drawn.some(({ rows }) => rows.some(({ row }) => clips.has(String(row.id)))))
+    note(
+      io,
+      `no row drawn is in the recipe's ${options.split} split, so the page has no frames; name another --split or recipe`,
+    );
   const title = `Rows of ${file}`;
   const { bytes } = await writeSamplePage(fromCwd(io, options.html), {
     title,

@@ -56,6 +56,11 @@ async function stats(io: Io, file: string, recipe: string | undefined, options: 
       ...(tokensOf && { tokensOf }),
     }),
   ).finally(() => progress.done());
+  if (types && Object.keys(found.types).length === 0)
+    note(
+      io,
+      `no row of ${file} has a type in the recipe's ${options.split} split; name another --split or recipe`,
+    );
   if (options.json) return printJson(io, found);
   printStats(io, found);
 }

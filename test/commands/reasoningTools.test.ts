@@ -1,5 +1,5 @@
 /** `reasvqa reasoning grade|stats|sample|explain` on the command line. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -54,6 +54,19 @@ describe('reasvqa reasoning', () => {
     const page = await run('sample', 'r.jsonl', '--html', 'p.html');
     expect(page.stdout).toMatch(/^p\.html: 3 rows, \d+ bytes\n$/);
     expect(await readFile(join(folder, 'p.html'), 'utf8')).toContain('<h2>incorrect: 1 of 1 rows</h2>');
+  });
+  it('a recipe of other questions is said to be one', async () => {
+    const line = { id: 'z', video: 'v', question: 'Why?', options, answer: 2, type: 'CW' };
+    await writeFile(join(folder, 'z.jsonl'), `${JSON.stringify(line)}\n`);
+    await mkdir(join(folder, 'v'), { recursive: true });
+    const settings = ['data.dataset=jsonl', 'data.videos=.', 'data.train=z.jsonl'];
+    const other = settings.flatMap((setting) => ['--set', setting]);
+    expect((await run('stats', 'r.jsonl', ...other)).stderr).toContain(
+      "no row of r.jsonl has a type in the recipe's train split; name another --split or recipe\n",
+    );
+    expect((await run('sample', 'r.jsonl', ...other, '--html', 'p.html')).stderr).toContain(
+      "no row drawn is in the recipe's train split, so the page has no frames",
+    );
   });
   it('explain shows every sentence and the rule that removes it', async () => {
     const { stdout } = await run('explain', 'r.jsonl', 'b');
