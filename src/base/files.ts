@@ -58,13 +58,19 @@ async function writeInto(
 
 /** An output may not be one of the inputs, by whatever name or link: writing would replace it. @throws UsageError */
 export async function refuseInput(output: string, inputs: readonly string[]): Promise<void> {
-  const to = await stat(output).catch(() => undefined);
-  if (!to?.isFile()) return;
-  for (const input of inputs) {
-    const from = await stat(input).catch(() => undefined);
-    if (from && from.dev === to.dev && from.ino === to.ino)
-      throw new UsageError(`${output}: is one of the files that are read; name another output file`);
+  if ((await sameFile(output, inputs)) !== undefined)
+    throw new UsageError(`${output}: is one of the files that are read; name another output file`);
+}
+
+/** The first of `others` that is the file `path`, by whatever name or link; undefined when none is. */
+export async function sameFile(path: string, others: readonly string[]): Promise<string | undefined> {
+  const own = await stat(path).catch(() => undefined);
+  if (!own?.isFile()) return undefined;
+  for (const other of others) {
+    const found = await stat(other).catch(() => undefined);
+    if (found && found.dev === own.dev && found.ino === own.ino) return other;
   }
+  return undefined;
 }
 
 /** Whether a path is a file; not whether it can be read. */

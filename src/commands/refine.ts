@@ -4,7 +4,7 @@ import { UsageError } from '../base/errors.js';
 import type { RuleLeak } from '../reasoning/leak/drawn.js';
 import type { Rate, Rates } from '../reasoning/leak/leak.js';
 import type { RefineSettings } from '../reasoning/refine.js';
-import { fromCwd, type Io, integer, number, print, printJson, table } from './io.js';
+import { fromCwd, type Io, integer, note, number, print, printJson, table } from './io.js';
 
 /** Options that say how policies refine; `reasvqa reasoning leak` has them too. */
 export interface PolicyOptions {
@@ -110,6 +110,7 @@ async function refine(io: Io, inputs: readonly string[], options: RefineOptions)
     output: fromCwd(io, options.out),
     policy: options.original ? 'original' : options.policy,
     leak: options.leak,
+    onNotice: (line) => note(io, line),
     ...(await policySettings(io, options)),
   });
   if (options.json) return printJson(io, stats);

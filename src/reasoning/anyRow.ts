@@ -70,6 +70,12 @@ export function readAnyRow(value: Record<string, unknown>, where: string): AnyRo
   };
 }
 
+/** The id of a row as a text, under any of its names; undefined without one. */
+export function rowId(value: Record<string, unknown>): string | undefined {
+  const id = ID.map((key) => value[key]).find(isId);
+  return id === undefined ? undefined : String(id);
+}
+
 const isId = (id: unknown): id is string | number =>
   (typeof id === 'string' && id !== '') || (typeof id === 'number' && Number.isFinite(id));
 const isGiven = (value: unknown) => value !== undefined && value !== null && value !== '';
@@ -100,10 +106,21 @@ function optionsOf(value: Record<string, unknown>, where: string): string[] {
   const options = list.map(optionText);
   if (options.length >= 2 && options.length <= MAX_OPTIONS && options.every((text) => text !== null))
     return unlabelled(options as string[]);
+  const own = key === undefined ? madeBy(value) : undefined;
+  if (own !== undefined)
+    throw new DataError(
+      `${where}: a line of ${own}, which has no options; name the file that it was made from`,
+    );
   const field = key === undefined ? `one of ${OPTIONS.join(', ')}, a0, option_0, A` : `field "${key}"`;
   throw new DataError(
     `${where}: ${field}: expected the texts of 2 to 26 options, found ${shown(key === undefined ? undefined : found)}`,
   );
+}
+
+/** Our command whose output has such lines: they name their row by its id alone. */
+function madeBy(value: Record<string, unknown>): string | undefined {
+  if (Array.isArray(value.removed) && 'reasoning' in value) return '`reasvqa refine`';
+  return typeof value.stated === 'string' && 'predicted' in value ? '`reasvqa reasoning grade`' : undefined;
 }
 
 /** `choice_id` and the like stand beside the text. */

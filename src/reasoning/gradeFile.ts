@@ -1,10 +1,9 @@
 /** Grades a whole file of model-written reasoning. */
 import { DataError, Interrupted } from '../base/errors.js';
 import { refuseInput, writeAtomic } from '../base/files.js';
-import { isRecord } from '../base/values.js';
 import { type AnyRow, readAnyRow } from './anyRow.js';
 import { type Grade, type GradeClass, gradeRow, statedOf } from './grade.js';
-import { readJsonLines } from './jsonl.js';
+import { wholeLines } from './jsonl.js';
 
 /** One line of the output of {@link gradeFile}. */
 export interface GradedRow {
@@ -63,29 +62,6 @@ export async function* gradedTexts(
   }
   if (seen.size === 0)
     throw new DataError(`${file}: expected at least one line with a model's text, found none`);
-}
-
-async function* wholeLines(file: string, onTorn: (notice: string) => void) {
-  let last: { line: number; bytes: Buffer } | undefined;
-  const keep = (_: number, line: number, bytes: Buffer) => {
-    last = { line, bytes };
-  };
-  for await (const { value, line } of readJsonLines(file, { onTorn: keep })) yield { value, line };
-  if (!last) return;
-  const { line, bytes } = last;
-  const value = objectOf(bytes);
-  if (value) yield { value, line };
-  else if (bytes.toString().trim() !== '')
-    onTorn(`${file}:${line}: the last line is cut off and left out; is the file still being written?`);
-}
-
-function objectOf(bytes: Buffer): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(bytes.toString());
-    return isRecord(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 export interface GradeFileOptions {

@@ -50,6 +50,38 @@ export async function* readJsonLines(
   }
 }
 
+/**
+ * The objects of a file of texts, where a last line that was cut off in its middle is left out and `onTorn` told; one that is
+ * whole but for its newline counts.
+ *
+ * @throws DataError as {@link readJsonLines}
+ */
+export async function* wholeLines(
+  path: string,
+  onTorn: (notice: string) => void = () => {},
+): AsyncGenerator<Pick<JsonLine, 'value' | 'line'>> {
+  let last: { line: number; bytes: Buffer } | undefined;
+  const keep = (_: number, line: number, bytes: Buffer) => {
+    last = { line, bytes };
+  };
+  for await (const { value, line } of readJsonLines(path, { onTorn: keep })) yield { value, line };
+  if (!last) return;
+  const { line, bytes } = last;
+  const value = wholeObject(bytes);
+  if (value) yield { value, line };
+  else if (bytes.toString().trim() !== '')
+    onTorn(`${path}:${line}: the last line is cut off and left out; is the file still being written?`);
+}
+
+function wholeObject(bytes: Buffer): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(bytes.toString());
+    return isRecord(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 function objectIn(bytes: Buffer, path: string, line: number, { onBad }: ReadJsonLinesOptions) {
   try {
     const text = decode(bytes, path, line);

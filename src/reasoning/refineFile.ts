@@ -1,9 +1,10 @@
 /** Refines a whole file of generated reasoning. */
-import { DataError } from '../base/errors.js';
-import { refuseInput, writeAtomic } from '../base/files.js';
+import { DataError, UsageError } from '../base/errors.js';
+import { refuseInput, sameFile, writeAtomic } from '../base/files.js';
+import { rowId } from './anyRow.js';
 import { type GeneratedText, readTextRow } from './generated.js';
 import { classOf } from './grade.js';
-import { readJsonLines } from './jsonl.js';
+import { wholeLines } from './jsonl.js';
 import { DrawnRows, type RuleLeak } from './leak/drawn.js';
 import { openPolicy } from './policies/index.js';
 import { originalRow } from './policies/original.js';
@@ -19,6 +20,8 @@ export interface RefineFileOptions extends PolicySettings {
   policy?: string;
   /** Measure what a reader of the text alone recovers before and after, on {@link DRAWN_ROWS} rows; default false. */
   leak?: boolean;
+  /** One-line remarks, such as a torn last line that was left out. */
+  onNotice?: (line: string) => void;
 }
 
 /** One line of the output; samples with nothing left have none. */
@@ -92,7 +95,9 @@ export async function refineFile(options: RefineFileOptions): Promise<RefineStat
       lines = '';
     };
     let waiting: GeneratedText[][] = [];
-    for await (const group of policy.byId ? groupsOf(inputs) : singles(inputs)) {
+    for await (const group of policy.byId
+      ? groupsOf(inputs, options.onNotice)
+      : singles(inputs, options.onNotice)) {
       waiting.push(group);
       if (waiting.length < GROUPS) continue;
       await refineAll(waiting);
@@ -113,10 +118,12 @@ function lineOf({ id, correct }: GeneratedText, { reasoning, removed }: RefineRe
   return `${JSON.stringify(row)}\n`;
 }
 
-async function* singles(inputs: readonly string[]): AsyncGenerator<GeneratedText[]> {
+type Notice = ((line: string) => void) | undefined;
+
+async function* singles(inputs: readonly string[], onNotice: Notice): AsyncGenerator<GeneratedText[]> {
   const seen = new Map<string, string>();
   for (const input of inputs)
-    for await (const { value, line } of readJsonLines(input)) {
+    for await (const { value, line } of wholeLines(input, onNotice)) {
       const row = readTextRow(value, `${input}:${line}`);
       const first = seen.get(row.id);
       if (first !== undefined) {
@@ -130,18 +137,23 @@ async function* singles(inputs: readonly string[]): AsyncGenerator<GeneratedText
 }
 
 /** The rows of each id, in the order of the ids' last rows. @throws DataError where no id has two */
-async function* groupsOf(inputs: readonly string[]): AsyncGenerator<GeneratedText[]> {
+async function* groupsOf(inputs: readonly string[], onNotice: Notice): AsyncGenerator<GeneratedText[]> {
+  await refuseSameFile(inputs);
   const left = new Map<string, number>();
   for (const input of inputs)
-    for await (const { value } of readJsonLines(input))
-      if (typeof value.id === 'string') left.set(value.id, (left.get(value.id) ?? 0) + 1);
+    for await (const { value } of wholeLines(input, onNotice)) {
+      const id = rowId(value);
+      if (id !== undefined) left.set(id, (left.get(id) ?? 0) + 1);
+    }
   if (left.size > 0 && [...left.values()].every((rows) => rows < 2))
     throw new DataError(
       `${inputs.join(', ')}: every id has one line; the policy agreement compares several samples of an id, from one file or several (generate them with --temperature above 0)`,
     );
   const waiting = new Map<string, GeneratedText[]>();
+  let several = 0;
+  let alike = 0;
   for (const input of inputs)
-    for await (const { value, line } of readJsonLines(input)) {
+    for await (const { value, line } of wholeLines(input)) {
       const row = readTextRow(value, `${input}:${line}`);
       const rows = waiting.get(row.id) ?? [];
       if (rows[0]) refuseOther(rows[0], row, `${input}:${line}`);
@@ -149,8 +161,26 @@ async function* groupsOf(inputs: readonly string[]): AsyncGenerator<GeneratedTex
       waiting.set(row.id, rows);
       if (rows.length < left.get(row.id)!) continue;
       waiting.delete(row.id);
+      if (rows.length > 1) several++;
+      if (rows.length > 1 && rows.every(({ reasoning }) => reasoning === rows[0]!.reasoning)) alike++;
       yield rows;
     }
+  // Equal texts agree on everything, which says nothing about the teacher.
+  if (alike > 0)
+    onNotice?.(
+      `${alike} of ${several} ids with several samples have the same text in all of them, so all their steps agree; samples differ with --temperature above 0 and another --seed, on a server that follows them`,
+    );
+}
+
+/** A file agrees with itself in every step. @throws UsageError */
+async function refuseSameFile(inputs: readonly string[]): Promise<void> {
+  for (const [i, input] of inputs.entries()) {
+    const twice = await sameFile(input, inputs.slice(i + 1));
+    if (twice !== undefined)
+      throw new UsageError(
+        `${twice}: given twice; the policy agreement compares different samples, and a file agrees with itself`,
+      );
+  }
 }
 
 /** Samples of one id are about one question. */

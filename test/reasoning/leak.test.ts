@@ -188,7 +188,22 @@ describe('files', () => {
     await expect(leak({ policies: ['agreement'] })).rejects.toThrow(UsageError);
     write('raw.jsonl', [row!, row!]);
     await expect(leak({})).rejects.toThrow(/raw\.jsonl:2: id "v0_0" appears twice, first in line 1/);
-    writeFileSync(at('raw.jsonl'), '{"id": "v0_0", "ques');
+    writeFileSync(at('raw.jsonl'), '{"id": "v0_0", "ques\n');
     await expect(leak({})).rejects.toThrow(/raw\.jsonl:1: not JSON/);
+  });
+
+  it('that end in part of a line are measured without it, and say so', async () => {
+    const [row] = rows(1, () => 'It waits.');
+    writeFileSync(at('raw.jsonl'), `${JSON.stringify(row)}\n{"id": "v1_0", "ques`);
+    writeFileSync(at('other.jsonl'), `${JSON.stringify({ id: row!.id, reasoning: 'It waits.' })}\n{"id"`);
+    const request = { generated: at('raw.jsonl'), refined: [at('other.jsonl')], policies: [] };
+    const { rows: measured, notes } = await leakOfFiles(request);
+    expect(measured).toBe(1);
+    expect(notes.slice(0, 2)).toEqual(
+      ['raw', 'other'].map(
+        (name) =>
+          `${at(`${name}.jsonl`)}:2: the last line is cut off and left out; is the file still being written?`,
+      ),
+    );
   });
 });

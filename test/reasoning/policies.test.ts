@@ -1,5 +1,5 @@
 /** Policies of refinement beyond the paper's patterns. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -253,12 +253,38 @@ describe('a file', () => {
     );
   });
 
-  it('with a torn last line is refused by its place', async () => {
+  it('of other tools, whose ids have another name, gives one line an id', async () => {
+    const { id: _, predicted: __, correct: ___, ...row } = ROW;
+    write('1.jsonl', { ...row, qid: 7 }, { ...row, qid: 7, reasoning: `Now. ${ROW.reasoning}` });
+    const stats = await refineFile({
+      ...{ input: at('1.jsonl'), output: at('out.jsonl'), policy: 'agreement' },
+    });
+    expect(stats).toMatchObject({ samples: 1 });
+    expect(rows().map(({ id }) => id)).toEqual(['7']);
+  });
+
+  it('given twice is refused, since it agrees with itself', async () => {
     write('1.jsonl', ROW);
-    writeFileSync(at('1.jsonl'), '{"id": "b", "quest', { flag: 'a' });
-    await expect(refineFile({ input: at('1.jsonl'), output: at('out.jsonl') })).rejects.toThrow(
-      new RegExp(`^${at('1.jsonl')}:2: not JSON`),
+    write('2.jsonl', ROW);
+    symlinkSync(at('1.jsonl'), at('link.jsonl'));
+    const input = ['1.jsonl', '2.jsonl', 'link.jsonl'].map(at);
+    await expect(refineFile({ input, output: at('out.jsonl'), policy: 'agreement' })).rejects.toThrow(
+      new UsageError(
+        `${at('link.jsonl')}: given twice; the policy agreement compares different samples, and a file agrees with itself`,
+      ),
     );
+  });
+
+  it('whose samples of an id are one text says that their agreement means nothing', async () => {
+    write('1.jsonl', ROW, { ...ROW, id: 'b' }, { ...ROW, id: 'c' });
+    write('2.jsonl', ROW, { ...ROW, id: 'b', reasoning: 'It stays.' });
+    const notices: string[] = [];
+    await refineFile({
+      ...{ input: ['1.jsonl', '2.jsonl'].map(at), output: at('out.jsonl'), policy: 'agreement' },
+      onNotice: (line) => notices.push(line),
+    });
+    expect(notices).toHaveLength(1);
+    expect(notices[0]).toMatch(/^1 of 2 ids with several samples have the same text in all of them/);
   });
 
   it('of captions keeps the words of the true answer: they answer nothing', async () => {

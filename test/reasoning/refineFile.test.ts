@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DataError, UsageError } from '../../src/base/errors.js';
 import { predictedAnswer } from '../../src/reasoning/answer.js';
+import { gradeFile } from '../../src/reasoning/gradeFile.js';
 import { DrawnRows } from '../../src/reasoning/leak/drawn.js';
 import { refineFile } from '../../src/reasoning/refineFile.js';
 import { describeWithShared, sharedPath } from '../support/shared.js';
@@ -128,6 +129,25 @@ it.each(['', '\n\n'])('an input without a line (%j) is an error, and the old out
   expect(readFileSync(output, 'utf8')).toBe('old');
 });
 
+it.each([undefined, 'agreement'])(
+  'a last line that is cut off is left out, and said so (%s)',
+  async (policy) => {
+    const notices: string[] = [];
+    const line = `${JSON.stringify(ROW)}\n`;
+    writeFileSync(input, `${policy ? line.repeat(2) : line}{"id": "b", "opt`);
+    const stats = await refineFile({
+      ...{ input, output, onNotice: (notice) => notices.push(notice) },
+      ...(policy && { policy }),
+    });
+    expect(stats.samples).toBe(1);
+    expect(notices[0]).toBe(
+      `${input}:${policy ? 3 : 2}: the last line is cut off and left out; is the file still being written?`,
+    );
+    writeFileSync(input, line.repeat(policy ? 2 : 1).trimEnd());
+    expect(await refineFile({ input, output, ...(policy && { policy }) })).toMatchObject({ samples: 1 });
+  },
+);
+
 it('an input that cannot be read is blamed itself', async () => {
   await expect(refineFile({ input: folder, output })).rejects.toThrow(
     new RegExp(`^${folder}: cannot be read \\(EISDIR`),
@@ -217,6 +237,16 @@ describe('rows from anywhere', () => {
       { id: '7', reasoning: 'It barks.', correct: false },
       { id: 'x', reasoning: 'It purrs.', correct: null },
     ]);
+  });
+  it.each([
+    [{ id: 'a', reasoning: 'x', correct: true, removed: [] }, 'reasvqa refine'],
+    [{ id: 'a', predicted: 1, stated: 'line: B', correct: true }, 'reasvqa reasoning grade'],
+  ])('that our own commands made of others are called so: %j', async (row, command) => {
+    write(row);
+    const expected = `${input}:1: a line of \`${command}\`, which has no options; name the file that it was made from`;
+    await expect(gradeFile({ input, output })).rejects.toThrow(new DataError(expected));
+    if ('removed' in row)
+      await expect(refineFile({ input, output })).rejects.toThrow(new DataError(expected));
   });
   it('without options or an id are named by their line', async () => {
     write({ ...foreign, choices: ['one'] });

@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { DataError, UsageError } from '../../base/errors.js';
 import { shown } from '../../data/problems.js';
 import { readTextRow } from '../generated.js';
-import { readJsonLines } from '../jsonl.js';
+import { wholeLines } from '../jsonl.js';
 import { openPolicy } from '../policies/index.js';
 import type { PolicySettings } from '../policies/policy.js';
 import { FEWEST_VIDEOS, type Leak, type LeakRow, type LeakTexts, leakOf } from './leak.js';
@@ -19,6 +19,8 @@ export interface LeakRequest {
   /** Of the folds and the training. */
   seed?: string;
 }
+
+type Torn = (notice: string) => void;
 
 /** Rows that a policy gets at once. */
 const GROUPS = 256;
@@ -40,7 +42,9 @@ export async function leakOfFiles(request: LeakRequest): Promise<Leak> {
       );
     opened.push({ name, policy });
   }
-  const { rows, note } = await readRows(generated);
+  const torn: string[] = [];
+  const onTorn = (notice: string) => void torn.push(notice);
+  const { rows, note } = await readRows(generated, onTorn);
   const texts: LeakTexts[] = [
     { name: 'before', texts: new Map(rows.map(({ id, reasoning }) => [id, reasoning])) },
   ];
@@ -54,16 +58,16 @@ export async function leakOfFiles(request: LeakRequest): Promise<Leak> {
   }
   const known = new Set(rows.map(({ id }) => id));
   for (const file of refined)
-    texts.push({ name: basename(file), texts: await readTexts(file, known, generated) });
+    texts.push({ name: basename(file), texts: await readTexts(file, known, generated, onTorn) });
   const leak = leakOf(rows, texts, seed);
-  return { ...leak, notes: [note, ...leak.notes] };
+  return { ...leak, notes: [...torn, note, ...leak.notes] };
 }
 
-async function readRows(file: string): Promise<{ rows: LeakRow[]; note: string }> {
+async function readRows(file: string, onTorn: Torn): Promise<{ rows: LeakRow[]; note: string }> {
   const rows: LeakRow[] = [];
   const seen = new Map<string, number>();
   let named = 0;
-  for await (const { value, line } of readJsonLines(file)) {
+  for await (const { value, line } of wholeLines(file, onTorn)) {
     const row = readTextRow(value, `${file}:${line}`);
     const first = seen.get(row.id);
     if (first !== undefined)
@@ -103,9 +107,10 @@ async function readTexts(
   file: string,
   known: ReadonlySet<string>,
   generated: string,
+  onTorn: Torn,
 ): Promise<Map<string, string>> {
   const texts = new Map<string, string>();
-  for await (const { value, line } of readJsonLines(file)) {
+  for await (const { value, line } of wholeLines(file, onTorn)) {
     const { id, reasoning } = value;
     const wrong = (field: string, expected: string): never => {
       throw new DataError(
