@@ -300,14 +300,16 @@ describe('peers', () => {
   it('are told what to measure: precision, the GPU, the side of the square', async () => {
     const told = await program('told', PEER.replace('"fake"', '"\' + process.argv.slice(2).join(" ") + \'"'));
     const env = { ...process.env, PEER_PYTHON: told };
-    const asked = (options: Partial<BenchOptions>, more: object = {}) =>
-      run('gemm', { peer: true, size: 64, ...options }, { env, ...more }).then(
-        ({ report }) => report.peer.name,
-      );
-    expect(await asked({})).toMatch(/^\S+pytorch\.py gemm --workload .* --precision f32 --size 64 --driven$/);
+    const asked = (bench: string, options: Partial<BenchOptions>, more: object = {}) =>
+      run(bench, { peer: true, ...options }, { env, ...more }).then(({ report }) => report.peer.name);
+    expect(await asked('gemm', { size: 64, repeats: 1 })).toMatch(
+      /^\S+pytorch\.py gemm --workload .* --precision f32 --size 64 --driven$/,
+    );
     const gpu = { engine: { ...engine, name: 'native-cuda' } };
-    expect(await asked({ device: 3 }, gpu)).toMatch(/ --size 64 --device cuda:3 --driven$/);
-    expect(await asked({}, { ...gpu, env: { ...env, REASVQA_GPU: '2' } })).toContain('--device cuda:2');
+    expect(await asked('decode', { device: 3 }, gpu)).toMatch(/ decode .* --device cuda:3 --driven$/);
+    expect(await asked('decode', {}, { ...gpu, env: { ...env, REASVQA_GPU: '2' } })).toContain(
+      '--device cuda:2',
+    );
   });
 
   it('are left out with a word when none is named', async () => {

@@ -26,6 +26,8 @@ const reason =
   !annotations || !clips ? 'SKIPPED: ../shared is not there' : ffmpeg ? '' : 'SKIPPED: no ffmpeg';
 
 const FILES = ['flower.mp4', 'flower.webm', 'torchcodec_nasa_13013.mp4', 'torchcodec_h265_video.mp4'];
+/** Of one clip, as published clips have several; each is decoded again for every step and evaluation. */
+const QUESTIONS = 2;
 
 describe.skipIf(reason !== '')(`published rows with real clips ${reason}`, () => {
   let folder: string;
@@ -38,8 +40,11 @@ describe.skipIf(reason !== '')(`published rows with real clips ${reason}`, () =>
     mkdirSync(at('videos'));
     const [header, ...rows] = readFileSync(annotations!, 'utf8').trim().split('\n') as [string, ...string[]];
     const chosen: string[] = [];
+    const asked = new Map<string, number>();
     for (const row of rows) {
       const video = row.split(',')[0]!;
+      asked.set(video, (asked.get(video) ?? 0) + 1);
+      if (asked.get(video)! > QUESTIONS) continue;
       if (!fileOf.has(video)) {
         if (fileOf.size === FILES.length) continue;
         const name = FILES[fileOf.size]!;

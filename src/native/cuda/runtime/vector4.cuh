@@ -2,6 +2,7 @@
  * Four neighbouring floats at a time: one 16-byte access where the address allows it, single ones at the end of a row and
  * where rows are not a multiple of four long.
  */
+#pragma once
 
 /** x[0 .. 3]; zeros beyond `count`. `aligned`: the address is a multiple of 16 bytes. */
 __device__ inline void loadFour(const float* x, int64_t count, bool aligned, float (&value)[4]) {
