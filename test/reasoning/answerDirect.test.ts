@@ -64,6 +64,12 @@ describe('an option under a label of its own', () => {
     ],
     [CLAIMS, 'Statement A: The cup is being filled.\nStatement B: The cup is being emptied.', null],
     [CLAIMS, 'Neither statement A nor statement B is correct. The cup stands still.', null],
+    [
+      CLAIMS,
+      'Statement A: The cup is being filled.\n\nIt never gets empty, which rules out statement B as the right choice.',
+      0,
+    ],
+    [ACTS, 'The best option is (C). He keeps standing, which excludes option B as the correct answer.', 2],
     [CLAIMS, 'Neither claim A nor claim B is right, since no cup is there.', null],
   ]);
 });

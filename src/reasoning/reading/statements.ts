@@ -59,7 +59,7 @@ function letterVerdicts(plain: string, choices: Choices, language: Cues): Candid
       if (doubted(plain.slice(Math.max(0, match.index - 60), match.index), language)) continue;
       if (isCounterfactual(sentenceAt(plain, match.index + match[0].length))) continue;
       const lead = plain.slice(Math.max(0, match.index - 40), match.index + 1);
-      if (LISTED_BEFORE.test(lead) || NEITHER_BEFORE.test(lead)) continue;
+      if (LISTED_BEFORE.test(lead) || DENIED_BEFORE.test(i === 0 ? lead.slice(0, -1) : lead)) continue;
       // "option A, but C is correct": the verdict belongs to the letter next to it.
       if (/(?<![\p{L}\p{N}])[B-Z](?![\p{L}\p{N}'’])/u.test(match[2] as string)) continue;
       // "E é a resposta" may begin with "and"; "A é a resposta" begins with no word.
@@ -74,8 +74,9 @@ function letterVerdicts(plain: string, choices: Choices, language: Cues): Candid
 /** "D or E is right" names two. */
 const LISTED_BEFORE = /(?<![\p{L}\p{N}])[A-Z][)⟧]?\s+(?:or|and)\s+[(⟦]?\s*$/u;
 
-/** "Neither caption A nor caption B is correct" names none. */
-const NEITHER_BEFORE = /\b(?:neither|nor)\s+(?:\p{L}+\s+)?[(⟦]?\s*$/iu;
+/** "Neither caption A nor caption B is correct", "this eliminates B as the correct option". */
+const DENIED_BEFORE =
+  /\b(?:neither|nor|(?:eliminat|exclud|discard|dismiss|reject)\w*|rul\w+ out)\s+(?:\p{L}+\s+)?[(⟦]?\s*$/iu;
 
 /** "The blanket is the correct answer." */
 function textVerdicts(plain: string, choices: Choices, { textVerdict, not }: Cues): Candidate[] {
