@@ -24,7 +24,8 @@ export type { Rule, Stated, Unread } from './reading/candidate.js';
  *
  * Read outside of thinking ({@link Reply}), in this order; of several mentions of a kind the last counts, since it is
  * the final word:
- * 1. `field`: a JSON object's field, `{"answer": "C"}`: a letter, an option's text, or its 0-based index;
+ * 1. `field`: a JSON object's field, `{"answer": "C"}`: a letter, an option's text, or its 0-based index; or the one letter
+ *    that an object calls true, `{"A": false, "B": true}`, or gives the highest number;
  * 2. `header`: `###Answer: C`, `**Answer**: (C)`, `Final answer: The blanket`, `<answer>C</answer>`, `答案：C`, or
  *    `boxed`: `\boxed{C}`; two boxes in one sentence are no answer unless they agree;
  * 3. `phrase`: "the correct answer is C", "(C) is correct", "option C is the best choice", "I choose C";
@@ -36,7 +37,8 @@ export type { Rule, Stated, Unread } from './reading/candidate.js';
  *    a refusal or a hedge; and the highest of several probabilities, "B 20%, C 70%";
  * 9. `mention`: the one option that the whole text refers to by letter without denying it, the letter that its last
  *    sentence concludes, or the one letter left when all others are denied;
- * 10. `worded`: the option whose own words, in any form, a conclusion holds, or a reply of one sentence.
+ * 10. `worded`: the option whose own words, in any form, a conclusion holds, a first sentence that the rest explains, or a
+ *    reply of one sentence.
  *
  * The words are those of `languages/`. Negated statements do not count ("option A is not correct"; of "not A but C" C
  * does), nor does an article ("the answer is A person" means an option's text, or nothing). A hedge ("A or B"), a

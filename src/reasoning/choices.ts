@@ -51,6 +51,8 @@ export class Choices {
    * a letter by itself that no option has. A letter counts only where it cannot be a word: `A person` is none.
    */
   letterAt(tail: string, cues: Cues = ENGLISH_CUES): FoundLetter | undefined {
+    const labelled = this.labelledIn(tail);
+    if (labelled) return labelled;
     const { rest, marked } = unwrap(tail, cues);
     const letter = /^[A-Za-z]/.exec(rest)?.[0];
     if (letter === undefined) return undefined;
@@ -58,6 +60,7 @@ export class Choices {
     const index = this.ofLetter(letter);
     const ownText = index === undefined ? undefined : this.afterText(after, index);
     const more = cues.second.exec(after) ?? (ownText === undefined ? null : cues.second.exec(ownText));
+    if (ownText !== undefined && this.listsOn(ownText)) return { option: 'two', after };
     if (index !== undefined && SECOND_JOINED.test(after)) return { option: 'two', after };
     if (/^[\p{L}\p{M}\p{N}'’]/u.test(after) && (letter > 'Z' || !cues.after.test(after))) return undefined;
     if (more && this.isSecond(more, after, letter, cues)) return { option: 'two', after };
@@ -67,6 +70,16 @@ export class Choices {
       return ends && letter <= 'Z' ? { option: 'beyond', after } : undefined;
     }
     return ownText !== undefined || alone ? { option: index, after } : undefined;
+  }
+
+  /** "Caption B: The cup is filled": an option's letter and own text under a noun of the question's. */
+  private labelledIn(tail: string): FoundLetter | undefined {
+    const [whole, letter] = NOUN_LABEL.exec(tail) ?? [];
+    const index = letter === undefined ? undefined : this.ofLetter(letter);
+    const after = tail.slice(whole?.length);
+    return index !== undefined && this.afterText(after, index) !== undefined
+      ? { option: index, after }
+      : undefined;
   }
 
   /** The rest of `after` behind the option's own text; undefined when `after` does not begin with it. */
@@ -85,6 +98,13 @@ export class Choices {
     const rest = after.slice(after.indexOf(more[0]) + more[0].length);
     if (/^\s*(?:$|[\n.,;:)\]}!?/&]|\()/.test(rest)) return true;
     return (letter !== 'A' && letter !== 'I' && !cues.words.includes(letter)) || cues.after.test(rest);
+  }
+
+  /** "; C, wave at her": whether another option follows, by letter and in its own words. */
+  private listsOn(rest: string): boolean {
+    const [whole, letter] = /^\s*;\s*(?:or\s+|and\s+)?\(?([A-Z])(?=\W)/.exec(rest) ?? [];
+    const index = letter === undefined ? undefined : this.ofLetter(letter);
+    return index !== undefined && this.afterText(rest.slice(whole?.length), index) !== undefined;
   }
 
   /** `plain` with blanks for the text of an option behind its own letter: "(C) not sure" holds no negation of its own. */
@@ -135,6 +155,9 @@ export class Choices {
     if (byText !== undefined) return byText;
     const place = /^the (?:first|second|third|fourth|fifth|last)(?: (?:option|choice|answer|one))?$/;
     if (place.test(spelled(line))) return this.ordinalAt(`${/\w+ \w+/.exec(spelled(line))} one`);
+    const labelled = this.labelledIn(line);
+    if (labelled && comparable(labelled.after) === this.texts[labelled.option as number])
+      return labelled.option as number;
     const match = WHOLE.exec(line.trim());
     const index = match ? this.ofLetter(match[1] as string) : undefined;
     if (!match || index === undefined) return this.wholeNumber(line.trim());
@@ -301,6 +324,9 @@ const WHOLE = new RegExp(
     '(?:[\\p{S}\\s[({<⟦]|\\uFE0F)*([A-Za-z])[\\])}>⟦⟧]*(?:(?:\\s*[.:)。、,;!?|–—-]\\s*|\\s+)(.*))?$',
   'su',
 );
+/** A capitalised noun, a letter and its mark: "Statement B: ". */
+export const NOUN_LABEL = /^\s*\p{Lu}\p{Ll}{2,}\s+([A-Z])\s?[:.)]\s*/u;
+
 /** "Option 3: the blanket", "3. the blanket". */
 const WHOLE_NUMBER =
   /^(?:(option|choice|answer)\s*(?:number\s*|no\.\s*|#\s*)?)?\(?(\d{1,2})\)?(?:\s*[.:()–—-]\s*(.*))?$/is;

@@ -61,7 +61,7 @@ const LETTER = '[A-Za-z]';
 export const LABELLED_NOUNS =
   'vitamins?|vitamina|vitamine|plan|camera|step|team|group|type|grade|class|row|column|point|section|figure|part|' +
   'player|person|room|building|lane|gate|exit|line|position|scene|frame|clip|video|object|box|card|key|size|note|' +
-  'hepatitis|appendix|chapter|side|level|phase|stage|party|suspect|girl|boy|man|woman';
+  'angles?|triangle|vertex|circle|segment|hepatitis|appendix|chapter|side|level|phase|stage|party|suspect|girl|boy|man|woman';
 const LABELLED = `(?<!\\b(?:${LABELLED_NOUNS})\\s)`;
 
 /** Of English, whose words models mix into every language. */

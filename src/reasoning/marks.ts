@@ -171,7 +171,23 @@ function lastFields(text: string, objects: JsonObject[]): string[] {
   const thinking = thinkingIn(text);
   const outside = objects.filter(({ start }) => !thinking.some(([from, to]) => start >= from && start < to));
   const answers = outside.map(({ leaves }) => leaves.filter((leaf) => isAnswerKey(leaf.key)));
-  return (answers.findLast((leaves) => leaves.length > 0) ?? []).map((leaf) => leaf.value);
+  const given = answers.findLast((leaves) => leaves.length > 0);
+  if (given) return given.map((leaf) => leaf.value);
+  return judgedLetters(text, outside.at(-1)?.leaves ?? []);
+}
+
+/** The letters that an object calls true, `{"A": false, "B": true}`, or the one of the highest number; else none. */
+function judgedLetters(text: string, leaves: readonly Leaf[]): string[] {
+  const judged = leaves.filter(
+    ({ key, start }) => LETTER_KEY.test(key) && !/["'“]/.test(text[start - 1] ?? ''),
+  );
+  if (new Set(judged.map(({ key }) => key)).size < 2) return [];
+  if (judged.every(({ value }) => /^(?:true|false)$/i.test(value)))
+    return judged.flatMap(({ key, value }) => (/^true$/i.test(value) ? [key] : []));
+  const shares = judged.map(({ value }) => Number(value));
+  const highest = Math.max(...shares);
+  const best = judged.filter((_, i) => shares[i] === highest);
+  return best.length === 1 ? best.map(({ key }) => key) : [];
 }
 
 /** Names of the thinking part in models' tags `<...>`, `[...]` and `◁...▷`. */

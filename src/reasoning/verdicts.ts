@@ -28,7 +28,7 @@ const WRONG_MARK = new RegExp(`[${WRONG}]|\\[ \\]`, 'u');
 
 /** A mark before the letter, as of a list of tasks. */
 const MARK = `(?:[${RIGHT}${WRONG}]\\uFE0F?|\\[[ x]\\])[^\\S\\n]*`;
-const OPENING = `(?:(?<=^|[\\n;；,，|。.])[^\\S\\n]*(?:[-•+>*|][^\\S\\n]*|\\d{1,2}[.)][^\\S\\n]+)*|(?<=[${RIGHT}${WRONG}]\\uFE0F?\\s*))`;
+const OPENING = `(?:(?<=^|[\\n;；,，|。.]|\\s/)[^\\S\\n]*(?:[-•+>*|][^\\S\\n]*|\\d{1,2}[.)][^\\S\\n]+)*|(?<=[${RIGHT}${WRONG}]\\uFE0F?\\s*))`;
 /** A letter that opens an item: at the start of a line, a cell or a clause, or next to a mark. */
 const ITEM = new RegExp(
   `${OPENING}(?:${MARK}(?:option\\s+)?\\(?([A-Z])(?![\\p{L}\\p{N}])|(?:option\\s+|选项|選項)?\\(?([A-Z])\\)?` +

@@ -39,7 +39,7 @@ export const ENGLISH: Language = {
   notAfter:
     "(?:is|was|seems|looks|can(?:not)? be|would be)(?:n['’]t)?\\s+(?:not|wrong|incorrect|unlikely|ruled out|out)|isn['’]t|cannot|can['’]t",
   but: 'but(?:\\s+rather)?|rather|instead',
-  or: 'or|and',
+  or: 'or|and then|and',
   none: 'none|neither|nothing|no (?:option|answer|choice)|unknown|unclear|uncertain|cannot be|can ?not|unable|n/a|not (?:sure|certain|possible|given|visible|enough|listed|among|in the)|insufficient|all of',
   other:
     '(?:people|viewers|others|someone|many|some)(?: would| might| may| could)?|other|least(?:\\s+\\w+)?|less(?:\\s+\\w+)?|next|first|second|third|fourth|another|each|incorrect|wrong|possible|every|eliminated|worst',

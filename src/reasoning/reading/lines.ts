@@ -1,5 +1,5 @@
 /** Lines and sentences that are nothing but an option, by rule 6, and lists that judge option by option, by rule 5. */
-import type { Choices } from '../choices.js';
+import { type Choices, NOUN_LABEL } from '../choices.js';
 import { denies } from '../cues.js';
 import { AGAINST, lettersIn } from '../leaning.js';
 import { verdictsIn } from '../verdicts.js';
@@ -37,7 +37,7 @@ export function bareLine(plain: string, choices: Choices): Candidate | undefined
   if (lead !== undefined)
     return { at: plain.indexOf('\n') < 0 ? plain.length : plain.indexOf('\n'), index: lead, stated: 'line' };
   const labelled = lines.flatMap((each) => {
-    const index = LABEL.test(each[0].trim()) ? choices.whole(each[0]) : undefined;
+    const index = isLabelled(each[0]) ? choices.whole(each[0]) : undefined;
     return index === undefined ? [] : [{ at: (each.index as number) + each[0].length, index }];
   });
   const [first] = labelled;
@@ -61,15 +61,19 @@ function leadingLabel(plain: string, choices: Choices): number | undefined {
   const other = lettersIn(rest, choices).some((found) => found.index !== index);
   if (index === undefined || other || denies(line) || AGAINST.test(line) || /[?？]\s*$/.test(line))
     return undefined;
-  return choices.textAt(rest) === undefined ? index : undefined;
+  // "A: sin x = 0.8" where 0.8 is another option.
+  const said = choices.endingAt(line);
+  return choices.textAt(rest) === undefined && (said === undefined || said === index) ? index : undefined;
 }
 
 /** Whether both lines are options with their letters, and not the same. */
 function isOther(line: string, other: string, choices: Choices): boolean {
-  if (!LABEL.test(line.trim()) || !LABEL.test(other.trim())) return false;
+  if (!isLabelled(line) || !isLabelled(other)) return false;
   const [one, two] = [choices.whole(line), choices.whole(other)];
   return one !== undefined && two !== undefined && one !== two;
 }
+
+const isLabelled = (line: string) => LABEL.test(line.trim()) || NOUN_LABEL.test(line);
 
 const LABEL = /^[([⟦]*[A-Z][)\]⟧]*(?:\.|$|\s*[.:),–—-])/;
 

@@ -1,6 +1,6 @@
 /** Options that a text refers to by letter without stating them as its answer, by rule 9. */
 import type { Choices } from '../choices.js';
-import { denies } from '../cues.js';
+import { denies, LABELLED_NOUNS } from '../cues.js';
 import { ABANDONED, isCounterfactual, lettersIn, prefers, speaksAgainst } from '../leaning.js';
 import type { Candidate } from './candidate.js';
 import { claimed, TURN } from './claims.js';
@@ -38,7 +38,10 @@ const CONCLUDES =
  */
 export function lastMention(text: string, choices: Choices): Candidate | undefined {
   const plain = choices.withoutOwnTexts(text);
-  const said = sentencesOf(plain).map((sentence) => readLetters(sentence, choices));
+  const names = new Set(
+    [...plain.matchAll(NAMED_THING)].map((match) => choices.ofLetter(match[1] as string)),
+  );
+  const said = sentencesOf(plain).map((sentence) => readLetters(sentence, choices, names));
   const claims = new Set(said.flatMap(({ options }) => [...options]));
   const decided = claims.size === 1 ? said.findLast(({ options }) => options.size > 0) : said.at(-1);
   if (decided?.options.size !== 1 || !decided.stands) return undefined;
@@ -49,9 +52,15 @@ export function lastMention(text: string, choices: Choices): Candidate | undefin
   // "C seems right. But this is not seen."
   if (next && TURN.exec(next.text.trim())?.index === 0 && denies(next.text)) return undefined;
   const [index] = decided.options;
+  const own = ITEM.test(decided.text) ? choices.endingAt(decided.text) : undefined;
+  // "A: sin x = 0.8" where 0.8 is another option.
+  if (own !== undefined && own !== index) return undefined;
   if (isRemarked(plain, index as number, choices)) return undefined;
   return { at: decided.at + decided.text.length, index: index as number, stated: 'mention' };
 }
+
+/** "Angle A": the letter by itself means that thing in the rest of the text. */
+const NAMED_THING = new RegExp(`\\b(?:${LABELLED_NOUNS})\\s+([A-Z])(?![\\p{L}\\p{N}'’])`, 'gu');
 
 /**
  * "Recording (C) is done by others": whether the option is only ever named in brackets behind its own words, beside others,
@@ -80,7 +89,11 @@ const PLACED =
 
 /** Whether one plain sentence claims the option of a letter and no other. */
 export function claimsLetter(plain: string, option: number, choices: Choices): boolean {
-  const { options, stands } = readLetters({ at: 0, text: choices.withoutOwnTexts(plain) }, choices);
+  const { options, stands } = readLetters(
+    { at: 0, text: choices.withoutOwnTexts(plain) },
+    choices,
+    new Set(),
+  );
   return stands && options.size === 1 && options.has(option);
 }
 
@@ -94,9 +107,12 @@ interface Said extends Placed {
   stands: boolean;
 }
 
-function readLetters(sentence: Placed, choices: Choices): Said {
+/** @param names options whose letters by themselves name other things */
+function readLetters(sentence: Placed, choices: Choices, names: ReadonlySet<number | undefined>): Said {
   const { text } = sentence;
-  const spots = lettersIn(text, choices).filter(({ start }) => !PLACED.test(text.slice(0, start)));
+  const spots = lettersIn(text, choices).filter(
+    ({ start, index, bare }) => !PLACED.test(text.slice(0, start)) && !(bare && names.has(index)),
+  );
   const all = claimed(text, spots);
   const turn = Math.max(...[...text.matchAll(/\b(?:but|however|yet)\b/gi)].map((match) => match.index), -1);
   const after = all.filter(({ start }) => start > turn);

@@ -34,6 +34,18 @@ export function named(
   return found;
 }
 
+/** "Answer: No. 4": the fourth option; where options hold numbers themselves, only the one that says it too. */
+function numberedAt(tail: string, choices: Choices): Named | undefined {
+  const [, number] = NUMBERED.exec(tail) ?? [];
+  if (number === undefined) return undefined;
+  const index = Number(number) - 1;
+  if (choices.texts.some((text) => /\d/.test(text)))
+    return choices.whole(number) === index ? index : undefined;
+  return index >= 0 && index < choices.texts.length ? index : 'beyond';
+}
+
+const NUMBERED = /^[\s:(]*(?:no\.?|nr\.?|number|#|№)\s*(\d{1,2})(?=\W*(?:$|\n)|[.,;:)]\s)/i;
+
 /** "The best option is 4": a number behind the noun is a place from 1, where no option is a number. */
 function numberAt(cue: string, tail: string, denied: boolean, choices: Choices): number | undefined {
   if (denied || !/\b(?:option|choice)\b/i.test(cue) || !/^\d/.test(tail)) return undefined;
@@ -53,6 +65,8 @@ function optionAt(
   denied: boolean,
   texts: { article: string } | false,
 ): Named | undefined {
+  const number = texts === false ? undefined : numberedAt(tail, choices);
+  if (number !== undefined) return number;
   const not = language.notAhead.exec(tail)?.[0];
   if (
     not !== undefined &&

@@ -14,7 +14,7 @@ export function statements(plain: string, choices: Choices, cues: Cues[]): Candi
     ),
     ...letterVerdicts(plain, choices, language),
     ...textVerdicts(plain, choices, language),
-    ...(language === ENGLISH_CUES ? placeVerdicts(plain, choices) : []),
+    ...(language === ENGLISH_CUES ? [...placeVerdicts(plain, choices), ...exceptions(plain, choices)] : []),
   ]);
 }
 
@@ -30,6 +30,20 @@ function placeVerdicts(plain: string, choices: Choices): Candidate[] {
   });
 }
 
+/** "The only option that is NOT named is (C)": the answer to a question for the exception, which denies nothing of it. */
+function exceptions(plain: string, choices: Choices): Candidate[] {
+  return [...plain.matchAll(EXCEPTION)].flatMap((match): Candidate[] => {
+    const at = match.index + match[0].length;
+    const index = choices.letterAt(plain.slice(at, at + 400))?.option;
+    const before = plain.slice(Math.max(0, match.index - 60), match.index);
+    if (typeof index !== 'number' || doubted(before, ENGLISH_CUES)) return [];
+    return isCounterfactual(sentenceAt(plain, at)) ? [] : [{ at, index, stated: 'phrase' }];
+  });
+}
+
+const EXCEPTION =
+  /\bthe (?:only|one) (?:\p{L}+ ){0,2}?\p{L}+ (?:(?:that|which|who) (?:is|was|are|were|does|did|has|can) )?not (?:(?!\b(?:if|unless|but|and|is|are)\b)[^.!?\n;:]){1,80} is (?:therefore |thus |clearly )?(?=(?:option )?[(⟦]?[A-Z]\b)/giu;
+
 const PLACE_VERDICT =
   /\b(?:the (?:first|second|third|fourth|fifth|last) (?:option|choice|answer)|(?:option|choice|answer)\s*(?:number\s*|no\.?\s*|#)?(?:\d{1,2}|one|two|three|four|five))\s+(?:is|seems|must be|would be)\s+(?:(?:clearly|indeed)\s+)?(?:(?:the\s+)?(?:correct|right|best|most \w+)|the answer)\b/gi;
 
@@ -44,7 +58,8 @@ function letterVerdicts(plain: string, choices: Choices, language: Cues): Candid
       if (language.notBehind.test(plain.slice(match.index + match[0].length))) continue;
       if (doubted(plain.slice(Math.max(0, match.index - 60), match.index), language)) continue;
       if (isCounterfactual(sentenceAt(plain, match.index + match[0].length))) continue;
-      if (LISTED_BEFORE.test(plain.slice(Math.max(0, match.index - 20), match.index + 1))) continue;
+      const lead = plain.slice(Math.max(0, match.index - 40), match.index + 1);
+      if (LISTED_BEFORE.test(lead) || DENIED_BEFORE.test(i === 0 ? lead.slice(0, -1) : lead)) continue;
       // "option A, but C is correct": the verdict belongs to the letter next to it.
       if (/(?<![\p{L}\p{N}])[B-Z](?![\p{L}\p{N}'’])/u.test(match[2] as string)) continue;
       // "E é a resposta" may begin with "and"; "A é a resposta" begins with no word.
@@ -58,6 +73,10 @@ function letterVerdicts(plain: string, choices: Choices, language: Cues): Candid
 
 /** "D or E is right" names two. */
 const LISTED_BEFORE = /(?<![\p{L}\p{N}])[A-Z][)⟧]?\s+(?:or|and)\s+[(⟦]?\s*$/u;
+
+/** "Neither caption A nor caption B is correct", "this eliminates B as the correct option". */
+const DENIED_BEFORE =
+  /\b(?:neither|nor|(?:eliminat|exclud|discard|dismiss|reject)\w*|rul\w+ out)\s+(?:\p{L}+\s+)?[(⟦]?\s*$/iu;
 
 /** "The blanket is the correct answer." */
 function textVerdicts(plain: string, choices: Choices, { textVerdict, not }: Cues): Candidate[] {

@@ -2,16 +2,18 @@
  * The option that a text concludes in its own words: "Therefore, the dog is smelling leaves", "what best describes it is
  * 'wave at her'", or a reply of one sentence that holds one option. The weakest rule but for mentions.
  */
-import type { Choices } from '../choices.js';
+import { type Choices, NOUN_LABEL } from '../choices.js';
 import { AGAINST, OPTION_SAYS } from '../leaning.js';
 import { comparable } from '../plain.js';
 import { rootsOf } from '../roots.js';
 import { stemsOf } from '../stems.js';
 import { briefIn } from './brief.js';
 import type { Candidate } from './candidate.js';
-import { claimed, claimsNothing, grantedLength, withoutDenied } from './claims.js';
-import { type Placed, sentencesOf } from './sentenceAt.js';
-import { isCommon, isNumber, placesIn, spotsIn } from './spots.js';
+import { claimsNothing, withoutDenied } from './claims.js';
+import { openingIn } from './opening.js';
+import { type Said, saidIn } from './said.js';
+import { sentencesOf } from './sentenceAt.js';
+import { isCommon, isNumber } from './spots.js';
 import { refusalAt } from './withheld.js';
 
 /** Opens a conclusion, or says in the sentence that it is one. */
@@ -36,28 +38,23 @@ export function concludedIn(plain: string, choices: Choices): number | undefined
 
 /** Whether a sentence has words of a conclusion: a quick look before {@link concludedIn}. */
 export function mayConclude(sentence: string): boolean {
-  const own = sentence.replace(OPTION_SAYS, '');
+  const own = sentence.replace(NOUN_LABEL, '').replace(OPTION_SAYS, '');
   return CONCLUDES.test(own) || NAMES.test(own);
 }
 
-const concludes = (sentence: string): boolean => mayConclude(sentence) || SO.test(sentence);
+/** "- (B) garden: it is named too, so it is included" discusses one of the options. */
+const ITEM = /^\W*(?:option\s+)?[A-Z][)\]⟧.:]/;
 
-interface Said extends Placed {
-  /** The options that the sentence claims. */
-  options: Set<number>;
-  /** Place of the last claim in the text. */
-  end: number;
-  /** The sentence without the options that it names and does not claim. */
-  rest: string;
-  /** Whether all claims stand in a clause that says when: "while sitting on the sofa". */
-  aside: boolean;
-}
+const concludes = (sentence: string): boolean =>
+  mayConclude(sentence) || (SO.test(sentence) && !ITEM.test(sentence));
 
 export function wordedIn(plain: string, choices: Choices): Candidate | undefined {
   const sentences = sentencesOf(plain);
   const opening = sentences.length <= 2 ? yesOrNo(plain, choices) : undefined;
   if (opening !== undefined) return { at: plain.length, index: opening, stated: 'worded' };
   const said = sentences.map((sentence) => saidIn(sentence, choices));
+  const explained = openingIn(said, choices);
+  if (explained) return { at: explained.end, index: explained.index, stated: 'worded' };
   return concluded(said, choices) ?? shortReply(plain, said, choices);
 }
 
@@ -90,6 +87,7 @@ function behindColon(sentence: string, choices: Choices): number | undefined {
   const [, head = '', tail = ''] = /^([^:]*\s[^:]*):\s+([^:]+)$/.exec(sentence) ?? [];
   if (
     tail === '' ||
+    NOUN_LABEL.test(sentence) ||
     claimsNothing(head) ||
     AGAINST.test(head) ||
     /\b(?:options?|choices?|possible|question|example)\b|[?？]/i.test(sentence)
@@ -146,22 +144,6 @@ function yesOrNo(reply: string, choices: Choices): number | undefined {
   return exact >= 0 ? exact : choices.opening(word);
 }
 
-function saidIn(sentence: Placed, choices: Choices): Said {
-  const named = [...spotsIn(sentence.text, choices), ...placesIn(sentence.text, choices)];
-  const spots = claimed(sentence.text, named);
-  let rest = sentence.text.slice(grantedLength(sentence.text));
-  const cut = sentence.text.length - rest.length;
-  for (const spot of named)
-    if (!spots.includes(spot) && spot.start >= cut)
-      rest = `${rest.slice(0, spot.start - cut)}${' '.repeat(spot.end - spot.start)}${rest.slice(spot.end - cut)}`;
-  const end = sentence.at + (spots.at(-1)?.end ?? 0);
-  const aside = spots.every(({ start }) => WHEN.test(sentence.text.slice(0, start)));
-  return { ...sentence, options: new Set(spots.map(({ index }) => index)), end, rest, aside };
-}
-
-/** Opens a clause of time that goes on to the end of what stands before an option, with a form of no subject. */
-const WHEN = /\b(?:while|when|after|before|whilst)\s+(?:\p{L}+ing\s+)?$/iu;
-
 /** What the sentences say without the options that they name and do not claim, and without what they deny. */
 const restOf = (said: readonly Said[]) => said.map(({ rest }) => withoutDenied(rest)).join('\n');
 
@@ -180,7 +162,10 @@ function others(text: string, index: number, choices: Choices): boolean {
 
 /** A reply of one sentence is an answer; the last of several is one where it gives a cause, or says little else. */
 function isBrief(sentence: string, index: number, sentences: number, choices: Choices): boolean {
-  if (describes(sentence) && !isNumber(choices.rootsOf(index))) return false;
+  const roots = choices.rootsOf(index);
+  // "The video shows a woman opening the box": as the whole reply it answers, where an option of several words stands there.
+  const shown = sentences === 1 && roots.length > 1 && !LISTS.test(sentence);
+  if (!shown && describes(sentence) && !isNumber(roots)) return false;
   const more = wordsBeside(sentence, index, choices);
   return more <= (sentences === 1 || CAUSE.test(sentence) ? 12 : 2);
 }
@@ -190,22 +175,34 @@ function isBrief(sentence: string, index: number, sentences: number, choices: Ch
  * others, "this indicates that the person is engaged in organizing the clothes".
  */
 function isLoose(sentence: string, index: number, choices: Choices): boolean {
-  if (describes(sentence) || UNSURE.test(sentence)) return true;
+  const named = WHICH_IS.exec(sentence)?.index;
+  if ((named === undefined && describes(sentence)) || UNSURE.test(sentence)) return true;
   const short = stemsOf(choices.texts[index] as string).length < 2;
-  return short && wordsBeside(sentence.split(CONCLUSION_WITHIN).at(-1) as string, index, choices) > 5;
+  if (!short || PREDICATE.test(sentence)) return false;
+  const said = sentence.slice(0, named).split(CONCLUSION_WITHIN).at(-1) as string;
+  return wordsBeside(said, index, choices) > 5;
 }
+
+/** "..., which is the best option". */
+const WHICH_IS = /,\s*which (?:is|was|makes it) the (?:\w+ )?(?:option|answer|choice)\b/i;
+
+/** "The most likely place for a pond with trees around it is in a forest": the option is all that is said of the superlative. */
+const PREDICATE =
+  /\b(?:the|his|her|their|its)\s+(?:most|best|only|likeliest)\b[^,;:]*\s(?:is|are|was|were|would be)\s+(?:(?:in|on|at|to|by|with|from|a|an|the)\s+)*\p{L}+\W*$/iu;
 
 function wordsBeside(sentence: string, index: number, choices: Choices): number {
   return stemsOf(sentence).length - stemsOf(choices.texts[index] as string).length;
 }
 
-/** "The targets are the person, the box, and the desk", "the video captures ...". */
-const DESCRIBES =
-  /,[^,]*,\s*(?:and|or)\b|\b(?:targets?|objects|(?:video|scene|image|clip)s? (?:shows?|captures?|depicts?|features?|provides?))\b/i;
+/** "The targets are the person, the box, and the desk". */
+const LISTS = /,[^,]*,\s*(?:and|or)\b|\b(?:targets?|objects)\b/i;
+/** "The video captures ...". */
+const SHOWS = /\b(?:video|scene|image|clip)s? (?:shows?|captures?|depicts?|features?|provides?)\b/i;
 
 /** Whether a sentence lists or describes, and concludes nothing from it: "..., so three men". */
 function describes(sentence: string): boolean {
-  return DESCRIBES.test(sentence.split(CONCLUSION_WITHIN).at(-1) as string);
+  const last = sentence.split(CONCLUSION_WITHIN).at(-1) as string;
+  return LISTS.test(last) || SHOWS.test(last);
 }
 
 const CONCLUSION_WITHIN = /,\s*(?:and )?(?:so|therefore|thus|hence)\b|[=-]>|→/i;

@@ -1,0 +1,151 @@
+/** Replies that answer in a sentence, under a label of their own or option by option, as models do that nobody told a form. */
+import { describe, expect, it } from 'vitest';
+import { predictedAnswer, readText } from '../../src/reasoning/answer.js';
+
+const ACTS = ['run away', 'sit down', 'wave at her', 'open the box'];
+const PLACES = ['kitchen', 'garden', 'garage', 'attic'];
+const CLAIMS = ['The cup is being filled.', 'The cup is being emptied.'];
+const PACES = ['slow motion', 'normal speed', 'time-lapse'];
+
+type Row = [options: string[], text: string, meant: number | null];
+
+const read = (rows: Row[]) =>
+  it.each(rows.map(([options, text, meant]) => ({ options, text, meant })))('$text', (row) => {
+    expect(predictedAnswer(row.text, row.options)).toBe(row.meant);
+  });
+
+describe('a first sentence that the rest explains', () => {
+  read([
+    [
+      PACES,
+      'The clip runs at normal speed. This can be inferred from the steps of the man, neither slow motion nor a time-lapse.',
+      1,
+    ],
+    [
+      PACES,
+      'The clip is a time-lapse. This is evident from the clouds: at normal speed they would hardly move, and slow motion would keep them still.',
+      2,
+    ],
+    [
+      ACTS,
+      'The dog sits down. This conclusion is based on its hind legs, which bend, whereas to run away it would stretch them.',
+      1,
+    ],
+    [
+      PLACES,
+      'She is cooking in the kitchen. This is because a stove and a sink can be seen, but no tools of a garage.',
+      0,
+    ],
+    // A later conclusion has the last word.
+    [
+      ACTS,
+      'The dog sits down. This is evident from its legs. Therefore, it does not sit down, it runs away.',
+      0,
+    ],
+    // What is explained names two, or weighs.
+    [ACTS, 'He could sit down. This is suggested by his knees.', null],
+    [ACTS, 'He sits down and opens the box. This can be seen in the last frames.', null],
+    // A place that is only a scene.
+    [ACTS, 'A box stands in the room. This is visible in all frames.', null],
+  ]);
+});
+
+describe('an option under a label of its own', () => {
+  read([
+    [
+      CLAIMS,
+      'The best match is:\n\nStatement B: The cup is being emptied.\n\nThe water level sinks all the time.',
+      1,
+    ],
+    [
+      CLAIMS,
+      'The most fitting text for the clip is:\n\nClaim A: The cup is being filled.\n\nWater runs in.',
+      0,
+    ],
+    [CLAIMS, 'Statement A: The cup is being filled.\nStatement B: The cup is being emptied.', null],
+    [CLAIMS, 'Neither statement A nor statement B is correct. The cup stands still.', null],
+    [
+      CLAIMS,
+      'Statement A: The cup is being filled.\n\nIt never gets empty, which rules out statement B as the right choice.',
+      0,
+    ],
+    [ACTS, 'The best option is (C). He keeps standing, which excludes option B as the correct answer.', 2],
+    [CLAIMS, 'Neither claim A nor claim B is right, since no cup is there.', null],
+  ]);
+});
+
+describe('a reply of one sentence about the video', () => {
+  read([
+    [ACTS, 'The video shows a woman opening the box on the table.', 3],
+    [ACTS, 'The clip depicts a boy who gets up and waves at her.', 2],
+    [PLACES, 'The video shows a barbecue in the garden, which is the best option for the place.', 1],
+    [ACTS, 'The video shows a woman near a box, a chair, and a door.', null],
+    [ACTS, 'The video shows a man sitting down and opening the box.', null],
+  ]);
+});
+
+describe('the rest of a question in a conclusion', () => {
+  read([
+    [PLACES, 'He takes a rake. Therefore, the most likely place for him to look for it is in the garage.', 2],
+    [
+      PLACES,
+      '- (A) kitchen: it is named in the text, so it is included.\n- (B) garden: named too, so it is included.\n- (D) attic: named as well.\n\nTherefore, the only place that is NOT named is (C) garage.',
+      2,
+    ],
+    [PLACES, 'Step 3: The only option not mentioned by the woman is (D) attic.', 3],
+    [
+      PLACES,
+      '(A) kitchen: it is named in the text, so it is included.\n(B) garden: named too, so it is included.',
+      null,
+    ],
+  ]);
+});
+
+describe('several options behind one answer', () => {
+  read([
+    [ACTS, 'He kneels first. The answer is B and then D.', null],
+    [ACTS, 'Among A through D, the answer is B, sit down; C, wave at her; or D, open the box.', null],
+    [ACTS, 'The answer is B; D is what the girl does.', 1],
+  ]);
+});
+
+describe('letters that name points', () => {
+  read([
+    [['30°', '45°', '60°'], 'Since the angle B is acute, the degree of B is below 90°.', null],
+    [['30°', '45°', '60°'], 'Triangle B has two equal sides. B is 45° then, so option B.', 1],
+    [['0.5', '0.8', '2'], 'A: sin x = 0.8', null],
+  ]);
+});
+
+describe('a verdict for each option', () => {
+  read([
+    [ACTS, '{"A": false, "B": true, "C": false, "D": false}', 1],
+    [ACTS, '```json\n{"options": {"A": false, "B": false, "C": true, "D": false}}\n```', 2],
+    [ACTS, '{"A": 0.1, "B": 0.2, "C": 0.05, "D": 0.65}', 3],
+    [ACTS, '{"A": true, "B": true, "C": false, "D": false}', null],
+    [ACTS, '{"A": false, "B": false, "C": false, "D": false}', null],
+    [ACTS, '{"A": 0.4, "B": 0.4, "C": 0.2}', null],
+    [ACTS, '{"A": false, "B": true, "answer": "C"}', 2],
+    [ACTS, '{"seen": true, "B": true}', null],
+    [ACTS, '<think>{"A": false, "B": true}</think>', null],
+    [ACTS, 'A: No / B: Yes / C: No / D: No', 1],
+    [ACTS, 'A: No / B: Yes / C: Yes / D: No', null],
+  ]);
+
+  it('is called several where two are right', () => {
+    expect(readText('{"A": true, "B": true, "C": false}', ACTS).rule).toBe('several');
+  });
+});
+
+describe('a number of an option', () => {
+  read([
+    [ACTS, 'Answer: No. 4', 3],
+    [ACTS, 'The answer is No. 2.', 1],
+    [ACTS, 'Final answer: no 3', 2],
+    [ACTS, 'Answer: No. 7', null],
+    [ACTS, 'Answer: No. He does not move.', null],
+    [['1', '2', '3', '4'], 'Answer: No. 4', 3],
+    [['3 men', '4 men', '5 men'], 'Answer: No. 3', null],
+    [['Yes', 'No'], 'Answer: No. 1 of them moves.', 1],
+  ]);
+});
