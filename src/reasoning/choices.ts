@@ -5,7 +5,7 @@
 import { type Cues, ENGLISH_CUES } from './cues.js';
 import { LANGUAGES } from './languages.js';
 import { comparable, spelled, withoutArticle } from './plain.js';
-import { rootsOf } from './roots.js';
+import { rootsOf, tellingRoots } from './roots.js';
 import { foldCase, isWordSign, pastMarks, runEndPastArticle, signAt, signBefore } from './wordRuns.js';
 
 /** A place in a text that names an option. */
@@ -223,6 +223,13 @@ export class Choices {
     return this.forms[index] as string[][];
   }
 
+  /** The {@link tellingRoots} of each of its forms. */
+  tellingOf(index: number): readonly string[][] {
+    this.telling[index] ??= this.variants(index).map(tellingRoots);
+    return this.telling[index] as string[][];
+  }
+
+  private readonly telling: string[][][] = [];
   private readonly forms: (readonly string[])[][] = [];
   private readonly roots: string[][] = [];
 

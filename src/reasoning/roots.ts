@@ -21,6 +21,17 @@ function uncontracted(text: string): string {
 
 const CONTRACTED = /n t\b|\bcannot\b/;
 
+/** Words that place a thing, and "use": an option and its paraphrase differ in them. */
+export const PLACING: ReadonlySet<string> = new Set(
+  'use to in on at by with from into onto inside of for up down out off as'.split(' '),
+);
+
+/** The roots without those of {@link PLACING}, each once; all of them where nothing else is there. */
+export function tellingRoots(roots: readonly string[]): string[] {
+  const kept = roots.filter((root) => !PLACING.has(root));
+  return [...new Set(kept.length > 0 ? kept : roots)];
+}
+
 /** The root of one word in lower case: "kisses" and "kissing" are "kiss"; "plays", "playing" and "play" are one too. */
 export function rootOf(word: string): string {
   const known = KNOWN.get(word);

@@ -2,6 +2,8 @@
  * Tells at a glance which sentences cannot name an option. Reading a sentence closely takes some hundred expressions in
  * twenty languages; most sentences of a text have neither an option's letter nor a word for an answer.
  */
+import { alternatives, isLatin } from './languages/forms.js';
+import type { Language } from './languages/language.js';
 import { LANGUAGES } from './languages.js';
 
 /** Text that {@link plainText} would change inside a word, or in another script. */
@@ -51,27 +53,69 @@ function words(): RegExp {
   return new RegExp(`(?<![a-z0-9])(?:(?:${words.join('|')})(?![a-z0-9])|${latin(open).join('|')})`);
 }
 
-/** The alternatives of an expression at its top level. */
-function alternatives(source: string): string[] {
-  const found: string[] = [];
-  let depth = 0;
-  let from = 0;
-  for (let i = 0; i <= source.length; i++) {
-    const sign = source[i];
-    if (sign === '\\') i++;
-    else if (sign === '(' || sign === '[') depth++;
-    else if (sign === ')' || sign === ']') depth--;
-    else if (depth === 0 && (sign === '|' || sign === undefined)) {
-      found.push(source.slice(from, i));
-      from = i + 1;
-    }
-  }
-  return found;
-}
-
 /** Whether reading the sentence closely can find an option in it that is named by letter or as an answer. */
 export function mayNameOption(sentence: string): boolean {
   return isChanged(sentence) || LETTER.test(sentence) || WORDS.test(sentence.toLowerCase());
+}
+
+/**
+ * What can name an option without its words: a letter that ends a word, or that a word of grammar is joined to, a digit,
+ * a tag, another script. An article may be the letter of option A, see {@link mayNameByMark}.
+ */
+const MARK = mark();
+
+function mark(): RegExp {
+  const joined = LANGUAGES.flatMap(({ after, but }) => [after, but]).filter((field) => field !== '');
+  return new RegExp(
+    '[^\\n\\x20-\\x7E‘’“”–—…•]|[<\\d]|[A-Z](?![a-z])|[a-z][A-Z]|' +
+      `[A-Z](?:${joined.flatMap(alternatives).filter(isLatin).join('|')})(?![a-z])|` +
+      "(?<![A-Za-z0-9]|[A-Za-z0-9]['’])[b-z](?![A-Za-z0-9])|(?<![A-Za-z0-9])a(?![A-Za-z0-9]|\\s+[A-Za-z0-9])",
+    'u',
+  );
+}
+
+const PLACE = /\b(?:first|second|third|fourth|fifth|last|one|two|three|four|five)\b/i;
+
+/**
+ * Whether a plain sentence may name an option by its letter or its place. Where it does not, only an option's own words
+ * can name one: behind a cue ({@link mayCueWords}), or in a conclusion.
+ *
+ * @param first the comparable text of option A: "picks a box" names it where it is "box"
+ */
+export function mayNameByMark(plain: string, first: string | undefined): boolean {
+  if (MARK.test(plain) || PLACE.test(plain)) return true;
+  const [word] = first?.split(' ') ?? [];
+  return Boolean(word) && /\ba\b/.test(plain) && plain.toLowerCase().includes(word as string);
+}
+
+/** A noun for an answer where a cue goes on behind it, or an adjective before it, in the Latin languages. */
+const NOUN_CUE = nounCue();
+
+function nounCue(): RegExp {
+  const forms = (fields: (language: Language) => string[]) =>
+    LANGUAGES.flatMap(fields)
+      .filter((field) => field !== '')
+      .flatMap(alternatives)
+      .filter(isLatin);
+  const nouns = forms(({ answer, choice }) => [answer, choice]);
+  // "Best description": what has to stand before a noun may be the adjective itself, and need not open a word.
+  const behind = nouns.filter((form) => form.startsWith('(?<=')).map((form) => form.replace('(?<=', '(?:'));
+  const alone = nouns.filter((form) => !form.startsWith('(?<=')).join('|');
+  const grades = forms(({ grade }) => [grade]).join('|');
+  const more = forms(({ is, of, not }) => [is, of, not]).join('|');
+  return new RegExp(
+    `(?<![a-z0-9])(?:${alone})(?![a-z0-9])[\\s,]*(?:[:=–—-]|${grades}|${more})|` +
+      `(?:(?:${grades})\\s+(?:${alone})|${behind.join('|')})(?![a-z0-9])`,
+    'u',
+  );
+}
+
+/**
+ * Whether a plain sentence that {@link mayNameByMark} does not stop may have a cue that names options by their words:
+ * a header, "the answer is", "is the best answer". "To answer the question" is none.
+ */
+export function mayCueWords(plain: string): boolean {
+  return plain.includes('#') || NOUN_CUE.test(plain.toLowerCase());
 }
 
 /** Whether the text may judge option by option, which takes two letters that open an item. */

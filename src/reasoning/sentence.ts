@@ -3,21 +3,37 @@ import type { Choices } from './choices.js';
 import { type Cues, cuesIn } from './cues.js';
 import { leaningIn } from './leaning.js';
 import { plainText, withoutAssurances } from './plain.js';
+import { mayHoldOption } from './reading/brief.js';
 import { claimsLetter, placesIn } from './reading/mentions.js';
 import { pointers } from './reading/pointers.js';
 import { statedIn } from './reading/stated.js';
 import { concludedIn } from './reading/worded.js';
+import { mayCueWords, mayNameByMark } from './screen.js';
 
 /** One sentence of a reply, by itself. */
 export class Sentence {
   private readonly plain: string;
   private found: Cues[] | undefined;
+  private names: boolean | undefined;
+  private states: boolean | undefined;
 
   constructor(
     text: string,
     private readonly choices: Choices,
   ) {
     this.plain = withoutAssurances(plainText(text)).trim();
+  }
+
+  /** Whether a letter or a place may name an option. */
+  private get marked(): boolean {
+    this.names ??= mayNameByMark(this.plain, this.choices.texts[0]);
+    return this.names;
+  }
+
+  /** Whether that or words behind a cue may. */
+  private get cued(): boolean {
+    this.states ??= this.marked || mayCueWords(this.plain);
+    return this.states;
   }
 
   private get cues(): Cues[] {
@@ -27,6 +43,7 @@ export class Sentence {
 
   /** Whether it states an answer, by rules 2 to 4. A hedge counts as a statement. */
   statesAnswer(): boolean {
+    if (!this.cued) return false;
     return statedIn(this.plain, this.choices, this.cues) !== undefined || this.letter() !== undefined;
   }
 
@@ -44,6 +61,7 @@ export class Sentence {
 
   /** Whether it ends where an answer would begin: "The answer is:", `### Antwort`. */
   announcesAnswer(): boolean {
+    if (!this.cued) return false;
     return this.cues.some(({ headers: forms, statement }) =>
       [...forms, statement].some((form) =>
         [...this.plain.matchAll(form)].some((match) => match.index + match[0].length === this.plain.length),
@@ -60,6 +78,11 @@ export class Sentence {
   /** Whether it points at the option, by rules 6 to 10 or by its place, "the third option". */
   pointsAt(option: number): boolean {
     const { plain, choices } = this;
+    if (!this.marked)
+      return (
+        choices.whole(plain) === option ||
+        (mayHoldOption(plain, option, choices) && concludedIn(plain, choices) === option)
+      );
     return (
       choices.mentions(plain).some((mention) => mention.index === option) ||
       choices.whole(plain) === option ||

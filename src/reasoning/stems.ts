@@ -17,6 +17,11 @@ const BASE = new Map(
   }),
 );
 
+/** Stems that a form with another first letter has: "go", whose past is "went". */
+export const SUPPLETIVE: ReadonlySet<string> = new Set(
+  [...BASE].filter(([form, base]) => form[0] !== base[0]).map(([, base]) => base),
+);
+
 /** Endings in the order of trial; a stem keeps three letters at least. */
 const ENDINGS = ['ing', 'ies', 'ied', 'es', 'ed', 's', 'e', 'y'];
 

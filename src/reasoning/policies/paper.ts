@@ -68,6 +68,8 @@ type Reason = string | undefined;
 class Rules {
   private made: Choices | undefined;
   private readonly patterns: readonly Pattern[];
+  /** The patterns of words that the text in hand may hold. */
+  private forms: readonly Pattern[] = [];
   private readonly truth: TruthWords | undefined;
   /** Reasons of sentences that were read before, by the prediction and the sentence. */
   private readonly known = new Map<string, Reason>();
@@ -85,6 +87,7 @@ class Rules {
   /** What to remove of `text`, in order and apart. */
   removals(text: string): Removal[] {
     const units = segment(text);
+    this.forms = wordForms(this.patterns, text);
     const predicted = this.predictedIn(text);
     const reasons = units.map((unit) => this.reason(text, unit, predicted));
     this.followBareHeaders(text, units, reasons);
@@ -142,14 +145,11 @@ class Rules {
   }
 
   private reasonOf(sentence: string, predicted: number[]): Reason {
-    const plain = /[*_`]|\s\s|[^\S ]/.test(sentence)
-      ? sentence.replace(/[*_`]/g, '').replace(/\s+/g, ' ')
-      : sentence;
-    const lower = plain.toLowerCase();
-    const pattern = this.patterns.find(
-      ({ words, anchor = '' }) => words && lower.includes(anchor) && words.test(plain),
-    );
-    if (pattern) return pattern.name;
+    if (this.forms.length > 0) {
+      const plain = withoutEmphasis(sentence);
+      const pattern = this.forms.find(({ words }) => words?.test(plain));
+      if (pattern) return pattern.name;
+    }
     if (predicted.some((option) => this.isText(sentence, option))) return PREDICTED_OPTION;
     if (!mayNameOption(sentence)) return this.concludes(sentence, predicted) ? PREDICTED_OPTION : undefined;
     const said = new Sentence(sentence, this.choices);
@@ -215,6 +215,17 @@ class Rules {
       return { start, end, by: GROUND_TRUTH };
     });
   }
+}
+
+/** The patterns of words that a text may hold: it has their anchors, whatever marks part one. */
+function wordForms(patterns: readonly Pattern[], text: string): Pattern[] {
+  const lower = (/[*_`]/.test(text) ? text.replace(/[*_`]/g, '') : text).toLowerCase();
+  return patterns.filter(({ words, anchor = '' }) => words && lower.includes(anchor));
+}
+
+/** A text without emphasis marks and with single spaces. */
+function withoutEmphasis(text: string): string {
+  return /[*_`]|\s\s|[^\S ]/.test(text) ? text.replace(/[*_`]/g, '').replace(/\s+/g, ' ') : text;
 }
 
 /** Ranges by their beginnings, without what an earlier one covers. */

@@ -3,14 +3,11 @@
  * between: "wipe the mouth of the baby" for "wipe baby's mouth", "The shirt is black in color." for "black".
  */
 import type { Choices } from '../choices.js';
-import { wordsIn } from '../plain.js';
-import { isSmall, rootOf } from '../roots.js';
-import { stemsOf } from '../stems.js';
+import { isAscii, wordsIn } from '../plain.js';
+import { isSmall, PLACING, rootOf } from '../roots.js';
+import { SUPPLETIVE, stemsOf } from '../stems.js';
 import { claimed, type Spot } from './claims.js';
 import { asNumber, isCommon, isNumber } from './spots.js';
-
-/** Words that place a thing, and "use": an option and its paraphrase differ in them. */
-const PLACING = new Set('use to in on at by with from into onto inside of for up down out off as'.split(' '));
 
 /** A word of the sentence that belongs to an option. */
 interface Word extends Spot {
@@ -28,7 +25,7 @@ const BETWEEN = 5;
  *   stand in a clause of time, in a relative one, or in what a cause is given for
  */
 export function briefIn(sentence: string, choices: Choices, whole: boolean): number | undefined {
-  const wanted = choices.texts.map((_, i) => choices.variants(i).map(telling));
+  const wanted = choices.texts.map((_, i) => choices.tellingOf(i));
   if (wanted.flat().some(isNumber)) return undefined;
   const found = oneIn(sentence, wanted, whole);
   if (found !== undefined || !whole || !PRONOUN.test(sentence)) return found;
@@ -48,7 +45,10 @@ function oneIn(
   wanted: readonly (readonly string[][])[],
   whole: boolean,
 ): number | undefined {
-  const words = claimed(sentence, wordsOf(sentence, wanted.flat(2)));
+  const named = wordsOf(sentence, wanted.flat(2));
+  // What no words of the sentence hold, those that it claims do not either.
+  if (!wanted.flat().some((roots) => roots.length > 0 && holds(named, roots))) return undefined;
+  const words = claimed(sentence, named);
   const full = wanted.flatMap((forms, index) => {
     const form = forms.find((roots) => roots.length > 0 && !isCommon(roots) && holds(words, roots));
     const said = words.filter(({ root }) => form?.some((own) => same(own, root)));
@@ -71,19 +71,30 @@ function oneIn(
 
 /** Whether a sentence has all telling words of an option, in any order, or a place: a quick look before it is read. */
 export function mayHoldOption(sentence: string, option: number, choices: Choices): boolean {
-  if (/\b(?:first|second|third|fourth|fifth|last)\s+one\b/i.test(sentence)) return true;
-  const roots = wordsIn(sentence.toLowerCase()).map((word) => asNumber(rootOf(word)));
-  return choices
-    .variants(option)
-    .some((form) => telling(form.map(asNumber)).every((own) => roots.some((root) => same(own, root))));
+  if (PLACED.test(sentence)) return true;
+  const lower = sentence.toLowerCase();
+  return choices.tellingOf(option).some((form) => form.every((own) => holdsRoot(lower, asNumber(own))));
 }
 
-const WORD = /[\p{L}\p{M}\p{N}]+/gu;
+const PLACED = /\b(?:first|second|third|fourth|fifth|last)\s+one\b/i;
 
-const telling = (roots: readonly string[]) => {
-  const kept = roots.filter((root) => !PLACING.has(root));
-  return [...new Set(kept.length > 0 ? kept : roots)];
-};
+/** Whether a word of a text in lower case has the root. Where words keep their first letters, only those with its own count. */
+function holdsRoot(lower: string, own: string): boolean {
+  const is = (word: string) => same(own, asNumber(rootOf(word)));
+  const first = own[0] as string;
+  if (SUPPLETIVE.has(own) || /\d/.test(lower) || !isAscii(lower)) return wordsIn(lower).some(is);
+  for (let at = lower.indexOf(first); at >= 0; at = lower.indexOf(first, at + 1)) {
+    if (at > 0 && isAsciiWord(lower.charCodeAt(at - 1))) continue;
+    let end = at + 1;
+    while (end < lower.length && isAsciiWord(lower.charCodeAt(end))) end++;
+    if (is(lower.slice(at, end))) return true;
+  }
+  return false;
+}
+
+const isAsciiWord = (code: number) => (code >= 97 && code <= 122) || (code >= 48 && code <= 57);
+
+const WORD = /[\p{L}\p{M}\p{N}]+/gu;
 
 /** The words of `sentence` that an option has. */
 function wordsOf(sentence: string, roots: readonly string[]): Word[] {

@@ -78,7 +78,7 @@ export function deniedLists(plain: string): { start: number; end: number }[] {
 
 /** The spots of a sentence that stand in a clause which denies nothing, weighs nothing, and prefers nothing else. */
 export function claimed<S extends Spot>(sentence: string, spots: readonly S[]): S[] {
-  if (claimsNothing(sentence)) return [];
+  if (spots.length === 0 || claimsNothing(sentence)) return [];
   // "Possible answers: A, D".
   if (CANDIDATES.test(sentence) && spots.some(({ index }) => index !== spots[0]?.index)) return [];
   const granted = grantedLength(sentence);

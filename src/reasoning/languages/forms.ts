@@ -1,0 +1,27 @@
+/** Takes a field of a language's table apart: the alternatives of its expression. */
+
+/** The alternatives of an expression at its top level. */
+export function alternatives(source: string): string[] {
+  const found: string[] = [];
+  let depth = 0;
+  let inClass = false;
+  let from = 0;
+  for (let i = 0; i <= source.length; i++) {
+    const sign = source[i];
+    if (sign === '\\') i++;
+    else if (inClass) inClass = sign !== ']';
+    else if (sign === '[') inClass = true;
+    else if (sign === '(') depth++;
+    else if (sign === ')') depth--;
+    else if (depth === 0 && (sign === '|' || sign === undefined)) {
+      found.push(source.slice(from, i));
+      from = i + 1;
+    }
+  }
+  return found;
+}
+
+/** Whether a text of ASCII letters can match an alternative: it has no other letters outside of a class. */
+export function isLatin(form: string): boolean {
+  return /^[\x20-\x7E‘’]*$/.test(form.replace(/\[[^\]]*\]/g, ''));
+}
