@@ -23,7 +23,7 @@ export interface GeneratedText
  * @throws DataError naming `where` and the field.
  */
 export function readTextRow(value: Record<string, unknown>, where: string): GeneratedText {
-  if ('predicted' in value && 'correct' in value) return readGenerated(value, where);
+  if ('predicted' in value && 'correct' in value && !('stated' in value)) return readGenerated(value, where);
   const row = readAnyRow(value, where);
   return generatedOf(row, gradeRow(row));
 }

@@ -74,6 +74,7 @@ export async function refineFile(options: RefineFileOptions): Promise<RefineStat
   // It cost hours of a teacher's work, and another refinement needs its conclusions again.
   await refuseInput(options.output, inputs);
   const policy = await openPolicy(options.policy ?? 'paper', options);
+  if (policy.byId) await refuseSameFile(inputs);
   const stats = emptyStats();
   const drawn = options.leak ? new DrawnRows() : undefined;
   let known = 0;
@@ -138,7 +139,6 @@ async function* singles(inputs: readonly string[], onNotice: Notice): AsyncGener
 
 /** The rows of each id, in the order of the ids' last rows. @throws DataError where no id has two */
 async function* groupsOf(inputs: readonly string[], onNotice: Notice): AsyncGenerator<GeneratedText[]> {
-  await refuseSameFile(inputs);
   const left = new Map<string, number>();
   for (const input of inputs)
     for await (const { value } of wholeLines(input, onNotice)) {
