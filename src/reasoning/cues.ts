@@ -1,6 +1,6 @@
 /** Expressions that find answers in text, made from the words of each language. */
 import { ENGLISH } from './languages/english.js';
-import { alternatives } from './languages/forms.js';
+import { alternatives, isLatin } from './languages/forms.js';
 import type { Language } from './languages/language.js';
 import { LANGUAGES } from './languages.js';
 import { isAscii } from './plain.js';
@@ -89,6 +89,13 @@ function ascii(source: string): string {
 
 const NEGATION = new RegExp(LANGUAGES.map((language) => whole(language, language.not)).join('|'), 'iu');
 
+/** The same for ASCII text in lower case. */
+const LATIN_NEGATION = new RegExp(
+  ascii(
+    whole(ENGLISH, [...new Set(LANGUAGES.flatMap(({ not }) => alternatives(not)))].filter(isLatin).join('|')),
+  ),
+);
+
 /** Made when first needed: several hundred expressions take a third of a second. */
 const made = new Map<Language, { trigger: RegExp; ascii: RegExp; cues?: Cues }>();
 
@@ -113,7 +120,7 @@ export function cuesIn(plain: string): Cues[] {
 
 /** Whether `plain` has a negation of any language. */
 export function denies(plain: string): boolean {
-  return NEGATION.test(plain);
+  return isAscii(plain) ? LATIN_NEGATION.test(plain.toLowerCase()) : NEGATION.test(plain);
 }
 
 /** `field` as whole words; matches nothing when it is empty. */

@@ -11,8 +11,6 @@ const CHANGED = /[^\n\r\t\x20-\x7E‘’“”–—…•]|[\\<{~]|(?<=[A-Za-z0
 /** A sign that {@link CHANGED} begins with; one class of signs is looked for faster than several. */
 const CHANGING = /[^\n\r\t !#-)+-;=-[\]^a-z|}‘’–—…•]/;
 
-const isChanged = (text: string) => CHANGING.test(text) && CHANGED.test(text);
-
 /** Words that make a letter of an "A" before them, beside those of `languages/`. */
 const BEHIND_LETTER =
   'is|was|would|seems?|appears?|might|may|could|can|cannot|must|should|will|because|since|as|fits?|best|makes?|match\\w*|' +
@@ -53,9 +51,18 @@ function words(): RegExp {
   return new RegExp(`(?<![a-z0-9])(?:(?:${words.join('|')})(?![a-z0-9])|${latin(open).join('|')})`);
 }
 
-/** Whether reading the sentence closely can find an option in it that is named by letter or as an answer. */
-export function mayNameOption(sentence: string): boolean {
-  return isChanged(sentence) || LETTER.test(sentence) || WORDS.test(sentence.toLowerCase());
+/** Whether a text has signs that hide a letter or a word from {@link mayNameOption}. */
+export function isChanged(text: string): boolean {
+  return CHANGING.test(text) && CHANGED.test(text);
+}
+
+/**
+ * Whether reading the sentence closely can find an option in it that is named by letter or as an answer.
+ *
+ * @param changed whether {@link isChanged} may be true of it: false where it is not of the text around it
+ */
+export function mayNameOption(sentence: string, changed = true): boolean {
+  return (changed && isChanged(sentence)) || LETTER.test(sentence) || WORDS.test(sentence.toLowerCase());
 }
 
 /**
@@ -118,9 +125,13 @@ export function mayCueWords(plain: string): boolean {
   return plain.includes('#') || NOUN_CUE.test(plain.toLowerCase());
 }
 
-/** Whether the text may judge option by option, which takes two letters that open an item. */
-export function mayHoldVerdicts(text: string): boolean {
-  if (isChanged(text)) return true;
+/**
+ * Whether the text may judge option by option, which takes two letters that open an item.
+ *
+ * @param changed whether {@link isChanged} is true of it
+ */
+export function mayHoldVerdicts(text: string, changed = isChanged(text)): boolean {
+  if (changed) return true;
   if (TICK.test(text)) return true;
   const first = text.match(ITEM);
   return first?.some((letter) => letter !== first[0]) ?? false;

@@ -6,7 +6,7 @@ import { plainText, withoutAssurances } from './plain.js';
 import { mayHoldOption } from './reading/brief.js';
 import { claimsLetter, placesIn } from './reading/mentions.js';
 import { pointers } from './reading/pointers.js';
-import { statedIn } from './reading/stated.js';
+import { statedBy } from './reading/stated.js';
 import { concludedIn } from './reading/worded.js';
 import { mayCueWords, mayNameByMark } from './screen.js';
 
@@ -44,7 +44,7 @@ export class Sentence {
   /** Whether it states an answer, by rules 2 to 4. A hedge counts as a statement. */
   statesAnswer(): boolean {
     if (!this.cued) return false;
-    return statedIn(this.plain, this.choices, this.cues) !== undefined || this.letter() !== undefined;
+    return statedBy(this.plain, this.choices, this.cues) !== undefined || this.letter() !== undefined;
   }
 
   /** The option whose letter is all that it holds. */

@@ -9,7 +9,7 @@ import { plainText, withoutAssurances } from '../../src/reasoning/plain.js';
 import { mayHoldOption } from '../../src/reasoning/reading/brief.js';
 import { claimsLetter, placesIn } from '../../src/reasoning/reading/mentions.js';
 import { pointers } from '../../src/reasoning/reading/pointers.js';
-import { statedIn } from '../../src/reasoning/reading/stated.js';
+import { statedBy } from '../../src/reasoning/reading/stated.js';
 import { concludedIn } from '../../src/reasoning/reading/worded.js';
 import { mayCueWords, mayNameByMark } from '../../src/reasoning/screen.js';
 import { Sentence } from '../../src/reasoning/sentence.js';
@@ -52,6 +52,7 @@ function sentencesOfTexts(): Said[] {
   return readFileSync(file, 'utf8')
     .trim()
     .split('\n')
+    .filter((_, i) => i % 4 === 0)
     .flatMap((line) => {
       const { choices, object_descriptions: text } = JSON.parse(line);
       const options = choices.map(([option]: [string]) => option);
@@ -71,7 +72,7 @@ function mixtures(said: readonly Said[], runs: number): Said[] {
 }
 
 const replies = sentencesOfReplies();
-const all = [...replies, ...sentencesOfTexts(), ...mixtures(replies, 6000)];
+const all = [...replies, ...sentencesOfTexts(), ...mixtures(replies, 4000)];
 
 describe('a sentence without a mark that names an option', () => {
   const unmarked = all.flatMap(({ options, plain }) => {
@@ -85,36 +86,38 @@ describe('a sentence without a mark that names an option', () => {
   });
 
   it('names none by letter or place', () => {
-    for (const { choices, plain } of unmarked) {
-      const found = [
-        choices.mentions(plain),
-        pointers(plain, choices, cuesIn(plain)),
-        placesIn(plain, choices),
-      ];
-      expect([...found.flat(), leaningIn(plain, choices)], plain).toEqual([undefined]);
-      for (const i of choices.texts.keys()) expect(claimsLetter(plain, i, choices), plain).toBe(false);
-    }
+    const named = unmarked.filter(
+      ({ choices, plain }) =>
+        choices.mentions(plain).length > 0 ||
+        pointers(plain, choices, cuesIn(plain)).length > 0 ||
+        placesIn(plain, choices).length > 0 ||
+        leaningIn(plain, choices) !== undefined ||
+        choices.texts.some((_, i) => claimsLetter(plain, i, choices)),
+    );
+    expect(named).toEqual([]);
   });
 
   it('states and announces none without a cue for words', () => {
-    for (const { choices, plain } of unmarked) {
-      if (mayCueWords(plain)) continue;
-      const forms = cuesIn(plain).flatMap(({ headers, statement }) => [...headers, statement]);
-      const ends = forms.flatMap((form) =>
-        [...plain.matchAll(form)].map(({ index, 0: cue }) => index + cue.length),
-      );
-      expect([statedIn(plain, choices), ends.includes(plain.length)], plain).toEqual([undefined, false]);
-    }
+    const stated = unmarked.filter(({ choices, plain }) => {
+      if (mayCueWords(plain)) return false;
+      const cues = cuesIn(plain);
+      const forms = cues.flatMap(({ headers, statement }) => [...headers, statement]);
+      const ends = (form: RegExp) =>
+        [...plain.matchAll(form)].some(({ index, 0: cue }) => index + cue.length === plain.length);
+      return statedBy(plain, choices, cues) !== undefined || forms.some(ends);
+    });
+    expect(stated).toEqual([]);
   });
 });
 
 it('concludes no option that the quick look does not find', () => {
-  for (const { options, plain } of all) {
+  const missed = all.filter(({ options, plain }) => {
     const choices = new Choices(options);
     const index = concludedIn(plain, choices);
-    const placed = mayNameByMark(plain, choices.texts[0]);
-    if (index !== undefined && !placed) expect(mayHoldOption(plain, index, choices), plain).toBe(true);
-  }
+    const marked = mayNameByMark(plain, choices.texts[0]);
+    return index !== undefined && !marked && !mayHoldOption(plain, index, choices);
+  });
+  expect(missed).toEqual([]);
 });
 
 it.each([

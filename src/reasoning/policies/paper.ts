@@ -11,7 +11,7 @@ import { mayHoldOption } from '../reading/brief.js';
 import { statedAnswer } from '../reading/stated.js';
 import { mayConclude } from '../reading/worded.js';
 import { rootsOf } from '../roots.js';
-import { mayHoldMarks, mayHoldVerdicts, mayNameOption } from '../screen.js';
+import { isChanged, mayHoldMarks, mayHoldVerdicts, mayNameOption } from '../screen.js';
 import { Sentence } from '../sentence.js';
 import { segment, type Unit } from '../sentences.js';
 import { TruthWords } from '../truthWords.js';
@@ -70,7 +70,11 @@ class Rules {
   private readonly patterns: readonly Pattern[];
   /** The patterns of words that the text in hand may hold. */
   private forms: readonly Pattern[] = [];
+  /** Whether it has signs that hide letters or words. */
+  private changed = true;
   private readonly truth: TruthWords | undefined;
+  /** The answer that the reply states, once it is read. */
+  private stated: { option: number | null } | undefined;
   /** Reasons of sentences that were read before, by the prediction and the sentence. */
   private readonly known = new Map<string, Reason>();
 
@@ -88,11 +92,12 @@ class Rules {
   removals(text: string): Removal[] {
     const units = segment(text);
     this.forms = wordForms(this.patterns, text);
+    this.changed = isChanged(text);
     const predicted = this.predictedIn(text);
     const reasons = units.map((unit) => this.reason(text, unit, predicted));
     this.followBareHeaders(text, units, reasons);
     this.followAnnouncements(text, units, reasons);
-    if (mayHoldVerdicts(text)) judgeLists(text, units, reasons, this.choices);
+    if (mayHoldVerdicts(text, this.changed)) judgeLists(text, units, reasons, this.choices);
     const boxed = /[\\<]/.test(text);
     const inside = units.map((unit, i) => {
       if (reasons[i] !== undefined) return [];
@@ -130,8 +135,11 @@ class Rules {
   private predictedIn(text: string): number[] {
     const { predicted } = this.settings;
     if (predicted !== undefined) return predicted === null ? [] : [predicted];
-    const read = [this.reply, proseReply(text)].map((reply) => statedAnswer(reply, this.choices));
-    return read.filter((option) => option !== null);
+    const { fields, spoken } = this.reply;
+    this.stated ??= { option: statedAnswer(this.reply, this.choices) };
+    const same = fields.length === 0 && spoken === text;
+    const now = same ? this.stated.option : statedAnswer(proseReply(text), this.choices);
+    return [this.stated.option, now].filter((option) => option !== null);
   }
 
   private reason(text: string, unit: Unit, predicted: number[]): Reason {
@@ -151,7 +159,8 @@ class Rules {
       if (pattern) return pattern.name;
     }
     if (predicted.some((option) => this.isText(sentence, option))) return PREDICTED_OPTION;
-    if (!mayNameOption(sentence)) return this.concludes(sentence, predicted) ? PREDICTED_OPTION : undefined;
+    if (!mayNameOption(sentence, this.changed))
+      return this.concludes(sentence, predicted) ? PREDICTED_OPTION : undefined;
     const said = new Sentence(sentence, this.choices);
     if (said.statesAnswer() || said.announcesAnswer()) return STATED_ANSWER;
     if (predicted.some((option) => said.pointsAt(option))) return PREDICTED_OPTION;

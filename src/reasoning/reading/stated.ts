@@ -1,8 +1,9 @@
 /** The answer that a reply states explicitly, by rules 1 to 4. */
 import type { Choices } from '../choices.js';
-import { cuesIn } from '../cues.js';
+import { type Cues, cuesIn } from '../cues.js';
 import type { Reply } from '../marks.js';
 import { plainText } from '../plain.js';
+import { mayCueWords, mayNameByMark } from '../screen.js';
 import { agreed, type Candidate, last, type Named } from './candidate.js';
 import { conclusions } from './conclusions.js';
 import { corrections, headers } from './headers.js';
@@ -14,7 +15,13 @@ export function statedAnswer(reply: Reply, choices: Choices): number | null {
   return typeof found?.index === 'number' ? found.index : null;
 }
 
-export function statedIn(plain: string, choices: Choices, cues = cuesIn(plain)): Candidate | undefined {
+export function statedIn(plain: string, choices: Choices): Candidate | undefined {
+  if (!mayNameByMark(plain, choices.texts[0]) && !mayCueWords(plain)) return undefined;
+  return statedBy(plain, choices, cuesIn(plain));
+}
+
+/** {@link statedIn} by every rule, without a quick look before. */
+export function statedBy(plain: string, choices: Choices, cues: Cues[]): Candidate | undefined {
   const header = last(headers(plain, choices, cues));
   // A later statement corrects a header: "Answer: B ... On reflection, the correct answer is C."
   if (header) return last(corrections(plain.slice(header.at), choices, header.at)) ?? header;
