@@ -48,6 +48,9 @@ export interface DemoResult {
   seconds: number;
 }
 
+/** Clips that the study's students are asked about, at most; fewer where the demo itself trains on fewer. */
+const UNSEEN_CLIPS = 250;
+
 /** Passes over the training questions; the study's have more (bench/shapes/STUDY.md). */
 const EPOCHS = 3;
 
@@ -110,7 +113,12 @@ export async function runDemo(request: DemoRequest): Promise<DemoResult> {
     'students',
     'three students of the study, trained for longer, answer questions about other clips',
   );
-  const students = await compareStudents(RECIPE, join(folder, 'unseen'), signal);
+  const students = await compareStudents(
+    RECIPE,
+    join(folder, 'unseen'),
+    signal,
+    Math.min(clips, UNSEEN_CLIPS),
+  );
   const { teacherAccuracy } = stats;
   const seconds = (performance.now() - started) / 1000;
   return { folder, report, runs, compared, students, teacherAccuracy, seconds };

@@ -54,7 +54,7 @@ export async function compareStudents(
   recipe: string,
   folder: string,
   signal: AbortSignal,
-  clips = 250,
+  clips: number,
 ): Promise<StudentScore[]> {
   const stop = () => stopIfAborted(signal, folder);
   stop();

@@ -58,39 +58,37 @@ describe.skipIf(cudaMissing !== undefined)(
     });
 
     it('runs the steps it is asked for, without the repository', async () => {
-      const outcome = await steps([TINY, 'doctor', 'check-f32', 'check-bf16', 'learn-f32', 'learn-bf16']);
+      const outcome = await steps([TINY, 'doctor', 'check-f32', 'check-bf16', 'learn-bf16']);
       expect(outcome).toMatchObject({ code: 0, stderr: expect.stringContaining('every step passed') });
       expect((await readdir(join(folder, 'results'))).sort()).toEqual([
         'check-bf16.json',
         'check-f32.json',
         'doctor.json',
         'learn-bf16.json',
-        'learn-f32.json',
       ]);
       expect((await result('doctor')).engine.name).toBe('native-cuda');
       for (const precision of ['f32', 'bf16']) {
         const check = await result(`check-${precision}`);
         expect(check.ok).toBe(true);
         expect(check.rows.length).toBeGreaterThan(50);
-        const learned = await result(`learn-${precision}`);
-        expect(learned).toMatchObject({
-          workload: 'tiny',
-          precision,
-          steps: 10,
-          engine: { name: 'native-cuda' },
-        });
-        expect(learned.lastMean).toBeLessThan(learned.firstMean);
       }
+      // learn-f32 differs in one word that is passed on.
+      const learned = await result('learn-bf16');
+      expect(learned).toMatchObject({
+        ...{ workload: 'tiny', precision: 'bf16', steps: 10 },
+        engine: { name: 'native-cuda' },
+      });
+      expect(learned.lastMean).toBeLessThan(learned.firstMean);
     });
 
     it("runs the project's tests", async () => {
-      const outcome = await steps(['tests'], { TESTS: 'ops/linear' });
+      const outcome = await steps(['tests'], { TESTS: 'ops/activation' });
       const { passed, failed, skipped, failures, skips } = await result('tests');
       expect(failures).toEqual([]);
       const line = `${passed} passed, 0 failed, ${skips.length} skipped`;
       expect(outcome).toMatchObject({ code: 0, stdout: '' });
       expect(outcome.stderr).toContain(`\n${line}\n`);
-      expect(outcome.stderr).toContain(`ops/linear.test.mjs: ${line} (`);
+      expect(outcome.stderr).toContain(`ops/activation.test.mjs: ${line} (`);
       expect({ failed, skipped }).toEqual({ failed: 0, skipped: skips.length });
       expect(passed).toBeGreaterThan(40);
     });

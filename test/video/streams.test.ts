@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DataError } from '../../src/base/errors.js';
 import { probeVideo } from '../../src/video/probe.js';
-import { expectSameFrames } from './support/decode.js';
+import { decodeEach, expectSameFrames } from './support/decode.js';
 import { ffmpeg, hasEncoder, hasFfmpeg, makeClip } from './support/ffmpeg.js';
 
 const SIZE = { width: 96, height: 64 };
@@ -60,10 +60,19 @@ describe.skipIf(!hasFfmpeg)(
     let folder: string;
     beforeAll(async () => {
       folder = await mkdtemp(join(tmpdir(), 'reasvqa-streams-'));
+      for (const { name, make } of shown) await make(join(folder, name));
+      truths = decodeEach(
+        shown.map(({ name }) => join(folder, name)),
+        SIZE,
+      );
     });
     afterAll(async () => {
       await rm(folder, { recursive: true, force: true });
     });
+
+    /** Files whose frames are compared with a plain decode: one process decodes all of them, before the first test. */
+    const shown: { name: string; make: (path: string) => unknown }[] = [];
+    let truths: Map<string, Uint8Array[]>;
 
     const made = new Set<string>();
     /** The clip of a codec at 25 frames a second, which MPEG-2 knows. */
@@ -83,6 +92,22 @@ describe.skipIf(!hasFfmpeg)(
       test.skipIf(!can)(`${title}${can ? '' : ` (SKIPPED: no ${CODECS[codec].encoder})`}`, body);
     };
 
+    /** @param make writes the file. @param also is checked of the frames that a plain decode gives */
+    const shows = (
+      title: string,
+      codec: Codec,
+      ending: string,
+      make: (path: string) => unknown,
+      also: (truth: Uint8Array[], path: string) => unknown = () => undefined,
+    ) => {
+      const name = `shown${shown.length}.${ending}`;
+      if (hasEncoder(CODECS[codec].encoder)) shown.push({ name, make });
+      check(title, codec, async () => {
+        const path = join(folder, name);
+        await also(await expectSameFrames(path, SIZE, truths.get(path)), path);
+      });
+    };
+
     for (const [codec, endings] of [
       ['h264', ['mp4', 'mkv', 'ts', 'avi']],
       ['hevc', ['mp4', 'ts', 'hevc']],
@@ -90,27 +115,32 @@ describe.skipIf(!hasFfmpeg)(
       ['mpeg2', ['ts', 'm2v']],
     ] as const) {
       for (const ending of endings) {
-        check(`${codec} in .${ending} that begins inside an open group`, codec, async () => {
-          const path = fresh(ending);
-          // Without the edit list that would hide what cannot be shown.
-          const bare = ending === 'mp4' ? ['-use_editlist', '0'] : [];
-          ffmpeg('-ss', '0.9', '-i', source(codec, 'ts'), '-c', 'copy', ...bare, path);
-          const truth = await expectSameFrames(path, SIZE);
-          const listed = packetCount(path);
-          // MPEG-2 and raw streams list fewer packets or show all; the rest hold pictures no decoder shows.
-          if (codec !== 'mpeg2') expect(truth.length).toBeLessThan(listed);
-        });
+        // Without the edit list that would hide what cannot be shown.
+        const bare = ending === 'mp4' ? ['-use_editlist', '0'] : [];
+        shows(
+          `${codec} in .${ending} that begins inside an open group`,
+          codec,
+          ending,
+          (path) => ffmpeg('-ss', '0.9', '-i', source(codec, 'ts'), '-c', 'copy', ...bare, path),
+          (truth, path) => {
+            // MPEG-2 and raw streams list fewer packets or show all; the rest hold pictures no decoder shows.
+            if (codec !== 'mpeg2') expect(truth.length).toBeLessThan(packetCount(path));
+          },
+        );
       }
     }
 
     for (const codec of ['h264', 'hevc', 'mpeg2'] as const) {
-      check(`${codec} in .ts that was cut at any packet`, codec, async () => {
-        const path = fresh('ts');
-        const bytes = await readFile(source(codec, 'ts'));
-        await writeFile(path, bytes.subarray(188 * Math.floor(bytes.length / 188 / 3)));
-        const truth = await expectSameFrames(path, SIZE);
-        expect(truth.length).toBeLessThan(FRAMES);
-      });
+      shows(
+        `${codec} in .ts that was cut at any packet`,
+        codec,
+        'ts',
+        async (path) => {
+          const bytes = await readFile(source(codec, 'ts'));
+          await writeFile(path, bytes.subarray(188 * Math.floor(bytes.length / 188 / 3)));
+        },
+        (truth) => expect(truth.length).toBeLessThan(FRAMES),
+      );
     }
 
     /** Parts of the clip in seconds, [from, to] each; [-1, to] is an empty edit. */
@@ -139,13 +169,9 @@ describe.skipIf(!hasFfmpeg)(
       for (const [title, edits] of Object.entries(EDITS)) {
         // The joints are where codecs differ.
         if (codec !== 'closed' && edits.length < 2) continue;
-        check(`${codec} in .mp4 with an edit list of ${title}`, codec, async () => {
-          const path = fresh('mp4');
-          await writeFile(
-            path,
-            withEdits(await readFile(source(codec, 'mp4')), edits, timeScale(source(codec, 'mp4'))),
-          );
-          await expectSameFrames(path, SIZE);
+        shows(`${codec} in .mp4 with an edit list of ${title}`, codec, 'mp4', async (path) => {
+          const whole = source(codec, 'mp4');
+          await writeFile(path, withEdits(await readFile(whole), edits, timeScale(whole)));
         });
       }
     }
@@ -155,27 +181,33 @@ describe.skipIf(!hasFfmpeg)(
       ['closed', 'flv'],
       ['mpeg4', 'mp4'],
     ] as const) {
-      check(`${codec} in .${ending} whose B frames are stamped in decoding order`, codec, async () => {
-        const path = fresh(ending);
-        ffmpeg('-i', source(codec, 'mp4'), '-c', 'copy', '-bsf:v', 'setts=pts=DTS', path);
-        await expectSameFrames(path, SIZE);
-      });
+      shows(`${codec} in .${ending} whose B frames are stamped in decoding order`, codec, ending, (path) =>
+        ffmpeg('-i', source(codec, 'mp4'), '-c', 'copy', '-bsf:v', 'setts=pts=DTS', path),
+      );
     }
 
     for (const ending of ['mp4', 'mkv'] as const) {
-      check(`HEVC in .${ending} with a restart in its middle`, 'hevc', async () => {
-        const path = fresh(ending);
-        await writeFile(path, withRestart(await readFile(source('hevc', ending)), source('hevc', ending)));
-        const truth = await expectSameFrames(path, SIZE);
-        expect(truth.length).toBeLessThan(packetCount(path));
-      });
-      check(`VP9 in .${ending} with hidden frames in packets of their own`, 'vp9', async () => {
-        const path = fresh(ending);
-        const split = ['-bsf:v', 'vp9_superframe_split', '-fflags', '-autobsf'];
-        ffmpeg('-i', source('vp9', 'webm'), '-c', 'copy', ...split, path);
-        expect((await expectSameFrames(path, SIZE)).length).toBe(FRAMES);
-        expect(packetCount(path)).toBeGreaterThan(FRAMES);
-      });
+      shows(
+        `HEVC in .${ending} with a restart in its middle`,
+        'hevc',
+        ending,
+        async (path) => {
+          const whole = source('hevc', ending);
+          await writeFile(path, withRestart(await readFile(whole), whole));
+        },
+        (truth, path) => expect(truth.length).toBeLessThan(packetCount(path)),
+      );
+      const split = ['-bsf:v', 'vp9_superframe_split', '-fflags', '-autobsf'];
+      shows(
+        `VP9 in .${ending} with hidden frames in packets of their own`,
+        'vp9',
+        ending,
+        (path) => ffmpeg('-i', source('vp9', 'webm'), '-c', 'copy', ...split, path),
+        (truth, path) => {
+          expect(truth.length).toBe(FRAMES);
+          expect(packetCount(path)).toBeGreaterThan(FRAMES);
+        },
+      );
     }
 
     for (const [title, args] of Object.entries({
@@ -184,52 +216,60 @@ describe.skipIf(!hasFfmpeg)(
       'negative composition offsets': ['-movflags', 'negative_cts_offsets'],
       fragments: ['-movflags', 'frag_keyframe+empty_moov'],
     })) {
-      check(`H.264 in .mp4 with ${title}`, 'closed', async () => {
-        const path = fresh('mp4');
-        ffmpeg('-i', source('closed', 'mp4'), '-c', 'copy', ...args, path);
-        await expectSameFrames(path, SIZE);
-      });
+      shows(`H.264 in .mp4 with ${title}`, 'closed', 'mp4', (path) =>
+        ffmpeg('-i', source('closed', 'mp4'), '-c', 'copy', ...args, path),
+      );
     }
 
     for (const codec of ['closed', 'hevc', 'mpeg2'] as const) {
-      check(`${codec} in .ts whose time stamps wrap around`, codec, async () => {
-        const path = fresh('ts');
-        ffmpeg(
-          ...['-i', source(codec, 'ts'), '-c', 'copy', '-output_ts_offset', '95443', '-mpegts_copyts', '1'],
-          path,
-        );
-        expect((await expectSameFrames(path, SIZE)).length).toBe(FRAMES);
-      });
-      check(`${codec} in .ts, twice one after the other`, codec, async () => {
-        const path = fresh('ts');
+      const late = ['-output_ts_offset', '95443', '-mpegts_copyts', '1'];
+      shows(
+        `${codec} in .ts whose time stamps wrap around`,
+        codec,
+        'ts',
+        (path) => ffmpeg('-i', source(codec, 'ts'), '-c', 'copy', ...late, path),
+        (truth) => expect(truth.length).toBe(FRAMES),
+      );
+      shows(`${codec} in .ts, twice one after the other`, codec, 'ts', async (path) => {
         const bytes = await readFile(source(codec, 'ts'));
         await writeFile(path, Buffer.concat([bytes, bytes]));
-        await expectSameFrames(path, SIZE);
       });
     }
 
     for (const codec of ['mpeg4', 'closed', 'plain'] as const) {
-      check(`${codec} in .avi whose header counts frames that are not there`, codec, async () => {
-        const bytes = await readFile(source(codec, 'avi'));
-        // Frames in the main header, and the length in the stream's.
-        bytes.writeUInt32LE(FRAMES + 50, bytes.indexOf('avih') + 8 + 16);
-        bytes.writeUInt32LE(FRAMES + 50, bytes.indexOf('strh') + 8 + 32);
-        const path = fresh('avi');
-        await writeFile(path, bytes);
-        expect((await expectSameFrames(path, SIZE)).length).toBe(FRAMES);
-        await writeFile(path, bytes.subarray(0, bytes.length * 0.6));
-        await expect(probeVideo(path, 'v')).rejects.toThrow(/truncated video/);
-      });
+      shows(
+        `${codec} in .avi whose header counts frames that are not there`,
+        codec,
+        'avi',
+        async (path) => {
+          const bytes = await readFile(source(codec, 'avi'));
+          // Frames in the main header, and the length in the stream's.
+          bytes.writeUInt32LE(FRAMES + 50, bytes.indexOf('avih') + 8 + 16);
+          bytes.writeUInt32LE(FRAMES + 50, bytes.indexOf('strh') + 8 + 32);
+          await writeFile(path, bytes);
+        },
+        async (truth, path) => {
+          expect(truth.length).toBe(FRAMES);
+          const bytes = await readFile(path);
+          const cut = fresh('avi');
+          await writeFile(cut, bytes.subarray(0, bytes.length * 0.6));
+          await expect(probeVideo(cut, 'v')).rejects.toThrow(/truncated video/);
+        },
+      );
     }
 
-    check('an mp4 whose header counts frames that are not there', 'plain', async () => {
-      const bytes = await readFile(source('plain', 'mp4'));
-      const at = bytes.indexOf('stts') + 12;
-      bytes.writeUInt32BE(bytes.readUInt32BE(at) + 20, at);
-      const path = fresh('mp4');
-      await writeFile(path, bytes);
-      expect((await expectSameFrames(path, SIZE)).length).toBe(FRAMES);
-    });
+    shows(
+      'an mp4 whose header counts frames that are not there',
+      'plain',
+      'mp4',
+      async (path) => {
+        const bytes = await readFile(source('plain', 'mp4'));
+        const at = bytes.indexOf('stts') + 12;
+        bytes.writeUInt32BE(bytes.readUInt32BE(at) + 20, at);
+        await writeFile(path, bytes);
+      },
+      (truth) => expect(truth.length).toBe(FRAMES),
+    );
 
     for (const [codec, ending, args] of [
       ['closed', 'mp4', []],
