@@ -32,7 +32,12 @@ export function addDemo(program: Command, io: Io): void {
       'Writes the shapes world, lets its teacher write reasoning over HTTP, refines it, trains students with and without the reasoning loss, evaluates them on the validation split and writes one HTML report. Continues where it was stopped.',
     )
     .option('--out <folder>', 'folder for everything it writes', 'runs/demo')
-    .option('--clips <n>', 'clips to train on; two fifths as many validate', integer(2), 300)
+    .option(
+      '--clips <n>',
+      "clips to train on; two fifths as many validate, and as many, at most 250, are for the study's students",
+      integer(2),
+      300,
+    )
     .option('--seeds <n>', 'students of each kind', integer(1), 1)
     .option('--beta <b>', 'weight of the reasoning loss, compared with 0', number(0.01, 1), 0.5)
     .option(
