@@ -1,6 +1,6 @@
 /** Expressions that find answers in text, made from the words of each language. */
 import { ENGLISH } from './languages/english.js';
-import { alternatives, isLatin } from './languages/forms.js';
+import { alternatives, latinForms } from './languages/forms.js';
 import type { Language } from './languages/language.js';
 import { LANGUAGES } from './languages.js';
 import { isAscii } from './plain.js';
@@ -91,9 +91,7 @@ const NEGATION = new RegExp(LANGUAGES.map((language) => whole(language, language
 
 /** The same for ASCII text in lower case. */
 const LATIN_NEGATION = new RegExp(
-  ascii(
-    whole(ENGLISH, [...new Set(LANGUAGES.flatMap(({ not }) => alternatives(not)))].filter(isLatin).join('|')),
-  ),
+  ascii(whole(ENGLISH, [...new Set(latinForms(LANGUAGES.map(({ not }) => not)))].join('|'))),
 );
 
 /** Made when first needed: several hundred expressions take a third of a second. */

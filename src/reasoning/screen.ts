@@ -2,7 +2,7 @@
  * Tells at a glance which sentences cannot name an option. Reading a sentence closely takes some hundred expressions in
  * twenty languages; most sentences of a text have neither an option's letter nor a word for an answer.
  */
-import { alternatives, isLatin } from './languages/forms.js';
+import { alternatives, latinForms } from './languages/forms.js';
 import type { Language } from './languages/language.js';
 import { LANGUAGES } from './languages.js';
 
@@ -72,10 +72,10 @@ export function mayNameOption(sentence: string, changed = true): boolean {
 const MARK = mark();
 
 function mark(): RegExp {
-  const joined = LANGUAGES.flatMap(({ after, but }) => [after, but]).filter((field) => field !== '');
+  const joined = latinForms(LANGUAGES.flatMap(({ after, but }) => [after, but]));
   return new RegExp(
     '[^\\n\\x20-\\x7E‘’“”–—…•]|[<\\d]|[A-Z](?![a-z])|[a-z][A-Z]|' +
-      `[A-Z](?:${joined.flatMap(alternatives).filter(isLatin).join('|')})(?![a-z])|` +
+      `[A-Z](?:${joined.join('|')})(?![a-z])|` +
       "(?<![A-Za-z0-9]|[A-Za-z0-9]['’])[b-z](?![A-Za-z0-9])|(?<![A-Za-z0-9])a(?![A-Za-z0-9]|\\s+[A-Za-z0-9])",
     'u',
   );
@@ -99,11 +99,7 @@ export function mayNameByMark(plain: string, first: string | undefined): boolean
 const NOUN_CUE = nounCue();
 
 function nounCue(): RegExp {
-  const forms = (fields: (language: Language) => string[]) =>
-    LANGUAGES.flatMap(fields)
-      .filter((field) => field !== '')
-      .flatMap(alternatives)
-      .filter(isLatin);
+  const forms = (fields: (language: Language) => string[]) => latinForms(LANGUAGES.flatMap(fields));
   const nouns = forms(({ answer, choice }) => [answer, choice]);
   // "Best description": what has to stand before a noun may be the adjective itself, and need not open a word.
   const behind = nouns.filter((form) => form.startsWith('(?<=')).map((form) => form.replace('(?<=', '(?:'));

@@ -21,7 +21,15 @@ export function alternatives(source: string): string[] {
   return found;
 }
 
+/** The alternatives of the fields that a text of ASCII letters can match. */
+export function latinForms(fields: readonly string[]): string[] {
+  return fields
+    .filter((field) => field !== '')
+    .flatMap(alternatives)
+    .filter(isLatin);
+}
+
 /** Whether a text of ASCII letters can match an alternative: it has no other letters outside of a class. */
-export function isLatin(form: string): boolean {
+function isLatin(form: string): boolean {
   return /^[\x20-\x7E‘’]*$/.test(form.replace(/\[[^\]]*\]/g, ''));
 }
