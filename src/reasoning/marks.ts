@@ -12,7 +12,7 @@ import { isAnswerKey, isQuestionKey } from './replyKeys.js';
  */
 export interface Reply {
   /** The text in kept and removed pieces; white space that replaces a removed mark is a piece too. */
-  pieces: Piece[];
+  pieces: readonly Piece[];
   /** The kept pieces together. */
   prose: string;
   /** The prose outside of thinking: where an answer may stand. */
@@ -31,10 +31,14 @@ interface Piece {
 export const MARKS = 'marks';
 const JSON_ANSWER = 'JSON answer';
 
-/** Parsing the prose again changes nothing. */
-export function readReply(text: string): Reply {
+/**
+ * Parsing the prose again changes nothing.
+ *
+ * @param of the text cut into pieces; those with `removedBy` are no part of it
+ */
+export function readReply(text: string, of: readonly Piece[] = [{ text }]): Reply {
   const objects = jsonObjects(text);
-  const decoded = rewritten([{ text }], jsonEdits(text, objects));
+  const decoded = rewritten(of, jsonEdits(text, objects));
   const inner = proseOf(decoded);
   const thinking = thinkingIn(inner);
   const pieces = trimmed(unmarked(decoded));
@@ -49,15 +53,18 @@ export function readReply(text: string): Reply {
 }
 
 /** A reply that is prose and nothing else. */
-export function proseReply(text: string): Reply {
-  return { pieces: [{ text }], prose: text, spoken: text, fields: [] };
+export function proseReply(text: string, pieces: readonly Piece[] = [{ text }]): Reply {
+  return { pieces, prose: text, spoken: text, fields: [] };
 }
 
-const proseOf = (pieces: Piece[]) =>
-  pieces.map((piece) => (piece.removedBy === undefined ? piece.text : '')).join('');
+/** The kept pieces together. */
+export function proseOf(pieces: readonly Piece[]): string {
+  if (pieces.length === 1 && pieces[0]!.removedBy === undefined) return pieces[0]!.text;
+  return pieces.map((piece) => (piece.removedBy === undefined ? piece.text : '')).join('');
+}
 
 /** The text without marks. Removing one can expose another, so the search repeats. */
-function unmarked(pieces: Piece[]): Piece[] {
+function unmarked(pieces: readonly Piece[]): readonly Piece[] {
   const prose = proseOf(pieces);
   const edits = [jsonEdits(prose, jsonObjects(prose)), markEdits(prose)].find((found) => found.length > 0);
   return edits ? unmarked(rewritten(pieces, edits)) : pieces;
@@ -72,7 +79,7 @@ interface Edit {
 }
 
 /** The pieces after `edits` of their prose, which are in order and do not overlap. */
-function rewritten(pieces: Piece[], edits: Edit[]): Piece[] {
+function rewritten(pieces: readonly Piece[], edits: Edit[]): Piece[] {
   const result: Piece[] = [];
   const push = (piece: Piece) => {
     if (piece.text !== '') result.push(piece);
@@ -103,7 +110,7 @@ function rewritten(pieces: Piece[], edits: Edit[]): Piece[] {
 }
 
 /** White space at the ends is removed when anything else was. */
-function trimmed(pieces: Piece[]): Piece[] {
+function trimmed(pieces: readonly Piece[]): readonly Piece[] {
   if (pieces.every((piece) => piece.removedBy === undefined)) return pieces;
   const prose = proseOf(pieces);
   const from = prose.length - prose.trimStart().length;

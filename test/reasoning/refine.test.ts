@@ -232,8 +232,9 @@ describe('patterns from a recipe', () => {
 });
 
 /** Random teacher texts: steps, closings, markup, white space and noise in any order. */
-function randomText(rng: Rng): string {
+function randomText(rng: Rng, more: readonly string[] = []): string {
   const pieces = [
+    ...more,
     'The man stands by a door.',
     'A dog runs 3.5 m, e.g. fast.',
     '1. ',
@@ -277,12 +278,34 @@ function randomText(rng: Rng): string {
   return Array.from({ length: rng.int(25) }, () => rng.pick(pieces) + rng.pick(['', ' ', '\n'])).join('');
 }
 
+/** Marks of models, and options in all their forms. */
+const MARKED_PIECES = [
+  ...OPTIONS,
+  ...OPTIONS.map((option, i) => `${'ABCD'[i]}. ${option}`),
+  'B)',
+  '**B**',
+  '**C**.',
+  '\\boxed{C}',
+  '<answer>',
+  '</answer>',
+  '<think>',
+  '</think>',
+  '```',
+  '{"answer": "C"}',
+  'Second option: ',
+  'A: wrong',
+  'C ✅',
+  '### Detailed explanation of the process',
+  '**Answer**',
+  '---',
+];
+
 describe('for any text', () => {
   const runs = 400;
-  const each = (body: (text: string, settings: RefineSettings) => void) => {
+  const each = (body: (text: string, settings: RefineSettings) => void, more?: readonly string[]) => {
     const rng = new Rng('texts');
     for (let i = 0; i < runs; i++) {
-      const text = randomText(rng);
+      const text = randomText(rng, more);
       const answer = rng.pick([0, 1, 2, 3, null]);
       const settings: RefineSettings = {
         options: OPTIONS,
@@ -307,11 +330,28 @@ describe('for any text', () => {
     });
   });
 
-  it('refining twice is refining once', () => {
+  it.each([[], MARKED_PIECES])('refining twice is refining once', (...more) => {
     each((text, settings) => {
       const once = refine(text, settings).refined;
-      expect(refine(once, settings).refined, JSON.stringify(text)).toBe(once);
-    });
+      expect(refine(once, settings).refined, JSON.stringify([text, settings])).toBe(once);
+    }, more);
+  });
+
+  it.each([
+    ['what the truth leaves of the last sentence', 'He runs. A. The blanket', 0, null, 'He runs.'],
+    ['the predicted option of a longer sentence', 'He runs. The table\nthe blanket', 0, 1, 'He runs.'],
+    ['a header that stood before the end', 'He runs. **Answer** ###Answer: C', 0, 2, 'He runs.'],
+    [
+      'a box that the truth parted from its sentence',
+      'He runs.the blanket**B** x',
+      0,
+      undefined,
+      'He runs. **B** x',
+    ],
+  ])('is whole where removing makes %s', (_, text, answer, predicted, left) => {
+    const settings = { options: OPTIONS, answer, correct: false, predicted };
+    expect(refine(text, settings).refined).toBe(left);
+    expect(refine(left, settings).refined).toBe(left);
   });
 
   it('no pattern of the paper is left', () => {

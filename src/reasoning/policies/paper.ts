@@ -1,10 +1,10 @@
 /** The policy `paper`: removes the conclusions (section 3.2, appendix A.4). */
 import { predictedAnswer } from '../answer.js';
 import { Choices } from '../choices.js';
-import { Cutting, type Refined, type Removal, spacesBeside } from '../cutting.js';
+import { Cutting, type Refined, type RefinedPart, type Removal, SPACE, spacesBeside } from '../cutting.js';
 import type { GeneratedText } from '../generated.js';
 import { isCorrect } from '../grade.js';
-import { MARKS, proseReply, type Reply, readReply } from '../marks.js';
+import { MARKS, proseOf, proseReply, type Reply, readReply } from '../marks.js';
 import { GROUND_TRUTH, PAPER_PATTERNS, type Pattern, PREDICTED_OPTION, STATED_ANSWER } from '../patterns.js';
 import { ANSWER_TAG, BOX_TOKEN, boxesIn, comparable, plainText } from '../plain.js';
 import { mayHoldOption } from '../reading/brief.js';
@@ -21,7 +21,6 @@ import {
   type PolicyRecord,
   type PolicySettings,
   type RefineSettings,
-  removalsOf,
   resultOf,
   rowByRow,
 } from './policy.js';
@@ -37,20 +36,32 @@ import {
  * between two words and texts in JSON lose their escapes. Refining the result again changes nothing.
  */
 export function refine(reasoning: string, settings: RefineSettings): Refined {
-  const reply = mayHoldMarks(reasoning) ? readReply(reasoning) : proseReply(reasoning);
+  return refineFurther([{ text: reasoning }], settings);
+}
+
+/** {@link refine} of what is kept of a text that is cut into pieces already. */
+function refineFurther(pieces: readonly RefinedPart[], settings: RefineSettings): Refined {
+  const text = proseOf(pieces);
+  const reply = mayHoldMarks(text) ? readReply(text, pieces) : proseReply(text, pieces);
   const rules = new Rules(settings, reply);
   const cutting = new Cutting(reply.pieces);
   // Deleting can join separate texts, so the rules run until they find nothing more.
-  for (;;) {
+  for (let last = false; !last; ) {
     const removals = rules.removals(cutting.current);
-    if (removals.length === 0) return cutting.result();
-    const last = settings.predicted !== undefined && endsText(removals, cutting.current);
-    cutting.remove(removals);
-    if (last) return cutting.result();
+    last = removals.length === 0 || (settings.predicted !== undefined && endsText(removals, cutting.current));
+    if (removals.length > 0) cutting.remove(removals);
   }
+  const result = cutting.result();
+  // What is joined can be a mark too.
+  return result.refined !== text && mayHoldMarks(result.refined)
+    ? refineFurther(result.parts, settings)
+    : result;
 }
 
-/** Whether what is removed is the end of the text and nothing before it: then no separate texts are joined. */
+/**
+ * Whether whole units at the end of a text are removed, and nothing before them: then no separate texts are joined. Some
+ * headers of Markdown are none without a line's end behind them.
+ */
 function endsText(removals: readonly Removal[], text: string): boolean {
   let at = text.length;
   for (let i = removals.length - 1; i >= 0; i--) {
@@ -58,7 +69,7 @@ function endsText(removals: readonly Removal[], text: string): boolean {
     if (end !== at) return false;
     at = start;
   }
-  return at > 0 && /\s/.test(text[at] as string);
+  return removals[0]!.by === SPACE && !/[#*]/.test(text);
 }
 
 /** The rule that removes a unit as a whole. */
@@ -363,7 +374,6 @@ export async function paperThen(
   for (;;) {
     const removals = await drop(result.refined);
     if (removals.length === 0) return result;
-    const dropped = cutFurther(result, removals);
-    result = cutFurther(dropped, removalsOf(refine(dropped.refined, own)));
+    result = refineFurther(cutFurther(result, removals).parts, own);
   }
 }

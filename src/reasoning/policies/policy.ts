@@ -105,13 +105,3 @@ export function cutFurther(before: Refined, removals: readonly Removal[]): Refin
   cutting.remove(removals);
   return cutting.result();
 }
-
-/** What was removed, as ranges of the text that it was removed from. */
-export function removalsOf({ parts }: Refined): Removal[] {
-  let at = 0;
-  return parts.flatMap(({ text, removedBy }): Removal[] => {
-    const start = at;
-    at += text.length;
-    return removedBy === undefined ? [] : [{ start, end: at, by: removedBy }];
-  });
-}
