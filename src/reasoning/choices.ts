@@ -58,7 +58,9 @@ export class Choices {
     if (letter === undefined) return undefined;
     const after = rest.slice(1);
     const index = this.ofLetter(letter);
-    const ownText = index === undefined ? undefined : this.afterText(after, index);
+    // "He picked a cat" has an article where option A is the cat.
+    const article = letter === 'a' && /^\s+\p{L}/u.test(after);
+    const ownText = index === undefined || article ? undefined : this.afterText(after, index);
     const more = cues.second.exec(after) ?? (ownText === undefined ? null : cues.second.exec(ownText));
     if (ownText !== undefined && this.listsOn(ownText)) return { option: 'two', after };
     if (index !== undefined && SECOND_JOINED.test(after)) return { option: 'two', after };
@@ -307,7 +309,7 @@ function ownTexts(plain: string, index: number, words: readonly string[]): { fro
     if (end < 0 || isWordSign(signAt(plain, end))) continue;
     const to = end + (plain[end] === ')' ? 1 : 0);
     // "A woman" has an article where option A is the woman.
-    if (!/^A\s+\p{Ll}/u.test(plain.slice(at, to))) found.push({ from, to });
+    if (!/^[Aa]\s+\p{Ll}/u.test(plain.slice(at, to))) found.push({ from, to });
     at = to - 1;
   }
   return found;

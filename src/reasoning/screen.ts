@@ -2,7 +2,7 @@
  * Tells at a glance which sentences cannot name an option. Reading a sentence closely takes some hundred expressions in
  * twenty languages; most sentences of a text have neither an option's letter nor a word for an answer.
  */
-import { alternatives, latinForms } from './languages/forms.js';
+import { latinForms } from './languages/forms.js';
 import type { Language } from './languages/language.js';
 import { LANGUAGES } from './languages.js';
 
@@ -17,6 +17,9 @@ const BEHIND_LETTER =
   'aligns|describes|explains|captures|answers|does|remains|stands|looks|works|applies|wins|being|by|over|rather|instead|than|' +
   'and|or|nor|not|i|we|it|the|correct|right|for|more|most|me|if|to|shows|means|came|comes|then|too|also|has|had';
 
+/** Words that may end a sentence behind its letter: "Therefore, A overall." */
+export const LAST_WORDS = 'after all|then|instead|indeed|for sure|definitely|for me|overall|in the end';
+
 /** A letter by itself; the article "a" and the pronoun "I" before a word are none, nor is the "s" of "man's". */
 const LETTER = letter();
 
@@ -24,7 +27,7 @@ function letter(): RegExp {
   const verbs = LANGUAGES.flatMap(({ after, right, notAfter, but, or, not, optionBehind = '' }) => [
     ...[after, right, notAfter, but, or, not, optionBehind],
   ]).filter((field) => field !== '');
-  const article = `\\s+(?!(?:${[...new Set(verbs), BEHIND_LETTER].join('|')})(?![a-z]))[a-z]`;
+  const article = `\\s+(?!(?:${[...new Set(verbs), BEHIND_LETTER, LAST_WORDS].join('|')})(?![a-z]))[a-z]`;
   return new RegExp(
     `(?<![A-Za-z0-9])(?:[B-HJ-Z]|(?<![A-Za-z0-9]['’])[b-z]|A(?!${article})|I(?!\\s+(?!is\\b|was\\b)[a-z])|a(?!\\s+[A-Za-z0-9]))(?!['’]?[A-Za-z0-9])`,
     'u',
@@ -42,10 +45,7 @@ function words(): RegExp {
   const open = LANGUAGES.flatMap(({ option, optionBehind = '' }) => [option, optionBehind]);
   const closed = LANGUAGES.flatMap(({ answer, choice, choose }) => [answer, choice, choose]);
   // Where no letter of another script is, a word of one is not either.
-  const latin = (fields: string[]) =>
-    [...new Set(fields.filter((field) => field !== '').flatMap(alternatives))].filter((form) =>
-      /^[\x20-\x7E‘’]*$/.test(form),
-    );
+  const latin = (fields: string[]) => [...new Set(latinForms(fields))];
   // A test has no use for a condition behind the place, and is slow with it: the words themselves are looked for.
   const words = latin(closed).map((form) => form.replace(/^\(\?<=/, '(?:'));
   return new RegExp(`(?<![a-z0-9])(?:(?:${words.join('|')})(?![a-z0-9])|${latin(open).join('|')})`);
@@ -67,7 +67,7 @@ export function mayNameOption(sentence: string, changed = true): boolean {
 
 /**
  * What can name an option without its words: a letter that ends a word, or that a word of grammar is joined to, a digit,
- * a tag, another script. An article may be the letter of option A, see {@link mayNameByMark}.
+ * a tag, another script.
  */
 const MARK = mark();
 
@@ -86,13 +86,9 @@ const PLACE = /\b(?:first|second|third|fourth|fifth|last|one|two|three|four|five
 /**
  * Whether a plain sentence may name an option by its letter or its place. Where it does not, only an option's own words
  * can name one: behind a cue ({@link mayCueWords}), or in a conclusion.
- *
- * @param first the comparable text of option A: "picks a box" names it where it is "box"
  */
-export function mayNameByMark(plain: string, first: string | undefined): boolean {
-  if (MARK.test(plain) || PLACE.test(plain)) return true;
-  const [word] = first?.split(' ') ?? [];
-  return Boolean(word) && /\ba\b/.test(plain) && plain.toLowerCase().includes(word as string);
+export function mayNameByMark(plain: string): boolean {
+  return MARK.test(plain) || PLACE.test(plain);
 }
 
 /** A noun for an answer where a cue goes on behind it, or an adjective before it, in the Latin languages. */

@@ -26,7 +26,7 @@ export class Sentence {
 
   /** Whether a letter or a place may name an option. */
   private get marked(): boolean {
-    this.names ??= mayNameByMark(this.plain, this.choices.texts[0]);
+    this.names ??= mayNameByMark(this.plain);
     return this.names;
   }
 

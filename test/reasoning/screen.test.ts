@@ -56,8 +56,14 @@ describe('the screen', () => {
     'This suggests that he matched the color.',
   ])('passes %j', (sentence) => expect(mayNameOption(sentence)).toBe(false));
 
-  it.each(['A is seen.', 'He says A fits.', 'It is A', "'c'", "it's c", 'the right one'])(
-    'stops %j',
-    (sentence) => expect(mayNameOption(sentence)).toBe(true),
-  );
+  it.each([
+    'A is seen.',
+    'He says A fits.',
+    'It is A',
+    "'c'",
+    "it's c",
+    'the right one',
+    'Therefore, A overall.',
+    'Opcja b',
+  ])('stops %j', (sentence) => expect(mayNameOption(sentence)).toBe(true));
 });

@@ -2,6 +2,7 @@
 import type { Choices } from '../choices.js';
 import type { Cues } from '../cues.js';
 import { plainText } from '../plain.js';
+import { LAST_WORDS } from '../screen.js';
 import { agreed, type Candidate } from './candidate.js';
 
 /** Options in the sentence that follows "therefore", "in conclusion" and the like, or a bare letter that ends it. */
@@ -40,12 +41,14 @@ const placeOf = (sentence: string, choices: Choices) =>
 
 const ARROW_OR_HEADING = /[=-]>|→|#{1,6}\s*conclusion\b|(?:^|[.!?])\s*conclusion\s*:/gim;
 
+const ENDING = new RegExp(
+  `^[\\s,:：，、]*[([⟦]?([A-Z])[)\\]⟧]?(?:,?[^\\S\\n]+(?:${LAST_WORDS})(?=\\W*(?:$|\\n)|[.!]\\s))?` +
+    '(?:[^\\S\\n]*(?:$|[\\n!?。！？])|[^\\S\\n]*[.:)][^\\S\\n]*([^\\n]*))',
+);
+
 /** The option whose letter is here and ends the sentence: ", C.", ": (C)", " C. pick up the ball". */
 export function ending(tail: string, choices: Choices): number | undefined {
-  const match =
-    /^[\s,:：，、]*[([⟦]?([A-Z])[)\]⟧]?(?:,?[^\S\n]+(?:after all|then|instead|indeed|for sure|definitely|for me|overall|in the end)(?=\W*(?:$|\n)|[.!]\s))?(?:[^\S\n]*(?:$|[\n!?。！？])|[^\S\n]*[.:)][^\S\n]*([^\n]*))/.exec(
-      tail,
-    );
+  const match = ENDING.exec(tail);
   const index = match ? choices.ofLetter(match[1] as string) : undefined;
   if (!match || index === undefined) return undefined;
   const rest = match[2] ?? '';

@@ -16,7 +16,7 @@ export function statedAnswer(reply: Reply, choices: Choices): number | null {
 }
 
 export function statedIn(plain: string, choices: Choices): Candidate | undefined {
-  if (!mayNameByMark(plain, choices.texts[0]) && !mayCueWords(plain)) return undefined;
+  if (!mayNameByMark(plain) && !mayCueWords(plain)) return undefined;
   return statedBy(plain, choices, cuesIn(plain));
 }
 
