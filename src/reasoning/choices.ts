@@ -4,7 +4,7 @@
 
 import { type Cues, ENGLISH_CUES } from './cues.js';
 import { LANGUAGES } from './languages.js';
-import { comparable, spelled, withoutArticle } from './plain.js';
+import { comparable, spelled } from './plain.js';
 import { rootsOf, tellingRoots } from './roots.js';
 import { foldCase, isWordSign, pastMarks, runEndPastArticle, signAt, signBefore } from './wordRuns.js';
 
@@ -22,15 +22,14 @@ export interface FoundLetter {
 }
 
 export class Choices {
-  /** {@link comparable} text of every option. */
-  readonly texts: readonly string[];
+  private comparables: readonly string[] | undefined;
 
-  /** The same with their articles. */
-  private readonly spellings: readonly string[];
+  constructor(private readonly options: readonly string[]) {}
 
-  constructor(private readonly options: readonly string[]) {
-    this.spellings = options.map(spelled);
-    this.texts = this.spellings.map(withoutArticle);
+  /** {@link comparable} text of every option; made when first needed, as few sentences are compared with all. */
+  get texts(): readonly string[] {
+    this.comparables ??= this.options.map(comparable);
+    return this.comparables;
   }
 
   /** Whether several options call somebody by a letter, "C is cooking": by itself it is then a person's name. */
@@ -237,7 +236,7 @@ export class Choices {
 
   /** The roots of an option's words. */
   rootsOf(index: number): readonly string[] {
-    this.roots[index] ??= rootsOf(this.texts[index] as string);
+    this.roots[index] ??= rootsOf(comparable(this.options[index] ?? ''));
     return this.roots[index] as string[];
   }
 
@@ -277,7 +276,7 @@ export class Choices {
     if (!tied || best === undefined) return best;
     const words = spelled(text);
     const same = this.texts.flatMap((option, i) => (option === this.texts[best as number] ? [i] : []));
-    const exact = same.filter((i) => startsWith(words, this.spellings[i] as string));
+    const exact = same.filter((i) => startsWith(words, spelled(this.options[i] as string)));
     return exact.length === 1 ? exact[0] : undefined;
   }
 }

@@ -37,15 +37,15 @@ const NO_OTHER =
 const ASSURANCE =
   /\b(?:there(?:['’]s| is| can be) )?(?:no|without (?:a |any )?|beyond (?:a |any )?)\s*(?:doubt|question)\b(?: that\b| about it\b)?/gi;
 
-/** What a text without marks has none of. */
-const MARKED = /[^\n\x20-\x7E]|[\\<*_`"'$~[\]{}]| {2}|\n *\n/;
+/** What a text without marks has none of; an apostrophe between letters is none. */
+const MARKED = /[^\n\x20-\x7E]|[\\<*_`"$~[\]{}]|'(?<![A-Za-z]'(?=[A-Za-z]))| {2}|\n *\n/;
 
 /** Lower case, single spaces, words and numbers only, no leading article: equal for texts that say the same. */
 export function comparable(text: string): string {
   return withoutArticle(spelled(text));
 }
 
-export function withoutArticle(spelling: string): string {
+function withoutArticle(spelling: string): string {
   return spelling.replace(/^(?:the|a|an)\s+(?=\S)/, '');
 }
 

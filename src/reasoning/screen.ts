@@ -21,7 +21,7 @@ const BEHIND_LETTER =
 export const LAST_WORDS = 'after all|then|instead|indeed|for sure|definitely|for me|overall|in the end';
 
 /** A letter by itself; the article "a" and the pronoun "I" before a word are none, nor is the "s" of "man's". */
-const LETTER = letter();
+export const LETTER = letter();
 
 function letter(): RegExp {
   const verbs = LANGUAGES.flatMap(({ after, right, notAfter, but, or, not, optionBehind = '' }) => [
@@ -38,7 +38,7 @@ const ITEM = /(?<![A-Za-z0-9])[A-Z](?=\)?\s*[-.:)|–—=(])/g;
 const TICK = /\[[ x]\]/i;
 
 /** Words for an answer, an option and for choosing one, of all languages; compiled once. */
-const WORDS = words();
+export const WORDS = words();
 
 function words(): RegExp {
   // An option's letter may follow its noun at once; other words are whole ones.
@@ -56,13 +56,9 @@ export function isChanged(text: string): boolean {
   return CHANGING.test(text) && CHANGED.test(text);
 }
 
-/**
- * Whether reading the sentence closely can find an option in it that is named by letter or as an answer.
- *
- * @param changed whether {@link isChanged} may be true of it: false where it is not of the text around it
- */
-export function mayNameOption(sentence: string, changed = true): boolean {
-  return (changed && isChanged(sentence)) || LETTER.test(sentence) || WORDS.test(sentence.toLowerCase());
+/** Whether reading the sentence closely can find an option in it that is named by letter or as an answer. */
+export function mayNameOption(sentence: string): boolean {
+  return isChanged(sentence) || LETTER.test(sentence) || WORDS.test(sentence.toLowerCase());
 }
 
 /**

@@ -114,12 +114,23 @@ const END = /[\n.!?…。！？｡।॥؟۔]/g;
 
 function skipSpace(text: string, from: number, to: number): number {
   let at = from;
-  while (at < to && /\s/.test(text[at] as string)) at++;
+  while (at < to && isSpace(text, at)) at++;
   return at;
 }
 
+/** Whether `\\s` matches the character at a place; plain signs are told without an expression. */
+function isSpace(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  if (code > 32 && code < 128) return false;
+  return code === 32 || code === 10 || /\s/.test(text[at] ?? '');
+}
+
+const isCapital = (code: number) => code >= 65 && code <= 90;
+const isSmall = (code: number) => code >= 97 && code <= 122;
+
 function skipMarkers(text: string, from: number, to: number): number {
   let at = from;
+  if (opensPlainly(text, at)) return at;
   for (
     let marker = MARKER.exec(text.slice(at, at + 24));
     marker;
@@ -131,8 +142,16 @@ function skipMarkers(text: string, from: number, to: number): number {
   return at;
 }
 
+/** Whether a word opens here that is no marker for certain: "The", not "C)" nor "Step 1:". */
+function opensPlainly(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  const next = text.charCodeAt(at + 1);
+  return (isCapital(code) || isSmall(code)) && isSmall(next) && next !== 116;
+}
+
 /** Closing quotes, brackets and emphasis that belong to the sentence before them. */
 function closing(text: string, from: number, to: number): number {
+  if (text[from] === ' ' && isCapital(text.charCodeAt(from + 1))) return 0;
   const tail = text.slice(from, Math.min(to, from + 16));
   return (
     /^[.!?…。！？]*["'”’)\]*_」』）】》]*(?:[^\S\n]*[✅✓✔☑⭕❌✗✘✖❎☒]\uFE0F?)*/u.exec(tail)?.[0].length ?? 0
@@ -164,16 +183,23 @@ const NUMBER = /(?:^|[\s(["'])nos?\.$/i;
 
 /** Whether the character at `at` ends a sentence: an end mark, then white space, then what can open a sentence. */
 function endsAfter(text: string, at: number, to: number, start: number): boolean {
-  if (!/[.!?…。！？｡।॥؟۔]/.test(text[at] as string)) return false;
   const end = at + 1 + closing(text, at + 1, to);
   if (end >= to) return true;
   if (/[。！？｡।॥؟۔]/.test(text[at] as string)) return true;
   if (!/\s/.test(text[end] as string)) return false;
   if (text[at] !== '.') return true;
+  const opens = text[end] === ' ' && isCapital(text.charCodeAt(end + 1));
+  if (opens && end === at + 1 && endsLongWord(text, at)) return true;
   const head = text.slice(Math.max(start, at - 24), at + 1);
   if (SHORT.test(lastWord(head)) && ABBREVIATION.test(head)) return false;
   if (NUMBER.test(head) && /^\s*\d/.test(text.slice(end, end + 8))) return false;
   return !/^\s*\p{Ll}/u.test(text.slice(end, Math.min(to, end + 24)));
+}
+
+/** Whether seven small letters end here, which no abbreviation has. */
+function endsLongWord(text: string, at: number): boolean {
+  for (let i = at - 7; i < at; i++) if (!isSmall(text.charCodeAt(i))) return false;
+  return true;
 }
 
 /** What stands behind the last white space, bracket or quotation mark. */
@@ -192,7 +218,7 @@ function pushTrimmed(
 ): void {
   let start = from;
   let end = to;
-  while (start < end && /\s/.test(text[start] as string)) start++;
-  while (end > start && /\s/.test(text[end - 1] as string)) end--;
+  while (start < end && isSpace(text, start)) start++;
+  while (end > start && isSpace(text, end - 1)) end--;
   if (end > start) units.push({ start, end, ...extra });
 }

@@ -51,6 +51,11 @@ export class TruthWords {
       scope === 'words' ? '' : words.reduce((best, word) => (word.length > best.length ? word : best));
   }
 
+  /** Whether a sentence of the text may say the true answer. */
+  isIn(text: string): boolean {
+    return (this.own !== '' && foldCase(text).includes(this.longest)) || hasLetter(text, this.letter);
+  }
+
   /** The ranges of `sentence` that say the true answer, in order and apart. */
   find(sentence: string): { start: number; end: number }[] {
     const ranges = [...this.wordRanges(sentence), ...this.letterRanges(sentence)].sort(

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/base/random.js';
 import { Choices } from '../../src/reasoning/choices.js';
 import { cuesIn } from '../../src/reasoning/cues.js';
+import { glance, mayBeConclusion, mayName } from '../../src/reasoning/glance.js';
 import type { Language } from '../../src/reasoning/languages/language.js';
 import { LANGUAGES } from '../../src/reasoning/languages.js';
 import { leaningIn } from '../../src/reasoning/leaning.js';
@@ -12,7 +13,7 @@ import { claimsLetter, placesIn } from '../../src/reasoning/reading/mentions.js'
 import { pointers } from '../../src/reasoning/reading/pointers.js';
 import { statedBy } from '../../src/reasoning/reading/stated.js';
 import { concludedIn, mayConclude } from '../../src/reasoning/reading/worded.js';
-import { mayCueWords, mayNameByMark, mayNameOption } from '../../src/reasoning/screen.js';
+import { isChanged, mayCueWords, mayNameByMark, mayNameOption } from '../../src/reasoning/screen.js';
 import { Sentence } from '../../src/reasoning/sentence.js';
 import { sampleOf } from './sampled.js';
 
@@ -91,6 +92,9 @@ describe.each(LANGUAGES.map((language) => [language.code, language] as const))('
       const said = new Sentence(text, choices);
       const plain = plainText(text).trim();
       const whole = choices.whole(plain);
+      const seen = glance(text, 0, text.length);
+      expect(mayName(text, seen), text).toBe(mayNameOption(text));
+      if (mayConclude(text)) expect(mayBeConclusion(seen) || isChanged(text), text).toBe(true);
       if (!mayNameOption(text)) {
         expect([said.statesAnswer(), said.announcesAnswer()], text).toEqual([false, false]);
         const pointed = OPTIONS.flatMap((_, at) => (at !== whole && said.pointsAt(at) ? [at] : []));

@@ -3,6 +3,17 @@ import { predictedAnswer } from '../answer.js';
 import { Choices } from '../choices.js';
 import { Cutting, type Refined, type RefinedPart, type Removal, SPACE, spacesBeside } from '../cutting.js';
 import type { GeneratedText } from '../generated.js';
+import {
+  ANYTHING,
+  glance,
+  mayBeChanged,
+  mayBeConclusion,
+  mayBeHeading,
+  mayHaveForms,
+  mayHaveVerdicts,
+  mayName,
+  type Seen,
+} from '../glance.js';
 import { isCorrect } from '../grade.js';
 import { MARKS, proseOf, proseReply, type Reply, readReply } from '../marks.js';
 import { GROUND_TRUTH, PAPER_PATTERNS, type Pattern, PREDICTED_OPTION, STATED_ANSWER } from '../patterns.js';
@@ -11,7 +22,7 @@ import { mayHoldOption } from '../reading/brief.js';
 import { statedAnswer } from '../reading/stated.js';
 import { mayConclude } from '../reading/worded.js';
 import { rootsOf } from '../roots.js';
-import { isChanged, mayHoldMarks, mayHoldVerdicts, mayNameOption } from '../screen.js';
+import { isChanged, mayHoldMarks, mayHoldVerdicts } from '../screen.js';
 import { Sentence } from '../sentence.js';
 import { segment, type Unit } from '../sentences.js';
 import { TruthWords } from '../truthWords.js';
@@ -81,12 +92,10 @@ class Rules {
   private readonly patterns: readonly Pattern[];
   /** The patterns of words that the text in hand may hold. */
   private forms: readonly Pattern[] = [];
-  /** Whether it has signs that hide letters or words. */
-  private changed = true;
   private readonly truth: TruthWords | undefined;
   /** The answer that the reply states, once it is read. */
   private stated: { option: number | null } | undefined;
-  /** Reasons of sentences that were read before, by the prediction and the sentence. */
+  /** Reasons of sentences that the pass before read, by the prediction and the sentence. */
   private readonly known = new Map<string, Reason>();
 
   constructor(
@@ -102,19 +111,28 @@ class Rules {
   /** What to remove of `text`, in order and apart. */
   removals(text: string): Removal[] {
     const units = segment(text);
-    this.forms = wordForms(this.patterns, text);
-    this.changed = isChanged(text);
+    const seen = units.map(({ start, end }) => glance(text, start, end));
+    let all = seen.reduce((sum, one) => sum | one, 0);
+    const changed = mayBeChanged(all) && isChanged(text);
+    if (changed) {
+      seen.fill(ANYTHING);
+      all = ANYTHING;
+    }
+    this.forms = wordForms(this.patterns, text, mayHaveForms(all));
     const predicted = this.predictedIn(text);
-    const reasons = units.map((unit) => this.reason(text, unit, predicted));
+    const reasons = units.map((unit, i) => this.reason(text, unit, predicted, seen[i] as Seen));
+    const own = [...reasons];
     this.followBareHeaders(text, units, reasons);
     this.followAnnouncements(text, units, reasons);
-    if (mayHoldVerdicts(text, this.changed)) judgeLists(text, units, reasons, this.choices);
-    const boxed = /[\\<]/.test(text);
+    if (mayHaveVerdicts(all) && mayHoldVerdicts(text, changed))
+      judgeLists(text, units, reasons, this.choices);
+    const boxed = changed && /[\\<]/.test(text);
+    const truth = this.truth?.isIn(text) ? this.truth : undefined;
     const inside = units.map((unit, i) => {
       if (reasons[i] !== undefined) return [];
       const sentence = text.slice(unit.start, unit.end);
-      const found = this.truthIn(sentence);
-      found.push(...headingMark(sentence));
+      const found = truth ? truthIn(sentence, truth) : [];
+      if (mayBeHeading(seen[i] as Seen)) found.push(...headingMark(sentence));
       if (boxed) found.push(...boxMarks(sentence));
       if (found.length === 0) return found;
       const apart = inOrder(found);
@@ -133,6 +151,9 @@ class Rules {
       }));
     });
     if (removals.length === 0) return removals;
+    units.forEach(({ start, end, header }, i) => {
+      if (!header) this.known.set(keyOf(text.slice(start, end), predicted), own[i]);
+    });
     removals.push(...spacesBeside(text, units, (i) => reasons[i] !== undefined));
     return removals.sort((a, b) => a.start - b.start);
   }
@@ -153,25 +174,25 @@ class Rules {
     return [this.stated.option, now].filter((option) => option !== null);
   }
 
-  private reason(text: string, unit: Unit, predicted: number[]): Reason {
+  private reason(text: string, unit: Unit, predicted: number[], seen: Seen): Reason {
     if (unit.header) return this.patterns.find((pattern) => pattern.header === unit.header)?.name;
     const sentence = text.slice(unit.start, unit.end);
-    const key = this.settings.predicted === undefined ? `${predicted}\n${sentence}` : sentence;
-    if (this.known.has(key)) return this.known.get(key);
-    const reason = this.reasonOf(sentence, predicted);
-    this.known.set(key, reason);
-    return reason;
+    if (this.known.size > 0) {
+      const key = keyOf(sentence, predicted);
+      if (this.known.has(key)) return this.known.get(key);
+    }
+    return this.reasonOf(sentence, predicted, seen);
   }
 
-  private reasonOf(sentence: string, predicted: number[]): Reason {
+  private reasonOf(sentence: string, predicted: number[], seen: Seen): Reason {
     if (this.forms.length > 0) {
       const plain = withoutEmphasis(sentence);
       const pattern = this.forms.find(({ words }) => words?.test(plain));
       if (pattern) return pattern.name;
     }
     if (predicted.some((option) => this.isText(sentence, option))) return PREDICTED_OPTION;
-    if (!mayNameOption(sentence, this.changed))
-      return this.concludes(sentence, predicted) ? PREDICTED_OPTION : undefined;
+    if (!mayName(sentence, seen))
+      return mayBeConclusion(seen) && this.concludes(sentence, predicted) ? PREDICTED_OPTION : undefined;
     const said = new Sentence(sentence, this.choices);
     if (said.statesAnswer() || said.announcesAnswer()) return STATED_ANSWER;
     if (predicted.some((option) => said.pointsAt(option))) return PREDICTED_OPTION;
@@ -181,9 +202,8 @@ class Rules {
   /** Whether a sentence without a letter or a word for an answer concludes a predicted option in its own words. */
   private concludes(sentence: string, predicted: number[]): boolean {
     return (
-      predicted.length > 0 &&
-      mayConclude(sentence) &&
       predicted.some((option) => mayHoldOption(sentence, option, this.choices)) &&
+      mayConclude(sentence) &&
       new Sentence(sentence, this.choices).concludes(predicted)
     );
   }
@@ -224,22 +244,27 @@ class Rules {
         reasons[i] = STATED_ANSWER;
     });
   }
-
-  /** The ground truth's words in a kept sentence, with a space beside them. */
-  private truthIn(sentence: string): Removal[] {
-    if (!this.truth) return [];
-    return this.truth.find(sentence).map(({ start, end }) => {
-      const spaced = (i: number) => /\s/.test(sentence[i] ?? '');
-      if (spaced(end) && (start === 0 || spaced(start - 1))) return { start, end: end + 1, by: GROUND_TRUTH };
-      if (end === sentence.length && spaced(start - 1)) return { start: start - 1, end, by: GROUND_TRUTH };
-      return { start, end, by: GROUND_TRUTH };
-    });
-  }
 }
 
-/** The patterns of words that a text may hold: it has their anchors, whatever marks part one. */
-function wordForms(patterns: readonly Pattern[], text: string): Pattern[] {
-  const lower = (/[*_`]/.test(text) ? text.replace(/[*_`]/g, '') : text).toLowerCase();
+const keyOf = (sentence: string, predicted: readonly number[]) => `${predicted}\n${sentence}`;
+
+/** The ground truth's words in a kept sentence, with a space beside them. */
+function truthIn(sentence: string, truth: TruthWords): Removal[] {
+  return truth.find(sentence).map(({ start, end }) => {
+    const spaced = (i: number) => /\s/.test(sentence[i] ?? '');
+    if (spaced(end) && (start === 0 || spaced(start - 1))) return { start, end: end + 1, by: GROUND_TRUTH };
+    if (end === sentence.length && spaced(start - 1)) return { start: start - 1, end, by: GROUND_TRUTH };
+    return { start, end, by: GROUND_TRUTH };
+  });
+}
+
+/**
+ * The patterns of words that a text may hold: it has their anchors, whatever marks part one.
+ *
+ * @param anchored whether it may have any
+ */
+function wordForms(patterns: readonly Pattern[], text: string, anchored: boolean): Pattern[] {
+  const lower = anchored ? text.replace(/[*_`]/g, '').toLowerCase() : '';
   return patterns.filter(({ words, anchor = '' }) => words && lower.includes(anchor));
 }
 

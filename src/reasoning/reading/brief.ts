@@ -47,7 +47,10 @@ function oneIn(
 ): number | undefined {
   const named = wordsOf(sentence, wanted.flat(2));
   // What no words of the sentence hold, those that it claims do not either.
-  if (!wanted.flat().some((roots) => roots.length > 0 && holds(named, roots))) return undefined;
+  const stands = (roots: readonly string[]) =>
+    roots.length > 1 || whole || named.some((word) => same(word.root, roots[0]!) && isNamed(sentence, word));
+  const may = (roots: readonly string[]) => roots.length > 0 && holds(named, roots) && stands(roots);
+  if (!wanted.some((forms) => forms.some(may))) return undefined;
   const words = claimed(sentence, named);
   const full = wanted.flatMap((forms, index) => {
     const form = forms.find((roots) => roots.length > 0 && !isCommon(roots) && holds(words, roots));

@@ -15,8 +15,18 @@ export interface Said extends Placed {
   aside: boolean;
 }
 
+/** The options that a sentence claims. */
+export function claimedIn(sentence: string, choices: Choices): Set<number> {
+  return new Set(claimed(sentence, namedIn(sentence, choices)).map(({ index }) => index));
+}
+
+const namedIn = (sentence: string, choices: Choices) => [
+  ...spotsIn(sentence, choices),
+  ...placesIn(sentence, choices),
+];
+
 export function saidIn(sentence: Placed, choices: Choices): Said {
-  const named = [...spotsIn(sentence.text, choices), ...placesIn(sentence.text, choices)];
+  const named = namedIn(sentence.text, choices);
   const spots = claimed(sentence.text, named);
   let rest = sentence.text.slice(grantedLength(sentence.text));
   const cut = sentence.text.length - rest.length;

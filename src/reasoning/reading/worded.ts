@@ -11,18 +11,35 @@ import { briefIn } from './brief.js';
 import type { Candidate } from './candidate.js';
 import { claimsNothing, withoutDenied } from './claims.js';
 import { openingIn } from './opening.js';
-import { type Said, saidIn } from './said.js';
+import { claimedIn, type Said, saidIn } from './said.js';
 import { sentencesOf } from './sentenceAt.js';
 import { isCommon, isNumber } from './spots.js';
 import { refusalAt } from './withheld.js';
 
-/** Opens a conclusion, or says in the sentence that it is one. */
-const CONCLUDES =
-  /^\W*(?:so|therefore|thus|hence|consequently|accordingly|overall|in (?:conclusion|summary|short)|to (?:conclude|sum up)|all in all|on balance|as such|as a result|in other words|put differently|that is,|(?:based on|given|considering|judging (?:by|from))\b[^,]*,|(?:it|he|she|this) (?:looks like|seems that|appears that)|(?:reason|explanation|action|conclusion|result|purpose|answer|correct|best)\s*:)|[=-]>|→|∴|\b(?:therefore|thus|hence)\b|^\W*(?:this|these|which|it|all of this)\b[^.]{0,60}?\b(?:suggests?|indicates?|implies|imply|means?|shows?)\b|\b(?:suggests?|indicates?|implies|confirms?|reveals?|tells us|means)\s+that\b|\bi\b[^.]{0,20}?\b(?:choose|select|pick|answer|conclude|say|think|believe|go with|opt for)\b/i;
+const SHOWN = '(?:suggests?|indicates?|implies|imply|means?|shows?)';
+const CHOSEN = '(?:choose|select|pick|answer|conclude|say|think|believe|go with|opt for)';
+/**
+ * Opens a conclusion, or says in the sentence that it is one. What has to stand before a verb or a colon is asked behind
+ * it, so that a match begins with what is rare in a text.
+ */
+const CONCLUDES = new RegExp(
+  '^\\W*(?:so\\b|therefore|thus|hence|consequently|accordingly|overall|in (?:conclusion|summary|short)|to (?:conclude|sum up)|' +
+    'all in all|on balance|as such|as a result|in other words|put differently|that is,|' +
+    '(?:based on|given|considering|judging (?:by|from))\\b[^,]*,|(?:it|he|she|this) (?:looks like|seems that|appears that))|' +
+    ':(?<=^\\W*(?:reason|explanation|action|conclusion|result|purpose|answer|correct|best)\\s*:)|[=-]>|→|∴|' +
+    '\\b(?:therefore|thus|hence)\\b|' +
+    `\\b${SHOWN}\\b(?<=^\\W*(?:this|these|which|it|all of this)\\b[^.]{0,60}\\b${SHOWN})|` +
+    '\\b(?:suggests?|indicates?|implies|confirms?|reveals?|tells us|means)\\s+that\\b|' +
+    `\\b${CHOSEN}\\b(?<=\\bi\\b[^.]{0,20}\\b${CHOSEN})`,
+  'i',
+);
 const UNSURE = /\b(?:could|may|might|can)\s+(?:also\s+)?(?:suggest|indicate|imply|mean|show)\b/i;
 /** "The most plausible reason is ...", "... comes closest", "... is the only option". */
 const NAMES =
   /\b(?:answer|(?<!(?:first|second|third|fourth|fifth|last)\s)(?:option|choice)|(?<!(?:one|another|possible|alternative|other)\s)(?:reason|explanation|interpretation)|description|statement|purpose|response|one that|best (?:describ|captur|fit|match|explain|reflect|represent|convey|account|align|correspond|illustrat|reproduc|summar)\w*|makes? the most sense|closest|most (?:likely|plausible|probable|fitting|appropriate|accurate|logical|reasonable)|only plausible|is (?:correct|right|true)|explains)\b/i;
+
+/** Both: what a conclusion has to hold. */
+export const CONCLUSIONS: readonly RegExp[] = [CONCLUDES, NAMES];
 
 /** A conclusion within a sentence, which answers a question as a reply; in reasoning it may be a step like any other. */
 const SO = /,\s*so\s(?!that\b)/i;
@@ -30,7 +47,7 @@ const SO = /,\s*so\s(?!that\b)/i;
 /** Whether one plain sentence concludes an option in its own words, and which. */
 export function concludedIn(plain: string, choices: Choices): number | undefined {
   if (!mayConclude(plain)) return undefined;
-  const { options } = saidIn({ at: 0, text: plain }, choices);
+  const options = claimedIn(plain, choices);
   if (options.size === 0) return isPlain(plain) ? briefIn(plain, choices, false) : undefined;
   const [index] = options;
   return options.size === 1 && !isLoose(plain, index as number, choices) ? index : undefined;
@@ -39,7 +56,7 @@ export function concludedIn(plain: string, choices: Choices): number | undefined
 /** Whether a sentence has words of a conclusion: a quick look before {@link concludedIn}. */
 export function mayConclude(sentence: string): boolean {
   const own = sentence.replace(NOUN_LABEL, '').replace(OPTION_SAYS, '');
-  return CONCLUDES.test(own) || NAMES.test(own);
+  return CONCLUSIONS.some((form) => form.test(own));
 }
 
 /** "- (B) garden: it is named too, so it is included" discusses one of the options. */
