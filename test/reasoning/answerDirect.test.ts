@@ -137,6 +137,46 @@ describe('a verdict for each option', () => {
   });
 });
 
+describe('a heading in the brackets of Chinese and Japanese', () => {
+  read([
+    [ACTS, '【解析】她打开了盒子。\n【答案】D', 3],
+    [ACTS, '【正解】B。', 1],
+    [ACTS, '【答案】: C <eoa>', 2],
+    [ACTS, '【C】', 2],
+    [ACTS, '【解析】她坐下。', null],
+  ]);
+});
+
+describe('letters that stand together', () => {
+  read([
+    [ACTS, 'So C is right.\nAnswer: AC', null],
+    [ACTS, 'C选项正确。\n【答案】ACD', null],
+    // Not in order, a word, or an option's own.
+    [ACTS, 'Answer: C (see CAB 12)', 2],
+    [['AB', 'AC', 'BC', 'none'], 'Answer: AC', 1],
+    [['A', 'B', 'AB', 'O'], 'His blood group decides. Answer: AB', 2],
+  ]);
+
+  it('are called several', () => {
+    expect(readText('Answer: ABD', ACTS).rule).toBe('several');
+  });
+});
+
+describe('a rate of playing the video', () => {
+  const RATES = ['2x speed', '1x speed', '0.5x speed'];
+  read([
+    [RATES, 'The clip plays at normal speed.', 1],
+    [RATES, 'The clip plays at double speed.', 0],
+    [['normal speed', '2x speed'], 'It is shown at 1x speed.', 0],
+    [RATES, 'It is shown at half the normal speed.', null],
+    [PACES, 'It is shown at half the normal speed.', null],
+    [PACES, 'It is shown below normal speed.', null],
+    [PACES, 'It is shown at 50% of the normal speed.', null],
+    [RATES, 'The clip is faster than normal speed.', null],
+    [RATES, 'The clip is not at normal speed.', null],
+  ]);
+});
+
 describe('a number of an option', () => {
   read([
     [ACTS, 'Answer: No. 4', 3],

@@ -15,6 +15,7 @@ import { type Said, saidIn } from './said.js';
 import { sentencesOf } from './sentenceAt.js';
 import { isCommon, isNumber } from './spots.js';
 import { refusalAt } from './withheld.js';
+import { yesOrNo } from './yesNo.js';
 
 /** Opens a conclusion, or says in the sentence that it is one. */
 const CONCLUDES =
@@ -49,10 +50,9 @@ const concludes = (sentence: string): boolean =>
   mayConclude(sentence) || (SO.test(sentence) && !ITEM.test(sentence));
 
 export function wordedIn(plain: string, choices: Choices): Candidate | undefined {
-  const sentences = sentencesOf(plain);
-  const opening = sentences.length <= 2 ? yesOrNo(plain, choices) : undefined;
+  const said = sentencesOf(plain).map((sentence) => saidIn(sentence, choices));
+  const opening = yesOrNo(plain, said, choices);
   if (opening !== undefined) return { at: plain.length, index: opening, stated: 'worded' };
-  const said = sentences.map((sentence) => saidIn(sentence, choices));
   const explained = openingIn(said, choices);
   if (explained) return { at: explained.end, index: explained.index, stated: 'worded' };
   return concluded(said, choices) ?? shortReply(plain, said, choices);
@@ -132,17 +132,6 @@ const IT_IS = /^\W*(?:it|this|that)(?:['’]s| is| was)\s[^,]*, not\s/i;
 /** A sentence of few words that neither lists nor doubts. */
 const isPlain = (text: string) =>
   !describes(text) && !UNSURE.test(text) && !/[?？]/.test(text) && stemsOf(text).length < 18;
-
-/** "No, he does not", "No. He never does" where "no", or one option that begins with it, is there. */
-function yesOrNo(reply: string, choices: Choices): number | undefined {
-  const [, word] =
-    /(?:^|[.!?]\s+)(?:so|therefore|thus|hence)[,:]?\s+(yes|no)\W*$/i.exec(reply.toLowerCase()) ??
-    /^\W*(yes|no)\s*(?:[,.;–—-](?!\s*(?:wait|hold on|actually|hmm))|$)/.exec(reply.toLowerCase()) ??
-    [];
-  if (word === undefined) return undefined;
-  const exact = choices.texts.indexOf(word);
-  return exact >= 0 ? exact : choices.opening(word);
-}
 
 /** What the sentences say without the options that they name and do not claim, and without what they deny. */
 const restOf = (said: readonly Said[]) => said.map(({ rest }) => withoutDenied(rest)).join('\n');
