@@ -177,6 +177,44 @@ describe('a rate of playing the video', () => {
   ]);
 });
 
+describe('a direction in words for any movement', () => {
+  const PANS = ['panning from right to left', 'zooming in', 'zooming out', 'panning from left to right'];
+  const ZOOMS = ['zooming backward', 'rising', 'zooming forward', 'tilting down'];
+  const LINES = ['horizontally', 'diagonally', 'vertically'];
+  const WALKS = ['walks forward', 'runs backward', 'jumps'];
+  read([
+    [PANS, 'The camera in the clip goes from right to left.', 0],
+    [PANS, 'The camera moves to the right.', 3],
+    [ZOOMS, 'The camera is moving backwards.', 0],
+    [ZOOMS, 'The camera moves downward.', 3],
+    [LINES, 'The ball travels from the left to the right side.', 0],
+    [LINES, 'The movement of the ball is upward.', 2],
+    [['clockwise', 'counter-clockwise', 'up'], 'The wheel moves anticlockwise.', 1],
+    // Another movement, a denial, a doubt, two directions, a place, two options.
+    [PANS, 'The camera zooms to the left.', null],
+    [ZOOMS, 'The camera does not move backward.', null],
+    [ZOOMS, 'The camera may be moving backward.', null],
+    [ZOOMS, 'The camera moves forward and then backward.', null],
+    [WALKS, 'The man runs forward.', null],
+    [PANS, 'The man moves to the left of the tree.', null],
+    [['panning left', 'sliding left', 'sliding right'], 'The camera is moving left.', null],
+  ]);
+});
+
+describe('a count in digits', () => {
+  const COUNTS = ['25', '30', '35', '40'];
+  const SHARES = ['20%', '30%', '40%'];
+  read([
+    [COUNTS, 'The clip shows 30 birds.', 1],
+    [SHARES, 'About 30% of the birds are grey.', 1],
+    [COUNTS, 'There are 10 here and 15 there: 10 + 15 = 25 birds.', 0],
+    // The number of something else, or of two things.
+    [COUNTS, 'In frame 25 a bird lands.', null],
+    [COUNTS, '25 of the 40 birds fly off.', null],
+    [['two', 'three', 'five'], 'Three of the five birds fly off.', null],
+  ]);
+});
+
 describe('a number of an option', () => {
   read([
     [ACTS, 'Answer: No. 4', 3],

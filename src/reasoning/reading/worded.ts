@@ -10,6 +10,7 @@ import { stemsOf } from '../stems.js';
 import { briefIn } from './brief.js';
 import type { Candidate } from './candidate.js';
 import { claimsNothing, withoutDenied } from './claims.js';
+import { directionIn } from './direction.js';
 import { openingIn } from './opening.js';
 import { type Said, saidIn } from './said.js';
 import { sentencesOf } from './sentenceAt.js';
@@ -55,7 +56,7 @@ export function wordedIn(plain: string, choices: Choices): Candidate | undefined
   if (opening !== undefined) return { at: plain.length, index: opening, stated: 'worded' };
   const explained = openingIn(said, choices);
   if (explained) return { at: explained.end, index: explained.index, stated: 'worded' };
-  return concluded(said, choices) ?? shortReply(plain, said, choices);
+  return concluded(said, choices) ?? shortReply(plain, said, choices) ?? directed(plain, said, choices);
 }
 
 /** The option of the last sentence that claims one, where it concludes or is the reply's only claim. */
@@ -124,6 +125,12 @@ function shortReply(plain: string, said: readonly Said[], choices: Choices): Can
   const rivals = said.some(({ options }) => [...options].some((option) => option !== index));
   if (!whole && (rivals || others(rest, index, choices))) return undefined;
   return { at: plain.length, index, stated: 'worded' };
+}
+
+/** The option whose direction a reply of one sentence tells. */
+function directed(plain: string, said: readonly Said[], choices: Choices): Candidate | undefined {
+  const index = said.length === 1 ? directionIn(plain, choices) : undefined;
+  return index === undefined ? undefined : { at: plain.length, index, stated: 'worded' };
 }
 
 /** "It's a forest, not a garden." */
