@@ -153,7 +153,7 @@ function compile(words: Language): Cues {
   const complement =
     words.of === ''
       ? ''
-      : `(?:,?\\s+(?:${words.of})${after}[^.!?。\\n]{0,60}?(?<!${spaced ? '\\p{L}' : '^'}),?)?`;
+      : `(?:,?\\s+(?:${words.of})${after}[^.!?。\\n]{0,60}?(?:[^.!?。\\n]{0,60}\\?)?(?<!${spaced ? '\\p{L}' : '^'}),?)?`;
   // "The answer (yes or no) is": a list in brackets, not a letter.
   const aside = '(?:\\s*\\((?=[^()\\n]*[\\s,/])[^()\\n]{1,40}\\))?';
   const header = `(?:(?:${words.fill}|my)${after}\\s*)?${graded(words.answer, '*')}*`;

@@ -193,7 +193,7 @@ describe('a direction in words for any movement', () => {
     // Another movement, a denial, a doubt, two directions, a place, two options.
     [PANS, 'The camera zooms to the left.', null],
     [ZOOMS, 'The camera does not move backward.', null],
-    [ZOOMS, 'The camera may be moving backward.', null],
+    [ZOOMS, 'The camera may or may not be moving backward.', null],
     [ZOOMS, 'The camera moves forward and then backward.', null],
     [WALKS, 'The man runs forward.', null],
     [PANS, 'The man moves to the left of the tree.', null],
@@ -212,6 +212,32 @@ describe('a count in digits', () => {
     [COUNTS, 'In frame 25 a bird lands.', null],
     [COUNTS, '25 of the 40 birds fly off.', null],
     [['two', 'three', 'five'], 'Three of the five birds fly off.', null],
+  ]);
+});
+
+describe('a guess of one sentence', () => {
+  read([
+    [ACTS, 'The dog might be sitting down.', 1],
+    [ACTS, 'She may open the box.', 3],
+    [ACTS, 'He could be running away instead of sitting down.', 0],
+    [ACTS, 'I would say she opens the box.', 3],
+    // More than one thing may be so, under a condition, or somebody's thought.
+    [ACTS, 'She may or may not open the box.', null],
+    [ACTS, 'She could also open the box.', null],
+    [ACTS, 'If she had a key, she could open the box.', null],
+    [ACTS, 'One might think that she opens the box.', null],
+    [ACTS, 'She might not open the box.', null],
+    [ACTS, 'She might have opened the box.', null],
+    [ACTS, 'The dog might sit down. The sun is low.', null],
+    [ACTS, 'Could she be opening the box?', null],
+  ]);
+});
+
+describe('an answer that repeats the question', () => {
+  read([
+    [ACTS, 'The answer to the question "What does the dog do?" is "It sits down."', 1],
+    [ACTS, 'The answer to "Why is she there?" is: C', 2],
+    [ACTS, 'What is the answer to that? She looks at the box.', null],
   ]);
 });
 

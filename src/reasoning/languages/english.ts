@@ -43,7 +43,7 @@ export const ENGLISH: Language = {
   none: 'none|neither|nothing|no (?:option|answer|choice)|unknown|unclear|uncertain|cannot be|can ?not|unable|n/a|(?:it )?depends?|dependent|moot|not (?:known|sure|certain|possible|given|visible|enough|listed|among|in the)|insufficient|all of',
   other:
     '(?:people|viewers|others|someone|many|some)(?: would| might| may| could)?|other|least(?:\\s+\\w+)?|less(?:\\s+\\w+)?|next|first|second|third|fourth|another|each|incorrect|wrong|possible|every|eliminated|worst',
-  doubt: `initially|at first(?: glance| sight)?|if|whether|unless|suppose|doubt(?: that)?|(?:${NO}) (?:\\w+ )?(?:${THINK})(?: that)?|not the case(?: that)?|(?:might|may|could|would|some|someone|one) (?:${THINK})(?: that)?|(?:${HARD}) (?:to(?: (?:${THINK}))?|that)(?: that)?|(?:no|little|any) (?:evidence|indication|reason|sign|proof|support)(?: \\w+){0,2}? (?:that|to \\w+|for)|unlikely that`,
+  doubt: `initially|at first(?: glance| sight)?|if|whether|unless|suppose|doubt(?: that)?|(?:${NO}) (?:\\w+ )?(?:${THINK})(?: that)?|not the case(?: that)?|(?:might|may|could|(?<!\\b(?:i|we) )would|some|someone|one) (?:${THINK})(?: that)?|(?:${HARD}) (?:to(?: (?:${THINK}))?|that)(?: that)?|(?:no|little|any) (?:evidence|indication|reason|sign|proof|support)(?: \\w+){0,2}? (?:that|to \\w+|for)|unlikely that`,
   correct: 'correct|right|true|yes|best|supported|matches',
   wrong:
     'incorrect|not correct|wrong|false|no|not supported|unsupported|ruled out|eliminated|unlikely|not shown',

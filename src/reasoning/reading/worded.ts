@@ -56,8 +56,25 @@ export function wordedIn(plain: string, choices: Choices): Candidate | undefined
   if (opening !== undefined) return { at: plain.length, index: opening, stated: 'worded' };
   const explained = openingIn(said, choices);
   if (explained) return { at: explained.end, index: explained.index, stated: 'worded' };
-  return concluded(said, choices) ?? shortReply(plain, said, choices) ?? directed(plain, said, choices);
+  return (
+    concluded(said, choices) ??
+    shortReply(plain, said, choices) ??
+    directed(plain, said, choices) ??
+    hedged(plain, said, choices)
+  );
 }
+
+/** "The boy might be hugging the dog.": a reply of one sentence that weighs no other option. */
+function hedged(plain: string, said: readonly Said[], choices: Choices): Candidate | undefined {
+  if (said.length > 1 || !HEDGE.test(plain) || OPEN.test(plain)) return undefined;
+  return wordedIn(plain.replace(HEDGE, 'will'), choices);
+}
+
+const HEDGE =
+  /\b(?:may|might|could)(?=\s+(?!(?:think|believe|say|guess|assume|argue|expect|infer|conclude|look|seem|appear|have|see|hear)\b))/i;
+/** More than one thing may be so, or it is under a condition. */
+const OPEN =
+  /\b(?:or|and|either|whether|if|unless|also|but|though|although|other|another|any|some|one|several|many)\b|[?？]/i;
 
 /** The option of the last sentence that claims one, where it concludes or is the reply's only claim. */
 function concluded(said: readonly Said[], choices: Choices): Candidate | undefined {
