@@ -208,6 +208,12 @@ describe('a count in digits', () => {
     [COUNTS, 'The clip shows 30 birds.', 1],
     [SHARES, 'About 30% of the birds are grey.', 1],
     [COUNTS, 'There are 10 here and 15 there: 10 + 15 = 25 birds.', 0],
+    [
+      COUNTS,
+      'Five rows of six chairs. Therefore, there are 5 x 6 = 30 chairs in all of the rows of that room.',
+      1,
+    ],
+    [COUNTS, 'So it is 25 + 5 = 30. So then it is 30 + 10 = 40.', 3],
     // The number of something else, or of two things.
     [COUNTS, 'In frame 25 a bird lands.', null],
     [COUNTS, '25 of the 40 birds fly off.', null],

@@ -60,7 +60,14 @@ export function spotsIn(sentence: string, choices: Choices): Spot[] {
     if (spot) found.push(spot);
     at += spot ? (roots[spot.index] as string[]).length : 1;
   }
-  return counts ? withoutParts(sentence, found) : found;
+  return counts ? withoutParts(sentence, withoutOperands(sentence, found)) : found;
+}
+
+/** Without what stands before the last "=", where a number stands behind it: "3 x 12 = 36". */
+function withoutOperands(sentence: string, spots: Spot[]): Spot[] {
+  const equals = sentence.lastIndexOf('=');
+  const results = spots.filter(({ start }) => start > equals);
+  return results.length > 0 ? results : spots;
 }
 
 const COUNTED = new RegExp(`\\b(?:(\\d{1,6})|(${NUMBER_WORDS.join('|')})|(another(?: one)?))\\b`, 'gi');

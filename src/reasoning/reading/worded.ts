@@ -192,7 +192,7 @@ function isLoose(sentence: string, index: number, choices: Choices): boolean {
   if ((named === undefined && describes(sentence)) || UNSURE.test(sentence)) return true;
   const short = stemsOf(choices.texts[index] as string).length < 2;
   if (!short || PREDICATE.test(sentence)) return false;
-  const said = sentence.slice(0, named).split(CONCLUSION_WITHIN).at(-1) as string;
+  const said = sentence.slice(0, named).split(CONCLUSION_WITHIN).at(-1)?.split('=').at(-1) as string;
   return wordsBeside(said, index, choices) > 5;
 }
 
