@@ -21,6 +21,8 @@ describe('the word at the beginning of a long reply', () => {
     [TWO, 'Yes — the corners meet. He then presses it flat. It lies on the table.', 0],
     [TWO, 'No. One cannot determine how often he folds it. It hangs the whole time. He is not near it.', 1],
     [LONG, 'Yes, he does. Both corners meet. It lies on the table.', 0],
+    [TWO, 'yes because the corners meet', 0],
+    [TWO, 'No he does not. The sheet hangs there. The wind moves it.', 1],
     // Two options open with "No".
     [LONG, 'No, he does not. The line is full. It hangs there.', null],
   ]);
@@ -29,6 +31,7 @@ describe('the word at the beginning of a long reply', () => {
     [TWO, 'Yes and no. He folds one half. The other half hangs down.', null],
     [TWO, 'No, wait. The corners do meet. It lies on the table.', null],
     [TWO, 'Yes, at first. The corners meet. But no, he shakes it out again.', null],
+    [TWO, 'No sheet is there. The line is empty. The wind blows.', null],
     [TWO, 'No one folds it. It hangs on the line. The wind moves it.', null],
     [TWO, 'Is it on the line? Yes. Are his hands on it? Yes. Is it folded? No.', null],
     [FIVE, 'No. There is not enough information to tell. The sheet is out of the frame.', null],

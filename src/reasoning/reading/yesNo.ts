@@ -4,10 +4,10 @@ import type { Said } from './said.js';
 import { refusalAt } from './withheld.js';
 
 const OPENS = '(?:so|therefore|thus|hence|consequently|overall|ultimately|in (?:conclusion|summary|short))';
-/** "No." or "So, in answer to your question, yes, ..." at the beginning of a sentence; group 1 concludes. */
+/** "No.", "Yes he does" or "So, in answer to your question, yes, ..." at the beginning of a sentence; group 1 concludes. */
 const ANSWERS = new RegExp(
   `^\\W*(?:(${OPENS})[,:]?\\s+(?:(?:in|to) answer(?: to)? (?:your|the|this) question,?\\s+)?)?(yes|no)` +
-    '(?!\\s*[,.;!–—-]\\s*(?:wait|hold on|actually|hmm))(?=\\s*(?:[,.;!–—-]|$))',
+    '(?!\\s*[,.;!–—-]\\s*(?:wait|hold on|actually|hmm))(?=\\s*(?:[,.;!–—-]|$)|\\s+(?:because|since|as|he|she|it|they|there|the|this|that)\\b)',
   'i',
 );
 /** "So does he need a lid?": a question whose answer concludes. */
