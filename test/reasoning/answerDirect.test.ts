@@ -48,6 +48,11 @@ describe('a first sentence that the rest explains', () => {
     // A place that is only a scene.
     [ACTS, 'A box stands in the room. This is visible in all frames.', null],
   ]);
+
+  it('reports the first sentence as the words read', () => {
+    const text = 'It runs in slow motion. This is evident from the drops that hang in the air.';
+    expect(readText(text, PACES)).toMatchObject({ option: 0, words: 'It runs in slow motion.' });
+  });
 });
 
 describe('an option under a label of its own', () => {
