@@ -3,7 +3,7 @@
  */
 
 import { type Cues, ENGLISH_CUES } from './cues.js';
-import { LANGUAGES } from './languages.js';
+import { MENTION } from './mentionForms.js';
 import { comparable, spelled } from './plain.js';
 import { rootsOf, tellingRoots } from './roots.js';
 import { foldCase, isWordSign, pastMarks, runEndPastArticle, signAt, signBefore } from './wordRuns.js';
@@ -56,6 +56,7 @@ export class Choices {
     const letter = /^[A-Za-z]/.exec(rest)?.[0];
     if (letter === undefined) return undefined;
     const after = rest.slice(1);
+    if (this.listsLetters(rest)) return { option: 'two', after };
     const index = this.ofLetter(letter);
     // "He picked a cat" has an article where option A is the cat.
     const article = letter === 'a' && /^\s+\p{L}/u.test(after);
@@ -99,6 +100,15 @@ export class Choices {
     const rest = after.slice(after.indexOf(more[0]) + more[0].length);
     if (/^\s*(?:$|[\n.,;:)\]}!?/&]|\()/.test(rest)) return true;
     return (letter !== 'A' && letter !== 'I' && !cues.words.includes(letter)) || cues.after.test(rest);
+  }
+
+  /** "ACD": whether nothing but letters of several options in order is there, which are no option's own words. */
+  private listsLetters(rest: string): boolean {
+    const run = LETTERS.exec(rest)?.[0] ?? '';
+    const known = [...run].every(
+      (letter, i) => this.ofLetter(letter) !== undefined && letter > (run[i - 1] ?? ''),
+    );
+    return run !== '' && known && this.textAt(run) === undefined;
   }
 
   /** "; C, wave at her": whether another option follows, by letter and in its own words. */
@@ -288,6 +298,9 @@ function alternatives(option: string): string[] {
   return [one, other].map((word) => option.replace(whole, word as string));
 }
 
+/** Letters that stand together, to the end of a clause. */
+const LETTERS = /^[A-Z]{2,6}(?=\s*(?:$|[\n.,;)\]<>。，；]))/;
+
 /** The letters by themselves. */
 const CAPITAL = Array.from({ length: 26 }, (_, i) => {
   const letter = String.fromCharCode(65 + i);
@@ -341,46 +354,6 @@ const WHOLE_NUMBER =
 
 /** "C/D", "C|D", "C.D". */
 const SECOND_JOINED = /^[.|+][A-Z](?![\p{L}\p{N}'’])/u;
-
-/** A word that begins with either case; inside a group that does no harm. */
-const eitherCase = (field: string) =>
-  field.replace(/(^|\|)(\p{Ll})/gu, (_, before, letter) => `${before}[${letter}${letter.toUpperCase()}]`);
-
-/** Words before an option's letter, in any language. */
-const NOUN = optionNoun();
-
-function optionNoun(): string {
-  const nouns = (spaced: boolean) =>
-    eitherCase(
-      LANGUAGES.flatMap((language) => (language.spaced === spaced ? language.option : [])).join('|'),
-    );
-  return `(?:(?<![\\p{L}\\p{N}])(?:${nouns(true)})|${nouns(false)})`;
-}
-
-/** "option C", "options A, B and D", "(C)". */
-const MENTION = mentionForm();
-
-function mentionForm(): RegExp {
-  const or = [...new Set(LANGUAGES.map((language) => language.or))].join('|');
-  const list = `(?:[A-Z]\\)?(?:\\s*[,，、]\\s*(?:(?:${or})\\s*)?|\\s*(?:${or})\\s*|\\s*[/&]\\s*)\\(?)*[A-Z]`;
-  const behind = LANGUAGES.flatMap((language) => language.optionBehind ?? []).join('|');
-  return new RegExp(
-    `${NOUN}[^\\S\\n]*:?[^\\S\\n]*\\(?${list}\\)?(?![A-Za-z\\d_'’])|\\([A-Z]\\)|⟦[A-Z]⟧|(?<![\\p{L}\\p{N}])[A-Z]\\s?(?:${behind})`,
-    'gu',
-  );
-}
-
-/** References to one option by its letter, over text that is not plain: "option A", "(A)". Compiled once. */
-export function letterForms(letter: string): RegExp[] {
-  const forms = LETTER_FORMS.get(letter) ?? [
-    new RegExp(`${NOUN}\\s*\\(?${letter}\\)?(?![A-Za-z\\d_'’])`, 'gu'),
-    new RegExp(`\\(${letter}\\)`, 'g'),
-  ];
-  LETTER_FORMS.set(letter, forms);
-  return forms;
-}
-
-const LETTER_FORMS = new Map<string, RegExp[]>();
 
 /** `tail` past punctuation and "option", "the choice is"; `marked` when those make a following letter an option's. */
 function unwrap(tail: string, cues: Cues): { rest: string; marked: boolean } {

@@ -153,7 +153,9 @@ function compile(words: Language): Cues {
   const complement =
     words.of === ''
       ? ''
-      : `(?:,?\\s+(?:${words.of})${after}[^.!?。\\n]{0,60}?(?<!${spaced ? '\\p{L}' : '^'}),?)?`;
+      : `(?:,?\\s+(?:${words.of})${after}[^.!?。\\n]{0,60}?(?:[^.!?。\\n]{0,60}\\?)?(?<!${spaced ? '\\p{L}' : '^'}),?)?`;
+  // "The answer (yes or no) is": a list in brackets, not a letter.
+  const aside = '(?:\\s*\\((?=[^()\\n]*[\\s,/])[^()\\n]{1,40}\\))?';
   const header = `(?:(?:${words.fill}|my)${after}\\s*)?${graded(words.answer, '*')}*`;
   const lineHeader = `(?:(?:${words.fill}|my)${after}\\s*)?${graded(nouns, '*')}*`;
   const option = `(?:${words.option})`;
@@ -165,7 +167,7 @@ function compile(words: Language): Cues {
       of(`${OPENING}${lineHeader}(?:\\s*${COLON}|\\s+[-–—]+(?=\\s))\\s*`, 'gimu'),
     ],
     statement: of(
-      `${lead}${graded(nouns, '*')}*${complement}\\s*(?:(?<not>${not})?${is}|${COLON}|\\s[-–—](?=\\s))${fill}\\s*${COLON}?\\s*`,
+      `${lead}${graded(nouns, '*')}*${complement}${aside}\\s*(?:(?<not>${not})?${is}|${COLON}|\\s[-–—](?=\\s))${fill}\\s*${COLON}?\\s*`,
       'giu',
     ),
     bare: words.bare

@@ -13,6 +13,7 @@ export function plainText(text: string): string {
   return boxesMarked(usualForms(text.normalize('NFC').replace(BOX_TOKEN, (_, end) => (end ? '⟧' : '⟦'))))
     .replace(/\\[([\])]|~/g, ' ')
     .replace(/^\s*<([A-Z])>\s*$/g, '($1)')
+    .replace(HEADING, '$1：')
     .replace(/<\/?(?:b|i|u|em|strong|mark|code|span|p|br|h[1-6])(?:\s[^<>\n]*)?\/?>/gi, '')
     .replace(
       /\*\*\(?([A-Z])\)?\*\*|\[{1,2}([A-Z])\]{1,2}|\{([A-Z])\}|【([A-Z])】|「([A-Z])」/g,
@@ -36,6 +37,9 @@ const NO_OTHER =
 
 const ASSURANCE =
   /\b(?:there(?:['’]s| is| can be) )?(?:no|without (?:a |any )?|beyond (?:a |any )?)\s*(?:doubt|question)\b(?: that\b| about it\b)?/gi;
+
+/** "【答案】C": a heading in the brackets of Chinese and Japanese. */
+const HEADING = /【([^【】\n]{2,12})】[^\S\n]*[:：]?/g;
 
 /** What a text without marks has none of; an apostrophe between letters is none. */
 const MARKED = /[^\n\x20-\x7E]|[\\<*_`"$~[\]{}]|'(?<![A-Za-z]'(?=[A-Za-z]))| {2}|\n *\n/;

@@ -36,12 +36,18 @@ export function tellingRoots(roots: readonly string[]): string[] {
 export function rootOf(word: string): string {
   const known = KNOWN.get(word);
   if (known !== undefined) return known;
-  const root = stem(stem(word));
+  const root = stem(stem(RATES.get(word) ?? word));
   // Texts hold few words, and a stranger's may hold any.
   if (KNOWN.size >= MOST_KNOWN) KNOWN.clear();
   KNOWN.set(word, root);
   return root;
 }
+
+/** Rates of playing a video in words. */
+const RATES = new Map([
+  ['1x', 'normal'],
+  ['2x', 'double'],
+]);
 
 const KNOWN = new Map<string, string>();
 const MOST_KNOWN = 20_000;

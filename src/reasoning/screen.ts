@@ -99,7 +99,7 @@ function nounCue(): RegExp {
   const grades = forms(({ grade }) => [grade]).join('|');
   const more = forms(({ is, of, not }) => [is, of, not]).join('|');
   return new RegExp(
-    `(?<![a-z0-9])(?:${alone})(?![a-z0-9])[\\s,]*(?:[:=–—-]|${grades}|${more})|` +
+    `(?<![a-z0-9])(?:${alone})(?![a-z0-9])[\\s,]*(?:[:=–—(-]|${grades}|${more})|` +
       `(?:(?:${grades})\\s+(?:${alone})|${behind.join('|')})(?![a-z0-9])`,
     'u',
   );

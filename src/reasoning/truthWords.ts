@@ -1,6 +1,6 @@
 /** Finds the words of the true answer in Incorrect Reasoning, which refinement takes out (paper, section 3.2). */
 import { optionLetter } from '../data/sample.js';
-import { letterForms } from './choices.js';
+import { letterForms } from './mentionForms.js';
 import { comparable } from './plain.js';
 import { foldCase, isWordSign, runEnd, signAt, signBefore } from './wordRuns.js';
 

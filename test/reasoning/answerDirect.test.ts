@@ -48,6 +48,11 @@ describe('a first sentence that the rest explains', () => {
     // A place that is only a scene.
     [ACTS, 'A box stands in the room. This is visible in all frames.', null],
   ]);
+
+  it('reports the first sentence as the words read', () => {
+    const text = 'It runs in slow motion. This is evident from the drops that hang in the air.';
+    expect(readText(text, PACES)).toMatchObject({ option: 0, words: 'It runs in slow motion.' });
+  });
 });
 
 describe('an option under a label of its own', () => {
@@ -135,6 +140,116 @@ describe('a verdict for each option', () => {
   it('is called several where two are right', () => {
     expect(readText('{"A": true, "B": true, "C": false}', ACTS).rule).toBe('several');
   });
+});
+
+describe('a heading in the brackets of Chinese and Japanese', () => {
+  read([
+    [ACTS, '【解析】她打开了盒子。\n【答案】D', 3],
+    [ACTS, '【正解】B。', 1],
+    [ACTS, '【答案】: C <eoa>', 2],
+    [ACTS, '【C】', 2],
+    [ACTS, '【解析】她坐下。', null],
+  ]);
+});
+
+describe('letters that stand together', () => {
+  read([
+    [ACTS, 'So C is right.\nAnswer: AC', null],
+    [ACTS, 'C选项正确。\n【答案】ACD', null],
+    // Not in order, a word, or an option's own.
+    [ACTS, 'Answer: C (see CAB 12)', 2],
+    [['AB', 'AC', 'BC', 'none'], 'Answer: AC', 1],
+    [['A', 'B', 'AB', 'O'], 'His blood group decides. Answer: AB', 2],
+  ]);
+
+  it('are called several', () => {
+    expect(readText('Answer: ABD', ACTS).rule).toBe('several');
+  });
+});
+
+describe('a rate of playing the video', () => {
+  const RATES = ['2x speed', '1x speed', '0.5x speed'];
+  read([
+    [RATES, 'The clip plays at normal speed.', 1],
+    [RATES, 'The clip plays at double speed.', 0],
+    [['normal speed', '2x speed'], 'It is shown at 1x speed.', 0],
+    [RATES, 'It is shown at half the normal speed.', null],
+    [PACES, 'It is shown at half the normal speed.', null],
+    [PACES, 'It is shown below normal speed.', null],
+    [PACES, 'It is shown at 50% of the normal speed.', null],
+    [RATES, 'The clip is faster than normal speed.', null],
+    [RATES, 'The clip is not at normal speed.', null],
+  ]);
+});
+
+describe('a direction in words for any movement', () => {
+  const PANS = ['panning from right to left', 'zooming in', 'zooming out', 'panning from left to right'];
+  const ZOOMS = ['zooming backward', 'rising', 'zooming forward', 'tilting down'];
+  const LINES = ['horizontally', 'diagonally', 'vertically'];
+  const WALKS = ['walks forward', 'runs backward', 'jumps'];
+  read([
+    [PANS, 'The camera in the clip goes from right to left.', 0],
+    [PANS, 'The camera moves to the right.', 3],
+    [ZOOMS, 'The camera is moving backwards.', 0],
+    [ZOOMS, 'The camera moves downward.', 3],
+    [LINES, 'The ball travels from the left to the right side.', 0],
+    [LINES, 'The movement of the ball is upward.', 2],
+    [['clockwise', 'counter-clockwise', 'up'], 'The wheel moves anticlockwise.', 1],
+    // Another movement, a denial, a doubt, two directions, a place, two options.
+    [PANS, 'The camera zooms to the left.', null],
+    [ZOOMS, 'The camera does not move backward.', null],
+    [ZOOMS, 'The camera may or may not be moving backward.', null],
+    [ZOOMS, 'The camera moves forward and then backward.', null],
+    [WALKS, 'The man runs forward.', null],
+    [PANS, 'The man moves to the left of the tree.', null],
+    [['panning left', 'sliding left', 'sliding right'], 'The camera is moving left.', null],
+  ]);
+});
+
+describe('a count in digits', () => {
+  const COUNTS = ['25', '30', '35', '40'];
+  const SHARES = ['20%', '30%', '40%'];
+  read([
+    [COUNTS, 'The clip shows 30 birds.', 1],
+    [SHARES, 'About 30% of the birds are grey.', 1],
+    [COUNTS, 'There are 10 here and 15 there: 10 + 15 = 25 birds.', 0],
+    [
+      COUNTS,
+      'Five rows of six chairs. Therefore, there are 5 x 6 = 30 chairs in all of the rows of that room.',
+      1,
+    ],
+    [COUNTS, 'So it is 25 + 5 = 30. So then it is 30 + 10 = 40.', 3],
+    // The number of something else, or of two things.
+    [COUNTS, 'In frame 25 a bird lands.', null],
+    [COUNTS, '25 of the 40 birds fly off.', null],
+    [['two', 'three', 'five'], 'Three of the five birds fly off.', null],
+  ]);
+});
+
+describe('a guess of one sentence', () => {
+  read([
+    [ACTS, 'The dog might be sitting down.', 1],
+    [ACTS, 'She may open the box.', 3],
+    [ACTS, 'He could be running away instead of sitting down.', 0],
+    [ACTS, 'I would say she opens the box.', 3],
+    // More than one thing may be so, under a condition, or somebody's thought.
+    [ACTS, 'She may or may not open the box.', null],
+    [ACTS, 'She could also open the box.', null],
+    [ACTS, 'If she had a key, she could open the box.', null],
+    [ACTS, 'One might think that she opens the box.', null],
+    [ACTS, 'She might not open the box.', null],
+    [ACTS, 'She might have opened the box.', null],
+    [ACTS, 'The dog might sit down. The sun is low.', null],
+    [ACTS, 'Could she be opening the box?', null],
+  ]);
+});
+
+describe('an answer that repeats the question', () => {
+  read([
+    [ACTS, 'The answer to the question "What does the dog do?" is "It sits down."', 1],
+    [ACTS, 'The answer to "Why is she there?" is: C', 2],
+    [ACTS, 'What is the answer to that? She looks at the box.', null],
+  ]);
 });
 
 describe('a number of an option', () => {

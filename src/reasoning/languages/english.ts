@@ -25,7 +25,7 @@ export const ENGLISH: Language = {
   option: 'options?|choices?|answers?|hints?',
   grade: GRADE,
   is: "is|are|was|would be|should be|must be|has to be|seems to be|appears to be|will be|isn['’]t|wasn['’]t|cannot be|can['’]t be",
-  fill: 'the|most likely|likely|clearly|therefore|thus|indeed|probably|definitely|that|either|both|letter',
+  fill: 'the|most likely|likely|currently|clearly|therefore|thus|indeed|probably|definitely|that|either|both|letter',
   of: 'to|for|here|among|from|based|given|in|that',
   choose:
     '(?:choose|chose|select|selected|pick|picked|go (?:with|for)|vote (?:is|goes to)|conclude|concluded|(?:corresponds|points|leads|matches) (?:to|with)|matches|aligns with)(?:\\s+that)?',
@@ -40,10 +40,10 @@ export const ENGLISH: Language = {
     "(?:is|was|seems|looks|can(?:not)? be|would be)(?:n['’]t)?\\s+(?:not|wrong|incorrect|unlikely|ruled out|out)|isn['’]t|cannot|can['’]t",
   but: 'but(?:\\s+rather)?|rather|instead',
   or: 'or|and then|and',
-  none: 'none|neither|nothing|no (?:option|answer|choice)|unknown|unclear|uncertain|cannot be|can ?not|unable|n/a|not (?:sure|certain|possible|given|visible|enough|listed|among|in the)|insufficient|all of',
+  none: 'none|neither|nothing|no (?:option|answer|choice)|unknown|unclear|uncertain|cannot be|can ?not|unable|n/a|(?:it )?depends?|dependent|moot|not (?:known|sure|certain|possible|given|visible|enough|listed|among|in the)|insufficient|all of',
   other:
     '(?:people|viewers|others|someone|many|some)(?: would| might| may| could)?|other|least(?:\\s+\\w+)?|less(?:\\s+\\w+)?|next|first|second|third|fourth|another|each|incorrect|wrong|possible|every|eliminated|worst',
-  doubt: `initially|at first(?: glance| sight)?|if|whether|unless|suppose|doubt(?: that)?|(?:${NO}) (?:\\w+ )?(?:${THINK})(?: that)?|not the case(?: that)?|(?:might|may|could|would|some|someone|one) (?:${THINK})(?: that)?|(?:${HARD}) (?:to(?: (?:${THINK}))?|that)(?: that)?|(?:no|little|any) (?:evidence|indication|reason|sign|proof|support)(?: \\w+){0,2}? (?:that|to \\w+|for)|unlikely that`,
+  doubt: `initially|at first(?: glance| sight)?|if|whether|unless|suppose|doubt(?: that)?|(?:${NO}) (?:\\w+ )?(?:${THINK})(?: that)?|not the case(?: that)?|(?:might|may|could|(?<!\\b(?:i|we) )would|some|someone|one) (?:${THINK})(?: that)?|(?:${HARD}) (?:to(?: (?:${THINK}))?|that)(?: that)?|(?:no|little|any) (?:evidence|indication|reason|sign|proof|support)(?: \\w+){0,2}? (?:that|to \\w+|for)|unlikely that`,
   correct: 'correct|right|true|yes|best|supported|matches',
   wrong:
     'incorrect|not correct|wrong|false|no|not supported|unsupported|ruled out|eliminated|unlikely|not shown',

@@ -26,6 +26,11 @@ const COMPARED =
 const PREFERRED =
   /\b(?:rather than|instead of|as opposed to|over|than|versus|vs\.?|unlike|(?<=^\W*)(?:and )?not)\b.*$/is;
 
+/** "Half the normal speed", "below normal": measured by what is usual, and not so. */
+const MEASURED =
+  /(?:\b(?:half|twice|double|triple|quarter|fraction|times|below|above|under|beyond|from|\d[\d.]*\s?(?:x|%)?)(?:\s+of)?|%\s+of)\s+(?:the\s+|its\s+)?$/i;
+const USUAL = /^(?:normal|usual|regular|original|real)/i;
+
 const WEIGHED =
   /\b(?:may|might|(?<!\bso (?:that )?(?:\w+ ){1,3})(?:could|can)(?! (?:be )?(?:clearly )?(?:see|hear|count|note|observe|find|identif|notic)\w*)|possibl[ey]|perhaps|maybe|either|whether|if|unless|or)\b/i;
 
@@ -93,7 +98,11 @@ export function claimed<S extends Spot>(sentence: string, spots: readonly S[]): 
     const behind = sentence.slice(end, to).replace(PREFERRED, '');
     const clause = `${before} ${behind}`;
     return (
-      !COMPARED.test(before) && !refuses(clause) && !WEIGHED.test(clause) && !takenBack(sentence, end, spots)
+      !COMPARED.test(before) &&
+      !(USUAL.test(sentence.slice(start)) && MEASURED.test(before)) &&
+      !refuses(clause) &&
+      !WEIGHED.test(clause) &&
+      !takenBack(sentence, end, spots)
     );
   });
 }

@@ -23,7 +23,8 @@ export function named(
     if (doubted(before, language)) continue;
     if (language.notBefore.test(before) || isCounterfactual(sentenceAt(plain, at))) continue;
     if (ASKED.test(plain.slice(at, at + 100))) continue;
-    const denied = language.not.test(match[0]) || match.groups?.not !== undefined;
+    // "The answer (yes or no) is" denies nothing.
+    const denied = language.not.test(match[0].replace(/\([^()]*\)/, '')) || match.groups?.not !== undefined;
     const article = ARTICLE.exec(match[0])?.[0] ?? '';
     const texts = kind === 'letter' ? false : { article };
     const tail = plain.slice(at, at + 400);

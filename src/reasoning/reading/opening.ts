@@ -26,5 +26,5 @@ export function openingIn(
   const against = said.some(
     ({ text, options }) => LATER.test(text) && [...options].some((option) => option !== index),
   );
-  return against ? undefined : { end: first.at + first.text.length, index };
+  return against ? undefined : { end: first.at + first.text.length - 1, index };
 }

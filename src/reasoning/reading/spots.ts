@@ -17,7 +17,8 @@ const NUMBER_WORDS =
 const NUMBERS = NUMBER_WORDS.map(rootOf);
 
 export function isNumber(roots: readonly string[]): boolean {
-  return roots.length === 1 && NUMBERS.includes(asNumber(roots[0] as string));
+  const root = asNumber(roots[0] ?? '');
+  return roots.length === 1 && (/^\d{1,6}$/.test(root) || NUMBERS.includes(root));
 }
 
 /** A number behind these counts nothing that a question asks for. */
@@ -26,6 +27,12 @@ const NUMBERED =
 const PART = /^\s+(?:of|by|more|another|who|which)\b/i;
 /** "one with a hat" is one of them. */
 const ONE_OF_THEM = /^\s+(?:with|in|on|at|has|is|wearing|holding|side|hand|after)\b/i;
+
+/** "Three of the five dogs": which of both a question counts is left open. */
+const OUT_OF = new RegExp(
+  `\\b(?:\\d+|${NUMBER_WORDS.join('|')})\\s+(?:out\\s+)?of\\s+(?:the\\s+|these\\s+|those\\s+|all\\s+)?$`,
+  'i',
+);
 
 /** Where a clause may end behind an option of one word: "he talks because ...", but not "he talks to her". */
 const CLOSES =
@@ -53,10 +60,17 @@ export function spotsIn(sentence: string, choices: Choices): Spot[] {
     if (spot) found.push(spot);
     at += spot ? (roots[spot.index] as string[]).length : 1;
   }
-  return counts ? withoutParts(sentence, found) : found;
+  return counts ? withoutParts(sentence, withoutOperands(sentence, found)) : found;
 }
 
-const COUNTED = new RegExp(`\\b(?:(\\d{1,2})|(${NUMBER_WORDS.join('|')})|(another(?: one)?))\\b`, 'gi');
+/** Without what stands before the last "=", where a number stands behind it: "3 x 12 = 36". */
+function withoutOperands(sentence: string, spots: Spot[]): Spot[] {
+  const equals = sentence.lastIndexOf('=');
+  const results = spots.filter(({ start }) => start > equals);
+  return results.length > 0 ? results : spots;
+}
+
+const COUNTED = new RegExp(`\\b(?:(\\d{1,6})|(${NUMBER_WORDS.join('|')})|(another(?: one)?))\\b`, 'gi');
 
 /**
  * Without the numbers that a count is made of: "two pandas: one eats, another climbs", "one here and one there, so two",
@@ -129,7 +143,7 @@ function singleStands(sentence: string, start: number, end: number, counts: bool
   const after = sentence.slice(end).replace(/^\s+(?:to )?(?:it|him|her|them|so)\b/i, '');
   if (counts) {
     const partOf = PART.test(after) || (/^one$/i.test(sentence.slice(start, end)) && ONE_OF_THEM.test(after));
-    return !partOf && !NUMBERED.test(before) && !/^[.)]\s+\p{L}/u.test(after);
+    return !partOf && !NUMBERED.test(before) && !OUT_OF.test(before) && !/^[.)]\s+\p{L}/u.test(after);
   }
   return CLOSES.test(after);
 }

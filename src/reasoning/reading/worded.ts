@@ -10,11 +10,13 @@ import { stemsOf } from '../stems.js';
 import { briefIn } from './brief.js';
 import type { Candidate } from './candidate.js';
 import { claimsNothing, withoutDenied } from './claims.js';
+import { directionIn } from './direction.js';
 import { openingIn } from './opening.js';
 import { claimedIn, type Said, saidIn } from './said.js';
 import { sentencesOf } from './sentenceAt.js';
 import { isCommon, isNumber } from './spots.js';
 import { refusalAt } from './withheld.js';
+import { yesOrNo } from './yesNo.js';
 
 const SHOWN = '(?:suggests?|indicates?|implies|imply|means?|shows?)';
 const CHOSEN = '(?:choose|select|pick|answer|conclude|say|think|believe|go with|opt for)';
@@ -66,14 +68,30 @@ const concludes = (sentence: string): boolean =>
   mayConclude(sentence) || (SO.test(sentence) && !ITEM.test(sentence));
 
 export function wordedIn(plain: string, choices: Choices): Candidate | undefined {
-  const sentences = sentencesOf(plain);
-  const opening = sentences.length <= 2 ? yesOrNo(plain, choices) : undefined;
+  const said = sentencesOf(plain).map((sentence) => saidIn(sentence, choices));
+  const opening = yesOrNo(plain, said, choices);
   if (opening !== undefined) return { at: plain.length, index: opening, stated: 'worded' };
-  const said = sentences.map((sentence) => saidIn(sentence, choices));
   const explained = openingIn(said, choices);
   if (explained) return { at: explained.end, index: explained.index, stated: 'worded' };
-  return concluded(said, choices) ?? shortReply(plain, said, choices);
+  return (
+    concluded(said, choices) ??
+    shortReply(plain, said, choices) ??
+    directed(plain, said, choices) ??
+    hedged(plain, said, choices)
+  );
 }
+
+/** "The boy might be hugging the dog.": a reply of one sentence that weighs no other option. */
+function hedged(plain: string, said: readonly Said[], choices: Choices): Candidate | undefined {
+  if (said.length > 1 || !HEDGE.test(plain) || OPEN.test(plain)) return undefined;
+  return wordedIn(plain.replace(HEDGE, 'will'), choices);
+}
+
+const HEDGE =
+  /\b(?:may|might|could)(?=\s+(?!(?:think|believe|say|guess|assume|argue|expect|infer|conclude|look|seem|appear|have|see|hear)\b))/i;
+/** More than one thing may be so, or it is under a condition. */
+const OPEN =
+  /\b(?:or|and|either|whether|if|unless|also|but|though|although|other|another|any|some|one|several|many)\b|[?？]/i;
 
 /** The option of the last sentence that claims one, where it concludes or is the reply's only claim. */
 function concluded(said: readonly Said[], choices: Choices): Candidate | undefined {
@@ -143,23 +161,18 @@ function shortReply(plain: string, said: readonly Said[], choices: Choices): Can
   return { at: plain.length, index, stated: 'worded' };
 }
 
+/** The option whose direction a reply of one sentence tells. */
+function directed(plain: string, said: readonly Said[], choices: Choices): Candidate | undefined {
+  const index = said.length === 1 ? directionIn(plain, choices) : undefined;
+  return index === undefined ? undefined : { at: plain.length, index, stated: 'worded' };
+}
+
 /** "It's a forest, not a garden." */
 const IT_IS = /^\W*(?:it|this|that)(?:['’]s| is| was)\s[^,]*, not\s/i;
 
 /** A sentence of few words that neither lists nor doubts. */
 const isPlain = (text: string) =>
   !describes(text) && !UNSURE.test(text) && !/[?？]/.test(text) && stemsOf(text).length < 18;
-
-/** "No, he does not", "No. He never does" where "no", or one option that begins with it, is there. */
-function yesOrNo(reply: string, choices: Choices): number | undefined {
-  const [, word] =
-    /(?:^|[.!?]\s+)(?:so|therefore|thus|hence)[,:]?\s+(yes|no)\W*$/i.exec(reply.toLowerCase()) ??
-    /^\W*(yes|no)\s*(?:[,.;–—-](?!\s*(?:wait|hold on|actually|hmm))|$)/.exec(reply.toLowerCase()) ??
-    [];
-  if (word === undefined) return undefined;
-  const exact = choices.texts.indexOf(word);
-  return exact >= 0 ? exact : choices.opening(word);
-}
 
 /** What the sentences say without the options that they name and do not claim, and without what they deny. */
 const restOf = (said: readonly Said[]) => said.map(({ rest }) => withoutDenied(rest)).join('\n');
@@ -196,7 +209,7 @@ function isLoose(sentence: string, index: number, choices: Choices): boolean {
   if ((named === undefined && describes(sentence)) || UNSURE.test(sentence)) return true;
   const short = stemsOf(choices.texts[index] as string).length < 2;
   if (!short || PREDICATE.test(sentence)) return false;
-  const said = sentence.slice(0, named).split(CONCLUSION_WITHIN).at(-1) as string;
+  const said = sentence.slice(0, named).split(CONCLUSION_WITHIN).at(-1)?.split('=').at(-1) as string;
   return wordsBeside(said, index, choices) > 5;
 }
 
