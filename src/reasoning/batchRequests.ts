@@ -12,7 +12,7 @@ import { JsonAppender, readJsonLines } from './jsonl.js';
 import { type AskedFor, type AskedWith, Output, settingsOf } from './output.js';
 import { promptFor } from './prompt.js';
 import type { ReasoningSettings } from './row.js';
-import { ShownClips } from './shown.js';
+import { ShownClips, shownAs } from './shown.js';
 
 /** What a batch run and the reading of its results share. */
 export interface BatchRun extends AskedFor {
@@ -115,7 +115,7 @@ async function* linesOf(
   const { teacher, writing = 'reasoning', template, onProgress, signal } = options;
   const request = checked(teacher);
   const ahead = availableParallelism();
-  const shown = new ShownClips(options.framesOf, options, ahead + 1);
+  const shown = new ShownClips(options.framesOf, shownAs(options, signal), ahead + 1);
   const decoded: ReturnType<ShownClips['of']>[] = [];
   for (const [i, sample] of waiting.entries()) {
     signal?.throwIfAborted();

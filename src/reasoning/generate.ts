@@ -10,7 +10,7 @@ import type { TeacherFrames } from './images.js';
 import { type AskedFor, DiskError, Output, settingsOf } from './output.js';
 import type { PriceTable } from './prices.js';
 import { promptFor } from './prompt.js';
-import { ShownClips } from './shown.js';
+import { ShownClips, shownAs } from './shown.js';
 
 export interface GenerateProgress {
   /** Samples finished by this run and earlier ones, and failed by this one. */
@@ -106,7 +106,11 @@ class Run {
     // One listener a request under way, which is as many as the user asked for.
     setMaxListeners(0, this.signal);
     const decode = pLimit(Math.min(this.concurrency, availableParallelism()));
-    this.shown = new ShownClips((sample) => decode(() => framesOf(sample)), options, this.concurrency);
+    this.shown = new ShownClips(
+      (sample) => decode(() => framesOf(sample)),
+      shownAs(options, this.signal),
+      this.concurrency,
+    );
   }
 
   /** Takes the output file, and counts what earlier runs spent. */

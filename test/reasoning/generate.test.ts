@@ -1,8 +1,8 @@
 /** Generation of reasoning: continuation, failures, order. */
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DataError, Interrupted, MissingToolError, UsageError } from '../../src/base/errors.js';
 import { HeldError } from '../../src/base/lock.js';
 import { Rng } from '../../src/base/random.js';
@@ -369,6 +369,33 @@ it('is interrupted cleanly and continues', async () => {
   expect(rows()).toHaveLength(4);
   const again = await setup(good);
   expect(await again.run()).toMatchObject({ done: 12, skipped: 4 });
+});
+
+it('stops between two images of a clip, and leaves nothing', async () => {
+  const controller = new AbortController();
+  const { run, server } = await setup(good);
+  const data = new Uint8Array(50 * 36);
+  const encoded = vi.spyOn(data, 'subarray').mockImplementation((...range) => {
+    controller.abort();
+    return new Uint8Array(data.buffer).subarray(...range);
+  });
+  const long = async () => ({ ...frames, data, n: 50 });
+  const error = await caught(run({ signal: controller.signal, concurrency: 2, framesOf: long }));
+  expect(error).toBeInstanceOf(Interrupted);
+  // Two clips were under way.
+  expect(encoded.mock.calls.length).toBeLessThanOrEqual(2);
+  expect(server.received).toHaveLength(0);
+  expect(readdirSync(folder)).toEqual(['reasoning.jsonl']);
+  expect(readFileSync(out, 'utf8')).toBe('');
+});
+
+it('says once that clips have fewer frames than are asked for', async () => {
+  const notices: string[] = [];
+  const { run } = await setup(good, { frameCount: 100, onNotice: (line) => notices.push(line) });
+  await run();
+  expect(notices).toEqual([
+    'v0_0: --frames 100 is more than the 2 of its clip, which are all shown; further such clips are not named',
+  ]);
 });
 
 describe('a file that is not this run', () => {
