@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DataError, messageOf, UsageError } from './errors.js';
+import { unwritten } from './unwritten.js';
 
 /**
  * Writes a file so that a reader sees the old content or the new, never a part: a temporary file beside it, fsync,
@@ -16,14 +17,16 @@ import { DataError, messageOf, UsageError } from './errors.js';
  */
 export async function writeAtomic(path: string, fill: (file: FileHandle) => Promise<void>): Promise<void> {
   const found = await stat(path).catch(() => undefined);
-  const special = found && !found.isFile() && !found.isDirectory();
+  // Found at the rename, it would cost all the work before.
+  if (found?.isDirectory()) throw new DataError(`${path}: ${unwritten(path, { code: 'EISDIR' })}`);
+  const real = found ? await realpath(path) : path;
   try {
-    if (special) await writeInto(path, 'w', fill);
-    else await replaceFile(found ? await realpath(path) : path, fill);
+    if (found?.isFile() === false) await writeInto(path, 'w', fill);
+    else await replaceFile(real, fill);
   } catch (error) {
     if (error instanceof DataError) throw error;
-    const rest = special ? '' : '; what was there before is untouched';
-    throw new DataError(`${path}: could not be written (${messageOf(error)})${rest}`, { cause: error });
+    const rest = found?.isFile() ? '; what was there before is untouched' : '';
+    throw new DataError(`${path}: ${unwritten(real, error)}${rest}`, { cause: error });
   }
 }
 
