@@ -1,8 +1,8 @@
 /** Writing files so that a reader never sees a part of one, and their hashes. */
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { type FileHandle, mkdir, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { DataError, messageOf, UsageError } from './errors.js';
 import { unwritten } from './unwritten.js';
 
@@ -43,6 +43,28 @@ async function replaceFile(path: string, fill: (file: FileHandle) => Promise<voi
     // Cleaning up must not hide the cause: rm itself fails when the folder is not one.
     await rm(temporary, { force: true }).catch(() => {});
     throw error;
+  }
+}
+
+/**
+ * Removes the temporary files of a path that killed processes of this machine left. For a file that one command at a time
+ * writes: in a folder that machines share, a process of another one is not known to live.
+ */
+export async function removeLeftovers(path: string): Promise<void> {
+  const real = await realpath(path).catch(() => path);
+  const start = `${basename(real)}.tmp-`;
+  for (const name of await readdir(dirname(real)).catch(() => [])) {
+    const pid = name.startsWith(start) && /^(\d+)-[0-9a-f]{6}$/.exec(name.slice(start.length))?.[1];
+    if (pid && !lives(Number(pid))) await rm(join(dirname(real), name), { force: true }).catch(() => {});
+  }
+}
+
+function lives(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    // A process of another user may not be asked.
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }
 

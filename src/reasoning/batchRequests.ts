@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { extname } from 'node:path';
 import { DataError, Interrupted, MissingToolError, messageOf } from '../base/errors.js';
-import { writeAtomic } from '../base/files.js';
+import { removeLeftovers, writeAtomic } from '../base/files.js';
 import type { Sample } from '../data/sample.js';
 import { checked } from './client.js';
 import { requestBody } from './endpoint.js';
@@ -69,6 +69,7 @@ export async function writeBatch(
       for (let next = await lines.next(); !next.done; ) {
         const path = partPath(options.requests, files.length + 1);
         await refuseExisting(path);
+        await removeLeftovers(path);
         await writeAtomic(path, async (file) => {
           const remembered: Asked[] = [];
           let bytes = 0;

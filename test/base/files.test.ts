@@ -1,5 +1,5 @@
 /** Atomic writing: links, pipes, full disks. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   closeSync,
   constants,
@@ -17,7 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DataError } from '../../src/base/errors.js';
-import { makeFolder, writeAtomic, writeFileAtomic } from '../../src/base/files.js';
+import { makeFolder, removeLeftovers, writeAtomic, writeFileAtomic } from '../../src/base/files.js';
 
 let folder: string;
 beforeEach(() => {
@@ -63,6 +63,15 @@ it('names the failure and leaves no temporary file', async () => {
   mkdirSync(path);
   await expect(writeFileAtomic(path, 'x')).rejects.toThrow(/folder: could not be written/);
   expect(readdirSync(folder)).toEqual(['folder']);
+});
+
+it('removes what killed writers of a file left, and nothing else', async () => {
+  const path = join(folder, 'a.txt');
+  const dead = spawnSync(process.execPath, ['-e', '']).pid;
+  const others = [`a.txt.tmp-${process.pid}-0123ab`, `b.txt.tmp-${dead}-0123ab`, `a.txt.tmp-${dead}-notes`];
+  for (const name of [...others, `a.txt.tmp-${dead}-0123ab`]) writeFileSync(join(folder, name), '');
+  await removeLeftovers(path);
+  expect(readdirSync(folder).sort()).toEqual(others.sort());
 });
 
 describe('a file that cannot be written', () => {
