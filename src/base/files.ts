@@ -55,16 +55,16 @@ export async function removeLeftovers(path: string): Promise<void> {
   const start = `${basename(real)}.tmp-`;
   for (const name of await readdir(dirname(real)).catch(() => [])) {
     const pid = name.startsWith(start) && /^(\d+)-[0-9a-f]{6}$/.exec(name.slice(start.length))?.[1];
-    if (pid && !lives(Number(pid))) await rm(join(dirname(real), name), { force: true }).catch(() => {});
+    if (pid && !isAlive(Number(pid))) await rm(join(dirname(real), name), { force: true }).catch(() => {});
   }
 }
 
-function lives(pid: number): boolean {
+/** Whether a process of this machine runs; one of another user may not be asked, and does. */
+export function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0);
   } catch (error) {
-    // A process of another user may not be asked.
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

@@ -101,7 +101,7 @@ class Run {
   constructor(private readonly options: GenerateOptions) {
     const { signal, framesOf, caps, prices } = options;
     this.concurrency = Math.max(1, options.concurrency ?? 4);
-    this.gate = new Gate(this.concurrency, caps, prices);
+    this.gate = new Gate(this.concurrency, caps, prices, this.models());
     this.signal = signal ? AbortSignal.any([signal, this.stop.signal]) : this.stop.signal;
     // One listener a request under way, which is as many as the user asked for.
     setMaxListeners(0, this.signal);
@@ -116,7 +116,7 @@ class Run {
   /** Takes the output file, and counts what earlier runs spent. */
   async open(): Promise<void> {
     const { samples, out, client, writing, prices, onNotice, deadlineMs } = this.options;
-    prices?.check(client.servedAs ?? [client.model]);
+    prices?.check(this.models());
     let uncounted = 0;
     this.output = await Output.open({
       out,
@@ -130,6 +130,9 @@ class Run {
         else uncounted++;
       },
     });
+    const refusal = this.gate.refusal();
+    // Before the first clip is decoded for nothing.
+    if (refusal) this.stopAt(refusal);
     if (uncounted > 0 && this.gate.countsTokens)
       onNotice?.(`${out}: ${uncounted} rows do not tell their tokens, so the caps do not count them`);
     // A timer's longest time is 24.8 days.
@@ -164,9 +167,7 @@ class Run {
     } catch (error) {
       if (this.signal.aborted) return;
       if (error instanceof CapReached) {
-        this.reached = error.message;
-        this.isSpent = error.isSpent;
-        return;
+        return this.stopAt(error);
       }
       if (error instanceof TeacherError && error.scope === 'run') throw this.end(this.hopeless(error));
       if (error instanceof MissingToolError || error instanceof NoUsage) throw this.end(error);
@@ -192,6 +193,17 @@ class Run {
         `teacher at ${client.url}: the answer about ${sample.id} tells no token counts (usage), so no cap on tokens or ` +
           'cost can be kept; leave these caps out, or use --max-requests',
       );
+  }
+
+  /** The models' names at the servers. */
+  private models(): readonly string[] {
+    const { servedAs, model } = this.options.client;
+    return servedAs ?? [model];
+  }
+
+  private stopAt({ message, isSpent }: CapReached): void {
+    this.reached = message;
+    this.isSpent = isSpent;
   }
 
   private report(): void {

@@ -585,6 +585,25 @@ describe('caps', () => {
     expect(unknown.server.received).toHaveLength(0);
   });
 
+  it('that are reached already stop before a clip is decoded, and one of 0 spares free models', async () => {
+    writeFileSync(join(folder, 'p.json'), '{"m": {"prompt": 1, "completion": 1}}');
+    const framesOf = vi.fn(async () => frames);
+    const paid = await setup(counted, {
+      ...{ prices: await PriceTable.read(join(folder, 'p.json')), caps: { cost: 0 }, framesOf },
+    });
+    const error = await caught(paid.run());
+    expect(error).toBeInstanceOf(UsageError);
+    expect(error.message).toMatch(
+      /^--max-cost 0 allows no request to a model with a price: stopped after 0 of 12/,
+    );
+    expect(framesOf).not.toHaveBeenCalled();
+    writeFileSync(join(folder, 'p.json'), '{"m": {"prompt": 0, "completion": 0}}');
+    const prices = await PriceTable.read(join(folder, 'p.json'));
+    // This server tells no tokens, which nobody has to count here.
+    const free = await setup(good, { prices, caps: { cost: 0 } });
+    expect(await free.run()).toMatchObject({ done: 12, failed: 0 });
+  });
+
   it('on time give up what is under way', async () => {
     const { run } = await setup((item, response) => (item.number <= 3 ? good(item, response) : undefined), {
       deadlineMs: 400,
