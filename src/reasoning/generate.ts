@@ -229,9 +229,12 @@ class Run {
     const key = process.env.OPENAI_API_KEY?.trim()
       ? 'that OPENAI_API_KEY fits'
       : 'that it wants no key (OPENAI_API_KEY is not set)';
+    const { url, model } = this.options.client;
+    const check = error.atProxy
+      ? 'mend that'
+      : `check that it is running and serves model "${model}", and ${key}`;
     return new DataError(
-      `teacher at ${this.options.client.url}: ${error.message} after ${tries}; check that it is running and serves ` +
-        `model "${this.options.client.model}", and ${key}, then run the same command again`,
+      `teacher at ${url}: ${error.message} after ${tries}; ${check}, then run the same command again`,
       { cause: error },
     );
   }

@@ -13,6 +13,7 @@ import { type GenerateOptions, generateReasoning } from '../../src/reasoning/gen
 import { PriceTable } from '../../src/reasoning/prices.js';
 import { parseTeacherPrompt } from '../../src/reasoning/prompt.js';
 import type { ReasoningRow } from '../../src/reasoning/row.js';
+import { withoutProxies } from '../support/proxy.js';
 import { event, json, type Reply, stream, teacherServer } from './teacherServer.js';
 
 let folder: string;
@@ -23,6 +24,7 @@ beforeEach(() => {
   out = join(folder, 'reasoning.jsonl');
 });
 afterEach(async () => {
+  vi.unstubAllEnvs();
   for (const close of open.splice(0)) await close();
   rmSync(folder, { recursive: true });
 });
@@ -352,6 +354,15 @@ it('stops with one line when the server is down or refuses everything, and keeps
     `teacher at ${server.url}: cannot be reached (ECONNREFUSED) after 2 attempts`,
   );
   expect(rows()).toHaveLength(5);
+});
+
+it('gives advice about the proxy where that is what failed', async () => {
+  withoutProxies(vi.stubEnv);
+  vi.stubEnv('http_proxy', 'http://127.0.0.1:9');
+  const { run } = await setup(good, {}, { baseUrl: 'http://teacher.example/v1' });
+  expect((await caught(run())).message).toBe(
+    'teacher at http://teacher.example/v1: the proxy http://127.0.0.1:9 (http_proxy) cannot be reached (ECONNREFUSED) after 2 attempts; mend that, then run the same command again',
+  );
 });
 
 it('is interrupted cleanly and continues', async () => {
