@@ -1,6 +1,7 @@
 /** The process behind `reasvqa`: runs one command line and turns errors into one line and an exit code. */
 import { createRequire } from 'node:module';
 import { EXIT, type ExitCode, isDeviceError, messageOf, ReasVqaError } from './base/errors.js';
+import { visible } from './base/values.js';
 import { type Io, processIo } from './commands/io.js';
 import { buildProgram, commanderExit } from './commands/program.js';
 
@@ -20,7 +21,7 @@ export async function main(argv: readonly string[], io: Io = processIo()): Promi
   } catch (error) {
     const code = commanderExit(error);
     if (code !== undefined) return code;
-    if (io.env.REASVQA_DEBUG === '1' && error instanceof Error) io.stderr.write(`${error.stack}\n`);
+    if (io.env.REASVQA_DEBUG === '1' && error instanceof Error) io.stderr.write(visible(`${error.stack}\n`));
     if (error instanceof ReasVqaError) {
       io.stderr.write(`reasvqa: ${oneLine(error.message)}\n`);
       return error.exitCode;
@@ -30,7 +31,7 @@ export async function main(argv: readonly string[], io: Io = processIo()): Promi
       return EXIT.engine;
     }
     if (isSystemError(error)) {
-      io.stderr.write(`reasvqa: ${error.path}: cannot be used (${oneLine(error.message)})\n`);
+      io.stderr.write(`reasvqa: ${oneLine(error.path)}: cannot be used (${oneLine(error.message)})\n`);
       return EXIT.data;
     }
     io.stderr.write(
@@ -47,4 +48,4 @@ function isSystemError(error: unknown): error is NodeJS.ErrnoException & { path:
   return typeof path === 'string' && /^E[A-Z0-9]+$/.test(code ?? '');
 }
 
-const oneLine = (text: string) => text.trim().replace(/\s*[\n\r]\s*/g, ' ');
+const oneLine = (text: string) => visible(text.trim().replace(/\s*[\n\r]\s*/g, ' '));

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DataError, Interrupted, messageOf, ReasVqaError, UsageError } from './errors.js';
 import { hashFile, makeFolder, readHead, syncFolder } from './files.js';
 import { networkFetch, ProxyError, routeOf, throughProxy } from './network.js';
+import { unwritten } from './unwritten.js';
 
 export interface FetchOptions {
   /** Continue a `.part` file left by an earlier run. Default true. */
@@ -89,7 +90,7 @@ export async function download(url: string, path: string, options: FetchOptions 
     await rm(`${part}.etag`, { force: true });
     await syncFolder(dirname(path));
   } catch (error) {
-    throw new DataError(`${path}: cannot be written (${messageOf(error)})`, { cause: error });
+    throw new DataError(`${path}: ${unwritten(path, error)}`, { cause: error });
   }
   return true;
 }
@@ -252,7 +253,7 @@ async function openPart(part: string, start: number): Promise<FileHandle> {
   try {
     return await open(part, start === 0 ? 'w' : 'r+');
   } catch (error) {
-    throw new DataError(`${part}: cannot be written (${messageOf(error)})`, { cause: error });
+    throw new DataError(`${part}: ${unwritten(part, error)}`, { cause: error });
   }
 }
 
@@ -269,16 +270,13 @@ async function writeChunk(
       done += bytesWritten;
     }
   } catch (error) {
-    throw new DataError(
-      `${part}: cannot be written (${messageOf(error)}); free some space and run again, it continues from here`,
-      { cause: error },
-    );
+    throw new DataError(`${part}: ${unwritten(part, error)}; it continues from here`, { cause: error });
   }
 }
 
 async function syncPart(part: string, file: FileHandle): Promise<void> {
   await file.sync().catch((error) => {
-    throw new DataError(`${part}: cannot be written (${messageOf(error)})`, { cause: error });
+    throw new DataError(`${part}: ${unwritten(part, error)}`, { cause: error });
   });
 }
 

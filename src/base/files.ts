@@ -1,9 +1,10 @@
 /** Writing files so that a reader never sees a part of one, and their hashes. */
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { type FileHandle, mkdir, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { DataError, messageOf, UsageError } from './errors.js';
+import { unwritten } from './unwritten.js';
 
 /**
  * Writes a file so that a reader sees the old content or the new, never a part: a temporary file beside it, fsync,
@@ -16,14 +17,16 @@ import { DataError, messageOf, UsageError } from './errors.js';
  */
 export async function writeAtomic(path: string, fill: (file: FileHandle) => Promise<void>): Promise<void> {
   const found = await stat(path).catch(() => undefined);
-  const special = found && !found.isFile() && !found.isDirectory();
+  // Found at the rename, it would cost all the work before.
+  if (found?.isDirectory()) throw new DataError(`${path}: ${unwritten(path, { code: 'EISDIR' })}`);
+  const real = found ? await realpath(path) : path;
   try {
-    if (special) await writeInto(path, 'w', fill);
-    else await replaceFile(found ? await realpath(path) : path, fill);
+    if (found?.isFile() === false) await writeInto(path, 'w', fill);
+    else await replaceFile(real, fill);
   } catch (error) {
     if (error instanceof DataError) throw error;
-    const rest = special ? '' : '; what was there before is untouched';
-    throw new DataError(`${path}: could not be written (${messageOf(error)})${rest}`, { cause: error });
+    const rest = found?.isFile() ? '; what was there before is untouched' : '';
+    throw new DataError(`${path}: ${unwritten(real, error)}${rest}`, { cause: error });
   }
 }
 
@@ -40,6 +43,28 @@ async function replaceFile(path: string, fill: (file: FileHandle) => Promise<voi
     // Cleaning up must not hide the cause: rm itself fails when the folder is not one.
     await rm(temporary, { force: true }).catch(() => {});
     throw error;
+  }
+}
+
+/**
+ * Removes the temporary files of a path that killed processes of this machine left. For a file that one command at a time
+ * writes: in a folder that machines share, a process of another one is not known to live.
+ */
+export async function removeLeftovers(path: string): Promise<void> {
+  const real = await realpath(path).catch(() => path);
+  const start = `${basename(real)}.tmp-`;
+  for (const name of await readdir(dirname(real)).catch(() => [])) {
+    const pid = name.startsWith(start) && /^(\d+)-[0-9a-f]{6}$/.exec(name.slice(start.length))?.[1];
+    if (pid && !isAlive(Number(pid))) await rm(join(dirname(real), name), { force: true }).catch(() => {});
+  }
+}
+
+/** Whether a process of this machine runs; one of another user may not be asked, and does. */
+export function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

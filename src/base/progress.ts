@@ -2,6 +2,7 @@
  * Progress on standard error: a bar on a terminal, one plain line every k steps elsewhere. Standard output stays
  * free for results.
  */
+import { visible } from './values.js';
 
 /** The part of a stream that progress writes to; `process.stderr` is one. */
 interface ProgressStream {
@@ -55,7 +56,7 @@ export function createProgress(options: ProgressOptions): Progress {
 export function say(line: string, stream: ProgressStream = process.stderr): void {
   const bar = drawn.get(stream);
   if (bar) bar.say(line);
-  else stream.write(`${line}\n`);
+  else stream.write(`${visible(line)}\n`);
 }
 
 /** Steps a second and the time left, from the last quarter of a minute. */
@@ -171,7 +172,7 @@ class Lines extends Base {
   }
 
   say(line: string): void {
-    this.stream.write(`${line}\n`);
+    this.stream.write(`${visible(line)}\n`);
   }
 
   done(info?: string): void {
@@ -204,10 +205,10 @@ class Bar extends Base {
 
   say(line: string): void {
     if (this.ended) {
-      this.stream.write(`${line}\n`);
+      this.stream.write(`${visible(line)}\n`);
       return;
     }
-    this.stream.write(`\r\x1b[K${line}\n`);
+    this.stream.write(`\r\x1b[K${visible(line)}\n`);
     this.draw();
   }
 

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { Interrupted, UsageError } from '../base/errors.js';
-import { asLine, isAddress } from '../base/values.js';
+import { asLine, isAddress, visible } from '../base/values.js';
 import { DESCRIBE, type Task } from '../data/sample.js';
 import type { Following, Query } from '../evaluation/ask.js';
 import type { AnswerReport } from '../evaluation/report.js';
@@ -191,14 +191,14 @@ class Live {
   show(soFar: string): void {
     if (soFar === '' || !soFar.startsWith(this.written)) return;
     if (!this.shows) this.io.stdout.write('reasoning: ');
-    this.io.stdout.write(soFar.slice(this.written.length));
+    this.io.stdout.write(visible(soFar.slice(this.written.length)));
     this.written = soFar;
   }
 
   finish(whole = this.written): void {
     if (!this.shows) return;
     const rest = whole.startsWith(this.written) ? whole.slice(this.written.length) : `\n${whole}`;
-    this.io.stdout.write(`${rest}\n`);
+    this.io.stdout.write(`${visible(rest)}\n`);
     this.written = '';
   }
 }

@@ -286,6 +286,8 @@ function framesReader(config: Config, paths: ReadonlyMap<string, string>, count:
       id: sample.id,
       count,
       mode: 'uniform',
+      // A picture that is shown twice tells the teacher nothing.
+      pad: false,
       ...clipOf(sample, config.data.fps),
       signal,
     });

@@ -4,6 +4,7 @@ import type { Writable } from 'node:stream';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { EXIT } from '../base/errors.js';
 import { createProgress, type Progress } from '../base/progress.js';
+import { visible } from '../base/values.js';
 import type { EngineInfo, EngineName, EngineOptions } from '../engine/engine.js';
 
 /** The streams, folder and environment of a command; tests pass their own. */
@@ -46,9 +47,9 @@ export function guardOutput(stdout: Writable, stderr: Writable, fail: () => void
   });
 }
 
-/** Writes one line of result. */
+/** Writes one line of result. What no terminal should get is escaped ({@link visible}), in JSON as JSON does. */
 export function print(io: Io, line: string): void {
-  io.stdout.write(`${line}\n`);
+  io.stdout.write(`${visible(line)}\n`);
 }
 
 /** Writes a result for machines: one JSON document. */
@@ -56,13 +57,14 @@ export function printJson(io: Io, value: unknown): void {
   print(io, JSON.stringify(value, null, 2));
 }
 
-/** Writes one line for the person watching. */
+/** Writes one line for the person watching, {@link visible} as {@link print} does. */
 export function note(io: Io, line: string): void {
-  io.stderr.write(`${line}\n`);
+  io.stderr.write(`${visible(line)}\n`);
 }
 
 /** Columns padded to their widest cell; `right` names those that hold numbers. */
-export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
+export function table(given: readonly (readonly string[])[], right: readonly number[] = []): string {
+  const rows = given.map((row) => row.map((cell) => visible(cell.replace(/[\t\n\r]+/g, ' '))));
   const widths: number[] = [];
   for (const row of rows)
     row.forEach((cell, i) => {

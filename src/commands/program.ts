@@ -1,5 +1,7 @@
 /** The command line: all commands, their help and exit codes. */
+
 import { Command, CommanderError } from 'commander';
+import { visible } from '../base/values.js';
 import type { Io } from './io.js';
 
 type Add = (program: Command, io: Io) => void;
@@ -49,7 +51,7 @@ export async function buildProgram(io: Io, version: string, named?: string): Pro
     .exitOverride()
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
-      writeErr: (text) => io.stderr.write(text),
+      writeErr: (text) => io.stderr.write(visible(text)),
       outputError: (text, write) => write(`reasvqa: ${oneLine(text)}\n`),
     });
   const wanted =

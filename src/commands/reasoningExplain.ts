@@ -51,14 +51,8 @@ export function explanation({ row, grade, stated, parts }: Explained): string {
       const what = removedBy === undefined ? 'kept' : `removed by "${removedBy || 'white space'}"`;
       return `  ${what}: ${oneLine(text)}`;
     });
-  const head = `${row.id}${row.question && `: ${oneLine(row.question)}`}`;
-  return [head, ...options, `${grade.class}, read by ${stated}`, ...sentences].join('\n');
+  const head = `${oneLine(String(row.id))}${row.question && `: ${oneLine(row.question)}`}`;
+  return [head, ...options, `${grade.class}, read by ${oneLine(stated)}`, ...sentences].join('\n');
 }
 
-/** Control characters of a text would reach the terminal. */
-const oneLine = (text: string) =>
-  text
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is removed.
-    .replace(/[\u0000-\u0008\u000e-\u001f\u007f-\u009f]/g, '\ufffd')
-    .replace(/\s+/g, ' ')
-    .trim();
+const oneLine = (text: string) => text.replace(/\s+/g, ' ').trim();

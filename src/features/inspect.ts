@@ -4,6 +4,7 @@ import { lstat, readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import pLimit from 'p-limit';
 import { DataError, messageOf } from '../base/errors.js';
+import { isAlive } from '../base/files.js';
 import { ENCODERS } from './encoders.js';
 import type { NeededClip } from './extract.js';
 import type { FeatureStore } from './store.js';
@@ -150,13 +151,4 @@ export async function collectGarbage(
     for (const sub of await foldersOf(folder)) await rmdir(join(folder, sub)).catch(() => undefined);
   }
   return { kept: listing.entries.length - entries.length, entries, leftovers };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { extname } from 'node:path';
 import { DataError, Interrupted, MissingToolError, messageOf } from '../base/errors.js';
-import { writeAtomic } from '../base/files.js';
+import { removeLeftovers, writeAtomic } from '../base/files.js';
 import type { Sample } from '../data/sample.js';
 import { checked } from './client.js';
 import { requestBody } from './endpoint.js';
@@ -12,7 +12,7 @@ import { JsonAppender, readJsonLines } from './jsonl.js';
 import { type AskedFor, type AskedWith, Output, settingsOf } from './output.js';
 import { promptFor } from './prompt.js';
 import type { ReasoningSettings } from './row.js';
-import { ShownClips } from './shown.js';
+import { ShownClips, shownAs } from './shown.js';
 
 /** What a batch run and the reading of its results share. */
 export interface BatchRun extends AskedFor {
@@ -69,6 +69,7 @@ export async function writeBatch(
       for (let next = await lines.next(); !next.done; ) {
         const path = partPath(options.requests, files.length + 1);
         await refuseExisting(path);
+        await removeLeftovers(path);
         await writeAtomic(path, async (file) => {
           const remembered: Asked[] = [];
           let bytes = 0;
@@ -115,7 +116,7 @@ async function* linesOf(
   const { teacher, writing = 'reasoning', template, onProgress, signal } = options;
   const request = checked(teacher);
   const ahead = availableParallelism();
-  const shown = new ShownClips(options.framesOf, options, ahead + 1);
+  const shown = new ShownClips(options.framesOf, shownAs(options, signal), ahead + 1);
   const decoded: ReturnType<ShownClips['of']>[] = [];
   for (const [i, sample] of waiting.entries()) {
     signal?.throwIfAborted();

@@ -38,21 +38,33 @@ export class Gate implements RequestGate {
   /** The dearest answer so far, which the next one is assumed to be like. */
   private readonly dearest: Amounts = { tokens: 0, cost: 0 };
   private anyUsage = false;
+  private readonly isFree: boolean;
   private waiting: { pass: () => void; refuse: (error: unknown) => void }[] = [];
 
-  /** @throws UsageError for a cap on cost without prices. */
+  /**
+   * @param models that will be asked; where all are free, no cap on cost stops them.
+   * @throws UsageError for a cap on cost without prices.
+   */
   constructor(
     private readonly slots: number,
     private readonly caps: Caps = {},
     private readonly prices?: PriceTable,
+    models: readonly string[] = [],
   ) {
+    this.isFree = models.length > 0 && prices?.areFree(models) === true;
     if (caps.cost !== undefined && !prices)
       throw new UsageError('a cap on cost needs the prices of tokens; name their file with --prices');
   }
 
   /** Whether servers have to tell token counts. */
   get countsTokens(): boolean {
-    return this.caps.tokens !== undefined || this.caps.cost !== undefined;
+    return this.caps.tokens !== undefined || (this.caps.cost !== undefined && !this.isFree);
+  }
+
+  /** Why nobody may be asked at all, as when earlier runs spent everything. */
+  refusal(): CapReached | undefined {
+    const verdict = this.verdict();
+    return verdict instanceof CapReached ? verdict : undefined;
   }
 
   /** Counts what one answer took. */
@@ -120,7 +132,7 @@ export class Gate implements RequestGate {
       return new CapReached(`--max-requests ${requests} was reached`);
     for (const name of ['tokens', 'cost'] as const) {
       const given = this.caps[name];
-      if (given === undefined) continue;
+      if (given === undefined || (name === 'cost' && this.isFree)) continue;
       // Sums of prices are rounded.
       const cap = given * (1 + 1e-9);
       const next = this.spent[name] + this.dearest[name];
@@ -134,6 +146,7 @@ export class Gate implements RequestGate {
   private reached(name: keyof Amounts, cap: number): string {
     const spent = name === 'tokens' ? `${this.spent.tokens} tokens` : this.spent.cost.toFixed(4);
     const option = name === 'tokens' ? '--max-total-tokens' : '--max-cost';
+    if (cap === 0) return `${option} 0 allows no request to a model with a price`;
     return `${option} ${cap} leaves no room for another answer (${spent} spent)`;
   }
 }

@@ -10,7 +10,7 @@ import type { TeacherFrames } from './images.js';
 import { type AskedFor, DiskError, Output, settingsOf } from './output.js';
 import type { PriceTable } from './prices.js';
 import { promptFor } from './prompt.js';
-import { ShownClips } from './shown.js';
+import { ShownClips, shownAs } from './shown.js';
 
 export interface GenerateProgress {
   /** Samples finished by this run and earlier ones, and failed by this one. */
@@ -101,18 +101,22 @@ class Run {
   constructor(private readonly options: GenerateOptions) {
     const { signal, framesOf, caps, prices } = options;
     this.concurrency = Math.max(1, options.concurrency ?? 4);
-    this.gate = new Gate(this.concurrency, caps, prices);
+    this.gate = new Gate(this.concurrency, caps, prices, this.models());
     this.signal = signal ? AbortSignal.any([signal, this.stop.signal]) : this.stop.signal;
     // One listener a request under way, which is as many as the user asked for.
     setMaxListeners(0, this.signal);
     const decode = pLimit(Math.min(this.concurrency, availableParallelism()));
-    this.shown = new ShownClips((sample) => decode(() => framesOf(sample)), options, this.concurrency);
+    this.shown = new ShownClips(
+      (sample) => decode(() => framesOf(sample)),
+      shownAs(options, this.signal),
+      this.concurrency,
+    );
   }
 
   /** Takes the output file, and counts what earlier runs spent. */
   async open(): Promise<void> {
     const { samples, out, client, writing, prices, onNotice, deadlineMs } = this.options;
-    prices?.check(client.servedAs ?? [client.model]);
+    prices?.check(this.models());
     let uncounted = 0;
     this.output = await Output.open({
       out,
@@ -126,6 +130,9 @@ class Run {
         else uncounted++;
       },
     });
+    const refusal = this.gate.refusal();
+    // Before the first clip is decoded for nothing.
+    if (refusal) this.stopAt(refusal);
     if (uncounted > 0 && this.gate.countsTokens)
       onNotice?.(`${out}: ${uncounted} rows do not tell their tokens, so the caps do not count them`);
     // A timer's longest time is 24.8 days.
@@ -160,9 +167,7 @@ class Run {
     } catch (error) {
       if (this.signal.aborted) return;
       if (error instanceof CapReached) {
-        this.reached = error.message;
-        this.isSpent = error.isSpent;
-        return;
+        return this.stopAt(error);
       }
       if (error instanceof TeacherError && error.scope === 'run') throw this.end(this.hopeless(error));
       if (error instanceof MissingToolError || error instanceof NoUsage) throw this.end(error);
@@ -190,6 +195,17 @@ class Run {
       );
   }
 
+  /** The models' names at the servers. */
+  private models(): readonly string[] {
+    const { servedAs, model } = this.options.client;
+    return servedAs ?? [model];
+  }
+
+  private stopAt({ message, isSpent }: CapReached): void {
+    this.reached = message;
+    this.isSpent = isSpent;
+  }
+
   private report(): void {
     const { tally, failed } = this.output;
     const { done, judged, correct } = tally;
@@ -213,9 +229,12 @@ class Run {
     const key = process.env.OPENAI_API_KEY?.trim()
       ? 'that OPENAI_API_KEY fits'
       : 'that it wants no key (OPENAI_API_KEY is not set)';
+    const { url, model } = this.options.client;
+    const check = error.atProxy
+      ? 'mend that'
+      : `check that it is running and serves model "${model}", and ${key}`;
     return new DataError(
-      `teacher at ${this.options.client.url}: ${error.message} after ${tries}; check that it is running and serves ` +
-        `model "${this.options.client.model}", and ${key}, then run the same command again`,
+      `teacher at ${url}: ${error.message} after ${tries}; ${check}, then run the same command again`,
       { cause: error },
     );
   }

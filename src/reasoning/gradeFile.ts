@@ -1,6 +1,6 @@
 /** Grades a whole file of model-written reasoning. */
 import { DataError, Interrupted } from '../base/errors.js';
-import { refuseInput, writeAtomic } from '../base/files.js';
+import { refuseInput, removeLeftovers, writeAtomic } from '../base/files.js';
 import { type AnyRow, readAnyRow } from './anyRow.js';
 import { type Grade, type GradeClass, gradeRow, statedOf } from './grade.js';
 import { wholeLines } from './jsonl.js';
@@ -84,6 +84,7 @@ export async function gradeFile(options: GradeFileOptions): Promise<GradeStats> 
   await refuseInput(output, [input]);
   const stats = emptyStats();
   let known = 0;
+  await removeLeftovers(output);
   await writeAtomic(output, async (file) => {
     let lines: string[] = [];
     const flush = async () => {

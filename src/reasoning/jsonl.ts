@@ -1,6 +1,7 @@
 /** JSON lines read in bounded memory and appended durably. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { DataError, messageOf } from '../base/errors.js';
+import { unwritten } from '../base/unwritten.js';
 import { isRecord } from '../base/values.js';
 
 /** One object of a JSON-lines file. */
@@ -189,7 +190,7 @@ export class JsonAppender {
       return new JsonAppender(file, path, size);
     } catch (error) {
       await file?.close();
-      throw new DataError(`${path}: cannot be written (${messageOf(error)})`, { cause: error });
+      throw new DataError(`${path}: ${unwritten(path, error)}`, { cause: error });
     }
   }
 
@@ -219,7 +220,7 @@ export class JsonAppender {
       this.size += bytes.length;
     } catch (error) {
       this.failure = new DataError(
-        `${this.path}: could not be appended to (${messageOf(error)}); the lines before are whole, run the same command again`,
+        `${this.path}: ${unwritten(this.path, error, 'could not be appended to')}; the lines before are whole, and the same command continues`,
         { cause: error },
       );
       await this.file.truncate(this.size).catch(() => {});

@@ -28,6 +28,8 @@ export interface Failure {
   retryAfterMs: number;
   /** The server has more requests than it can take. */
   busy?: boolean;
+  /** It is the proxy's; the server heard nothing. */
+  atProxy?: boolean;
   usage?: Usage;
 }
 
@@ -117,7 +119,7 @@ export function failureOf(error: unknown, { base, versioned }: TeacherAddress): 
   const proxy = chain.find((cause) => cause instanceof ProxyError);
   if (proxy) {
     const { message, retry, lasting } = proxy;
-    return { message, retry, scope: lasting ? 'run' : 'sample', retryAfterMs: 0 };
+    return { message, retry, scope: lasting ? 'run' : 'sample', retryAfterMs: 0, atProxy: true };
   }
   const unreachable = unreachableCode(chain);
   if (unreachable !== undefined) {

@@ -107,6 +107,9 @@ export interface LetterSpot {
   bare: boolean;
 }
 
+/** Characters before a letter that say what it is; the whole clause before each of its letters is read in its square. */
+const REACH = 100;
+
 export function lettersIn(clause: string, choices: Choices): LetterSpot[] {
   const found: LetterSpot[] = [];
   for (const match of clause.matchAll(LETTER)) {
@@ -117,8 +120,9 @@ export function lettersIn(clause: string, choices: Choices): LetterSpot[] {
     const end = start + match[0].length;
     const bare = match[1] === undefined;
     const word = bare && (letter === 'A' || letter === 'I');
-    if (index === undefined || (word && !isLetter(clause.slice(0, start), clause.slice(end)))) continue;
-    const named = LABELLED.test(clause.slice(0, start)) || NAMED_BY.test(clause.slice(0, start));
+    const before = clause.slice(Math.max(0, start - REACH), start);
+    if (index === undefined || (word && !isLetter(before, clause.slice(end)))) continue;
+    const named = LABELLED.test(before) || NAMED_BY.test(before);
     if (bare && (named || choices.isName(letter))) continue;
     found.push({ start, end, index, bare });
   }

@@ -1,7 +1,7 @@
 /** The file of reasoning that a run writes: held, continued, counted, and put in order at its end. */
 import { rm } from 'node:fs/promises';
 import type { DataError } from '../base/errors.js';
-import { writeFileAtomic } from '../base/files.js';
+import { removeLeftovers, writeFileAtomic } from '../base/files.js';
 import { holdFile } from '../base/lock.js';
 import type { Sample } from '../data/sample.js';
 import { predictedAnswer } from './answer.js';
@@ -102,6 +102,7 @@ export class Output {
     const { out, samples, model, settings, onNotice, onRow } = options;
     const release = await holdFile(out);
     try {
+      for (const path of [out, `${out}.failed.jsonl`]) await removeLeftovers(path);
       const origin = { model, settings, ...(onRow ? { onRow } : {}) };
       const found = await readFinished(out, samples, origin, onNotice);
       return new Output(options, await JsonAppender.open(out, found.size), found.rows, release);

@@ -101,16 +101,30 @@ const TEXT_COMMAND = /\\+(?:text\w*|math\w+|operatorname|mbox|bf|rm)\s*\{([^{}]*
 /** Ranges of the LaTeX boxes of `text`, with those of their contents; an open one ends with its line. */
 export function boxesIn(text: string): { start: number; end: number; from: number; to: number }[] {
   const found = [];
+  let ends: ReadonlyMap<number, number> | undefined;
   for (const match of text.matchAll(BOX_COMMAND)) {
     const from = match.index + match[0].length;
-    let to = from;
-    for (let depth = 1; to < text.length && text[to] !== '\n'; to++) {
-      if (text[to] === '{') depth++;
-      else if (text[to] === '}' && --depth === 0) break;
-    }
+    ends ??= endsOfBraces(text);
+    const to = ends.get(from - 1)!;
     found.push({ start: match.index, end: Math.min(text.length, text[to] === '}' ? to + 1 : to), from, to });
   }
   return found;
+}
+
+/** Where each opened brace is closed, or its line ends; one pass, since a model may repeat itself without end. */
+function endsOfBraces(text: string): Map<number, number> {
+  const ends = new Map<number, number>();
+  let open: number[] = [];
+  for (let i = 0; i <= text.length; i++) {
+    const character = text[i] ?? '\n';
+    if (character === '{') open.push(i);
+    else if (character === '}' && open.length > 0) ends.set(open.pop()!, i);
+    else if (character === '\n') {
+      for (const brace of open) ends.set(brace, i);
+      open = [];
+    }
+  }
+  return ends;
 }
 
 function boxesMarked(text: string): string {

@@ -1,47 +1,47 @@
 /** What tokens cost, from a table of the user's. */
 import { readFile } from 'node:fs/promises';
-import { z } from 'zod';
 import { messageOf, UsageError } from '../base/errors.js';
+import { nearest } from '../base/nearest.js';
+import { isRecord } from '../base/values.js';
+import { shown } from '../data/problems.js';
 import type { Usage } from './reply.js';
 
+const FIELDS = ['prompt', 'completion'] as const;
 /** Prices of one model per million tokens, in any one currency. */
-const PRICE = z.strictObject({ prompt: z.number().nonnegative(), completion: z.number().nonnegative() });
+type Price = Record<(typeof FIELDS)[number], number>;
 const EXAMPLE = '{"gpt-4o": {"prompt": 2.5, "completion": 10}}';
 
 export class PriceTable {
   constructor(
     private readonly path: string,
-    private readonly prices: ReadonlyMap<string, z.infer<typeof PRICE>>,
+    private readonly prices: ReadonlyMap<string, Price>,
   ) {}
 
   /**
    * Reads `{"model": {"prompt": price, "completion": price}}`, per million tokens.
    *
-   * @throws UsageError naming the file and the model for anything else.
+   * @throws UsageError naming the file, the model and the field for anything else.
    */
   static async read(path: string): Promise<PriceTable> {
+    const refuse = (what: string): never => {
+      throw new UsageError(`${path}: ${what}; expected prices per million tokens, as in ${EXAMPLE}`);
+    };
+    const text = await readFile(path, 'utf8').catch((error) =>
+      refuse(error.code === 'ENOENT' ? 'no such file' : `cannot be read (${messageOf(error)})`),
+    );
     let value: unknown;
     try {
       // Editors of Windows put a mark before the text.
-      value = JSON.parse((await readFile(path, 'utf8')).replace(/^\ufeff/, ''));
+      value = JSON.parse(text.replace(/^\ufeff/, ''));
     } catch (error) {
-      throw new UsageError(`${path}: no price table (${messageOf(error)}); expected ${EXAMPLE}`, {
-        cause: error,
-      });
+      return refuse(text.trim() === '' ? 'the file is empty' : `not JSON (${messageOf(error)})`);
     }
-    const table = z.record(z.string(), z.unknown()).safeParse(value);
-    if (!table.success) throw new UsageError(`${path}: no price table; expected ${EXAMPLE}`);
-    const prices = new Map<string, z.infer<typeof PRICE>>();
-    for (const [model, entry] of Object.entries(table.data)) {
-      const price = PRICE.safeParse(entry);
-      if (!price.success) {
-        const issue = price.error.issues[0];
-        const where = [model, ...(issue?.path ?? [])].join('.');
-        throw new UsageError(
-          `${path}: ${where}: ${issue?.message}; expected prices per million tokens, as in ${EXAMPLE}`,
-        );
-      }
-      prices.set(model, price.data);
+    if (!isRecord(value)) return refuse(`a table of models was expected, found ${shown(value)}`);
+    const prices = new Map<string, Price>();
+    for (const [model, entry] of Object.entries(value)) {
+      const fault = faultOf(entry);
+      if (fault) return refuse(`model "${model}": ${fault}`);
+      prices.set(model, entry as Price);
     }
     return new PriceTable(path, prices);
   }
@@ -49,6 +49,11 @@ export class PriceTable {
   /** @throws UsageError when a model is not in the table. */
   check(models: Iterable<string>): void {
     for (const model of models) this.priceOf(model);
+  }
+
+  /** Whether no token of these models costs anything. */
+  areFree(models: Iterable<string>): boolean {
+    return [...models].every((model) => FIELDS.every((field) => this.prices.get(model)?.[field] === 0));
   }
 
   /** @throws UsageError when the model is not in the table. */
@@ -65,4 +70,18 @@ export class PriceTable {
       `${this.path}: no price for model "${model}" (prices are for ${known}); add it, as in ${EXAMPLE}`,
     );
   }
+}
+
+/** What is wrong with the entry of a model, in words. */
+function faultOf(entry: unknown): string | undefined {
+  if (!isRecord(entry)) return `found ${shown(entry)} instead of its prices`;
+  const odd = Object.keys(entry).find((key) => !FIELDS.includes(key as never));
+  const missing = FIELDS.find((field) => !(field in entry));
+  if (odd !== undefined) {
+    const meant = nearest(odd, FIELDS);
+    return `unknown field "${odd}"${meant ? ` (did you mean ${meant}?)` : ''}`;
+  }
+  if (missing) return `the field "${missing}" is missing`;
+  const wrong = FIELDS.find((field) => !Number.isFinite(entry[field]) || (entry[field] as number) < 0);
+  return wrong && `field "${wrong}": a price is a number, 0 or more, found ${shown(entry[wrong])}`;
 }

@@ -1,6 +1,6 @@
 /** Refines a whole file of generated reasoning. */
 import { DataError, UsageError } from '../base/errors.js';
-import { refuseInput, sameFile, writeAtomic } from '../base/files.js';
+import { refuseInput, removeLeftovers, sameFile, writeAtomic } from '../base/files.js';
 import { rowId } from './anyRow.js';
 import { type GeneratedText, readTextRow } from './generated.js';
 import { classOf } from './grade.js';
@@ -80,6 +80,7 @@ export async function refineFile(options: RefineFileOptions): Promise<RefineStat
   let known = 0;
   let before = 0;
   let after = 0;
+  await removeLeftovers(options.output);
   await writeAtomic(options.output, async (file) => {
     let lines = '';
     const refineAll = async (groups: readonly GeneratedText[][]) => {

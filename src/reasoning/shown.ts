@@ -1,6 +1,7 @@
 /** The images of clips that the teacher sees. */
 import type { Sample } from '../data/sample.js';
-import { framesToUrls, type TeacherFrames } from './images.js';
+import { framesToUrls, type ImageOptions, type TeacherFrames } from './images.js';
+import type { AskedFor } from './output.js';
 
 /** The images of one clip. */
 export interface Shown {
@@ -10,14 +11,34 @@ export interface Shown {
   indices: number[] | null;
 }
 
+export interface ShownOptions extends ImageOptions {
+  /** Frames asked for. */
+  frameCount: number;
+  /** Told of the first clip that has fewer. */
+  onNotice?: ((line: string) => void) | undefined;
+}
+
+/** What a run says about its images. */
+export function shownAs(
+  run: Pick<AskedFor, 'frameCount' | 'maxSide' | 'imageQuality'> & Pick<ShownOptions, 'onNotice'>,
+  signal: AbortSignal | undefined,
+): ShownOptions {
+  const { frameCount, maxSide, imageQuality: quality, onNotice } = run;
+  return { frameCount, maxSide, quality, onNotice, signal };
+}
+
 /** Decodes each clip once for questions that follow each other; NExT-QA has nine questions a video. */
 export class ShownClips {
   private readonly latest = new Map<string, Promise<Shown>>();
+  private anyShort = false;
 
-  /** @param kept clips that are held in memory. */
+  /**
+   * @param framesOf gives as many frames as are asked for, or all of a clip with fewer.
+   * @param kept clips that are held in memory.
+   */
   constructor(
     private readonly framesOf: (sample: Sample) => Promise<TeacherFrames>,
-    private readonly options: { maxSide?: number; imageQuality?: number },
+    private readonly options: ShownOptions,
     private readonly kept: number,
   ) {}
 
@@ -34,9 +55,16 @@ export class ShownClips {
   }
 
   private async decode(sample: Sample): Promise<Shown> {
-    const { maxSide, imageQuality } = this.options;
+    const { frameCount, onNotice, ...how } = this.options;
+    how.signal?.throwIfAborted();
     const frames = await this.framesOf(sample);
-    const images = await framesToUrls(frames, { maxSide, quality: imageQuality });
+    if (frames.n < frameCount && !this.anyShort) {
+      this.anyShort = true;
+      onNotice?.(
+        `${sample.id}: --frames ${frameCount} is more than the ${frames.n} of its clip, which are all shown; further such clips are not named`,
+      );
+    }
+    const images = await framesToUrls(frames, how);
     return { images, indices: frames.indices ? Array.from(frames.indices) : null };
   }
 }

@@ -22,9 +22,10 @@ export class TeacherError extends Error {
     message: string,
     readonly scope: FailureScope,
     readonly attempts: number,
-    options?: ErrorOptions,
+    /** The proxy failed; the server heard nothing. */
+    readonly atProxy = false,
   ) {
-    super(message, options);
+    super(message);
     this.name = 'TeacherError';
   }
 }
@@ -84,7 +85,12 @@ export class Team {
       const elsewhere = this.servers.some((other) => other !== server && !other.aside);
       const moves = result.scope === 'run' && elsewhere;
       if (!moves && (this.isHopeless(result, server) || retries >= backoff.retries)) {
-        throw new TeacherError(this.messageOf(server, result), this.scopeOf(result, server), attempts);
+        throw new TeacherError(
+          this.messageOf(server, result),
+          this.scopeOf(result, server),
+          attempts,
+          result.atProxy,
+        );
       }
       last = server;
       if (moves) continue;

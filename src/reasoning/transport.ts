@@ -55,7 +55,7 @@ export async function* postForEvents(post: TeacherPost): AsyncGenerator<unknown>
   const answer = await networkPost(url, { headers, body, signal });
   let whole = false;
   try {
-    if (answer.statusCode < 200 || answer.statusCode > 299) throw await httpError(answer, redact);
+    if (answer.statusCode < 200 || answer.statusCode > 299) throw await httpError(answer, url, redact);
     const encoding = answer.headers['content-encoding'] ?? 'identity';
     if (encoding !== 'identity')
       throw new Error(`the response is compressed (${encoding}), which was not asked for`);
@@ -136,7 +136,11 @@ export function messageIn(value: unknown): string | undefined {
   return undefined;
 }
 
-async function httpError(answer: NetworkAnswer, redact: (text: string) => string): Promise<HttpError> {
+async function httpError(
+  answer: NetworkAnswer,
+  asked: URL,
+  redact: (text: string) => string,
+): Promise<HttpError> {
   const { statusCode: status, headers } = answer;
   let body = '';
   try {
@@ -145,10 +149,15 @@ async function httpError(answer: NetworkAnswer, redact: (text: string) => string
     // A broken or endless error page has no more information than its status.
   }
   const location = headers.location
-    ? `redirected to ${redact(String(headers.location))}, name that address`
+    ? `redirected to ${oneLine(redact(absolute(String(headers.location), asked)))}, name that address`
     : '';
   const words = [location, errorMessageOf(body)].filter(Boolean).join(': ');
   return new HttpError(status, headers, words || STATUS_CODES[status] || 'no message');
+}
+
+/** Servers may name a place by its path alone. */
+function absolute(location: string, asked: URL): string {
+  return URL.canParse(location, asked.href) ? new URL(location, asked).href : location;
 }
 
 /** A server that ignores `stream: true` answers with one JSON object. */

@@ -19,6 +19,9 @@ const PROCESS_COST_PIXELS = 40e6;
 /** Pixels that one process decodes of what is cut out, about; what goes beyond is shared by several: half a second's. */
 const PROCESS_PIXELS = 300e6;
 
+/** Frames that one process is asked for by their stamps: Linux takes no argument of more than 128 KiB. */
+const MOST_STAMPS = 4096;
+
 /** ffmpeg's arguments to decode what it is given on its standard input. */
 const CUT_INPUT = ['-protocol_whitelist', 'pipe', '-f', 'mov', '-i', 'pipe:0', '-map', '0:0'];
 
@@ -88,7 +91,7 @@ export async function decodeFrames(
 
   const wasSeeking = segments.some((segment) => segment.keyframe !== undefined);
   const whole = wasSeeking
-    ? await decodeSegment(file, table, { keyframe: undefined, indices: [...indices] }, fitFrame, use)
+    ? await decodeWhole(file, table, indices, fitFrame, use)
     : parts.find((part) => part.frames === undefined);
   if (whole?.frames) return whole.frames;
   return explainMissing(file, table, indices, whole?.stderr ?? '', use);
@@ -118,10 +121,29 @@ function planSegments(table: VideoTable, indices: readonly number[]): Segment[] 
     }
     const last = segments.at(-1);
     const previous = last?.indices.at(-1);
-    if (last && previous !== undefined && (keyframe ?? 0) - previous <= farFrames) last.indices.push(index);
+    const isNear = previous !== undefined && (keyframe ?? 0) - previous <= farFrames;
+    if (last && isNear && last.indices.length < MOST_STAMPS) last.indices.push(index);
     else segments.push({ keyframe: keyframe === 0 ? undefined : keyframe, indices: [index] });
   }
   return segments;
+}
+
+/** Frames decoded from the start of the file. */
+async function decodeWhole(
+  file: string,
+  table: VideoTable,
+  indices: readonly number[],
+  fitFrame: FitFrame,
+  use: ToolUse,
+): Promise<Decoded> {
+  const frames: RawFrame[] = [];
+  for (let i = 0; i < indices.length; i += MOST_STAMPS) {
+    const segment = { keyframe: undefined, indices: indices.slice(i, i + MOST_STAMPS) };
+    const part = await decodeSegment(file, table, segment, fitFrame, use);
+    if (!part.frames) return part;
+    frames.push(...part.frames);
+  }
+  return { frames, stderr: '' };
 }
 
 async function decodeSegment(
@@ -156,8 +178,12 @@ interface Decoded {
   stderr: string;
 }
 
-const anyOf = (stamp: 'pts' | 'n', stamps: readonly number[]) =>
-  stamps.map((each) => `eq(${stamp},${each})`).join('+');
+/** Sums of sums: ffmpeg refuses an expression that is nested more than 100 deep, as a plain sum of 101 is. */
+function anyOf(stamp: 'pts' | 'n', stamps: readonly number[]): string {
+  if (stamps.length === 1) return `eq(${stamp},${stamps[0]})`;
+  const half = stamps.length >> 1;
+  return `(${anyOf(stamp, stamps.slice(0, half))}+${anyOf(stamp, stamps.slice(half))})`;
+}
 
 async function runDecoder(
   input: readonly string[],
@@ -195,7 +221,7 @@ async function decodeCuts(
   if (!handle) return undefined;
   const most = PROCESS_PIXELS / (table.width * table.height);
   const cuts = await cutFrames(readerOf(handle), table.samples, indices, most).finally(() => handle.close());
-  if (!cuts) return undefined;
+  if (!cuts || cuts.some(({ stamps }) => stamps.length > MOST_STAMPS)) return undefined;
   const parts = await Promise.all(
     cuts.map(({ bytes, stamps }) => {
       const what = { select: anyOf('pts', stamps), count: stamps.length, timeBase: table.timeBase };

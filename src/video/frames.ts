@@ -67,6 +67,9 @@ export function clipOf(
 /** Seconds after the video's end at which a clip may start without an error (annotations round). */
 const START_TOLERANCE_SECONDS = 1;
 
+/** Decoded frames lie in one piece of memory, and Node 20 gives no larger one. */
+const MOST_BYTES = 2 ** 32;
+
 /** The frames of a folder differ in size, so they have no size of their own. */
 export class MixedSizes extends DataError {}
 
@@ -74,7 +77,7 @@ export class MixedSizes extends DataError {}
  * Reads frames of a clip from a video file, an animation or a folder of images.
  *
  * @throws DataError naming id and path for a video that is missing, broken or truncated, a clip outside it, or ffmpeg
- *   not being installed. What follows from a bad video (stop, or leave the sample out) is the caller's choice.
+ *   not being installed, and for more frames than 4 GiB hold. What follows from a bad video (stop, or leave the sample out) is the caller's choice.
  */
 export async function readFrames(request: FrameRequest): Promise<Frames> {
   const { path, id, count, mode, rng, signal } = request;
@@ -85,7 +88,7 @@ export async function readFrames(request: FrameRequest): Promise<Frames> {
   const source = await openVideo(path, id, request.fps, signal);
   const indices = indicesOf(source, request, name);
   const distinct = [...new Set(indices)].sort((a, b) => a - b);
-  const frames = await source.read(distinct, signal, fitOf(request));
+  const frames = await source.read(distinct, signal, withinMemory(fitOf(request), indices.length, name));
   requireOneSize(frames, name);
   return assemble(frames, distinct, indices, source);
 }
@@ -121,6 +124,19 @@ function fitOf({ size, crop }: FrameRequest): FitFrame {
   if (!size) return asItIs;
   const box = crop?.();
   return (frame) => resizeFrame(frame, size, box);
+}
+
+/** Refuses frames that are too many as soon as the first one tells its size. @throws DataError */
+function withinMemory(fitFrame: FitFrame, count: number, name: string): FitFrame {
+  return async (frame) => {
+    const fitted = await fitFrame(frame);
+    const { width, height } = fitted;
+    if (count * width * height * 3 > MOST_BYTES)
+      throw new DataError(
+        `${name}: ${count} frames of ${width}x${height} take ${((count * width * height * 3) / 2 ** 30).toFixed(1)} GiB decoded, more than the 4 GiB that a clip may take; ask for fewer frames`,
+      );
+    return fitted;
+  };
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Atomic writing: links, pipes, full disks. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   closeSync,
   constants,
@@ -15,8 +15,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
-import { makeFolder, writeFileAtomic } from '../../src/base/files.js';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { DataError } from '../../src/base/errors.js';
+import { makeFolder, removeLeftovers, writeAtomic, writeFileAtomic } from '../../src/base/files.js';
 
 let folder: string;
 beforeEach(() => {
@@ -62,6 +63,76 @@ it('names the failure and leaves no temporary file', async () => {
   mkdirSync(path);
   await expect(writeFileAtomic(path, 'x')).rejects.toThrow(/folder: could not be written/);
   expect(readdirSync(folder)).toEqual(['folder']);
+});
+
+it('removes what killed writers of a file left, and nothing else', async () => {
+  const path = join(folder, 'a.txt');
+  const dead = spawnSync(process.execPath, ['-e', '']).pid;
+  const others = [`a.txt.tmp-${process.pid}-0123ab`, `b.txt.tmp-${dead}-0123ab`, `a.txt.tmp-${dead}-notes`];
+  for (const name of [...others, `a.txt.tmp-${dead}-0123ab`]) writeFileSync(join(folder, name), '');
+  await removeLeftovers(path);
+  expect(readdirSync(folder).sort()).toEqual(others.sort());
+});
+
+describe('a file that cannot be written', () => {
+  const failing = (code: string, named?: string) => async () => {
+    throw Object.assign(new Error(`${code}: the system's words`), { code, path: named });
+  };
+
+  it('is named with its folder, not the temporary file, and with what to do', async () => {
+    const path = join(folder, 'none', 'a.txt');
+    await expect(writeFileAtomic(path, 'x')).rejects.toThrow(
+      new DataError(
+        `${path}: could not be written (ENOENT: there is no folder ${join(folder, 'none')}); make it or name another file`,
+      ),
+    );
+    writeFileSync(join(folder, 'file'), '');
+    await expect(writeFileAtomic(join(folder, 'file', 'a.txt'), 'x')).rejects.toThrow(
+      `(ENOTDIR: ${join(folder, 'file')} is or lies below a file); name a file in a folder`,
+    );
+  });
+
+  it('is refused before any work where it is a folder', async () => {
+    mkdirSync(join(folder, 'a'));
+    const work = vi.fn();
+    await expect(writeAtomic(join(folder, 'a'), work)).rejects.toThrow(
+      `${join(folder, 'a')}: could not be written (EISDIR: it is a folder); name a file`,
+    );
+    expect(work).not.toHaveBeenCalled();
+  });
+
+  it.each([
+    [
+      'ENOSPC',
+      /\(ENOSPC: the disk of \S+ is full\); make room, then run the same command again; what was there/,
+    ],
+    [
+      'EACCES',
+      /\(EACCES: no right to write in \S+\); change its rights or name another file; what was there/,
+    ],
+    ['EROFS', /\(EROFS: the disk of \S+ takes no changes\); name a file on another disk; what was there/],
+    ['EIO', /\(EIO: the system's words\); what was there/],
+  ])('keeps what was there, and leaves nothing: %s', async (code, message) => {
+    const path = join(folder, 'a.txt');
+    writeFileSync(path, 'old');
+    await expect(writeAtomic(path, failing(code))).rejects.toThrow(message);
+    expect(readFileSync(path, 'utf8')).toBe('old');
+    expect(readdirSync(folder)).toEqual(['a.txt']);
+  });
+
+  it('is not blamed for another file that cannot be read', async () => {
+    const other = join(folder, 'input');
+    await expect(writeAtomic(join(folder, 'a.txt'), failing('EACCES', other))).rejects.toThrow(
+      "(EACCES: the system's words)",
+    );
+  });
+
+  it.skipIf(process.getuid?.() === 0)('says that a folder takes no files', async () => {
+    mkdirSync(join(folder, 'closed'), { mode: 0o555 });
+    await expect(writeFileAtomic(join(folder, 'closed', 'a'), 'x')).rejects.toThrow(
+      `(EACCES: no right to write in ${join(folder, 'closed')})`,
+    );
+  });
 });
 
 it('makes a folder with those above it, and is content with one that is there, also behind a link', async () => {

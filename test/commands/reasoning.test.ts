@@ -189,7 +189,7 @@ describe('generate and refine over the built-in world', () => {
     ],
     [['--batch-results', 'r', '--prices', 'p.json'], /--prices: limits the requests of --teacher/],
     [['--teacher', 'http://h/v1', '--max-cost', '3'], /--max-cost needs the prices of tokens/],
-    [['--teacher', 'http://h/v1', '--prices', 'none.json'], /none\.json: no price table/],
+    [['--teacher', 'http://h/v1', '--prices', 'none.json'], /none\.json: no such file; expected prices/],
     [['--teacher', 'http://h/v1', '--deadline', '5'], /Expected a time such as 90s/],
     [['--teacher', 'http://h/v1', '--image-quality', '101'], /from 1 to 100/],
     [['--teacher', 'http://h/v1', '--image-detail', 'best'], /expected low, high or auto/],

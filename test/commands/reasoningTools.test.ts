@@ -83,6 +83,29 @@ describe('reasvqa reasoning', () => {
       ].join('\n'),
     );
   });
+  it('nothing that a model wrote reaches the terminal as a command or a turn of direction', async () => {
+    const evil = (text: string) => `\u202e${text}\u001b]0;x\u0007\u200b\u009b31m`;
+    const row = {
+      ...{ id: evil('e'), question: evil('Why?'), options: options.map(evil), answer: 2, type: evil('CW') },
+      reasoning: `${evil('She kneels.')} The answer is C. ${evil('Done.')}`,
+    };
+    await writeFile(join(folder, 'e.jsonl'), `${JSON.stringify(row)}\n`);
+    const ran = [
+      await run('explain', 'e.jsonl', row.id),
+      await run('explain', 'e.jsonl', row.id, '--json'),
+      await run('explain', 'e.jsonl', evil('none')),
+      await run('sample', 'e.jsonl'),
+      await run('stats', 'e.jsonl'),
+      await run('stats', 'e.jsonl', '--json'),
+      await run('grade', 'e.jsonl', '--out', 'e-graded.jsonl'),
+      await run('leak', 'e.jsonl', evil('none.jsonl')),
+    ];
+    for (const { stdout, stderr } of ran)
+      expect(stdout + stderr).not.toMatch(/(?!\n)\p{Cc}|\p{Bidi_Control}|\u200b/u);
+    expect(ran[0]!.stdout).toContain('A. \\u202eopen the lid\\u001b]0;x\\u0007\\u200b\\u009b31m');
+    expect(JSON.parse(ran[1]!.stdout)).toMatchObject({ id: row.id, options: row.options });
+    expect(JSON.parse(ran[5]!.stdout).types).toHaveProperty([row.type]);
+  });
   it.each([
     [['explain', 'r.jsonl', 'z'], 3, 'no row has the id "z"'],
     [['grade', 'none.jsonl', '--out', 'g.jsonl'], 3, 'none.jsonl: no such file'],

@@ -1,6 +1,6 @@
 /** Batch files: requests out, results in. */
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DataError, Interrupted, UsageError } from '../../src/base/errors.js';
@@ -170,6 +170,20 @@ describe('writing', () => {
     const stopped = { ...run, requests: join(folder, 'stopped.jsonl'), signal: AbortSignal.abort() };
     expect(await caught(writeBatch(stopped))).toBeInstanceOf(Interrupted);
     expect(existsSync(stopped.requests)).toBe(false);
+  });
+
+  it('stops between two images of a clip', async () => {
+    const controller = new AbortController();
+    const data = new Uint8Array(50 * 12);
+    const encoded = vi.spyOn(data, 'subarray').mockImplementation((...range) => {
+      controller.abort();
+      return new Uint8Array(data.buffer).subarray(...range);
+    });
+    const long = async () => ({ data, n: 50, height: 2, width: 2 });
+    const error = await caught(writeBatch({ ...run, framesOf: long, signal: controller.signal }));
+    expect(error).toBeInstanceOf(Interrupted);
+    expect(encoded.mock.calls.length).toBeLessThanOrEqual(availableParallelism());
+    expect(existsSync(run.requests)).toBe(false);
   });
 
   it('checks the settings first', async () => {

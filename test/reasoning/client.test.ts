@@ -381,6 +381,20 @@ describe('a base URL', () => {
     expect(error.message).toContain(`the base URL has no /v1, which most servers want: try ${server.url})`);
   });
 
+  it.each([
+    ['/other/v1/chat/completions', (url: string) => `${new URL(url).origin}/other/v1/chat/completions`],
+    ['../x?y=1', (url: string) => `${url}/x?y=1`],
+    ['//b.example/v1', () => 'http://b.example/v1'],
+    ['https://b.example/v1', () => 'https://b.example/v1'],
+    ['http://', () => 'http://'],
+  ])('that redirects to %s is told the whole address', async (location, whole) => {
+    const { server, ask } = await teacher((_, response) => {
+      response.writeHead(308, { location }).end();
+    });
+    const { message } = await failure(ask());
+    expect(message).toContain(`redirected to ${whole(server.url)}, name that address`);
+  });
+
   it('with /v1 is not told to need one', async () => {
     const { ask } = await teacher(found);
     expect((await failure(ask())).message).toBe('HTTP 404 no /v1/chat/completions');

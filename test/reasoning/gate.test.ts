@@ -24,6 +24,7 @@ async function spend(
   gate: Gate,
   workers: number,
   usage: () => { prompt_tokens: number; completion_tokens: number },
+  model = 'm',
 ) {
   let most = 0;
   let now = 0;
@@ -33,7 +34,7 @@ async function spend(
       most = Math.max(most, ++now);
       await new Promise((resolve) => setImmediate(resolve));
       now--;
-      gate.leave(usage(), 'm');
+      gate.leave(usage(), model);
     }
   };
   const ends = await Promise.allSettled(Array.from({ length: workers }, worker));
@@ -88,6 +89,22 @@ describe('a gate', () => {
     await gate.enter(undefined);
   });
 
+  it('with a cap of 0 lets free models through, and no request to another', async () => {
+    const prices = await table({ free: { prompt: 0, completion: 0 }, paid: { prompt: 0, completion: 1 } });
+    const free = new Gate(2, { cost: 0, requests: 5 }, prices, ['free']);
+    expect(free.countsTokens).toBe(false);
+    expect(free.refusal()).toBeUndefined();
+    await spend(free, 3, usage, 'free');
+    expect(free.requests).toBe(5);
+    for (const models of [['paid'], ['free', 'paid'], ['unknown']]) {
+      const gate = new Gate(2, { cost: 0 }, prices, models);
+      await expect(gate.enter(undefined)).rejects.toThrow(
+        '--max-cost 0 allows no request to a model with a price',
+      );
+      expect(gate.refusal()).toMatchObject({ isSpent: true });
+    }
+  });
+
   it('needs prices for a cap on cost', () => {
     expect(() => new Gate(1, { cost: 1 })).toThrow(UsageError);
   });
@@ -102,14 +119,24 @@ describe('a price table', () => {
     );
   });
 
-  it.each<[unknown, RegExp]>([
-    ['', /no price table/],
-    ['[1]', /no price table; expected/],
-    [{ m: 3 }, /prices\.json: m: .*expected prices per million tokens/],
-    [{ m: { prompt: 1 } }, /m\.completion: /],
-    [{ m: { prompt: -1, completion: 1 } }, /m\.prompt: /],
-    [{ m: { prompt: '1', completion: 1 } }, /m\.prompt: /],
-    [{ m: { prompt: 1, completion: 1, per: 1000 } }, /m: .*per/],
+  it.each<[unknown, string]>([
+    ['', 'prices.json: the file is empty; expected prices per million tokens, as in {"gpt-4o"'],
+    ['{', 'prices.json: not JSON ('],
+    ['[1]', 'prices.json: a table of models was expected, found [1]; expected'],
+    [{ m: 3 }, 'prices.json: model "m": found 3 instead of its prices; expected'],
+    [{ m: { prompt: 1 } }, 'model "m": the field "completion" is missing; expected'],
+    [
+      { m: { prompt: -1, completion: 1 } },
+      'model "m": field "prompt": a price is a number, 0 or more, found -1;',
+    ],
+    [{ m: { prompt: 0, completion: '1' } }, 'field "completion": a price is a number, 0 or more, found "1";'],
+    [{ m: { prompt: null, completion: 1 } }, 'field "prompt": a price is a number, 0 or more, found null;'],
+    [
+      '{"m": {"prompt": 1e999, "completion": 1}}',
+      'field "prompt": a price is a number, 0 or more, found Infinity;',
+    ],
+    [{ m: { prompt: 1, completion: 1, per: 1000 } }, 'model "m": unknown field "per"; expected'],
+    [{ m: { promt: 1, completion: 1 } }, 'unknown field "promt" (did you mean prompt?); expected'],
   ])('%j is refused', async (value, message) => {
     await expect(table(value)).rejects.toThrow(UsageError);
     await expect(table(value)).rejects.toThrow(message);
@@ -119,6 +146,8 @@ describe('a price table', () => {
     await writeFile(join(folder, 'marked.json'), '\ufeff{"m": {"prompt": 2, "completion": 4}}\r\n');
     const marked = await PriceTable.read(join(folder, 'marked.json'));
     expect(marked.costOf('m', { prompt_tokens: 1e6, completion_tokens: 0 })).toBe(2);
-    await expect(PriceTable.read(join(folder, 'none.json'))).rejects.toThrow(/none\.json: no price table/);
+    await expect(PriceTable.read(join(folder, 'none.json'))).rejects.toThrow(
+      /none\.json: no such file; expected prices/,
+    );
   });
 });

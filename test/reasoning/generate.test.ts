@@ -1,8 +1,8 @@
 /** Generation of reasoning: continuation, failures, order. */
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DataError, Interrupted, MissingToolError, UsageError } from '../../src/base/errors.js';
 import { HeldError } from '../../src/base/lock.js';
 import { Rng } from '../../src/base/random.js';
@@ -13,6 +13,7 @@ import { type GenerateOptions, generateReasoning } from '../../src/reasoning/gen
 import { PriceTable } from '../../src/reasoning/prices.js';
 import { parseTeacherPrompt } from '../../src/reasoning/prompt.js';
 import type { ReasoningRow } from '../../src/reasoning/row.js';
+import { withoutProxies } from '../support/proxy.js';
 import { event, json, type Reply, stream, teacherServer } from './teacherServer.js';
 
 let folder: string;
@@ -23,6 +24,7 @@ beforeEach(() => {
   out = join(folder, 'reasoning.jsonl');
 });
 afterEach(async () => {
+  vi.unstubAllEnvs();
   for (const close of open.splice(0)) await close();
   rmSync(folder, { recursive: true });
 });
@@ -354,6 +356,15 @@ it('stops with one line when the server is down or refuses everything, and keeps
   expect(rows()).toHaveLength(5);
 });
 
+it('gives advice about the proxy where that is what failed', async () => {
+  withoutProxies(vi.stubEnv);
+  vi.stubEnv('http_proxy', 'http://127.0.0.1:9');
+  const { run } = await setup(good, {}, { baseUrl: 'http://teacher.example/v1' });
+  expect((await caught(run())).message).toBe(
+    'teacher at http://teacher.example/v1: the proxy http://127.0.0.1:9 (http_proxy) cannot be reached (ECONNREFUSED) after 2 attempts; mend that, then run the same command again',
+  );
+});
+
 it('is interrupted cleanly and continues', async () => {
   const controller = new AbortController();
   const { run } = await setup((item, response) => {
@@ -369,6 +380,33 @@ it('is interrupted cleanly and continues', async () => {
   expect(rows()).toHaveLength(4);
   const again = await setup(good);
   expect(await again.run()).toMatchObject({ done: 12, skipped: 4 });
+});
+
+it('stops between two images of a clip, and leaves nothing', async () => {
+  const controller = new AbortController();
+  const { run, server } = await setup(good);
+  const data = new Uint8Array(50 * 36);
+  const encoded = vi.spyOn(data, 'subarray').mockImplementation((...range) => {
+    controller.abort();
+    return new Uint8Array(data.buffer).subarray(...range);
+  });
+  const long = async () => ({ ...frames, data, n: 50 });
+  const error = await caught(run({ signal: controller.signal, concurrency: 2, framesOf: long }));
+  expect(error).toBeInstanceOf(Interrupted);
+  // Two clips were under way.
+  expect(encoded.mock.calls.length).toBeLessThanOrEqual(2);
+  expect(server.received).toHaveLength(0);
+  expect(readdirSync(folder)).toEqual(['reasoning.jsonl']);
+  expect(readFileSync(out, 'utf8')).toBe('');
+});
+
+it('says once that clips have fewer frames than are asked for', async () => {
+  const notices: string[] = [];
+  const { run } = await setup(good, { frameCount: 100, onNotice: (line) => notices.push(line) });
+  await run();
+  expect(notices).toEqual([
+    'v0_0: --frames 100 is more than the 2 of its clip, which are all shown; further such clips are not named',
+  ]);
 });
 
 describe('a file that is not this run', () => {
@@ -556,6 +594,25 @@ describe('caps', () => {
     const unknown = await setup(counted, { prices, caps: { cost: 1 } }, { model: 'other' });
     expect(await caught(unknown.run())).toBeInstanceOf(UsageError);
     expect(unknown.server.received).toHaveLength(0);
+  });
+
+  it('that are reached already stop before a clip is decoded, and one of 0 spares free models', async () => {
+    writeFileSync(join(folder, 'p.json'), '{"m": {"prompt": 1, "completion": 1}}');
+    const framesOf = vi.fn(async () => frames);
+    const paid = await setup(counted, {
+      ...{ prices: await PriceTable.read(join(folder, 'p.json')), caps: { cost: 0 }, framesOf },
+    });
+    const error = await caught(paid.run());
+    expect(error).toBeInstanceOf(UsageError);
+    expect(error.message).toMatch(
+      /^--max-cost 0 allows no request to a model with a price: stopped after 0 of 12/,
+    );
+    expect(framesOf).not.toHaveBeenCalled();
+    writeFileSync(join(folder, 'p.json'), '{"m": {"prompt": 0, "completion": 0}}');
+    const prices = await PriceTable.read(join(folder, 'p.json'));
+    // This server tells no tokens, which nobody has to count here.
+    const free = await setup(good, { prices, caps: { cost: 0 } });
+    expect(await free.run()).toMatchObject({ done: 12, failed: 0 });
   });
 
   it('on time give up what is under way', async () => {

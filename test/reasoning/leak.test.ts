@@ -173,6 +173,26 @@ describe('files', () => {
     ]);
   });
 
+  it('of more rows than are measured are drawn from, the same ones for a seed', async () => {
+    const all = rows(90, () => '###Answer: A');
+    write('raw.jsonl', all);
+    // A refined file holds all ids, and its texts are read of the rows drawn.
+    write(
+      'other.jsonl',
+      all.map(({ id }) => ({ id, reasoning: '###Answer: A' })),
+    );
+    const request = { generated: at('raw.jsonl'), refined: [at('other.jsonl')], policies: [] };
+    const leak = await leakOfFiles(request, 30);
+    expect(leak.notes[0]).toBe('measured on 30 rows, drawn from 90');
+    expect(leak.rows).toBe(30);
+    expect(leak.texts.map(({ empty }) => empty)).toEqual([0, 0]);
+    // More videos than the first 30 rows have: the last rows are drawn from too.
+    expect(leak.videos).toBeGreaterThan(15);
+    expect(await leakOfFiles(request, 30)).toEqual(leak);
+    write('other.jsonl', [{ id: 'x', reasoning: '' }]);
+    await expect(leakOfFiles(request, 30)).rejects.toThrow(/other\.jsonl:1: field "id"/);
+  });
+
   it('that are wrong are named', async () => {
     const [row] = rows(1, () => 'It waits.');
     write('raw.jsonl', [row!]);

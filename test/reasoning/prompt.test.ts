@@ -6,7 +6,7 @@ import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/base/errors.js';
 import { Rng } from '../../src/base/random.js';
-import { framesToPng, pngDataUrl } from '../../src/reasoning/images.js';
+import { framesToPng, framesToUrls, pngDataUrl } from '../../src/reasoning/images.js';
 import {
   parseTeacherPrompt,
   promptFor,
@@ -71,11 +71,22 @@ describe('frames as images', () => {
 
   it('are scaled down to maxSide, never up', async () => {
     const sizes = async (maxSide: number) => {
-      const meta = await sharp((await framesToPng(frames, maxSide))[0]).metadata();
+      const meta = await sharp((await framesToPng(frames, { maxSide }))[0]).metadata();
       return [meta.width, meta.height];
     };
     expect(await sizes(4)).toEqual([4, 3]);
     expect(await sizes(100)).toEqual([8, 5]);
+  });
+
+  it('are no more than one request can hold', async () => {
+    const [first] = await framesToPng(frames);
+    const most = first!.length;
+    await expect(
+      framesToUrls({ ...frames, n: 1, data: frames.data.subarray(0, 120) }, { most }),
+    ).resolves.toHaveLength(1);
+    await expect(framesToUrls(frames, { most })).rejects.toThrow(
+      'the first 2 of 2 images take 0 MiB, more than one request can hold; use fewer --frames',
+    );
   });
 
   it('must have the bytes their shape says', async () => {

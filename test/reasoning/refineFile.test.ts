@@ -162,6 +162,52 @@ it.each(['raw.jsonl', 'link.jsonl'])('never writes over its input (%s)', async (
   expect(readFileSync(input, 'utf8')).toBe(before);
 });
 
+describe('a file in whatever state', () => {
+  const texts = [
+    ...[
+      '',
+      ' \n ',
+      'She kneels. The answer is B.',
+      'Käse 猫 🐈‍⬛ runs.\r\n\r\n###Answer: A',
+      '###Answer: B',
+      '\u0000\u202e',
+    ],
+    ...['A cat waits. '.repeat(8000), 'x'.repeat(100_000)],
+  ];
+  const whole = texts.map((reasoning, i) =>
+    JSON.stringify({ id: `q${i}`, options: ROW.options, reasoning, answer: i % 2 }),
+  );
+  const refined = async (bytes: string | Buffer) => {
+    writeFileSync(input, bytes);
+    const { samples } = await refineFile({ input, output });
+    return { samples, text: readFileSync(output, 'utf8') };
+  };
+
+  it('is read alike with line ends of Windows, a byte order mark, empty lines and no last line end', async () => {
+    const plain = await refined(`${whole.join('\n')}\n`);
+    expect(plain.samples).toBe(texts.length);
+    expect(rows().map(({ id }) => id)).toEqual(['q2', 'q3', 'q6', 'q7']);
+    for (const other of [
+      `${whole.join('\r\n')}\r\n`,
+      `\ufeff${whole.join('\n')}\n`,
+      `\ufeff\r\n${whole.join('\r\n\r\n')}`,
+      `\n${whole.join('\n \n')}`,
+    ])
+      expect(await refined(other)).toEqual(plain);
+  });
+
+  it('that is cut anywhere loses the line that is cut, and no other', async () => {
+    const head = `${whole[2]}\n`;
+    const last = Buffer.from(`${whole[3]}\n`);
+    const before = await refined(head);
+    const both = await refined(Buffer.concat([Buffer.from(head), last]));
+    for (let cut = 0; cut <= last.length; cut++)
+      expect(await refined(Buffer.concat([Buffer.from(head), last.subarray(0, cut)])), `${cut}`).toEqual(
+        cut < last.length - 1 ? before : both,
+      );
+  });
+});
+
 const real = sharedPath('data/reasoning/star_video_llava_vot_results.jsonl');
 describeWithShared(
   '617 texts of Video-LLaVA on STAR',

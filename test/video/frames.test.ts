@@ -229,6 +229,20 @@ describe('image folders and animations need no ffmpeg', () => {
     },
   );
 
+  test('more frames than memory holds are refused at the first', async () => {
+    const frames = join(folder, 'many');
+    await mkdir(frames);
+    await writeFile(
+      join(frames, '1.png'),
+      await sharp({ create: { width: 400, height: 400, channels: 3, background: 'red' } })
+        .png()
+        .toBuffer(),
+    );
+    await expect(readFrames({ path: frames, id: 'v', count: 30_000, mode: 'uniform' })).rejects.toThrow(
+      `v: ${frames}: 30000 frames of 400x400 take 13.4 GiB decoded, more than the 4 GiB that a clip may take; ask for fewer frames`,
+    );
+  });
+
   test('an empty folder, a missing path, a missing generator, no frames asked', async () => {
     const empty = join(folder, 'empty');
     await mkdir(empty);
@@ -272,6 +286,28 @@ describe.skipIf(!hasFfmpeg)(`video files${hasFfmpeg ? '' : ' (SKIPPED: ffmpeg is
       frames.indices.forEach((index, i) => {
         expect(frameOf(frames, i).equals(Buffer.from(truth[index] as Uint8Array))).toBe(true);
       });
+    }
+  });
+
+  test('more frames than an expression of ffmpeg, or one process, takes', async () => {
+    const file = join(folder, 'long.mkv');
+    ffmpeg(
+      '-f',
+      'lavfi',
+      '-i',
+      'testsrc2=size=16x16:rate=100:duration=43',
+      '-g',
+      '50',
+      '-threads',
+      '1',
+      file,
+    );
+    const truth = decodeAll(file, { width: 16, height: 16 });
+    for (const count of [101, truth.length]) {
+      const frames = await readFrames({ path: file, id: 'v', count, mode: 'uniform' });
+      expect(new Set(frames.indices).size).toBe(count);
+      const expected = Buffer.concat(frames.indices.map((index) => truth[index]!));
+      expect(Buffer.compare(frames.data, expected)).toBe(0);
     }
   });
 

@@ -280,7 +280,7 @@ describe('fetchFile', () => {
 
   it('names the part when it cannot be written', async () => {
     await mkdir(`${target()}.part`, { recursive: true });
-    await expect(fetchTo()).rejects.toThrow(/model\.bin\.part: cannot be written/);
+    await expect(fetchTo()).rejects.toThrow(/model\.bin\.part: could not be written/);
   });
 
   it('sends HF_TOKEN to the hub only', async () => {

@@ -31,23 +31,25 @@ export function trainClassifier(
     for (const i of rng.shuffle(order)) {
       const { options, answer } = examples[i]!;
       const probabilities = softmax(scores(options));
-      options.forEach(({ at, value }, option) => {
+      options.forEach(({ at, ends, values }, option) => {
         const error = probabilities[option]! - (option === answer ? 1 : 0);
         if (Math.abs(error) < 1e-6) return;
-        for (let k = 0; k < at.length; k++) {
-          const place = at[k]!;
-          const gradient = error * value[k]! + DECAY * weights[place]!;
-          squares[place]! += gradient * gradient;
-          weights[place]! -= (RATE * gradient) / Math.sqrt(squares[place]!);
-        }
+        for (let run = 0, k = 0; run < ends.length; run++)
+          for (const own = error * values[run]!; k < ends[run]!; k++) {
+            const place = at[k]!;
+            const gradient = own + DECAY * weights[place]!;
+            squares[place]! += gradient * gradient;
+            weights[place]! -= (RATE * gradient) / Math.sqrt(squares[place]!);
+          }
       });
     }
   return scores;
 }
 
-function dot(weights: Float64Array, { at, value }: Features): number {
+function dot(weights: Float64Array, { at, ends, values }: Features): number {
   let sum = 0;
-  for (let k = 0; k < at.length; k++) sum += weights[at[k]!]! * value[k]!;
+  for (let run = 0, k = 0; run < ends.length; run++)
+    for (const value = values[run]!; k < ends[run]!; k++) sum += weights[at[k]!]! * value;
   return sum;
 }
 

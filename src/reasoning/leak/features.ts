@@ -10,10 +10,13 @@ import { ruleScores } from './rule.js';
 /** Places of the table of weights. */
 export const TABLE = 1 << 18;
 
-/** Sparse features of one option: places of the table and their values, in pairs. */
+/** Sparse features of one option. Most have the value of their neighbours, which is kept once for all of them. */
 export interface Features {
+  /** Places of the table. */
   at: Int32Array;
-  value: Float32Array;
+  /** Where each run of one value ends in `at`, ascending, and that value. */
+  ends: Int32Array;
+  values: Float32Array;
 }
 
 export interface Asked {
@@ -90,12 +93,17 @@ class Reading {
 /** Features as they are gathered. */
 class List {
   private readonly at: number[] = [];
-  private readonly value: number[] = [];
+  private readonly ends: number[] = [];
+  private readonly values: number[] = [];
 
   add(name: string, value: number): void {
     if (value === 0) return;
     this.at.push(placeOf(name));
-    this.value.push(value);
+    if (value !== this.values.at(-1)) {
+      this.values.push(value);
+      this.ends.push(0);
+    }
+    this.ends[this.ends.length - 1] = this.at.length;
   }
 
   /** Names of one kind share a length of 1. */
@@ -104,7 +112,8 @@ class List {
   }
 
   features(): Features {
-    return { at: Int32Array.from(this.at), value: Float32Array.from(this.value) };
+    const { at, ends, values } = this;
+    return { at: Int32Array.from(at), ends: Int32Array.from(ends), values: Float32Array.from(values) };
   }
 }
 

@@ -7,7 +7,7 @@ import { groupBy } from '../../base/groups.js';
 import { Rng } from '../../base/random.js';
 import type { GeneratedText } from '../generated.js';
 import { trainClassifier } from './classifier.js';
-import { featuresOf } from './features.js';
+import { type Features, featuresOf } from './features.js';
 import { otherTexts } from './otherTexts.js';
 import { ruleScores } from './rule.js';
 
@@ -80,8 +80,16 @@ export function leakOf(rows: readonly LeakRow[], texts: readonly LeakTexts[], se
         `${length} rows of ${videos} videos have ${what}: too few to train a reader, which takes ${FEWEST_ROWS} rows of ${FEWEST_VIDEOS} videos`,
       );
   }
-  const trained = (textOf: (row: LeakRow) => string) =>
-    byTarget((target) => trainedRate(answered(target), target, textOf, folds, seed));
+  const trained = (textOf: (row: LeakRow) => string) => {
+    const known = new Map<string, Features[]>();
+    // Reading a text takes longer than training on it, and both targets are looked for in the same one.
+    const features = (row: LeakRow) => {
+      const found = known.get(row.id) ?? featuresOf(row, textOf(row));
+      known.set(row.id, found);
+      return found;
+    };
+    return byTarget((target) => trainedRate(answered(target), target, features, folds, seed));
+  };
   const partner = otherTexts(rows, seed);
   return {
     rows: rows.length,
@@ -137,7 +145,7 @@ function foldsOf(rows: readonly LeakRow[], seed: string): Map<string, number> {
 function trainedRate(
   rows: readonly LeakRow[],
   target: Target,
-  textOf: (row: LeakRow) => string,
+  features: (row: LeakRow) => Features[],
   folds: ReadonlyMap<string, number>,
   seed: string,
 ): Rate | null {
@@ -145,7 +153,7 @@ function trainedRate(
   const examples = rows.map((row) => ({
     id: row.id,
     fold: folds.get(row.video)!,
-    options: featuresOf(row, textOf(row)),
+    options: features(row),
     answer: answerOf(row, target)!,
   }));
   const scores = new Map<string, number[]>();

@@ -6,6 +6,7 @@ import { open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError, messageOf } from '../../../base/errors.js';
 import { writeFileAtomic } from '../../../base/files.js';
+import { unwritten } from '../../../base/unwritten.js';
 import { isRecord } from '../../../base/values.js';
 import type { Sample } from '../../../data/sample.js';
 import type { Finding } from './passes.js';
@@ -53,7 +54,7 @@ export class SurveyFile {
         await file.close();
       }
     } catch (error) {
-      throw new DataError(`${this.path}: could not be written (${messageOf(error)})`, { cause: error });
+      throw new DataError(`${this.path}: ${unwritten(this.path, error)}`, { cause: error });
     }
   }
 
