@@ -1,6 +1,7 @@
 /** Which of the options that a sentence names it also claims, by clauses and comparisons. */
 import { denies, ENGLISH_CUES } from '../cues.js';
 import { ABANDONED, AGAINST, GUESS, isCounterfactual } from '../leaning.js';
+import { REACH } from './sentenceAt.js';
 
 /** A place that names an option: its letter or its words. */
 export interface Spot {
@@ -56,7 +57,7 @@ export function grantedLength(sentence: string): number {
 }
 
 const LISTED = "(?:options?\\s+)?[(⟦]?[A-Z](?![\\p{L}\\p{N}'’])[)⟧]?";
-const LIST = `${LISTED}(?:\\s*(?:[,/&]\\s*)?(?:(?:and|or|nor)\\s+)?${LISTED})*`;
+const LIST = `${LISTED}(?:\\s*(?:[,/&]\\s*)?(?:(?:and|or|nor)\\s+)?${LISTED}){0,25}`;
 const GONE =
   '(?:out|not|wrong|incorrect|excluded|eliminated|ruled out|dismissed|rejected|discarded|implausible|impossible|unlikely)';
 /** "None of A, B, D", "not B or C"; "B, D and E are out". */
@@ -91,8 +92,8 @@ export function claimed<S extends Spot>(sentence: string, spots: readonly S[]): 
   const denied = deniedLists(sentence);
   return spots.filter(({ start, end }) => {
     if (start < granted || denied.some((list) => start >= list.start && end <= list.end)) return false;
-    const from = Math.max(granted, ...ends.filter((at) => at < start));
-    const to = Math.min(sentence.length, ...ends.filter((at) => at >= end));
+    const from = Math.max(granted, start - REACH, ends.findLast((at) => at < start) ?? 0);
+    const to = Math.min(end + REACH, ends.find((at) => at >= end) ?? sentence.length);
     // The option's own words deny nothing: "not sure".
     const before = sentence.slice(from, start);
     const behind = sentence.slice(end, to).replace(PREFERRED, '');
@@ -124,13 +125,13 @@ export function withoutDenied(sentence: string): string {
 
 /** "C would be chosen, but this is not seen": whether a turn behind a spot denies it and names nothing else. */
 function takenBack(sentence: string, end: number, spots: readonly Spot[]): boolean {
-  const turn = TURN.exec(sentence.slice(end));
+  const behind = sentence.slice(end, end + REACH);
+  const turn = TURN.exec(behind);
   if (!turn) return false;
   const from = end + turn.index;
   // "E would be the usual reason, yet it is ..."
-  const granted =
-    /^\W*would (?:be|have been)\b/i.test(sentence.slice(end)) && /^(?:but|yet|however)$/i.test(turn[0]);
-  return !spots.some(({ start }) => start > from) && (granted || refuses(sentence.slice(from)));
+  const granted = /^\W*would (?:be|have been)\b/i.test(behind) && /^(?:but|yet|however)$/i.test(turn[0]);
+  return !spots.some(({ start }) => start > from) && (granted || refuses(behind.slice(turn.index)));
 }
 
 /** Turns against what was said before. */

@@ -1,9 +1,15 @@
 /** The sentences of a plain text. */
 
-/** The sentence around a place, on one line. */
+/**
+ * Characters before or behind a place that are read with it. A sentence has fewer; a text that repeats itself may be one
+ * of 100 kB, and would be read in its square.
+ */
+export const REACH = 600;
+
+/** The sentence around a place, on one line, at most {@link REACH} characters to either side. */
 export function sentenceAt(plain: string, at: number): string {
   const from = sentenceStart(plain, Math.max(0, at - 1));
-  const rest = plain.slice(from).trimStart();
+  const rest = plain.slice(from, at + REACH).trimStart();
   const end =
     /^[\s\S]*?(?:[.!?](?=\s|$)|[。！？।]|\n|$)/.exec(rest.slice(Math.max(0, at - from - 1)))?.[0] ?? '';
   return rest
@@ -12,8 +18,12 @@ export function sentenceAt(plain: string, at: number): string {
     .trim();
 }
 
+/** Where the sentence of a place begins, at most {@link REACH} characters before it. */
 export function sentenceStart(plain: string, at: number): number {
-  return Math.max(...['. ', '\n', '。', '！', '？', '।'].map((mark) => plain.lastIndexOf(mark, at))) + 1;
+  const from = Math.max(0, at - REACH);
+  const before = plain.slice(from, at + 2);
+  const marks = ['. ', '\n', '。', '！', '？', '।'];
+  return from + Math.max(...marks.map((mark) => before.lastIndexOf(mark, at - from))) + 1;
 }
 
 /** A sentence and its place in the text. */

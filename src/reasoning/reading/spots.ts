@@ -2,6 +2,7 @@
 import type { Choices } from '../choices.js';
 import { isSmall, rootOf } from '../roots.js';
 import type { Spot } from './claims.js';
+import { REACH } from './sentenceAt.js';
 
 /** Options of these words alone answer a question as a whole reply, and are too common to be looked for inside one. */
 const COMMON = new Set(['no', 'not', 'yes', 'sure', 'none', 'unknown', 'maybe', 'other', 'nothing', 'all']);
@@ -78,7 +79,7 @@ const COUNTED = new RegExp(`\\b(?:(\\d{1,6})|(${NUMBER_WORDS.join('|')})|(anothe
  */
 function withoutParts(sentence: string, spots: Spot[]): Spot[] {
   const counted = [...sentence.matchAll(COUNTED)].filter(
-    ({ index }) => !NUMBERED.test(sentence.slice(0, index)),
+    ({ index }) => !NUMBERED.test(sentence.slice(Math.max(0, index - REACH), index)),
   );
   const numbers = counted.map((match) => {
     const [, digits, word] = match;
@@ -138,7 +139,7 @@ function longestAt(
 
 /** Whether an option of one word stands where it can be what the sentence says. */
 function singleStands(sentence: string, start: number, end: number, counts: boolean): boolean {
-  const before = sentence.slice(0, start);
+  const before = sentence.slice(Math.max(0, start - REACH), start);
   // "throws it": a pronoun may follow the word.
   const after = sentence.slice(end).replace(/^\s+(?:to )?(?:it|him|her|them|so)\b/i, '');
   if (counts) {

@@ -119,16 +119,18 @@ function concluded(said: readonly Said[], choices: Choices): Candidate | undefin
 
 /** "He holds the glance for the camera: posing." */
 function behindColon(sentence: string, choices: Choices): number | undefined {
-  const [, head = '', tail = ''] = /^([^:]*\s[^:]*):\s+([^:]+)$/.exec(sentence) ?? [];
+  const [head = '', tail = '', ...more] = sentence.split(':');
   if (
-    tail === '' ||
+    more.length > 0 ||
+    !/^\s/.test(tail) ||
+    !/\s/.test(head) ||
     NOUN_LABEL.test(sentence) ||
     claimsNothing(head) ||
     AGAINST.test(head) ||
     /\b(?:options?|choices?|possible|question|example)\b|[?？]/i.test(sentence)
   )
     return undefined;
-  return choices.whole(tail);
+  return choices.whole(tail.trimStart());
 }
 
 /** The option of a reply of one to three short sentences of which one says it, and none says another or only describes. */
