@@ -6,7 +6,7 @@ import { openings } from './openings.js';
 import { PAPER_PATTERNS } from './patterns.js';
 import { CONCLUSIONS } from './reading/worded.js';
 import { LETTER, mayNameOption, WORDS } from './screen.js';
-import { GAPS, STRANGE, WORD_END, WordScan } from './wordScan.js';
+import { GAPS, LETTERS, STRANGE, WORD_END, WordScan } from './wordScan.js';
 
 /** Marks of a place: a word for an answer may begin there, or a letter by itself, or a conclusion. */
 const ANSWER = 1;
@@ -21,7 +21,7 @@ const BOX = 64;
 const HIDING = 128;
 
 /** Letters by themselves; an "a" before a word is an article. */
-const CAPITALS = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZ'].map((letter) => letter + WORD_END);
+const CAPITALS = [...LETTERS.slice(26)].map((letter) => letter + WORD_END);
 const NO_ARTICLES = [...GAPS.flatMap((sign) => [`a${sign}`, `a ${sign}`]), 'a  '];
 
 /** Made when first needed. */
@@ -39,7 +39,7 @@ const scanOf = () =>
       [HIDING, [...'\\<{~*_`"', STRANGE]],
       [LONE, [...CAPITALS, ...NO_ARTICLES]],
     ],
-    [[LONE, [...'bcdefghijklmnopqrstuvwxyz'].map((letter) => letter + WORD_END)]],
+    [[LONE, [...LETTERS.slice(1, 26)].map((letter) => letter + WORD_END)]],
   );
 
 /** Marks of a part of a text, joined by "or"; those of several parts may be joined too. */

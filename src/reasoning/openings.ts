@@ -1,5 +1,5 @@
 /** The texts with which the matches of an expression begin: a quick look for them tells where it cannot match. */
-import { alternatives } from './languages/forms.js';
+import { alternatives, groupEnd } from './languages/forms.js';
 import { WORD_END } from './wordScan.js';
 
 /** A text that every match of one way through an expression begins with. */
@@ -81,14 +81,3 @@ function atomAt(form: string, at: number): { end: number; may: May } {
 }
 
 const literal = (text: string): Opening => ({ text, open: true });
-
-function groupEnd(form: string, at: number): number {
-  let depth = 0;
-  for (let i = at; i < form.length; i++) {
-    if (form[i] === '\\') i++;
-    else if (form[i] === '[') i = form.indexOf(']', i + 2);
-    else if (form[i] === '(') depth++;
-    else if (form[i] === ')' && --depth === 0) return i + 1;
-  }
-  throw new Error(`a group of ${form} is open`);
-}

@@ -118,7 +118,7 @@ function skipSpace(text: string, from: number, to: number): number {
   return at;
 }
 
-/** Whether `\\s` matches the character at a place; plain signs are told without an expression. */
+/** Whether `\s` matches the character at a place; plain signs are told without an expression. */
 function isSpace(text: string, at: number): boolean {
   const code = text.charCodeAt(at);
   if (code > 32 && code < 128) return false;

@@ -13,7 +13,7 @@ export const STRANGE = '\uFFFD';
 const OTHER = '.';
 
 /** Letters of either case, digits, and the signs that texts may have beside; all others of prose are one. */
-const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
+export const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
 const DIGIT = 53;
 const SIGNS = ` ,'-=>:*_\`["{~<\\${STRANGE}`;
 /** All signs of the scan but letters, digits and the space. */

@@ -1,6 +1,6 @@
 /** Draws texts that an expression matches, for the fields of `languages/`. */
 import type { Rng } from '../../src/base/random.js';
-import { alternatives } from '../../src/reasoning/languages/forms.js';
+import { alternatives, groupEnd } from '../../src/reasoning/languages/forms.js';
 
 /** What stands for a class of signs. */
 const CLASSES: Record<string, string> = { s: ' ', S: 'x', w: 'n', W: ' ', d: '3', b: '', p: 'o', P: ' ' };
@@ -31,9 +31,9 @@ function pieceAt(form: string, at: number, rng: Rng): [string, number] {
     return [oneOf(form.slice(at + 1, end), rng), end + 1];
   }
   if (sign === '(') {
-    const end = closing(form, at);
+    const end = groupEnd(form, at);
     const [lead] = /^\((?:\?(?:[:=!]|<[=!]|<\w+>))?/.exec(form.slice(at)) as RegExpExecArray;
-    return [lead.endsWith('!') ? '' : sampleOf(form.slice(at + lead.length, end), rng), end + 1];
+    return [lead.endsWith('!') ? '' : sampleOf(form.slice(at + lead.length, end - 1), rng), end];
   }
   return [/[\^$]/.test(sign) ? '' : sign === '.' ? 'x' : sign, at + 1];
 }
@@ -46,16 +46,4 @@ function oneOf(inner: string, rng: Rng): string {
     .replace(/(.)-(.)/g, '$1$2')
     .replace(/\\/g, '');
   return rng.pick([...signs]);
-}
-
-/** Where the group that opens at `at` closes. */
-function closing(form: string, at: number): number {
-  let depth = 0;
-  for (let i = at; i < form.length; i++) {
-    if (form[i] === '\\') i++;
-    else if (form[i] === '[') i = form.indexOf(']', i + 1);
-    else if (form[i] === '(') depth++;
-    else if (form[i] === ')' && --depth === 0) return i;
-  }
-  throw new Error(`no end of the group at ${at} of ${form}`);
 }

@@ -33,3 +33,15 @@ export function latinForms(fields: readonly string[]): string[] {
 function isLatin(form: string): boolean {
   return /^[\x20-\x7E‘’]*$/.test(form.replace(/\[[^\]]*\]/g, ''));
 }
+
+/** The place behind the group that opens at `at`. @throws Error where it does not end */
+export function groupEnd(form: string, at: number): number {
+  let depth = 0;
+  for (let i = at; i < form.length; i++) {
+    if (form[i] === '\\') i++;
+    else if (form[i] === '[') i = form.indexOf(']', i + 2);
+    else if (form[i] === '(') depth++;
+    else if (form[i] === ')' && --depth === 0) return i + 1;
+  }
+  throw new Error(`a group of ${form} is open`);
+}

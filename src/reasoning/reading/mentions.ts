@@ -4,7 +4,7 @@ import { denies, LABELLED_NOUNS } from '../cues.js';
 import { ABANDONED, isCounterfactual, lettersIn, prefers, speaksAgainst } from '../leaning.js';
 import type { Candidate } from './candidate.js';
 import { claimed, TURN } from './claims.js';
-import { type Placed, REACH, sentenceStart, sentencesOf } from './sentenceAt.js';
+import { nearBefore, type Placed, REACH, sentenceStart, sentencesOf } from './sentenceAt.js';
 
 /** The one option that the whole text refers to by letter without denying it. */
 export function onlyMention(text: string, choices: Choices): Candidate | undefined {
@@ -111,8 +111,7 @@ interface Said extends Placed {
 function readLetters(sentence: Placed, choices: Choices, names: ReadonlySet<number | undefined>): Said {
   const { text } = sentence;
   const spots = lettersIn(text, choices).filter(
-    ({ start, index, bare }) =>
-      !PLACED.test(text.slice(Math.max(0, start - REACH), start)) && !(bare && names.has(index)),
+    ({ start, index, bare }) => !PLACED.test(nearBefore(text, start)) && !(bare && names.has(index)),
   );
   const all = claimed(text, spots);
   const turn = Math.max(...[...text.matchAll(/\b(?:but|however|yet)\b/gi)].map((match) => match.index), -1);

@@ -1,7 +1,7 @@
 /** What each sentence of a text claims, in the options' own words. */
 import type { Choices } from '../choices.js';
 import { claimed, grantedLength } from './claims.js';
-import { type Placed, REACH } from './sentenceAt.js';
+import { nearBefore, type Placed } from './sentenceAt.js';
 import { placesIn, spotsIn } from './spots.js';
 
 export interface Said extends Placed {
@@ -34,7 +34,7 @@ export function saidIn(sentence: Placed, choices: Choices): Said {
     if (!spots.includes(spot) && spot.start >= cut)
       rest = `${rest.slice(0, spot.start - cut)}${' '.repeat(spot.end - spot.start)}${rest.slice(spot.end - cut)}`;
   const end = sentence.at + (spots.at(-1)?.end ?? 0);
-  const aside = spots.every(({ start }) => WHEN.test(sentence.text.slice(Math.max(0, start - REACH), start)));
+  const aside = spots.every(({ start }) => WHEN.test(nearBefore(sentence.text, start)));
   return { ...sentence, options: new Set(spots.map(({ index }) => index)), end, rest, aside };
 }
 

@@ -6,6 +6,9 @@
  */
 export const REACH = 600;
 
+/** What stands before a place, within {@link REACH}. */
+export const nearBefore = (text: string, at: number): string => text.slice(Math.max(0, at - REACH), at);
+
 /** The sentence around a place, on one line, at most {@link REACH} characters to either side. */
 export function sentenceAt(plain: string, at: number): string {
   const from = sentenceStart(plain, Math.max(0, at - 1));

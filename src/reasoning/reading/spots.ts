@@ -2,7 +2,7 @@
 import type { Choices } from '../choices.js';
 import { isSmall, rootOf } from '../roots.js';
 import type { Spot } from './claims.js';
-import { REACH } from './sentenceAt.js';
+import { nearBefore } from './sentenceAt.js';
 
 /** Options of these words alone answer a question as a whole reply, and are too common to be looked for inside one. */
 const COMMON = new Set(['no', 'not', 'yes', 'sure', 'none', 'unknown', 'maybe', 'other', 'nothing', 'all']);
@@ -79,7 +79,7 @@ const COUNTED = new RegExp(`\\b(?:(\\d{1,6})|(${NUMBER_WORDS.join('|')})|(anothe
  */
 function withoutParts(sentence: string, spots: Spot[]): Spot[] {
   const counted = [...sentence.matchAll(COUNTED)].filter(
-    ({ index }) => !NUMBERED.test(sentence.slice(Math.max(0, index - REACH), index)),
+    ({ index }) => !NUMBERED.test(nearBefore(sentence, index)),
   );
   const numbers = counted.map((match) => {
     const [, digits, word] = match;
@@ -139,7 +139,7 @@ function longestAt(
 
 /** Whether an option of one word stands where it can be what the sentence says. */
 function singleStands(sentence: string, start: number, end: number, counts: boolean): boolean {
-  const before = sentence.slice(Math.max(0, start - REACH), start);
+  const before = nearBefore(sentence, start);
   // "throws it": a pronoun may follow the word.
   const after = sentence.slice(end).replace(/^\s+(?:to )?(?:it|him|her|them|so)\b/i, '');
   if (counts) {

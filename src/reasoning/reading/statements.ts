@@ -4,7 +4,7 @@ import { type Cues, ENGLISH_CUES } from '../cues.js';
 import { isCounterfactual } from '../leaning.js';
 import type { Candidate } from './candidate.js';
 import { doubted, named } from './named.js';
-import { REACH, sentenceAt } from './sentenceAt.js';
+import { nearBefore, sentenceAt } from './sentenceAt.js';
 
 export function statements(plain: string, choices: Choices, cues: Cues[]): Candidate[] {
   return cues.flatMap((language) => [
@@ -82,9 +82,7 @@ const DENIED_BEFORE =
 function textVerdicts(plain: string, choices: Choices, { textVerdict, not }: Cues): Candidate[] {
   const found: Candidate[] = [];
   for (const match of textVerdict ? plain.matchAll(textVerdict) : []) {
-    const index = not.test(match[0])
-      ? undefined
-      : choices.endingAt(plain.slice(Math.max(0, match.index - REACH), match.index));
+    const index = not.test(match[0]) ? undefined : choices.endingAt(nearBefore(plain, match.index));
     if (index !== undefined) found.push({ at: match.index + match[0].length, index, stated: 'phrase' });
   }
   return found;
