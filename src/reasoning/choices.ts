@@ -3,8 +3,9 @@
  */
 
 import { type Cues, ENGLISH_CUES } from './cues.js';
+import { matchesOf } from './matches.js';
 import { MENTION } from './mentionForms.js';
-import { comparable, spelled } from './plain.js';
+import { comparable, spelled, withoutArticle } from './plain.js';
 import { rootsOf, tellingRoots } from './roots.js';
 import { foldCase, isWordSign, pastMarks, runEndPastArticle, signAt, signBefore } from './wordRuns.js';
 
@@ -42,7 +43,7 @@ export class Choices {
   /** The option of a letter, of either case; undefined for a letter past the last option. */
   ofLetter(letter: string): number | undefined {
     const index = letter.toUpperCase().charCodeAt(0) - 65;
-    return index >= 0 && index < this.texts.length ? index : undefined;
+    return index >= 0 && index < this.options.length ? index : undefined;
   }
 
   /**
@@ -161,11 +162,11 @@ export class Choices {
 
   /** The option that `line` is, as a whole: `C`, `(C).`, `[C]`, `C: The blanket`, `The blanket`. */
   whole(line: string): number | undefined {
-    const text = comparable(line);
+    const words = spelled(line);
+    const text = withoutArticle(words);
     const byText = this.longest((option) => option === text, line);
     if (byText !== undefined) return byText;
-    const place = /^the (?:first|second|third|fourth|fifth|last)(?: (?:option|choice|answer|one))?$/;
-    if (place.test(spelled(line))) return this.ordinalAt(`${/\w+ \w+/.exec(spelled(line))} one`);
+    if (WHOLE_PLACE.test(words)) return this.ordinalAt(`${/\w+ \w+/.exec(words)} one`);
     const labelled = this.labelledIn(line);
     if (labelled && comparable(labelled.after) === this.texts[labelled.option as number])
       return labelled.option as number;
@@ -229,7 +230,7 @@ export class Choices {
   variants(index: number): readonly (readonly string[])[] {
     this.forms[index] ??= [
       this.rootsOf(index),
-      ...alternatives(this.options[index] as string).map((form) => rootsOf(comparable(form))),
+      ...alternatives(this.options[index] ?? '').map((form) => rootsOf(comparable(form))),
     ];
     return this.forms[index] as string[][];
   }
@@ -253,7 +254,7 @@ export class Choices {
   /** References by letter anywhere in `plain`: "option C", "Choice (C)", "(C)", "opción C". */
   mentions(plain: string): Mention[] {
     const found: Mention[] = [];
-    for (const match of plain.matchAll(MENTION)) {
+    for (const match of matchesOf(plain, MENTION)) {
       // "Answer: A man" has an article.
       const article =
         match[0].includes(':') && /^[^\S\n]+\p{Ll}/u.test(plain.slice(match.index + match[0].length));
@@ -293,10 +294,13 @@ export class Choices {
 
 /** "Took the phone/camera." as "Took the phone." and "Took the camera."; none where no word has an alternative. */
 function alternatives(option: string): string[] {
+  if (!option.includes('/')) return [];
   const [whole, one, other] = /(\p{L}{2,})\s?\/\s?(\p{L}{2,})/u.exec(option) ?? [];
   if (whole === undefined) return [];
   return [one, other].map((word) => option.replace(whole, word as string));
 }
+
+const WHOLE_PLACE = /^the (?:first|second|third|fourth|fifth|last)(?: (?:option|choice|answer|one))?$/;
 
 /** Letters that stand together, to the end of a clause. */
 const LETTERS = /^[A-Z]{2,6}(?=\s*(?:$|[\n.,;)\]<>。，；]))/;

@@ -1,6 +1,8 @@
 /** Reads the option that a hedging text leans to: "if we must choose, the most plausible is E". */
+
 import type { Choices } from './choices.js';
 import { LABELLED_NOUNS } from './cues.js';
+import { matchesOf } from './matches.js';
 
 /**
  * A clause leans to an option when it names that one letter, alone or before "over", "rather than" and the like, beside a
@@ -72,7 +74,7 @@ export function leaningIn(text: string, choices: Choices): Leaning | undefined {
     found = (asks ? undefined : clauseLeaning(plain, start, end, choices)) ?? found;
     start = end;
   };
-  for (const match of plain.matchAll(CLAUSE_END))
+  for (const match of matchesOf(plain, CLAUSE_END))
     close(match.index + (match[0].length === 1 ? 1 : 0), match[0]);
   close(plain.length, '');
   return found;
@@ -112,7 +114,7 @@ const REACH = 100;
 
 export function lettersIn(clause: string, choices: Choices): LetterSpot[] {
   const found: LetterSpot[] = [];
-  for (const match of clause.matchAll(LETTER)) {
+  for (const match of matchesOf(clause, LETTER)) {
     const letter = match[2] ?? (match[3] as string);
     if (letter > 'Z') continue;
     const index = choices.ofLetter(letter);

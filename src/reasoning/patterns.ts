@@ -21,7 +21,7 @@ export interface Pattern {
   header?: Header;
   /** Matched against a sentence without emphasis marks and with single spaces. */
   words?: RegExp;
-  /** A word in lower case that every sentence with these words holds: a quick look before {@link words}. */
+  /** A word in lower case that every sentence with these words holds: a glance looks for it before {@link words}. */
   anchor?: string;
 }
 

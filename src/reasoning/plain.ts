@@ -49,7 +49,8 @@ export function comparable(text: string): string {
   return withoutArticle(spelled(text));
 }
 
-function withoutArticle(spelling: string): string {
+/** A text of {@link spelled} without its leading article. */
+export function withoutArticle(spelling: string): string {
   return spelling.replace(/^(?:the|a|an)\s+(?=\S)/, '');
 }
 

@@ -1,7 +1,9 @@
 /** What one sentence of a reply says of the options, for refinement. */
+
 import type { Choices } from './choices.js';
 import { type Cues, cuesIn } from './cues.js';
 import { leaningIn } from './leaning.js';
+import { matchesOf } from './matches.js';
 import { plainText, withoutAssurances } from './plain.js';
 import { mayHoldOption } from './reading/brief.js';
 import { claimsLetter, placesIn } from './reading/mentions.js';
@@ -61,10 +63,11 @@ export class Sentence {
 
   /** Whether it ends where an answer would begin: "The answer is:", `### Antwort`. */
   announcesAnswer(): boolean {
-    if (!this.cued) return false;
+    // No answer begins behind the mark that ends a sentence.
+    if (!this.cued || /[.!?]$/.test(this.plain)) return false;
     return this.cues.some(({ headers: forms, statement }) =>
       [...forms, statement].some((form) =>
-        [...this.plain.matchAll(form)].some((match) => match.index + match[0].length === this.plain.length),
+        matchesOf(this.plain, form).some((match) => match.index + match[0].length === this.plain.length),
       ),
     );
   }

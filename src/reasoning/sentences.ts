@@ -64,8 +64,10 @@ export function segment(text: string): Unit[] {
 
 function findHeaders(text: string): FoundHeader[] {
   const found: FoundHeader[] = [];
+  const marked = text.includes('#') || text.includes('**');
+  if (!marked && !text.includes(':')) return found;
   if (!/answer|conclusion|detailed/i.test(text)) return found;
-  for (const form of [MARKED_HEADER, PLAIN_HEADER]) {
+  for (const form of marked ? [MARKED_HEADER, PLAIN_HEADER] : [PLAIN_HEADER]) {
     for (const match of text.matchAll(form)) {
       const word = (match[1] ?? match[2] ?? '').toLowerCase();
       const kind = word === 'answer' || word === 'conclusion' ? word : 'explanation';
@@ -173,40 +175,48 @@ function endsAtNewline(text: string, at: number, to: number): boolean {
   );
 }
 
-/** Behind the last white space or bracket of every abbreviation: a quick look before it. */
 const SHORT =
-  /^(?:e\.g|i\.e|etc|vs|cf|m(?:rs?|s|ax|in)|dr|prof|st|figs?|approx|[ap]\.m|u\.s|al|resp|ca|[js]r|sec|vol|pp?|(?:z\.)?b|(?:d\.)?h|bzw|usw|(?:p\.)?ej|(?:т\.)?[едкп])\.$/iu;
-const ABBREVIATION =
-  /(?:^|[\s(["'])(?:e\.g|i\.e|etc|vs|cf|mr|mrs|ms|dr|prof|st|fig|figs|approx|a\.m|p\.m|u\.s|al|resp|ca|jr|sr|sec|min|max|vol|pp?|z\.\s?b|d\.\s?h|bzw|usw|p\.\s?ej|т\.\s?[едкп])\.$/iu;
+  'etc vs cf mr mrs ms dr prof st fig figs approx al resp ca jr sr sec min max vol p pp bzw usw'.split(' ');
+const ABBREVIATION = new RegExp(
+  `(?:^|[\\s(["'])(?:${SHORT.join('|')}|` +
+    'e\\.g|i\\.e|a\\.m|p\\.m|u\\.s|z\\.\\s?b|d\\.\\s?h|p\\.\\s?ej|т\\.\\s?[едкп])\\.$',
+  'iu',
+);
+/** Words of small letters that an abbreviation ends with. */
+const SHORT_ENDS: ReadonlySet<string> = new Set([...SHORT, 'ej']);
 /** "No. 5", but "No. He stands." */
 const NUMBER = /(?:^|[\s(["'])nos?\.$/i;
 
 /** Whether the character at `at` ends a sentence: an end mark, then white space, then what can open a sentence. */
 function endsAfter(text: string, at: number, to: number, start: number): boolean {
+  const stop = text.charCodeAt(at) === FULL_STOP;
+  if (stop && capitalFollows(text, at + 1, to) && endsWord(text, at)) return true;
   const end = at + 1 + closing(text, at + 1, to);
   if (end >= to) return true;
   if (/[。！？｡।॥؟۔]/.test(text[at] as string)) return true;
   if (!/\s/.test(text[end] as string)) return false;
-  if (text[at] !== '.') return true;
-  const opens = text[end] === ' ' && isCapital(text.charCodeAt(end + 1));
-  if (opens && end === at + 1 && endsLongWord(text, at)) return true;
+  if (!stop) return true;
   const head = text.slice(Math.max(start, at - 24), at + 1);
-  if (SHORT.test(lastWord(head)) && ABBREVIATION.test(head)) return false;
+  if (ABBREVIATION.test(head)) return false;
   if (NUMBER.test(head) && /^\s*\d/.test(text.slice(end, end + 8))) return false;
   return !/^\s*\p{Ll}/u.test(text.slice(end, Math.min(to, end + 24)));
 }
 
-/** Whether seven small letters end here, which no abbreviation has. */
-function endsLongWord(text: string, at: number): boolean {
-  for (let i = at - 7; i < at; i++) if (!isSmall(text.charCodeAt(i))) return false;
-  return true;
+const FULL_STOP = 46;
+
+/** Whether spaces or ends of lines are here, and a capital behind them: no mark to close, and the next sentence opens. */
+function capitalFollows(text: string, from: number, to: number): boolean {
+  let at = from;
+  while (at < to && (text[at] === ' ' || text[at] === '\n')) at++;
+  return at > from && at < to && isCapital(text.charCodeAt(at));
 }
 
-/** What stands behind the last white space, bracket or quotation mark. */
-function lastWord(head: string): string {
-  let from = head.length;
-  while (from > 0 && !/[\s(["']/.test(head[from - 1] as string)) from--;
-  return head.slice(from);
+/** Whether a word of small letters that ends no abbreviation ends here; the longest of those has six. */
+function endsWord(text: string, at: number): boolean {
+  let from = at;
+  while (from > 0 && at - from < 7 && isSmall(text.charCodeAt(from - 1))) from--;
+  if (at - from === 7) return true;
+  return at - from > 1 && text[from - 1] === ' ' && !SHORT_ENDS.has(text.slice(from, at));
 }
 
 function pushTrimmed(

@@ -10,7 +10,7 @@ export const WORD_END = '\b';
 /** Stands in a text for any control character or one that English prose does not have. */
 export const STRANGE = '\uFFFD';
 /** Stands in a text for any sign of prose that the scan has no name for. */
-const OTHER = '.';
+export const OTHER = '.';
 
 /** Letters of either case, digits, and the signs that texts may have beside; all others of prose are one. */
 export const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';

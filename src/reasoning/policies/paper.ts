@@ -90,8 +90,9 @@ type Reason = string | undefined;
 class Rules {
   private made: Choices | undefined;
   private readonly patterns: readonly Pattern[];
-  /** The patterns of words that the text in hand may hold. */
-  private forms: readonly Pattern[] = [];
+  /** Those of words; and those of them that a glance does not look for. */
+  private readonly forms: readonly Pattern[];
+  private readonly unseen: readonly Pattern[];
   private readonly truth: TruthWords | undefined;
   /** The answer that the reply states, once it is read. */
   private stated: { option: number | null } | undefined;
@@ -103,6 +104,8 @@ class Rules {
     private readonly reply: Reply,
   ) {
     this.patterns = settings.patterns ?? PAPER_PATTERNS;
+    this.forms = this.patterns.filter(({ words }) => words);
+    this.unseen = this.forms.filter((form) => !PAPER_PATTERNS.includes(form));
     const { answer, correct, groundTruth = 'phrase', options } = settings;
     if (correct === false && answer !== null && groundTruth !== 'keep')
       this.truth = new TruthWords(options, answer, groundTruth);
@@ -118,7 +121,6 @@ class Rules {
       seen.fill(ANYTHING);
       all = ANYTHING;
     }
-    this.forms = wordForms(this.patterns, text, mayHaveForms(all));
     const predicted = this.predictedIn(text);
     const reasons = units.map((unit, i) => this.reason(text, unit, predicted, seen[i] as Seen));
     const own = [...reasons];
@@ -185,9 +187,10 @@ class Rules {
   }
 
   private reasonOf(sentence: string, predicted: number[], seen: Seen): Reason {
-    if (this.forms.length > 0) {
+    const forms = mayHaveForms(seen) ? this.forms : this.unseen;
+    if (forms.length > 0) {
       const plain = withoutEmphasis(sentence);
-      const pattern = this.forms.find(({ words }) => words?.test(plain));
+      const pattern = forms.find(({ words }) => words?.test(plain));
       if (pattern) return pattern.name;
     }
     if (predicted.some((option) => this.isText(sentence, option))) return PREDICTED_OPTION;
@@ -256,16 +259,6 @@ function truthIn(sentence: string, truth: TruthWords): Removal[] {
     if (end === sentence.length && spaced(start - 1)) return { start: start - 1, end, by: GROUND_TRUTH };
     return { start, end, by: GROUND_TRUTH };
   });
-}
-
-/**
- * The patterns of words that a text may hold: it has their anchors, whatever marks part one.
- *
- * @param anchored whether it may have any
- */
-function wordForms(patterns: readonly Pattern[], text: string, anchored: boolean): Pattern[] {
-  const lower = anchored ? text.replace(/[*_`]/g, '').toLowerCase() : '';
-  return patterns.filter(({ words, anchor = '' }) => words && lower.includes(anchor));
 }
 
 /** A text without emphasis marks and with single spaces. */

@@ -3,7 +3,7 @@
  * between: "wipe the mouth of the baby" for "wipe baby's mouth", "The shirt is black in color." for "black".
  */
 import type { Choices } from '../choices.js';
-import { isAscii, wordsIn } from '../plain.js';
+import { wordsIn } from '../plain.js';
 import { isSmall, PLACING, rootOf } from '../roots.js';
 import { SUPPLETIVE, stemsOf } from '../stems.js';
 import { claimed, type Spot } from './claims.js';
@@ -74,23 +74,33 @@ function oneIn(
 
 /** Whether a sentence has all telling words of an option, in any order, or a place: a quick look before it is read. */
 export function mayHoldOption(sentence: string, option: number, choices: Choices): boolean {
-  if (PLACED.test(sentence)) return true;
   const lower = sentence.toLowerCase();
-  return choices.tellingOf(option).some((form) => form.every((own) => holdsRoot(lower, asNumber(own))));
+  if (lower.includes('one') && PLACED.test(lower)) return true;
+  const words = BEYOND_LETTERS.test(lower) ? wordsIn(lower) : undefined;
+  return choices
+    .tellingOf(option)
+    .some((form) => form.every((own) => holdsRoot(lower, asNumber(own), words)));
 }
 
-const PLACED = /\b(?:first|second|third|fourth|fifth|last)\s+one\b/i;
+const PLACED = /\b(?:first|second|third|fourth|fifth|last)\s+one\b/;
 
-/** Whether a word of a text in lower case has the root. Where words keep their first letters, only those with its own count. */
-function holdsRoot(lower: string, own: string): boolean {
-  const is = (word: string) => same(own, asNumber(rootOf(word)));
+/** Signs of words that may have another first letter than their root: "4" is "four". */
+const BEYOND_LETTERS = /[\d\u0080-\uFFFF]/;
+
+/**
+ * Whether a word of a text in lower case has the root. Where words keep their first letters, only those with its own count.
+ *
+ * @param words all of them, where they do not
+ */
+function holdsRoot(lower: string, own: string, words?: readonly string[]): boolean {
+  if (words !== undefined || SUPPLETIVE.has(own))
+    return (words ?? wordsIn(lower)).some((word) => same(own, asNumber(rootOf(word))));
   const first = own[0] as string;
-  if (SUPPLETIVE.has(own) || /\d/.test(lower) || !isAscii(lower)) return wordsIn(lower).some(is);
   for (let at = lower.indexOf(first); at >= 0; at = lower.indexOf(first, at + 1)) {
     if (at > 0 && isAsciiWord(lower.charCodeAt(at - 1))) continue;
     let end = at + 1;
     while (end < lower.length && isAsciiWord(lower.charCodeAt(end))) end++;
-    if (is(lower.slice(at, end))) return true;
+    if (same(own, rootOf(lower.slice(at, end)))) return true;
   }
   return false;
 }

@@ -1,6 +1,8 @@
 /** Which of the options that a sentence names it also claims, by clauses and comparisons. */
+
 import { denies, ENGLISH_CUES } from '../cues.js';
 import { ABANDONED, AGAINST, GUESS, isCounterfactual } from '../leaning.js';
+import { matchesOf } from '../matches.js';
 import { REACH } from './sentenceAt.js';
 
 /** A place that names an option: its letter or its words. */
@@ -75,7 +77,7 @@ const DENIED_LISTS = [
 /** The ranges of a text that list letters which it denies. */
 export function deniedLists(plain: string): { start: number; end: number }[] {
   return DENIED_LISTS.flatMap((form) =>
-    [...plain.matchAll(form)].map((match) => {
+    matchesOf(plain, form).map((match) => {
       const start = match.index + match[0].indexOf(match[1] as string);
       return { start, end: start + (match[1] as string).length };
     }),
@@ -88,7 +90,7 @@ export function claimed<S extends Spot>(sentence: string, spots: readonly S[]): 
   // "Possible answers: A, D".
   if (CANDIDATES.test(sentence) && spots.some(({ index }) => index !== spots[0]?.index)) return [];
   const granted = grantedLength(sentence);
-  const ends = [...sentence.matchAll(CLAUSE)].map((match) => match.index);
+  const ends = matchesOf(sentence, CLAUSE).map((match) => match.index);
   const denied = deniedLists(sentence);
   return spots.filter(({ start, end }) => {
     if (start < granted || denied.some((list) => start >= list.start && end <= list.end)) return false;
@@ -115,7 +117,7 @@ const refuses = (clause: string) =>
 export function withoutDenied(sentence: string): string {
   let result = '';
   let from = 0;
-  for (const end of [...[...sentence.matchAll(CLAUSE)].map((match) => match.index), sentence.length]) {
+  for (const end of [...matchesOf(sentence, CLAUSE).map((match) => match.index), sentence.length]) {
     const clause = sentence.slice(from, end);
     result += refuses(clause) ? ' '.repeat(clause.length) : clause;
     from = end;

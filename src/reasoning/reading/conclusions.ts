@@ -1,6 +1,8 @@
 /** Options that a conclusion names, by rule 4: "Therefore, option C", "Hence, C." */
+
 import type { Choices } from '../choices.js';
 import type { Cues } from '../cues.js';
+import { matchesOf } from '../matches.js';
 import { plainText } from '../plain.js';
 import { LAST_WORDS } from '../screen.js';
 import { agreed, type Candidate } from './candidate.js';
@@ -10,7 +12,7 @@ export function conclusions(plain: string, choices: Choices, cues: Cues[]): Cand
   const found: Candidate[] = [];
   for (const language of cues) {
     const forms = language === cues[0] ? [language.so, ARROW_OR_HEADING] : [language.so];
-    for (const cue of forms.flatMap((form) => [...plain.matchAll(form)])) {
+    for (const cue of forms.flatMap((form) => matchesOf(plain, form))) {
       const at = cue.index + cue[0].length;
       const tail = plain.slice(at);
       const sentence = /^[\s:：]*[^.!?。！？।\n]*/.exec(tail)?.[0] ?? '';

@@ -2,7 +2,9 @@
  * The option whose direction a reply of one sentence tells in words for any movement: "The camera moves to the right" for
  * "panning from left to right", "It shifts from top to bottom" for "vertically".
  */
+
 import type { Choices } from '../choices.js';
+import { matchesOf } from '../matches.js';
 import { claimed } from './claims.js';
 
 type Direction = 'left' | 'right' | 'up' | 'down' | 'forward' | 'backward' | 'clockwise' | 'counterclockwise';
@@ -50,7 +52,7 @@ const AXES: [RegExp, readonly Direction[]][] = [
 /** @returns the one option of the direction; undefined where the sentence tells two, or a movement of its own kind */
 export function directionIn(sentence: string, choices: Choices): number | undefined {
   if (!MOVEMENT.test(sentence)) return undefined;
-  const spots = [...sentence.matchAll(TOLD)].map((match) => ({
+  const spots = matchesOf(sentence, TOLD).map((match) => ({
     start: match.index,
     end: match.index + match[0].length,
     index: 0,
@@ -73,7 +75,7 @@ function directionOf([, from, to, adverb, side, behind]: RegExpMatchArray): Dire
 function goes(option: string, direction: Direction): boolean {
   if (option.split(' ').length > 7) return false;
   if (AXES.some(([form, ends]) => form.test(option) && ends.includes(direction))) return true;
-  const own = [...option.matchAll(BARE)].map(directionOf);
+  const own = matchesOf(option, BARE).map(directionOf);
   return own.length > 0 && own.every((each) => each === direction);
 }
 

@@ -1,6 +1,8 @@
 /** Answers behind a header, in a tag or in a box: rule 2, and what corrects them further down. */
+
 import type { Choices } from '../choices.js';
 import { type Cues, ENGLISH_CUES } from '../cues.js';
+import { matchesOf } from '../matches.js';
 import { ANSWER_TAG, BOX } from '../plain.js';
 import type { Candidate } from './candidate.js';
 import { named } from './named.js';
@@ -19,7 +21,7 @@ export function headers(plain: string, choices: Choices, cues: Cues[]): Candidat
 function boxes(plain: string, choices: Choices): Candidate[] {
   const found: Candidate[] = [];
   let end = 0;
-  for (const box of plain.matchAll(BOX)) {
+  for (const box of matchesOf(plain, BOX)) {
     const inner = box[1] as string;
     const letter = choices.letterAt(inner)?.option;
     const index = choices.whole(inner) ?? (letter === 'two' ? 'several' : letter) ?? choices.textAt(inner);

@@ -1,7 +1,9 @@
 /** Options that a text refers to by letter without stating them as its answer, by rule 9. */
+
 import type { Choices } from '../choices.js';
 import { denies, LABELLED_NOUNS } from '../cues.js';
 import { ABANDONED, isCounterfactual, lettersIn, prefers, speaksAgainst } from '../leaning.js';
+import { matchesOf } from '../matches.js';
 import type { Candidate } from './candidate.js';
 import { claimed, TURN } from './claims.js';
 import { nearBefore, type Placed, REACH, sentenceStart, sentencesOf } from './sentenceAt.js';
@@ -38,9 +40,7 @@ const CONCLUDES =
  */
 export function lastMention(text: string, choices: Choices): Candidate | undefined {
   const plain = choices.withoutOwnTexts(text);
-  const names = new Set(
-    [...plain.matchAll(NAMED_THING)].map((match) => choices.ofLetter(match[1] as string)),
-  );
+  const names = new Set(matchesOf(plain, NAMED_THING).map((match) => choices.ofLetter(match[1] as string)));
   const said = sentencesOf(plain).map((sentence) => readLetters(sentence, choices, names));
   const claims = new Set(said.flatMap(({ options }) => [...options]));
   const decided = claims.size === 1 ? said.findLast(({ options }) => options.size > 0) : said.at(-1);
@@ -114,7 +114,7 @@ function readLetters(sentence: Placed, choices: Choices, names: ReadonlySet<numb
     ({ start, index, bare }) => !PLACED.test(nearBefore(text, start)) && !(bare && names.has(index)),
   );
   const all = claimed(text, spots);
-  const turn = Math.max(...[...text.matchAll(/\b(?:but|however|yet)\b/gi)].map((match) => match.index), -1);
+  const turn = Math.max(...matchesOf(text, /\b(?:but|however|yet)\b/gi).map((match) => match.index), -1);
   const after = all.filter(({ start }) => start > turn);
   const found = after.length > 0 ? after : all;
   return {
@@ -138,11 +138,11 @@ const VERB =
 
 /** Options pointed at by their place, "the third option", or by a small letter, "option c". */
 export function placesIn(plain: string, choices: Choices): number[] {
-  const places = [...plain.matchAll(/\b(?=(?:first|second|third|fourth|fifth)\s+option\b)/gi)].map((match) =>
+  const places = matchesOf(plain, /\b(?=(?:first|second|third|fourth|fifth)\s+option\b)/gi).map((match) =>
     choices.ordinalAt(plain.slice(match.index)),
   );
   // "Option a" may be an article's.
-  const small = [...plain.matchAll(/\boption\s+([b-z])\b/gi)].map((match) =>
+  const small = matchesOf(plain, /\boption\s+([b-z])\b/gi).map((match) =>
     choices.ofLetter(match[1] as string),
   );
   return [...places, ...small].filter((index) => index !== undefined);

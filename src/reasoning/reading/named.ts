@@ -1,7 +1,9 @@
 /** Options named right after a cue: "the answer is C", "not A but C", "Answer: none of these". */
+
 import type { Choices, FoundLetter } from '../choices.js';
 import { type Cues, ENGLISH_CUES } from '../cues.js';
 import { isCounterfactual } from '../leaning.js';
+import { matchesOf } from '../matches.js';
 import type { Candidate, Named } from './candidate.js';
 import { sentenceAt } from './sentenceAt.js';
 
@@ -16,7 +18,7 @@ export function named(
   kind: 'header' | 'phrase' | 'letter',
 ): Candidate[] {
   const found: Candidate[] = [];
-  for (const match of plain.matchAll(cue)) {
+  for (const match of matchesOf(plain, cue)) {
     const at = match.index + match[0].length;
     const before = plain.slice(Math.max(0, match.index - 60), match.index);
     if (language.other.test(before) || ENGLISH_CUES.other.test(before)) continue;

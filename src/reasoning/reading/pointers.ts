@@ -1,6 +1,8 @@
 /** Sentences that end with the letter they point at, by rule 7: "it must be C", "that leaves C". */
+
 import type { Choices } from '../choices.js';
 import { type Cues, cuesIn, denies } from '../cues.js';
+import { matchesOf } from '../matches.js';
 import type { Candidate } from './candidate.js';
 import { ending } from './conclusions.js';
 import { doubted } from './named.js';
@@ -12,7 +14,7 @@ export function pointers(plain: string, choices: Choices, cues: Cues[]): Candida
     if (index !== undefined) found.push({ at, index, stated: 'pointer' });
   };
   for (const language of cues) {
-    for (const cue of plain.matchAll(language.points)) {
+    for (const cue of matchesOf(plain, language.points)) {
       const at = cue.index + cue[0].length;
       const index = ending(plain.slice(at), choices);
       const before = plain.slice(Math.max(0, cue.index - 60), cue.index);
@@ -28,7 +30,7 @@ export function pointers(plain: string, choices: Choices, cues: Cues[]): Candida
     }
   }
   for (const form of LOOSE) {
-    for (const match of plain.matchAll(form)) {
+    for (const match of matchesOf(plain, form)) {
       if ((match[1] as string) <= 'Z' || /^\s*[a-z],/.test(plain))
         push(match.index, choices.ofLetter(match[1] as string));
     }

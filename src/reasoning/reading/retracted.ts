@@ -1,4 +1,5 @@
 /** Where a reply takes back the option that it stated: "I retract that", "so it isn't C". */
+import { matchesOf } from '../matches.js';
 import type { Candidate } from './candidate.js';
 
 const TAKES_BACK =
@@ -11,6 +12,6 @@ export function retractedAt(plain: string, { at, index }: Candidate): number | u
   const behind = plain.slice(at);
   const back = TAKES_BACK.exec(behind);
   if (back) return at + back.index + back[0].length;
-  const not = [...behind.matchAll(IS_NOT)].find((match) => (match[1] as string).charCodeAt(0) - 65 === index);
+  const not = matchesOf(behind, IS_NOT).find((match) => (match[1] as string).charCodeAt(0) - 65 === index);
   return not && at + not.index + not[0].length;
 }

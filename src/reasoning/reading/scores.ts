@@ -1,5 +1,7 @@
 /** The option to which a reply gives the highest probability: "A: 10 %, B: 75 %", "about 85% sure of D; E would get 10%". */
+
 import type { Choices } from '../choices.js';
+import { matchesOf } from '../matches.js';
 import type { Candidate } from './candidate.js';
 
 const SHARE = '(\\d{1,3}(?:\\.\\d+)?\\s?%|0?\\.\\d+)';
@@ -21,7 +23,7 @@ export function scoredIn(plain: string, choices: Choices): Candidate | undefined
   const shares = new Map<number, number>();
   const text = choices.withoutOwnTexts(plain);
   SCORES.forEach((form, behind) => {
-    for (const match of text.matchAll(form)) {
+    for (const match of matchesOf(text, form)) {
       const index = choices.ofLetter(match[behind + 1] as string);
       const share = match[2 - behind] as string;
       if (index === undefined || shares.has(index)) continue;

@@ -1,5 +1,7 @@
 /** Finds options in a plain sentence by their own words, in any form of them. */
+
 import type { Choices } from '../choices.js';
+import { matchesOf } from '../matches.js';
 import { isSmall, rootOf } from '../roots.js';
 import type { Spot } from './claims.js';
 import { nearBefore } from './sentenceAt.js';
@@ -78,7 +80,7 @@ const COUNTED = new RegExp(`\\b(?:(\\d{1,6})|(${NUMBER_WORDS.join('|')})|(anothe
  * "one, two, three".
  */
 function withoutParts(sentence: string, spots: Spot[]): Spot[] {
-  const counted = [...sentence.matchAll(COUNTED)].filter(
+  const counted = matchesOf(sentence, COUNTED).filter(
     ({ index }) => !NUMBERED.test(nearBefore(sentence, index)),
   );
   const numbers = counted.map((match) => {
@@ -98,7 +100,7 @@ function withoutParts(sentence: string, spots: Spot[]): Spot[] {
 
 /** The options that are named by their place: "the first option", "the last one", "option three". */
 export function placesIn(sentence: string, choices: Choices): Spot[] {
-  return [...sentence.matchAll(PLACE)]
+  return matchesOf(sentence, PLACE)
     .filter((match) => !TOLD.test(sentence.slice(match.index + match[0].length)))
     .flatMap((match) => {
       const index = choices.ordinalAt(match[0]);

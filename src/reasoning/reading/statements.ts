@@ -1,7 +1,9 @@
 /** Sentences that state an answer, by rule 3: "the correct answer is C", "(C) is correct", "I choose C". */
+
 import type { Choices } from '../choices.js';
 import { type Cues, ENGLISH_CUES } from '../cues.js';
 import { isCounterfactual } from '../leaning.js';
+import { matchesOf } from '../matches.js';
 import type { Candidate } from './candidate.js';
 import { doubted, named } from './named.js';
 import { nearBefore, sentenceAt } from './sentenceAt.js';
@@ -20,7 +22,7 @@ export function statements(plain: string, choices: Choices, cues: Cues[]): Candi
 
 /** "Option 3 is right", "the third option is the most plausible". */
 function placeVerdicts(plain: string, choices: Choices): Candidate[] {
-  return [...plain.matchAll(PLACE_VERDICT)].flatMap((match): Candidate[] => {
+  return matchesOf(plain, PLACE_VERDICT).flatMap((match): Candidate[] => {
     const at = match.index + match[0].length;
     const before = plain.slice(Math.max(0, match.index - 60), match.index);
     const index = choices.ordinalAt(match[0]);
@@ -32,7 +34,7 @@ function placeVerdicts(plain: string, choices: Choices): Candidate[] {
 
 /** "The only option that is NOT named is (C)": the answer to a question for the exception, which denies nothing of it. */
 function exceptions(plain: string, choices: Choices): Candidate[] {
-  return [...plain.matchAll(EXCEPTION)].flatMap((match): Candidate[] => {
+  return matchesOf(plain, EXCEPTION).flatMap((match): Candidate[] => {
     const at = match.index + match[0].length;
     const index = choices.letterAt(plain.slice(at, at + 400))?.option;
     const before = plain.slice(Math.max(0, match.index - 60), match.index);
@@ -51,7 +53,7 @@ const PLACE_VERDICT =
 function letterVerdicts(plain: string, choices: Choices, language: Cues): Candidate[] {
   const found: Candidate[] = [];
   language.letterVerdicts.forEach((form, i) => {
-    for (const match of plain.matchAll(form)) {
+    for (const match of matchesOf(plain, form)) {
       const letter = match[1] as string;
       const index = choices.ofLetter(letter);
       if (index === undefined || letter > 'Z' || language.not.test(match[0])) continue;
@@ -81,7 +83,7 @@ const DENIED_BEFORE =
 /** "The blanket is the correct answer." */
 function textVerdicts(plain: string, choices: Choices, { textVerdict, not }: Cues): Candidate[] {
   const found: Candidate[] = [];
-  for (const match of textVerdict ? plain.matchAll(textVerdict) : []) {
+  for (const match of textVerdict ? matchesOf(plain, textVerdict) : []) {
     const index = not.test(match[0]) ? undefined : choices.endingAt(nearBefore(plain, match.index));
     if (index !== undefined) found.push({ at: match.index + match[0].length, index, stated: 'phrase' });
   }
