@@ -97,8 +97,17 @@ const LATIN_NEGATION = new RegExp(
 /** Made when first needed: several hundred expressions take a third of a second. */
 const made = new Map<Language, { trigger: RegExp; ascii: RegExp; cues?: Cues }>();
 
+let lastRead = '';
+let lastFound: readonly Cues[] = [ENGLISH_CUES];
+
 /** The languages with a cue in `plain`; English comes first and is always there. */
-export function cuesIn(plain: string): Cues[] {
+export function cuesIn(plain: string): readonly Cues[] {
+  // Several rules read the same text one after another.
+  if (plain !== lastRead) [lastRead, lastFound] = [plain, languagesIn(plain)];
+  return lastFound;
+}
+
+function languagesIn(plain: string): Cues[] {
   const lower = plain.replace(/[‘’“”–—…]/g, "'").toLowerCase();
   const latin = isAscii(lower);
   if (latin ? !LATIN.test(lower) : !FOREIGN.test(plain)) return [ENGLISH_CUES];

@@ -19,9 +19,13 @@ interface Opening {
  * @throws Error for an expression that can match nothing, or begin with a set of signs
  */
 export function openings(source: string): string[] {
-  const texts = [...new Set(openingsOf(source, true).map(({ text }) => text.toLowerCase()))];
-  if (texts.includes('')) throw new Error(`a match of ${source} may begin with anything`);
-  return texts.filter((text) => !texts.some((other) => other !== text && text.startsWith(other)));
+  const texts = new Set(openingsOf(source, true).map(({ text }) => text.toLowerCase()));
+  if (texts.has('')) throw new Error(`a match of ${source} may begin with anything`);
+  const beginsWithAnother = (text: string) => {
+    for (let end = 1; end < text.length; end++) if (texts.has(text.slice(0, end))) return true;
+    return false;
+  };
+  return [...texts].filter((text) => !beginsWithAnother(text));
 }
 
 /** @param lead whether nothing of the whole expression stands before, where white space and marks are passed over */

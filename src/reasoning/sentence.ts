@@ -15,7 +15,7 @@ import { mayCueWords, mayNameByMark } from './screen.js';
 /** One sentence of a reply, by itself. */
 export class Sentence {
   private readonly plain: string;
-  private found: Cues[] | undefined;
+  private found: readonly Cues[] | undefined;
   private names: boolean | undefined;
   private states: boolean | undefined;
 
@@ -38,7 +38,7 @@ export class Sentence {
     return this.states;
   }
 
-  private get cues(): Cues[] {
+  private get cues(): readonly Cues[] {
     this.found ??= cuesIn(this.plain);
     return this.found;
   }

@@ -8,7 +8,7 @@ import { LAST_WORDS } from '../screen.js';
 import { agreed, type Candidate } from './candidate.js';
 
 /** Options in the sentence that follows "therefore", "in conclusion" and the like, or a bare letter that ends it. */
-export function conclusions(plain: string, choices: Choices, cues: Cues[]): Candidate[] {
+export function conclusions(plain: string, choices: Choices, cues: readonly Cues[]): Candidate[] {
   const found: Candidate[] = [];
   for (const language of cues) {
     const forms = language === cues[0] ? [language.so, ARROW_OR_HEADING] : [language.so];

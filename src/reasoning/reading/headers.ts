@@ -9,7 +9,7 @@ import { named } from './named.js';
 
 const TAG = new RegExp(`<${ANSWER_TAG}>\\s*`, 'gi');
 
-export function headers(plain: string, choices: Choices, cues: Cues[]): Candidate[] {
+export function headers(plain: string, choices: Choices, cues: readonly Cues[]): Candidate[] {
   const found = cues.flatMap((language) =>
     language.headers.flatMap((cue) => named(plain, cue, choices, language, 'header')),
   );

@@ -113,6 +113,7 @@ function readLetters(sentence: Placed, choices: Choices, names: ReadonlySet<numb
   const spots = lettersIn(text, choices).filter(
     ({ start, index, bare }) => !PLACED.test(nearBefore(text, start)) && !(bare && names.has(index)),
   );
+  if (spots.length === 0) return { ...sentence, options: new Set(), named: [], stands: false };
   const all = claimed(text, spots);
   const turn = Math.max(...matchesOf(text, /\b(?:but|however|yet)\b/gi).map((match) => match.index), -1);
   const after = all.filter(({ start }) => start > turn);

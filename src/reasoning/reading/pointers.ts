@@ -8,7 +8,7 @@ import { ending } from './conclusions.js';
 import { doubted } from './named.js';
 import { sentenceStart } from './sentenceAt.js';
 
-export function pointers(plain: string, choices: Choices, cues: Cues[]): Candidate[] {
+export function pointers(plain: string, choices: Choices, cues: readonly Cues[]): Candidate[] {
   const found: Candidate[] = [];
   const push = (at: number, index: number | undefined) => {
     if (index !== undefined) found.push({ at, index, stated: 'pointer' });

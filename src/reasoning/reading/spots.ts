@@ -2,6 +2,7 @@
 
 import type { Choices } from '../choices.js';
 import { matchesOf } from '../matches.js';
+import { isAscii } from '../plain.js';
 import { isSmall, rootOf } from '../roots.js';
 import type { Spot } from './claims.js';
 import { nearBefore } from './sentenceAt.js';
@@ -47,16 +48,29 @@ interface Token {
   end: number;
 }
 
+interface Wanted {
+  /** The options' roots, numbers as words. */
+  roots: readonly string[][];
+  /** Whether several options are numbers. */
+  counts: boolean;
+}
+
+const WANTED = new WeakMap<Choices, Wanted>();
+
+/** What is looked for in every sentence; made once for a question. */
+function wantedOf(choices: Choices): Wanted {
+  const known = WANTED.get(choices);
+  if (known) return known;
+  const roots = choices.texts.map((_, i) => choices.rootsOf(i).map(asNumber));
+  const wanted = { roots, counts: roots.filter(isNumber).length > 1 };
+  WANTED.set(choices, wanted);
+  return wanted;
+}
+
 /** The options whose words follow each other in `sentence`, the longest at each place. */
 export function spotsIn(sentence: string, choices: Choices): Spot[] {
-  const roots = choices.texts.map((_, i) => choices.rootsOf(i).map(asNumber));
-  const counts = roots.filter(isNumber).length > 1;
-  const tokens = [...sentence.matchAll(/[\p{L}\p{M}\p{N}]+/gu)].flatMap((match): Token[] => {
-    const word = match[0].toLowerCase();
-    if (isSmall(word)) return [];
-    const end = match.index + match[0].length;
-    return [{ root: counts ? asNumber(rootOf(word)) : rootOf(word), start: match.index, end }];
-  });
+  const { roots, counts } = wantedOf(choices);
+  const tokens = tokensOf(sentence, counts);
   const found: Spot[] = [];
   for (let at = 0; at < tokens.length; ) {
     const spot = longestAt(sentence, tokens, at, roots, counts);
@@ -65,6 +79,21 @@ export function spotsIn(sentence: string, choices: Choices): Spot[] {
   }
   return counts ? withoutParts(sentence, withoutOperands(sentence, found)) : found;
 }
+
+/** The words of a sentence that tell something. */
+function tokensOf(sentence: string, counts: boolean): Token[] {
+  const tokens: Token[] = [];
+  for (const match of sentence.matchAll(isAscii(sentence) ? ASCII_WORD : WORD)) {
+    const word = match[0].toLowerCase();
+    if (isSmall(word)) continue;
+    const root = counts ? asNumber(rootOf(word)) : rootOf(word);
+    tokens.push({ root, start: match.index, end: match.index + match[0].length });
+  }
+  return tokens;
+}
+
+const WORD = /[\p{L}\p{M}\p{N}]+/gu;
+const ASCII_WORD = /[A-Za-z0-9]+/g;
 
 /** Without what stands before the last "=", where a number stands behind it: "3 x 12 = 36". */
 function withoutOperands(sentence: string, spots: Spot[]): Spot[] {

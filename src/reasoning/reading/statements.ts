@@ -8,7 +8,7 @@ import type { Candidate } from './candidate.js';
 import { doubted, named } from './named.js';
 import { nearBefore, sentenceAt } from './sentenceAt.js';
 
-export function statements(plain: string, choices: Choices, cues: Cues[]): Candidate[] {
+export function statements(plain: string, choices: Choices, cues: readonly Cues[]): Candidate[] {
   return cues.flatMap((language) => [
     ...named(plain, language.statement, choices, language, 'phrase'),
     ...[language.bare, language.bareEnd, language.bareNot, language.choose].flatMap((cue) =>
