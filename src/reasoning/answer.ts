@@ -10,7 +10,7 @@ import { bareLine, listIn } from './reading/lines.js';
 import { lastMention, onlyMention } from './reading/mentions.js';
 import { pointerIn } from './reading/pointers.js';
 import { retractedAt } from './reading/retracted.js';
-import { scoredIn } from './reading/scores.js';
+import { rankedIn, scoredIn } from './reading/scores.js';
 import { sentenceAt } from './reading/sentenceAt.js';
 import { fieldIn, statedIn } from './reading/stated.js';
 import { withheldIn } from './reading/withheld.js';
@@ -108,6 +108,7 @@ function candidateOf(reply: Reply, plain: string, choices: Choices): Candidate |
     listIn(plain, choices) ??
     bareLine(plain, choices) ??
     scoredIn(plain, choices) ??
+    rankedIn(plain, choices) ??
     standing(pointerIn(plain, choices), plain, choices) ??
     leaning(plain, choices, 0) ??
     onlyMention(plain, choices) ??

@@ -18,12 +18,12 @@ export interface Leaning {
 
 /** Sentences and clauses end here; not behind a letter that labels an option, "option C. tie the shoe". */
 const CLAUSE_END =
-  /(?<![(\s][A-Z])\.(?=\s|$)|\.(?=\s+[A-Z](?:[a-z]|\s[a-z]))|[!?](?=\s|$)|\n|;|\s+and\s+(?=(?:settle|go|choose|pick|select|opt)\b)|,?\s+(?:but|however|although|though|whereas|while|yet|unlike|except)\b|\s[-–—]\s|,\s+(?=(?:we|i|it|this|one|my|so|then|hence|thus|therefore|the\s+(?:most|best|closest)|leaving|making|(?:options?\s+)?[(⟦]?[A-Z][)⟧]?\s+(?:is|by|seems|would|appears|fits|best|looks))\b)/gi;
+  /(?<![(\s][A-Z])\.(?=\s|$)|\.(?=\s+[A-Z](?:[a-z]|\s[a-z]))|[!?](?=\s|$)|\n|;|\s+and\s+(?=(?:settle|go|choose|pick|select|opt)\b)|(?<!\b(?:all|everything|nothing|none|anything|others?|options?|choices?|answers?|else)(?:\s+of\s+them)?),?\s+(?:but|except)\b|,?\s+(?:however|although|though|whereas|while|yet|unlike)\b|\s[-–—]\s|,\s+(?=(?:we|i|it|this|one|my|so|then|hence|thus|therefore|the\s+(?:most|best|closest)|maybe|perhaps|possibly|probably|leaving|making|(?:options?\s+)?[(⟦]?[A-Z][)⟧]?\s+(?:is|by|seems|would|appears|fits|best|looks))\b)/gi;
 
 const SUPERLATIVE =
-  '(?:the\\s+)?(?:most|more|best|better|closest|nearest|likelie(?:r|st)|stronge(?:r|st)|safest|simplest|top|only(?!\\s+(?:seen|shown|visible|happens|occurs|appears|found|mentioned|implied|done|part\\w*|at|in|by|when|after|before|for|an?|one\\s+of)\\b)|sole|remaining)\\b(?!\\s+of\\s+the\\s+time)|(?:first|top|final)\\s+(?:choice|pick)\\b|likely\\b|probabl[ey]\\b|plausibl[ey]\\b|stands?\\s+out\\b|(?<=\\b[a-z][)⟧]?\\s+(?:\\w+ly\\s+)?)remains?\\b|remains?\\b(?=\\s*(?:$|[.,;:]|(?:is|as|the)\\b|[(⟦]?[a-z]\\b))|elimination\\b|narrow(?:s|ed)\\b';
+  '(?:the\\s+)?(?:most|more|best|better|closest|nearest|likelie(?:r|st)|stronge(?:r|st)|safest|simplest|top|only(?!\\s+(?:seen|shown|visible|happens|occurs|appears|found|mentioned|implied|done|part\\w*|at|in|by|when|after|before|for|an?|one\\s+of)\\b)|sole|remaining)\\b(?!\\s+of\\s+the\\s+time)|(?:first|top|final)\\s+(?:choice|pick)\\b|(?:gets?|has|have)\\s+(?:my|our)\\s+vote\\b|(?:first|highest|top)\\b(?<=\\b(?:rank|rate|score|place)s?\\b[^.]{0,30}\\s\\w+)|least\\s+(?:in|un|im|wrong|bad)\\w*|likely\\b|probabl[ey]\\b|plausibl[ey]\\b|stands?\\s+out\\b|(?<=\\b[a-z][)⟧]?\\s+(?:\\w+ly\\s+)?)remains?\\b|remains?\\b(?=\\s*(?:$|[.,;:]|(?:is|as|the)\\b|[(⟦]?[a-z]\\b))|elimination\\b|narrow(?:s|ed)\\b';
 const CHOICE =
-  "(?:choos(?:e|ing)|chose|chosen|pick(?:ing|ed)?(?!\\s+up)|select(?:ing|ed)?|opt(?:ing)?\\s+for|guess(?:ing)?|infer(?:red)?|lean(?:s|ing)?|settle|deduce|conclude|assume|suggests?|indicates?|favou?rs?|implies|supports?)\\b|(?:go(?:ing)?|went)\\s+with\\b|(?:would|will|['’]ll|['’]d)\\s+(?:say|answer|be)\\b|\\bleft\\s+with\\b|leads?\\s+(?:us\\s+|me\\s+)?to\\b|\\bi\\s+(?:think|believe|say|prefer)\\b";
+  "(?:choos(?:e|ing)|chose|chosen|pick(?:ing|ed)?(?!\\s+up)|select(?:ing|ed)?|opt(?:ing)?\\s+for|guess(?:ing)?|infer(?:red)?|lean(?:s|ing)?|settle|deduce|conclude|assume|suggests?|indicates?|favou?rs?|implies|supports?)\\b|(?:go(?:ing)?|went)\\s+with\\b|(?:would|will|['’]ll|['’]d)\\s+(?:say|answer|be)\\b|\\bleft\\s+with\\b|leads?\\s+(?:us\\s+|me\\s+)?to\\b|\\bi(?:['’]d|['’]ll|\\s+would|\\s+will)?\\s+(?:think|believe|say|prefer|put|mark|tick)\\b";
 const CUE = new RegExp(`\\b(?:${SUPERLATIVE}|${CHOICE})`, 'i');
 
 /** What an option says is no choice of the text's: "option B suggests that he waves". */
@@ -41,7 +41,7 @@ export const ABANDONED =
 const SET_ASIDE = String.raw`(?:could|might|may|would)\s+(?:expect|confuse|mislead|tempt|lead\s+\p{L}+\s+to)\b|contrary\s+to|clash\w*|at\s+odds|(?:struck|crossed)\s+(?:off|out)|set\s+aside`;
 
 export const AGAINST = new RegExp(
-  String.raw`\b(?:${SET_ASIDE}|not|never|no|none|neither|nor|cannot|without|less|(?<!at )least(?!\s+(?:in|un|im|wrong|bad))|unlikely|improbable|implausible|impossible|incorrect|wrong|false|mistaken?|hardly|barely|unsupported|irrelevant|eliminat(?:e|es|ed|ing)|exclud\w*|reject\w*|rul(?:e|ed|es|ing)\s+out|dismiss\w*|discard\w*|contradict\w*|inconsistent|competitors?|rivals?|only\s+(?:a\s+)?part(?:ly|ially)?|doubt\w*|(?:second|third)(?=\s*(?:$|[.,;:!)]|(?:best|most|closest|likel\w+|choice|place|guess|pick|candidate|option|to)\b))|next\s+(?:most|best|closest|likeliest)|runner-up|alternatives?|tempt\w*|unclear|whether|worst|avoid\w*|refus\w*|suppos\w*|others|other\s+(?:options?|choices?|answers?|ones?|possib\w+|expla\w+|reasons?|candidates?|is|are|would|(?:two|three|four)(?=\s*(?:$|[.,;:!)]|(?:options|choices|answers|are|is|would)\b)))|example|too\s+(?!(?:and|but)\b)\p{L}+|vague|generic|far-fetched|speculative|would\s+(?:require|need|imply|involve)|(?:is|are|was|looks)\s+out(?=\s*(?:$|[.,;:]|(?:as|because|since)\b))|(?:is|was|are)\s+(?:only|merely|just)\s+(?:an?|the|part|incidental)\b(?!\s+(?:\p{L}+\s+)?(?:option|choice|answer|one|explanation|match|fit))|(?:people|viewers|someone|many)\s+(?:would|might|may|could))\b|n['’]t\b`,
+  String.raw`\b(?:${SET_ASIDE}|not|never|no|none|neither|nor|cannot|without|less|(?<!at )least(?!\s+(?:in|un|im|wrong|bad))|(?:unlikely|improbable|implausible|impossible|incorrect|wrong)(?<!\bleast\s+\w+)|false|mistaken?|hardly|barely|unsupported|irrelevant|eliminat(?:e|es|ed|ing)|exclud\w*|reject\w*|rul(?:e|ed|es|ing)\s+out|dismiss\w*|discard\w*|contradict\w*|inconsistent|competitors?|rivals?|only\s+(?:a\s+)?part(?:ly|ially)?|doubt\w*|(?:second|third)(?=\s*(?:$|[.,;:!)]|(?:best|most|closest|likel\w+|choice|place|guess|pick|candidate|option|to)\b))|next\s+(?:most|best|closest|likeliest)|runner-up|alternatives?|tempt\w*|unclear|whether|worst|(?:last|lowest|bottom)(?<=\b(?:put|rank|rate|place|score)s?\b[^.]{0,30}\s\w+)|avoid\w*|refus\w*|suppos\w*|others|other\s+(?:options?|choices?|answers?|ones?|possib\w+|expla\w+|reasons?|candidates?|is|are|would|(?:two|three|four)(?=\s*(?:$|[.,;:!)]|(?:options|choices|answers|are|is|would)\b)))|example|too\s+(?!(?:and|but)\b)\p{L}+|vague|generic|far-fetched|speculative|would\s+(?:require|need|imply|involve)|(?:is|are|was|looks)\s+out(?=\s*(?:$|[.,;:]|(?:as|because|since)\b))|(?:is|was|are)\s+(?:only|merely|just)\s+(?:an?|the|part|incidental)\b(?!\s+(?:\p{L}+\s+)?(?:option|choice|answer|one|explanation|match|fit))|(?:people|viewers|someone|many)\s+(?:would|might|may|could))\b|n['’]t\b`,
   'iu',
 );
 /** A condition, except "if we must choose". */
@@ -50,13 +50,13 @@ const FORCED =
   /\bif\b[^.!?\n]{0,40}\b(?:must|ha(?:d|ve)\s+to|has\s+to|forced|need(?:ed)?\s+to|required|were\s+to|asked|only\s+one|choose|chosen)\b[^,.!?\n]{0,60}/gi;
 
 const CONTRAST =
-  /[,\s]+(?:over|rather\s+than|instead\s+of|than|as\s+opposed\s+to|compared\s+(?:to|with)|versus|vs\.?|(?:and\s+)?not\s+(?=(?:options?\s+)?[(⟦]?[A-Z](?![\p{L}\p{N}'’])))\s*/iu;
+  /[,\s]+(?:over|rather\s+than|instead\s+of|than|as\s+opposed\s+to|compared\s+(?:to|with)|versus|vs\.?|(?:and\s+)?then|followed\s+by|ahead\s+of|(?:and\s+)?not\s+(?=(?:options?\s+)?[(⟦]?[A-Z](?![\p{L}\p{N}'’])))\s*/iu;
 
 /** A letter by itself; A and I are words unless something marks them as a letter. */
 const LETTER =
   /(?<![\p{L}\p{N}'’.])(?:((?:options?|choices?|answers?|letter)\s*:?\s*[(⟦]?|[(⟦])([A-Z])|([A-Z]))(?![\p{L}\p{N}'’_])(?!\.[A-Z]|\s+of\b|-\p{L})/giu;
 const MARKS_LETTER =
-  /^[)\]⟧]?\s*(?:$|[.,:;!?)\]⟧]|(?:is|was|would|seems?|appears?|might|may|could|must|should|because|since|as|fits?|best|makes?|matche?s|aligns|describes|explains|captures|answers|does|remains|stands|looks|works|being|by|over|rather|instead|than|and\s+not|not|(?:i|we)\s+(?:would|think|believe|say))\b|[-–—])/i;
+  /^[)\]⟧]?\s*(?:$|[.,:;!?)\]⟧]|(?:is|was|would|seems?|appears?|might|may|could|must|should|because|since|as|fits?|best|makes?|matche?s|aligns|describes|explains|captures|answers|reflects|represents|corresponds|agrees|accounts|happens|occurs|sounds|feels|ought|holds|does|remains|stands|looks|works|being|by|over|rather|instead|than|and\s+not|not|(?:i|we)\s+(?:would|think|believe|say))\b|[-–—])/i;
 const LABELLED = new RegExp(`\\b(?:${LABELLED_NOUNS})\\s+$`, 'i');
 
 /** "I guess C?" asks nobody. */
@@ -124,6 +124,7 @@ export function lettersIn(clause: string, choices: Choices): LetterSpot[] {
     const word = bare && (letter === 'A' || letter === 'I');
     const before = clause.slice(Math.max(0, start - REACH), start);
     if (index === undefined || (word && !isLetter(before, clause.slice(end)))) continue;
+    if (EXCEPTED.test(before)) continue;
     const named = LABELLED.test(before) || NAMED_BY.test(before);
     if (bare && (named || choices.isName(letter))) continue;
     found.push({ start, end, index, bare });
@@ -136,7 +137,11 @@ export function lettersIn(clause: string, choices: Choices): LetterSpot[] {
  * nothing: "clinches B", "so B".
  */
 const NAMED_BY =
-  /(?<![\p{L}'’])(?!(?<=\b(?:[Oo]n|[Aa]fter|[Ii]n)\s+)(?:balance|all|short|sum|fact)\s+$)(?!(?:\p{L}*(?:s|ed|ing|ly)|to|for|with|toward|into|onto|and|or|nor|but|not|than|over|so|be|by|of|on|in|as|at|from|between|among|amongst|versus|via|like|me|us|say|choose|pick|select|answer|guess|think|favou?r|support|prefer|consider|deem|find|judge|rate|believe|infer|conclude|make|get|took?|take|mean|both|either|neither|only|then|now|would|must|should|will|it|that|which|if|when|while|although|though|since|because|rather|still|just|therefore|hence|either|went|go|letter|left|even|are)\s+$)\p{Ll}+\s+$/u;
+  /(?<![\p{L}'’])(?!(?<=\b(?:[Oo]n|[Aa]fter|[Ii]n)\s+)(?:balance|all|short|sum|fact)\s+$)(?!(?:\p{L}*(?:s|ed|ing|ly)|to|for|with|toward|into|onto|and|or|nor|but|not|than|over|so|be|by|of|on|in|as|at|from|between|among|amongst|versus|via|like|me|us|say|choose|pick|select|answer|guess|think|favou?r|support|prefer|consider|deem|find|judge|rate|believe|infer|conclude|make|get|took?|take|mean|both|either|neither|only|then|now|would|must|should|will|it|that|which|if|when|while|although|though|since|because|rather|still|just|therefore|hence|either|went|go|what|why|how|letter|left|even|are|however|nonetheless|nevertheless|perhaps|maybe|otherwise|again|too|indeed|lean|put|mark|tick|rank|rate|score|place)\s+$)\p{Ll}+\s+$/u;
+
+/** "All options but C": what is said there is said of the others. */
+const EXCEPTED =
+  /\b(?:all|everything|every|any|others?)\b[^.,;!?\n]{0,30}\s(?:but|except(?:\s+for)?|other\s+than|save|apart\s+from|besides)\s+$/i;
 
 /** Whether A or I is an option's letter between `before` and `after`: in a list with another, or before a verb. */
 function isLetter(before: string, after: string): boolean {
@@ -153,7 +158,7 @@ export function speaksAgainst(sentence: string): boolean {
 }
 
 const AWAY = new RegExp(
-  String.raw`\b(?:${SET_ASIDE}|less|(?<!at )least|mistake|tempt\w*|unlikely|improbable|implausible|impossible|eliminat\w*|exclud\w*|reject\w*|rul(?:e|ed|es|ing)\s+out|dismiss\w*|discard\w*|contradict\w*|unsupported|irrelevant|inconsistent|doubtful|far-fetched|vague|generic|speculative|too\s+(?!(?:and|but)\b)\p{L}+)\b`,
+  String.raw`\b(?:${SET_ASIDE}|less|(?<!at )least(?!\s+(?:in|un|im|wrong|bad))|mistake|tempt\w*|(?:unlikely|improbable|implausible|impossible)(?<!\bleast\s+\w+)|eliminat\w*|exclud\w*|reject\w*|rul(?:e|ed|es|ing)\s+out|dismiss\w*|discard\w*|contradict\w*|unsupported|irrelevant|inconsistent|doubtful|far-fetched|vague|generic|speculative|too\s+(?!(?:and|but)\b)\p{L}+)\b`,
   'iu',
 );
 

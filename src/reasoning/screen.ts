@@ -14,11 +14,12 @@ const CHANGING = /[^\n\r\t !#-)+-;=-[\]^a-z|}‘’–—…•]/;
 /** Words that make a letter of an "A" before them, beside those of `languages/`. */
 const BEHIND_LETTER =
   'is|was|would|seems?|appears?|might|may|could|can|cannot|must|should|will|because|since|as|fits?|best|makes?|match\\w*|' +
-  'aligns|describes|explains|captures|answers|does|remains|stands|looks|works|applies|wins|being|by|over|rather|instead|than|' +
+  'aligns|describes|explains|captures|answers|reflects|represents|corresponds|agrees|accounts|happens|occurs|sounds|feels|ought|checks|takes|holds|gets|alone|does|remains|stands|looks|works|applies|wins|being|by|over|rather|instead|than|' +
   'and|or|nor|not|i|we|it|the|correct|right|for|more|most|me|if|to|shows|means|came|comes|then|too|also|has|had';
 
 /** Words that may end a sentence behind its letter: "Therefore, A overall." */
-export const LAST_WORDS = 'after all|then|instead|indeed|for sure|definitely|for me|overall|in the end';
+export const LAST_WORDS =
+  'after all|then|instead|indeed|for sure|definitely|for me|to me|here|in (?:this|that) case|i (?:think|guess|believe|suppose)|overall|in the end';
 
 /** A letter by itself; the article "a" and the pronoun "I" before a word are none, nor is the "s" of "man's". */
 export const LETTER = letter();

@@ -6,11 +6,17 @@ import { leaningIn } from './leaning.js';
 import { matchesOf } from './matches.js';
 import { plainText, withoutAssurances } from './plain.js';
 import { mayHoldOption } from './reading/brief.js';
+import { eliminatedIn } from './reading/eliminated.js';
+import { listIn } from './reading/lines.js';
 import { claimsLetter, placesIn } from './reading/mentions.js';
 import { pointers } from './reading/pointers.js';
+import { rankedIn, scoredIn } from './reading/scores.js';
 import { statedBy } from './reading/stated.js';
 import { concludedIn } from './reading/worded.js';
 import { mayCueWords, mayNameByMark } from './screen.js';
+
+/** "A, B, D and E are wrong", "A 10 %, C 90 %", "C = correct": what judges several options names one. */
+const JUDGING = [eliminatedIn, scoredIn, rankedIn, listIn];
 
 /** One sentence of a reply, by itself. */
 export class Sentence {
@@ -93,6 +99,7 @@ export class Sentence {
       placesIn(plain, choices).includes(option) ||
       leaningIn(plain, choices)?.index === option ||
       claimsLetter(plain, option, choices) ||
+      JUDGING.some((rule) => rule(plain, choices)?.index === option) ||
       concludedIn(plain, choices) === option
     );
   }

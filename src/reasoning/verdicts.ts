@@ -1,6 +1,7 @@
 /** Reads lists that judge option by option. */
 import type { Choices } from './choices.js';
 import { LANGUAGES } from './languages.js';
+import { matchesOf } from './matches.js';
 import { foldCase, runEnd } from './wordRuns.js';
 
 /**
@@ -55,6 +56,24 @@ export function verdictsIn(plain: string, choices: Choices): Verdict[] {
   const listed = new Set(items.map((item) => item[1] ?? item[2])).size;
   return judged > 1 || (pointed && listed > 2) ? found : [];
 }
+
+/** "(A) wrong (B) wrong (C) right": letters in brackets in one line, each with a verdict behind it; three at least; or one letter and its verdict. */
+export function terseVerdicts(plain: string, choices: Choices): readonly Pick<Verdict, 'index' | 'right'>[] {
+  const found = matchesOf(plain, TERSE).flatMap((match) => {
+    const index = choices.ofLetter(match[1] as string);
+    const right = verdictWord(match[2] as string);
+    return index === undefined || right === undefined ? [] : [{ index, right }];
+  });
+  if (new Set(found.map(({ index }) => index)).size > 2) return found;
+  const [, letter, word] = ALONE.exec(plain) ?? [];
+  const index = letter === undefined ? undefined : choices.ofLetter(letter);
+  return index !== undefined && verdictWord(word as string) === true ? [{ index, right: true }] : [];
+}
+
+/** "C = correct", and nothing else. */
+const ALONE = /^\W*([A-Z])\)?\s*(?:[=:–—-]>?|→)\s*(\p{L}+)\W*$/u;
+
+const TERSE = /\(([A-Z])\)\s*[:=–—-]?\s*((?:is\s+)?(?:not\s+)?\p{L}+)(?=[\s,;.|]*(?:\([A-Z]\)|$|\n))/gu;
 
 /** The verdict of `item` on its option, whose own words may follow the letter. */
 function verdictOf(item: string, lead: number, own: string): Pick<Verdict, 'right' | 'bare'> | undefined {

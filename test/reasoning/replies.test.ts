@@ -19,6 +19,7 @@ const FILES: [string, number][] = [
   ['repliesFresh.txt', 3],
   ['repliesHeldOut.txt', 1],
   ['repliesTraps.txt', 5],
+  ['repliesPhrasings.txt', 0.5],
 ];
 
 /** The labelled replies of a file. */

@@ -34,7 +34,7 @@ export const ENGLISH: Language = {
     'and not|rather than|instead of|over|because|since|as|is|was|with|for|based|due|given|which|that|where|in this|here|but|not',
   so: 'therefore|thus|hence|consequently|overall|in conclusion|in summary|to conclude|to sum up|all in all|on balance|so(?=,|:?\\s+[(⟦]?[A-Z][)⟧]?\\s*(?:[.!]|$|\\n))',
   points:
-    "(?:it|this|that|which|answer|one|option|choice|pick|guess|selection|possibility|candidate|fit|match)(?:\\s+\\w+){0,4}?\\s+(?:is|be)|it['’]s|that['’]s|leav(?:es|ing)(?: us| me)?(?: only| with)*|(?:which|this|that) means|(?<=^|\\p{L}{2}[.!?] )yes(?=, )|(?<=^\\W*)tl;?dr(?=:)|correct|ans|so|ergo|(?<=(?:^|[.!?]\\s)\\W*)(?:final|response|prediction|selection|pick|output|result|verdict|decision|assistant|a)(?=\\s*:)",
+    "(?:it|this|that|which|answer|one|option|choice|pick|guess|selection|possibility|candidate|fit|match)(?:\\s+\\w+){0,4}?\\s+(?:is|be)|it['’]s|that['’]s|leav(?:es|ing)(?: us| me)?(?: only| with)*|(?:which|this|that) means|(?<=^|\\p{L}{2}[.!?] )yes(?=, )|(?<=^\\W*)tl;?dr(?=:)|(?:eliminat|exclud|discard|dismiss|remov|rul)(?:e|es|ed|ing)\\b[^.!?]{1,80}?\\s(?:gives?|yields?|gets?|leaves?)(?: us| me)?(?: only| with)*|(?:look|seem|sound|feel)s? like(?: it['’]s| it is)?|correct|ans|so|ergo|(?<=(?:^|[.!?]\\s)\\W*)(?:final|response|prediction|selection|pick|output|result|verdict|decision|assistant|a)(?=\\s*:)",
   not: "not|never|neither|nor|cannot|no|\\w+n['’]t|incorrect|wrong|unlikely",
   notAfter:
     "(?:is|was|seems|looks|can(?:not)? be|would be)(?:n['’]t)?\\s+(?:not|wrong|incorrect|unlikely|ruled out|out)|isn['’]t|cannot|can['’]t",

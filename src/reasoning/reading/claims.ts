@@ -15,11 +15,11 @@ export interface Spot {
 
 /** Clauses end here; a comma does where another clause begins behind it. */
 const CLAUSE =
-  /[;\n]|(?<!\bnot|n['’]t),?\s+(?:but|however|although|though|while|whereas|yet|because|since|as|so|hence|thus|therefore|leaving|instead|and(?=\s+(?:not|in(?:consistent|compatible)|rules?|excludes?)\b))\b|\s[-–—]\s|:\s|,\s+(?=(?:not|nor|the|it|this|that|i|we|so|which|making|he|she|they)\b|[(⟦]?[A-Z][)⟧]?\s)/gi;
+  /[;\n]|(?<!\bnot|n['’]t),?\s+(?:but|however|although|though|while|whereas|yet|because|since|as|so|hence|thus|therefore|leaving|instead|and(?=\s+(?:not|in(?:consistent|compatible)|rules?|excludes?)\b))\b|\s[-–—]\s|:\s|(?<!\b(?:at first(?: glance| sight)?|initially|originally)),\s+(?=(?:not|nor|the|it|this|that|i|we|so|which|making|he|she|they)\b|[(⟦]?[A-Z][)⟧]?\s(?!(?:or|and|nor)\s+[(⟦]?[A-Z](?![a-z])))/gi;
 
 /** "While A is possible, C fits": what a sentence grants and then leaves. */
 const GRANTED =
-  /^\W*(?:(?:from|of|among|between)\b[^.]*?\b(?:and|or)\s+\(?[A-Z]\)?\s*,|(?:(?:and )?(?:while|whilst|although|though|even (?:if|though)|despite|having|whereas|between|of|both|apart from|besides|unlike)\b[^,]*,\W*)+)/i;
+  /^\W*(?:(?:from|(?:out )?of|among|between)\b[^.]*?\b(?:and|or)\s+\(?[A-Z]\)?\s*,|(?:(?:and )?(?:while|whilst|although|though|even (?:if|though)|despite|having|whereas|between|of|both|apart from|besides|unlike|rather than|instead of)\b[^,]*,\W*)+)/i;
 
 /** Behind these the other side of a comparison stands. */
 const COMPARED =
@@ -35,11 +35,14 @@ const MEASURED =
 const USUAL = /^(?:normal|usual|regular|original|real)/i;
 
 const WEIGHED =
-  /\b(?:may|might|(?<!\bso (?:that )?(?:\w+ ){1,3})(?:could|can)(?! (?:be )?(?:clearly )?(?:see|hear|count|note|observe|find|identif|notic)\w*)|possibl[ey]|perhaps|maybe|either|whether|if|unless|or)\b/i;
+  /\b(?:may|might|(?<!\bso (?:that )?(?:\w+ ){1,3})(?:could|can)(?! (?:be )?(?:clearly )?(?:see|hear|count|note|observe|find|identif|notic|infer|conclud|deduc|assum|determin)\w*)|possibl[ey]|perhaps|maybe|either|whether|if|unless|or)\b/i;
 
 /** Words that somebody in the video says or that stand there to be read. */
 const REPORTED =
-  /\b(?:says|said|saying|asks|asked|shouts?|sings?|told|tells?(?! (?:us|me)\b)|reads?|written|writes?|titled|named|called|options?\s+(?:are|include)|question)\b/i;
+  /\b(?:says|said|saying|asks|asked|shouts?|sings?|told|tells?(?! (?:us|me)\b)|reads?|written|writes?|titled|named|called|options?\s+(?:are|include)|(?<!\b(?:answers?(?: to)?|address(?:es)?) (?:the|this) )question)\b/i;
+
+/** "We need to find out why he waves"; but "that is why he waves" says that he does. */
+const ASKED_ABOUT = /(?<!\b(?:that|this|it|which)(?:['’]s| is| was)\s+)\b(?:why|whether)\b[^,;:]*$/i;
 
 const CANDIDATES =
   /^\W*(?:the )?(?:possible|plausible|potential|likely|remaining|candidate)\s+(?:answers|options|choices|candidates|reasons|explanations)\b/i;
@@ -102,6 +105,7 @@ export function claimed<S extends Spot>(sentence: string, spots: readonly S[]): 
     const clause = `${before} ${behind}`;
     return (
       !COMPARED.test(before) &&
+      !ASKED_ABOUT.test(before) &&
       !(USUAL.test(sentence.slice(start)) && MEASURED.test(before)) &&
       !refuses(clause) &&
       !WEIGHED.test(clause) &&

@@ -40,7 +40,7 @@ function boxes(plain: string, choices: Choices): Candidate[] {
 
 /** "Correction: C", "wait, it is C", "the correct answer is C": what overrides an answer above it. */
 const CORRECTION =
-  /\b(?:correction|actually|i mean|scratch that|on second thoughts?|(?:up)?on (?:further |closer )?(?:reflection|inspection|consideration|review)|wait|no)\b[\s,:;.—–-]+(?:(?:it|that|this)(?:['’]s| is| should be| must be)|(?:the|my) (?:\w+ )?(?:answer|option|choice)(?: is| should be| must be)?)?[\s:]*/gi;
+  /\b(?:correction|actually|i mean|scratch that|on second thoughts?|(?:up)?on (?:further |closer )?(?:reflection|inspection|consideration|review)|wait|no(?=\s*[,:;.—–-]))\b[\s,:;.—–-]+(?:(?:it|that|this)(?:['’]s| is| should be| must be)|(?:the|my) (?:\w+ )?(?:answer|option|choice)(?: is| should be| must be)?)?[\s:]*/gi;
 
 export function corrections(plain: string, choices: Choices, offset: number): Candidate[] {
   const found = [

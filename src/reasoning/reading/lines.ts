@@ -2,12 +2,16 @@
 import { type Choices, NOUN_LABEL } from '../choices.js';
 import { denies } from '../cues.js';
 import { AGAINST, lettersIn } from '../leaning.js';
-import { verdictsIn } from '../verdicts.js';
+import { LAST_WORDS } from '../screen.js';
+import { terseVerdicts, verdictsIn } from '../verdicts.js';
 import { agreed, type Candidate } from './candidate.js';
 
 export function listIn(plain: string, choices: Choices): Candidate | undefined {
+  const judged = verdictsIn(plain, choices);
   const right = new Set(
-    verdictsIn(plain, choices).flatMap((verdict) => (verdict.right ? [verdict.index] : [])),
+    (judged.length > 0 ? judged : terseVerdicts(plain, choices)).flatMap((verdict) =>
+      verdict.right ? [verdict.index] : [],
+    ),
   );
   if (right.size === 0) return undefined;
   return { at: 0, index: agreed([...right]), stated: 'list' };
@@ -27,7 +31,7 @@ export function bareLine(plain: string, choices: Choices): Candidate | undefined
   };
   const found = [line(-1, -2), ...lastSentences(plain, choices), line(0, 1)];
   for (const each of found) {
-    const index = each && choices.whole(each.text);
+    const index = each && (choices.whole(each.text) ?? choices.whole(each.text.replace(LAST, '')));
     if (index !== undefined) return { at: each!.at + each!.text.length, index, stated: 'line' };
   }
   const asks = /[?？]\W*$/.test(plain);
@@ -44,6 +48,9 @@ export function bareLine(plain: string, choices: Choices): Candidate | undefined
   if (!first || labelled.some(({ index }) => index !== first.index)) return undefined;
   return { ...first, stated: 'line' };
 }
+
+/** "C then.", "C, I think." */
+const LAST = new RegExp(`,?\\s+(?:${LAST_WORDS})\\W*$`, 'i');
 
 /**
  * The letter that opens a reply and labels what is no option's text: "C - The girl searches under the table." No other

@@ -135,7 +135,7 @@ function stands(text: string, end: number): boolean {
 }
 
 const VERB =
-  /^[)\]⟧]?\s+(?:is|was|would|seems?|appears?|must|because|since|as|fits?|best|makes?|matche?s|aligns|describes|explains|captures|answers|does|remains|stands|looks|works|applies|wins|correct|right|over|rather|instead|than|and not|not|for me|more|most|it is|(?:i|we) (?:would|think|believe|say))\b/i;
+  /^[)\]⟧]?\s+(?:is|was|would|seems?|appears?|must|because|since|as|fits?|best|makes?|matche?s|aligns|describes|explains|captures|answers|reflects|represents|corresponds|agrees|accounts|happens|occurs|sounds|feels|ought|will do|checks out|takes it|does|remains|stands|looks|works|applies|wins|correct|right|over|rather|instead|than|and not|not|for me|more|most|it is|gets (?:my|our)|holds(?=\s*(?:$|[.,;!]|(?:true|up)\b))|(?:i|we) (?:would|think|believe|say))\b/i;
 
 /** Options pointed at by their place, "the third option", or by a small letter, "option c". */
 export function placesIn(plain: string, choices: Choices): number[] {

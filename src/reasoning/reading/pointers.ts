@@ -52,6 +52,11 @@ const LOOSE = [
   /(?:^|[.!?]\s)\W*(?:prediction|response|selection|pick|output)\s*:\s*\(?([A-Z])(?=\)?\s*[,;|])/gim,
   /\bnot\s+(?:option\s+)?\(?[A-Z]\)?,?\s+but\s+(?:rather\s+)?(?:option\s+)?\(?([A-Z])(?=\)?\s*(?:[.,;!]|$))/gi,
   /(?:^|[.!?]\s+|\bso,?\s+)([A-Z])\s+(?:it is|fits|matches)\b/gim,
+  // "A? No, C.", "Hmm, A... no, C."
+  /(?<![\p{L}\p{N}'’])[A-Z][)⟧]?\s*(?:\?+|\.{2,}|…)\s*(?:no|nope|wait)\b[\s,.:;–—-]+(?:(?:it|that)(?:['’]s| is)\s+)?(?:option\s+)?\(?([A-Z])(?=[)⟧]?\s*(?:[.,;!]|$))/giu,
+  /^\W*(?:[^.!?\n]{0,40}\p{L}{3},\s+)?(?:most likely|possibly|perhaps|maybe|probably|presumably|likely)[,:]?\s+(?:option\s+)?\(?([A-Z])(?=\)?\s*(?:[.;!?]|$|,(?!\s*(?:(?:or|and|maybe|perhaps|possibly|probably)\b|\(?[A-Z](?![a-z])))))/gimu,
+  // "..., and since there is no table, C."
+  /(?<=[^.!?\n]{12}(?<!\b(?:options?|choices?|letters?|answers?)\b[^,.!?\n]{0,40})\p{Ll}{2}),\s+([A-Z])[.!]?\s*$/gu,
   /^\s*([A-Z])(?: because|, (?:because|since|as))\b/g,
   // No word of a letter stands before a comma.
   /^\s*([a-z])(?=, (?:because|since)\b)/g,

@@ -3,7 +3,7 @@ import { matchesOf } from '../matches.js';
 import type { Candidate } from './candidate.js';
 
 const TAKES_BACK =
-  /\bi(?:['’]ll| will| must| have to)?\s+(?:retract|withdraw|revoke)\s+(?:that|this|it|my)\b|\btake (?:that|it|this) back\b|\b(?:i|we) (?:cannot|can not|can['’]t) (?:give|offer|provide|commit to) an? (?:answer|option|choice)\b|\b(?:scratch|strike|disregard|forget) that\b/i;
+  /\bi(?:['’]ll| will| must| have to)?\s+(?:retract|withdraw|revoke)\s+(?:that|this|it|my)\b|\btake (?:that|it|this) back\b|\b(?:i|we) (?:cannot|can not|can['’]t) (?:give|offer|provide|commit to) an? (?:answer|option|choice)\b|\b(?:scratch|strike|disregard|forget) that\b|\b(?:actually|wait|no|hmm+)\b[\s,.:;–—-]+(?:that|this|it)(?:['’]s| is| was)\s+(?:not\s+(?:right|correct|true)|wrong|incorrect)\b/i;
 const IS_NOT =
   /\b(?:it|that|this|(?:the|my) answer)(?:['’]s not| is not| isn['’]t| is no longer| cannot be| can['’]t be)\s+(?:option\s+)?[(⟦]?([A-Z])(?=[)⟧]?\s*(?:[.,;!)]|$))/g;
 

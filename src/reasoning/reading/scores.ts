@@ -17,6 +17,19 @@ const SCORES = [
   ),
 ];
 
+/** "E > B > A": three letters or more in the order of their likelihood, by themselves on a line or behind a colon. */
+const RANKED = /(?:^|:)[^\S\n]*([A-Z](?:\s*>\s*[A-Z]){2,25})[^\S\n]*\.?[^\S\n]*$/m;
+
+/** The first letter of a ranking. */
+export function rankedIn(plain: string, choices: Choices): Candidate | undefined {
+  const match = RANKED.exec(plain);
+  const letters = match?.[1]?.split(/\s*>\s*/) ?? [];
+  if (!match || new Set(letters).size < letters.length) return undefined;
+  const [first, ...others] = letters.map((letter) => choices.ofLetter(letter));
+  if (first === undefined || others.includes(undefined)) return undefined;
+  return { at: match.index + match[0].length, index: first, stated: 'leaning' };
+}
+
 /** @returns undefined unless two options have one probability each, and one of them the highest */
 export function scoredIn(plain: string, choices: Choices): Candidate | undefined {
   if (!/\d\s?%|\.\d/.test(plain)) return undefined;

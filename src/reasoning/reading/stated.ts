@@ -23,11 +23,11 @@ export function statedIn(plain: string, choices: Choices): Candidate | undefined
 /** {@link statedIn} by every rule, without a quick look before. */
 export function statedBy(plain: string, choices: Choices, cues: readonly Cues[]): Candidate | undefined {
   const header = last(headers(plain, choices, cues));
-  // A later statement corrects a header: "Answer: B ... On reflection, the correct answer is C."
+  // A later statement corrects an answer: "Answer: B ... On reflection, the correct answer is C."
   if (header) return last(corrections(plain.slice(header.at), choices, header.at)) ?? header;
   for (const kind of [statements, conclusions]) {
     const found = last(kind(plain, choices, cues));
-    if (found) return found;
+    if (found) return last(corrections(plain.slice(found.at), choices, found.at)) ?? found;
   }
   return undefined;
 }

@@ -5,7 +5,9 @@ import { type Cues, ENGLISH_CUES } from '../cues.js';
 import { isCounterfactual } from '../leaning.js';
 import { matchesOf } from '../matches.js';
 import type { Candidate } from './candidate.js';
+import { exceptions, ofPairs } from './except.js';
 import { doubted, named } from './named.js';
+import { partIn } from './part.js';
 import { nearBefore, sentenceAt } from './sentenceAt.js';
 
 export function statements(plain: string, choices: Choices, cues: readonly Cues[]): Candidate[] {
@@ -16,7 +18,14 @@ export function statements(plain: string, choices: Choices, cues: readonly Cues[
     ),
     ...letterVerdicts(plain, choices, language),
     ...textVerdicts(plain, choices, language),
-    ...(language === ENGLISH_CUES ? [...placeVerdicts(plain, choices), ...exceptions(plain, choices)] : []),
+    ...(language === ENGLISH_CUES
+      ? [
+          ...placeVerdicts(plain, choices),
+          ...namedExceptions(plain, choices),
+          ...exceptions(plain, choices),
+          ...ofPairs(plain, choices),
+        ]
+      : []),
   ]);
 }
 
@@ -33,7 +42,7 @@ function placeVerdicts(plain: string, choices: Choices): Candidate[] {
 }
 
 /** "The only option that is NOT named is (C)": the answer to a question for the exception, which denies nothing of it. */
-function exceptions(plain: string, choices: Choices): Candidate[] {
+function namedExceptions(plain: string, choices: Choices): Candidate[] {
   return matchesOf(plain, EXCEPTION).flatMap((match): Candidate[] => {
     const at = match.index + match[0].length;
     const index = choices.letterAt(plain.slice(at, at + 400))?.option;
@@ -80,11 +89,17 @@ const LISTED_BEFORE = /(?<![\p{L}\p{N}])[A-Z][)⟧]?\s+(?:or|and)\s+[(⟦]?\s*$/
 const DENIED_BEFORE =
   /\b(?:neither|nor|(?:eliminat|exclud|discard|dismiss|reject)\w*|rul\w+ out)\s+(?:\p{L}+\s+)?[(⟦]?\s*$/iu;
 
+/** "This means that section 418": what a verdict behind it is about. */
+const subjectOf = (before: string) =>
+  (/[^.,;:!?\n]*$/.exec(before)?.[0] ?? '').split(/\b(?:that|so|therefore|thus|hence)\b/i).at(-1) as string;
+
 /** "The blanket is the correct answer." */
 function textVerdicts(plain: string, choices: Choices, { textVerdict, not }: Cues): Candidate[] {
   const found: Candidate[] = [];
   for (const match of textVerdict ? matchesOf(plain, textVerdict) : []) {
-    const index = not.test(match[0]) ? undefined : choices.endingAt(nearBefore(plain, match.index));
+    if (not.test(match[0])) continue;
+    const before = nearBefore(plain, match.index);
+    const index = choices.endingAt(before) ?? partIn(subjectOf(before), choices, false);
     if (index !== undefined) found.push({ at: match.index + match[0].length, index, stated: 'phrase' });
   }
   return found;

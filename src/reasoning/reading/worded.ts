@@ -12,6 +12,7 @@ import type { Candidate } from './candidate.js';
 import { claimsNothing, withoutDenied } from './claims.js';
 import { directionIn } from './direction.js';
 import { openingIn } from './opening.js';
+import { partIn } from './part.js';
 import { claimedIn, type Said, saidIn } from './said.js';
 import { sentencesOf } from './sentenceAt.js';
 import { isCommon, isNumber } from './spots.js';
@@ -35,7 +36,8 @@ const CONCLUDES = new RegExp(
     `\\b${CHOSEN}\\b(?<=\\bi\\b[^.]{0,20}\\b${CHOSEN})`,
   'i',
 );
-const UNSURE = /\b(?:could|may|might|can)\s+(?:also\s+)?(?:suggest|indicate|imply|mean|show)\b/i;
+const UNSURE =
+  /(?<!\bso (?:that )?\w+ )\b(?:could|may|might|can)\s+(?:also\s+)?(?:suggest|indicate|imply|mean|show)\b/i;
 /** "The most plausible reason is ...", "... comes closest", "... is the only option". */
 const NAMES =
   /\b(?:answer|(?<!(?:first|second|third|fourth|fifth|last)\s)(?:option|choice)|(?<!(?:one|another|possible|alternative|other)\s)(?:reason|explanation|interpretation)|description|statement|purpose|response|one that|best (?:describ|captur|fit|match|explain|reflect|represent|convey|account|align|correspond|illustrat|reproduc|summar)\w*|makes? the most sense|closest|most (?:likely|plausible|probable|fitting|appropriate|accurate|logical|reasonable)|only plausible|is (?:correct|right|true)|explains)\b/i;
@@ -154,6 +156,8 @@ function shortReply(plain: string, said: readonly Said[], choices: Choices): Can
   );
   if (wholes[0] !== undefined && wholes.filter((index) => index !== undefined).length === 1)
     return { at: plain.length, index: wholes[0], stated: 'worded' };
+  const part = whole && !/[?？]\s*$/.test(plain) ? partIn(plain, choices, true) : undefined;
+  if (part !== undefined) return { at: plain.length, index: part, stated: 'worded' };
   const found = new Set(briefs.filter((index) => index !== undefined));
   const [index] = found;
   if (index === undefined || found.size > 1) return undefined;

@@ -1,0 +1,58 @@
+/** The option that a sentence sets against all others, "no option but C fits", or against one, "of A and C the latter". */
+import type { Choices } from '../choices.js';
+import { denies } from '../cues.js';
+import { AGAINST, prefers } from '../leaning.js';
+import { matchesOf } from '../matches.js';
+import type { Candidate } from './candidate.js';
+
+const LETTER = "(?:options?\\s+|choice\\s+|answer\\s+)?[(⟦]?([A-Z])(?![\\p{L}\\p{N}'’])[)⟧]?";
+const BUT = '(?:other than|apart from|aside from|besides|but|except(?: for)?)';
+
+/** What is said behind these is said of no other option. */
+const NO_OTHER = new RegExp(
+  `\\b(?:no(?: other)? (?:option|answer|choice|one)s?|none(?: of (?:them|these|the (?:\\w+ )?(?:options|choices|answers)))?|nothing)\\s+${BUT}\\s+${LETTER}([^.!?;\\n]*)`,
+  'giu',
+);
+/** What is said behind these is said of all others. */
+const ALL_OTHERS = new RegExp(
+  `\\b(?:all(?: of)?(?: the)?(?: other)?(?: options| choices| answers| others)?|everything|every (?:other )?(?:option|choice|answer)|(?:the )?others|any (?:other )?(?:option|choice|answer))\\s+${BUT}\\s+${LETTER}([^.!?;\\n]*)`,
+  'giu',
+);
+/** What is said behind it is said of no other option. */
+const ALONE = new RegExp(
+  `(?:^|[.!?;,:]\\s+|\\b(?:so|that|thus|hence|therefore|and|but)\\s+)${LETTER}\\s+alone\\s+((?:is\\s+(?:consistent|compatible|correct|right|true|accurate|plausible|possible|likely|supported|left|in line|the)|fits|matches|explains|describes|agrees|captures|accounts)\\b[^.!?;\\n]*)`,
+  'giu',
+);
+
+/** The options that are left so, in the order of the text. */
+export function exceptions(plain: string, choices: Choices): Candidate[] {
+  const found = (form: RegExp, denied: boolean) =>
+    matchesOf(plain, form).flatMap((match): Candidate[] => {
+      const index = choices.ofLetter(match[1] as string);
+      const said = match[2] as string;
+      if (index === undefined || (match[1] as string) > 'Z' || said.trim() === '') return [];
+      return refuses(said) === denied ? [{ at: match.index + match[0].length, index, stated: 'phrase' }] : [];
+    });
+  return [...found(NO_OTHER, false), ...found(ALL_OTHERS, true), ...found(ALONE, false)].sort(
+    (a, b) => a.at - b.at,
+  );
+}
+
+const refuses = (said: string) => denies(said) || AGAINST.test(said);
+
+/** "Between A and C, the latter is more plausible": the two letters, which of them, and what is said of it. */
+const PAIR = new RegExp(
+  `\\b(?:between|(?:out )?of|comparing|both|either|options?)\\s+${LETTER}\\s*(?:and|or|&|/)\\s*${LETTER}[^.!?\\n]{0,60}?,?\\s+(?:the\\s+)?(former|latter|first|second)(?:\\s+(?:one|option|choice))?\\s+((?:is|seems|fits|appears|makes|has|would)\\b[^.!?;\\n]*)`,
+  'giu',
+);
+
+/** The letter of a pair that is called the better one. */
+export function ofPairs(plain: string, choices: Choices): Candidate[] {
+  return matchesOf(plain, PAIR).flatMap((match): Candidate[] => {
+    const [, one, other, which, said] = match as unknown as [string, string, string, string, string];
+    const letter = /^(?:former|first)$/i.test(which) ? one : other;
+    const index = choices.ofLetter(letter);
+    if (index === undefined || one > 'Z' || other > 'Z' || refuses(said) || !prefers(said)) return [];
+    return [{ at: match.index + match[0].length, index, stated: 'phrase' }];
+  });
+}
