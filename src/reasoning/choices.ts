@@ -345,8 +345,8 @@ const ORDINAL = new RegExp(
 
 const WHOLE = new RegExp(
   '^(?:[-•#]+\\s*|\\d{1,2}[.)]\\s+)?' +
-    '(?:(?:[Tt]he\\s+)?(?:(?:[Ff]inal|[Cc]orrect|[Bb]est)\\s+)*(?:[Oo]ption|[Cc]hoice|[Ll]etter|[Aa]nswer|OPTION|CHOICE|LETTER|ANSWER)(?!\\p{Ll})[\\s_#:.-]*)?' +
-    '(?:[\\p{S}\\s[({<⟦]|\\uFE0F)*([A-Za-z])[\\])}>⟦⟧]*(?:(?:\\s*[.:)。、,;!?|–—-]\\s*|\\s+)(.*))?$',
+    '(?:(?:[Tt]he\\s+)?(?:(?:[Ff]inal|[Cc]orrect|[Bb]est)\\s+)*(?:[Oo]ption|[Oo]pt|[Cc]hoice|[Ll]etter|[Aa]nswer|OPTION|CHOICE|LETTER|ANSWER)(?!\\p{Ll})[\\s_#:.-]*)?' +
+    '(?:[\\p{S}\\s.[({<⟦]|\\uFE0F)*([A-Za-z])[\\])}>⟦⟧#]*(?:(?:\\s*[.:)。、,;!?|–—-]\\s*|\\s+)(.*))?$',
   'su',
 );
 /** A capitalised noun, a letter and its mark: "Statement B: ". */

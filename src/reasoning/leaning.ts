@@ -35,7 +35,7 @@ export const prefers = (clause: string): boolean => CUE.test(clause.replace(OPTI
 
 /** "My first guess was C": what somebody thought before they looked closely. */
 export const ABANDONED =
-  /\b(?:first|initial|original|earlier)\s+(?:guess|thought|impression|instinct|idea|hunch|reaction|assumption|intuition|inclination|answer|reading)\s+(?:was|had\s+been)\b/i;
+  /\b(?:first|initial|original|earlier)\s+(?:guess|thought|impression|instinct|idea|hunch|reaction|assumption|intuition|inclination|answer|reading)\s+(?:was|had\s+been)\b|\b(?:first|initially|originally)\s+(?:thought|believed|assumed|guessed)\b|\bthought\s+(?:it|this|that)\s+was\b/i;
 
 /** Words that lead from an option, or put it aside; {@link AGAINST} and {@link AWAY} have more of their own. */
 const SET_ASIDE = String.raw`(?:could|might|may|would)\s+(?:expect|confuse|mislead|tempt|lead\s+\p{L}+\s+to)\b|contrary\s+to|clash\w*|at\s+odds|(?:struck|crossed)\s+(?:off|out)|set\s+aside`;
@@ -137,7 +137,7 @@ export function lettersIn(clause: string, choices: Choices): LetterSpot[] {
  * nothing: "clinches B", "so B".
  */
 const NAMED_BY =
-  /(?<![\p{L}'’])(?!(?<=\b(?:[Oo]n|[Aa]fter|[Ii]n)\s+)(?:balance|all|short|sum|fact)\s+$)(?!(?:\p{L}*(?:s|ed|ing|ly)|to|for|with|toward|into|onto|and|or|nor|but|not|than|over|so|be|by|of|on|in|as|at|from|between|among|amongst|versus|via|like|me|us|say|choose|pick|select|answer|guess|think|favou?r|support|prefer|consider|deem|find|judge|rate|believe|infer|conclude|make|get|took?|take|mean|both|either|neither|only|then|now|would|must|should|will|it|that|which|if|when|while|although|though|since|because|rather|still|just|therefore|hence|either|went|go|what|why|how|letter|left|even|are|however|nonetheless|nevertheless|perhaps|maybe|otherwise|again|too|indeed|lean|put|mark|tick|rank|rate|score|place)\s+$)\p{Ll}+\s+$/u;
+  /(?<![\p{L}'’])(?!(?<=\b(?:[Oo]n|[Aa]fter|[Ii]n)\s+)(?:balance|all|short|sum|fact)\s+$)(?!(?:\p{L}*(?:s|ed|ing|ly)|to|for|with|toward|into|onto|and|or|nor|but|not|than|over|so|be|by|of|on|in|as|at|from|between|among|amongst|versus|via|like|me|us|say|choose|pick|select|answer|guess|think|favou?r|support|prefer|consider|deem|find|judge|rate|believe|infer|conclude|make|get|took?|take|mean|both|either|neither|only|then|now|would|must|should|will|it|that|which|if|when|while|although|though|since|because|rather|still|just|therefore|hence|either|went|go|what|why|how|letter|left|even|are|however|nonetheless|nevertheless|perhaps|maybe|otherwise|again|too|indeed|lean|put|mark|tick|rank|rate|score|place|suggest|indicate|show|confirm|imply)\s+$)\p{Ll}+\s+$/u;
 
 /** "All options but C": what is said there is said of the others. */
 const EXCEPTED =

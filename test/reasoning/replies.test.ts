@@ -19,7 +19,7 @@ const FILES: [string, number][] = [
   ['repliesFresh.txt', 3],
   ['repliesHeldOut.txt', 1],
   ['repliesTraps.txt', 5],
-  ['repliesPhrasings.txt', 0.5],
+  ['repliesPhrasings.txt', 1],
 ];
 
 /** The labelled replies of a file. */

@@ -28,7 +28,7 @@ export const ENGLISH: Language = {
   fill: 'the|most likely|likely|currently|clearly|therefore|thus|indeed|probably|definitely|that|either|both|letter',
   of: 'to|for|here|among|from|based|given|in|that',
   choose:
-    '(?:choose|chose|select|selected|pick|picked|go (?:with|for)|vote (?:is|goes to)|conclude|concluded|(?:corresponds|points|leads|matches) (?:to|with)|matches|aligns with)(?:\\s+that)?',
+    '(?:choose|chose|(?<=ve )chosen|select|selected|pick|picked|go (?:with|for)|vote (?:is|goes to)|conclude|concluded|(?:corresponds|points|leads|matches) (?:to|with)|matches|aligns with)(?:\\s+that)?',
   right: VERDICT,
   after:
     'and not|rather than|instead of|over|because|since|as|is|was|with|for|based|due|given|which|that|where|in this|here|but|not',

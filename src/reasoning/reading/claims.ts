@@ -19,7 +19,7 @@ const CLAUSE =
 
 /** "While A is possible, C fits": what a sentence grants and then leaves. */
 const GRANTED =
-  /^\W*(?:(?:from|(?:out )?of|among|between)\b[^.]*?\b(?:and|or)\s+\(?[A-Z]\)?\s*,|(?:(?:and )?(?:while|whilst|although|though|even (?:if|though)|despite|having|whereas|between|of|both|apart from|besides|unlike|rather than|instead of)\b[^,]*,\W*)+)/i;
+  /^\W*(?:(?:from|(?:out )?of|among|given|considering)\b[^.!?]*,\s+(?=(?:it['’]s|it is|only)\b)|(?:from|(?:out )?of|among|between)\b[^.]*?\b(?:and|or)\s+\(?[A-Z]\)?\s*,|(?:(?:and )?(?:while|whilst|although|though|even (?:if|though)|despite|having|whereas|between|of|both|apart from|besides|unlike|rather than|instead of)\b[^,]*,\W*)+)/i;
 
 /** Behind these the other side of a comparison stands. */
 const COMPARED =

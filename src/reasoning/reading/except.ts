@@ -18,6 +18,11 @@ const ALL_OTHERS = new RegExp(
   `\\b(?:all(?: of)?(?: the)?(?: other)?(?: options| choices| answers| others)?|everything|every (?:other )?(?:option|choice|answer)|(?:the )?others|any (?:other )?(?:option|choice|answer))\\s+${BUT}\\s+${LETTER}([^.!?;\\n]*)`,
   'giu',
 );
+/** "We can rule out everything but C." */
+const OTHERS_OUT = new RegExp(
+  `\\b(?:rul\\w+ out|exclud\\w*|eliminat\\w*|discard\\w*|dismiss\\w*|reject\\w*)\\s+(?:all|every|any)[^.!?;,\\n]{0,30}?\\s${BUT}\\s+${LETTER}(?=\\s*(?:$|[.,;!\\n]))`,
+  'giu',
+);
 /** What is said behind it is said of no other option. */
 const ALONE = new RegExp(
   `(?:^|[.!?;,:]\\s+|\\b(?:so|that|thus|hence|therefore|and|but)\\s+)${LETTER}\\s+alone\\s+((?:is\\s+(?:consistent|compatible|correct|right|true|accurate|plausible|possible|likely|supported|left|in line|the)|fits|matches|explains|describes|agrees|captures|accounts)\\b[^.!?;\\n]*)`,
@@ -33,7 +38,14 @@ export function exceptions(plain: string, choices: Choices): Candidate[] {
       if (index === undefined || (match[1] as string) > 'Z' || said.trim() === '') return [];
       return refuses(said) === denied ? [{ at: match.index + match[0].length, index, stated: 'phrase' }] : [];
     });
-  return [...found(NO_OTHER, false), ...found(ALL_OTHERS, true), ...found(ALONE, false)].sort(
+  const out = matchesOf(plain, OTHERS_OUT).flatMap((match): Candidate[] => {
+    const index = (match[1] as string) > 'Z' ? undefined : choices.ofLetter(match[1] as string);
+    const before = plain.slice(Math.max(0, match.index - 40), match.index);
+    return index === undefined || denies(/[^.!?;,\n]*$/.exec(before)?.[0] ?? '')
+      ? []
+      : [{ at: match.index + match[0].length, index, stated: 'phrase' }];
+  });
+  return [...found(NO_OTHER, false), ...found(ALL_OTHERS, true), ...found(ALONE, false), ...out].sort(
     (a, b) => a.at - b.at,
   );
 }

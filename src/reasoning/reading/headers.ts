@@ -7,7 +7,7 @@ import { ANSWER_TAG, BOX } from '../plain.js';
 import type { Candidate } from './candidate.js';
 import { named } from './named.js';
 
-const TAG = new RegExp(`<${ANSWER_TAG}>\\s*`, 'gi');
+const TAG = new RegExp(`<${ANSWER_TAG}>\\s*|\\[${ANSWER_TAG}\\]\\s*(?=[(⟦]?[A-Z])`, 'gi');
 
 export function headers(plain: string, choices: Choices, cues: readonly Cues[]): Candidate[] {
   const found = cues.flatMap((language) =>
