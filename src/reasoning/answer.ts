@@ -37,8 +37,8 @@ export type { Rule, Stated, Unread } from './reading/candidate.js';
  *    a refusal or a hedge; and the highest of several probabilities, "B 20%, C 70%";
  * 9. `mention`: the one option that the whole text refers to by letter without denying it, the letter that its last
  *    sentence concludes, or the one letter left when all others are denied;
- * 10. `worded`: the option whose own words, in any form, a conclusion holds, a first sentence that the rest explains, or a
- *    reply of one sentence.
+ * 10. `worded`: the option whose own words, in any form, a conclusion holds, a first sentence that the rest explains, a
+ *    reply of one sentence, or the better one of two options that it compares.
  *
  * The words are those of `languages/`. Negated statements do not count ("option A is not correct"; of "not A but C" C
  * does), nor does an article ("the answer is A person" means an option's text, or nothing). A hedge ("A or B"), a

@@ -25,7 +25,7 @@ export interface FoundLetter {
 export class Choices {
   private comparables: readonly string[] | undefined;
 
-  constructor(private readonly options: readonly string[]) {}
+  constructor(readonly options: readonly string[]) {}
 
   /** {@link comparable} text of every option; made when first needed, as few sentences are compared with all. */
   get texts(): readonly string[] {
@@ -183,8 +183,10 @@ export class Choices {
     const own = this.texts[index];
     if (own === undefined) return undefined;
     const text = comparable(rest);
-    // A number alone may count from 0 or from 1.
-    return text === own || (text === '' && noun !== undefined) ? index : undefined;
+    // A number alone may count from 0 or from 1; "number 3" may be what an option says.
+    const place =
+      noun !== undefined && (!/^(?:n|#)/i.test(noun) || !this.texts.some((each) => /\d/.test(each)));
+    return text === own || (text === '' && place) ? index : undefined;
   }
 
   /**
@@ -354,7 +356,7 @@ export const NOUN_LABEL = /^\s*\p{Lu}\p{Ll}{2,}\s+([A-Z])\s?[:.)]\s*/u;
 
 /** "Option 3: the blanket", "3. the blanket". */
 const WHOLE_NUMBER =
-  /^(?:(option|choice|answer)\s*(?:number\s*|no\.\s*|#\s*)?)?\(?(\d{1,2})\)?(?:\s*[.:()–—-]\s*(.*))?$/is;
+  /^(?:(option|choice|answer|number|no\.|#)\s*(?:number\s*|no\.\s*|#\s*)?)?\(?(\d{1,2})\)?(?:\s*[.:()–—-]\s*(.*))?$/is;
 
 /** "C/D", "C|D", "C.D". */
 const SECOND_JOINED = /^[.|+][A-Z](?![\p{L}\p{N}'’])/u;

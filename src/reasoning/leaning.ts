@@ -57,7 +57,9 @@ const LETTER =
   /(?<![\p{L}\p{N}'’.])(?:((?:options?|choices?|answers?|letter)\s*:?\s*[(⟦]?|[(⟦])([A-Z])|([A-Z]))(?![\p{L}\p{N}'’_])(?!\.[A-Z]|\s+of\b|-\p{L})/giu;
 const MARKS_LETTER =
   /^[)\]⟧]?\s*(?:$|[.,:;!?)\]⟧]|(?:is|was|would|seems?|appears?|might|may|could|must|should|because|since|as|fits?|best|makes?|matche?s|aligns|describes|explains|captures|answers|reflects|represents|corresponds|agrees|accounts|happens|occurs|sounds|feels|ought|holds|does|remains|stands|looks|works|being|by|over|rather|instead|than|and\s+not|not|(?:i|we)\s+(?:would|think|believe|say))\b|[-–—])/i;
-const LABELLED = new RegExp(`\\b(?:${LABELLED_NOUNS})\\s+$`, 'i');
+/** What is named by a letter behind it: "box A", "image B". */
+export const NAMED_NOUNS = `${LABELLED_NOUNS}|images?|pictures?|photos?|photographs?|paintings?`;
+const LABELLED = new RegExp(`\\b(?:${NAMED_NOUNS})\\s+$`, 'i');
 
 /** "I guess C?" asks nobody. */
 export const GUESS =

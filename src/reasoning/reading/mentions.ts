@@ -1,8 +1,8 @@
 /** Options that a text refers to by letter without stating them as its answer, by rule 9. */
 
 import type { Choices } from '../choices.js';
-import { denies, LABELLED_NOUNS } from '../cues.js';
-import { ABANDONED, isCounterfactual, lettersIn, prefers, speaksAgainst } from '../leaning.js';
+import { denies } from '../cues.js';
+import { ABANDONED, isCounterfactual, lettersIn, NAMED_NOUNS, prefers, speaksAgainst } from '../leaning.js';
 import { matchesOf } from '../matches.js';
 import type { Candidate } from './candidate.js';
 import { claimed, TURN } from './claims.js';
@@ -60,7 +60,7 @@ export function lastMention(text: string, choices: Choices): Candidate | undefin
 }
 
 /** "Angle A": the letter by itself means that thing in the rest of the text. */
-const NAMED_THING = new RegExp(`\\b(?:${LABELLED_NOUNS})\\s+([A-Z])(?![\\p{L}\\p{N}'’])`, 'gu');
+const NAMED_THING = new RegExp(`\\b(?:${NAMED_NOUNS})\\s+([A-Z])(?![\\p{L}\\p{N}'’])`, 'gu');
 
 /**
  * "Recording (C) is done by others": whether the option is only ever named in brackets behind its own words, beside others,

@@ -64,6 +64,8 @@ const LOOSE = [
   /\bmak(?:es|ing)\s+(?:it|this|the answer)\s+(?:option\s+)?([A-Z])(?=\s*(?:[.,;!]|$))/gi,
   /\b(?:ist|wäre)\s+(?:option\s+|antwort\s+)?([A-Z])\s+(?:richtig|korrekt|die (?:richtige|beste))/gi,
   /\bmak(?:es|ing)\s+([A-Z])\b(?=\s+the\b)/g,
+  // "The answer is 63/4, or D.": the letter of what was said before it.
+  /\banswer is [^.,;!?\n]{1,40}, or (?:option )?[(⟦]?([A-Z])(?=[)⟧]?[.!]?\s*(?:$|\n))/g,
 ];
 
 /** A letter that a question ends with. */

@@ -30,9 +30,18 @@ export function rankedIn(plain: string, choices: Choices): Candidate | undefined
   return { at: match.index + match[0].length, index: first, stated: 'leaning' };
 }
 
+/** "C - 90% confident": a reply of nothing else, more sure than not. */
+const CONFIDENT =
+  /^\W*(?:option\s+)?([A-Z])[)⟧]?\s*[:,=–—(-]\s*(?:(?:I am|I'm)\s+)?(?:about\s+|around\s+|~)?(?:[5-9]\d|100)(?:\.\d+)?\s?%\s*(?:sure|certain|confident|confidence)\W*$/;
+
 /** @returns undefined unless two options have one probability each, and one of them the highest */
 export function scoredIn(plain: string, choices: Choices): Candidate | undefined {
   if (!/\d\s?%|\.\d/.test(plain)) return undefined;
+  const [, letter] = CONFIDENT.exec(plain) ?? [];
+  if (letter !== undefined) {
+    const index = choices.ofLetter(letter);
+    return index === undefined ? undefined : { at: plain.length, index, stated: 'leaning' };
+  }
   const shares = new Map<number, number>();
   const text = choices.withoutOwnTexts(plain);
   SCORES.forEach((form, behind) => {

@@ -3,14 +3,16 @@
  * 'wave at her'", or a reply of one sentence that holds one option. The weakest rule but for mentions.
  */
 import { type Choices, NOUN_LABEL } from '../choices.js';
-import { AGAINST, OPTION_SAYS } from '../leaning.js';
+import { AGAINST, isCounterfactual, OPTION_SAYS } from '../leaning.js';
 import { comparable } from '../plain.js';
 import { rootsOf } from '../roots.js';
 import { stemsOf } from '../stems.js';
 import { briefIn } from './brief.js';
 import type { Candidate } from './candidate.js';
 import { claimsNothing, withoutDenied } from './claims.js';
+import { comparedIn } from './compared.js';
 import { directionIn } from './direction.js';
+import { labelled } from './labels.js';
 import { openingIn } from './opening.js';
 import { partIn } from './part.js';
 import { claimedIn, type Said, saidIn } from './said.js';
@@ -49,7 +51,8 @@ export const CONCLUSIONS: readonly RegExp[] = [CONCLUDES, NAMES];
 const SO = /,\s*so\s(?!that\b)/i;
 
 /** Whether one plain sentence concludes an option in its own words, and which. */
-export function concludedIn(plain: string, choices: Choices): number | undefined {
+export function concludedIn(sentence: string, given: Choices): number | undefined {
+  const { plain, choices } = labelled(sentence, given);
   if (!mayConclude(plain)) return undefined;
   const options = claimedIn(plain, choices);
   if (options.size === 0) return isPlain(plain) ? briefIn(plain, choices, false) : undefined;
@@ -69,7 +72,8 @@ const ITEM = /^\W*(?:option\s+)?[A-Z][)\]⟧.:]/;
 const concludes = (sentence: string): boolean =>
   mayConclude(sentence) || (SO.test(sentence) && !ITEM.test(sentence));
 
-export function wordedIn(plain: string, choices: Choices): Candidate | undefined {
+export function wordedIn(text: string, given: Choices): Candidate | undefined {
+  const { plain, choices } = labelled(text, given);
   const said = sentencesOf(plain).map((sentence) => saidIn(sentence, choices));
   const opening = yesOrNo(plain, said, choices);
   if (opening !== undefined) return { at: plain.length, index: opening, stated: 'worded' };
@@ -79,9 +83,48 @@ export function wordedIn(plain: string, choices: Choices): Candidate | undefined
     concluded(said, choices) ??
     shortReply(plain, said, choices) ??
     directed(plain, said, choices) ??
-    hedged(plain, said, choices)
+    preferred(said, choices) ??
+    ended(said, choices) ??
+    hedged(plain, said, choices) ??
+    supposed(plain, said, choices)
   );
 }
+
+/** The better one of two options. */
+function preferred(said: readonly Said[], choices: Choices): Candidate | undefined {
+  const found = comparedIn(said, choices);
+  return found && { ...found, stated: 'worded' };
+}
+
+/**
+ * "At the end of the game, Bob has the ball.": how a puzzle ends that goes through all its options. What happens at the
+ * end of a video is one thing among those that happen.
+ */
+function ended(said: readonly Said[], choices: Choices): Candidate | undefined {
+  const last = said.at(-1);
+  const [index] = last?.options ?? [];
+  if (index === undefined || last!.options.size > 1 || last!.aside || !ENDED.test(last!.text))
+    return undefined;
+  const passed = new Set(said.slice(0, -1).flatMap(({ options }) => [...options]));
+  return passed.size === choices.texts.length && passed.size > 2
+    ? { at: last!.end, index, stated: 'worded' }
+    : undefined;
+}
+
+const ENDED =
+  /^\W*(?:at|by) the end of (?:the|this|that) (?!(?:videos?|clips?|scenes?|footage|sequence|frames?|images?)\b)\p{L}+, /iu;
+
+/** "If gulls disappeared, herring may increase.": what a reply of one sentence says under the question's condition. */
+function supposed(plain: string, said: readonly Said[], choices: Choices): Candidate | undefined {
+  const condition = said.length === 1 ? CONDITION.exec(plain)?.[0] : undefined;
+  if (condition === undefined || isCounterfactual(condition.replace(/^\W*if\b/i, ''))) return undefined;
+  const then = plain.slice(condition.length);
+  return OPEN.test(then.replace(/\band\b/gi, ''))
+    ? undefined
+    : wordedIn(then.replace(HEDGE, 'will'), choices);
+}
+
+const CONDITION = /^\W*if\s+(?!.*\b(?:had|would)\b)[^,;.?]{3,80},\s+(?=[^,;]*$)/i;
 
 /** "The boy might be hugging the dog.": a reply of one sentence that weighs no other option. */
 function hedged(plain: string, said: readonly Said[], choices: Choices): Candidate | undefined {
