@@ -62,3 +62,19 @@ describe('a number', () => {
     [COUNTS, 'Number 3', null],
   ]);
 });
+
+describe('a possibility as the whole reply', () => {
+  read([
+    [ACTS, 'Perhaps he sits down.', 1],
+    [ACTS, 'Maybe he jumped.', 2],
+    [ACTS, 'The boy can sit down.', 1],
+    [ACTS, 'It is possible for the boy to run away.', 3],
+    [ACTS, 'It would be possible to jump.', 2],
+    [ACTS, 'Perhaps he jumps or sits down.', null],
+    [ACTS, 'Maybe he jumps. Maybe he sits down.', null],
+    [ACTS, 'It is possible to see the boy sit down.', null],
+    [ACTS, 'The boy can only jump if somebody helps.', null],
+    [ACTS, 'The boy cannot jump.', null],
+    [ACTS, 'It is not possible to jump.', null],
+  ]);
+});

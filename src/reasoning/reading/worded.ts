@@ -132,8 +132,17 @@ function hedged(plain: string, said: readonly Said[], choices: Choices): Candida
   return wordedIn(plain.replace(HEDGE, 'will'), choices);
 }
 
-const HEDGE =
-  /\b(?:may|might|could)(?=\s+(?!(?:think|believe|say|guess|assume|argue|expect|infer|conclude|look|seem|appear|have|see|hear)\b))/i;
+/** What those who watch may do, and no option's deed: "one can see". */
+const WATCHING =
+  '(?:be\\s+)?(?:think|believe|say|said|guess|assume|argue|expect|infer|conclude|look|seem|appear|have|see|seen|hear|heard|tell|told|identif\\w*|observ\\w*|notic\\w*|determin\\w*|find|found|count\\w*|clearly|only|not)\\b';
+/** "He can jump", "perhaps he jumps", "it is possible to jump". */
+const HEDGE = new RegExp(
+  '^\\W*(?:perhaps|maybe|possibly)\\b,?|' +
+    "\\bit(?:\\s+is|\\s+would\\s+be|\\s+seems|['’]s)\\s+possible\\s+(?:for\\s+[^,.;]{1,40}?\\s+)?to\\b" +
+    `(?=\\s+(?!be\\b|${WATCHING}))|` +
+    `\\b(?:may|might|could|can)(?=\\s+(?!${WATCHING}))`,
+  'i',
+);
 /** More than one thing may be so, or it is under a condition. */
 const OPEN =
   /\b(?:or|and|either|whether|if|unless|also|but|though|although|other|another|any|some|one|several|many)\b|[?？]/i;
