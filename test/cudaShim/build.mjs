@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 const sources = dirname(fileURLToPath(import.meta.url));
 const root = join(sources, '../..');
 const compiler = process.env.CXX || 'c++';
-const common = ['-std=c++17', '-O2', '-Wall', '-Wextra', '-fPIC', '-shared', '-fvisibility=hidden'];
+const common = ['-std=c++17', '-O3', '-Wall', '-Wextra', '-fPIC', '-shared', '-fvisibility=hidden'];
 
 /**
  * @returns {{ REASVQA_CUDA_PATH: string, REASVQA_CACHE: string, REASVQA_CUDA_NO_CACHE: string }} variables for a process

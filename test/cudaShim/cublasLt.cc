@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
+#include <vector>
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
@@ -102,24 +103,43 @@ int checkShapes(const Desc& desc, const Layout& a, const Layout& b, const Layout
   return a.type != b.type || (a.type != kBf16 && c.type != kF32) ? kNotSupported : 0;
 }
 
+/** A matrix widened once, instead of at every product of its elements: element (row, l) at `l * rows + row`. */
+std::vector<double> widened(const Layout& layout, const void* from, int64_t start, bool byColumns, int64_t rows, int64_t k) {
+  std::vector<double> values(rows * k);
+  for (int64_t l = 0; l < k; ++l) {
+    for (int64_t row = 0; row < rows; ++row) {
+      const int64_t at = byColumns ? row * layout.leading + l : l * layout.leading + row;
+      values[l * rows + row] = load(layout, from, start + at);
+    }
+  }
+  return values;
+}
+
 void multiply(void* data) {
   auto* p = static_cast<Product*>(data);
   const double alpha = p->desc.factorsOnDevice ? *p->alpha : p->hostAlpha;
   const double beta = p->desc.factorsOnDevice ? *p->beta : p->hostBeta;
+  const int64_t m = p->c.rows, n = p->c.columns;
+  std::vector<double> sums(m);
   for (int64_t item = 0; item < p->c.batch; ++item) {
-    const int64_t atA = item * p->a.stride, atB = item * p->b.stride, atC = item * p->c.stride;
-    for (int64_t j = 0; j < p->c.columns; ++j) {
-      for (int64_t i = 0; i < p->c.rows; ++i) {
-        double sum = 0;
-        for (int64_t l = 0; l < p->k; ++l) {
-          const int64_t ia = p->desc.transA ? i * p->a.leading + l : l * p->a.leading + i;
-          const int64_t ib = p->desc.transB ? l * p->b.leading + j : j * p->b.leading + l;
-          sum += load(p->a, p->pa, atA + ia) * load(p->b, p->pb, atB + ib);
-          if (p->reducesInOutputType && l == p->k / 2 && p->c.type == kBf16) sum = double(bf16(toBf16(static_cast<float>(sum))));
+    const int64_t atC = item * p->c.stride;
+    const std::vector<double> a = widened(p->a, p->pa, item * p->a.stride, p->desc.transA, m, p->k);
+    const std::vector<double> b = widened(p->b, p->pb, item * p->b.stride, !p->desc.transB, n, p->k);
+    for (int64_t j = 0; j < n; ++j) {
+      // A column of sums at once, each in the order of l: the compiler may compute several of them together.
+      sums.assign(m, 0);
+      for (int64_t l = 0; l < p->k; ++l) {
+        const double factor = b[l * n + j];
+        const double* column = &a[l * m];
+        for (int64_t i = 0; i < m; ++i) sums[i] += column[i] * factor;
+        if (p->reducesInOutputType && l == p->k / 2 && p->c.type == kBf16) {
+          for (double& sum : sums) sum = double(bf16(toBf16(static_cast<float>(sum))));
         }
+      }
+      for (int64_t i = 0; i < m; ++i) {
         const int64_t at = atC + j * p->c.leading + i;
         const double old = beta == 0 ? 0 : beta * load(p->c, p->pc, at);
-        store(p->c, p->pd, at, alpha * sum + old + (p->desc.addsBias ? load(p->c, p->desc.bias, i) : 0));
+        store(p->c, p->pd, at, alpha * sums[i] + old + (p->desc.addsBias ? load(p->c, p->desc.bias, i) : 0));
       }
     }
   }

@@ -8,6 +8,7 @@ import { Rng } from '../../src/base/random.js';
 import { selectEngine } from '../../src/engine/engine.js';
 import type { NativeDevice } from '../../src/engine/native/addon.js';
 import { fallbackCounts, resetFallbackCounts } from '../../src/engine/native/fallback.js';
+import { tidied } from '../../src/ops/tidied.js';
 import { device, ISAS, mismatch, randomFloats, randomInts, useIsa } from '../native/support.js';
 import { cudaMissing, gpu } from '../support/cuda.js';
 
@@ -449,15 +450,15 @@ interface Outcome {
 function evaluate(backend: string, trial: Trial): Outcome[] {
   tf.setBackend(backend);
   const before = tf.memory().numTensors;
-  const outcomes = tf.tidy(() => {
+  const outcomes = tidied(() => {
     const inputs = trial.inputs.map(({ values, shape, dtype }) => tf.tensor(values.slice(), shape, dtype));
     const outputs = trial.run(...inputs);
     return (Array.isArray(outputs) ? outputs : [outputs]).map((x) => ({
       shape: x.shape,
       dtype: x.dtype,
       values: x.dataSync() as ArrayLike<number>,
-    })) as never;
-  }) as Outcome[];
+    }));
+  });
   expect(tf.memory().numTensors).toBe(before);
   return outcomes;
 }

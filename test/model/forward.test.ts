@@ -10,6 +10,7 @@ import { bf16Parameters } from '../../src/model/precision.js';
 import type { Target } from '../../src/model/student.js';
 import { padTokens } from '../../src/model/tokens.js';
 import { selectTrainable } from '../../src/model/trainable.js';
+import { tidied } from '../../src/ops/tidied.js';
 import { evaluateLosses, gradients } from '../../src/training/gradients.js';
 import {
   DROPOUT,
@@ -54,16 +55,14 @@ const allOf = ({ arrays }: { arrays: Map<string, Float32Array> }): number[] =>
 
 function logitsOf({ input, pixels }: TestBatch, targets: readonly Target[]): Float32Array[] {
   const { module } = student;
-  return tf.tidy(() => {
+  return tidied(() => {
     const context = inferenceContext();
     const projected = module.project(module.visionFeatures(pixels), context);
     const encoded = module.encode(projected, encoderBatch(input), context);
     const packed = module.pack(labelsOf(targets));
     const logits = module.logits(module.decode(encoded, packed, context));
-    return tf
-      .split(logits, packed.lengths, 1)
-      .map((part) => part.dataSync()) as unknown as tf.TensorContainer;
-  }) as unknown as Float32Array[];
+    return tf.split(logits, packed.lengths, 1).map((part) => part.dataSync() as Float32Array);
+  });
 }
 
 onEngines('packed answer and reasoning', ['native-cpu', 'native-cuda', 'cpu', 'tensorflow'], (engine) => {

@@ -19,6 +19,7 @@ import {
   rmsNorm,
 } from '../../src/ops/index.js';
 import { type Dropout, hasFused, NO_DROPOUT, setFused } from '../../src/ops/kernels.js';
+import { tidied } from '../../src/ops/tidied.js';
 import { cudaMissing } from '../support/cuda.js';
 import {
   COMPOSED_CPU,
@@ -177,7 +178,7 @@ interface Outcome {
 
 function run({ op }: Case, inputs: Record<string, Values>, r: Values): Outcome {
   const tensors = Object.fromEntries(Object.entries(inputs).map(([name, v]) => [name, toTensor(v)]));
-  const value = tf.tidy(() => op(tensors).dataSync() as Float32Array);
+  const value = tidied(() => op(tensors).dataSync() as Float32Array);
   const grads = gradientsOf(op, tensors, Object.keys(inputs), r);
   const gradients = Object.fromEntries(
     Object.entries(grads).map(([name, grad]) => [name, grad.dataSync() as Float32Array]),

@@ -11,6 +11,7 @@ import { nativeDevice } from '../../src/engine/native/load.js';
 import { registerNativeBackend } from '../../src/engine/native/register.js';
 import { startTensorflow } from '../../src/engine/tensorflow.js';
 import { setFused } from '../../src/ops/kernels.js';
+import { tidied } from '../../src/ops/tidied.js';
 import { cudaMissing } from '../support/cuda.js';
 
 /** One way to run the same test body: an engine, with its fused kernels or with the composed forms. */
@@ -127,7 +128,7 @@ export function compareWithReference(check: GradientCheck): {
   const r = normal(check.rng, [expected.length]);
   const tensors = Object.fromEntries(Object.entries(check.inputs).map(([name, v]) => [name, toTensor(v)]));
 
-  const actual = tf.tidy(() => check.op(tensors).dataSync());
+  const actual = tidied(() => check.op(tensors).dataSync());
   const value = largestError(actual, expected);
   const grads = gradientsOf(check.op, tensors, names, r);
   const gradients: Record<string, number> = {};

@@ -4,6 +4,7 @@ import { UsageError } from '../../base/errors.js';
 import { withHalfProducts } from '../../ops/bf16.js';
 import { linearCrossEntropy } from '../../ops/crossEntropy.js';
 import { embedding } from '../../ops/embedding.js';
+import { tidied } from '../../ops/tidied.js';
 import { type Context, inferenceContext, type Precision } from '../context.js';
 import { linearsOf } from '../layers/linear.js';
 import type { Parameter } from '../layers/module.js';
@@ -147,7 +148,7 @@ export class LlavaStudent implements Student {
     const tokens = start === undefined ? prefix : [start, ...prefix];
     return withHalfProducts(context.mixed, () => {
       const read = readAfter(this.module, own(encoded), tokens, context);
-      const logits = tf.tidy(() => this.module.logits(read).dataSync());
+      const logits = tidied(() => this.module.logits(read).dataSync());
       read.dispose();
       return Array.from({ length: encoded.rows }, (_, row) =>
         Array.from(candidates, (id) => logits[row * this.vocabulary + id]!),

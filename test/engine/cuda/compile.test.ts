@@ -67,7 +67,7 @@ describe.skipIf(!nvcc || missing === undefined)(
         writeFileSync(file, `#include <cstdint>\n#define REASVQA_HOST_SHIM\n${includes.join('')}`);
         const targets = CAPABILITIES.flatMap((sm) => ['-gencode', `arch=compute_${sm},code=sm_${sm}`]);
         // What compiles does not depend on how well: optimized, attention's backward pass alone takes 25 s.
-        const options = ['-std=c++17', '-fatbin', '-Xcicc', '-O1', ...targets];
+        const options = ['-std=c++17', '-fatbin', '-Xcicc', '-O1', '-Xptxas', '-O0', ...targets];
         const { status, stderr } = spawnSync(
           'nvcc',
           [...options, '-I', native, '-o', join(folder, 'out'), file],
