@@ -114,8 +114,15 @@ export function claimed<S extends Spot>(sentence: string, spots: readonly S[]): 
   });
 }
 
+/** "He looks at the towel, then takes something else." */
+const ELSE = /\b(?:some|any|no)(?:thing|one|body|where) else\b/i;
+
 const refuses = (clause: string) =>
-  denies(clause) || AGAINST.test(clause) || ABANDONED.test(clause) || ENGLISH_CUES.doubt.test(clause);
+  denies(clause) ||
+  AGAINST.test(clause) ||
+  ELSE.test(clause) ||
+  ABANDONED.test(clause) ||
+  ENGLISH_CUES.doubt.test(clause);
 
 /** `sentence` without the clauses that deny or refuse something. */
 export function withoutDenied(sentence: string): string {
