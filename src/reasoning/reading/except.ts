@@ -29,6 +29,10 @@ const ALONE = new RegExp(
   'giu',
 );
 
+/** What all but {@link ALONE} have, looked for before them. */
+const MAY_EXCEPT =
+  /(?:[tT]han|[fF]rom|[bB]esides|[bB]ut|[eE]xcept|[fF]or)\s+(?:\p{L}+\s+)?[(⟦]?[A-Z](?!\p{Ll})/u;
+
 /** The options that are left so, in the order of the text. */
 export function exceptions(plain: string, choices: Choices): Candidate[] {
   const found = (form: RegExp, denied: boolean) =>
@@ -38,6 +42,8 @@ export function exceptions(plain: string, choices: Choices): Candidate[] {
       if (index === undefined || (match[1] as string) > 'Z' || said.trim() === '') return [];
       return refuses(said) === denied ? [{ at: match.index + match[0].length, index, stated: 'phrase' }] : [];
     });
+  const alone = plain.includes(' alone') ? found(ALONE, false) : [];
+  if (!MAY_EXCEPT.test(plain)) return alone;
   const out = matchesOf(plain, OTHERS_OUT).flatMap((match): Candidate[] => {
     const index = (match[1] as string) > 'Z' ? undefined : choices.ofLetter(match[1] as string);
     const before = plain.slice(Math.max(0, match.index - 40), match.index);
@@ -45,7 +51,7 @@ export function exceptions(plain: string, choices: Choices): Candidate[] {
       ? []
       : [{ at: match.index + match[0].length, index, stated: 'phrase' }];
   });
-  return [...found(NO_OTHER, false), ...found(ALL_OTHERS, true), ...found(ALONE, false), ...out].sort(
+  return [...found(NO_OTHER, false), ...found(ALL_OTHERS, true), ...alone, ...out].sort(
     (a, b) => a.at - b.at,
   );
 }
@@ -60,6 +66,7 @@ const PAIR = new RegExp(
 
 /** The letter of a pair that is called the better one. */
 export function ofPairs(plain: string, choices: Choices): Candidate[] {
+  if (!/latter|former|first|second/i.test(plain)) return [];
   return matchesOf(plain, PAIR).flatMap((match): Candidate[] => {
     const [, one, other, which, said] = match as unknown as [string, string, string, string, string];
     const letter = /^(?:former|first)$/i.test(which) ? one : other;
