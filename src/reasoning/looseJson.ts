@@ -21,7 +21,7 @@ export interface JsonObject {
 }
 
 /** Where an object or a list of objects may begin. */
-const OPENING = /\[?\s*\{\s*["'“][^"'”\n]{1,60}["'”]\s*:/g;
+const OPENING = /(?:\[|(?<!\s))\s*\{\s*["'“][^"'”\n]{1,60}["'”]\s*:/g;
 
 /** The objects in `text`, in order, without text that only looks like one; none for a text nested too deeply. */
 export function jsonObjects(text: string): JsonObject[] {

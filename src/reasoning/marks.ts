@@ -65,9 +65,13 @@ export function proseOf(pieces: readonly Piece[]): string {
 
 /** The text without marks. Removing one can expose another, so the search repeats. */
 function unmarked(pieces: readonly Piece[]): readonly Piece[] {
-  const prose = proseOf(pieces);
-  const edits = [jsonEdits(prose, jsonObjects(prose)), markEdits(prose)].find((found) => found.length > 0);
-  return edits ? unmarked(rewritten(pieces, edits)) : pieces;
+  let left = pieces;
+  for (;;) {
+    const prose = proseOf(left);
+    const edits = [jsonEdits(prose, jsonObjects(prose)), markEdits(prose)].find((found) => found.length > 0);
+    if (!edits) return left;
+    left = rewritten(left, edits);
+  }
 }
 
 interface Edit {

@@ -15,7 +15,7 @@ export interface Spot {
 
 /** Clauses end here; a comma does where another clause begins behind it. */
 const CLAUSE =
-  /[;\n]|(?<!\bnot|n['’]t),?\s+(?:but|however|although|though|while|whereas|yet|because|since|as|so|hence|thus|therefore|leaving|instead|and(?=\s+(?:not|in(?:consistent|compatible)|rules?|excludes?)\b))\b|\s[-–—]\s|:\s|(?<!\b(?:at first(?: glance| sight)?|initially|originally)),\s+(?=(?:not|nor|the|it|this|that|i|we|so|which|making|he|she|they)\b|[(⟦]?[A-Z][)⟧]?\s(?!(?:or|and|nor)\s+[(⟦]?[A-Z](?![a-z])))/gi;
+  /[;\n]|(?<!\bnot|n['’]t),?\s+(?:but|however|although|though|while|whereas|yet|because|since|as|so|hence|thus|therefore|leaving|instead|and(?=\s+(?:not|in(?:consistent|compatible)|rules?|excludes?)\b))\b|\s[-–—]\s|:\s|(?<!\b(?:at first(?: glance| sight)?|initially|originally)),\s+(?=(?:not|nor|the|it|this|that|i|we|so|which|making|he|she|they)\b|(?<!(?<![A-Za-z])[A-Z][)⟧]?,\s+[(⟦]?[A-Z][)⟧]?,\s+)[(⟦]?[A-Z][)⟧]?\s(?!(?:or|and|nor)\s+[(⟦]?[A-Z](?![a-z])))/gi;
 
 /** "While A is possible, C fits": what a sentence grants and then leaves. */
 const GRANTED =

@@ -11,6 +11,24 @@ import { partIn } from './part.js';
 import { nearBefore, sentenceAt } from './sentenceAt.js';
 
 export function statements(plain: string, choices: Choices, cues: readonly Cues[]): Candidate[] {
+  return decided(plain, allStatements(plain, choices, cues));
+}
+
+/** Statements without those under conditions that lead to different options: "If it is large, A is right. If not, B is." */
+function decided(plain: string, found: Candidate[]): Candidate[] {
+  if (found.length < 2 || !CONDITION.test(plain)) return found;
+  const under = found.filter(({ at }) => UNDER_CONDITION.test(sentenceAt(plain, at)));
+  return new Set(under.map(({ index }) => index)).size < 2
+    ? found
+    : found.filter((one) => !under.includes(one));
+}
+
+const CONDITION = /\b(?:if|in case|suppose|supposing|assuming|otherwise)\b/i;
+/** Not "if we must choose", "if you look closely": these decide nothing between options. */
+const UNDER_CONDITION =
+  /(?:^\W*|[;,:]\s*|\bin which case\b.*)\b(?:(?:if|in case|suppose|supposing|assuming)\b(?!\s+(?:that\s+)?(?:we|i|you|one|us|any|asked|forced|pressed|required|needed|necessary|so)\b)|otherwise\b|in which case\b)/i;
+
+function allStatements(plain: string, choices: Choices, cues: readonly Cues[]): Candidate[] {
   return cues.flatMap((language) => [
     ...named(plain, language.statement, choices, language, 'phrase'),
     ...[language.bare, language.bareEnd, language.bareNot, language.choose].flatMap((cue) =>
