@@ -3,6 +3,7 @@
 import type { Choices } from './choices.js';
 import { LABELLED_NOUNS } from './cues.js';
 import { matchesOf } from './matches.js';
+import { CLAIMING_VERBS } from './mentionForms.js';
 
 /**
  * A clause leans to an option when it names that one letter, alone or before "over", "rather than" and the like, beside a
@@ -55,8 +56,10 @@ const CONTRAST =
 /** A letter by itself; A and I are words unless something marks them as a letter. */
 const LETTER =
   /(?<![\p{L}\p{N}'’.])(?:((?:options?|choices?|answers?|letter)\s*:?\s*[(⟦]?|[(⟦])([A-Z])|([A-Z]))(?![\p{L}\p{N}'’_])(?!\.[A-Z]|\s+of\b|-\p{L})/giu;
-const MARKS_LETTER =
-  /^[)\]⟧]?\s*(?:$|[.,:;!?)\]⟧]|(?:is|was|would|seems?|appears?|might|may|could|must|should|because|since|as|fits?|best|makes?|matche?s|aligns|describes|explains|captures|answers|reflects|represents|corresponds|agrees|accounts|happens|occurs|sounds|feels|ought|holds|does|remains|stands|looks|works|being|by|over|rather|instead|than|and\s+not|not|(?:i|we)\s+(?:would|think|believe|say))\b|[-–—])/i;
+const MARKS_LETTER = new RegExp(
+  String.raw`^[)\]⟧]?\s*(?:$|[.,:;!?)\]⟧]|(?:is|was|would|seems?|appears?|might|may|could|must|should|because|since|as|fits?|best|makes?|matche?s|${CLAIMING_VERBS}|holds|does|remains|stands|looks|works|being|by|over|rather|instead|than|and\s+not|not|(?:i|we)\s+(?:would|think|believe|say))\b|[-–—])`,
+  'i',
+);
 /** What is named by a letter behind it: "box A", "image B". */
 export const NAMED_NOUNS = `${LABELLED_NOUNS}|images?|pictures?|photos?|photographs?|paintings?`;
 const LABELLED = new RegExp(`\\b(?:${NAMED_NOUNS})\\s+$`, 'i');

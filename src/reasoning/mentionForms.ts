@@ -1,6 +1,10 @@
 /** Expressions that find an option referred to by its letter, in the words of all languages. */
 import { LANGUAGES } from './languages.js';
 
+/** Verbs whose subject is an option's letter: "C explains it". Behind an "A" they make a letter of it. */
+export const CLAIMING_VERBS =
+  'aligns|describes|explains|captures|answers|reflects|represents|corresponds|agrees|accounts|happens|occurs|sounds|feels|ought';
+
 /** A word that begins with either case; inside a group that does no harm. */
 const eitherCase = (field: string) =>
   field.replace(/(^|\|)(\p{Ll})/gu, (_, before, letter) => `${before}[${letter}${letter.toUpperCase()}]`);

@@ -5,6 +5,7 @@
 import { latinForms } from './languages/forms.js';
 import type { Language } from './languages/language.js';
 import { LANGUAGES } from './languages.js';
+import { CLAIMING_VERBS } from './mentionForms.js';
 
 /** Text that {@link plainText} would change inside a word, or in another script. */
 const CHANGED = /[^\n\r\t\x20-\x7E‘’“”–—…•]|[\\<{~]|(?<=[A-Za-z0-9])[*_`"“”]+[A-Za-z0-9]/;
@@ -14,7 +15,8 @@ const CHANGING = /[^\n\r\t !#-)+-;=-[\]^a-z|}‘’–—…•]/;
 /** Words that make a letter of an "A" before them, beside those of `languages/`. */
 const BEHIND_LETTER =
   'is|was|would|seems?|appears?|might|may|could|can|cannot|must|should|will|because|since|as|fits?|best|makes?|match\\w*|' +
-  'aligns|describes|explains|captures|answers|reflects|represents|corresponds|agrees|accounts|happens|occurs|sounds|feels|ought|checks|takes|holds|gets|alone|does|remains|stands|looks|works|applies|wins|being|by|over|rather|instead|than|' +
+  `${CLAIMING_VERBS}|` +
+  'checks|takes|holds|gets|alone|does|remains|stands|looks|works|applies|wins|being|by|over|rather|instead|than|' +
   'and|or|nor|not|i|we|it|the|correct|right|for|more|most|me|if|to|shows|means|came|comes|then|too|also|has|had';
 
 /** Words that may end a sentence behind its letter: "Therefore, A overall." */

@@ -57,7 +57,10 @@ export function verdictsIn(plain: string, choices: Choices): Verdict[] {
   return judged > 1 || (pointed && listed > 2) ? found : [];
 }
 
-/** "(A) wrong (B) wrong (C) right": letters in brackets in one line, each with a verdict behind it; three at least; or one letter and its verdict. */
+/**
+ * "(A) wrong (B) wrong (C) right": three letters or more in brackets in one line, each with a verdict behind it; or one
+ * letter and its verdict.
+ */
 export function terseVerdicts(plain: string, choices: Choices): readonly Pick<Verdict, 'index' | 'right'>[] {
   const found = matchesOf(plain, TERSE).flatMap((match) => {
     const index = choices.ofLetter(match[1] as string);

@@ -37,15 +37,15 @@ const MAY_EXCEPT =
 export function exceptions(plain: string, choices: Choices): Candidate[] {
   const found = (form: RegExp, denied: boolean) =>
     matchesOf(plain, form).flatMap((match): Candidate[] => {
-      const index = choices.ofLetter(match[1] as string);
+      const index = optionOf(match[1] as string, choices);
       const said = match[2] as string;
-      if (index === undefined || (match[1] as string) > 'Z' || said.trim() === '') return [];
+      if (index === undefined || said.trim() === '') return [];
       return refuses(said) === denied ? [{ at: match.index + match[0].length, index, stated: 'phrase' }] : [];
     });
   const alone = plain.includes(' alone') ? found(ALONE, false) : [];
   if (!MAY_EXCEPT.test(plain)) return alone;
   const out = matchesOf(plain, OTHERS_OUT).flatMap((match): Candidate[] => {
-    const index = (match[1] as string) > 'Z' ? undefined : choices.ofLetter(match[1] as string);
+    const index = optionOf(match[1] as string, choices);
     const before = plain.slice(Math.max(0, match.index - 40), match.index);
     return index === undefined || denies(/[^.!?;,\n]*$/.exec(before)?.[0] ?? '')
       ? []
@@ -55,6 +55,9 @@ export function exceptions(plain: string, choices: Choices): Candidate[] {
     (a, b) => a.at - b.at,
   );
 }
+
+/** The option of a capital; the expressions ignore case. */
+const optionOf = (letter: string, choices: Choices) => (letter > 'Z' ? undefined : choices.ofLetter(letter));
 
 const refuses = (said: string) => denies(said) || AGAINST.test(said);
 

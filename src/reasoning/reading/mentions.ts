@@ -4,6 +4,7 @@ import type { Choices } from '../choices.js';
 import { denies } from '../cues.js';
 import { ABANDONED, isCounterfactual, lettersIn, NAMED_NOUNS, prefers, speaksAgainst } from '../leaning.js';
 import { matchesOf } from '../matches.js';
+import { CLAIMING_VERBS } from '../mentionForms.js';
 import type { Candidate } from './candidate.js';
 import { claimed, TURN } from './claims.js';
 import { nearBefore, type Placed, REACH, sentenceStart, sentencesOf } from './sentenceAt.js';
@@ -134,8 +135,10 @@ function stands(text: string, end: number): boolean {
   return VERB.test(after);
 }
 
-const VERB =
-  /^[)\]⟧]?\s+(?:is|was|would|seems?|appears?|must|because|since|as|fits?|best|makes?|matche?s|aligns|describes|explains|captures|answers|reflects|represents|corresponds|agrees|accounts|happens|occurs|sounds|feels|ought|will do|checks out|takes it|does|remains|stands|looks|works|applies|wins|correct|right|over|rather|instead|than|and not|not|for me|more|most|it is|gets (?:my|our)|holds(?=\s*(?:$|[.,;!]|(?:true|up)\b))|(?:i|we) (?:would|think|believe|say))\b/i;
+const VERB = new RegExp(
+  String.raw`^[)\]⟧]?\s+(?:is|was|would|seems?|appears?|must|because|since|as|fits?|best|makes?|matche?s|${CLAIMING_VERBS}|will do|checks out|takes it|does|remains|stands|looks|works|applies|wins|correct|right|over|rather|instead|than|and not|not|for me|more|most|it is|gets (?:my|our)|holds(?=\s*(?:$|[.,;!]|(?:true|up)\b))|(?:i|we) (?:would|think|believe|say))\b`,
+  'i',
+);
 
 /** Options pointed at by their place, "the third option", or by a small letter, "option c". */
 export function placesIn(plain: string, choices: Choices): number[] {
